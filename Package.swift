@@ -1,0 +1,36 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let librarySettings: [SwiftSetting] = [.treatAllWarnings(as: .error), .strictMemorySafety()]
+let programSettings: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+
+let package = Package(
+  name: "safemerge",
+  platforms: [.macOS(.v26)],
+  products: [
+    .library(name: "Safetensors", targets: ["Safetensors"]),
+    .library(name: "MergeEngine", targets: ["MergeEngine"]),
+    .executable(name: "safemerge", targets: ["SafemergeCLI"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
+  targets: [
+    .systemLibrary(
+      name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"]), .brew(["jansson"])]),
+    .target(name: "JSONText", dependencies: ["CJansson"], swiftSettings: librarySettings),
+    .target(name: "Safetensors", dependencies: ["JSONText"], swiftSettings: librarySettings),
+    .target(name: "Checkpoints", dependencies: ["Safetensors", "JSONText"], swiftSettings: librarySettings),
+    .target(name: "Adapters", dependencies: ["Safetensors", "JSONText"], swiftSettings: librarySettings),
+    .target(name: "MergePlanning", dependencies: ["Checkpoints", "Adapters"], swiftSettings: librarySettings),
+    .target(name: "CTileKernels", cSettings: [.treatAllWarnings(as: .error)]),
+    .target(name: "TileKernels", dependencies: ["CTileKernels"], swiftSettings: librarySettings),
+    .target(name: "MergeEngine", dependencies: ["MergePlanning", "TileKernels"], swiftSettings: librarySettings),
+    .executableTarget(
+      name: "SafemergeCLI",
+      dependencies: ["MergeEngine", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      swiftSettings: programSettings),
+    .testTarget(name: "JSONTextTests", dependencies: ["JSONText"], swiftSettings: programSettings),
+    .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors"], swiftSettings: programSettings),
+  ]
+)

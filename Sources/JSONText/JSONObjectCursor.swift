@@ -1,0 +1,156 @@
+/// Walks the members of one JSON object in a text without building a tree of it.
+///
+/// Only the object's own punctuation is checked here; a value is bounded by a string-aware bracket scan and left to
+/// ``JSONParser``. A huge value is therefore known by its length before anything is allocated for it.
+public struct JSONObjectCursor: Sendable {
+  /// Where one member's key and value stand in the text.
+  public struct Member: Sendable {
+    /// Between the quotes, escapes unresolved.
+    public let keyRange: Range<Int>
+    public let keyHasEscapes: Bool
+    public let valueRange: Range<Int>
+  }
+
+  private enum Expectation { case firstMember, nextMember, nothing }
+
+  private var position: Int
+  private let end: Int
+  private let depthLimit: Int
+  private var expectation = Expectation.firstMember
+
+  /// Starts at the object in `range`; nil if the first byte after white space is not `{`.
+  ///
+  /// - Parameters:
+  ///   - range: Holds the object and nothing else but white space.
+  ///   - depthLimit: Nested objects and arrays allowed, counting this object.
+  public init?(_ text: Span<UInt8>, range: Range<Int>, depthLimit: Int = JSONLimits.depth) {
+    position = range.lowerBound
+    end = range.upperBound
+    self.depthLimit = depthLimit
+    skipWhiteSpace(text)
+    guard position < end, text[position] == UInt8(ascii: "{") else { return nil }
+    position += 1
+  }
+
+  /// The next member, or nil after the object's end and nothing but white space behind it.
+  public mutating func next(_ text: Span<UInt8>) throws(JSONError) -> Member? {
+    skipWhiteSpace(text)
+    switch expectation {
+    case .nothing: return nil
+    case .firstMember:
+      if peek(text) == UInt8(ascii: "}") { return try finish(text) }
+    case .nextMember:
+      if peek(text) == UInt8(ascii: "}") { return try finish(text) }
+      try expect(UInt8(ascii: ","), "',' or '}'", text)
+      skipWhiteSpace(text)
+    }
+    try expect(UInt8(ascii: "\""), "a key in quotes", text)
+    let keyStart = position
+    let keyHasEscapes = try skipString(text)
+    let keyRange = keyStart..<position - 1
+    skipWhiteSpace(text)
+    try expect(UInt8(ascii: ":"), "':'", text)
+    skipWhiteSpace(text)
+    let valueStart = position
+    try skipValue(text)
+    expectation = .nextMember
+    return Member(keyRange: keyRange, keyHasEscapes: keyHasEscapes, valueRange: valueStart..<position)
+  }
+
+  /// The member's key with its escapes resolved.
+  public func key(of member: Member, _ text: Span<UInt8>) throws(JSONError) -> String {
+    if member.keyHasEscapes { return try JSONParser.unescape(text, range: member.keyRange) }
+    return plainString(text, member.keyRange)
+  }
+
+  /// The member's value if it is a string, without handing a plain one to the parser; nil if it is anything else.
+  public func stringValue(of member: Member, _ text: Span<UInt8>) throws(JSONError) -> String? {
+    let range = member.valueRange
+    guard text[range.lowerBound] == UInt8(ascii: "\"") else { return nil }
+    let contents = range.lowerBound + 1..<range.upperBound - 1
+    for index in contents where text[index] == UInt8(ascii: "\\") {
+      return try JSONParser.unescape(text, range: contents)
+    }
+    return plainString(text, contents)
+  }
+
+  private func plainString(_ text: Span<UInt8>, _ range: Range<Int>) -> String {
+    unsafe text.withUnsafeBufferPointer { unsafe String(decoding: $0[range], as: UTF8.self) }
+  }
+
+  private func peek(_ text: Span<UInt8>) -> UInt8? { position < end ? text[position] : nil }
+
+  private mutating func skipWhiteSpace(_ text: Span<UInt8>) {
+    while position < end {
+      switch text[position] {
+      case 0x20, 0x09, 0x0A, 0x0D: position += 1
+      default: return
+      }
+    }
+  }
+
+  private mutating func expect(_ byte: UInt8, _ what: String, _ text: Span<UInt8>) throws(JSONError) {
+    guard peek(text) == byte else { throw JSONError(.syntax(detail: "\(what) expected"), at: position) }
+    position += 1
+  }
+
+  private mutating func finish(_ text: Span<UInt8>) throws(JSONError) -> Member? {
+    position += 1
+    expectation = .nothing
+    skipWhiteSpace(text)
+    guard position == end else { throw JSONError(.syntax(detail: "end of text expected"), at: position) }
+    return nil
+  }
+
+  /// From behind the opening quote to behind the closing one; says whether there were escapes.
+  private mutating func skipString(_ text: Span<UInt8>) throws(JSONError) -> Bool {
+    var hasEscapes = false
+    while position < end {
+      let byte = text[position]
+      position += 1
+      if byte == UInt8(ascii: "\"") { return hasEscapes }
+      if byte == UInt8(ascii: "\\") {
+        hasEscapes = true
+        position += 1
+      } else if byte < 0x20 {
+        throw JSONError(.syntax(detail: "control character in a string"), at: position - 1)
+      }
+    }
+    throw JSONError(.syntax(detail: "string without end"), at: end)
+  }
+
+  private mutating func skipValue(_ text: Span<UInt8>) throws(JSONError) {
+    var depth = 1
+    repeat {
+      guard let byte = peek(text) else { throw JSONError(.syntax(detail: "value without end"), at: position) }
+      switch byte {
+      case UInt8(ascii: "\""):
+        position += 1
+        _ = try skipString(text)
+      case UInt8(ascii: "{"), UInt8(ascii: "["):
+        depth += 1
+        if depth > depthLimit { throw JSONError(.tooDeep(limit: depthLimit), at: position) }
+        position += 1
+      case UInt8(ascii: "}"), UInt8(ascii: "]"):
+        guard depth > 1 else { throw JSONError(.syntax(detail: "a value expected"), at: position) }
+        depth -= 1
+        position += 1
+      case UInt8(ascii: ","), UInt8(ascii: ":"):
+        guard depth > 1 else { throw JSONError(.syntax(detail: "a value expected"), at: position) }
+        position += 1
+      case 0x20, 0x09, 0x0A, 0x0D: position += 1
+      default:
+        while let next = peek(text), !Self.endsLiteral(next) { position += 1 }
+      }
+    } while depth > 1
+  }
+
+  private static func endsLiteral(_ byte: UInt8) -> Bool {
+    switch byte {
+    case 0x20, 0x09, 0x0A, 0x0D, UInt8(ascii: ","), UInt8(ascii: ":"), UInt8(ascii: "}"), UInt8(ascii: "]"),
+      UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "\""):
+      true
+    default: false
+    }
+  }
+}

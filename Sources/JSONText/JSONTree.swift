@@ -1,0 +1,73 @@
+import CJansson
+
+/// One small JSON object as jansson holds it, freed with the value: for callers that read a few known keys of many
+/// objects and would throw a ``JSONValue`` away at once.
+@safe
+package struct JSONTree: ~Copyable {
+  private let root: UnsafeMutablePointer<json_t>
+
+  /// What stands under a key.
+  package enum Found<Value> {
+    case missing
+    case value(Value)
+    /// Something of another type, named as an error message says it.
+    case other(String)
+  }
+
+  /// Parses `text[range]` under the rules of ``JSONParser/parse(_:range:depthLimit:)``; nil if it is no object.
+  package init?(_ text: Span<UInt8>, range: Range<Int>, depthLimit: Int) throws(JSONError) {
+    let root = try unsafe JSONParser.load(text, range: range, depthLimit: depthLimit)
+    guard unsafe cjansson_type(root) == JSON_OBJECT else {
+      unsafe json_decref(root)
+      return nil
+    }
+    unsafe self.root = root
+  }
+
+  package func string(_ key: StaticString) -> Found<String> {
+    guard let value = unsafe member(key) else { return .missing }
+    guard unsafe cjansson_type(value) == JSON_STRING else { return unsafe .other(kindName(value)) }
+    let bytes = unsafe UnsafeRawBufferPointer(start: json_string_value(value), count: json_string_length(value))
+    return unsafe .value(String(decoding: bytes, as: UTF8.self))
+  }
+
+  /// An array of integers that are not negative.
+  package func naturals(_ key: StaticString) -> Found<[UInt64]> {
+    guard let value = unsafe member(key) else { return .missing }
+    guard unsafe cjansson_type(value) == JSON_ARRAY else { return unsafe .other(kindName(value)) }
+    let count = unsafe json_array_size(value)
+    var integers: [UInt64] = []
+    integers.reserveCapacity(count)
+    for index in 0..<count {
+      guard let element = unsafe json_array_get(value, index) else { return .other("an array with a hole") }
+      guard unsafe cjansson_type(element) == JSON_INTEGER else {
+        return unsafe .other("an array with \(kindName(element))")
+      }
+      guard let natural = unsafe UInt64(exactly: json_integer_value(element)) else {
+        return .other("an array with a negative number")
+      }
+      integers.append(natural)
+    }
+    return .value(integers)
+  }
+
+  private func member(_ key: StaticString) -> UnsafeMutablePointer<json_t>? {
+    unsafe key.utf8Start.withMemoryRebound(to: CChar.self, capacity: key.utf8CodeUnitCount + 1) {
+      unsafe json_object_get(root, $0)
+    }
+  }
+
+  private func kindName(_ value: UnsafeMutablePointer<json_t>) -> String {
+    switch unsafe cjansson_type(value) {
+    case JSON_OBJECT: "an object"
+    case JSON_ARRAY: "an array"
+    case JSON_STRING: "a string"
+    case JSON_INTEGER: "an integer"
+    case JSON_REAL: "a number with a fraction"
+    case JSON_TRUE, JSON_FALSE: "a boolean"
+    default: "null"
+    }
+  }
+
+  deinit { unsafe json_decref(root) }
+}

@@ -1,0 +1,119 @@
+import JSONText
+
+/// Why a safetensors file was refused, one case a rule.
+///
+/// The rules and their order are those of the reference's `SafeTensors::read_metadata` (safetensors 0.8.0), with
+/// duplicate keys and integers beyond Int64 refused as well.
+public struct SafetensorsError: ReportableError, Equatable {
+  public enum Problem: Equatable, Sendable {
+    case system(call: String, code: Int32)
+    case notARegularFile
+    /// The file changed between reading its header and reading its data.
+    case changed
+    /// Fewer bytes than the header's length says, or fewer than 8.
+    case truncated(found: UInt64, expected: UInt64)
+    case headerTooLarge(byteCount: UInt64, lookalike: Lookalike?)
+    case invalidUTF8(offset: Int)
+    case json(JSONError)
+    case duplicateKey(String)
+    case schema(String)
+    case unknownDType(String)
+    /// Elements or bits of a shape do not fit 64 bits.
+    case overflow(shape: [UInt64], dtype: DType)
+    /// A type narrower than a byte whose elements do not fill the last byte.
+    case partialByte(shape: [UInt64], dtype: DType)
+    case sizeMismatch(shape: [UInt64], dtype: DType, expected: UInt64, found: UInt64)
+    /// A tensor does not begin where the one before it ended, or ends before it begins.
+    case offsets(begin: UInt64, end: UInt64, expectedBegin: UInt64)
+    /// The tensors end elsewhere than the file.
+    case coverage(fileByteCount: UInt64, described: UInt64)
+    case noSuchTensor
+    case notFloat(DType)
+  }
+
+  /// The file as the caller named it; empty where no file is concerned yet.
+  public let path: String
+  public let problem: Problem
+  public let tensorName: TensorName?
+
+  public init(path: String, _ problem: Problem, tensor: TensorName? = nil) {
+    self.path = path
+    self.problem = problem
+    self.tensorName = tensor
+  }
+
+  public var file: String? { path.isEmpty ? nil : path }
+  public var tensor: String? { tensorName?.string }
+
+  public var errorClass: String {
+    switch problem {
+    case .system: "system"
+    case .notARegularFile: "not-a-file"
+    case .changed: "changed"
+    case .truncated: "truncated"
+    case .headerTooLarge: "header-too-large"
+    case .invalidUTF8: "utf8"
+    case .json(let error):
+      if case .duplicateKey = error.reason { "duplicate-key" } else { "json" }
+    case .duplicateKey: "duplicate-key"
+    case .schema: "schema"
+    case .unknownDType: "dtype"
+    case .overflow: "overflow"
+    case .partialByte: "subbyte"
+    case .sizeMismatch: "size-mismatch"
+    case .offsets: "offsets"
+    case .coverage: "coverage"
+    case .noSuchTensor: "missing-tensor"
+    case .notFloat: "dtype"
+    }
+  }
+
+  public var category: ErrorCategory {
+    switch problem {
+    case .system, .changed: .inputOutput
+    default: .refusedInput
+    }
+  }
+
+  public var message: String {
+    switch problem {
+    case .system(let call, let code): "\(call): \(SystemCalls.text(of: code))"
+    case .notARegularFile: "not a regular file"
+    case .changed: "the file changed while it was being read"
+    case .truncated(let found, let expected):
+      expected == 8
+        ? "has \(found) bytes, a safetensors file has at least 8"
+        : "truncated: has \(found) bytes, its header alone needs \(expected)"
+    case .headerTooLarge(let byteCount, let lookalike):
+      lookalike.map { "not a safetensors file but \($0.rawValue)" }
+        ?? "header of \(byteCount) bytes; at most \(SafetensorsHeader.largestHeaderByteCount) are allowed"
+    case .invalidUTF8(let offset): "header is not UTF-8 at its byte \(offset)"
+    case .json(let error): "header is not valid JSON: \(error)"
+    case .duplicateKey(let key): "\"\(key)\" stands twice in the header"
+    case .schema(let what): what
+    case .unknownDType(let name): "unknown dtype \"\(name)\""
+    case .overflow(let shape, let dtype): "shape \(shape) of \(dtype.name) does not fit 64 bits"
+    case .partialByte(let shape, let dtype): "shape \(shape) of \(dtype.name) does not end on a byte"
+    case .sizeMismatch(let shape, let dtype, let expected, let found):
+      "shape \(shape) of \(dtype.name) needs \(expected) bytes, its data_offsets hold \(found)"
+    case .offsets(let begin, let end, let expectedBegin):
+      "data_offsets [\(begin), \(end)], expected to begin at \(expectedBegin)"
+    case .coverage(let fileByteCount, let described):
+      fileByteCount < described
+        ? "truncated: has \(fileByteCount) bytes, its header describes \(described)"
+        : "has \(fileByteCount) bytes, its header describes \(described)"
+    case .noSuchTensor: "no such tensor"
+    case .notFloat(let dtype): "is \(dtype.name); F32, F16 or BF16 expected"
+    }
+  }
+
+  public var hint: String? {
+    switch problem {
+    case .headerTooLarge(_, let lookalike): lookalike?.hint
+    case .coverage(let fileByteCount, let described) where fileByteCount < described:
+      "an interrupted download? fetch the file again"
+    case .truncated: "an interrupted download? fetch the file again"
+    default: nil
+    }
+  }
+}

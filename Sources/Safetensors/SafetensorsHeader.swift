@@ -1,0 +1,45 @@
+/// The header of one safetensors file, checked against every rule of the format.
+public struct SafetensorsHeader: Sendable {
+  /// What the reference (safetensors 0.8.0) allows, in bytes.
+  public static let largestHeaderByteCount = 100_000_000
+
+  /// One key and value of `__metadata__`.
+  public struct MetadataEntry: Equatable, Sendable {
+    public let key: String
+    public let value: String
+
+    public init(key: String, value: String) {
+      self.key = key
+      self.value = value
+    }
+  }
+
+  /// `__metadata__` in the order of the file; nil where it is absent or null.
+  public let metadata: [MetadataEntry]?
+  public let tensors: TensorTable
+  /// N of the format: the JSON text and its padding, in bytes.
+  public let headerByteCount: Int
+  public let fileByteCount: Int
+
+  /// Where the data buffer begins in the file.
+  public var dataStart: Int { 8 + headerByteCount }
+  public var dataByteCount: Int { fileByteCount - dataStart }
+
+  /// Reads and checks the header of the file at `path`; the data is not touched.
+  ///
+  /// The rules and their order are those of the reference's `SafeTensors::read_metadata` (safetensors 0.8.0). Stricter
+  /// than it: a key that stands twice, a NUL in a key, an integer beyond Int64, a tensor written as an array, an entry
+  /// longer than 64 KiB and a name longer than 1 MiB are refused.
+  public init(path: String) throws(SafetensorsError) { try self.init(InputFile(path: path)) }
+
+  package init(_ file: InputFile) throws(SafetensorsError) {
+    var parser = HeaderParser(path: file.path)
+    let byteCount = try parser.headerByteCount(file)
+    let text = try file.bytes(8..<8 + byteCount)
+    try parser.parse(text.span, fileByteCount: file.byteCount)
+    metadata = parser.metadata
+    tensors = parser.table
+    headerByteCount = byteCount
+    fileByteCount = file.byteCount
+  }
+}

@@ -1,0 +1,245 @@
+#if canImport(Darwin)
+import Darwin
+#elseif canImport(Musl)
+import Musl
+#else
+import Glibc
+#endif
+
+/// The system calls of this package's file handling, each wrapped once: EINTR is tried again, a failure is its errno.
+package enum SystemCalls {
+  /// A failed call: its name and errno.
+  package struct Failure: Error, Equatable {
+    package let call: String
+    package let code: Int32
+
+    package init(call: String, code: Int32) {
+      self.call = call
+      self.code = code
+    }
+  }
+
+  /// What identifies a file's content: equal values mean that nobody wrote to it or replaced it in between.
+  package struct Identity: Equatable, Hashable, Sendable {
+    package let device: UInt64
+    package let inode: UInt64
+    package let byteCount: Int
+    package let modified: Int
+    package let modifiedNanoseconds: Int
+    package let mode: UInt32
+
+    package var isRegularFile: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFREG) }
+    package var isDirectory: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFDIR) }
+
+    init(_ status: stat) {
+      device = UInt64(truncatingIfNeeded: status.st_dev)
+      inode = UInt64(truncatingIfNeeded: status.st_ino)
+      byteCount = Int(status.st_size)
+      #if canImport(Darwin)
+      modified = status.st_mtimespec.tv_sec
+      modifiedNanoseconds = status.st_mtimespec.tv_nsec
+      #else
+      modified = status.st_mtim.tv_sec
+      modifiedNanoseconds = status.st_mtim.tv_nsec
+      #endif
+      mode = UInt32(status.st_mode)
+    }
+  }
+
+  package static func text(of code: Int32) -> String { unsafe String(cString: strerror(code)) }
+
+  private static func check(_ call: String, _ body: () -> Int) throws(Failure) -> Int {
+    while true {
+      let result = body()
+      if result >= 0 { return result }
+      let code = errno
+      if code != EINTR { throw Failure(call: call, code: code) }
+    }
+  }
+
+  /// Opens for reading; never blocks on a FIFO.
+  package static func openForReading(_ path: String) throws(Failure) -> Int32 {
+    Int32(try check("open") { unsafe Int(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) })
+  }
+
+  /// Creates a file that nobody else has made.
+  package static func createExclusively(_ path: String, mode: UInt32) throws(Failure) -> Int32 {
+    Int32(
+      try check("open") {
+        unsafe Int(open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode_t(mode)))
+      })
+  }
+
+  package static func close(_ descriptor: Int32) throws(Failure) {
+    #if canImport(Darwin)
+    let result = Darwin.close(descriptor)
+    #elseif canImport(Musl)
+    let result = Musl.close(descriptor)
+    #else
+    let result = Glibc.close(descriptor)
+    #endif
+    // EINTR from close leaves the descriptor closed on Linux: it must not be tried again.
+    if result != 0, errno != EINTR { throw Failure(call: "close", code: errno) }
+  }
+
+  package static func identity(_ descriptor: Int32) throws(Failure) -> Identity {
+    var status = stat()
+    _ = try check("fstat") { unsafe Int(fstat(descriptor, &status)) }
+    return Identity(status)
+  }
+
+  /// The file that `path` names, following links; nil if there is none.
+  package static func identity(path: String, followingLinks: Bool = true) throws(Failure) -> Identity? {
+    var status = stat()
+    do throws(Failure) {
+      _ = try check("stat") { unsafe Int(followingLinks ? stat(path, &status) : lstat(path, &status)) }
+    } catch {
+      if error.code == ENOENT || error.code == ENOTDIR { return nil }
+      throw error
+    }
+    return Identity(status)
+  }
+
+  /// Reads until `buffer` is full or the file ends; returns how many bytes were read.
+  package static func read(
+    _ descriptor: Int32, into buffer: inout MutableSpan<UInt8>, at offset: Int
+  ) throws(Failure) -> Int {
+    var filled = 0
+    while filled < buffer.count {
+      let position = filled
+      let count = try check("pread") {
+        unsafe buffer.withUnsafeMutableBytes { bytes in
+          unsafe pread(descriptor, bytes.baseAddress! + position, bytes.count - position, off_t(offset + position))
+        }
+      }
+      if count == 0 { break }
+      filled += count
+    }
+    return filled
+  }
+
+  /// Writes all of `bytes` at `offset`.
+  package static func write(_ descriptor: Int32, _ bytes: RawSpan, at offset: Int) throws(Failure) {
+    var written = 0
+    while written < bytes.byteCount {
+      let position = written
+      written += try check("pwrite") {
+        unsafe bytes.withUnsafeBytes { buffer in
+          unsafe pwrite(descriptor, buffer.baseAddress! + position, buffer.count - position, off_t(offset + position))
+        }
+      }
+    }
+  }
+
+  /// Reserves the file's blocks, so that a full disk shows before the work and not in its middle.
+  package static func allocate(_ descriptor: Int32, byteCount: Int) throws(Failure) {
+    #if canImport(Darwin)
+    _ = try check("ftruncate") { Int(ftruncate(descriptor, off_t(byteCount))) }
+    #else
+    guard byteCount > 0 else { return }
+    while true {
+      let code = posix_fallocate(descriptor, 0, off_t(byteCount))
+      if code == 0 { return }
+      if code == EOPNOTSUPP || code == EINVAL {
+        _ = try check("ftruncate") { Int(ftruncate(descriptor, off_t(byteCount))) }
+        return
+      }
+      if code != EINTR { throw Failure(call: "fallocate", code: code) }
+    }
+    #endif
+  }
+
+  /// Brings the file's data to the disk.
+  package static func synchronizeData(_ descriptor: Int32) throws(Failure) {
+    #if canImport(Darwin)
+    if unsafe fcntl(descriptor, F_FULLFSYNC) == 0 { return }
+    _ = try check("fsync") { Int(fsync(descriptor)) }
+    #else
+    _ = try check("fdatasync") { Int(fdatasync(descriptor)) }
+    #endif
+  }
+
+  /// Brings a folder's entries to the disk.
+  package static func synchronizeFolder(_ path: String) throws(Failure) {
+    let descriptor = try openForReading(path)
+    defer { try? close(descriptor) }
+    do throws(Failure) {
+      _ = try check("fsync") { Int(fsync(descriptor)) }
+    } catch {
+      // Some network file systems have no fsync for folders.
+      if error.code != EINVAL, error.code != ENOTSUP { throw error }
+    }
+  }
+
+  package static func setMode(_ descriptor: Int32, _ mode: UInt32) throws(Failure) {
+    _ = try check("fchmod") { Int(fchmod(descriptor, mode_t(mode))) }
+  }
+
+  package static func setMode(path: String, _ mode: UInt32) throws(Failure) {
+    _ = try check("chmod") { unsafe Int(chmod(path, mode_t(mode))) }
+  }
+
+  /// The bits that the user's umask takes from new files.
+  package static let userMask: UInt32 = {
+    let mask = umask(0o077)
+    umask(mask)
+    return UInt32(mask)
+  }()
+
+  package static func rename(_ from: String, to: String) throws(Failure) {
+    #if canImport(Darwin)
+    _ = try check("rename") { unsafe Int(Darwin.rename(from, to)) }
+    #elseif canImport(Musl)
+    _ = try check("rename") { unsafe Int(Musl.rename(from, to)) }
+    #else
+    _ = try check("rename") { unsafe Int(Glibc.rename(from, to)) }
+    #endif
+  }
+
+  package static func makeFolder(_ path: String, mode: UInt32) throws(Failure) {
+    _ = try check("mkdir") { unsafe Int(mkdir(path, mode_t(mode))) }
+  }
+
+  package static func removeFile(_ path: String) throws(Failure) {
+    _ = try check("unlink") { unsafe Int(unlink(path)) }
+  }
+
+  package static func removeFolder(_ path: String) throws(Failure) {
+    _ = try check("rmdir") { unsafe Int(rmdir(path)) }
+  }
+
+  /// The names in a folder without "." and "..", sorted by bytes.
+  package static func entries(ofFolder path: String) throws(Failure) -> [String] {
+    guard let stream = unsafe opendir(path) else { throw Failure(call: "opendir", code: errno) }
+    defer { unsafe closedir(stream) }
+    var names: [String] = []
+    while true {
+      errno = 0
+      guard let entry = unsafe readdir(stream) else { break }
+      let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+        unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      if name != ".", name != ".." { names.append(name) }
+    }
+    if errno != 0 { throw Failure(call: "readdir", code: errno) }
+    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+
+  /// The path without links and dots; nil if it does not exist.
+  package static func realPath(_ path: String) -> String? {
+    guard let resolved = unsafe realpath(path, nil) else { return nil }
+    defer { unsafe free(resolved) }
+    return unsafe String(cString: resolved)
+  }
+
+  /// Maps a whole file for reading; `byteCount` is over 0.
+  static func map(_ descriptor: Int32, byteCount: Int) throws(Failure) -> UnsafeRawPointer {
+    let address = unsafe mmap(nil, byteCount, PROT_READ, MAP_PRIVATE, descriptor, 0)
+    guard let address = unsafe address, unsafe address != MAP_FAILED else { throw Failure(call: "mmap", code: errno) }
+    return UnsafeRawPointer(address)
+  }
+
+  static func unmap(_ address: UnsafeRawPointer, byteCount: Int) {
+    _ = unsafe munmap(UnsafeMutableRawPointer(mutating: address), byteCount)
+  }
+}

@@ -1,0 +1,90 @@
+import JSONText
+
+/// What one tensor's entry in a header says, before its dtype is known and its numbers are checked.
+struct TensorEntryText {
+  private(set) var dtype = ""
+  private(set) var shape: [UInt64] = []
+  /// Begin and end.
+  private(set) var dataOffsets: [UInt64] = [0, 0]
+  /// What is wrong with the entry's form, in an error's words; nil: nothing.
+  private(set) var complaint: String?
+
+  /// Reads the object in `text[range]`, at most 64 KiB long, through jansson.
+  init(_ text: Span<UInt8>, _ range: Range<Int>) throws(JSONError) {
+    guard let tree = try JSONTree(text, range: range, depthLimit: JSONLimits.depth - 1) else {
+      complaint = "entry is not an object"
+      return
+    }
+    switch tree.string("dtype") {
+    case .value(let found): dtype = found
+    case .missing: complaint = "entry has no dtype"
+    case .other(let found): complaint = "dtype is \(found); a string expected"
+    }
+    switch tree.naturals("shape") {
+    case .value(let found): shape = found
+    case .missing: complaint = complaint ?? "entry has no shape"
+    case .other(let found): complaint = complaint ?? "shape is \(found); an array of naturals expected"
+    }
+    switch tree.naturals("data_offsets") {
+    case .value(let found) where found.count == 2: dataOffsets = found
+    case .value(let found): complaint = complaint ?? "data_offsets has \(found.count) elements; two expected"
+    case .missing: complaint = complaint ?? "entry has no data_offsets"
+    case .other(let found): complaint = complaint ?? "data_offsets is \(found); two naturals expected"
+    }
+  }
+
+  /// Reads an entry that jansson refused for an integer beyond Int64, to learn what the reference, whose integers are
+  /// 64 bits unsigned, would say of it; nil if the integer stands elsewhere than in shape and data_offsets.
+  ///
+  /// Files with such integers are refused in any case: this only finds the rule that they break.
+  init?(hugeIntegersIn text: Span<UInt8>, _ range: Range<Int>) throws(JSONError) {
+    guard var cursor = JSONObjectCursor(text, range: range, depthLimit: JSONLimits.depth - 1) else { return nil }
+    var seen: Set<TensorName> = []
+    while let member = try cursor.next(text) {
+      let key = try cursor.key(of: member, text)
+      if !seen.insert(TensorName(key)).inserted {
+        throw JSONError(.duplicateKey(key), at: member.keyRange.lowerBound)
+      }
+      switch key {
+      case "shape":
+        guard let found = Self.naturals(text, member.valueRange) else { return nil }
+        shape = found.compactMap { $0 }
+        if found.contains(nil) { complaint = "shape holds a number beyond 64 bits" }
+      case "data_offsets":
+        guard let found = Self.naturals(text, member.valueRange) else { return nil }
+        if found.count == 2, let begin = found[0], let end = found[1] {
+          dataOffsets = [begin, end]
+        } else {
+          complaint = "data_offsets holds something else than two naturals of 64 bits"
+        }
+      default:
+        let value = try JSONParser.parse(text, range: member.valueRange)
+        if key == "dtype" {
+          if case .string(let name) = value { dtype = name } else { complaint = "dtype is \(value.kindName)" }
+        }
+      }
+    }
+    for key in ["dtype", "shape", "data_offsets"] where !seen.contains(TensorName(key)) {
+      complaint = complaint ?? "entry has no \(key)"
+    }
+  }
+
+  /// The decimal integers of an array; nil if it holds anything else, a nil element for one beyond 64 bits.
+  private static func naturals(_ text: Span<UInt8>, _ range: Range<Int>) -> [UInt64?]? {
+    guard range.count >= 2, text[range.lowerBound] == UInt8(ascii: "[") else { return nil }
+    var integers: [UInt64?] = []
+    var token = ""
+    for index in range.dropFirst() {
+      switch text[index] {
+      case 0x20, 0x09, 0x0A, 0x0D: break
+      case UInt8(ascii: "0")...UInt8(ascii: "9"): token.unicodeScalars.append(Unicode.Scalar(text[index]))
+      case UInt8(ascii: ","), UInt8(ascii: "]"):
+        guard !token.isEmpty else { return nil }
+        integers.append(UInt64(token))
+        token = ""
+      default: return nil
+      }
+    }
+    return integers
+  }
+}

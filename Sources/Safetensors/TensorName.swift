@@ -1,0 +1,28 @@
+/// A tensor's name: equal, hashed and ordered by its UTF-8 bytes.
+///
+/// Swift's `String` takes two spellings of é for one key and does not sort by bytes; the format does neither.
+public struct TensorName: Sendable {
+  public let string: String
+
+  public init(_ string: String) { self.string = string }
+}
+
+extension TensorName: Hashable {
+  public static func == (left: Self, right: Self) -> Bool { left.string.utf8.elementsEqual(right.string.utf8) }
+
+  public func hash(into hasher: inout Hasher) {
+    var string = string
+    string.withUTF8 { unsafe hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+  }
+}
+
+extension TensorName: Comparable {
+  public static func < (left: Self, right: Self) -> Bool {
+    left.string.utf8.lexicographicallyPrecedes(right.string.utf8)
+  }
+}
+
+extension TensorName: CustomStringConvertible, ExpressibleByStringLiteral {
+  public var description: String { string }
+  public init(stringLiteral: String) { string = stringLiteral }
+}
