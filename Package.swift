@@ -23,7 +23,9 @@ let package = Package(
     .target(name: "Checkpoints", dependencies: ["Safetensors", "JSONText"], swiftSettings: librarySettings),
     .target(name: "Adapters", dependencies: ["Safetensors", "JSONText"], swiftSettings: librarySettings),
     .target(name: "MergePlanning", dependencies: ["Checkpoints", "Adapters"], swiftSettings: librarySettings),
-    .target(name: "CTileKernels", cSettings: [.treatAllWarnings(as: .error)]),
+    .target(
+      name: "CTileKernels", cSettings: [.treatAllWarnings(as: .error)],
+      linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
     .target(name: "TileKernels", dependencies: ["CTileKernels"], swiftSettings: librarySettings),
     .target(name: "MergeEngine", dependencies: ["MergePlanning", "TileKernels"], swiftSettings: librarySettings),
     .executableTarget(
@@ -32,5 +34,6 @@ let package = Package(
       swiftSettings: programSettings),
     .testTarget(name: "JSONTextTests", dependencies: ["JSONText"], swiftSettings: programSettings),
     .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors"], swiftSettings: programSettings),
+    .testTarget(name: "TileKernelsTests", dependencies: ["TileKernels"], swiftSettings: programSettings),
   ]
 )

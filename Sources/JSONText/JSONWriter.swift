@@ -5,11 +5,17 @@
 public struct JSONWriter: Sendable {
   public private(set) var bytes: [UInt8] = []
   private let indentation: Int?
+  private let escapesUnprintable: Bool
   private var openContainers: [(close: UInt8, isEmpty: Bool)] = []
   private var isAfterKey = false
 
   /// - Parameter indentation: Spaces per level, one member a line as Python's `json.dumps(indent=)`; nil: no white space.
-  public init(indentation: Int? = nil) { self.indentation = indentation }
+  /// - Parameter escapesUnprintable: Whether control characters above 0x1F and those that change the direction of text
+  ///   are escaped too, so that the text is harmless on a terminal.
+  public init(indentation: Int? = nil, escapesUnprintable: Bool = false) {
+    self.indentation = indentation
+    self.escapesUnprintable = escapesUnprintable
+  }
 
   public mutating func beginObject() { begin(UInt8(ascii: "{"), closing: UInt8(ascii: "}")) }
   public mutating func beginArray() { begin(UInt8(ascii: "["), closing: UInt8(ascii: "]")) }
@@ -50,6 +56,27 @@ public struct JSONWriter: Sendable {
     end()
   }
 
+  public mutating func value(_ value: JSONValue) {
+    switch value {
+    case .null: null()
+    case .bool(let boolean): self.value(boolean)
+    case .integer(let integer): self.value(integer)
+    case .real(let real): self.value(real)
+    case .string(let string): self.value(string)
+    case .array(let elements):
+      beginArray()
+      for element in elements { self.value(element) }
+      end()
+    case .object(let members):
+      beginObject()
+      for member in members {
+        key(member.key)
+        self.value(member.value)
+      }
+      end()
+    }
+  }
+
   private mutating func literal(_ text: String) {
     separate()
     bytes.append(contentsOf: text.utf8)
@@ -80,23 +107,37 @@ public struct JSONWriter: Sendable {
 
   private mutating func appendString(_ string: String) {
     bytes.append(UInt8(ascii: "\""))
-    for byte in string.utf8 {
-      switch byte {
-      case UInt8(ascii: "\""): bytes.append(contentsOf: "\\\"".utf8)
-      case UInt8(ascii: "\\"): bytes.append(contentsOf: "\\\\".utf8)
-      case 0x08: bytes.append(contentsOf: "\\b".utf8)
-      case 0x0C: bytes.append(contentsOf: "\\f".utf8)
-      case 0x0A: bytes.append(contentsOf: "\\n".utf8)
-      case 0x0D: bytes.append(contentsOf: "\\r".utf8)
-      case 0x09: bytes.append(contentsOf: "\\t".utf8)
-      case 0..<0x20:
-        let digits = Array("0123456789abcdef".utf8)
-        bytes.append(contentsOf: "\\u00".utf8)
-        bytes.append(digits[Int(byte >> 4)])
-        bytes.append(digits[Int(byte & 15)])
-      default: bytes.append(byte)
+    if escapesUnprintable {
+      for scalar in string.unicodeScalars {
+        if scalar.value >= 0x7F, scalar.isUnprintable {
+          appendEscape(scalar.value)
+        } else {
+          for byte in UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter { appendEscaped(byte) }
+        }
       }
+    } else {
+      for byte in string.utf8 { appendEscaped(byte) }
     }
     bytes.append(UInt8(ascii: "\""))
+  }
+
+  private mutating func appendEscaped(_ byte: UInt8) {
+    switch byte {
+    case UInt8(ascii: "\""): bytes.append(contentsOf: "\\\"".utf8)
+    case UInt8(ascii: "\\"): bytes.append(contentsOf: "\\\\".utf8)
+    case 0x08: bytes.append(contentsOf: "\\b".utf8)
+    case 0x0C: bytes.append(contentsOf: "\\f".utf8)
+    case 0x0A: bytes.append(contentsOf: "\\n".utf8)
+    case 0x0D: bytes.append(contentsOf: "\\r".utf8)
+    case 0x09: bytes.append(contentsOf: "\\t".utf8)
+    case 0..<0x20: appendEscape(UInt32(byte))
+    default: bytes.append(byte)
+    }
+  }
+
+  /// `\u` and four digits; every unprintable scalar fits them.
+  private mutating func appendEscape(_ value: UInt32) {
+    let digits = String(value, radix: 16)
+    bytes.append(contentsOf: "\\u\(String(repeating: "0", count: max(0, 4 - digits.utf8.count)))\(digits)".utf8)
   }
 }

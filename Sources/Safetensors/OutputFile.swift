@@ -1,7 +1,7 @@
 /// A new file that is written at offsets and appears under its name only when it is whole.
 ///
-/// The data goes to a temporary file beside the target, made exclusively; ``commit(replacing:)`` brings it to the disk, gives it
-/// the permissions that the user's umask leaves, and renames it. An object that goes away before that removes it.
+/// The data goes to a temporary file beside the target, made exclusively; ``commit(replacing:)``
+/// brings it to the disk, gives it the permissions that the user's umask leaves, and names it. An object that goes away before that removes it.
 package final class OutputFile: Sendable {
   package let path: String
   private let temporaryPath: String
@@ -30,11 +30,19 @@ package final class OutputFile: Sendable {
   }
 
   /// Makes the file visible under its name, complete and on the disk. Called once, when nobody writes any more.
-  package func commit() throws(SafetensorsError) {
+  ///
+  /// - Parameter replacing: Whether a file that has the name may be replaced; otherwise `system` with EEXIST.
+  package func commit(replacing: Bool) throws(SafetensorsError) {
     try InputFile.attempt(path) { [descriptor, temporaryPath, path] () throws(SystemCalls.Failure) in
       try SystemCalls.synchronizeData(descriptor)
       try SystemCalls.setMode(descriptor, 0o666 & ~SystemCalls.userMask)
-      try SystemCalls.rename(temporaryPath, to: path)
+      if replacing {
+        try SystemCalls.rename(temporaryPath, to: path)
+      } else {
+        // link fails where rename would silently replace what came to be there meanwhile.
+        try SystemCalls.link(temporaryPath, to: path)
+        try SystemCalls.removeFile(temporaryPath)
+      }
     }
     unsafe isFinished = true
   }

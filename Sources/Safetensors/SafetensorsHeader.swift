@@ -20,6 +20,8 @@ public struct SafetensorsHeader: Sendable {
   /// N of the format: the JSON text and its padding, in bytes.
   public let headerByteCount: Int
   public let fileByteCount: Int
+  /// The file that was read, to know it again when its data is.
+  package let identity: SystemCalls.Identity
 
   /// Where the data buffer begins in the file.
   public var dataStart: Int { 8 + headerByteCount }
@@ -41,5 +43,6 @@ public struct SafetensorsHeader: Sendable {
     tensors = parser.table
     headerByteCount = byteCount
     fileByteCount = file.byteCount
+    identity = file.identity
   }
 }

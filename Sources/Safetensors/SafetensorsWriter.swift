@@ -33,6 +33,6 @@ public enum SafetensorsWriter {
     for (range, element) in zip(header.dataOffsets, ordered) {
       try unsafe file.write(element.bytes.span.bytes, at: header.bytes.count + range.lowerBound)
     }
-    try file.commit()
+    try file.commit(replacing: true)
   }
 }

@@ -46,6 +46,9 @@ package enum SystemCalls {
     }
   }
 
+  package static let noSuchFile = ENOENT
+  package static let exists = EEXIST
+
   package static func text(of code: Int32) -> String { unsafe String(cString: strerror(code)) }
 
   private static func check(_ call: String, _ body: () -> Int) throws(Failure) -> Int {
@@ -193,6 +196,17 @@ package enum SystemCalls {
     _ = try check("rename") { unsafe Int(Musl.rename(from, to)) }
     #else
     _ = try check("rename") { unsafe Int(Glibc.rename(from, to)) }
+    #endif
+  }
+
+  /// Gives a file a second name, which must be free.
+  package static func link(_ from: String, to: String) throws(Failure) {
+    #if canImport(Darwin)
+    _ = try check("link") { unsafe Int(Darwin.link(from, to)) }
+    #elseif canImport(Musl)
+    _ = try check("link") { unsafe Int(Musl.link(from, to)) }
+    #else
+    _ = try check("link") { unsafe Int(Glibc.link(from, to)) }
     #endif
   }
 

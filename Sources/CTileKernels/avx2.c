@@ -1,0 +1,56 @@
+// 8 lanes: AVX2, FMA and F16C (x86-64-v3; Intel since 2013, AMD since 2015).
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+#include <string.h>
+
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+
+#include "scalar.h"
+
+#define VARIANT avx2
+#define VECTOR_WIDTH 8
+#define BLOCK_ROWS 6
+#define BLOCK_PANELS 1
+#define UNROLL _Pragma("clang loop unroll(full)")
+
+typedef __m256 vector;
+typedef __m256i magnitudes;
+
+SMK_INLINE vector vector_zero(void) { return _mm256_setzero_ps(); }
+SMK_INLINE vector vector_load(const void *source) { return _mm256_loadu_ps(source); }
+SMK_INLINE void vector_store(void *destination, vector v) { _mm256_storeu_ps(destination, v); }
+SMK_INLINE vector vector_broadcast(float value) { return _mm256_set1_ps(value); }
+SMK_INLINE vector vector_add(vector a, vector b) { return _mm256_add_ps(a, b); }
+SMK_INLINE vector vector_multiply(vector a, vector b) { return _mm256_mul_ps(a, b); }
+SMK_INLINE vector vector_fma(vector a, vector b, vector c) { return _mm256_fmadd_ps(a, b, c); }
+
+SMK_INLINE vector vector_load_f16(const void *source) { return _mm256_cvtph_ps(_mm_loadu_si128(source)); }
+SMK_INLINE vector vector_load_bf16(const void *source) {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(source)), 16));
+}
+SMK_INLINE void vector_store_f16(void *destination, vector v) {
+  _mm_storeu_si128(destination, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+SMK_INLINE void vector_store_bf16(void *destination, vector v) {
+  __m256i bits = _mm256_castps_si256(v);
+  __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  __m256i rounded = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd);
+  __m256i high = _mm256_srli_epi32(rounded, 16);
+  __m128i narrow = _mm_packus_epi32(_mm256_castsi256_si128(high), _mm256_extracti128_si256(high, 1));
+  _mm_storeu_si128(destination, narrow);
+}
+
+SMK_INLINE magnitudes magnitudes_zero(void) { return _mm256_setzero_si256(); }
+SMK_INLINE magnitudes magnitudes_max(magnitudes m, vector v) {
+  return _mm256_max_epi32(m, _mm256_and_si256(_mm256_castps_si256(v), _mm256_set1_epi32(0x7fffffff)));
+}
+SMK_INLINE int magnitudes_reach(magnitudes m, uint32_t bits) {
+  return _mm256_movemask_epi8(_mm256_cmpgt_epi32(m, _mm256_set1_epi32((int)bits - 1))) != 0;
+}
+
+#include "kernel_body.h"
+
+#pragma clang attribute pop
+
+#endif

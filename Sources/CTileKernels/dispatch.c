@@ -1,0 +1,82 @@
+// Which variants this CPU can run, and the entry points that call them.
+#include <string.h>
+
+#include "environment.h"
+#include "variant.h"
+
+#if defined(__x86_64__)
+
+static int has_avx2(void) {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+}
+
+static int has_avx512(void) {
+  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+      && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+
+#endif
+
+const smk_kernels *smk_kernels_at(size_t index) {
+  const smk_kernels *runnable[3];
+  size_t count = 0;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (has_avx512()) runnable[count++] = &smk_avx512;
+  if (has_avx2()) runnable[count++] = &smk_avx2;
+#elif defined(__aarch64__)
+  runnable[count++] = &smk_neon;
+#endif
+  runnable[count++] = &smk_portable;
+  return index < count ? runnable[index] : NULL;
+}
+
+static int is_known(const char *name) {
+  static const char *const names[] = {"portable", "avx2", "avx512", "neon"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    if (strcmp(name, names[i]) == 0) return 1;
+  }
+  return 0;
+}
+
+const smk_kernels *smk_kernels_named(const char *name, smk_availability *availability) {
+  const smk_kernels *found = NULL;
+  for (size_t i = 0; (found = smk_kernels_at(i)) != NULL; i++) {
+    if (strcmp(found->name, name) == 0) break;
+  }
+  if (availability != NULL) *availability = found ? SMK_AVAILABLE : is_known(name) ? SMK_CANNOT_RUN : SMK_UNKNOWN_NAME;
+  return found;
+}
+
+const char *smk_kernels_name(const smk_kernels *kernels) { return kernels->name; }
+
+size_t smk_kernels_row_block(const smk_kernels *kernels) { return kernels->row_block; }
+
+// The calls below go through a pointer, so no arithmetic can move out of the environment set around them.
+
+void smk_widen(const smk_kernels *kernels, smk_dtype dtype, const void *source, size_t count, float *destination) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->widen(dtype, source, count, destination);
+  smk_leave_default_environment(saved);
+}
+
+void smk_add_low_rank(const smk_kernels *kernels, float *delta, size_t delta_stride, const float *left,
+                      const float *packed_right, size_t rows, size_t columns, size_t rank, float scale) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->add_low_rank(delta, delta_stride, left, packed_right, rows, columns, rank, scale);
+  smk_leave_default_environment(saved);
+}
+
+void smk_add_scaled(const smk_kernels *kernels, float *delta, const float *values, size_t count, float scale) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->add_scaled(delta, values, count, scale);
+  smk_leave_default_environment(saved);
+}
+
+uint64_t smk_combine(const smk_kernels *kernels, smk_dtype weight_dtype, const void *weight, const float *delta,
+                     smk_dtype out_dtype, void *destination, size_t count) {
+  smk_environment saved = smk_enter_default_environment();
+  uint64_t overflows = kernels->combine(weight_dtype, weight, delta, out_dtype, destination, count);
+  smk_leave_default_environment(saved);
+  return overflows;
+}

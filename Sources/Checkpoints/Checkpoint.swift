@@ -1,0 +1,198 @@
+import JSONText
+import Safetensors
+
+/// A model on disk: its weight files with their headers, and where each tensor is.
+public struct Checkpoint: Sendable {
+  public enum Layout: Equatable, Sendable {
+    /// One safetensors file and nothing around it.
+    case singleFile
+    /// A folder with one weight file.
+    case folder
+    /// A folder with shards and an index of this name.
+    case shardedFolder(indexName: String)
+  }
+
+  /// One weight file.
+  public struct File: Sendable {
+    /// Relative to the folder, or the name of the single file.
+    public let name: String
+    public let path: String
+    public let header: SafetensorsHeader
+  }
+
+  /// Where a tensor is: the place of its file in ``files`` and of its entry in that file's table.
+  public struct Location: Equatable, Sendable {
+    public let file: Int
+    public let index: Int
+  }
+
+  /// As the caller named it.
+  public let path: String
+  public let layout: Layout
+  /// In the order of their names.
+  public let files: [File]
+  public let index: CheckpointIndex?
+  /// config.json, read leniently; nil where there is none.
+  public let config: JSONValue?
+  /// What a person should know about the selection.
+  public let warnings: [String]
+  private let locations: [TensorName: Location]
+
+  static let largestConfigByteCount = 4 << 20
+
+  /// The folder that holds the side files; nil for a single file.
+  public var folder: String? { layout == .singleFile ? nil : path }
+
+  public var tensorCount: Int { locations.count }
+
+  /// Opens the model at `path`: a safetensors file, an index file, or a folder.
+  ///
+  /// In a folder the weights are selected as transformers 5.23 `from_pretrained` does: `transformers_weights` of
+  /// config.json, else `model.safetensors`, else `model.safetensors.index.json`. Every header is read and checked; of a
+  /// sharded model index and headers must agree exactly, both ways, and no tensor may stand twice.
+  ///
+  /// - Throws: ``CheckpointError``, or ``SafetensorsError`` for a weight file.
+  public init(path: String) throws {
+    guard let identity = try CheckpointError.attempt(path, { () throws(SystemCalls.Failure) in
+      try SystemCalls.identity(path: path)
+    }) else { throw CheckpointError(path: path, .notFound) }
+    if identity.isDirectory {
+      try self.init(folder: path, selection: nil)
+    } else if path.hasSuffix(".index.json") {
+      try self.init(folder: Paths.folder(path), selection: Paths.lastComponent(path))
+    } else {
+      let file = try Self.open(path, name: Paths.lastComponent(path))
+      try self.init(path: path, layout: .singleFile, files: [file], index: nil, config: nil, warnings: [])
+    }
+  }
+
+  private init(folder: String, selection: String?) throws {
+    let configPath = Paths.join(folder, "config.json")
+    let config: JSONValue?
+    do throws(CheckpointError) {
+      config = try Self.readConfig(configPath)
+    } catch {
+      guard error.problem == .notFound else { throw error }
+      config = nil
+    }
+    let selected = try selection.map { ($0, []) } ?? Self.selectWeights(folder: folder, config: config)
+    let (name, warnings) = selected
+    guard name.hasSuffix(".index.json") else {
+      let file = try Self.open(Paths.join(folder, name), name: name)
+      try self.init(path: folder, layout: .folder, files: [file], index: nil, config: config, warnings: warnings)
+      return
+    }
+    let index = try CheckpointIndex(path: Paths.join(folder, name))
+    let files = try Self.openShards(index.shardNames, folder: folder, indexName: name)
+    try self.init(
+      path: folder, layout: .shardedFolder(indexName: name), files: files, index: index, config: config,
+      warnings: warnings)
+    try checkIndex(index, indexPath: Paths.join(folder, name))
+  }
+
+  private init(
+    path: String, layout: Layout, files: [File], index: CheckpointIndex?, config: JSONValue?, warnings: [String]
+  ) throws(CheckpointError) {
+    self.path = path
+    self.layout = layout
+    self.files = files
+    self.index = index
+    self.config = config
+    self.warnings = warnings
+    var locations: [TensorName: Location] = [:]
+    locations.reserveCapacity(files.reduce(0) { $0 + $1.header.tensors.count })
+    for (fileNumber, file) in files.enumerated() {
+      for position in file.header.tensors.indices {
+        let name = file.header.tensors.name(at: position)
+        if let other = locations.updateValue(Location(file: fileNumber, index: position), forKey: name) {
+          throw CheckpointError(
+            path: file.path, .tensorInOtherShard(indexed: files[other.file].name, found: file.name), tensor: name)
+        }
+      }
+    }
+    self.locations = locations
+  }
+
+  /// Where the tensor called `name` is; nil if the model has none.
+  public func location(of name: TensorName) -> Location? { locations[name] }
+
+  public func tensor(at location: Location) -> TensorInfo { files[location.file].header.tensors[location.index] }
+
+  /// The names of all tensors, in no particular order.
+  public var tensorNames: some Collection<TensorName> { locations.keys }
+
+  static func readConfig(_ path: String) throws(CheckpointError) -> JSONValue {
+    let bytes = try BoundedFile.read(path, limit: largestConfigByteCount)
+    do throws(JSONError) {
+      let value = try JSONParser.parseLenient(bytes.span)
+      guard case .object = value else { throw JSONError(.syntax(detail: "an object expected"), at: 0) }
+      return value
+    } catch { throw CheckpointError(path: path, .json(error)) }
+  }
+
+  private static func open(_ path: String, name: String) throws(SafetensorsError) -> File {
+    File(name: name, path: path, header: try SafetensorsHeader(path: path))
+  }
+
+  private static func openShards(_ names: [String], folder: String, indexName: String) throws -> [File] {
+    try concurrentMap(names) { name in
+      do throws(SafetensorsError) {
+        return try open(Paths.join(folder, name), name: name)
+      } catch {
+        if case .system(_, SystemCalls.noSuchFile) = error.problem {
+          throw CheckpointError(path: Paths.join(folder, indexName), .missingShard(name))
+        }
+        throw error
+      }
+    }
+  }
+
+  private static func selectWeights(
+    folder: String, config: JSONValue?
+  ) throws(CheckpointError) -> (name: String, warnings: [String]) {
+    if case .string(let name)? = config?["transformers_weights"] {
+      guard CheckpointIndex.staysInFolder(name), name.hasSuffix(".safetensors") || name.hasSuffix(".index.json")
+      else { throw CheckpointError(path: Paths.join(folder, "config.json"), .unsafeShardName(name)) }
+      return (name, [])
+    }
+    let entries = try CheckpointError.attempt(folder) { () throws(SystemCalls.Failure) in
+      try SystemCalls.entries(ofFolder: folder)
+    }
+    let hasIndex = entries.contains("model.safetensors.index.json")
+    if entries.contains("model.safetensors") {
+      let warning =
+        "holds both model.safetensors and model.safetensors.index.json; "
+        + "model.safetensors is used, as transformers does, and the shards are not"
+      return ("model.safetensors", hasIndex ? ["\(folder): \(warning)"] : [])
+    }
+    if hasIndex { return ("model.safetensors.index.json", []) }
+    let others = entries.filter { $0.hasSuffix(".safetensors") || $0.hasSuffix(".safetensors.index.json") }
+    if others.isEmpty, let pickle = entries.first(where: { $0.hasSuffix(".bin") || $0.hasSuffix(".pt") }) {
+      throw CheckpointError(path: folder, .pickleOnly(pickle))
+    }
+    throw CheckpointError(path: folder, .noWeights(others: others))
+  }
+
+  private func checkIndex(_ index: CheckpointIndex, indexPath: String) throws(CheckpointError) {
+    for entry in index.weightMap {
+      let shard = index.shardNames[entry.shard]
+      guard let location = locations[entry.tensor] else {
+        throw CheckpointError(path: indexPath, .tensorNotInShard(shard: shard), tensor: entry.tensor)
+      }
+      guard location.file == entry.shard else {
+        throw CheckpointError(
+          path: indexPath, .tensorInOtherShard(indexed: shard, found: files[location.file].name), tensor: entry.tensor)
+      }
+    }
+    guard index.weightMap.count < locations.count else { return }
+    let indexed = Set(index.weightMap.map(\.tensor))
+    for file in files {
+      for position in file.header.tensors.indices {
+        let name = file.header.tensors.name(at: position)
+        if !indexed.contains(name) {
+          throw CheckpointError(path: indexPath, .tensorNotInIndex(shard: file.name), tensor: name)
+        }
+      }
+    }
+  }
+}

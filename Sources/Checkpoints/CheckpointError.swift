@@ -1,0 +1,146 @@
+import JSONText
+import Safetensors
+
+/// Why a model on disk, or a place for one, was refused.
+public struct CheckpointError: ReportableError, Equatable {
+  public enum Problem: Equatable, Sendable {
+    case notFound
+    case notAFolder
+    /// The folder holds no weights that could be selected; other weight files that stand there.
+    case noWeights(others: [String])
+    case pickleOnly(String)
+    case fileTooLarge(byteCount: Int, limit: Int)
+    case json(JSONError)
+    case notAnObject
+    case indexField(String)
+    /// A file name in `weight_map` that is not a plain relative path to a safetensors file in the folder.
+    case unsafeShardName(String)
+    /// Two file names in `weight_map` that a case-insensitive file system takes for one.
+    case collidingShardNames(String, String)
+    case missingShard(String)
+    /// The index names a tensor that its shard has not.
+    case tensorNotInShard(shard: String)
+    /// A shard has a tensor that the index does not name.
+    case tensorNotInIndex(shard: String)
+    /// The index says one shard and another has the tensor.
+    case tensorInOtherShard(indexed: String, found: String)
+    case sideFileNotRegular
+    case sideFileOutside(realPath: String)
+    case sideFileTooLarge(byteCount: Int, limit: Int)
+    case outputExists
+    case outputNotReplaceable(entry: String)
+    case outputIsInput(String)
+    case outputInsideInput(String)
+    case inputInsideOutput(String)
+    case outputNotASafetensorsName
+    case outputLooksLikeFile
+    case noParentFolder
+    case changed
+    case system(call: String, code: Int32)
+  }
+
+  public let path: String
+  public let problem: Problem
+  public let tensorName: TensorName?
+
+  public init(path: String, _ problem: Problem, tensor: TensorName? = nil) {
+    self.path = path
+    self.problem = problem
+    self.tensorName = tensor
+  }
+
+  public var file: String? { path }
+  public var tensor: String? { tensorName?.string }
+
+  public var errorClass: String {
+    switch problem {
+    case .notFound, .missingShard, .noParentFolder: "not-found"
+    case .notAFolder: "not-a-folder"
+    case .noWeights: "no-weights"
+    case .pickleOnly: "pickle"
+    case .fileTooLarge: "too-large"
+    case .json(let error):
+      if case .duplicateKey = error.reason { "duplicate-key" } else { "json" }
+    case .notAnObject, .indexField: "schema"
+    case .unsafeShardName, .collidingShardNames: "shard-name"
+    case .tensorNotInShard, .tensorNotInIndex, .tensorInOtherShard: "index"
+    case .sideFileNotRegular, .sideFileOutside, .sideFileTooLarge: "side-file"
+    case .outputExists, .outputNotReplaceable: "output-exists"
+    case .outputIsInput, .outputInsideInput, .inputInsideOutput: "output-is-input"
+    case .outputNotASafetensorsName, .outputLooksLikeFile: "output-name"
+    case .changed: "changed"
+    case .system: "system"
+    }
+  }
+
+  public var category: ErrorCategory {
+    switch problem {
+    case .system, .changed, .noParentFolder: .inputOutput
+    case .outputExists, .outputNotReplaceable, .outputIsInput, .outputInsideInput, .inputInsideOutput: .outputOccupied
+    default: .refusedInput
+    }
+  }
+
+  public var message: String {
+    switch problem {
+    case .notFound: "no such file or folder"
+    case .notAFolder: "is neither a folder nor a regular file"
+    case .noWeights(let others):
+      "holds neither model.safetensors nor model.safetensors.index.json"
+        + (others.isEmpty ? "" : ", but \(Self.list(others))")
+    case .pickleOnly(let name): "holds \(name) only; pickled weights are never opened"
+    case .fileTooLarge(let byteCount, let limit): "has \(byteCount) bytes; at most \(limit) are read"
+    case .json(let error): "is not valid JSON: \(error)"
+    case .notAnObject: "is not a JSON object"
+    case .indexField(let what): what
+    case .unsafeShardName(let name):
+      "weight_map names the file \"\(name)\"; a relative path to a .safetensors file in the same folder is expected"
+    case .collidingShardNames(let one, let other):
+      "weight_map names \"\(one)\" and \"\(other)\", which some file systems take for one file"
+    case .missingShard(let name): "weight_map names the file \"\(name)\", which does not exist"
+    case .tensorNotInShard(let shard): "weight_map places it in \(shard), which has no such tensor"
+    case .tensorNotInIndex(let shard): "is in \(shard) but not in weight_map"
+    case .tensorInOtherShard(let indexed, let found): "weight_map places it in \(indexed), but \(found) has it too"
+    case .sideFileNotRegular: "is not a regular file"
+    case .sideFileOutside(let realPath): "is a link to \(realPath), outside its model's folder; not copied"
+    case .sideFileTooLarge(let byteCount, let limit): "has \(byteCount) bytes; side files have at most \(limit)"
+    case .outputExists: "exists already"
+    case .outputNotReplaceable(let entry): "holds \"\(entry)\", which is no part of a model; not replaced"
+    case .outputIsInput(let input): "is the input \(input)"
+    case .outputInsideInput(let input): "lies inside the input \(input)"
+    case .inputInsideOutput(let input): "contains the input \(input)"
+    case .outputNotASafetensorsName: "the base is one file, so the output is one; its name must end in .safetensors"
+    case .outputLooksLikeFile: "the base is a folder, so the output is one; its name must not end in .safetensors"
+    case .noParentFolder: "the folder that it would be in does not exist"
+    case .changed: "the file changed while it was being read"
+    case .system(let call, let code): "\(call): \(SystemCalls.text(of: code))"
+    }
+  }
+
+  public var hint: String? {
+    switch problem {
+    case .noWeights(let others): others.isEmpty ? nil : "give the file itself as BASE"
+    case .pickleOnly:
+      "load it with torch.load(..., weights_only=True) and write it with safetensors.torch.save_file"
+    case .missingShard: "an incomplete download? fetch the folder again"
+    case .outputExists: "choose another name, or replace it with --force"
+    case .noParentFolder: "make it with mkdir -p"
+    case .tensorNotInIndex, .tensorNotInShard, .tensorInOtherShard:
+      "index and shards are of different checkpoints; fetch the folder again"
+    default: nil
+    }
+  }
+
+  private static func list(_ names: [String]) -> String {
+    names.prefix(3).joined(separator: ", ") + (names.count > 3 ? " and \(names.count - 3) more" : "")
+  }
+
+  /// Runs a system call on `path`.
+  static func attempt<Value>(
+    _ path: String, _ body: () throws(SystemCalls.Failure) -> Value
+  ) throws(CheckpointError) -> Value {
+    do throws(SystemCalls.Failure) { return try body() } catch {
+      throw CheckpointError(path: path, .system(call: error.call, code: error.code))
+    }
+  }
+}

@@ -1,0 +1,133 @@
+import JSONText
+import Safetensors
+
+/// `model.safetensors.index.json`: which shard holds which tensor.
+public struct CheckpointIndex: Equatable, Sendable {
+  /// huggingface_hub 2.4 refuses more than 10 MiB; large mixtures of experts come near it.
+  static let largestByteCount = 64 << 20
+  static let largestMetadataByteCount = 1 << 20
+
+  /// Tensor and shard by shard's number, in the order of the file.
+  public struct Entry: Equatable, Sendable {
+    public let tensor: TensorName
+    public let shard: Int
+  }
+
+  /// The members of `metadata`, of whatever type, in the order of the file.
+  public let metadata: [JSONMember]
+  /// The files that `weight_map` names, sorted by bytes.
+  public let shardNames: [String]
+  public let weightMap: [Entry]
+
+  /// Reads the index at `path` a member at a time.
+  ///
+  /// Refused: more than 64 MiB, JSON that jansson refuses, a `weight_map` that is missing, empty or not an object of
+  /// strings, a tensor named twice, and file names that could leave the folder or that are no safetensors files.
+  init(path: String) throws(CheckpointError) {
+    let bytes = try BoundedFile.read(path, limit: Self.largestByteCount)
+    let text = bytes.span
+    func error(_ problem: CheckpointError.Problem) -> CheckpointError { CheckpointError(path: path, problem) }
+    func attempt<Value>(_ body: () throws(JSONError) -> Value) throws(CheckpointError) -> Value {
+      do throws(JSONError) { return try body() } catch { throw CheckpointError(path: path, .json(error)) }
+    }
+
+    guard var cursor = JSONObjectCursor(text, range: 0..<text.count) else { throw error(.notAnObject) }
+    var metadata: [JSONMember] = []
+    var map: [(tensor: TensorName, shard: String)]?
+    var seen: Set<String> = []
+    while let member = try attempt({ () throws(JSONError) in try cursor.next(text) }) {
+      let key = try attempt { () throws(JSONError) in try cursor.key(of: member, text) }
+      guard seen.insert(key).inserted else {
+        throw error(.json(JSONError(.duplicateKey(key), at: member.keyRange.lowerBound)))
+      }
+      if key == "weight_map" {
+        map = try Self.readWeightMap(path, text, member.valueRange)
+      } else {
+        guard member.valueRange.count <= Self.largestMetadataByteCount else {
+          throw error(.fileTooLarge(byteCount: member.valueRange.count, limit: Self.largestMetadataByteCount))
+        }
+        let value = try attempt { () throws(JSONError) in try JSONParser.parse(text, range: member.valueRange) }
+        if key == "metadata", case .object(let members) = value { metadata = members }
+      }
+    }
+    guard let map, !map.isEmpty else { throw error(.indexField("has no weight_map, or an empty one")) }
+    let names = Set(map.map { TensorName($0.shard) }).sorted()
+    try Self.check(names.map(\.string), path)
+    let numbers = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, $0) })
+    self.metadata = metadata
+    shardNames = names.map(\.string)
+    weightMap = map.map { Entry(tensor: $0.tensor, shard: numbers[TensorName($0.shard)] ?? 0) }
+  }
+
+  private static func readWeightMap(
+    _ path: String, _ text: Span<UInt8>, _ range: Range<Int>
+  ) throws(CheckpointError) -> [(tensor: TensorName, shard: String)] {
+    func attempt<Value>(_ body: () throws(JSONError) -> Value) throws(CheckpointError) -> Value {
+      do throws(JSONError) { return try body() } catch { throw CheckpointError(path: path, .json(error)) }
+    }
+    guard var cursor = JSONObjectCursor(text, range: range) else {
+      throw CheckpointError(path: path, .indexField("weight_map is not an object"))
+    }
+    var map: [(tensor: TensorName, shard: String)] = []
+    var seen: Set<TensorName> = []
+    while let member = try attempt({ () throws(JSONError) in try cursor.next(text) }) {
+      let name = TensorName(try attempt { () throws(JSONError) in try cursor.key(of: member, text) })
+      guard let shard = try attempt({ () throws(JSONError) in try cursor.stringValue(of: member, text) }) else {
+        throw CheckpointError(path: path, .indexField("weight_map gives something else than a file name"), tensor: name)
+      }
+      guard seen.insert(name).inserted else {
+        throw CheckpointError(path: path, .json(JSONError(.duplicateKey(name.string), at: member.keyRange.lowerBound)))
+      }
+      map.append((name, shard))
+    }
+    return map
+  }
+
+  private static func check(_ names: [String], _ path: String) throws(CheckpointError) {
+    var folded: [String: String] = [:]
+    for name in names {
+      guard staysInFolder(name), name.hasSuffix(".safetensors") else { throw CheckpointError(path: path, .unsafeShardName(name)) }
+      // String's own equality is up to normalisation, as on the file systems that this is about.
+      if let other = folded.updateValue(name, forKey: name.lowercased()) {
+        throw CheckpointError(path: path, .collidingShardNames(other, name))
+      }
+    }
+  }
+
+  /// Whether a name from an index or config.json stays in its folder: relative, of components that are neither empty nor dots,
+  /// without backslashes, drive letters and control characters.
+  static func staysInFolder(_ name: String) -> Bool {
+    guard name.utf8.count <= 4096 else { return false }
+    guard !name.unicodeScalars.contains(where: { $0.value < 0x20 || $0 == "\\" || $0 == ":" || $0.value == 0x7F })
+    else { return false }
+    return name.split(separator: "/", omittingEmptySubsequences: false).allSatisfy { component in
+      !component.isEmpty && !component.allSatisfy { $0 == "." }
+    }
+  }
+
+  /// The text of an index, as transformers 5.23 writes it: two spaces of indentation, sorted keys, a newline at the end.
+  ///
+  /// - Parameters:
+  ///   - metadata: Kept as it is but for `total_size`, which is set.
+  ///   - totalSize: Bytes of all tensors, without headers.
+  public static func text(
+    metadata: [JSONMember], totalSize: Int, weightMap: [(tensor: TensorName, shardName: String)]
+  ) -> [UInt8] {
+    var members = metadata.filter { $0.key != "total_size" }
+    members.append(JSONMember(key: "total_size", value: .integer(Int64(totalSize))))
+    members.sort { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+    var writer = JSONWriter(indentation: 2)
+    writer.beginObject()
+    writer.key("metadata")
+    writer.value(.object(members))
+    writer.key("weight_map")
+    writer.beginObject()
+    for (tensor, shardName) in weightMap.sorted(by: { $0.tensor < $1.tensor }) {
+      writer.key(tensor.string)
+      writer.value(shardName)
+    }
+    writer.end()
+    writer.end()
+    return writer.bytes + [UInt8(ascii: "\n")]
+  }
+}

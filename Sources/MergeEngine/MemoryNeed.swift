@@ -1,0 +1,42 @@
+import MergePlanning
+import TileKernels
+
+/// What a merge holds in memory at the most, in bytes; pages of mapped files, which the system takes back when it needs
+/// them, are not counted.
+public struct MemoryNeed: Sendable, Equatable {
+  /// Tiles of all workers.
+  public let tiles: Int
+  /// Packed factors of as many modules as there are workers, the largest.
+  public let factors: Int
+
+  public var total: Int { tiles + factors }
+
+  public init(_ plan: MergePlan, workers: Int) {
+    var tile = 0
+    var packed: [Int] = []
+    for tensor in plan.updatedTensors {
+      guard let update = tensor.update else { continue }
+      tile = max(tile, Self.tileByteCount(tensor, update))
+      packed.append(update.terms.reduce(0) { $0 + Self.packedByteCount($1) })
+    }
+    tiles = tile * workers
+    factors = packed.sorted(by: >).prefix(workers).reduce(0, +)
+  }
+
+  /// Delta in fp32, the left factor's or the values' rows in fp32, and the encoded output.
+  private static func tileByteCount(_ tensor: MergePlan.Tensor, _ update: TensorUpdate) -> Int {
+    let rows = min(update.rows, TileSchedule.rowsPerTile(columns: update.columns))
+    let widest = update.terms.map { term in
+      switch term.kind {
+      case .lowRank(let left, _): left.columns
+      case .scaled(let values): values.columns
+      }
+    }.max() ?? 0
+    return rows * (update.columns * (4 + tensor.outputDType.bitCount / 8) + widest * 4)
+  }
+
+  private static func packedByteCount(_ term: DeltaTerm) -> Int {
+    guard case .lowRank(_, let right) = term.kind else { return 0 }
+    return (try? PackedRight.byteCount(columns: right.columns, rank: right.rows)) ?? 0
+  }
+}

@@ -1,0 +1,59 @@
+import Safetensors
+
+/// Why a merge that was planned could not be carried out.
+public struct MergeError: ReportableError, Equatable {
+  public enum Problem: Equatable, Sendable {
+    /// Finite elements of the base became infinite or NaN, in these rows of the tensor.
+    case nonFinite(count: UInt64, rows: Range<Int>, dtype: DType)
+    /// A file is no longer the one that was planned with.
+    case changed
+    /// The plan contradicts itself; a fault of this program, found before anything wrong was written.
+    case inconsistentPlan(String)
+  }
+
+  public let path: String
+  public let tensorName: TensorName?
+  public let problem: Problem
+
+  public init(path: String, tensor: TensorName?, _ problem: Problem) {
+    self.path = path
+    self.tensorName = tensor
+    self.problem = problem
+  }
+
+  public var file: String? { path }
+  public var tensor: String? { tensorName?.string }
+
+  public var errorClass: String {
+    switch problem {
+    case .nonFinite: "nonfinite"
+    case .changed: "changed"
+    case .inconsistentPlan: "internal"
+    }
+  }
+
+  public var category: ErrorCategory {
+    switch problem {
+    case .nonFinite: .refusedInput
+    case .changed, .inconsistentPlan: .inputOutput
+    }
+  }
+
+  public var message: String {
+    switch problem {
+    case .nonFinite(let count, let rows, let dtype):
+      "\(count) finite elements in rows \(rows.lowerBound) to \(rows.upperBound - 1) would become infinite or NaN "
+        + "in \(dtype.name)"
+    case .changed: "the file changed since the merge was planned"
+    case .inconsistentPlan(let what): "internal error: \(what)"
+    }
+  }
+
+  public var hint: String? {
+    switch problem {
+    case .nonFinite(_, _, .f16): "a delta this large does not fit F16; is the adapter damaged, or its alpha wrong?"
+    case .nonFinite: "is the adapter damaged?"
+    default: nil
+    }
+  }
+}

@@ -1,0 +1,96 @@
+import MergePlanning
+
+/// Splits a plan into jobs that workers take one after another: headers, pieces of copies, tiles of updates.
+///
+/// The order is that of the output's bytes, so that writes are mostly sequential and few modules are in flight at once.
+struct TileSchedule: Sendable {
+  /// Elements of fp32 in a tile, if a row is not longer: half a MiB, which stays in a second-level cache.
+  static let tileElementCount = 128 << 10
+  /// Rows that share one pass over the packed factor, as long as a tile of them is no larger than 4 MiB of fp32.
+  static let smallestRowCount = 8
+  static let largestTileElementCount = 1 << 20
+  /// Bytes of a piece of a copy.
+  static let copyByteCount = 8 << 20
+
+  /// A run of jobs of one kind.
+  struct Segment: Sendable {
+    enum Kind: Sendable {
+      case header
+      /// Untouched neighbours, one range of the base's file.
+      case copy(source: Range<Int>, output: Int)
+      /// The rows of one updated tensor.
+      case tiles(tensor: Int, rowsPerTile: Int)
+    }
+
+    let shard: Int
+    let kind: Kind
+    let firstJob: Int
+    let jobCount: Int
+  }
+
+  let segments: [Segment]
+  let jobCount: Int
+  /// Jobs of each shard.
+  let shardJobCounts: [Int]
+
+  init(_ plan: MergePlan) {
+    var segments: [Segment] = []
+    var counts: [Int] = []
+    var next = 0
+    for (shardNumber, shard) in plan.shards.enumerated() {
+      let first = next
+      func append(_ kind: Segment.Kind, _ jobCount: Int) {
+        guard jobCount > 0 else { return }
+        segments.append(Segment(shard: shardNumber, kind: kind, firstJob: next, jobCount: jobCount))
+        next += jobCount
+      }
+      var pending: (source: Range<Int>, output: Int)?
+      func appendPending() {
+        guard let copy = pending else { return }
+        append(
+          .copy(source: copy.source, output: copy.output),
+          Self.ceilingQuotient(copy.source.count, Self.copyByteCount))
+        pending = nil
+      }
+      append(.header, 1)
+      for (number, tensor) in shard.tensors.enumerated() {
+        if let update = tensor.update {
+          appendPending()
+          let rows = Self.rowsPerTile(columns: update.columns)
+          append(.tiles(tensor: number, rowsPerTile: rows), Self.ceilingQuotient(update.rows, rows))
+        } else if let copy = pending, copy.source.upperBound == tensor.sourceRange.lowerBound,
+          copy.output + copy.source.count == tensor.outputRange.lowerBound
+        {
+          pending = (copy.source.lowerBound..<tensor.sourceRange.upperBound, copy.output)
+        } else {
+          appendPending()
+          pending = (tensor.sourceRange, tensor.outputRange.lowerBound)
+        }
+      }
+      appendPending()
+      counts.append(next - first)
+    }
+    self.segments = segments
+    jobCount = next
+    shardJobCounts = counts
+  }
+
+  /// The segment that a job is in.
+  func segment(ofJob job: Int) -> Int {
+    var (low, high) = (0, segments.count - 1)
+    while low < high {
+      let middle = (low + high + 1) / 2
+      if segments[middle].firstJob <= job { low = middle } else { high = middle - 1 }
+    }
+    return low
+  }
+
+  static func rowsPerTile(columns: Int) -> Int {
+    let columns = max(1, columns)
+    return max(1, tileElementCount / columns, min(smallestRowCount, largestTileElementCount / columns))
+  }
+
+  private static func ceilingQuotient(_ count: Int, _ divisor: Int) -> Int {
+    count / divisor + (count % divisor == 0 ? 0 : 1)
+  }
+}

@@ -1,0 +1,44 @@
+/// The order in which people count: by bytes, but runs of digits by their value, so that layer 2 stands before layer 10.
+enum NaturalOrder {
+  static func precedes(_ left: String, _ right: String) -> Bool {
+    let order = left.utf8.withContiguousStorageIfAvailable { one in
+      right.utf8.withContiguousStorageIfAvailable { other in compare(one, other) }
+    }
+    return order.flatMap { $0 }.map { $0 < 0 } ?? (left < right)
+  }
+
+  private static func compare(_ left: UnsafeBufferPointer<UInt8>, _ right: UnsafeBufferPointer<UInt8>) -> Int {
+    var (i, j) = (0, 0)
+    while i < left.count, j < right.count {
+      guard isDigit(left[i]), isDigit(right[j]) else {
+        if left[i] != right[j] { return left[i] < right[j] ? -1 : 1 }
+        i += 1
+        j += 1
+        continue
+      }
+      let (one, other) = (digits(left, from: i), digits(right, from: j))
+      let (oneCount, otherCount) = (one.upperBound - one.lowerBound, other.upperBound - other.lowerBound)
+      if oneCount != otherCount { return oneCount < otherCount ? -1 : 1 }
+      for offset in 0..<oneCount where left[one.lowerBound + offset] != right[other.lowerBound + offset] {
+        return left[one.lowerBound + offset] < right[other.lowerBound + offset] ? -1 : 1
+      }
+      // Equal values: leading zeros decide only if nothing else does, which comparing lengths at the end does.
+      i = one.upperBound
+      j = other.upperBound
+    }
+    if i < left.count { return 1 }
+    if j < right.count { return -1 }
+    return left.count == right.count ? 0 : left.count < right.count ? -1 : 1
+  }
+
+  /// The run of digits from `start` on, without leading zeros.
+  private static func digits(_ text: UnsafeBufferPointer<UInt8>, from start: Int) -> Range<Int> {
+    var end = start
+    while end < text.count, isDigit(text[end]) { end += 1 }
+    var first = start
+    while first < end - 1, text[first] == UInt8(ascii: "0") { first += 1 }
+    return first..<end
+  }
+
+  private static func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }
+}

@@ -1,0 +1,40 @@
+/// Numbers as people read them, the same in every locale.
+enum Quantities {
+  /// Bytes in binary units with one decimal: `15.0 GiB`.
+  static func bytes(_ count: Int) -> String {
+    if count < 1024 { return "\(count) B" }
+    var tenths = count
+    var unit = 0
+    let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+    // Tenths of the unit, rounded to nearest, in integers: no double, no locale.
+    var divisor = 1024
+    while unit + 1 < units.count, count / divisor >= 1024 {
+      divisor *= 1024
+      unit += 1
+    }
+    tenths = count / divisor * 10 + (count % divisor * 10 + divisor / 2) / divisor
+    if tenths >= 10240, unit + 1 < units.count {
+      tenths = 10
+      unit += 1
+    }
+    return "\(tenths / 10).\(tenths % 10) \(units[unit])"
+  }
+
+  /// Digits in groups of three: `8,030,261,248`.
+  static func grouped(_ count: Int) -> String {
+    let digits = String(count)
+    var result = ""
+    for (position, digit) in digits.enumerated() {
+      if position > 0, (digits.count - position) % 3 == 0, digit != "-", result != "-" { result.append(",") }
+      result.append(digit)
+    }
+    return result
+  }
+
+  /// A number without a fraction where it has none: `2`, `0.5`.
+  static func number(_ value: Double) -> String {
+    value == value.rounded() && abs(value) < 1e15 ? String(Int(value)) : "\(value)"
+  }
+
+  static func shape(_ shape: [Int]) -> String { "[\(shape.map(String.init).joined(separator: ", "))]" }
+}

@@ -1,0 +1,78 @@
+import Adapters
+import JSONText
+import Safetensors
+
+/// `ls --format table`: the modules of adapters, then tensors, as aligned columns and a line with the sums.
+struct TableText {
+  private let listings: [Listing]
+  private let tensors: [ListedTensor]
+  private let showsBytes: Bool
+
+  init(_ listings: [Listing], _ tensors: [ListedTensor], showsBytes: Bool) {
+    self.listings = listings
+    self.tensors = tensors
+    self.showsBytes = showsBytes
+  }
+
+  func write(to output: inout StandardOutput) throws(StandardOutput.Failure) {
+    for (number, listing) in listings.enumerated() {
+      guard let adapter = listing.adapter else { continue }
+      try write(listing, adapter, Set(tensors.lazy.filter { $0.listing == number }.map(\.index)), to: &output)
+    }
+    let plain = tensors.filter { listings[$0.listing].adapter == nil }
+    if listings.contains(where: { $0.adapter == nil }) { try write(plain, to: &output) }
+  }
+
+  private func size(_ byteCount: Int) -> String { showsBytes ? String(byteCount) : Quantities.bytes(byteCount) }
+
+  private func write(_ plain: [ListedTensor], to output: inout StandardOutput) throws(StandardOutput.Failure) {
+    let files = listings.filter { $0.adapter == nil }.flatMap(\.files)
+    let showsFile = files.count > 1
+    let showsPath = listings.count > 1
+    var table = TextTable(
+      header: ["NAME", "DTYPE", "SHAPE", "SIZE"] + (showsFile ? ["FILE"] : []),
+      alignments: [.left, .left, .left, .right] + (showsFile ? [.left] : []))
+    var parameters = 0
+    var bytes = 0
+    for tensor in plain {
+      let file = listings[tensor.listing].files[tensor.file]
+      let info = file.header.tensors[tensor.index]
+      parameters += info.elementCount
+      bytes += info.byteCount
+      let row = [
+        tensor.name.escapingUnprintable, info.dtype.name, Quantities.shape(info.shape), size(info.byteCount),
+      ]
+      table.append(row + (showsFile ? [(showsPath ? file.path : file.label).escapingUnprintable] : []))
+    }
+    for line in table.lines() { try output.write(line) }
+    let all = files.reduce(0) { $0 + $1.header.tensors.count }
+    let count = plain.count == all ? "\(Quantities.grouped(all))" : "\(Quantities.grouped(plain.count)) of \(Quantities.grouped(all))"
+    try output.write("\(count) tensors, \(Quantities.grouped(parameters)) parameters, \(size(bytes))\n")
+  }
+
+  /// A module is shown if one of its tensors was selected.
+  private func write(
+    _ listing: Listing, _ adapter: Adapter, _ selected: Set<Int>, to output: inout StandardOutput
+  ) throws(StandardOutput.Failure) {
+    var table = TextTable(
+      header: ["MODULE", "RANK", "ALPHA", "SCALING", "IN", "OUT", "DTYPE", "SIZE"],
+      alignments: [.left, .right, .right, .right, .right, .right, .left, .right])
+    var shown = 0
+    var bytes = 0
+    for layer in adapter.layers where layer.tensorIndices.contains(where: selected.contains) {
+      let infos = layer.tensorIndices.map { adapter.header.tensors[$0] }
+      let layerBytes = infos.reduce(0) { $0 + $1.byteCount }
+      shown += 1
+      bytes += layerBytes
+      let dtypes = Set(infos.map(\.dtype)).sorted().map(\.name).joined(separator: ",")
+      table.append([
+        layer.module.escapingUnprintable, String(layer.rank), Quantities.number(layer.alpha),
+        Quantities.number(layer.scaling), String(layer.inFeatures), String(layer.outFeatures), dtypes,
+        size(layerBytes),
+      ])
+    }
+    for line in table.lines() { try output.write(line) }
+    let all = adapter.layers.count
+    try output.write("\(shown == all ? "\(all)" : "\(shown) of \(all)") modules, \(size(bytes))\n")
+  }
+}
