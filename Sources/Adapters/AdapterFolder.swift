@@ -19,7 +19,7 @@ struct AdapterFolder {
     configPath = Self.join(path, Self.configName)
     weightsPath = Self.join(path, Self.weightsName)
     guard let identity = try Self.identity(path) else {
-      throw AdapterError(path: path, .system(call: "stat", code: Self.noSuchFile))
+      throw AdapterError(path: path, .system(call: "stat", code: SystemCalls.noSuchFile))
     }
     guard identity.isDirectory else { throw AdapterError(path: path, .notAFolder) }
     let hasConfig = try Self.identity(configPath) != nil
@@ -33,9 +33,6 @@ struct AdapterFolder {
       .missingFile(
         hasConfig ? Self.weightsName : Self.configName, adapterFolders: hasConfig ? [] : try adapterFolders()))
   }
-
-  /// ENOENT, on every system this runs on.
-  private static let noSuchFile: Int32 = 2
 
   func readConfig() throws(AdapterError) -> AdapterConfig {
     let text = try configText()

@@ -36,14 +36,14 @@ public struct Checkpoint: Sendable {
   public let config: JSONValue?
   /// What a person should know about the selection.
   public let warnings: [String]
-  private let locations: [TensorName: Location]
+  private let locations: LocationTable
 
   static let largestConfigByteCount = 4 << 20
 
   /// The folder that holds the side files; nil for a single file.
   public var folder: String? { layout == .singleFile ? nil : path }
 
-  public var tensorCount: Int { locations.count }
+  public var tensorCount: Int { files.reduce(0) { $0 + $1.header.tensors.count } }
 
   /// Opens the model at `path`: a safetensors file, an index file, or a folder.
   ///
@@ -62,7 +62,7 @@ public struct Checkpoint: Sendable {
       try self.init(folder: Paths.folder(path), selection: Paths.lastComponent(path))
     } else {
       let file = try Self.open(path, name: Paths.lastComponent(path))
-      try self.init(path: path, layout: .singleFile, files: [file], index: nil, config: nil, warnings: [])
+      self.init(path: path, layout: .singleFile, files: [file], index: nil, config: nil, warnings: [])
     }
   }
 
@@ -79,47 +79,38 @@ public struct Checkpoint: Sendable {
     let (name, warnings) = selected
     guard name.hasSuffix(".index.json") else {
       let file = try Self.open(Paths.join(folder, name), name: name)
-      try self.init(path: folder, layout: .folder, files: [file], index: nil, config: config, warnings: warnings)
+      self.init(path: folder, layout: .folder, files: [file], index: nil, config: config, warnings: warnings)
       return
     }
     let index = try CheckpointIndex(path: Paths.join(folder, name))
-    let files = try Self.openShards(index.shardNames, folder: folder, indexName: name)
-    try self.init(
+    let (files, agree) = try Self.openShards(index, folder: folder, indexName: name)
+    self.init(
       path: folder, layout: .shardedFolder(indexName: name), files: files, index: index, config: config,
       warnings: warnings)
-    try checkIndex(index, indexPath: Paths.join(folder, name))
+    if !agree { try findDisagreement(index, indexPath: Paths.join(folder, name)) }
   }
 
   private init(
     path: String, layout: Layout, files: [File], index: CheckpointIndex?, config: JSONValue?, warnings: [String]
-  ) throws(CheckpointError) {
+  ) {
     self.path = path
     self.layout = layout
     self.files = files
     self.index = index
     self.config = config
     self.warnings = warnings
-    var locations: [TensorName: Location] = [:]
-    locations.reserveCapacity(files.reduce(0) { $0 + $1.header.tensors.count })
-    for (fileNumber, file) in files.enumerated() {
-      for position in file.header.tensors.indices {
-        let name = file.header.tensors.name(at: position)
-        if let other = locations.updateValue(Location(file: fileNumber, index: position), forKey: name) {
-          throw CheckpointError(
-            path: file.path, .tensorInOtherShard(indexed: files[other.file].name, found: file.name), tensor: name)
-        }
-      }
-    }
-    self.locations = locations
+    locations = LocationTable(files)
   }
 
   /// Where the tensor called `name` is; nil if the model has none.
-  public func location(of name: TensorName) -> Location? { locations[name] }
+  public func location(of name: TensorName) -> Location? { locations.location(of: name) }
 
   public func tensor(at location: Location) -> TensorInfo { files[location.file].header.tensors[location.index] }
 
-  /// The names of all tensors, in no particular order.
-  public var tensorNames: some Collection<TensorName> { locations.keys }
+  /// The names of all tensors, in the order of the files and their data.
+  public var tensorNames: [TensorName] {
+    files.flatMap { file in file.header.tensors.indices.map { file.header.tensors.name(at: $0) } }
+  }
 
   static func readConfig(_ path: String) throws(CheckpointError) -> JSONValue {
     let bytes = try BoundedFile.read(path, limit: largestConfigByteCount)
@@ -134,10 +125,18 @@ public struct Checkpoint: Sendable {
     File(name: name, path: path, header: try SafetensorsHeader(path: path))
   }
 
-  private static func openShards(_ names: [String], folder: String, indexName: String) throws -> [File] {
-    try concurrentMap(names) { name in
+  /// The shards in the order of the index's names, and whether each holds exactly the tensors that the index gives it.
+  private static func openShards(
+    _ index: CheckpointIndex, folder: String, indexName: String
+  ) throws -> (files: [File], agree: Bool) {
+    var indexed: [[TensorName]] = Array(repeating: [], count: index.shardNames.count)
+    for entry in index.weightMap { indexed[entry.shard].append(entry.tensor) }
+    let shards = try concurrentMap(Array(zip(index.shardNames, indexed))) { name, tensors in
       do throws(SafetensorsError) {
-        return try open(Paths.join(folder, name), name: name)
+        let file = try open(Paths.join(folder, name), name: name)
+        var names = Set(file.header.tensors.indices.lazy.map { file.header.tensors.name(at: $0) })
+        let agrees = tensors.count == names.count && tensors.allSatisfy { names.remove($0) != nil }
+        return (file: file, agrees: agrees)
       } catch {
         if case .system(_, SystemCalls.noSuchFile) = error.problem {
           throw CheckpointError(path: Paths.join(folder, indexName), .missingShard(name))
@@ -145,6 +144,7 @@ public struct Checkpoint: Sendable {
         throw error
       }
     }
+    return (shards.map(\.file), shards.allSatisfy(\.agrees))
   }
 
   private static func selectWeights(
@@ -173,26 +173,27 @@ public struct Checkpoint: Sendable {
     throw CheckpointError(path: folder, .noWeights(others: others))
   }
 
-  private func checkIndex(_ index: CheckpointIndex, indexPath: String) throws(CheckpointError) {
+  /// Names the first tensor that index and headers do not agree about.
+  private func findDisagreement(_ index: CheckpointIndex, indexPath: String) throws(CheckpointError) {
+    var isIndexed = files.map { Array(repeating: false, count: $0.header.tensors.count) }
     for entry in index.weightMap {
       let shard = index.shardNames[entry.shard]
-      guard let location = locations[entry.tensor] else {
+      guard let location = locations.location(of: entry.tensor) else {
         throw CheckpointError(path: indexPath, .tensorNotInShard(shard: shard), tensor: entry.tensor)
       }
       guard location.file == entry.shard else {
         throw CheckpointError(
           path: indexPath, .tensorInOtherShard(indexed: shard, found: files[location.file].name), tensor: entry.tensor)
       }
-    }
-    guard index.weightMap.count < locations.count else { return }
-    let indexed = Set(index.weightMap.map(\.tensor))
-    for file in files {
-      for position in file.header.tensors.indices {
-        let name = file.header.tensors.name(at: position)
-        if !indexed.contains(name) {
-          throw CheckpointError(path: indexPath, .tensorNotInIndex(shard: file.name), tensor: name)
-        }
+      guard !isIndexed[location.file][location.index] else {
+        throw CheckpointError(path: indexPath, .tensorIndexedTwice, tensor: entry.tensor)
       }
+      isIndexed[location.file][location.index] = true
+    }
+    for (file, isIndexed) in zip(files, isIndexed) {
+      guard let position = isIndexed.firstIndex(of: false) else { continue }
+      throw CheckpointError(
+        path: indexPath, .tensorNotInIndex(shard: file.name), tensor: file.header.tensors.name(at: position))
     }
   }
 }

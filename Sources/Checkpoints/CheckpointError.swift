@@ -24,6 +24,7 @@ public struct CheckpointError: ReportableError, Equatable {
     case tensorNotInIndex(shard: String)
     /// The index says one shard and another has the tensor.
     case tensorInOtherShard(indexed: String, found: String)
+    case tensorIndexedTwice
     case sideFileNotRegular
     case sideFileOutside(realPath: String)
     case sideFileTooLarge(byteCount: Int, limit: Int)
@@ -64,6 +65,7 @@ public struct CheckpointError: ReportableError, Equatable {
     case .notAnObject, .indexField: "schema"
     case .unsafeShardName, .collidingShardNames: "shard-name"
     case .tensorNotInShard, .tensorNotInIndex, .tensorInOtherShard: "index"
+    case .tensorIndexedTwice: "duplicate-key"
     case .sideFileNotRegular, .sideFileOutside, .sideFileTooLarge: "side-file"
     case .outputExists, .outputNotReplaceable: "output-exists"
     case .outputIsInput, .outputInsideInput, .inputInsideOutput: "output-is-input"
@@ -101,6 +103,7 @@ public struct CheckpointError: ReportableError, Equatable {
     case .tensorNotInShard(let shard): "weight_map places it in \(shard), which has no such tensor"
     case .tensorNotInIndex(let shard): "is in \(shard) but not in weight_map"
     case .tensorInOtherShard(let indexed, let found): "weight_map places it in \(indexed), but \(found) has it too"
+    case .tensorIndexedTwice: "stands twice in weight_map"
     case .sideFileNotRegular: "is not a regular file"
     case .sideFileOutside(let realPath): "is a link to \(realPath), outside its model's folder; not copied"
     case .sideFileTooLarge(let byteCount, let limit): "has \(byteCount) bytes; side files have at most \(limit)"

@@ -7,7 +7,7 @@ public struct CheckpointIndex: Equatable, Sendable {
   static let largestByteCount = 64 << 20
   static let largestMetadataByteCount = 1 << 20
 
-  /// Tensor and shard by shard's number, in the order of the file.
+  /// A tensor and the place of its shard in ``shardNames``.
   public struct Entry: Equatable, Sendable {
     public let tensor: TensorName
     public let shard: Int
@@ -17,12 +17,13 @@ public struct CheckpointIndex: Equatable, Sendable {
   public let metadata: [JSONMember]
   /// The files that `weight_map` names, sorted by bytes.
   public let shardNames: [String]
+  /// In the order of the file; whether a tensor stands twice shows when it is compared with the headers.
   public let weightMap: [Entry]
 
   /// Reads the index at `path` a member at a time.
   ///
   /// Refused: more than 64 MiB, JSON that jansson refuses, a `weight_map` that is missing, empty or not an object of
-  /// strings, a tensor named twice, and file names that could leave the folder or that are no safetensors files.
+  /// strings, and file names that could leave the folder or that are no safetensors files.
   init(path: String) throws(CheckpointError) {
     let bytes = try BoundedFile.read(path, limit: Self.largestByteCount)
     let text = bytes.span
@@ -33,7 +34,7 @@ public struct CheckpointIndex: Equatable, Sendable {
 
     guard var cursor = JSONObjectCursor(text, range: 0..<text.count) else { throw error(.notAnObject) }
     var metadata: [JSONMember] = []
-    var map: [(tensor: TensorName, shard: String)]?
+    var map: WeightMap?
     var seen: Set<String> = []
     while let member = try attempt({ () throws(JSONError) in try cursor.next(text) }) {
       let key = try attempt { () throws(JSONError) in try cursor.key(of: member, text) }
@@ -50,35 +51,44 @@ public struct CheckpointIndex: Equatable, Sendable {
         if key == "metadata", case .object(let members) = value { metadata = members }
       }
     }
-    guard let map, !map.isEmpty else { throw error(.indexField("has no weight_map, or an empty one")) }
-    let names = Set(map.map { TensorName($0.shard) }).sorted()
-    try Self.check(names.map(\.string), path)
-    let numbers = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, $0) })
+    guard let map, !map.entries.isEmpty else { throw error(.indexField("has no weight_map, or an empty one")) }
+    let order = map.shardNames.indices.sorted { TensorName(map.shardNames[$0]) < TensorName(map.shardNames[$1]) }
+    var places = order
+    for (place, number) in order.enumerated() { places[number] = place }
     self.metadata = metadata
-    shardNames = names.map(\.string)
-    weightMap = map.map { Entry(tensor: $0.tensor, shard: numbers[TensorName($0.shard)] ?? 0) }
+    shardNames = order.map { map.shardNames[$0] }
+    weightMap = map.entries.map { [places] in Entry(tensor: $0.tensor, shard: places[$0.shard]) }
+    try Self.check(shardNames, path)
+  }
+
+  /// `weight_map` with the shards numbered as they come.
+  private struct WeightMap {
+    var entries: [Entry] = []
+    var shardNames: [String] = []
   }
 
   private static func readWeightMap(
     _ path: String, _ text: Span<UInt8>, _ range: Range<Int>
-  ) throws(CheckpointError) -> [(tensor: TensorName, shard: String)] {
+  ) throws(CheckpointError) -> WeightMap {
     func attempt<Value>(_ body: () throws(JSONError) -> Value) throws(CheckpointError) -> Value {
       do throws(JSONError) { return try body() } catch { throw CheckpointError(path: path, .json(error)) }
     }
     guard var cursor = JSONObjectCursor(text, range: range) else {
       throw CheckpointError(path: path, .indexField("weight_map is not an object"))
     }
-    var map: [(tensor: TensorName, shard: String)] = []
-    var seen: Set<TensorName> = []
+    var map = WeightMap()
+    var numbers: [TensorName: Int] = [:]
     while let member = try attempt({ () throws(JSONError) in try cursor.next(text) }) {
       let name = TensorName(try attempt { () throws(JSONError) in try cursor.key(of: member, text) })
       guard let shard = try attempt({ () throws(JSONError) in try cursor.stringValue(of: member, text) }) else {
         throw CheckpointError(path: path, .indexField("weight_map gives something else than a file name"), tensor: name)
       }
-      guard seen.insert(name).inserted else {
-        throw CheckpointError(path: path, .json(JSONError(.duplicateKey(name.string), at: member.keyRange.lowerBound)))
+      let number = numbers[TensorName(shard)] ?? map.shardNames.count
+      if number == map.shardNames.count {
+        numbers[TensorName(shard)] = number
+        map.shardNames.append(shard)
       }
-      map.append((name, shard))
+      map.entries.append(Entry(tensor: name, shard: number))
     }
     return map
   }

@@ -145,6 +145,11 @@ public struct JSONObjectCursor: Sendable {
     } while depth > 1
   }
 
+  /// The offset of the first NUL byte; nil if there is none.
+  package static func firstNUL(_ text: Span<UInt8>) -> Int? {
+    unsafe text.withUnsafeBufferPointer { unsafe $0.firstIndex(of: 0) }
+  }
+
   private static func endsLiteral(_ byte: UInt8) -> Bool {
     switch byte {
     case 0x20, 0x09, 0x0A, 0x0D, UInt8(ascii: ","), UInt8(ascii: ":"), UInt8(ascii: "}"), UInt8(ascii: "]"),

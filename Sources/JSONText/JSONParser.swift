@@ -21,13 +21,15 @@ public enum JSONParser {
   }
 
   /// The same, as jansson's own value, which the caller frees.
+  ///
+  /// - Parameter isScanned: Whether NUL bytes and deep nesting are known not to be there.
   static func load(
-    _ text: Span<UInt8>, range: Range<Int>, depthLimit: Int
+    _ text: Span<UInt8>, range: Range<Int>, depthLimit: Int, isScanned: Bool = false
   ) throws(JSONError) -> UnsafeMutablePointer<json_t> {
     guard range.lowerBound >= 0, range.upperBound <= text.count else {
       throw JSONError(.syntax(detail: "range outside the text"), at: 0)
     }
-    try checkNestingAndNUL(text, range: range, depthLimit: depthLimit)
+    if !isScanned { try checkNestingAndNUL(text, range: range, depthLimit: depthLimit) }
     var error = json_error_t()
     let flags = Int(JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY)
     let root = unsafe text.withUnsafeBufferPointer { buffer -> UnsafeMutablePointer<json_t>? in

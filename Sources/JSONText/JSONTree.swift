@@ -14,9 +14,10 @@ package struct JSONTree: ~Copyable {
     case other(String)
   }
 
-  /// Parses `text[range]` under the rules of ``JSONParser/parse(_:range:depthLimit:)``; nil if it is no object.
-  package init?(_ text: Span<UInt8>, range: Range<Int>, depthLimit: Int) throws(JSONError) {
-    let root = try unsafe JSONParser.load(text, range: range, depthLimit: depthLimit)
+  /// Parses a value that a ``JSONObjectCursor`` found, under the rules of ``JSONParser/parse(_:range:depthLimit:)``; nil
+  /// if it is no object. The text must hold no NUL byte.
+  package init?(_ text: Span<UInt8>, range: Range<Int>) throws(JSONError) {
+    let root = try unsafe JSONParser.load(text, range: range, depthLimit: JSONLimits.depth, isScanned: true)
     guard unsafe cjansson_type(root) == JSON_OBJECT else {
       unsafe json_decref(root)
       return nil

@@ -12,7 +12,10 @@ extension Unicode.Scalar {
 extension String {
   /// The text with every unprintable character written as `\u{..}`.
   package var escapingUnprintable: String {
-    guard unicodeScalars.contains(where: \.isUnprintable) else { return self }
+    // Bytes of plain ASCII need no look at scalars: nearly every name is that.
+    guard utf8.contains(where: { $0 < 0x20 || $0 >= 0x7F }), unicodeScalars.contains(where: \.isUnprintable) else {
+      return self
+    }
     var escaped = ""
     for scalar in unicodeScalars {
       if scalar.isUnprintable {

@@ -34,20 +34,35 @@ struct TableText {
       alignments: [.left, .left, .left, .right] + (showsFile ? [.left] : []))
     var parameters = 0
     var bytes = 0
+    // A checkpoint of 100,000 tensors has a handful of shapes: their texts are made once.
+    var shapeTexts: [[Int]: String] = [:]
+    var sizeTexts: [Int: String] = [:]
     for tensor in plain {
       let file = listings[tensor.listing].files[tensor.file]
-      let info = file.header.tensors[tensor.index]
-      parameters += info.elementCount
-      bytes += info.byteCount
-      let row = [
-        tensor.name.escapingUnprintable, info.dtype.name, Quantities.shape(info.shape), size(info.byteCount),
-      ]
+      let headers = file.header.tensors
+      let shape = headers.shape(at: tensor.index)
+      let byteCount = headers.dataOffsets(at: tensor.index).count
+      parameters += shape.reduce(1, &*)
+      bytes += byteCount
+      let shapeText = Self.text(of: shape, &shapeTexts, Quantities.shape)
+      let sizeText = Self.text(of: byteCount, &sizeTexts, size)
+      let row = [tensor.name.escapingUnprintable, headers.dtype(at: tensor.index).name, shapeText, sizeText]
       table.append(row + (showsFile ? [(showsPath ? file.path : file.label).escapingUnprintable] : []))
     }
-    for line in table.lines() { try output.write(line) }
+    try table.write(to: &output)
     let all = files.reduce(0) { $0 + $1.header.tensors.count }
-    let count = plain.count == all ? "\(Quantities.grouped(all))" : "\(Quantities.grouped(plain.count)) of \(Quantities.grouped(all))"
+    let some = plain.count == all ? "" : "\(Quantities.grouped(plain.count)) of "
+    let count = some + Quantities.grouped(all)
     try output.write("\(count) tensors, \(Quantities.grouped(parameters)) parameters, \(size(bytes))\n")
+  }
+
+  private static func text<Key: Hashable>(
+    of key: Key, _ texts: inout [Key: String], _ make: (Key) -> String
+  ) -> String {
+    if let text = texts[key] { return text }
+    let text = make(key)
+    texts[key] = text
+    return text
   }
 
   /// A module is shown if one of its tensors was selected.
@@ -71,7 +86,7 @@ struct TableText {
         size(layerBytes),
       ])
     }
-    for line in table.lines() { try output.write(line) }
+    try table.write(to: &output)
     let all = adapter.layers.count
     try output.write("\(shown == all ? "\(all)" : "\(shown) of \(all)") modules, \(size(bytes))\n")
   }

@@ -1,34 +1,53 @@
 /// Rows of cells in columns as wide as their widest cell; the last column is not padded.
+///
+/// The cells of all rows share one buffer: a table of 100,000 rows is a few pieces of memory, not half a million strings.
 struct TextTable {
   enum Alignment { case left, right }
 
   private let alignments: [Alignment]
   private var widths: [Int]
-  private var rows: [[String]] = []
+  private var bytes: [UInt8] = []
+  /// Of every cell, in the order of rows, where its bytes end and how wide it is.
+  private var cells: [(end: Int, width: Int)] = []
 
   init(header: [String], alignments: [Alignment]) {
     self.alignments = alignments
-    widths = header.map { _ in 0 }
+    widths = alignments.map { _ in 0 }
     append(header)
   }
 
   mutating func append(_ row: [String]) {
-    for (column, cell) in row.enumerated() { widths[column] = max(widths[column], cell.unicodeScalars.count) }
-    rows.append(row)
+    for (column, cell) in row.enumerated() {
+      bytes.append(contentsOf: cell.utf8)
+      let width = Self.width(cell)
+      cells.append((bytes.count, width))
+      widths[column] = max(widths[column], width)
+    }
   }
 
-  func lines() -> some Sequence<String> {
-    rows.lazy.map { row in
-      var line = ""
-      for (column, cell) in row.enumerated() {
-        let padding = String(repeating: " ", count: widths[column] - cell.unicodeScalars.count)
-        switch alignments[column] {
-        case .left: line += column == row.count - 1 ? cell : cell + padding
-        case .right: line += padding + cell
-        }
-        if column < row.count - 1 { line += "  " }
+  func write(to output: inout StandardOutput) throws(StandardOutput.Failure) {
+    var line: [UInt8] = []
+    var start = 0
+    for (position, cell) in cells.enumerated() {
+      let column = position % alignments.count
+      let isLast = column == alignments.count - 1
+      let padding = repeatElement(UInt8(ascii: " "), count: widths[column] - cell.width)
+      if alignments[column] == .right { line.append(contentsOf: padding) }
+      line.append(contentsOf: bytes[start..<cell.end])
+      start = cell.end
+      if isLast {
+        line.append(UInt8(ascii: "\n"))
+        try output.write(line)
+        line.removeAll(keepingCapacity: true)
+      } else {
+        if alignments[column] == .left { line.append(contentsOf: padding) }
+        line.append(contentsOf: "  ".utf8)
       }
-      return line + "\n"
     }
+  }
+
+  /// Scalars: near enough to what a terminal shows, and for ASCII, whose bytes are counted, exactly that.
+  private static func width(_ cell: String) -> Int {
+    cell.utf8.allSatisfy { $0 < 0x80 } ? cell.utf8.count : cell.unicodeScalars.count
   }
 }

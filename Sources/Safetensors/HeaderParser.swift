@@ -44,6 +44,7 @@ struct HeaderParser {
     do throws(UTF8.ValidationError) { _ = try UTF8Span(validating: text) } catch {
       throw self.error(.invalidUTF8(offset: error.byteOffsets.lowerBound))
     }
+    if let offset = JSONObjectCursor.firstNUL(text) { throw error(.json(JSONError(.nulByte, at: offset))) }
     guard var cursor = JSONObjectCursor(text, range: 0..<text.count) else { throw notAnObject(text) }
     while let member = try attempt({ () throws(JSONError) in try cursor.next(text) }) {
       try read(member, cursor, text)

@@ -9,9 +9,9 @@ struct TensorEntryText {
   /// What is wrong with the entry's form, in an error's words; nil: nothing.
   private(set) var complaint: String?
 
-  /// Reads the object in `text[range]`, at most 64 KiB long, through jansson.
+  /// Reads the object in `text[range]`, at most 64 KiB long, through jansson. `text` holds no NUL byte.
   init(_ text: Span<UInt8>, _ range: Range<Int>) throws(JSONError) {
-    guard let tree = try JSONTree(text, range: range, depthLimit: JSONLimits.depth - 1) else {
+    guard let tree = try JSONTree(text, range: range) else {
       complaint = "entry is not an object"
       return
     }

@@ -42,11 +42,15 @@ public struct TensorTable: RandomAccessCollection, Sendable {
   public var endIndex: Int { entries.count }
 
   public subscript(index: Int) -> TensorInfo {
-    let entry = entries[index]
-    return TensorInfo(
-      name: name(at: index), dtype: entry.dtype, shape: shape(of: entry).map(Int.init),
-      dataOffsets: Int(entry.begin)..<Int(entry.end))
+    TensorInfo(
+      name: name(at: index), dtype: dtype(at: index), shape: shape(at: index), dataOffsets: dataOffsets(at: index))
   }
+
+  public func dtype(at index: Int) -> DType { entries[index].dtype }
+
+  public func shape(at index: Int) -> [Int] { shape(of: entries[index]).map(Int.init) }
+
+  public func dataOffsets(at index: Int) -> Range<Int> { Int(entries[index].begin)..<Int(entries[index].end) }
 
   public func name(at index: Int) -> TensorName { name(of: entries[index]) }
 

@@ -1,0 +1,93 @@
+import Foundation
+import Safetensors
+import Testing
+
+@testable import Adapters
+
+@Suite struct AdapterFolderTests {
+  private func refusal(_ path: String) throws -> AdapterError {
+    try #require(throws: AdapterError.self) { _ = try Adapter(folder: path) }
+  }
+
+  @Test func pathsAreKept() throws {
+    let scratch = try Scratch()
+    try scratch.write(#"{"peft_type": "LORA"}"#, to: "adapter_config.json")
+    try scratch.write(pair("q"))
+    let adapter = try Adapter(folder: scratch.path + "/")
+    #expect(adapter.path == scratch.path + "/")
+    #expect(adapter.weightsPath == scratch.path + "/adapter_model.safetensors")
+    #expect(adapter.configPath == scratch.path + "/adapter_config.json")
+    #expect(adapter.header.tensors.count == 2)
+  }
+
+  @Test func aMissingFolderIsASystemFailure() throws {
+    let error = try refusal("/nowhere/at/all")
+    #expect(error.category == .inputOutput && error.errorClass == "system")
+    #expect(error.description == "/nowhere/at/all: stat: No such file or directory")
+  }
+
+  @Test func aFileIsNoAdapter() throws {
+    let scratch = try Scratch()
+    try scratch.write(pair("q"))
+    let error = try refusal(scratch.path + "/adapter_model.safetensors")
+    #expect(error.errorClass == "not-found" && error.message.contains("folder"))
+    #expect(error.hint?.contains("adapter_config.json") == true)
+  }
+
+  @Test func missingFilesAreNamed() throws {
+    let scratch = try Scratch()
+    #expect(try refusal(scratch.path).message == "no adapter_config.json in this folder")
+    try scratch.write("{}", to: "adapter_config.json")
+    #expect(try refusal(scratch.path).message == "no adapter_model.safetensors in this folder")
+  }
+
+  @Test func foldersInsideWithAConfigAreListed() throws {
+    let scratch = try Scratch()
+    try scratch.write("{}", to: "checkpoint-10/adapter_config.json")
+    try scratch.write("{}", to: "mine/adapter_config.json")
+    try scratch.write("{}", to: "other/config.json")
+    let error = try refusal(scratch.path)
+    #expect(error.problem == .missingFile("adapter_config.json", adapterFolders: ["checkpoint-10", "mine"]))
+    #expect(error.hint == #"adapters lie in its folders "checkpoint-10", "mine": name one of them"#)
+  }
+
+  @Test func aPickleIsNeverOpened() throws {
+    let scratch = try Scratch()
+    // A folder of that name cannot be opened for reading as a file: only its being there is looked at.
+    try scratch.write("", to: "adapter_model.bin/x")
+    try scratch.write("{}", to: "adapter_config.json")
+    let error = try refusal(scratch.path)
+    #expect(error.errorClass == "pickle" && error.file?.hasSuffix("adapter_model.bin") == true)
+    #expect(error.hint?.contains("save_file") == true)
+  }
+
+  @Test(arguments: [
+    ("", "adapter-config"), ("{", "adapter-config"), ("[]", "adapter-config"), (#"{"r": 1, "r": 2}"#, "adapter-config"),
+    (#"{"peft_type": "LORA", "lora_alpha": NaN}"#, "adapter-config"),
+    (#"{"peft_type": "LORA", "lora_alpha": 1e999}"#, "adapter-config"),
+    (String(repeating: " ", count: 4 << 20) + "{}", "adapter-config"),
+  ])
+  func malformedConfigsAreRefused(text: String, errorClass: String) throws {
+    let scratch = try Scratch()
+    try scratch.write(text, to: "adapter_config.json")
+    try scratch.write(pair("q"))
+    let error = try refusal(scratch.path)
+    #expect(error.errorClass == errorClass && error.file?.hasSuffix("adapter_config.json") == true)
+  }
+
+  @Test func aConfigMustBeARegularFile() throws {
+    let scratch = try Scratch()
+    try scratch.write("", to: "adapter_config.json/x")
+    try scratch.write(pair("q"))
+    #expect(try refusal(scratch.path).errorClass == "not-a-file")
+  }
+
+  @Test func brokenWeightsAreReportedAsTheFormatDoes() throws {
+    let scratch = try Scratch()
+    try scratch.write(#"{"peft_type": "LORA"}"#, to: "adapter_config.json")
+    try scratch.write("abc", to: "adapter_model.safetensors")
+    let error = try refusal(scratch.path)
+    #expect(error.errorClass == "truncated" && error.message.contains("3 bytes"))
+    #expect(error.file == scratch.path + "/adapter_model.safetensors")
+  }
+}

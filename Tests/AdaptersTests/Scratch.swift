@@ -1,0 +1,67 @@
+import Foundation
+import Safetensors
+import Testing
+
+@testable import Adapters
+
+/// A folder for one test's files, removed with the object.
+final class Scratch {
+  let path: String
+
+  init() throws {
+    path = FileManager.default.temporaryDirectory.appendingPathComponent("safemerge-\(UUID().uuidString)").path
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  }
+
+  func write(_ text: String, to name: String) throws {
+    let url = URL(fileURLWithPath: path + "/" + name)
+    try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+    try Data(text.utf8).write(to: url)
+  }
+
+  func write(_ tensors: [Entry]) throws {
+    let entries = try tensors.map { entry in
+      let tensor = try HeaderEncoder.Tensor(name: TensorName(entry.name), dtype: entry.dtype, shape: entry.shape)
+      return (tensor: tensor, bytes: [UInt8](repeating: 0, count: tensor.byteCount))
+    }
+    try SafetensorsWriter.write(path: path + "/adapter_model.safetensors", tensors: entries)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+}
+
+/// A tensor to be written, full of zeros.
+struct Entry {
+  var name: String
+  var shape: [Int]
+  var dtype = DType.f32
+
+  init(_ name: String, _ shape: [Int], _ dtype: DType = .f32) {
+    self.name = name
+    self.shape = shape
+    self.dtype = dtype
+  }
+}
+
+/// The two factors of a Linear of 6 x 4.
+func pair(_ module: String, rank: Int = 8) -> [Entry] {
+  [
+    Entry("base_model.model.\(module).lora_A.weight", [rank, 4]),
+    Entry("base_model.model.\(module).lora_B.weight", [6, rank]),
+  ]
+}
+
+/// Reads an adapter of these fields, beside the peft_type, and tensors.
+func adapter(_ fields: String = "", _ tensors: [Entry] = pair("m.q_proj")) throws -> Adapter {
+  let scratch = try Scratch()
+  try scratch.write(#"{"peft_type": "LORA"\#(fields.isEmpty ? "" : ", ")\#(fields)}"#, to: "adapter_config.json")
+  try scratch.write(tensors)
+  return try Adapter(folder: scratch.path)
+}
+
+/// The error that reading such an adapter ends with.
+func refusal(
+  _ fields: String = "", _ tensors: [Entry] = pair("m.q_proj"), _ location: SourceLocation = #_sourceLocation
+) throws -> AdapterError {
+  try #require(throws: AdapterError.self, sourceLocation: location) { _ = try adapter(fields, tensors) }
+}
