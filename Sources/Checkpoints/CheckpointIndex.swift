@@ -78,8 +78,14 @@ public struct CheckpointIndex: Equatable, Sendable {
     }
     var map = WeightMap()
     var numbers: [TensorName: Int] = [:]
+    // Neighbours mostly are in one shard: its name is decoded and looked up when it changes.
+    var last: (valueRange: Range<Int>, number: Int)?
     while let member = try attempt({ () throws(JSONError) in try cursor.next(text) }) {
       let name = TensorName(try attempt { () throws(JSONError) in try cursor.key(of: member, text) })
+      if let last, Self.areEqual(text, last.valueRange, member.valueRange) {
+        map.entries.append(Entry(tensor: name, shard: last.number))
+        continue
+      }
       guard let shard = try attempt({ () throws(JSONError) in try cursor.stringValue(of: member, text) }) else {
         throw CheckpointError(path: path, .indexField("weight_map gives something else than a file name"), tensor: name)
       }
@@ -89,8 +95,13 @@ public struct CheckpointIndex: Equatable, Sendable {
         map.shardNames.append(shard)
       }
       map.entries.append(Entry(tensor: name, shard: number))
+      last = (member.valueRange, number)
     }
     return map
+  }
+
+  private static func areEqual(_ text: Span<UInt8>, _ one: Range<Int>, _ other: Range<Int>) -> Bool {
+    one.count == other.count && zip(one, other).allSatisfy { text[$0] == text[$1] }
   }
 
   private static func check(_ names: [String], _ path: String) throws(CheckpointError) {

@@ -1,5 +1,4 @@
 import Adapters
-import JSONText
 import Safetensors
 
 /// `ls --format table`: the modules of adapters, then tensors, as aligned columns and a line with the sums.
@@ -46,8 +45,11 @@ struct TableText {
       bytes += byteCount
       let shapeText = Self.text(of: shape, &shapeTexts, Quantities.shape)
       let sizeText = Self.text(of: byteCount, &sizeTexts, size)
-      let row = [tensor.name.escapingUnprintable, headers.dtype(at: tensor.index).name, shapeText, sizeText]
-      table.append(row + (showsFile ? [(showsPath ? file.path : file.label).escapingUnprintable] : []))
+      table.add(tensor.name)
+      table.add(headers.dtype(at: tensor.index).name)
+      table.add(shapeText)
+      table.add(sizeText)
+      if showsFile { table.add(showsPath ? file.path : file.label) }
     }
     try table.write(to: &output)
     let all = files.reduce(0) { $0 + $1.header.tensors.count }
@@ -80,11 +82,14 @@ struct TableText {
       shown += 1
       bytes += layerBytes
       let dtypes = Set(infos.map(\.dtype)).sorted().map(\.name).joined(separator: ",")
-      table.append([
-        layer.module.escapingUnprintable, String(layer.rank), Quantities.number(layer.alpha),
-        Quantities.number(layer.scaling), String(layer.inFeatures), String(layer.outFeatures), dtypes,
-        size(layerBytes),
-      ])
+      table.add(layer.module)
+      table.add(String(layer.rank))
+      table.add(Quantities.number(layer.alpha))
+      table.add(Quantities.number(layer.scaling))
+      table.add(String(layer.inFeatures))
+      table.add(String(layer.outFeatures))
+      table.add(dtypes)
+      table.add(size(layerBytes))
     }
     try table.write(to: &output)
     let all = adapter.layers.count

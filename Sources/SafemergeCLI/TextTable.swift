@@ -1,3 +1,5 @@
+import JSONText
+
 /// Rows of cells in columns as wide as their widest cell; the last column is not padded.
 ///
 /// The cells of all rows share one buffer: a table of 100,000 rows is a few pieces of memory, not half a million strings.
@@ -13,16 +15,29 @@ struct TextTable {
   init(header: [String], alignments: [Alignment]) {
     self.alignments = alignments
     widths = alignments.map { _ in 0 }
-    append(header)
+    for cell in header { add(cell) }
   }
 
-  mutating func append(_ row: [String]) {
-    for (column, cell) in row.enumerated() {
-      bytes.append(contentsOf: cell.utf8)
-      let width = Self.width(cell)
-      cells.append((bytes.count, width))
-      widths[column] = max(widths[column], width)
+  /// Adds the next cell of the row; unprintable characters are escaped.
+  mutating func add(_ cell: String) {
+    var cell = cell
+    // Printable ASCII, which nearly every cell is, is copied as it stands and is as wide as it has bytes.
+    let plainByteCount = cell.withUTF8 { utf8 -> Int? in
+      guard utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) else { return nil }
+      bytes.append(contentsOf: utf8)
+      return utf8.count
     }
+    let width: Int
+    if let plainByteCount {
+      width = plainByteCount
+    } else {
+      let escaped = cell.escapingUnprintable
+      bytes.append(contentsOf: escaped.utf8)
+      width = escaped.unicodeScalars.count
+    }
+    let column = cells.count % alignments.count
+    widths[column] = max(widths[column], width)
+    cells.append((bytes.count, width))
   }
 
   func write(to output: inout StandardOutput) throws(StandardOutput.Failure) {
@@ -44,10 +59,5 @@ struct TextTable {
         line.append(contentsOf: "  ".utf8)
       }
     }
-  }
-
-  /// Scalars: near enough to what a terminal shows, and for ASCII, whose bytes are counted, exactly that.
-  private static func width(_ cell: String) -> Int {
-    cell.utf8.allSatisfy { $0 < 0x80 } ? cell.utf8.count : cell.unicodeScalars.count
   }
 }
