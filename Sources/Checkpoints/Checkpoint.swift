@@ -135,8 +135,9 @@ public struct Checkpoint: Sendable {
       do throws(SafetensorsError) {
         let file = try open(Paths.join(folder, name), name: name)
         var names = Set(file.header.tensors.indices.lazy.map { file.header.tensors.name(at: $0) })
+        let hashes = names.map(\.hashValue)
         let agrees = tensors.count == names.count && tensors.allSatisfy { names.remove($0) != nil }
-        return (file: file, agrees: agrees)
+        return (file: file, agrees: agrees, hashes: hashes)
       } catch {
         if case .system(_, SystemCalls.noSuchFile) = error.problem {
           throw CheckpointError(path: Paths.join(folder, indexName), .missingShard(name))
@@ -144,7 +145,10 @@ public struct Checkpoint: Sendable {
         throw error
       }
     }
-    return (shards.map(\.file), shards.allSatisfy(\.agrees))
+    // Index and shards may agree and both name a tensor twice. A hash that two names share only costs time.
+    let hashes = shards.flatMap(\.hashes).sorted()
+    let areDistinct = zip(hashes, hashes.dropFirst()).allSatisfy { $0 != $1 }
+    return (shards.map(\.file), areDistinct && shards.allSatisfy(\.agrees))
   }
 
   private static func selectWeights(
@@ -175,6 +179,15 @@ public struct Checkpoint: Sendable {
 
   /// Names the first tensor that index and headers do not agree about.
   private func findDisagreement(_ index: CheckpointIndex, indexPath: String) throws(CheckpointError) {
+    var owners: [TensorName: Int] = [:]
+    for (number, file) in files.enumerated() {
+      for position in file.header.tensors.indices {
+        let name = file.header.tensors.name(at: position)
+        if let other = owners.updateValue(number, forKey: name) {
+          throw CheckpointError(path: path, .tensorInTwoShards(files[other].name, file.name), tensor: name)
+        }
+      }
+    }
     var isIndexed = files.map { Array(repeating: false, count: $0.header.tensors.count) }
     for entry in index.weightMap {
       let shard = index.shardNames[entry.shard]

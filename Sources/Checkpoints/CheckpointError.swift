@@ -24,11 +24,15 @@ public struct CheckpointError: ReportableError, Equatable {
     case tensorNotInIndex(shard: String)
     /// The index says one shard and another has the tensor.
     case tensorInOtherShard(indexed: String, found: String)
+    /// Two shards have the tensor.
+    case tensorInTwoShards(String, String)
     case tensorIndexedTwice
     case sideFileNotRegular
     case sideFileOutside(realPath: String)
     case sideFileTooLarge(byteCount: Int, limit: Int)
     case outputExists
+    /// A folder that is made elsewhere cannot take the place of a mounted file system.
+    case outputIsMountPoint
     case outputNotReplaceable(entry: String)
     case outputIsInput(String)
     case outputInsideInput(String)
@@ -64,10 +68,10 @@ public struct CheckpointError: ReportableError, Equatable {
       if case .duplicateKey = error.reason { "duplicate-key" } else { "json" }
     case .notAnObject, .indexField: "schema"
     case .unsafeShardName, .collidingShardNames: "shard-name"
-    case .tensorNotInShard, .tensorNotInIndex, .tensorInOtherShard: "index"
+    case .tensorNotInShard, .tensorNotInIndex, .tensorInOtherShard, .tensorInTwoShards: "index"
     case .tensorIndexedTwice: "duplicate-key"
     case .sideFileNotRegular, .sideFileOutside, .sideFileTooLarge: "side-file"
-    case .outputExists, .outputNotReplaceable: "output-exists"
+    case .outputExists, .outputIsMountPoint, .outputNotReplaceable: "output-exists"
     case .outputIsInput, .outputInsideInput, .inputInsideOutput: "output-is-input"
     case .outputNotASafetensorsName, .outputLooksLikeFile: "output-name"
     case .changed: "changed"
@@ -78,7 +82,9 @@ public struct CheckpointError: ReportableError, Equatable {
   public var category: ErrorCategory {
     switch problem {
     case .system, .changed, .noParentFolder: .inputOutput
-    case .outputExists, .outputNotReplaceable, .outputIsInput, .outputInsideInput, .inputInsideOutput: .outputOccupied
+    case .outputExists, .outputIsMountPoint, .outputNotReplaceable, .outputIsInput, .outputInsideInput,
+      .inputInsideOutput:
+      .outputOccupied
     default: .refusedInput
     }
   }
@@ -96,18 +102,20 @@ public struct CheckpointError: ReportableError, Equatable {
     case .notAnObject: "is not a JSON object"
     case .indexField(let what): what
     case .unsafeShardName(let name):
-      "weight_map names the file \"\(name)\"; a relative path to a .safetensors file in the same folder is expected"
+      "names the file \"\(name)\"; a relative path to a .safetensors file in the same folder is expected"
     case .collidingShardNames(let one, let other):
       "weight_map names \"\(one)\" and \"\(other)\", which some file systems take for one file"
     case .missingShard(let name): "weight_map names the file \"\(name)\", which does not exist"
     case .tensorNotInShard(let shard): "weight_map places it in \(shard), which has no such tensor"
     case .tensorNotInIndex(let shard): "is in \(shard) but not in weight_map"
-    case .tensorInOtherShard(let indexed, let found): "weight_map places it in \(indexed), but \(found) has it too"
+    case .tensorInOtherShard(let indexed, let found): "weight_map places it in \(indexed), but it is in \(found)"
+    case .tensorInTwoShards(let one, let other): "is in \(one) and in \(other)"
     case .tensorIndexedTwice: "stands twice in weight_map"
     case .sideFileNotRegular: "is not a regular file"
     case .sideFileOutside(let realPath): "is a link to \(realPath), outside its model's folder; not copied"
     case .sideFileTooLarge(let byteCount, let limit): "has \(byteCount) bytes; side files have at most \(limit)"
     case .outputExists: "exists already"
+    case .outputIsMountPoint: "is a mount point, in whose place no folder can be put"
     case .outputNotReplaceable(let entry): "holds \"\(entry)\", which is no part of a model; not replaced"
     case .outputIsInput(let input): "is the input \(input)"
     case .outputInsideInput(let input): "lies inside the input \(input)"
@@ -127,8 +135,9 @@ public struct CheckpointError: ReportableError, Equatable {
       "load it with torch.load(..., weights_only=True) and write it with safetensors.torch.save_file"
     case .missingShard: "an incomplete download? fetch the folder again"
     case .outputExists: "choose another name, or replace it with --force"
+    case .outputIsMountPoint: "choose a name inside it"
     case .noParentFolder: "make it with mkdir -p"
-    case .tensorNotInIndex, .tensorNotInShard, .tensorInOtherShard:
+    case .tensorNotInIndex, .tensorNotInShard, .tensorInOtherShard, .tensorInTwoShards:
       "index and shards are of different checkpoints; fetch the folder again"
     default: nil
     }

@@ -35,10 +35,10 @@ public struct CheckpointIndex: Equatable, Sendable {
     guard var cursor = JSONObjectCursor(text, range: 0..<text.count) else { throw error(.notAnObject) }
     var metadata: [JSONMember] = []
     var map: WeightMap?
-    var seen: Set<String> = []
+    var seen: Set<TensorName> = []
     while let member = try attempt({ () throws(JSONError) in try cursor.next(text) }) {
       let key = try attempt { () throws(JSONError) in try cursor.key(of: member, text) }
-      guard seen.insert(key).inserted else {
+      guard seen.insert(TensorName(key)).inserted else {
         throw error(.json(JSONError(.duplicateKey(key), at: member.keyRange.lowerBound)))
       }
       if key == "weight_map" {
@@ -121,8 +121,8 @@ public struct CheckpointIndex: Equatable, Sendable {
     guard name.utf8.count <= 4096 else { return false }
     guard !name.unicodeScalars.contains(where: { $0.value < 0x20 || $0 == "\\" || $0 == ":" || $0.value == 0x7F })
     else { return false }
-    return name.split(separator: "/", omittingEmptySubsequences: false).allSatisfy { component in
-      !component.isEmpty && !component.allSatisfy { $0 == "." }
+    return Paths.components(name).allSatisfy { component in
+      !component.utf8.allSatisfy { $0 == UInt8(ascii: ".") }
     }
   }
 

@@ -6,6 +6,8 @@ public struct OutputPlace: Sendable {
   public let isFolder: Bool
   /// Whether something stands there that may be replaced.
   package let replaces: Bool
+  /// Whether what stands there is a folder with something in it; an empty one needs no permission to be replaced.
+  let holdsModel: Bool
 
   /// Checks that a result may be written to `path`.
   ///
@@ -16,33 +18,33 @@ public struct OutputPlace: Sendable {
   ///   - inputs: The paths of the base and the adapters and of all their files: the result must be none of them, lie in
   ///     none of their folders, and contain none.
   public init(path: String, isFolder: Bool, inputs: [String], force: Bool) throws(CheckpointError) {
-    var path = path
-    while path.count > 1, path.hasSuffix("/") { path.removeLast() }
+    let path = Paths.withoutTrailingSlashes(path)
     self.path = path
     self.isFolder = isFolder
     if isFolder, path.hasSuffix(".safetensors") { throw CheckpointError(path: path, .outputLooksLikeFile) }
     if !isFolder, !path.hasSuffix(".safetensors") { throw CheckpointError(path: path, .outputNotASafetensorsName) }
-    guard let parent = SystemCalls.realPath(Paths.folder(path)) else {
-      throw CheckpointError(path: path, .noParentFolder)
-    }
-    try Self.checkDisjoint(path, realPath: Paths.join(parent, Paths.lastComponent(path)), inputs: inputs)
-    let existing = try CheckpointError.attempt(path) { () throws(SystemCalls.Failure) in
-      try SystemCalls.identity(path: path, followingLinks: false)
-    }
-    guard let existing else {
+    guard !path.isEmpty else { throw CheckpointError(path: path, .notFound) }
+    guard let parent = SystemCalls.realPath(Paths.folder(path)), let parentIdentity = try Self.identity(parent),
+      parentIdentity.isDirectory
+    else { throw CheckpointError(path: path, .noParentFolder) }
+    let isDots = [".", ".."].contains(Paths.lastComponent(path))
+    let realPath = isDots ? SystemCalls.realPath(path) : nil
+    try Self.checkDisjoint(path, realPath: realPath ?? Paths.join(parent, Paths.lastComponent(path)), inputs: inputs)
+    // No folder can be renamed to a name that is only dots.
+    if isDots { throw CheckpointError(path: path, .outputExists) }
+    guard let existing = try Self.identity(path, followingLinks: false) else {
       replaces = false
+      holdsModel = false
       return
     }
     replaces = true
-    if isFolder, existing.isDirectory {
-      let entries = try CheckpointError.attempt(path) { () throws(SystemCalls.Failure) in
-        try SystemCalls.entries(ofFolder: path)
-      }
-      if entries.isEmpty { return }
+    let isOldFolder = isFolder && existing.isDirectory
+    holdsModel = isOldFolder ? try !Self.entries(path).isEmpty : false
+    if isOldFolder {
+      if existing.device != parentIdentity.device { throw CheckpointError(path: path, .outputIsMountPoint) }
+      guard holdsModel else { return }
       guard force else { throw CheckpointError(path: path, .outputExists) }
-      if let foreign = entries.first(where: { !SideFileRules.isPartOfAModel($0) }) {
-        throw CheckpointError(path: path, .outputNotReplaceable(entry: foreign))
-      }
+      try checkHoldsOnlyAModel()
     } else if !isFolder, existing.isRegularFile, force {
       return
     } else {
@@ -50,19 +52,46 @@ public struct OutputPlace: Sendable {
     }
   }
 
-  private static func checkDisjoint(_ path: String, realPath: String, inputs: [String]) throws(CheckpointError) {
-    let output = try CheckpointError.attempt(path) { () throws(SystemCalls.Failure) in
-      try SystemCalls.identity(path: path)
-    }
-    for input in inputs {
-      let identity = try CheckpointError.attempt(input) { () throws(SystemCalls.Failure) in
-        try SystemCalls.identity(path: input)
+  /// Whether the folder that stands here could be removed without losing anything that is no part of a model.
+  func checkHoldsOnlyAModel() throws(CheckpointError) {
+    for entry in try Self.entries(path) {
+      let entryPath = Paths.join(path, entry)
+      let isFolder = try Self.identity(entryPath, followingLinks: false)?.isDirectory == true
+      guard SideFileRules.isPartOfAModel(entry, isFolder: isFolder) else {
+        throw CheckpointError(path: path, .outputNotReplaceable(entry: entry))
       }
-      guard let identity, let realInput = SystemCalls.realPath(input) else { continue }
+      guard isFolder else { continue }
+      for name in try Self.entries(entryPath) {
+        let identity = try Self.identity(Paths.join(entryPath, name), followingLinks: false)
+        guard SideFileRules.isPartOfASubfolder(name, of: entry), identity?.isDirectory != true else {
+          throw CheckpointError(path: path, .outputNotReplaceable(entry: Paths.join(entry, name)))
+        }
+      }
+    }
+  }
+
+  private static func entries(_ folder: String) throws(CheckpointError) -> [String] {
+    try CheckpointError.attempt(folder) { () throws(SystemCalls.Failure) in
+      try SystemCalls.entries(ofFolder: folder)
+    }
+  }
+
+  private static func identity(
+    _ path: String, followingLinks: Bool = true
+  ) throws(CheckpointError) -> SystemCalls.Identity? {
+    try CheckpointError.attempt(path) { () throws(SystemCalls.Failure) in
+      try SystemCalls.identity(path: path, followingLinks: followingLinks)
+    }
+  }
+
+  private static func checkDisjoint(_ path: String, realPath: String, inputs: [String]) throws(CheckpointError) {
+    let output = try Self.identity(path)
+    for input in inputs {
+      guard let identity = try Self.identity(input), let realInput = SystemCalls.realPath(input) else { continue }
       if let output, output.device == identity.device, output.inode == identity.inode {
         throw CheckpointError(path: path, .outputIsInput(input))
       }
-      if realPath == realInput { throw CheckpointError(path: path, .outputIsInput(input)) }
+      if Paths.areEqual(realPath, realInput) { throw CheckpointError(path: path, .outputIsInput(input)) }
       if identity.isDirectory, Paths.isBeneath(realPath, realInput) {
         throw CheckpointError(path: path, .outputInsideInput(input))
       }

@@ -28,10 +28,16 @@ enum SideFileRules {
     return nil
   }
 
-  /// Files that a folder may hold and still be a model that `--force` replaces: weights, indexes, and what is copied.
-  static func isPartOfAModel(_ name: String) -> Bool {
-    isTokenizerFile(name) || isModelFile(name) || subfolder(name) != nil || name == "README.md"
-      || name == ".safemerge.json" || hasSuffix(name, [".safetensors", ".safetensors.index.json"])
+  /// What a folder may hold and still be a model that `--force` replaces: weights, indexes, and what is copied.
+  static func isPartOfAModel(_ name: String, isFolder: Bool) -> Bool {
+    if isFolder { return subfolder(name) != nil }
+    return isTokenizerFile(name) || isModelFile(name) || name == "README.md" || name == ".safemerge.json"
+      || hasSuffix(name, [".safetensors", ".safetensors.index.json"])
+  }
+
+  static func isPartOfASubfolder(_ name: String, of folder: String) -> Bool {
+    guard let subfolder = subfolder(folder) else { return false }
+    return hasSuffix(name, [subfolder.suffix, ".safetensors"])
   }
 
   private static func hasSuffix(_ name: String, _ suffixes: [String]) -> Bool {

@@ -103,20 +103,20 @@ public struct SideFiles: Equatable, Sendable {
     guard let real = SystemCalls.realPath(path), let realFolder = SystemCalls.realPath(folder) else {
       throw CheckpointError(path: path, .notFound)
     }
-    guard Paths.isBeneath(real, cacheRoot(of: realFolder) ?? realFolder) else {
+    guard ([realFolder] + blobFolders(of: realFolder)).contains(where: { Paths.isBeneath(real, $0) }) else {
       throw CheckpointError(path: path, .sideFileOutside(realPath: real))
     }
     return identity.byteCount
   }
 
-  /// For `<cache>/models--org--name/snapshots/<commit>`: the cache, where huggingface_hub 2.4 keeps the blobs that a
-  /// snapshot's links lead to.
-  private static func cacheRoot(of realFolder: String) -> String? {
+  /// For `<cache>/models--org--name/snapshots/<commit>`: where huggingface_hub 2.4 keeps the blobs that a snapshot's
+  /// links lead to, in the repository's own folder or shared by all.
+  private static func blobFolders(of realFolder: String) -> [String] {
     let snapshots = Paths.folder(realFolder)
     let repository = Paths.folder(snapshots)
     guard Paths.lastComponent(snapshots) == "snapshots", Paths.lastComponent(repository).hasPrefix("models--") else {
-      return nil
+      return []
     }
-    return Paths.folder(repository)
+    return [Paths.join(repository, "blobs"), Paths.join(Paths.folder(repository), "blobs")]
   }
 }

@@ -67,7 +67,6 @@ public final class StagedOutput: Sendable {
 
   /// Gives a folder its name; after this the result is there, whole and on the disk.
   package func finish() throws(CheckpointError) {
-    defer { isFinished.store(true, ordering: .sequentiallyConsistent) }
     guard place.isFolder else { return }
     let parent = Paths.folder(place.path)
     let folders = made.withLock { $0 }
@@ -85,16 +84,21 @@ public final class StagedOutput: Sendable {
       }
     } catch {
       if let retired { try? SystemCalls.rename(retired, to: place.path) }
-      Self.removeTree(stagingPath)
+      if case .system("rename", let code) = error.problem, SystemCalls.folderInTheWay.contains(code) {
+        throw CheckpointError(path: place.path, .outputExists)
+      }
       throw error
     }
+    isFinished.store(true, ordering: .sequentiallyConsistent)
     try synchronize(parent)
     if let retired { Self.removeTree(retired) }
   }
 
-  /// Moves a folder that is to be replaced out of the way; returns its new name.
+  /// Moves a folder that is to be replaced out of the way; returns its new name. An empty one stays: rename replaces it,
+  /// and fails if something came into it meanwhile.
   private func retireExisting() throws(CheckpointError) -> String? {
-    guard place.replaces else { return nil }
+    guard place.holdsModel else { return nil }
+    try place.checkHoldsOnlyAModel()
     let retired = stagingPath + ".old"
     try CheckpointError.attempt(place.path) { [place] () throws(SystemCalls.Failure) in
       try SystemCalls.rename(place.path, to: retired)
@@ -110,10 +114,9 @@ public final class StagedOutput: Sendable {
 
   /// The path of a file in staging; makes the folders that its name asks for.
   private func path(for name: String) throws(CheckpointError) -> String {
-    let components = name.split(separator: "/")
     var folder = stagingPath
-    for component in components.dropLast() {
-      folder = Paths.join(folder, String(component))
+    for component in Paths.components(name).dropLast() {
+      folder = Paths.join(folder, component)
       let path = folder
       try made.withLock { made throws(CheckpointError) in
         guard !made.contains(path) else { return }

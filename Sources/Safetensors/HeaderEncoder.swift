@@ -9,11 +9,15 @@ public struct HeaderEncoder: Sendable {
     public let shape: [Int]
     public let byteCount: Int
 
-    /// - Throws: `overflow` or `partialByte` if the elements of `shape` take no whole number of bytes below 2^61.
+    /// - Throws: `overflow` or `partialByte` if the elements of `shape` take no whole number of bytes below 2^61,
+    ///   `schema` if a dimension is negative.
     public init(name: TensorName, dtype: DType, shape: [Int]) throws(SafetensorsError) {
       self.name = name
       self.dtype = dtype
       self.shape = shape
+      guard shape.allSatisfy({ $0 >= 0 }) else {
+        throw SafetensorsError(path: "", .schema("shape \(shape) holds a negative number"), tensor: name)
+      }
       switch dtype.extent(shape: shape) {
       case .bytes(let count): byteCount = count
       case .overflow: throw SafetensorsError(path: "", .overflow(shape: shape.map(UInt64.init), dtype: dtype), tensor: name)

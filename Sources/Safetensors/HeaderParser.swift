@@ -232,7 +232,8 @@ struct HeaderParser {
       expectedBegin = entry.end
     }
     guard expectedBegin == dataByteCount else {
-      throw error(.coverage(fileByteCount: fileByteCount, described: fileByteCount - dataByteCount + expectedBegin))
+      let (described, overflow) = (fileByteCount - dataByteCount).addingReportingOverflow(expectedBegin)
+      throw error(.coverage(fileByteCount: fileByteCount, described: overflow ? .max : described))
     }
     self.table.entries = sorted
   }

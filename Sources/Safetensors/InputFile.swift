@@ -6,7 +6,12 @@ package final class InputFile: Sendable {
 
   package init(path: String) throws(SafetensorsError) {
     self.path = path
-    descriptor = try Self.attempt(path) { () throws(SystemCalls.Failure) in try SystemCalls.openForReading(path) }
+    do throws(SystemCalls.Failure) {
+      descriptor = try SystemCalls.openForReading(path)
+    } catch {
+      if error.code == SystemCalls.noSuchDevice { throw SafetensorsError(path: path, .notARegularFile) }
+      throw SafetensorsError(path: path, .system(call: error.call, code: error.code))
+    }
     identity = try Self.attempt(path) { [descriptor] () throws(SystemCalls.Failure) in
       try SystemCalls.identity(descriptor)
     }

@@ -39,9 +39,7 @@ package final class OutputFile: Sendable {
       if replacing {
         try SystemCalls.rename(temporaryPath, to: path)
       } else {
-        // link fails where rename would silently replace what came to be there meanwhile.
-        try SystemCalls.link(temporaryPath, to: path)
-        try SystemCalls.removeFile(temporaryPath)
+        try SystemCalls.renameWithoutReplacing(temporaryPath, to: path)
       }
     }
     unsafe isFinished = true

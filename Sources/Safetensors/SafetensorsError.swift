@@ -97,7 +97,9 @@ public struct SafetensorsError: ReportableError, Equatable {
     case .sizeMismatch(let shape, let dtype, let expected, let found):
       "shape \(shape) of \(dtype.name) needs \(expected) bytes, its data_offsets hold \(found)"
     case .offsets(let begin, let end, let expectedBegin):
-      "data_offsets [\(begin), \(end)], expected to begin at \(expectedBegin)"
+      end < begin
+        ? "data_offsets [\(begin), \(end)] end before they begin; \(expectedBegin) expected as their begin"
+        : "data_offsets [\(begin), \(end)], expected to begin at \(expectedBegin)"
     case .coverage(let fileByteCount, let described):
       fileByteCount < described
         ? "truncated: has \(fileByteCount) bytes, its header describes \(described)"

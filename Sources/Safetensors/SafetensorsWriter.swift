@@ -8,13 +8,18 @@ public enum SafetensorsWriter {
   /// - Parameters:
   ///   - metadata: Written in its order; nil: none.
   ///   - tensors: The entry of each tensor and its bytes, little-endian and row-major.
-  /// - Throws: `sizeMismatch` if a tensor's bytes are not as many as its entry says, `duplicateKey`, `system`.
+  /// - Throws: `sizeMismatch` if a tensor's bytes are not as many as its entry says, `duplicateKey` (also for a tensor
+  ///   called `__metadata__`), `system`.
   public static func write(
     path: String, metadata: [SafetensorsHeader.MetadataEntry]? = nil,
     tensors: [(tensor: HeaderEncoder.Tensor, bytes: [UInt8])]
   ) throws(SafetensorsError) {
     let ordered = tensors.sorted { HeaderEncoder.precedes($0.tensor, $1.tensor) }
-    var names: Set<TensorName> = []
+    var keys: Set<TensorName> = []
+    for entry in metadata ?? [] where !keys.insert(TensorName(entry.key)).inserted {
+      throw SafetensorsError(path: path, .duplicateKey(entry.key))
+    }
+    var names: Set<TensorName> = ["__metadata__"]
     for (tensor, bytes) in ordered {
       guard names.insert(tensor.name).inserted else {
         throw SafetensorsError(path: path, .duplicateKey(tensor.name.string), tensor: tensor.name)

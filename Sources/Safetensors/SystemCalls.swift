@@ -48,6 +48,10 @@ package enum SystemCalls {
 
   package static let noSuchFile = ENOENT
   package static let exists = EEXIST
+  /// What rename says when a folder is to take the place of something else than an empty folder.
+  package static let folderInTheWay: Set<Int32> = [EEXIST, ENOTEMPTY, ENOTDIR]
+  /// What open says of a socket, or of a device that is not there.
+  package static let noSuchDevice = ENXIO
 
   package static func text(of code: Int32) -> String { unsafe String(cString: strerror(code)) }
 
@@ -126,11 +130,13 @@ package enum SystemCalls {
     var written = 0
     while written < bytes.byteCount {
       let position = written
-      written += try check("pwrite") {
+      let count = try check("pwrite") {
         unsafe bytes.withUnsafeBytes { buffer in
           unsafe pwrite(descriptor, buffer.baseAddress! + position, buffer.count - position, off_t(offset + position))
         }
       }
+      if count == 0 { throw Failure(call: "pwrite", code: EIO) }
+      written += count
     }
   }
 
@@ -199,8 +205,22 @@ package enum SystemCalls {
     #endif
   }
 
+  /// Gives a file another name, which must be free: link fails where rename would silently replace what came to be
+  /// there meanwhile.
+  package static func renameWithoutReplacing(_ from: String, to: String) throws(Failure) {
+    do throws(Failure) {
+      try link(from, to: to)
+    } catch {
+      // File systems without hard links (FAT, some that are mounted over a network) say one of these.
+      guard [EPERM, ENOSYS, ENOTSUP, EOPNOTSUPP].contains(error.code) else { throw error }
+      guard try identity(path: to, followingLinks: false) == nil else { throw Failure(call: "link", code: EEXIST) }
+      return try rename(from, to: to)
+    }
+    try removeFile(from)
+  }
+
   /// Gives a file a second name, which must be free.
-  package static func link(_ from: String, to: String) throws(Failure) {
+  private static func link(_ from: String, to: String) throws(Failure) {
     #if canImport(Darwin)
     _ = try check("link") { unsafe Int(Darwin.link(from, to)) }
     #elseif canImport(Musl)
