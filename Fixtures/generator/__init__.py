@@ -1,0 +1,1 @@
+"""The second part of generate.py: "all of LoRA" (cases-all-lora.json)."""

@@ -1,0 +1,141 @@
+import Checkpoints
+import Foundation
+import JSONText
+import Safetensors
+import Testing
+
+@Suite struct SelectionTests {
+  static let index = "model.safetensors.index.json"
+  static let map = #"{"metadata":{},"weight_map":{"s":"shard.safetensors"}}"#
+
+  @Test func oneWeightFile() throws {
+    let scratch = try Scratch()
+    try scratch.weights("a", "b", at: "model.safetensors")
+    try scratch.weights("c", at: "other.safetensors")
+    let model = try Checkpoint(path: scratch.path)
+    #expect(model.layout == .folder)
+    #expect(model.folder == scratch.path)
+    #expect(model.files.map(\.name) == ["model.safetensors"])
+    #expect(model.warnings == [])
+    #expect(model.config == nil)
+    #expect(model.index == nil)
+    #expect(model.tensorCount == 2)
+    #expect(Set(model.tensorNames) == ["a", "b"])
+    let location = try #require(model.location(of: "b"))
+    #expect(model.tensor(at: location).name == "b")
+    #expect(model.location(of: "c") == nil)
+  }
+
+  @Test func shardsAndAnIndex() throws {
+    let scratch = try Scratch()
+    try scratch.weights("s", at: "shard.safetensors")
+    try scratch.weights("c", at: "unrelated.safetensors")
+    try scratch.write(Self.map, to: Self.index)
+    for path in [scratch.path, scratch.file(Self.index)] {
+      let model = try Checkpoint(path: path)
+      #expect(model.layout == .shardedFolder(indexName: Self.index))
+      #expect(model.folder == scratch.path)
+      #expect(model.files.map(\.name) == ["shard.safetensors"])
+      #expect(model.tensorCount == 1)
+    }
+  }
+
+  @Test func bothMeansTheSingleFileAndAWarning() throws {
+    let scratch = try Scratch()
+    try scratch.weights("s", at: "shard.safetensors")
+    try scratch.weights("a", at: "model.safetensors")
+    try scratch.write(Self.map, to: Self.index)
+    let model = try Checkpoint(path: scratch.path)
+    #expect(model.files.map(\.name) == ["model.safetensors"])
+    #expect(model.warnings.count == 1)
+    #expect(model.warnings.first?.contains(Self.index) == true)
+    #expect(try Checkpoint(path: scratch.file(Self.index)).files.map(\.name) == ["shard.safetensors"])
+  }
+
+  @Test func theNameInTheConfigurationComesFirst() throws {
+    let scratch = try Scratch()
+    try scratch.weights("a", at: "model.safetensors")
+    try scratch.weights("s", at: "shard.safetensors")
+    try scratch.write(Self.map, to: "x.safetensors.index.json")
+    try scratch.write(#"{"transformers_weights":"shard.safetensors","x":NaN}"#, to: "config.json")
+    #expect(try Checkpoint(path: scratch.path).files.map(\.name) == ["shard.safetensors"])
+    try scratch.write(#"{"transformers_weights":"x.safetensors.index.json"}"#, to: "config.json")
+    #expect(try Checkpoint(path: scratch.path).layout == .shardedFolder(indexName: "x.safetensors.index.json"))
+    try scratch.write(#"{"transformers_weights":null}"#, to: "config.json")
+    #expect(try Checkpoint(path: scratch.path).files.map(\.name) == ["model.safetensors"])
+    for name in ["../model.safetensors", "/model.safetensors", "pytorch_model.bin", "..", ""] {
+      try scratch.write(#"{"transformers_weights":"\#(name)"}"#, to: "config.json")
+      #expect(problem(scratch.path) == .unsafeShardName(name))
+    }
+    try scratch.write(#"{"transformers_weights":"missing.safetensors"}"#, to: "config.json")
+    #expect(refusal(scratch.path)?.errorClass == "system")
+  }
+
+  @Test func aFileAlone() throws {
+    let scratch = try Scratch()
+    let path = try scratch.weights("a", at: "any name.safetensors")
+    try scratch.write("not read", to: "config.json")
+    let model = try Checkpoint(path: path)
+    #expect(model.layout == .singleFile)
+    #expect(model.folder == nil)
+    #expect(model.config == nil)
+    #expect(model.files.map(\.path) == [path])
+  }
+
+  @Test func nothingToSelectNamesWhatElseIsThere() throws {
+    let scratch = try Scratch()
+    #expect(problem(scratch.path) == .noWeights(others: []))
+    try scratch.write("", to: "pytorch_model.bin")
+    #expect(problem(scratch.path) == .pickleOnly("pytorch_model.bin"))
+    #expect(refusal(scratch.path)?.hint?.contains("weights_only=True") == true)
+    for number in 1...4 { try scratch.weights("a", at: "consolidated-\(number).safetensors") }
+    #expect(problem(scratch.path) == .noWeights(others: (1...4).map { "consolidated-\($0).safetensors" }))
+    let message = try #require(refusal(scratch.path)?.message)
+    #expect(message.contains("consolidated-1.safetensors, consolidated-2.safetensors") && message.contains("1 more"))
+  }
+
+  @Test func whatIsNoModelAtAll() throws {
+    let scratch = try Scratch()
+    #expect(problem(scratch.file("missing")) == .notFound)
+    try scratch.link("dangling", to: "nothing")
+    #expect(problem(scratch.file("dangling")) == .notFound)
+    #expect(mkfifo(scratch.file("fifo"), 0o600) == 0)
+    #expect(refusal(scratch.file("fifo"))?.errorClass == "not-a-file")
+    #expect(refusal("/dev/zero")?.errorClass == "not-a-file")
+    try scratch.folder("config.json")
+    #expect(problem(scratch.path) == .notAFolder)
+  }
+
+  @Test(arguments: ["[]", "{", "1", "{\"a\":1,\"a\":2}"]) func aBrokenConfiguration(text: String) throws {
+    let scratch = try Scratch()
+    try scratch.weights("a", at: "model.safetensors")
+    try scratch.write(text, to: "config.json")
+    let error = try #require(refusal(scratch.path) as? CheckpointError)
+    #expect(error.path == scratch.file("config.json"))
+    #expect(["json", "duplicate-key"].contains(error.errorClass))
+  }
+
+  @Test(arguments: ["llama-bf16", "llama-bf16-sharded", "llama-f32-sharded", "gpt2-bf16"])
+  func realModels(name: String) throws {
+    let model = try Checkpoint(path: fixturesPath() + "/bases/" + name)
+    #expect(model.tensorCount == Set(model.tensorNames).count)
+    for tensor in model.tensorNames {
+      #expect(try model.tensor(at: #require(model.location(of: tensor))).name == tensor)
+    }
+    guard case .string = model.config?["model_type"] else {
+      Issue.record("no configuration")
+      return
+    }
+  }
+
+  @Test func linksInACacheAreFollowed() throws {
+    let scratch = try Scratch()
+    try scratch.folder("models--o--n/blobs")
+    try scratch.folder("models--o--n/snapshots/c0ffee")
+    try scratch.weights("a", at: "models--o--n/blobs/abc")
+    let snapshot = "models--o--n/snapshots/c0ffee"
+    try scratch.link(snapshot + "/model.safetensors", to: "../../blobs/abc")
+    #expect(try Checkpoint(path: scratch.file(snapshot)).tensorCount == 1)
+    #expect(try Checkpoint(path: scratch.file(snapshot + "/model.safetensors")).tensorCount == 1)
+  }
+}

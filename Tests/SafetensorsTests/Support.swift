@@ -1,0 +1,44 @@
+import Foundation
+import Safetensors
+
+typealias Problem = SafetensorsError.Problem
+
+/// What `body` was refused for; nil if it was not.
+func problem(_ body: () throws(SafetensorsError) -> Void) -> Problem? {
+  do throws(SafetensorsError) {
+    try body()
+    return nil
+  } catch { return error.problem }
+}
+
+extension SafetensorsFile {
+  /// A tensor's bytes.
+  func copy(_ name: TensorName) throws(SafetensorsError) -> [UInt8] {
+    try withBytes(of: name) { bytes throws(SafetensorsError) in (0..<bytes.byteCount).map { bytes.unsafeLoad($0) } }
+  }
+}
+
+extension RawSpan {
+  fileprivate func unsafeLoad(_ offset: Int) -> UInt8 { unsafeLoadUnaligned(fromByteOffset: offset, as: UInt8.self) }
+}
+
+extension Scratch {
+  /// The names of everything in the folder.
+  func entries() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: path).sorted() }
+}
+
+/// The permission bits of the file at `path`.
+func mode(_ path: String) throws -> Int {
+  var status = stat()
+  guard lstat(path, &status) == 0 else { throw POSIXError(.ENOENT) }
+  return Int(status.st_mode) & 0o777
+}
+
+#if os(Linux)
+/// A line of /proc/self/status, such as "VmHWM", whose number stands in `radix`.
+func processStatus(_ key: String, radix: Int = 10) -> Int? {
+  guard let text = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8) else { return nil }
+  let line = text.split(separator: "\n").first { $0.hasPrefix(key + ":") }
+  return line?.dropFirst(key.count + 1).split(whereSeparator: \.isWhitespace).first.flatMap { Int($0, radix: radix) }
+}
+#endif
