@@ -64,7 +64,7 @@ public struct MergeEngine: Sendable {
   }
 
   private func writeShards(to staged: StagedOutput, progress: (@Sendable (MergeProgress) -> Void)?) throws {
-    let inputs = try FactorInputs(plan)
+    let inputs = InputMaps(plan)
     let factors = FactorStore()
     let states = schedule.shardJobCounts.map(ShardState.init(jobCount:))
     let nextJob = Atomic<Int>(0)
@@ -81,9 +81,14 @@ public struct MergeEngine: Sendable {
           let number = schedule.segment(ofJob: job)
           let segment = schedule.segments[number]
           let shard = plan.shards[segment.shard]
-          let files = try states[segment.shard].open(shard, plan, staged)
-          let byteCount = try carryOut(job, number, shard, files, &worker, inputs, factors)
-          let isLast = try states[segment.shard].finishJob(staged)
+          let state = states[segment.shard]
+          let output = try state.open(shard, staged)
+          let byteCount = try carryOut(job, number, shard, output, &worker, inputs, factors)
+          let isLast = state.finishJob()
+          if isLast {
+            try inputs.release(shard: segment.shard)
+            try state.commit(staged)
+          }
           done.withLock { done in
             done.bytes += byteCount
             if isLast { done.shards += 1 }
@@ -100,25 +105,24 @@ public struct MergeEngine: Sendable {
       }
     }
     if let failure = failure.withLock({ $0 }) { throw failure.error }
-    try inputs.checkUnchanged()
   }
 
   /// Does one job; returns how many bytes of the output it wrote.
   private func carryOut(
-    _ job: Int, _ number: Int, _ shard: MergePlan.Shard, _ files: (source: MappedFile, output: OutputFile),
-    _ worker: inout TileWorker, _ inputs: FactorInputs, _ factors: FactorStore
+    _ job: Int, _ number: Int, _ shard: MergePlan.Shard, _ file: OutputFile, _ worker: inout TileWorker,
+    _ inputs: InputMaps, _ factors: FactorStore
   ) throws -> Int {
     let segment = schedule.segments[number]
     let position = job - segment.firstJob
     switch segment.kind {
     case .header:
-      try unsafe files.output.write(shard.headerBytes.span.bytes, at: 0)
+      try unsafe file.write(shard.headerBytes.span.bytes, at: 0)
       return shard.headerBytes.count
-    case .copy(let source, let output):
+    case .copy(let input, let source, let output):
       let start = position * TileSchedule.copyByteCount
       let end = min(start + TileSchedule.copyByteCount, source.count)
-      try withBytes(files.source, source.lowerBound + start..<source.lowerBound + end) { bytes in
-        try files.output.write(bytes, at: output + start)
+      try inputs.withBytes(input, source.lowerBound + start..<source.lowerBound + end) { bytes in
+        try file.write(bytes, at: output + start)
       }
       return end - start
     case .tiles(let tensorNumber, let rowsPerTile):
@@ -128,26 +132,17 @@ public struct MergeEngine: Sendable {
       let packed = try factors.factors(segment: number, tileCount: segment.jobCount) {
         try inputs.pack(update, kernels: options.kernels)
       }
-      let sourceRow = update.columns * tensor.sourceDType.bitCount / 8
+      let sourceRow = update.columns * tensor.source.dtype.bitCount / 8
       let outputRow = update.columns * tensor.outputDType.bitCount / 8
-      let source = tensor.sourceRange.lowerBound + rows.lowerBound * sourceRow
-      let byteCount = try withBytes(files.source, source..<source + rows.count * sourceRow) { weight in
+      let source = tensor.source.range.lowerBound + rows.lowerBound * sourceRow
+      let byteCount = try inputs.withBytes(tensor.source.input, source..<source + rows.count * sourceRow) { weight in
         try worker.compute(tensor, update, rows: rows, weight: weight, factors: packed)
       }
       let computed = worker.output.span
-      try unsafe files.output.write(
+      try unsafe file.write(
         computed.bytes.extracting(0..<byteCount), at: tensor.outputRange.lowerBound + rows.lowerBound * outputRow)
       factors.release(segment: number)
       return byteCount
     }
-  }
-
-  private func withBytes<Result>(
-    _ map: MappedFile, _ range: Range<Int>, _ body: (RawSpan) throws -> Result
-  ) throws -> Result {
-    guard range.upperBound <= map.byteCount else {
-      throw MergeError(path: "", tensor: nil, .inconsistentPlan("a tensor leaves its file"))
-    }
-    return try map.withBytes(range, body)
   }
 }

@@ -3,41 +3,32 @@ import MergePlanning
 import Safetensors
 import Synchronization
 
-/// One weight file in the making: opened by its first job, completed by its last.
+/// One weight file in the making: created by its first job, completed by its last.
 final class ShardState: Sendable {
-  private struct Files {
-    let source: MappedFile
-    let output: OutputFile
-  }
-
-  private let files = Mutex<Files?>(nil)
+  private let output = Mutex<OutputFile?>(nil)
   private let remaining: Atomic<Int>
 
   init(jobCount: Int) { remaining = Atomic(jobCount) }
 
-  /// The base's file and the output's, opened now if they are not.
-  func open(
-    _ shard: MergePlan.Shard, _ plan: MergePlan, _ staged: StagedOutput
-  ) throws -> (source: MappedFile, output: OutputFile) {
-    try files.withLock { files in
-      if let files { return (files.source, files.output) }
-      let made = Files(
-        source: try plan.inputs[shard.source].map(),
-        output: try staged.createFile(shard.name, byteCount: shard.fileByteCount))
-      files = made
-      return (made.source, made.output)
+  /// The output's file, created now if it is not.
+  func open(_ shard: MergePlan.Shard, _ staged: StagedOutput) throws -> OutputFile {
+    try output.withLock { output in
+      if let output { return output }
+      let made = try staged.createFile(shard.name, byteCount: shard.fileByteCount)
+      output = made
+      return made
     }
   }
 
-  /// Says that one job is done; the last one completes the file. Returns whether this was it.
-  func finishJob(_ staged: StagedOutput) throws -> Bool {
-    guard remaining.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 else { return false }
-    guard let done = files.withLock({ files in
-      defer { files = nil }
-      return files
-    }) else { return true }
-    try done.source.file.checkUnchanged()
-    try staged.commit(done.output)
-    return true
+  /// Says that one job is done; returns whether it was the last.
+  func finishJob() -> Bool { remaining.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 }
+
+  /// Completes the file, when every job is done.
+  func commit(_ staged: StagedOutput) throws {
+    let done = output.withLock { output in
+      defer { output = nil }
+      return output
+    }
+    if let done { try staged.commit(done) }
   }
 }

@@ -16,8 +16,8 @@ struct TileSchedule: Sendable {
   struct Segment: Sendable {
     enum Kind: Sendable {
       case header
-      /// Untouched neighbours, one range of the base's file.
-      case copy(source: Range<Int>, output: Int)
+      /// Untouched neighbours, one range of an input.
+      case copy(input: Int, source: Range<Int>, output: Int)
       /// The rows of one updated tensor.
       case tiles(tensor: Int, rowsPerTile: Int)
     }
@@ -44,11 +44,11 @@ struct TileSchedule: Sendable {
         segments.append(Segment(shard: shardNumber, kind: kind, firstJob: next, jobCount: jobCount))
         next += jobCount
       }
-      var pending: (source: Range<Int>, output: Int)?
+      var pending: (input: Int, source: Range<Int>, output: Int)?
       func appendPending() {
         guard let copy = pending else { return }
         append(
-          .copy(source: copy.source, output: copy.output),
+          .copy(input: copy.input, source: copy.source, output: copy.output),
           Self.ceilingQuotient(copy.source.count, Self.copyByteCount))
         pending = nil
       }
@@ -58,13 +58,14 @@ struct TileSchedule: Sendable {
           appendPending()
           let rows = Self.rowsPerTile(columns: update.columns)
           append(.tiles(tensor: number, rowsPerTile: rows), Self.ceilingQuotient(update.rows, rows))
-        } else if let copy = pending, copy.source.upperBound == tensor.sourceRange.lowerBound,
+        } else if let copy = pending, copy.input == tensor.source.input,
+          copy.source.upperBound == tensor.source.range.lowerBound,
           copy.output + copy.source.count == tensor.outputRange.lowerBound
         {
-          pending = (copy.source.lowerBound..<tensor.sourceRange.upperBound, copy.output)
+          pending = (copy.input, copy.source.lowerBound..<tensor.source.range.upperBound, copy.output)
         } else {
           appendPending()
-          pending = (tensor.sourceRange, tensor.outputRange.lowerBound)
+          pending = (tensor.source.input, tensor.source.range, tensor.outputRange.lowerBound)
         }
       }
       appendPending()

@@ -25,12 +25,10 @@ public struct MergePlan: Sendable, Equatable {
     public let targets: [TensorName]
   }
 
-  /// What a merge writes for one weight file of the base.
+  /// What a merge writes for one weight file.
   public struct Shard: Sendable, Equatable {
     /// Relative to the output's folder.
     public let name: String
-    /// The place in ``inputs`` of the base's file.
-    public let source: Int
     /// N and the header's JSON text.
     public let headerBytes: [UInt8]
     public let fileByteCount: Int
@@ -38,16 +36,31 @@ public struct MergePlan: Sendable, Equatable {
     public let tensors: [Tensor]
   }
 
+  /// Where a tensor's elements are before the merge.
+  public struct Source: Sendable, Equatable {
+    /// The place of the file in ``inputs``.
+    public let input: Int
+    public let dtype: DType
+    /// The tensor's bytes, counted from the start of the file.
+    public let range: Range<Int>
+
+    public init(input: Int, dtype: DType, range: Range<Int>) {
+      self.input = input
+      self.dtype = dtype
+      self.range = range
+    }
+  }
+
   /// One tensor of the output.
   public struct Tensor: Sendable, Equatable {
     public let name: TensorName
     public let shape: [Int]
-    public let sourceDType: DType
+    /// The base's tensor, or the adapter's that replaces it.
+    public let source: Source
     public let outputDType: DType
-    /// Where its bytes are in the base's file and in the output, counted from the start of the file.
-    public let sourceRange: Range<Int>
+    /// Where its bytes go, counted from the start of the output's file.
     public let outputRange: Range<Int>
-    /// Nil: the bytes are copied.
+    /// Nil: the source's bytes are copied.
     public let update: TensorUpdate?
   }
 
@@ -68,69 +81,4 @@ public struct MergePlan: Sendable, Equatable {
   public var tensorCount: Int { shards.reduce(0) { $0 + $1.tensors.count } }
   public var outputByteCount: Int { shards.reduce(0) { $0 + $1.fileByteCount } }
   public var updatedTensors: some Sequence<Tensor> { shards.lazy.flatMap(\.tensors).filter { $0.update != nil } }
-}
-
-/// What is done to one tensor, seen as a matrix of whole rows.
-public struct TensorUpdate: Sendable, Equatable {
-  /// The tensor's first dimensions multiplied, and its last; a vector is one row.
-  public let rows: Int
-  public let columns: Int
-  /// Added up in this order before the one rounding.
-  public let terms: [DeltaTerm]
-
-  public init(rows: Int, columns: Int, terms: [DeltaTerm]) {
-    self.rows = rows
-    self.columns = columns
-    self.terms = terms
-  }
-
-  /// Nothing but the rounding to another dtype of a tensor of this shape.
-  init(roundingOnly shape: [Int]) {
-    let columns = shape.last ?? 1
-    self.init(rows: shape.dropLast().reduce(1, *), columns: columns, terms: [])
-  }
-}
-
-/// One part of a tensor's delta.
-public struct DeltaTerm: Sendable, Equatable {
-  public enum Kind: Sendable, Equatable {
-    /// `scaling * (left . right)`: `left` is rows x rank, `right` rank x columns; the sum runs over the rank in order.
-    case lowRank(left: FactorView, right: FactorView)
-    /// `scaling * values`, element by element: `values` is one row of the tensor's columns.
-    case scaled(values: FactorView)
-  }
-
-  /// The rows and columns of the tensor that it is added to.
-  public let rows: Range<Int>
-  public let columns: Range<Int>
-  public let kind: Kind
-  /// Computed in double, rounded once.
-  public let scaling: Float
-}
-
-/// A matrix inside a file: element (m, n) stands `offset + (m * rowStride + n * columnStride) * size` bytes into it.
-public struct FactorView: Sendable, Equatable {
-  /// The place of the file in ``MergePlan/inputs``.
-  public let input: Int
-  /// F32, F16 or BF16.
-  public let dtype: DType
-  /// The bytes of the whole tensor in its file.
-  public let range: Range<Int>
-  public let rows: Int
-  public let columns: Int
-  /// In elements.
-  public let rowStride: Int
-  public let columnStride: Int
-
-  public init(
-    input: Int, dtype: DType, range: Range<Int>, rows: Int, columns: Int, rowStride: Int, columnStride: Int
-  ) {
-    self.input = input
-    self.dtype = dtype
-    self.range = range
-    self.rows = rows
-    self.columns = columns
-    self.rowStride = rowStride
-    self.columnStride = columnStride
-  }
 }

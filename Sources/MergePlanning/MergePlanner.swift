@@ -93,8 +93,8 @@ struct MergePlanner {
     }
     try checkShape(layer, target)
     try checkDType(target, key: layer.a)
-    let left = factor(layer.b, rowStride: layer.rank, columnStride: 1)
-    let right = factor(layer.a, rowStride: layer.inFeatures, columnStride: 1)
+    let left = FactorView.rowMajor(source(layer.b), rows: layer.outFeatures, columns: layer.rank)
+    let right = FactorView.rowMajor(source(layer.a), rows: layer.rank, columns: layer.inFeatures)
     try add(
       DeltaTerm(
         rows: 0..<layer.outFeatures, columns: 0..<layer.inFeatures, kind: .lowRank(left: left, right: right),
@@ -115,7 +115,7 @@ struct MergePlanner {
     try add(
       DeltaTerm(
         rows: 0..<1, columns: 0..<layer.outFeatures,
-        kind: .scaled(values: factor(bias, rowStride: layer.outFeatures, columnStride: 1)),
+        kind: .scaled(values: .rowMajor(source(bias), rows: 1, columns: layer.outFeatures)),
         scaling: Float(layer.scaling)),
       to: name, rows: 1, columns: layer.outFeatures, layer: layer)
     return name
@@ -157,20 +157,20 @@ struct MergePlanner {
     }
   }
 
-  /// The whole of an adapter's tensor as a matrix; a vector is one row.
-  private func factor(_ index: Int, rowStride: Int, columnStride: Int) -> FactorView {
+  private func source(_ index: Int) -> MergePlan.Source {
     let info = adapter.header.tensors[index]
-    let start = adapter.header.dataStart
-    return FactorView(
-      input: adapterInput, dtype: info.dtype,
-      range: start + info.dataOffsets.lowerBound..<start + info.dataOffsets.upperBound,
-      rows: info.shape.count == 1 ? 1 : info.shape[0], columns: info.shape.last ?? 1,
-      rowStride: rowStride, columnStride: columnStride)
+    return Self.source(info, adapter.header, input: adapterInput)
+  }
+
+  private static func source(_ info: TensorInfo, _ header: SafetensorsHeader, input: Int) -> MergePlan.Source {
+    let (begin, end) = (info.dataOffsets.lowerBound, info.dataOffsets.upperBound)
+    return MergePlan.Source(
+      input: input, dtype: info.dtype, range: header.dataStart + begin..<header.dataStart + end)
   }
 
   func plan() throws(SafetensorsError) -> MergePlan {
     var shards: [MergePlan.Shard] = []
-    for (number, file) in base.files.enumerated() { shards.append(try shard(file, source: number)) }
+    for (number, file) in base.files.enumerated() { shards.append(try shard(file, input: number)) }
     let inputs =
       base.files.map { MergePlan.Input(path: $0.path, identity: $0.header.identity) }
       + [MergePlan.Input(path: adapter.weightsPath, identity: adapter.header.identity)]
@@ -182,7 +182,7 @@ struct MergePlanner {
       warnings: base.warnings + unusedPatterns)
   }
 
-  private func shard(_ file: Checkpoint.File, source: Int) throws(SafetensorsError) -> MergePlan.Shard {
+  private func shard(_ file: Checkpoint.File, input: Int) throws(SafetensorsError) -> MergePlan.Shard {
     let tensors = file.header.tensors
     var entries: [HeaderEncoder.Tensor] = []
     entries.reserveCapacity(tensors.count)
@@ -191,9 +191,7 @@ struct MergePlanner {
         try HeaderEncoder.Tensor(name: tensor.name, dtype: outputDType(tensor.dtype), shape: tensor.shape))
     }
     let header = try HeaderEncoder(path: file.path, metadata: metadata(file.header), tensors: entries)
-    let start = file.header.dataStart
     let planned = tensors.enumerated().map { position, tensor in
-      let (begin, end) = (tensor.dataOffsets.lowerBound, tensor.dataOffsets.upperBound)
       let output = header.dataOffsets[position]
       let dtype = entries[position].dtype
       var update = updates[tensor.name]?.update
@@ -202,13 +200,13 @@ struct MergePlanner {
         update = TensorUpdate(roundingOnly: tensor.shape)
       }
       return MergePlan.Tensor(
-        name: tensor.name, shape: tensor.shape, sourceDType: tensor.dtype, outputDType: dtype,
-        sourceRange: start + begin..<start + end,
+        name: tensor.name, shape: tensor.shape, source: Self.source(tensor, file.header, input: input),
+        outputDType: dtype,
         outputRange: header.bytes.count + output.lowerBound..<header.bytes.count + output.upperBound,
         update: update)
     }
     return MergePlan.Shard(
-      name: file.name, source: source, headerBytes: header.bytes, fileByteCount: header.fileByteCount,
+      name: file.name, headerBytes: header.bytes, fileByteCount: header.fileByteCount,
       tensors: planned)
   }
 
