@@ -34,6 +34,7 @@ let package = Package(
       swiftSettings: programSettings),
     .testTarget(name: "JSONTextTests", dependencies: ["JSONText"], swiftSettings: programSettings),
     .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors"], swiftSettings: programSettings),
+    .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints"], swiftSettings: programSettings),
     .testTarget(name: "AdaptersTests", dependencies: ["Adapters"], swiftSettings: programSettings),
     .testTarget(name: "TileKernelsTests", dependencies: ["TileKernels"], swiftSettings: programSettings),
   ]
