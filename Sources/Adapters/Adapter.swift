@@ -2,25 +2,45 @@ import JSONText
 import Safetensors
 
 /// One PEFT LoRA adapter on disk: what its config and the header of its weights say. No tensor data is read.
+///
+/// Every tensor of ``header`` is in exactly one of ``layers``, ``replacements``, ``tokenRows`` and
+/// ``ignoredTensors``. Replacements come first, then updates are added, then token rows are written.
 public struct Adapter: Sendable {
   /// The folder as the caller named it.
   public let path: String
-  /// adapter_config.json in that folder.
+  /// adapter_config.json in that folder, or in the only folder in it that has one.
   public let configPath: String
-  /// adapter_model.safetensors in that folder.
+  /// adapter_model.safetensors beside it.
   public let weightsPath: String
   /// What the config says.
   public let config: AdapterConfig
   /// The header of the weights.
   public let header: SafetensorsHeader
-  /// What the adapter does, a layer for each module, in the order of the modules' bytes. Every tensor of ``header``
-  /// is in exactly one of them.
+  /// What the adapter adds, in the order of the modules' bytes; of several parameters of a module, the one registered
+  /// first comes first.
   public let layers: [AdapterLayer]
+  /// Whole tensors that replace the base's, in the order of their targets' bytes.
+  public let replacements: [AdapterReplacement]
+  /// Rows that replace rows of embeddings, in the order of the modules' bytes.
+  public let tokenRows: [AdapterTokenRows]
+  /// Tensors that a merge does not need, each with the reason.
+  public let ignoredTensors: [IgnoredTensor]
   /// Keys of `rank_pattern` and `alpha_pattern` that decided no layer: PEFT ignores them without a word.
   public let unusedPatterns: [UnusedPattern]
+  /// What does not stop a merge but may surprise, ``unusedPatterns`` among it: a line each, with the file's path.
+  public let warnings: [String]
 
   /// What the adapter was trained on, if the config says so.
   public var baseModelName: String? { config.baseModelName }
+
+  /// Whether the layout of stacked experts is open: Unsloth wrote the adapter, without saying in which order, and the
+  /// orders differ.
+  public var isExpertLayoutAmbiguous: Bool {
+    config.isFromUnsloth && config.expertLayout == nil
+      && layers.contains { layer in
+        if case .experts = layer.kind { layer.rank > 1 } else { false }
+      }
+  }
 
   /// Reads the adapter in the folder at `path` and checks that its parts fit together.
   ///
@@ -29,15 +49,41 @@ public struct Adapter: Sendable {
     let folder = try AdapterFolder(path: path)
     let config = try folder.readConfig()
     let header = try folder.readHeader()
+    let (weightsPath, configPath) = (folder.weightsPath, folder.configPath)
+    let table = header.tensors
+    if table.isEmpty { throw AdapterError(path: weightsPath, .noTensors) }
+    let keys = try KeyTable(table, path: weightsPath)
     let assembly = try LayerAssembly(
-      table: header.tensors, config: config, path: folder.weightsPath, configPath: folder.configPath)
+      table: table, keys: keys, config: config, path: weightsPath, configPath: configPath)
+    let whole = try WholeTensors(table: table, keys: keys, config: config, path: weightsPath, configPath: configPath)
+    if assembly.layers.isEmpty, config.targetsModules || !config.targetParameters.isEmpty {
+      throw AdapterError(path: weightsPath, .noLayers)
+    }
     self.path = path
-    configPath = folder.configPath
-    weightsPath = folder.weightsPath
+    self.configPath = configPath
+    self.weightsPath = weightsPath
     self.config = config
     self.header = header
     layers = assembly.layers
+    replacements = whole.replacements
+    tokenRows = whole.tokenRows
+    ignoredTensors = assembly.ignored + whole.ignored
     unusedPatterns = assembly.unusedPatterns
+    warnings =
+      folder.warnings + keys.warnings + whole.warnings
+      + ConfigWarnings.find(config, layers: assembly.layers, unused: assembly.unusedPatterns, path: configPath)
+    try checkAccount()
+  }
+
+  /// Every tensor must have one use.
+  private func checkAccount() throws(AdapterError) {
+    var uses = [Int](repeating: 0, count: header.tensors.count)
+    for layer in layers { for index in layer.tensorIndices { uses[index] += 1 } }
+    for index in replacements.map(\.tensor) + tokenRows.map(\.tensor) + ignoredTensors.map(\.tensor) {
+      uses[index] += 1
+    }
+    guard let index = uses.firstIndex(where: { $0 != 1 }) else { return }
+    throw AdapterError(path: weightsPath, .uses(uses[index]), tensor: header.tensors.name(at: index))
   }
 }
 

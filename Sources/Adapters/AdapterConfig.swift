@@ -2,6 +2,51 @@ import JSONText
 
 /// What adapter_config.json says, as far as a merge needs it; everything else in it is known to change nothing.
 public struct AdapterConfig: Sendable {
+  /// Which biases of the base were trained.
+  public enum Bias: String, Sendable {
+    case none
+    /// Every bias of the model.
+    case all
+    /// Those of the adapted layers.
+    case loraOnly = "lora_only"
+  }
+
+  /// How the factors began.
+  public enum Initialisation: Equatable, Sendable {
+    /// PEFT's default, or nothing special.
+    case plain
+    /// "gaussian", "orthogonal", "eva" or "mica", which leave the base as it is. PEFT merges "mica" with a rounding
+    /// more.
+    case named(String)
+  }
+
+  /// `trainable_token_indices`.
+  public enum TokenIndices: Equatable, Sendable {
+    /// Of the input embedding.
+    case inputEmbedding([Int])
+    /// Of the module whose path ends with each name, in the order of the file.
+    case modules([(name: String, indices: [Int])])
+
+    public static func == (left: Self, right: Self) -> Bool {
+      switch (left, right) {
+      case (.inputEmbedding(let one), .inputEmbedding(let other)): one == other
+      case (.modules(let one), .modules(let other)): one.elementsEqual(other, by: ==)
+      default: false
+      }
+    }
+  }
+
+  /// `use_bdlora`.
+  public struct BlockDiagonalRule: Equatable, Sendable {
+    /// A is block-diagonal in every module whose path contains one of these.
+    public let modulesA: [String]
+    /// B is, likewise.
+    public let modulesB: [String]
+    public let blocks: Int
+    /// Whether every module must be in one of the lists.
+    public let isStrict: Bool
+  }
+
   /// `r`: the rank of every module that ``rankPattern`` does not name. PEFT's default is 8.
   public let rank: Int
   /// `lora_alpha`, for every module that ``alphaPattern`` does not name; may be zero or negative. PEFT's default is 8.
@@ -12,10 +57,46 @@ public struct AdapterConfig: Sendable {
   public let rankPattern: PatternTable<Int>
   /// `alpha_pattern`: alphas by module.
   public let alphaPattern: PatternTable<Double>
+  /// `use_dora`: whether every layer has magnitudes.
+  public let usesDora: Bool
   /// `lora_bias`: whether every lora_B has a bias, to be added to the base's bias times the scaling.
   public let hasLoraBias: Bool
+  /// `bias`: which biases of the base were trained.
+  public let bias: Bias
+  /// `modules_to_save`: names with which the paths of the modules end that were trained whole.
+  public let savedModules: [String]
+  /// `target_parameters`: ends of the paths of parameters that have updates of their own.
+  public let targetParameters: [String]
+  /// `lora_B_layout`, which Unsloth writes since 2026-09-17; nil: the config does not say.
+  public let expertLayout: ExpertLayout?
+  /// `trainable_token_indices`: which rows of embeddings were trained.
+  public let trainableTokenIndices: TokenIndices?
+  /// `layer_replication`: the base's layers that the model's layers were made of, one range after the other.
+  public let layerReplication: [Range<Int>]?
+  /// `fan_in_fan_out`: whether weights are stored as (in, out). PEFT saves what held for the last layer it visited: only
+  /// where shapes leave it open may this decide.
+  public let fanInFanOut: Bool
+  /// `ensure_weight_tying`: whether updates and whole modules of tied layers were kept equal.
+  public let tiesWeights: Bool
+  /// `use_bdlora`: which factors are block-diagonal.
+  public let blockDiagonal: BlockDiagonalRule?
+  /// `init_lora_weights`: how the factors began.
+  public let initialisation: Initialisation
+  /// `task_type`, such as "CAUSAL_LM" or "SEQ_CLS".
+  public let taskType: String?
+  /// `peft_version`; PEFT writes it since 0.18.0.
+  public let peftVersion: String?
   /// `base_model_name_or_path`: what the adapter was trained on, for comparison only; never opened.
   public let baseModelName: String?
+  /// `revision`: the version of the base model on the hub.
+  public let revision: String?
+  /// Whether Unsloth wrote the adapter, as far as the config tells.
+  public let isFromUnsloth: Bool
+
+  /// Whether `target_modules` asks for layers.
+  let targetsModules: Bool
+  /// The variants whose training tensors may be in the file.
+  let variants: Set<AdapterKey.Variant>
 
   /// The factor of a layer's update: alpha / r, or alpha / sqrt(r) with rank-stabilised scaling, in double.
   ///
@@ -45,10 +126,32 @@ public struct AdapterConfig: Sendable {
     rank = try reader.rank("r") ?? 8
     alpha = try reader.number("lora_alpha") ?? 8
     usesRankStabilizedScaling = try reader.bool("use_rslora")
-    hasLoraBias = try reader.bool("lora_bias")
     rankPattern = try reader.patterns("rank_pattern", "an integer of at least 1", ConfigReader.rank)
     alphaPattern = try reader.patterns("alpha_pattern", "a finite number", ConfigReader.number)
+    usesDora = try reader.bool("use_dora")
+    hasLoraBias = try reader.bool("lora_bias")
+    bias = try reader.choice("bias") ?? .none
+    savedModules = try reader.strings("modules_to_save")
+    targetParameters = try reader.strings("target_parameters")
+    expertLayout = try reader.choice("lora_B_layout")
+    trainableTokenIndices = try reader.tokenIndices("trainable_token_indices")
+    layerReplication = try reader.ranges("layer_replication")
+    fanInFanOut = try reader.bool("fan_in_fan_out")
+    tiesWeights = try reader.bool("ensure_weight_tying")
+    blockDiagonal = try reader.blockDiagonal("use_bdlora")
+    if case .string(let name)? = json["init_lora_weights"] { initialisation = .named(name) } else {
+      initialisation = .plain
+    }
+    taskType = try reader.string("task_type")
+    peftVersion = try reader.string("peft_version")
     baseModelName = try reader.string("base_model_name_or_path")
+    revision = try reader.string("revision")
+    isFromUnsloth =
+      baseModelName?.utf8.starts(with: "unsloth/".utf8) == true
+      || json["auto_mapping"]?["unsloth_fixed"] == .bool(true)
+    targetsModules = !(ConfigField.off + [.string("")]).contains(json["target_modules"] ?? .null)
+    variants = try reader.variants()
+    try checkCombinations(reader)
   }
 
   private static func check(_ member: JSONMember, path: String) throws(AdapterError) {
@@ -56,9 +159,29 @@ public struct AdapterConfig: Sendable {
       if member.value == .null { return }
       throw AdapterError(path: path, .unknownField(member.key, value: member.value.summary))
     }
+    if field.name == "init_lora_weights", let refusal = Initialisations.refusal(of: member.value) {
+      throw AdapterError(
+        path: path,
+        .unsupportedField(field.name, value: member.value.summary, reason: refusal.reason, hint: refusal.hint))
+    }
     guard case .refused(let neutral, let reason, let hint) = field.disposition else { return }
     if neutral.contains(member.value) { return }
     throw AdapterError(
       path: path, .unsupportedField(field.name, value: member.value.summary, reason: reason, hint: hint))
+  }
+
+  /// Refuses what PEFT refuses to build: the tensors could not mean anything.
+  private func checkCombinations(_ reader: ConfigReader) throws(AdapterError) {
+    func excluded(_ field: String, _ value: JSONValue?, with other: String) -> AdapterError {
+      AdapterError(
+        path: reader.path,
+        .unsupportedField(
+          field, value: (value ?? .null).summary, reason: "PEFT has no LoRA with this and \(other)", hint: nil))
+    }
+    if usesDora, hasLoraBias { throw excluded("lora_bias", .bool(true), with: "\"use_dora\"") }
+    if blockDiagonal != nil, usesDora { throw excluded("use_bdlora", reader.json["use_bdlora"], with: "\"use_dora\"") }
+    if hasLoraBias, initialisation != .plain {
+      throw excluded("lora_bias", .bool(true), with: "a named initialisation (\"init_lora_weights\")")
+    }
   }
 }

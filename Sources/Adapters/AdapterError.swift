@@ -11,8 +11,10 @@ public struct AdapterError: ReportableError, Equatable {
     case file(SafetensorsError)
     /// The path is a file.
     case notAFolder
-    /// The folder lacks one of the two files; `adapterFolders` inside it have a config.
-    case missingFile(String, adapterFolders: [String])
+    /// The folder lacks one of the two files.
+    case missingFile(String)
+    /// The folder has no config, and which of those inside it is meant is open.
+    case severalAdapters([String])
     /// The weights are a pickle, which is never opened.
     case pickle
 
@@ -35,12 +37,14 @@ public struct AdapterError: ReportableError, Equatable {
     /// The patterns of a field are too much work together.
     case patterns(field: String, PatternProblem)
 
-    /// A tensor's name does not begin as PEFT's do.
-    case keyPrefix(expected: String)
-    /// A tensor's name begins twice with PEFT's prefix.
-    case keyDoubledPrefix(String)
-    /// A tensor's name holds the name of the adapter.
-    case keyWithAdapterName(String)
+    /// A tensor's name begins more than twice with PEFT's prefix.
+    case keyRepeatedPrefix(String, count: Int)
+    /// Tensors' names hold the names of two adapters.
+    case adapterNames(found: String, other: String)
+    /// Two names mean the same tensor.
+    case sameMeaning(other: String)
+    /// Two tensors replace the same tensor of the base.
+    case sameTarget(String, other: String)
     /// Nothing stands between prefix and suffix of a tensor's name.
     case keyWithoutModule
     /// A tensor of a feature that is not supported.
@@ -54,16 +58,59 @@ public struct AdapterError: ReportableError, Equatable {
     case biasTwice(other: String)
     /// A module has a bias of lora_B, but the config's `lora_bias` is not true.
     case biasNotDeclared
+    /// A base's bias is there, but the config's `bias` is "none".
+    case baseBiasNotDeclared
+    /// A module has magnitudes, but the config's `use_dora` is not true.
+    case magnitudeNotDeclared
+    /// A tensor of a variant whose field the config lacks.
+    case variantNotDeclared(String)
+    /// A module has factors of an embedding and of a linear layer.
+    case embeddingAndLinear
+    /// A field of the config that PEFT refuses for such a layer.
+    case impossible(String, of: String)
+    /// A module is in both lists of `use_bdlora`.
+    case blocksInBoth
+    /// A module is in neither, although all must be.
+    case blocksInNeither
+    /// A size cannot be divided into the blocks of `use_bdlora`.
+    case blocks(Int, String, size: Int)
+
+    /// An update inside a module that is neither an attention block nor has updated parameters.
+    case unknownContainer(String)
+    /// An update inside another, without `target_parameters`.
+    case nestedUpdate(depth: Int)
+    /// A module has updates at these depths for other than so many parameters.
+    case parameterCount(parameters: [String], depths: [Int])
+    /// The order in which a module registers its parameters is not known.
+    case parameterOrder(parameters: [String], unknown: String)
+
+    /// The base's own copy of a module, without a trained one.
+    case originalAlone(String)
+    /// `modules_to_save` has names, but no tensor of any of them is there.
+    case missingSavedModules([String])
+    /// There are token rows of a module that `trainable_token_indices` does not name.
+    case tokensNotDeclared
+    /// A list of tokens for one embedding, but rows of two.
+    case tokensOfSeveral(other: String)
+    /// Two names of `trainable_token_indices` mean the same module.
+    case tokensNamedTwice(String, String)
+    /// The rows of an entry of `trainable_token_indices` are missing.
+    case missingTokenRows(String)
+
     /// A factor of a type that is not supported.
     case dtype(DType)
-    /// A factor of a convolution.
-    case convolution(shape: [Int])
     /// A tensor with other dimensions than its role asks for.
     case shape(expected: String, found: [Int])
     /// A factor with another rank than the config says; `pattern`: the key of `rank_pattern` that says it.
     case rank(expected: Int, found: Int, shape: [Int], pattern: String?)
-    /// There is no tensor to merge.
+    /// Rows of A are no multiple of the rank.
+    case expertRank(rank: Int, found: Int, shape: [Int], pattern: String?)
+    /// The config names modules, but there is no update.
     case noLayers
+    /// There is no tensor at all.
+    case noTensors
+    /// A tensor has another number of uses than one.
+    case uses(Int)
   }
 
   /// The file or folder as the caller named it.
@@ -90,18 +137,23 @@ public struct AdapterError: ReportableError, Equatable {
     switch problem {
     case .file(let error): error.errorClass
     case .system: "system"
-    case .notAFolder, .missingFile: "not-found"
+    case .notAFolder, .missingFile, .severalAdapters: "not-found"
     case .pickle: "pickle"
     case .configTooLarge, .configNotJSON, .configNotAnObject, .fieldType: "adapter-config"
     case .pattern, .patterns: "adapter-pattern"
-    case .peftType, .unsupportedField, .unsupportedKey, .convolution: "unsupported"
+    case .peftType, .unsupportedField, .unsupportedKey, .impossible: "unsupported"
     case .unknownField: "unknown-field"
-    case .keyPrefix, .keyDoubledPrefix, .keyWithAdapterName, .keyWithoutModule, .unknownKey: "adapter-key"
-    case .missingHalf, .biasTwice, .biasNotDeclared: "pair"
+    case .keyRepeatedPrefix, .adapterNames, .keyWithoutModule, .unknownKey, .originalAlone, .variantNotDeclared:
+      "adapter-key"
+    case .sameMeaning, .sameTarget, .biasTwice, .embeddingAndLinear, .uses: "adapter-conflict"
+    case .missingHalf, .biasNotDeclared, .baseBiasNotDeclared, .magnitudeNotDeclared: "pair"
+    case .unknownContainer, .nestedUpdate, .parameterCount, .parameterOrder: "nesting"
+    case .missingSavedModules: "modules-to-save"
+    case .tokensNotDeclared, .tokensOfSeveral, .tokensNamedTwice, .missingTokenRows: "token-rows"
     case .dtype: "dtype"
-    case .shape: "shape"
-    case .rank: "rank"
-    case .noLayers: "no-layers"
+    case .shape, .blocks, .blocksInBoth, .blocksInNeither: "shape"
+    case .rank, .expertRank: "rank"
+    case .noLayers, .noTensors: "no-layers"
     }
   }
 

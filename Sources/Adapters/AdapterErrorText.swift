@@ -7,18 +7,19 @@ extension AdapterError {
   public var hint: String? {
     switch problem {
     case .file(let error): error.hint
-    case .missingFile(_, let folders):
-      folders.isEmpty ? nil : "adapters lie in its folders \(Problem.list(folders)): name one of them"
+    case .severalAdapters: "name one of them"
     case .notAFolder: "name the folder that holds \(AdapterFolder.configName) and \(AdapterFolder.weightsName)"
-    case .pickle:
-      "load it with torch.load(..., weights_only=True) and write it as \(AdapterFolder.weightsName) "
-        + "with safetensors.torch.save_file"
+    case .pickle: AdapterFolder.pickleConversion
     case .unsupportedField(_, _, _, let hint): hint
-    case .keyWithAdapterName, .keyPrefix, .keyDoubledPrefix: "save the adapter with PEFT's save_pretrained"
+    case .keyRepeatedPrefix, .unknownContainer, .adapterNames: "save the adapter with PEFT's save_pretrained"
     case .biasNotDeclared: "a trained bias belongs to an adapter with \"lora_bias\": true"
+    case .baseBiasNotDeclared: "trained biases belong to an adapter with \"bias\": \"all\" or \"lora_only\""
+    case .parameterOrder: "merge it with PEFT's merge_and_unload, which has the module"
     default: nil
     }
   }
+
+  static func text(_ shape: [Int]) -> String { "(\(shape.map(String.init).joined(separator: ", ")))" }
 }
 
 extension AdapterError.Problem {
@@ -27,7 +28,9 @@ extension AdapterError.Problem {
     case .system(let call, let code): "\(call): \(SystemCalls.text(of: code))"
     case .file(let error): error.message
     case .notAFolder: "is a file; an adapter is a folder"
-    case .missingFile(let name, _): "no \(name) in this folder"
+    case .missingFile(let name): "no \(name) in this folder"
+    case .severalAdapters(let folders):
+      "no \(AdapterFolder.configName) in this folder, and adapters in its folders \(Self.list(folders))"
     case .pickle: "the weights are a Python pickle, which is never opened; \(AdapterFolder.weightsName) expected"
 
     case .configTooLarge(let byteCount, let limit): "has \(byteCount) bytes; at most \(limit) are allowed"
@@ -43,29 +46,69 @@ extension AdapterError.Problem {
     case .pattern(let field, let key, let problem): "\"\(field)\": pattern \"\(key)\": \(problem)"
     case .patterns(let field, let problem): "\"\(field)\": \(problem)"
 
-    case .keyPrefix(let expected): "the name does not begin with \"\(expected)\""
-    case .keyDoubledPrefix(let prefix): "the name begins twice with \"\(prefix)\""
-    case .keyWithAdapterName(let name): "the name holds the adapter's name \"\(name)\", which saving takes out"
+    case .keyRepeatedPrefix(let prefix, let count): "the name begins \(count) times with \"\(prefix)\""
+    case .adapterNames(let found, let other):
+      "the name holds the adapter's name \"\(found)\"; other keys hold \"\(other)\", and a file is one adapter"
+    case .sameMeaning(let other): "means the same as \(other): one of the two expected"
+    case .sameTarget(let target, let other): "replaces \(target), as \(other) does: one of the two expected"
     case .keyWithoutModule: "the name has no module"
-    case .unsupportedKey(let feature): "belongs to \(feature), which is not supported yet"
+    case .unsupportedKey(let feature): "belongs to \(feature); it cannot be merged"
     case .unknownKey:
-      "unknown kind of tensor; lora_A.weight, lora_B.weight, lora_B.bias or lora_bias of a module expected"
+      "unknown kind of tensor; a factor (lora_A.weight, lora_B.weight, ...) or a tensor of the model expected"
 
     case .missingHalf(let missing): "one half missing: there is no \(missing)"
     case .biasTwice(let other): "the same bias as \(other): one of the two expected"
     case .biasNotDeclared: "is there although \"lora_bias\" is not true in \(AdapterFolder.configName)"
+    case .baseBiasNotDeclared: "is there although \"bias\" is \"none\" in \(AdapterFolder.configName)"
+    case .magnitudeNotDeclared: "is there although \"use_dora\" is not true in \(AdapterFolder.configName)"
+    case .variantNotDeclared(let field): "is there although \(AdapterFolder.configName) has no \"\(field)\""
+    case .embeddingAndLinear: "factors of an embedding and of another layer for one module: one kind expected"
+    case .impossible(let field, let owner): "\"\(field)\" is set, which PEFT does not have for \(owner)"
+    case .blocksInBoth: "the module is in both lists of \"use_bdlora\": one expected"
+    case .blocksInNeither: "the module is in neither list of \"use_bdlora\", whose match_strict asks for one"
+    case .blocks(let blocks, let name, let size):
+      "\"use_bdlora\" has \(blocks) blocks, but the \(name) is \(size) and does not divide into them"
+
+    case .unknownContainer(let module):
+      "stands inside \(module), which is neither an attention block with an update nor has updated parameters"
+    case .nestedUpdate(let depth):
+      "an update inside \(depth) other\(depth == 1 ? "" : "s") of the module, but \"target_parameters\" names no "
+        + "parameter of it"
+    case .parameterCount(let parameters, let depths):
+      "\"target_parameters\" names \(parameters.count) of the module's parameters (\(Self.list(parameters))), so that "
+        + "updates with 0 to \(parameters.count - 1) \"base_layer\" are expected, found \(Self.numbers(depths))"
+    case .parameterOrder(let parameters, let unknown):
+      "whether this update is of \(Self.list(parameters)) is ambiguous: in which order the module registers "
+        + "\"\(unknown)\" is not known"
+
+    case .originalAlone(let target): "the base's own \(target), but the adapter has no trained one"
+    case .missingSavedModules(let names): "\"modules_to_save\" names \(Self.list(names)), but no tensor of them is here"
+    case .tokensNotDeclared:
+      "token rows that \"trainable_token_indices\" in \(AdapterFolder.configName) does not name"
+    case .tokensOfSeveral(let other):
+      "\"trainable_token_indices\" is one list, for the input embedding, but there are rows of \(other) too"
+    case .tokensNamedTwice(let one, let other):
+      "\"trainable_token_indices\" names it twice, as \"\(one)\" and as \"\(other)\""
+    case .missingTokenRows(let owner):
+      "\"trainable_token_indices\" names tokens of \(owner), but no token_adapter.trainable_tokens_delta of it is here"
+
     case .dtype(let dtype): "dtype \(dtype.name); F32, F16 or BF16 expected"
-    case .convolution(let shape):
-      "shape \(Self.text(shape)): LoRA on a convolution is not supported yet; two dimensions expected"
     case .shape(let expected, let found): "shape \(expected) expected, found \(Self.text(found))"
     case .rank(let expected, let found, let shape, let pattern):
       "rank \(expected) expected from \(pattern.map { "rank_pattern \"\($0)\"" } ?? "\"r\""), found \(found) "
         + "in shape \(Self.text(shape))"
-    case .noLayers: "has no tensors: this adapter changes nothing"
+    case .expertRank(let rank, let found, let shape, let pattern):
+      "a multiple of rank \(rank) expected from \(pattern.map { "rank_pattern \"\($0)\"" } ?? "\"r\""), found \(found) "
+        + "in shape \(Self.text(shape))"
+    case .noLayers: "has no lora_A and lora_B, although the config names modules to adapt"
+    case .noTensors: "has no tensors: this adapter changes nothing"
+    case .uses(let count): "has \(count) uses, one expected: please report this"
     }
   }
 
-  private static func text(_ shape: [Int]) -> String { "(\(shape.map(String.init).joined(separator: ", ")))" }
+  private static func text(_ shape: [Int]) -> String { AdapterError.text(shape) }
+
+  private static func numbers(_ values: [Int]) -> String { values.map(String.init).joined(separator: ", ") }
 
   fileprivate static func list(_ names: [String]) -> String {
     let shown = names.prefix(5).map { "\"\($0)\"" }.joined(separator: ", ")

@@ -60,6 +60,36 @@ struct ConfigReader {
     }
   }
 
+  /// A list of strings; null and a missing field count as empty.
+  func strings(_ field: String) throws(AdapterError) -> [String] {
+    try list(field, json[field], expected: "a list of strings") { value in
+      if case .string(let string) = value { string } else { nil }
+    }
+  }
+
+  /// A list whose elements `convert` takes; null and a missing value count as empty.
+  func list<Element>(
+    _ field: String, _ value: JSONValue?, expected: String, _ convert: (JSONValue) -> Element?
+  ) throws(AdapterError) -> [Element] {
+    switch value {
+    case nil, .null: return []
+    case .array(let values):
+      var elements: [Element] = []
+      for value in values {
+        guard let element = convert(value) else { throw failure(field, expected: expected, value) }
+        elements.append(element)
+      }
+      return elements
+    case .some(let other): throw failure(field, expected: expected, other)
+    }
+  }
+
+  /// A count or an index: an integer that is not negative.
+  static func natural(_ value: JSONValue) -> Int? {
+    guard case .integer(let integer) = value, integer >= 0 else { return nil }
+    return Int(exactly: integer)
+  }
+
   static func rank(_ value: JSONValue) -> Int? {
     guard case .integer(let integer) = value, integer >= 1 else { return nil }
     return Int(exactly: integer)

@@ -2,41 +2,125 @@ import Safetensors
 
 /// The sizes of one layer, agreed on by its tensors and its rank.
 struct FactorShapes {
+  let kind: AdapterLayer.Kind
   let inFeatures: Int
   let outFeatures: Int
+  var groups = 1
 
-  /// Checks the dtypes, then the dimensions of A (rank, in), B (out, rank) and the bias (out).
+  /// What the config says about a layer's rank.
+  struct Rank {
+    let value: Int
+    /// The key of `rank_pattern` that it comes from; nil: `r`.
+    let pattern: String?
+  }
+
+  private let path: String
+
+  /// Checks dtypes, and dimensions against each other and against `rank`, which the scaling depends on.
   ///
-  /// - Parameters:
-  ///   - rank: What the config says; the tensors must agree, since the scaling depends on it.
-  ///   - rankPattern: The key of `rank_pattern` that the rank comes from.
+  /// - Parameter stacksExperts: Whether A may have a multiple of `rank` rows.
   init(
-    a: TensorInfo, b: TensorInfo, bias: TensorInfo?, rank: Int, rankPattern: String?, path: String
+    a: TensorInfo, b: TensorInfo, rank: Rank, isEmbedding: Bool, stacksExperts: Bool, blocks: BlockDiagonal?,
+    path: String
   ) throws(AdapterError) {
-    for tensor in [a, b, bias].compactMap({ $0 }) where ![.f32, .f16, .bf16].contains(tensor.dtype) {
+    self.path = path
+    for tensor in [a, b] { try Self.checkDType(tensor, path: path) }
+    if !isEmbedding, !stacksExperts, blocks == nil, (3...5).contains(a.shape.count) {
+      (kind, inFeatures, outFeatures, groups) = try Self.convolution(a: a, b: b, rank: rank, path: path)
+      return
+    }
+    let count = stacksExperts ? try Self.expertCount(a: a, rank: rank, path: path) : 1
+    let stored = rank.value * count
+    let columnsB = blocks?.b == true ? stored / (blocks?.blocks ?? 1) : stored
+    let (input, output) = isEmbedding ? ("vocabulary", "dimension") : ("in", "out")
+    let columnsA = blocks?.a == true ? "\(input) / \(blocks?.blocks ?? 1)" : input
+    try Self.checkMatrix(a, expected: "(\(stored), \(columnsA))", axis: 0, size: stored, rank: rank, path: path)
+    try Self.checkMatrix(b, expected: "(\(output), \(columnsB))", axis: 1, size: columnsB, rank: rank, path: path)
+    if let blocks { try Self.checkBlocks(blocks, b: b, rank: rank, path: path) }
+    let (width, overflow) = a.shape[1].multipliedReportingOverflow(by: blocks?.a == true ? blocks?.blocks ?? 1 : 1)
+    if overflow { throw AdapterError(path: path, .shape(expected: "fewer columns", found: a.shape), tensor: a.name) }
+    inFeatures = width
+    outFeatures = b.shape[0]
+    kind = isEmbedding ? .embedding : count > 1 ? .experts(count: count) : .linear
+  }
+
+  static func checkDType(_ tensor: TensorInfo, path: String) throws(AdapterError) {
+    guard [.f32, .f16, .bf16].contains(tensor.dtype) else {
       throw AdapterError(path: path, .dtype(tensor.dtype), tensor: tensor.name)
     }
-    if (3...5).contains(a.shape.count) {
-      throw AdapterError(path: path, .convolution(shape: a.shape), tensor: a.name)
+  }
+
+  /// Checks a vector with a value for each row of B: a bias, or magnitudes, which convolutions save with B's rank.
+  func checkVector(_ tensor: TensorInfo, isMagnitude: Bool) throws(AdapterError) {
+    try Self.checkDType(tensor, path: path)
+    var expected = [outFeatures]
+    if isMagnitude, case .convolution(let kernel) = kind {
+      expected = [1, outFeatures] + kernel.map { _ in 1 }
     }
+    if tensor.shape == expected { return }
+    throw AdapterError(
+      path: path, .shape(expected: AdapterError.text(expected), found: tensor.shape), tensor: tensor.name)
+  }
+
+  private static func expertCount(a: TensorInfo, rank: Rank, path: String) throws(AdapterError) -> Int {
     guard a.shape.count == 2 else {
-      throw AdapterError(path: path, .shape(expected: "(\(rank), in)", found: a.shape), tensor: a.name)
+      throw AdapterError(path: path, .shape(expected: "(experts * \(rank.value), in)", found: a.shape), tensor: a.name)
     }
-    guard a.shape[0] == rank else {
+    guard a.shape[0] > 0, a.shape[0] % rank.value == 0 else {
       throw AdapterError(
-        path: path, .rank(expected: rank, found: a.shape[0], shape: a.shape, pattern: rankPattern), tensor: a.name)
+        path: path, .expertRank(rank: rank.value, found: a.shape[0], shape: a.shape, pattern: rank.pattern),
+        tensor: a.name)
     }
-    guard b.shape.count == 2 else {
-      throw AdapterError(path: path, .shape(expected: "(out, \(rank))", found: b.shape), tensor: b.name)
+    return a.shape[0] / rank.value
+  }
+
+  private static func checkMatrix(
+    _ tensor: TensorInfo, expected: String, axis: Int, size: Int, rank: Rank, path: String
+  ) throws(AdapterError) {
+    guard tensor.shape.count == 2 else {
+      throw AdapterError(path: path, .shape(expected: expected, found: tensor.shape), tensor: tensor.name)
     }
-    guard b.shape[1] == rank else {
+    guard tensor.shape[axis] != size else { return }
+    if size != rank.value {
+      throw AdapterError(path: path, .shape(expected: expected, found: tensor.shape), tensor: tensor.name)
+    }
+    throw AdapterError(
+      path: path,
+      .rank(expected: rank.value, found: tensor.shape[axis], shape: tensor.shape, pattern: rank.pattern),
+      tensor: tensor.name)
+  }
+
+  private static func checkBlocks(
+    _ blocks: BlockDiagonal, b: TensorInfo, rank: Rank, path: String
+  ) throws(AdapterError) {
+    let (size, name) = blocks.a ? (rank.value, "rank") : (b.shape[0], "number of rows")
+    let isDivisible = size % blocks.blocks == 0 && rank.value % blocks.blocks == 0
+    if isDivisible { return }
+    throw AdapterError(path: path, .blocks(blocks.blocks, name, size: size), tensor: b.name)
+  }
+
+  private static func convolution(
+    a: TensorInfo, b: TensorInfo, rank: Rank, path: String
+  ) throws(AdapterError) -> (AdapterLayer.Kind, Int, Int, Int) {
+    guard a.shape[0] == rank.value else {
       throw AdapterError(
-        path: path, .rank(expected: rank, found: b.shape[1], shape: b.shape, pattern: rankPattern), tensor: b.name)
+        path: path, .rank(expected: rank.value, found: a.shape[0], shape: a.shape, pattern: rank.pattern),
+        tensor: a.name)
     }
-    if let bias, bias.shape != [b.shape[0]] {
-      throw AdapterError(path: path, .shape(expected: "(\(b.shape[0]))", found: bias.shape), tensor: bias.name)
+    let ones = [Int](repeating: 1, count: a.shape.count - 2)
+    let onesText = ones.map { _ in ", 1" }.joined()
+    guard b.shape.count == a.shape.count, Array(b.shape[2...]) == ones, b.shape[1] > 0 else {
+      throw AdapterError(
+        path: path, .shape(expected: "(out, \(rank.value)\(onesText))", found: b.shape), tensor: b.name)
     }
-    inFeatures = a.shape[1]
-    outFeatures = b.shape[0]
+    // Each group has its own part of the rank and of the rows.
+    let groups = rank.value / b.shape[1]
+    guard groups * b.shape[1] == rank.value, b.shape[0] % groups == 0 else {
+      throw AdapterError(
+        path: path, .rank(expected: rank.value, found: b.shape[1], shape: b.shape, pattern: rank.pattern),
+        tensor: b.name)
+    }
+    // Fits Int: the file holds the product of all dimensions.
+    return (.convolution(kernel: Array(a.shape[2...])), a.shape[1...].reduce(1, &*), b.shape[0], groups)
   }
 }

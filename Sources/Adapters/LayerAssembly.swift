@@ -1,9 +1,27 @@
 import Safetensors
 
-/// Makes layers of an adapter's tensors and its config: every tensor in one layer, every layer complete.
+/// Makes layers of an adapter's factors and its config, every layer complete.
 struct LayerAssembly {
+  /// The tensors of one update.
   private struct Parts {
+    /// One of its keys, for the names of others.
+    let key: AdapterKey
     var byRole: [AdapterKey.Role: Int] = [:]
+
+    subscript(role: AdapterKey.Role) -> Int? { byRole[role] }
+    var isEmbedding: Bool { byRole[.embeddingA] != nil || byRole[.embeddingB] != nil }
+    var first: Int? { byRole.values.min() }
+  }
+
+  /// One update and what it belongs to.
+  private struct Update {
+    let module: TensorName
+    let parts: Parts
+    let target: AdapterLayer.Target
+    /// The path that patterns are matched against.
+    let patternName: String
+    /// Whether this is the input projection of a MultiheadAttention.
+    var isAttentionInput = false
   }
 
   private let table: TensorTable
@@ -11,101 +29,237 @@ struct LayerAssembly {
   /// The weights file and the config, for errors.
   private let path: String
   private let configPath: String
+  private let nesting: ParameterNesting
   private var budget: MatchBudget
+  private var parts: [TensorName: [Int: Parts]] = [:]
+  private var usedRanks: [Bool]
+  private var usedAlphas: [Bool]
 
   /// The layers in the order of their modules' bytes.
   private(set) var layers: [AdapterLayer] = []
+  /// Factors' companions that PEFT never applies.
+  private(set) var ignored: [IgnoredTensor] = []
   /// Patterns that decided no layer.
   private(set) var unusedPatterns: [UnusedPattern] = []
 
   /// - Parameter budget: What matching patterns against modules may cost.
   init(
-    table: TensorTable, config: AdapterConfig, path: String, configPath: String, budget: MatchBudget = MatchBudget()
+    table: TensorTable, keys: KeyTable, config: AdapterConfig, path: String, configPath: String,
+    budget: MatchBudget = MatchBudget()
   ) throws(AdapterError) {
     self.table = table
     self.config = config
     self.path = path
     self.configPath = configPath
     self.budget = budget
-    let modules = try modules()
-    if modules.isEmpty { throw AdapterError(path: path, .noLayers) }
-    var usedRanks = [Bool](repeating: false, count: config.rankPattern.keys.count)
-    var usedAlphas = [Bool](repeating: false, count: config.alphaPattern.keys.count)
-    for (module, parts) in modules.sorted(by: { $0.key < $1.key }) {
-      let rank = try match(config.rankPattern, "rank_pattern", module)
-      let alpha = try match(config.alphaPattern, "alpha_pattern", module)
-      if let rank { usedRanks[rank] = true }
-      if let alpha { usedAlphas[alpha] = true }
-      layers.append(try layer(module, parts, rankIndex: rank, alphaIndex: alpha))
-    }
+    nesting = ParameterNesting(config.targetParameters)
+    usedRanks = [Bool](repeating: false, count: config.rankPattern.keys.count)
+    usedAlphas = [Bool](repeating: false, count: config.alphaPattern.keys.count)
+    try collect(keys)
+    for update in try updates() { layers.append(try layer(update)) }
     unusedPatterns =
       zip(usedRanks, config.rankPattern.keys).filter { !$0.0 }.map { UnusedPattern(field: "rank_pattern", key: $0.1) }
       + zip(usedAlphas, config.alphaPattern.keys).filter { !$0.0 }
       .map { UnusedPattern(field: "alpha_pattern", key: $0.1) }
   }
 
-  private func modules() throws(AdapterError) -> [TensorName: Parts] {
-    var modules: [TensorName: Parts] = [:]
-    for index in table.indices {
-      let name = table.name(at: index)
-      do throws(AdapterError.Problem) {
-        let key = try AdapterKey(name)
-        modules[key.module, default: Parts()].byRole[key.role] = index
-      } catch { throw AdapterError(path: path, error, tensor: name) }
+  private func failure(_ problem: AdapterError.Problem, at index: Int?) -> AdapterError {
+    AdapterError(path: path, problem, tensor: index.map { table.name(at: $0) })
+  }
+
+  private mutating func collect(_ keys: KeyTable) throws(AdapterError) {
+    for (index, key) in keys.keys.enumerated() {
+      switch key.role {
+      case .factorA, .factorB, .bias, .plainBias, .embeddingA, .embeddingB, .magnitude: break
+      default: continue
+      }
+      var found = parts[key.module, default: [:]][key.depth] ?? Parts(key: key)
+      // The same module inside a wrapped one and outside.
+      if !found.key.path.utf8.elementsEqual(key.path.utf8), let other = found.first {
+        throw failure(.sameMeaning(other: table.name(at: other).string), at: index)
+      }
+      found.byRole[key.role] = index
+      parts[key.module, default: [:]][key.depth] = found
     }
-    return modules
+  }
+
+  // MARK: What each update belongs to
+
+  private mutating func updates() throws(AdapterError) -> [Update] {
+    var parameters: [TensorName: [String]] = [:]
+    for (module, wrappers) in parts {
+      if let leaves = try parameterLeaves(of: module, wrappers) { parameters[module] = leaves }
+    }
+    var attentions: Set<TensorName> = []
+    for wrappers in parts.values {
+      guard let key = wrappers[0]?.key, let container = key.container, parameters[container] == nil else { continue }
+      guard key.module.string.utf8.elementsEqual("\(container.string).out_proj".utf8), key.depth == 0 else {
+        throw failure(.unknownContainer(container.string), at: wrappers[0]?.first)
+      }
+      guard parts[container]?[0] != nil else {
+        throw failure(
+          .missingHalf(missing: "\(AdapterKey.prefix)\(container.string).lora_A.weight"), at: wrappers[0]?.first)
+      }
+      attentions.insert(container)
+    }
+    var updates: [Update] = []
+    for (module, wrappers) in parts.sorted(by: { $0.key < $1.key }) {
+      let outermost = wrappers.count - 1
+      for (depth, parts) in wrappers.sorted(by: { $0.key > $1.key }) {
+        if let leaves = parameters[module] {
+          let leaf = leaves[outermost - depth]
+          updates.append(
+            Update(
+              module: module, parts: parts, target: .parameter(leaf), patternName: "\(module.string).\(leaf)"))
+        } else if depth > 0 {
+          throw failure(.nestedUpdate(depth: depth), at: parts.first)
+        } else if let container = parts.key.container, attentions.contains(container) {
+          updates.append(
+            Update(module: module, parts: parts, target: .attentionOutput, patternName: container.string))
+        } else {
+          updates.append(
+            Update(
+              module: module, parts: parts, target: .weight, patternName: module.string,
+              isAttentionInput: attentions.contains(module)))
+        }
+      }
+    }
+    return updates
+  }
+
+  /// The parameters that a module's wrappers belong to, the innermost first; nil if its weight is adapted as a whole.
+  private mutating func parameterLeaves(
+    of module: TensorName, _ wrappers: [Int: Parts]
+  ) throws(AdapterError) -> [String]? {
+    let candidates = nesting.candidates(of: module)
+    var leaves = candidates.filter(\.namesModule).map(\.leaf)
+    let others = candidates.filter { !$0.namesModule }.map(\.leaf)
+    if !others.isEmpty, wrappers.count > max(leaves.count, 1) {
+      leaves += others
+    } else if leaves.isEmpty, let leaf = others.first {
+      // A name without a module's may mean any module: only the tensors say whether it is this one.
+      if !config.targetsModules { leaves = others } else if let outer = wrappers[0], let a = outer[.factorA] {
+        let rank = try match(config.rankPattern, "rank_pattern", "\(module.string).\(leaf)")
+          .map { config.rankPattern.values[$0] } ?? config.rank
+        let rows = table.shape(at: a).first ?? 0
+        if rows > rank, rows % rank == 0 { leaves = others }
+      }
+    }
+    if leaves.isEmpty { return nil }
+    do throws(AdapterError.Problem) {
+      return try nesting.leaves(leaves, depths: Set(wrappers.keys))
+    } catch { throw failure(error, at: wrappers.values.compactMap(\.first).min()) }
   }
 
   private mutating func match<Value>(
-    _ table: PatternTable<Value>, _ field: String, _ module: TensorName
+    _ table: PatternTable<Value>, _ field: String, _ name: String
   ) throws(AdapterError) -> Int? {
     do throws(PatternProblem) {
-      return try table.firstMatch(module.string, budget: &budget)
+      return try table.firstMatch(name, budget: &budget)
     } catch { throw AdapterError(path: configPath, .patterns(field: field, error)) }
   }
 
-  private func layer(
-    _ module: TensorName, _ parts: Parts, rankIndex: Int?, alphaIndex: Int?
-  ) throws(AdapterError) -> AdapterLayer {
-    let a = try half(.factorA, of: module, parts)
-    let b = try half(.factorB, of: module, parts)
-    let bias = try bias(of: module, parts)
-    let rank = rankIndex.map { config.rankPattern.values[$0] } ?? config.rank
+  // MARK: One layer
+
+  private mutating func layer(_ update: Update) throws(AdapterError) -> AdapterLayer {
+    let rankIndex = try match(config.rankPattern, "rank_pattern", update.patternName)
+    let alphaIndex = try match(config.alphaPattern, "alpha_pattern", update.patternName)
+    if let rankIndex { usedRanks[rankIndex] = true }
+    if let alphaIndex { usedAlphas[alphaIndex] = true }
+    let rank = FactorShapes.Rank(
+      value: rankIndex.map { config.rankPattern.values[$0] } ?? config.rank,
+      pattern: rankIndex.map { config.rankPattern.keys[$0] })
     let alpha = alphaIndex.map { config.alphaPattern.values[$0] } ?? config.alpha
-    let rankPattern = rankIndex.map { config.rankPattern.keys[$0] }
-    let factors = try FactorShapes(
-      a: table[a], b: table[b], bias: bias.map { table[$0] }, rank: rank, rankPattern: rankPattern, path: path)
+
+    let parts = update.parts
+    let isEmbedding = parts.isEmbedding
+    if isEmbedding, let other = parts[.factorA] ?? parts[.factorB] { throw failure(.embeddingAndLinear, at: other) }
+    let a = try half(isEmbedding ? .embeddingA : .factorA, of: parts)
+    let b = try half(isEmbedding ? .embeddingB : .factorB, of: parts)
+    let bias = try bias(of: update, isEmbedding: isEmbedding)
+    let magnitude = try magnitude(of: update)
+    var isParameter = false
+    if case .parameter = update.target { isParameter = true }
+    let blocks = try blockDiagonal(of: update, isEmbedding: isEmbedding)
+    if isEmbedding, update.target != .weight { throw failure(.embeddingAndLinear, at: a) }
+    let shapes = try FactorShapes(
+      a: table[a], b: table[b], rank: rank, isEmbedding: isEmbedding, stacksExperts: isParameter, blocks: blocks,
+      path: path)
+    if let bias { try shapes.checkVector(table[bias], isMagnitude: false) }
+    if let magnitude { try shapes.checkVector(table[magnitude], isMagnitude: true) }
+    if case .convolution = shapes.kind, blocks != nil || update.target != .weight || update.isAttentionInput {
+      throw failure(.shape(expected: "two dimensions", found: table.shape(at: a)), at: a)
+    }
     return AdapterLayer(
-      module: module.string, kind: .linear, rank: rank, alpha: alpha,
-      scaling: config.scaling(rank: rank, alpha: alpha), rankPattern: rankPattern,
-      alphaPattern: alphaIndex.map { config.alphaPattern.keys[$0] }, inFeatures: factors.inFeatures,
-      outFeatures: factors.outFeatures, a: a, b: b, bias: bias)
+      module: update.module.string, kind: shapes.kind, target: update.target, rank: rank.value, alpha: alpha,
+      scaling: config.scaling(rank: rank.value, alpha: alpha), rankPattern: rank.pattern,
+      alphaPattern: alphaIndex.map { config.alphaPattern.keys[$0] }, inFeatures: shapes.inFeatures,
+      outFeatures: shapes.outFeatures, groups: shapes.groups, expertLayout: config.expertLayout ?? .rankMajor,
+      blockDiagonal: blocks, a: a, b: b, bias: update.isAttentionInput ? nil : bias, magnitude: magnitude)
   }
 
-  /// The index of a tensor that every layer has.
-  private func half(_ role: AdapterKey.Role, of module: TensorName, _ parts: Parts) throws(AdapterError) -> Int {
-    if let index = parts.byRole[role] { return index }
-    throw missing(role, of: module, parts)
+  /// The index of a tensor that every layer of its kind has.
+  private func half(_ role: AdapterKey.Role, of parts: Parts) throws(AdapterError) -> Int {
+    if let index = parts[role] { return index }
+    throw missing(role, of: parts)
   }
 
-  private func missing(_ role: AdapterKey.Role, of module: TensorName, _ parts: Parts) -> AdapterError {
-    let present = parts.byRole.values.min().map { table.name(at: $0) }
-    return AdapterError(
-      path: path, .missingHalf(missing: AdapterKey(module: module, role: role).name), tensor: present)
+  private func missing(_ role: AdapterKey.Role, of parts: Parts) -> AdapterError {
+    failure(.missingHalf(missing: parts.key.name(of: role)), at: parts.first)
   }
 
-  private func bias(of module: TensorName, _ parts: Parts) throws(AdapterError) -> Int? {
-    let bias = parts.byRole[.bias]
-    let plainBias = parts.byRole[.plainBias]
+  private mutating func bias(of update: Update, isEmbedding: Bool) throws(AdapterError) -> Int? {
+    let parts = update.parts
+    let bias = parts[.bias]
+    let plainBias = parts[.plainBias]
     if let bias, let plainBias {
-      throw AdapterError(
-        path: path, .biasTwice(other: table.name(at: plainBias).string), tensor: table.name(at: bias))
+      throw failure(.biasTwice(other: table.name(at: plainBias).string), at: bias)
+    }
+    if config.hasLoraBias {
+      if isEmbedding { throw failure(.impossible("lora_bias", of: "an embedding"), at: parts.first) }
+      if case .parameter = update.target { throw failure(.impossible("lora_bias", of: "a parameter"), at: parts.first) }
     }
     guard let index = bias ?? plainBias else {
-      if config.hasLoraBias { throw missing(.bias, of: module, parts) }
+      if config.hasLoraBias { throw missing(.bias, of: parts) }
       return nil
     }
-    if !config.hasLoraBias { throw AdapterError(path: path, .biasNotDeclared, tensor: table.name(at: index)) }
+    if !config.hasLoraBias { throw failure(.biasNotDeclared, at: index) }
+    if update.isAttentionInput {
+      ignored.append(
+        IgnoredTensor(
+          tensor: index,
+          reason: "PEFT never applies the bias of lora_B in the input projection of a MultiheadAttention"))
+    }
     return index
+  }
+
+  private func magnitude(of update: Update) throws(AdapterError) -> Int? {
+    let index = update.parts[.magnitude]
+    if !config.usesDora {
+      if let index { throw failure(.magnitudeNotDeclared, at: index) }
+      return nil
+    }
+    if update.target != .weight || update.isAttentionInput {
+      var owner = "a MultiheadAttention"
+      if case .parameter = update.target { owner = "a parameter" }
+      throw failure(.impossible("use_dora", of: owner), at: update.parts.first)
+    }
+    if let index { return index }
+    throw missing(.magnitude, of: update.parts)
+  }
+
+  /// Which factor of a module is block-diagonal.
+  ///
+  /// Source: PEFT 0.21.2 `BdLoraLinearVariant.init`.
+  private func blockDiagonal(of update: Update, isEmbedding: Bool) throws(AdapterError) -> BlockDiagonal? {
+    guard let rule = config.blockDiagonal else { return nil }
+    if isEmbedding || update.target != .weight || update.isAttentionInput {
+      throw failure(.impossible("use_bdlora", of: "anything but a linear layer"), at: update.parts.first)
+    }
+    let a = rule.modulesA.contains(where: update.module.string.containsBytes)
+    let b = rule.modulesB.contains(where: update.module.string.containsBytes)
+    if a, b { throw failure(.blocksInBoth, at: update.parts.first) }
+    if !a, !b, rule.isStrict { throw failure(.blocksInNeither, at: update.parts.first) }
+    return a || b ? BlockDiagonal(a: a, b: b, blocks: rule.blocks) : nil
   }
 }

@@ -24,6 +24,11 @@ public struct Checkpoint: Sendable {
   public struct Location: Equatable, Sendable {
     public let file: Int
     public let index: Int
+
+    package init(file: Int, index: Int) {
+      self.file = file
+      self.index = index
+    }
   }
 
   /// As the caller named it.
@@ -38,7 +43,7 @@ public struct Checkpoint: Sendable {
   public let warnings: [String]
   private let locations: LocationTable
 
-  static let largestConfigByteCount = 4 << 20
+  package static let largestConfigByteCount = 4 << 20
 
   /// The folder that holds the side files; nil for a single file.
   public var folder: String? { layout == .singleFile ? nil : path }

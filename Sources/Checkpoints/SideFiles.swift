@@ -73,6 +73,11 @@ public struct SideFiles: Equatable, Sendable {
     self.init(files: files, skipped: skipped, tokenizerIsAdapters: tokenizerIsAdapters)
   }
 
+  /// Whether an adapter's folder has a tokenizer of its own.
+  public static func hasTokenizer(_ folder: String) -> Bool {
+    (try? SystemCalls.identity(path: Paths.join(folder, "tokenizer_config.json"))) != nil
+  }
+
   private static func entries(_ folder: String) throws(CheckpointError) -> [String] {
     try CheckpointError.attempt(folder) { () throws(SystemCalls.Failure) in
       try SystemCalls.entries(ofFolder: folder)

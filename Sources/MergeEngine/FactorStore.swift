@@ -1,14 +1,11 @@
 import MergePlanning
-import Safetensors
 import Synchronization
-import TileKernels
 
-/// The packed right factors of the tensors in flight: made by the first worker that needs them, shared by all, and freed
-/// with the tensor's last tile.
+/// What the tiles of the tensors in flight share: made by the first worker that needs it, shared by all, and freed with the
+/// tensor's last tile.
 final class FactorStore: Sendable {
-  /// The packed factors of one tensor, a place for each term; nil for terms that have none.
   private final class Slot: Sendable {
-    let packed = Mutex<[PackedRight?]?>(nil)
+    let prepared = Mutex<PreparedUpdate?>(nil)
     let remaining: Atomic<Int>
 
     init(tileCount: Int) { remaining = Atomic(tileCount) }
@@ -16,20 +13,20 @@ final class FactorStore: Sendable {
 
   private let slots = Mutex<[Int: Slot]>([:])
 
-  /// The packed factors of the tensor whose tiles are `segment`, packed now if nobody has.
-  func factors(
-    segment: Int, tileCount: Int, pack: () throws -> [PackedRight?]
-  ) throws -> [PackedRight?] {
+  /// What the tiles of `segment` share, prepared now if nobody has.
+  func prepared(
+    segment: Int, tileCount: Int, prepare: () throws -> PreparedUpdate
+  ) throws -> PreparedUpdate {
     let slot = slots.withLock { slots in
       if let slot = slots[segment] { return slot }
       let slot = Slot(tileCount: tileCount)
       slots[segment] = slot
       return slot
     }
-    return try slot.packed.withLock { packed in
-      if let packed { return packed }
-      let made = try pack()
-      packed = made
+    return try slot.prepared.withLock { prepared in
+      if let prepared { return prepared }
+      let made = try prepare()
+      prepared = made
       return made
     }
   }

@@ -69,13 +69,14 @@ final class InputMaps: Sendable {
       rowStride: view.rowStride, columnStride: view.columnStride)
   }
 
-  /// Packs the right factor of each term that has one.
-  func pack(_ update: TensorUpdate, kernels: KernelSet) throws -> [PackedRight?] {
-    try update.terms.map { term in
-      guard case .lowRank(_, let right) = term.kind else { return nil }
-      let factor = try stridedFactor(right)
-      return try withBytes(of: right) { try PackedRight(factor, in: $0, kernels: kernels) }
+  /// The types that a tensor is computed from and to.
+  func elementTypes(of tensor: MergePlan.Tensor) throws -> (source: ElementType, target: ElementType) {
+    guard let source = tensor.source.dtype.elementType, let target = tensor.outputDType.elementType else {
+      throw MergeError(
+        path: path(of: tensor.source.input), tensor: tensor.name,
+        .inconsistentPlan("\(tensor.source.dtype.name) is not computed on"))
     }
+    return (source, target)
   }
 
   /// Checks that the inputs of a complete output file are what they were, and lets go of those that no other needs.
@@ -94,5 +95,7 @@ final class InputMaps: Sendable {
 
 extension TensorUpdate {
   /// Every matrix that it reads.
-  var views: [FactorView] { terms.flatMap(\.views) + rowReplacements.map(\.values) }
+  var views: [FactorView] {
+    terms.flatMap(\.views) + stages.compactMap(\.magnitude?.values) + rowReplacements.map(\.values)
+  }
 }

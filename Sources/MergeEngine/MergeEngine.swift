@@ -23,10 +23,40 @@ public struct MergeEngine: Sendable {
     public var workers: Int
     /// The instruction set. The result does not depend on it.
     public var kernels: KernelSet
+    public var rounding = Rounding.nearest
+    /// What happens if finite elements of the base become infinite or NaN.
+    public var nonFinite = NonFinite.fail
 
     public init(workers: Int, kernels: KernelSet = .best) {
       self.workers = max(1, workers)
       self.kernels = kernels
+    }
+  }
+
+  /// How merged elements are rounded to their dtype.
+  public enum Rounding: Sendable, Equatable {
+    /// To the nearest, halves to even.
+    case nearest
+    /// Up or down with the probability of what is discarded, so that small deltas are kept on average. The random bits
+    /// depend on the seed, the tensor's name and the element's place alone.
+    case stochastic(seed: UInt64)
+  }
+
+  public enum NonFinite: String, Sendable, CaseIterable {
+    /// The merge fails, naming the first tensor.
+    case fail
+    /// They are counted.
+    case warn
+  }
+
+  /// What a merge found.
+  public struct Outcome: Sendable, Equatable {
+    /// Tensors whose finite elements became infinite or NaN, with how many did, in the order of the output.
+    public let nonFinite: [NonFiniteTensor]
+
+    public struct NonFiniteTensor: Sendable, Equatable {
+      public let name: TensorName
+      public let count: UInt64
     }
   }
 
@@ -49,13 +79,32 @@ public struct MergeEngine: Sendable {
   /// - Throws: ``MergeError``, ``SafetensorsError`` or ``CheckpointError`` of the first job, in the order of the output, that failed.
   public func run(
     to place: OutputPlace, sideFiles: SideFiles, progress: (@Sendable (MergeProgress) -> Void)? = nil
-  ) throws {
+  ) throws -> Outcome {
+    let inputs = InputMaps(plan)
+    for equality in plan.equalities { try check(equality, inputs) }
     let staged = try StagedOutput(place)
-    try writeShards(to: staged, progress: progress)
-    guard place.isFolder else { return }
+    let outcome = try writeShards(to: staged, inputs, progress: progress)
+    guard place.isFolder else { return outcome }
     for file in sideFiles.files { try staged.copy(file) }
-    if let index = plan.index { try staged.write(index.name, index.text) }
+    for file in plan.textFiles { try staged.write(file.name, file.text) }
     try staged.finish()
+    return outcome
+  }
+
+  /// Compares two matrices of the adapters, row by row, in fp32.
+  private func check(_ equality: MergePlan.Equality, _ inputs: InputMaps) throws {
+    let (one, other) = (equality.one, equality.other)
+    guard one.rows == other.rows, one.columns == other.columns else {
+      throw MergeError(
+        path: inputs.path(of: one.source.input), tensor: equality.oneName,
+        .notEqual(other: equality.otherName))
+    }
+    let preparation = UpdatePreparation(inputs: inputs, kernels: options.kernels)
+    guard try preparation.widened(one) == preparation.widened(other) else {
+      throw MergeError(
+        path: inputs.path(of: one.source.input), tensor: equality.oneName,
+        .notEqual(other: equality.otherName))
+    }
   }
 
   private struct Failure {
@@ -63,13 +112,15 @@ public struct MergeEngine: Sendable {
     let error: any Error
   }
 
-  private func writeShards(to staged: StagedOutput, progress: (@Sendable (MergeProgress) -> Void)?) throws {
-    let inputs = InputMaps(plan)
+  private func writeShards(
+    to staged: StagedOutput, _ inputs: InputMaps, progress: (@Sendable (MergeProgress) -> Void)?
+  ) throws -> Outcome {
     let factors = FactorStore()
     let states = schedule.shardJobCounts.map(ShardState.init(jobCount:))
     let nextJob = Atomic<Int>(0)
     let failure = Mutex<Failure?>(nil)
     let done = Mutex<(bytes: Int, shards: Int)>((0, 0))
+    let nonFinite = Mutex<[Int: UInt64]>([:])
 
     DispatchQueue.concurrentPerform(iterations: min(options.workers, max(1, schedule.jobCount))) { _ in
       var worker = TileWorker(kernels: options.kernels, inputs: inputs)
@@ -83,7 +134,8 @@ public struct MergeEngine: Sendable {
           let shard = plan.shards[segment.shard]
           let state = states[segment.shard]
           let output = try state.open(shard, staged)
-          let byteCount = try carryOut(job, number, shard, output, &worker, inputs, factors)
+          let (byteCount, lost) = try carryOut(job, number, shard, output, &worker, inputs, factors)
+          if lost > 0 { nonFinite.withLock { $0[number, default: 0] += lost } }
           let isLast = state.finishJob()
           if isLast {
             try inputs.release(shard: segment.shard)
@@ -105,44 +157,73 @@ public struct MergeEngine: Sendable {
       }
     }
     if let failure = failure.withLock({ $0 }) { throw failure.error }
+    let lost = nonFinite.withLock { $0 }.sorted { $0.key < $1.key }
+    return Outcome(
+      nonFinite: lost.compactMap { segment, count in
+        tensor(ofSegment: segment).map { Outcome.NonFiniteTensor(name: $0.name, count: count) }
+      })
   }
 
-  /// Does one job; returns how many bytes of the output it wrote.
+  private func tensor(ofSegment number: Int) -> MergePlan.Tensor? {
+    let segment = schedule.segments[number]
+    guard case .tiles(let tensor, _) = segment.kind else { return nil }
+    return plan.shards[segment.shard].tensors[tensor]
+  }
+
+  private func rounding(of tensor: MergePlan.Tensor) -> TileRounding {
+    switch options.rounding {
+    case .nearest: .nearest
+    case .stochastic(let seed): .stochastic(RandomStream(seed: seed, tensor: Self.hash(tensor.name)))
+    }
+  }
+
+  /// FNV-1a of the name's bytes, 64 bits: the number that tells tensors apart in stochastic rounding.
+  private static func hash(_ name: TensorName) -> UInt64 {
+    name.string.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+  }
+
+  /// Does one job; returns how many bytes of the output it wrote, and how many finite elements became infinite or NaN.
   private func carryOut(
     _ job: Int, _ number: Int, _ shard: MergePlan.Shard, _ file: OutputFile, _ worker: inout TileWorker,
     _ inputs: InputMaps, _ factors: FactorStore
-  ) throws -> Int {
+  ) throws -> (byteCount: Int, nonFinite: UInt64) {
     let segment = schedule.segments[number]
     let position = job - segment.firstJob
     switch segment.kind {
     case .header:
       try unsafe file.write(shard.headerBytes.span.bytes, at: 0)
-      return shard.headerBytes.count
+      return (shard.headerBytes.count, 0)
     case .copy(let input, let source, let output):
       let start = position * TileSchedule.copyByteCount
       let end = min(start + TileSchedule.copyByteCount, source.count)
       try inputs.withBytes(input, source.lowerBound + start..<source.lowerBound + end) { bytes in
         try file.write(bytes, at: output + start)
       }
-      return end - start
+      return (end - start, 0)
     case .tiles(let tensorNumber, let rowsPerTile):
       let tensor = shard.tensors[tensorNumber]
-      guard let update = tensor.update else { return 0 }
+      guard let update = tensor.update else { return (0, 0) }
       let rows = position * rowsPerTile..<min((position + 1) * rowsPerTile, update.rows)
-      let packed = try factors.factors(segment: number, tileCount: segment.jobCount) {
-        try inputs.pack(update, kernels: options.kernels)
+      let prepared = try factors.prepared(segment: number, tileCount: segment.jobCount) {
+        try UpdatePreparation(inputs: inputs, kernels: options.kernels).prepare(tensor, update)
       }
       let sourceRow = update.columns * tensor.source.dtype.bitCount / 8
       let outputRow = update.columns * tensor.outputDType.bitCount / 8
       let source = tensor.source.range.lowerBound + rows.lowerBound * sourceRow
-      let byteCount = try inputs.withBytes(tensor.source.input, source..<source + rows.count * sourceRow) { weight in
-        try worker.compute(tensor, update, rows: rows, weight: weight, factors: packed)
+      let range = source..<source + rows.count * sourceRow
+      let result = try inputs.withBytes(tensor.source.input, range) { weight in
+        try worker.compute(tensor, update, rows: rows, weight: weight, prepared, rounding(of: tensor))
+      }
+      if result.nonFinite > 0, options.nonFinite == .fail {
+        throw MergeError(
+          path: inputs.path(of: tensor.source.input), tensor: tensor.name,
+          .nonFinite(count: result.nonFinite, rows: rows, dtype: tensor.outputDType))
       }
       let computed = worker.output.span
       try unsafe file.write(
-        computed.bytes.extracting(0..<byteCount), at: tensor.outputRange.lowerBound + rows.lowerBound * outputRow)
+        computed.bytes.extracting(0..<result.byteCount), at: tensor.outputRange.lowerBound + rows.lowerBound * outputRow)
       factors.release(segment: number)
-      return byteCount
+      return result
     }
   }
 }

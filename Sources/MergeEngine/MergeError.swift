@@ -5,6 +5,8 @@ public struct MergeError: ReportableError, Equatable {
   public enum Problem: Equatable, Sendable {
     /// Finite elements of the base became infinite or NaN, in these rows of the tensor.
     case nonFinite(count: UInt64, rows: Range<Int>, dtype: DType)
+    /// An adapter says that two tensors hold the same change, and they do not.
+    case notEqual(other: TensorName)
     /// A file is no longer the one that was planned with.
     case changed
     /// The plan contradicts itself; a fault of this program, found before anything wrong was written.
@@ -27,6 +29,7 @@ public struct MergeError: ReportableError, Equatable {
   public var errorClass: String {
     switch problem {
     case .nonFinite: "nonfinite"
+    case .notEqual: "tied"
     case .changed: "changed"
     case .inconsistentPlan: "internal"
     }
@@ -34,7 +37,7 @@ public struct MergeError: ReportableError, Equatable {
 
   public var category: ErrorCategory {
     switch problem {
-    case .nonFinite: .refusedInput
+    case .nonFinite, .notEqual: .refusedInput
     case .changed, .inconsistentPlan: .inputOutput
     }
   }
@@ -44,6 +47,8 @@ public struct MergeError: ReportableError, Equatable {
     case .nonFinite(let count, let rows, let dtype):
       "\(count) finite elements in rows \(rows.lowerBound) to \(rows.upperBound - 1) would become infinite or NaN "
         + "in \(dtype.name)"
+    case .notEqual(let other):
+      "and \(other) are tied by the adapter (ensure_weight_tying), but it changes them differently"
     case .changed: "the file changed since the merge was planned"
     case .inconsistentPlan(let what): "internal error: \(what)"
     }

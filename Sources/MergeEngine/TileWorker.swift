@@ -2,13 +2,18 @@ import MergePlanning
 import Safetensors
 import TileKernels
 
-/// One worker's buffers and the pipeline that runs in them: decode, delta, combine, encode.
+/// One worker's buffers and the pipeline that runs in them: decode, delta, combine or rescale, encode.
 struct TileWorker: ~Copyable {
   private let kernels: KernelSet
   private let inputs: InputMaps
   private var delta: [Float] = []
   private var widened: [Float] = []
-  private var replaced: [UInt8] = []
+  /// The tensor's rows after some of several stages, and `W + delta` of the stage at hand.
+  private var value: [Float] = []
+  private var sums: [Float] = []
+  private var norms: [Float] = []
+  private var factors: [Float] = []
+  private var encoded: [UInt8] = []
   private(set) var output: [UInt8] = []
 
   init(kernels: KernelSet, inputs: InputMaps) {
@@ -16,46 +21,122 @@ struct TileWorker: ~Copyable {
     self.inputs = inputs
   }
 
-  /// Computes `rows` of a tensor into the first bytes of ``output``; returns how many bytes they are.
+  /// Computes `rows` of a tensor into the first bytes of ``output``.
   ///
-  /// - Parameters:
-  ///   - weight: The bytes of these rows in the base.
-  ///   - factors: The packed right factor of each term that has one.
-  /// - Throws: ``MergeError`` if a finite element would become infinite or NaN.
+  /// - Parameter weight: The bytes of these rows in the tensor's source.
+  /// - Returns: How many bytes they are, and how many finite elements became infinite or NaN.
   mutating func compute(
-    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, rows: Range<Int>, weight: RawSpan, factors: [PackedRight?]
-  ) throws -> Int {
-    guard let sourceType = tensor.source.dtype.elementType, let outputType = tensor.outputDType.elementType else {
-      throw MergeError(
-        path: inputs.path(of: tensor.source.input), tensor: tensor.name,
-        .inconsistentPlan("\(tensor.source.dtype.name) is not computed on"))
-    }
+    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, rows: Range<Int>, weight: RawSpan, _ prepared: PreparedUpdate,
+    _ rounding: TileRounding
+  ) throws -> (byteCount: Int, nonFinite: UInt64) {
+    let (source, target) = try inputs.elementTypes(of: tensor)
     let count = rows.count * update.columns
-    Self.grow(&output, to: count * outputType.byteCount, filler: 0)
-    try Self.sum(update, rows: rows, factors, into: &delta, scratch: &widened, inputs, kernels)
-    let nonFinite = try Self.encode(weight, sourceType, delta, into: &output, outputType, kernels)
-    try replaceRows(update, rows: rows, outputType)
-    guard nonFinite == 0 else {
-      throw MergeError(
-        path: inputs.path(of: tensor.source.input), tensor: tensor.name,
-        .nonFinite(count: nonFinite, rows: rows, dtype: tensor.outputDType))
+    let firstElement = rows.lowerBound * update.columns
+    Self.grow(&output, to: count * target.byteCount, filler: 0)
+    let nonFinite: UInt64
+    if Self.isOneDelta(update) {
+      try sumTerms(update, stage: 0, rows: rows, prepared)
+      nonFinite = try rounding.combine(weight, source, delta, into: &output, target, firstElement, kernels)
+    } else {
+      try runStages(update, rows: rows, weight: weight, source, prepared)
+      nonFinite = try rounding.encode(value, for: weight, source, into: &output, target, firstElement, kernels)
     }
-    return count * outputType.byteCount
+    try replaceRows(update, rows: rows, target)
+    return (count * target.byteCount, nonFinite)
   }
 
-  /// Sets the first elements of `delta` to the sum of the update's terms in these rows.
-  private static func sum(
-    _ update: TensorUpdate, rows: Range<Int>, _ factors: [PackedRight?], into delta: inout [Float],
-    scratch: inout [Float], _ inputs: InputMaps, _ kernels: KernelSet
+  /// Whether the update is a sum of deltas that is rounded with the weight in one pass.
+  private static func isOneDelta(_ update: TensorUpdate) -> Bool {
+    update.stages.count <= 1 && update.stages.allSatisfy { $0.magnitude == nil && $0.intermediate == nil }
+  }
+
+  /// The sums of squares down the columns of `W + delta`, W the tensor's source, added to `squares` for these rows.
+  mutating func addColumnSquares(
+    _ update: TensorUpdate, stage: Int, rows: Range<Int>, weight: RawSpan, _ source: ElementType,
+    _ prepared: PreparedUpdate, to squares: inout ColumnSquares
+  ) throws {
+    try sumTerms(update, stage: stage, rows: rows, prepared)
+    try Self.sum(weight, source, delta, into: &sums, kernels)
+    try squares.add(sums.span.extracting(0..<rows.count * update.columns), rows: rows.count, kernels)
+  }
+
+  // MARK: - Stages
+
+  /// The stages one after another in fp32, into ``value``.
+  private mutating func runStages(
+    _ update: TensorUpdate, rows: Range<Int>, weight: RawSpan, _ source: ElementType, _ prepared: PreparedUpdate
   ) throws {
     let count = rows.count * update.columns
+    for (number, stage) in update.stages.enumerated() {
+      try sumTerms(update, stage: number, rows: rows, prepared)
+      if let intermediate = stage.intermediate {
+        if let scaling = intermediate.scaling { try Self.scale(&delta, count: count, by: scaling, kernels) }
+        if intermediate.roundsDelta { try Self.roundDelta(&delta, count: count, to: source, kernels) }
+      }
+      if let magnitude = stage.magnitude {
+        try Self.sum(weight, source, delta, into: &sums, kernels)
+        try findFactors(update, number, rows: rows, prepared)
+        if number == 0 {
+          swap(&value, &sums)
+        } else {
+          try Self.addInPlace(delta, count: count, to: &value, kernels)
+        }
+        Self.grow(&encoded, to: count * 4, filler: 0)
+        try Self.rescale(weight, source, value, factors, magnitude.axis, update.columns, into: &encoded, kernels)
+        try Self.widen(bytes: encoded, as: .f32, count: count, into: &value, kernels)
+      } else if number == 0 {
+        try Self.sum(weight, source, delta, into: &value, kernels)
+      } else {
+        try Self.addInPlace(delta, count: count, to: &value, kernels)
+      }
+      if stage.intermediate != nil {
+        Self.grow(&encoded, to: count * source.byteCount, filler: 0)
+        try Self.round(value, count: count, into: &encoded, source, kernels)
+        try Self.widen(bytes: encoded, as: source, count: count, into: &value, kernels)
+      }
+    }
+  }
+
+  /// The factors m / n of one stage: for the rows at hand, or for all columns. `sums` holds `W + delta`.
+  private mutating func findFactors(
+    _ update: TensorUpdate, _ stage: Int, rows: Range<Int>, _ prepared: PreparedUpdate
+  ) throws {
+    guard let rescaling = prepared.rescalings[stage] else {
+      throw MergeError(path: inputs.path(of: 0), tensor: nil, .inconsistentPlan("a magnitude was not prepared"))
+    }
+    if let columnNorms = rescaling.columnNorms {
+      factors = rescaling.magnitudes
+      try Self.divide(rescaling.magnitudes, columnNorms, into: &factors, kernels)
+    } else {
+      norms = [Float](repeating: 0, count: rows.count)
+      let isPEFTs = update.stages[stage].intermediate != nil
+      try Self.rowNorms(sums, rows: rows.count, columns: update.columns, asTorch: isPEFTs, into: &norms, kernels)
+      factors = norms
+      try Self.divide(Array(rescaling.magnitudes[rows]), norms, into: &factors, kernels)
+    }
+  }
+
+  /// Sets the first elements of `delta` to the sum of a stage's terms in these rows; to -0 where there are none.
+  private mutating func sumTerms(
+    _ update: TensorUpdate, stage: Int, rows: Range<Int>, _ prepared: PreparedUpdate
+  ) throws {
+    let terms = stage < update.stages.count ? update.stages[stage].terms : []
+    let packed = stage < prepared.factors.count ? prepared.factors[stage] : []
+    try Self.sum(terms, packed, columns: update.columns, rows: rows, into: &delta, scratch: &widened, inputs, kernels)
+  }
+
+  private static func sum(
+    _ terms: [DeltaTerm], _ factors: [PackedRight?], columns: Int, rows: Range<Int>, into delta: inout [Float],
+    scratch: inout [Float], _ inputs: InputMaps, _ kernels: KernelSet
+  ) throws {
+    let count = rows.count * columns
     grow(&delta, to: count, filler: -0.0)
     var span = delta.mutableSpan
     try KernelSet.clear(&span, count: count)
-    for (term, packed) in zip(update.terms, factors) {
+    for (term, packed) in zip(terms, factors) {
       let shared = term.rows.clamped(to: rows)
       guard !shared.isEmpty else { continue }
-      let offset = (shared.lowerBound - rows.lowerBound) * update.columns + term.columns.lowerBound
+      let offset = (shared.lowerBound - rows.lowerBound) * columns + term.columns.lowerBound
       let termRows = shared.lowerBound - term.rows.lowerBound..<shared.upperBound - term.rows.lowerBound
       switch term.kind {
       case .lowRank(let left, _):
@@ -65,7 +146,7 @@ struct TileWorker: ~Copyable {
         }
         try widen(left, rows: termRows, into: &scratch, inputs, kernels)
         try kernels.addLowRank(
-          to: &span, at: offset, rowStride: update.columns,
+          to: &span, at: offset, rowStride: columns,
           left: scratch.span.extracting(0..<termRows.count * left.columns), right: packed, rows: termRows.count,
           scale: term.scaling)
       case .scaled(let values):
@@ -73,41 +154,103 @@ struct TileWorker: ~Copyable {
         for row in 0..<termRows.count {
           let start = row * values.columns
           try kernels.addScaled(
-            to: &span, at: offset + row * update.columns,
+            to: &span, at: offset + row * columns,
             values: scratch.span.extracting(start..<start + values.columns), scale: term.scaling)
         }
       }
     }
   }
 
+  // MARK: - Rows that are written over
+
   /// Writes the replaced rows among `rows` over what was computed.
-  private mutating func replaceRows(_ update: TensorUpdate, rows: Range<Int>, _ outputType: ElementType) throws {
-    let rowByteCount = update.columns * outputType.byteCount
+  private mutating func replaceRows(_ update: TensorUpdate, rows: Range<Int>, _ target: ElementType) throws {
+    let rowByteCount = update.columns * target.byteCount
     for replacement in update.rowReplacements where rows.contains(replacement.row) {
       try Self.widen(replacement.values, rows: 0..<1, into: &widened, inputs, kernels)
-      Self.grow(&replaced, to: rowByteCount, filler: 0)
-      try Self.encode(widened, count: update.columns, into: &replaced, outputType, kernels)
+      Self.grow(&encoded, to: rowByteCount, filler: 0)
+      try Self.round(widened, count: update.columns, into: &encoded, target, kernels)
       let start = (replacement.row - rows.lowerBound) * rowByteCount
-      output.replaceSubrange(start..<start + rowByteCount, with: replaced[..<rowByteCount])
+      output.replaceSubrange(start..<start + rowByteCount, with: encoded[..<rowByteCount])
     }
   }
 
-  /// Rounds `count` values as they are.
-  private static func encode(
-    _ values: [Float], count: Int, into output: inout [UInt8], _ outputType: ElementType, _ kernels: KernelSet
+  // MARK: - Kernels on whole buffers
+  // Functions of their own because a span of one buffer of the worker may not live while another is changed.
+
+  /// Rounds values as they are to the nearest of a type.
+  private static func round(
+    _ values: [Float], count: Int, into bytes: inout [UInt8], _ type: ElementType, _ kernels: KernelSet
   ) throws {
-    let nothing = [Float](repeating: -0.0, count: count)
-    var span = output.mutableSpan
-    let bytes = values.span.extracting(0..<count)
-    _ = try unsafe kernels.combine(bytes.bytes, as: .f32, with: nothing.span, into: &span, as: outputType)
+    let part = values.span.extracting(0..<count)
+    var span = bytes.mutableSpan
+    var raw = unsafe span.mutableBytes
+    _ = try unsafe kernels.encode(part, for: part.bytes, as: .f32, into: &raw, as: type)
   }
 
-  private static func encode(
-    _ weight: RawSpan, _ sourceType: ElementType, _ delta: [Float], into output: inout [UInt8],
-    _ outputType: ElementType, _ kernels: KernelSet
-  ) throws -> UInt64 {
-    var span = output.mutableSpan
-    return try kernels.combine(weight, as: sourceType, with: delta.span, into: &span, as: outputType)
+  private static func scale(_ delta: inout [Float], count: Int, by factor: Float, _ kernels: KernelSet) throws {
+    var span = delta.mutableSpan
+    try kernels.scale(&span, count: count, by: factor)
+  }
+
+  private static func roundDelta(
+    _ delta: inout [Float], count: Int, to type: ElementType, _ kernels: KernelSet
+  ) throws {
+    var span = delta.mutableSpan
+    try kernels.roundDelta(&span, count: count, to: type)
+  }
+
+  private static func sum(
+    _ weight: RawSpan, _ source: ElementType, _ delta: [Float], into sums: inout [Float], _ kernels: KernelSet
+  ) throws {
+    grow(&sums, to: weight.byteCount / source.byteCount, filler: 0)
+    var span = sums.mutableSpan
+    try kernels.sum(weight, as: source, with: delta.span, into: &span)
+  }
+
+  private static func addInPlace(
+    _ delta: [Float], count: Int, to value: inout [Float], _ kernels: KernelSet
+  ) throws {
+    var span = value.mutableSpan
+    try kernels.addPlain(to: &span, values: delta.span.extracting(0..<count))
+  }
+
+  private static func rowNorms(
+    _ values: [Float], rows: Int, columns: Int, asTorch: Bool, into norms: inout [Float], _ kernels: KernelSet
+  ) throws {
+    let part = values.span.extracting(0..<rows * columns)
+    var span = norms.mutableSpan
+    if asTorch {
+      try kernels.torchRowNorms(of: part, rows: rows, columns: columns, into: &span)
+    } else {
+      try kernels.rowNorms(of: part, rows: rows, columns: columns, into: &span)
+    }
+  }
+
+  private static func divide(
+    _ magnitudes: [Float], _ norms: [Float], into factors: inout [Float], _ kernels: KernelSet
+  ) throws {
+    var span = factors.mutableSpan
+    try kernels.divide(magnitudes.span, by: norms.span, into: &span)
+  }
+
+  /// The values times their factors in fp32, as bytes.
+  private static func rescale(
+    _ weight: RawSpan, _ source: ElementType, _ value: [Float], _ factors: [Float],
+    _ axis: TensorUpdate.Magnitude.Axis, _ columns: Int, into bytes: inout [UInt8], _ kernels: KernelSet
+  ) throws {
+    let count = weight.byteCount / source.byteCount
+    let values = value.span.extracting(0..<count)
+    var span = bytes.mutableSpan
+    var raw = unsafe span.mutableBytes
+    switch axis {
+    case .rows:
+      _ = try kernels.rescaleRows(
+        weight, as: source, values: values, by: factors.span, columns: columns, into: &raw, as: .f32)
+    case .columns:
+      _ = try kernels.rescaleColumns(
+        weight, as: source, values: values, by: factors.span, rows: count / max(columns, 1), into: &raw, as: .f32)
+    }
   }
 
   /// Widens some rows of a factor to fp32 into the first elements of `buffer`, row after row.
@@ -118,6 +261,14 @@ struct TileWorker: ~Copyable {
     grow(&buffer, to: rows.count * view.columns, filler: 0)
     var span = buffer.mutableSpan
     try inputs.withBytes(of: view) { try kernels.packLeft(factor, in: $0, into: &span) }
+  }
+
+  private static func widen(
+    bytes: [UInt8], as type: ElementType, count: Int, into value: inout [Float], _ kernels: KernelSet
+  ) throws {
+    let part = bytes.span.extracting(0..<count * type.byteCount)
+    var span = value.mutableSpan
+    try unsafe kernels.widen(part.bytes, as: type, into: &span)
   }
 
   private static func grow<Element>(_ buffer: inout [Element], to count: Int, filler: Element) {

@@ -13,7 +13,30 @@ enum ConfigFacts {
   static func mayBeStoredTransposed(module: String, config: JSONValue?) -> Bool {
     let leaf = module.split(separator: ".").last ?? ""
     guard ["c_attn", "c_proj", "c_fc", "q_attn"].contains(leaf) else { return false }
-    guard case .string(let family)? = config?["model_type"] else { return true }
+    guard let family = family(config) else { return true }
     return ["gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp"].contains(family)
+  }
+
+  /// Whether PEFT saw a stack of square expert weights as (experts, in, out): by the family and by the version that wrote
+  /// the adapter, which 0.17 and 0.18 did not look at and 0.19.0 had the wrong way round (fixed by its #3165).
+  static func storesExpertsTransposed(_ config: JSONValue?, _ peftVersion: String?) -> Bool {
+    let isStoredTransposed = family(config).map { ["gpt_oss", "aria", "openai_privacy_filter"].contains($0) } ?? false
+    let parts = (peftVersion ?? "0.17.0").split(separator: ".").prefix(3)
+      .map { Int($0.prefix { $0.isASCII && $0.isNumber }) ?? 0 }
+    if parts.lexicographicallyPrecedes([0, 19, 0]) { return true }
+    if parts == [0, 19, 0] { return !isStoredTransposed }
+    return isStoredTransposed
+  }
+
+  /// `quant_method` of the base; nil if it is not quantised.
+  static func quantization(_ config: JSONValue?) -> String? {
+    guard let quantization = config?["quantization_config"], quantization != .null else { return nil }
+    if case .string(let name)? = quantization["quant_method"] { return name }
+    return "unknown"
+  }
+
+  static func family(_ config: JSONValue?) -> String? {
+    guard case .string(let family)? = config?["model_type"] else { return nil }
+    return family
   }
 }

@@ -8,6 +8,8 @@ public struct MergePlan: Sendable, Equatable {
   /// A file that the merge reads.
   public struct Input: Sendable, Equatable {
     public let path: String
+    /// Whether it is an adapter's; otherwise it is the base's.
+    public let isAdapter: Bool
     package let identity: SystemCalls.Identity
   }
 
@@ -68,14 +70,26 @@ public struct MergePlan: Sendable, Equatable {
   public let modules: [Module]
   /// In the order of the base's files.
   public let shards: [Shard]
-  /// The text of the output's index and its name; nil where the output has none.
-  public let index: IndexFile?
+  /// Small files of the output that the merge writes itself, the index last.
+  public let textFiles: [TextFile]
+  /// What must hold of the adapters' data before anything is written.
+  public let equalities: [Equality]
   /// What a person should know before the merge.
   public let warnings: [String]
 
-  public struct IndexFile: Sendable, Equatable {
+  public struct TextFile: Sendable, Equatable {
+    /// Relative to the output's folder.
     public let name: String
     public let text: [UInt8]
+  }
+
+  /// Two matrices of the inputs that must hold the same values.
+  public struct Equality: Sendable, Equatable {
+    public let one: FactorView
+    public let other: FactorView
+    /// The tensors that they are, for the error.
+    public let oneName: TensorName
+    public let otherName: TensorName
   }
 
   public var tensorCount: Int { shards.reduce(0) { $0 + $1.tensors.count } }

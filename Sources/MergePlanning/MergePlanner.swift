@@ -4,235 +4,289 @@ import JSONText
 import Safetensors
 
 extension MergePlan {
-  /// What a merge is asked to do beyond its inputs.
-  public struct Options: Sendable, Equatable {
-    /// The dtype of merged tensors and of copied F32, F16 and BF16 ones; nil: each keeps its own.
-    public var outputDType: DType?
-
-    public init(outputDType: DType? = nil) { self.outputDType = outputDType }
-  }
-
-  /// Plans the merge of `adapter` into `base`.
+  /// Plans the merge of `adapters` into `base`: `W + sum of weight_i * delta_i`, rounded once.
   ///
-  /// Every module of the adapter must have its `weight` in the base, of the shape that its factors make, and its `bias`
-  /// where it has a lora_bias; no tensor may be changed twice; every tensor of the adapter must be used. The output keeps
-  /// the base's files, its order of tensors and its metadata, to which `format: pt` is added where it is missing.
+  /// Every tensor of every adapter must be used, every module must have its tensor in the base, of the shape that its
+  /// factors make, and no tensor may be replaced by two adapters. The output keeps the base's files, its order of tensors and
+  /// its metadata, to which `format: pt` is added where it is missing.
   ///
   /// - Throws: ``PlanError``, or ``SafetensorsError`` if a header would be too large.
-  public init(base: Checkpoint, adapter: Adapter, options: Options = Options()) throws {
-    var planner = MergePlanner(base: base, adapter: adapter, options: options)
-    try planner.checkBase()
-    try planner.match()
+  public init(base: Checkpoint, adapters: [AdapterUse], options: MergeOptions = MergeOptions()) throws {
+    var planner = try MergePlanner(base: base, adapters: adapters, options: options)
+    for number in adapters.indices { try planner.match(number) }
+    try planner.settleTiedWeights()
     self = try planner.plan()
   }
 }
 
-/// Builds a ``MergePlan``.
+/// Gathers what the adapters do to each tensor, and lays the output out.
 struct MergePlanner {
-  private let base: Checkpoint
-  private let adapter: Adapter
-  private let options: MergePlan.Options
-  private var updates: [TensorName: (update: TensorUpdate, module: String)] = [:]
-  private var modules: [MergePlan.Module] = []
-  private var usedTensors: Set<Int> = []
+  let base: Checkpoint
+  let adapters: [AdapterUse]
+  let options: MergeOptions
+  let virtualBase: VirtualBase
+  let replication: LayerReplication?
+  let pair: EmbeddingPair?
+  var works: [TensorName: TensorWork] = [:]
+  var modules: [MergePlan.Module] = []
+  var warnings: [String]
+  /// Tensors that the base has not and the output has, with the file of the base that they are written behind.
+  var added: [(name: TensorName, file: Int)] = []
+  var configEdits: [ConfigEdit] = []
+  var equalities: [MergePlan.Equality] = []
 
-  init(base: Checkpoint, adapter: Adapter, options: MergePlan.Options) {
+  init(base: Checkpoint, adapters: [AdapterUse], options: MergeOptions) throws(PlanError) {
     self.base = base
-    self.adapter = adapter
+    self.adapters = adapters
     self.options = options
+    if let method = ConfigFacts.quantization(base.config) {
+      throw PlanError(path: Paths.join(base.path, "config.json"), tensor: nil, .quantizedBase(method: method))
+    }
+    var replication: LayerReplication?
+    for use in adapters {
+      guard let ranges = use.adapter.config.layerReplication else { continue }
+      guard adapters.count == 1 else {
+        throw PlanError(path: use.adapter.configPath, tensor: nil, .replicationOfSeveral)
+      }
+      replication = LayerReplication(ranges)
+    }
+    self.replication = replication
+    virtualBase = try VirtualBase(base, replication: replication)
+    pair = EmbeddingPair(virtualBase, config: base.config)
+    warnings = base.warnings + adapters.flatMap(\.adapter.warnings)
   }
 
-  /// Inputs are the base's files in their order, then the adapter's.
-  private var adapterInput: Int { base.files.count }
+  /// Inputs are the base's files in their order, then the adapters'.
+  func input(ofAdapter number: Int) -> Int { base.files.count + number }
 
-  private func error(_ problem: PlanError.Problem, key: Int? = nil) -> PlanError {
-    PlanError(
+  func error(_ problem: PlanError.Problem, _ number: Int, key: Int?) -> PlanError {
+    let adapter = adapters[number].adapter
+    return PlanError(
       path: adapter.weightsPath, tensor: key.map { adapter.header.tensors.name(at: $0) }, problem,
       adapterBase: adapter.baseModelName)
   }
 
-  func checkBase() throws(PlanError) {
-    guard let quantization = base.config?["quantization_config"], quantization != .null else { return }
-    var method = "unknown"
-    if case .string(let name)? = quantization["quant_method"] { method = name }
-    throw PlanError(path: Paths.join(base.path, "config.json"), tensor: nil, .quantizedBase(method: method))
-  }
-
-  mutating func match() throws(PlanError) {
+  /// Gives everything that one adapter has its tensor.
+  mutating func match(_ number: Int) throws(PlanError) {
+    let adapter = adapters[number].adapter
+    var used = Set(adapter.ignoredTensors.map(\.tensor))
+    for replacement in adapter.replacements {
+      try replace(replacement, number)
+      used.insert(replacement.tensor)
+    }
     for layer in adapter.layers {
-      let weight = TensorName(layer.module + ".weight")
-      guard let location = base.location(of: weight) else { throw missing(layer, weight) }
-      try addProduct(layer, weight, base.tensor(at: location))
-      var targets = [weight]
-      if let bias = layer.bias { targets.append(try addBias(layer, bias)) }
-      modules.append(
-        MergePlan.Module(
-          name: layer.module, adapter: 0, rank: layer.rank, alpha: layer.alpha, scaling: layer.scaling,
-          targets: targets))
-      usedTensors.formUnion(layer.tensorIndices)
+      try add(layer, number)
+      used.formUnion(layer.tensorIndices)
+    }
+    for rows in adapter.tokenRows {
+      try replaceRows(rows, number)
+      used.insert(rows.tensor)
     }
     // What the adapter's own accounting promises; nothing may be written if it ever did not hold.
-    let unused = adapter.header.tensors.count - usedTensors.count
-    guard unused == 0 else { throw error(.adapterTensorsUnused(count: unused)) }
+    let unused = adapter.header.tensors.count - used.count
+    guard unused == 0 else { throw error(.adapterTensorsUnused(count: unused), number, key: nil) }
   }
 
-  private func missing(_ layer: AdapterLayer, _ weight: TensorName) -> PlanError {
-    if ConfigFacts.tiesEmbeddings(base.config), weight.string.hasSuffix("lm_head.weight") {
-      return error(.tiedHead(embedding: nil), key: layer.a)
+  // MARK: - Low-rank updates
+
+  private mutating func add(_ layer: AdapterLayer, _ number: Int) throws(PlanError) {
+    let adapter = adapters[number].adapter
+    let scaling = adapters[number].weight * layer.scaling
+    let shapes = LayerShapes(
+      config: base.config, adapter: adapter, input: input(ofAdapter: number), expertLayout: options.expertLayout)
+    let target = try target(of: layer, number)
+    let shape = shape(of: target) ?? []
+    let place = try shapes.shape(layer, target: target, shape: shape, scaling: Float(scaling))
+    if case .experts = layer.kind, adapter.isExpertLayoutAmbiguous, options.expertLayout == nil {
+      throw error(.ambiguousExperts, number, key: layer.b)
     }
-    let others = adapter.layers.count { base.location(of: TensorName($0.module + ".weight")) == nil } - 1
-    let candidates = NearestNames.find(weight.string, in: base.tensorNames)
-    return error(.noTarget(target: weight.string, candidates: candidates, otherModules: others), key: layer.a)
-  }
-
-  private mutating func addProduct(
-    _ layer: AdapterLayer, _ weight: TensorName, _ target: TensorInfo
-  ) throws(PlanError) {
-    if ConfigFacts.tiesEmbeddings(base.config), weight.string.hasSuffix("lm_head.weight") {
-      throw error(.tiedHead(embedding: nil), key: layer.a)
+    try checkDType(target, number, key: layer.a)
+    let magnitude = layer.magnitude.map { index in
+      let count = place.normAxis == .rows ? place.rows : place.columns
+      return TensorUpdate.Magnitude(
+        axis: place.normAxis, values: .rowMajor(shapes.source(index), rows: 1, columns: count))
     }
-    try checkShape(layer, target)
-    try checkDType(target, key: layer.a)
-    let left = FactorView.rowMajor(source(layer.b), rows: layer.outFeatures, columns: layer.rank)
-    let right = FactorView.rowMajor(source(layer.a), rows: layer.rank, columns: layer.inFeatures)
-    try add(
-      DeltaTerm(
-        rows: 0..<layer.outFeatures, columns: 0..<layer.inFeatures, kind: .lowRank(left: left, right: right),
-        scaling: Float(layer.scaling)),
-      to: weight, rows: layer.outFeatures, columns: layer.inFeatures, layer: layer)
+    let isAddedTwice = layer.target == .attentionOutput && options.attentionOutput == .twice
+    if isAddedTwice {
+      warnings.append(
+        "\(adapter.weightsPath): \(layer.module): its delta is added twice, as PEFT up to 0.21.2 does in training and "
+          + "inference")
+    }
+    switch options.arithmetic {
+    case .exact:
+      let terms = isAddedTwice ? place.terms + place.terms : place.terms
+      works[target, default: TensorWork()].add(terms, magnitude: magnitude)
+    case .peft:
+      let roundsDelta = PEFTRounding.roundsDelta(layer, target, adapter.config)
+      let stage = PEFTRounding.stage(place.terms, rank: layer.rank, magnitude, roundsDelta: roundsDelta || isAddedTwice)
+      works[target, default: TensorWork()].stages.append(stage)
+      if isAddedTwice {
+        let second = PEFTRounding.stage(place.terms, rank: layer.rank, nil, roundsDelta: false)
+        works[target]?.stages.append(second)
+      }
+    }
+    works[target]?.users.append((layer.module, number))
+    if case .convolution = layer.kind { works[target]?.isConvolution = true }
+    var targets = [target]
+    if let bias = layer.bias { targets.append(try addBias(layer, bias, Float(scaling), shapes, number)) }
+    modules.append(
+      MergePlan.Module(
+        name: layer.module, adapter: number, rank: layer.rank, alpha: layer.alpha, scaling: scaling, targets: targets))
   }
 
-  private mutating func addBias(_ layer: AdapterLayer, _ bias: Int) throws(PlanError) -> TensorName {
+  /// The tensor that a layer updates, by its name in the base.
+  private func target(of layer: AdapterLayer, _ number: Int) throws(PlanError) -> TensorName {
+    let candidates: [TensorName]
+    switch layer.target {
+    case .weight: candidates = [TensorName(layer.module + ".weight"), TensorName(layer.module + ".in_proj_weight")]
+    case .attentionOutput: candidates = [TensorName(layer.module + ".weight")]
+    case .parameter(let leaf): candidates = [TensorName(layer.module + "." + leaf)]
+    }
+    for name in candidates where exists(name) {
+      if let other = works[name]?.users.first(where: { $0.adapter == number }), layer.target == .weight {
+        throw error(.targetHitTwice(target: name.string, other: other.module), number, key: layer.a)
+      }
+      return name
+    }
+    // The head of a model that keeps it as one tensor with the embedding: settled when all adapters are known.
+    if let pair, pair.isShared, candidates[0] == pair.head { return pair.head }
+    throw missing(layer, candidates[0], number)
+  }
+
+  /// The shape that a tensor has when deltas are added: the base's, or that of the tensor that replaces it.
+  private func shape(of name: TensorName) -> [Int]? {
+    if let replacement = works[name]?.replacement { return replacement.shape }
+    if let entry = virtualBase.entry(name) { return entry.info.shape }
+    guard let pair, pair.isShared, name == pair.head else { return nil }
+    return shape(of: pair.embedding)
+  }
+
+  /// Whether the base has the tensor, or an adapter brings it.
+  private func exists(_ name: TensorName) -> Bool {
+    virtualBase.entry(name) != nil || works[name]?.replacement != nil
+  }
+
+  private func missing(_ layer: AdapterLayer, _ name: TensorName, _ number: Int) -> PlanError {
+    let layers = adapters[number].adapter.layers
+    let others = layers.count { !exists(TensorName($0.module + ".weight")) } - 1
+    let candidates = NearestNames.find(name.string, in: virtualBase.names)
+    return error(
+      .noTarget(target: name.string, candidates: candidates, otherModules: max(0, others)), number, key: layer.a)
+  }
+
+  private mutating func addBias(
+    _ layer: AdapterLayer, _ bias: Int, _ scaling: Float, _ shapes: LayerShapes, _ number: Int
+  ) throws(PlanError) -> TensorName {
     let name = TensorName(layer.module + ".bias")
-    guard let location = base.location(of: name) else { throw error(.noBias(target: name.string), key: bias) }
-    let target = base.tensor(at: location)
-    guard target.shape == [layer.outFeatures] else {
-      throw error(
-        .shape(
-          factor: "lora_bias", found: [layer.outFeatures], target: name.string, expected: target.shape), key: bias)
+    guard let shape = shape(of: name) else {
+      throw error(.noBias(target: name.string), number, key: bias)
     }
-    try checkDType(target, key: bias)
-    try add(
-      DeltaTerm(
-        rows: 0..<1, columns: 0..<layer.outFeatures,
-        kind: .scaled(values: .rowMajor(source(bias), rows: 1, columns: layer.outFeatures)),
-        scaling: Float(layer.scaling)),
-      to: name, rows: 1, columns: layer.outFeatures, layer: layer)
+    guard shape == [layer.outFeatures] else {
+      throw error(
+        .shape(factor: "lora_bias", found: [layer.outFeatures], target: name.string, expected: shape), number,
+        key: bias)
+    }
+    try checkDType(name, number, key: bias)
+    let term = DeltaTerm(
+      rows: 0..<1, columns: 0..<layer.outFeatures,
+      kind: .scaled(values: .rowMajor(shapes.source(bias), rows: 1, columns: layer.outFeatures)), scaling: scaling)
+    if options.arithmetic == .peft {
+      works[name, default: TensorWork()].stages.append(PEFTRounding.stage([term], rank: 1, nil, roundsDelta: false))
+    } else {
+      works[name, default: TensorWork()].add([term], magnitude: nil)
+    }
+    works[name]?.users.append((layer.module, number))
     return name
   }
 
-  private mutating func add(
-    _ term: DeltaTerm, to name: TensorName, rows: Int, columns: Int, layer: AdapterLayer
-  ) throws(PlanError) {
-    if let other = updates[name] {
-      throw error(.targetHitTwice(target: name.string, other: other.module), key: layer.a)
+  private func checkDType(_ target: TensorName, _ number: Int, key: Int) throws(PlanError) {
+    guard let dtype = virtualBase.entry(target)?.info.dtype else { return }
+    guard dtype.isMergeable else {
+      throw error(.targetDType(target: target.string, found: dtype), number, key: key)
     }
-    updates[name] = (TensorUpdate(rows: rows, columns: columns, terms: [term]), layer.module)
   }
 
-  private func checkShape(_ layer: AdapterLayer, _ target: TensorInfo) throws(PlanError) {
-    let name = target.name.string
-    let (rows, columns) = (layer.outFeatures, layer.inFeatures)
-    if target.shape == [rows, columns] {
-      if rows == columns, ConfigFacts.mayBeStoredTransposed(module: layer.module, config: base.config) {
-        throw error(.maybeTransposed(target: name), key: layer.a)
+  // MARK: - Replacements
+
+  private mutating func replace(_ replacement: AdapterReplacement, _ number: Int) throws(PlanError) {
+    let adapter = adapters[number].adapter
+    guard adapters[number].weight == 1 else {
+      throw error(.weightedReplacement(weight: adapters[number].weight), number, key: replacement.tensor)
+    }
+    let name = TensorName(replacement.target)
+    let shape = adapter.header.tensors.shape(at: replacement.tensor)
+    let dtype = adapter.header.tensors.dtype(at: replacement.tensor)
+    if let other = works[name]?.replacement {
+      throw error(.targetHitTwice(target: name.string, other: other.by), number, key: replacement.tensor)
+    }
+    if let entry = virtualBase.entry(name) {
+      guard entry.info.shape == shape || isResize(name, from: entry.info.shape, to: shape) else {
+        throw error(
+          .shape(factor: "the tensor", found: shape, target: name.string, expected: entry.info.shape), number,
+          key: replacement.tensor)
       }
-      return
+      guard entry.info.dtype == dtype || (entry.info.dtype.isMergeable && dtype.isMergeable) else {
+        throw error(
+          .replacementDType(target: name.string, found: dtype, expected: entry.info.dtype), number,
+          key: replacement.tensor)
+      }
+    } else if !(pair.map { $0.isShared && name == $0.head } ?? false) {
+      guard options.addsTensors else {
+        throw error(
+          .newTensor(target: name.string, candidates: NearestNames.find(name.string, in: virtualBase.names)), number,
+          key: replacement.tensor)
+      }
+      added.append((name, max(0, base.files.count - 1)))
     }
-    if target.shape == [columns, rows] {
-      throw error(.storedTransposed(target: name, shape: target.shape), key: layer.a)
+    let source = MergePlan.Source(adapter.header, replacement.tensor, input: input(ofAdapter: number))
+    works[name, default: TensorWork()].replacement = (source, shape, replacement.target)
+  }
+
+  /// Whether a tensor with more or fewer rows than the base's is a vocabulary of another size: only the embedding and the
+  /// head, with its bias, may change so.
+  private func isResize(_ name: TensorName, from old: [Int], to new: [Int]) -> Bool {
+    guard old.count == new.count, !old.isEmpty, old.dropFirst().elementsEqual(new.dropFirst()) else { return false }
+    if EmbeddingPair.isEmbedding(name) || EmbeddingPair.isHead(name) { return true }
+    return name.string.hasSuffix("lm_head.bias")
+  }
+
+  private mutating func replaceRows(_ rows: AdapterTokenRows, _ number: Int) throws(PlanError) {
+    let adapter = adapters[number].adapter
+    guard adapters[number].weight == 1 else {
+      throw error(.weightedReplacement(weight: adapters[number].weight), number, key: rows.tensor)
     }
-    if target.shape.count == 2, target.shape[0] == rows {
+    var name = TensorName(rows.module + ".weight")
+    if !exists(name), let pair, pair.isShared, name == pair.head { name = pair.embedding }
+    guard let shape = shape(of: name) else {
+      let candidates = NearestNames.find(name.string, in: virtualBase.names)
       throw error(
-        .shape(
-          factor: "lora_A", found: [layer.rank, columns], target: name, expected: target.shape), key: layer.a)
+        .noTarget(target: name.string, candidates: candidates, otherModules: 0), number, key: rows.tensor)
     }
-    throw error(
-      .shape(factor: "lora_B", found: [rows, layer.rank], target: name, expected: target.shape), key: layer.b)
-  }
-
-  private func checkDType(_ target: TensorInfo, key: Int) throws(PlanError) {
-    guard [.f32, .f16, .bf16].contains(target.dtype) else {
-      throw error(.targetDType(target: target.name.string, found: target.dtype), key: key)
+    let found = adapter.header.tensors.shape(at: rows.tensor)
+    guard shape.count == 2, found.count == 2, found[1] == shape[1] else {
+      throw error(
+        .shape(factor: "the rows", found: found, target: name.string, expected: shape), number, key: rows.tensor)
     }
-  }
-
-  private func source(_ index: Int) -> MergePlan.Source {
-    let info = adapter.header.tensors[index]
-    return Self.source(info, adapter.header, input: adapterInput)
-  }
-
-  private static func source(_ info: TensorInfo, _ header: SafetensorsHeader, input: Int) -> MergePlan.Source {
-    let (begin, end) = (info.dataOffsets.lowerBound, info.dataOffsets.upperBound)
-    return MergePlan.Source(
-      input: input, dtype: info.dtype, range: header.dataStart + begin..<header.dataStart + end)
-  }
-
-  func plan() throws(SafetensorsError) -> MergePlan {
-    var shards: [MergePlan.Shard] = []
-    for (number, file) in base.files.enumerated() { shards.append(try shard(file, input: number)) }
-    let inputs =
-      base.files.map { MergePlan.Input(path: $0.path, identity: $0.header.identity) }
-      + [MergePlan.Input(path: adapter.weightsPath, identity: adapter.header.identity)]
-    let unusedPatterns = adapter.unusedPatterns.map {
-      "\(adapter.configPath): \($0.field) \"\($0.key)\" matches no module of the adapter"
-    }
-    return MergePlan(
-      inputs: inputs, modules: modules, shards: shards, index: index(shards),
-      warnings: base.warnings + unusedPatterns)
-  }
-
-  private func shard(_ file: Checkpoint.File, input: Int) throws(SafetensorsError) -> MergePlan.Shard {
-    let tensors = file.header.tensors
-    var entries: [HeaderEncoder.Tensor] = []
-    entries.reserveCapacity(tensors.count)
-    for tensor in tensors {
-      entries.append(
-        try HeaderEncoder.Tensor(name: tensor.name, dtype: outputDType(tensor.dtype), shape: tensor.shape))
-    }
-    let header = try HeaderEncoder(path: file.path, metadata: metadata(file.header), tensors: entries)
-    let planned = tensors.enumerated().map { position, tensor in
-      let output = header.dataOffsets[position]
-      let dtype = entries[position].dtype
-      var update = updates[tensor.name]?.update
-      if update == nil, dtype != tensor.dtype {
-        // A change of dtype alone: rounded by the same pipeline, with nothing to add.
-        update = TensorUpdate(roundingOnly: tensor.shape)
+    try checkDType(name, number, key: rows.tensor)
+    let source = MergePlan.Source(adapter.header, rows.tensor, input: input(ofAdapter: number))
+    var replaced = Set(works[name]?.rows.map(\.row) ?? [])
+    for (position, row) in rows.indices.enumerated() {
+      guard row < shape[0] else {
+        throw error(.rowOutside(row: row, target: name.string, rows: shape[0]), number, key: rows.tensor)
       }
-      return MergePlan.Tensor(
-        name: tensor.name, shape: tensor.shape, source: Self.source(tensor, file.header, input: input),
-        outputDType: dtype,
-        outputRange: header.bytes.count + output.lowerBound..<header.bytes.count + output.upperBound,
-        update: update)
-    }
-    return MergePlan.Shard(
-      name: file.name, headerBytes: header.bytes, fileByteCount: header.fileByteCount,
-      tensors: planned)
-  }
-
-  private func outputDType(_ dtype: DType) -> DType {
-    guard let wanted = options.outputDType, [.f32, .f16, .bf16].contains(dtype) else { return dtype }
-    return wanted
-  }
-
-  /// The base's, in its order, with `format: pt` added where it is missing: transformers up to 4.41 cannot load without.
-  private func metadata(_ header: SafetensorsHeader) -> [SafetensorsHeader.MetadataEntry] {
-    let own = header.metadata ?? []
-    return own.contains { $0.key == "format" } ? own : own + [.init(key: "format", value: "pt")]
-  }
-
-  private func index(_ shards: [MergePlan.Shard]) -> MergePlan.IndexFile? {
-    guard case .shardedFolder(let name) = base.layout, let index = base.index else { return nil }
-    var totalSize = 0
-    var weightMap: [(tensor: TensorName, shardName: String)] = []
-    for shard in shards {
-      for tensor in shard.tensors {
-        totalSize += tensor.outputRange.count
-        weightMap.append((tensor.name, shard.name))
+      guard replaced.insert(row).inserted else {
+        throw error(.rowTwice(row: row, target: name.string), number, key: rows.tensor)
       }
+      let values = FactorView(
+        source, rows: 1, columns: shape[1], offset: position * shape[1], rowStride: shape[1], columnStride: 1)
+      works[name, default: TensorWork()].rows.append(RowReplacement(row: row, values: values))
     }
-    return MergePlan.IndexFile(
-      name: name,
-      text: CheckpointIndex.text(metadata: index.metadata, totalSize: totalSize, weightMap: weightMap))
+    works[name]?.rows.sort { $0.row < $1.row }
+    works[name]?.users.append((rows.module, number))
   }
+}
+
+extension DType {
+  /// Whether tensors of this type can be merged into.
+  var isMergeable: Bool { [.f32, .f16, .bf16].contains(self) }
 }

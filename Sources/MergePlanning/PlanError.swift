@@ -5,8 +5,21 @@ public struct PlanError: ReportableError, Equatable {
   public enum Problem: Equatable, Sendable {
     /// A module of the adapter has no tensor in the base.
     case noTarget(target: String, candidates: [String], otherModules: Int)
-    /// The module is the head of a model whose head and embedding are one tensor.
-    case tiedHead(embedding: String?)
+    /// The adapter makes two tensors differ that the base keeps as one.
+    case tied(head: String, embedding: String, changesHead: Bool, changesEmbedding: Bool)
+    /// The adapter changes both of them, in ways that cannot be one.
+    case tiedBoth(head: String, embedding: String)
+    case replicationOfSeveral
+    /// A stack of experts written by a tool that ordered B's columns in two ways over time.
+    case ambiguousExperts
+    case groupedConvolution(target: String)
+    case weightedReplacement(weight: Double)
+    case replacementDType(target: String, found: DType, expected: DType)
+    /// A tensor for which the base has no place.
+    case newTensor(target: String, candidates: [String])
+    case rowOutside(row: Int, target: String, rows: Int)
+    case rowTwice(row: Int, target: String)
+    case vocabularies(embedding: String, rows: Int, headRows: Int)
     case noBias(target: String)
     case targetHitTwice(target: String, other: String)
     /// What the adapter's factor is, and what the base's tensor is.
@@ -37,12 +50,15 @@ public struct PlanError: ReportableError, Equatable {
 
   public var errorClass: String {
     switch problem {
-    case .noTarget, .noBias: "no-target"
-    case .tiedHead: "tied"
+    case .noTarget, .noBias, .newTensor: "no-target"
+    case .tied, .tiedBoth: "tied"
     case .targetHitTwice: "hit-twice"
-    case .shape: "shape"
-    case .storedTransposed, .maybeTransposed, .quantizedBase: "unsupported"
-    case .targetDType: "dtype"
+    case .shape, .rowOutside, .vocabularies: "shape"
+    case .storedTransposed, .maybeTransposed, .quantizedBase, .groupedConvolution, .replicationOfSeveral,
+      .ambiguousExperts, .weightedReplacement:
+      "unsupported"
+    case .rowTwice: "hit-twice"
+    case .targetDType, .replacementDType: "dtype"
     case .adapterTensorsUnused: "unused"
     }
   }
@@ -53,10 +69,26 @@ public struct PlanError: ReportableError, Equatable {
       "the base has no tensor \(target)"
         + (candidates.isEmpty ? "" : "; nearest: \(candidates.joined(separator: ", "))")
         + (others > 0 ? " (and \(others) more modules have no tensor)" : "")
-    case .tiedHead(let embedding):
-      "the model ties its head to the embedding (tie_word_embeddings)"
-        + (embedding.map { " \($0)" } ?? "")
-        + "; merging into one of the two is not supported"
+    case .tied(let head, let embedding, let changesHead, let changesEmbedding):
+      "the base keeps \(head) and \(embedding) as one tensor, and the adapter changes "
+        + (changesHead ? changesEmbedding ? "each in its own way" : "only \(head)" : "only \(embedding)")
+    case .tiedBoth(let head, let embedding):
+      "the base keeps \(head) and \(embedding) as one tensor, and the adapter changes both differently"
+    case .replicationOfSeveral: "layer_replication cannot be merged together with other adapters"
+    case .ambiguousExperts:
+      "does not say in which order its columns are: by rank, as PEFT writes them, or by expert, as Unsloth did"
+    case .groupedConvolution(let target):
+      "\(target) of the base is a grouped convolution, whose LoRA PEFT cannot merge either"
+    case .weightedReplacement(let weight): "replaces a tensor of the base, which a weight of \(weight) cannot scale"
+    case .replacementDType(let target, let found, let expected):
+      "is \(found.name), but \(target) of the base is \(expected.name)"
+    case .newTensor(let target, let candidates):
+      "the base has no tensor \(target)"
+        + (candidates.isEmpty ? "" : "; nearest: \(candidates.joined(separator: ", "))")
+    case .rowOutside(let row, let target, let rows): "replaces row \(row), but \(target) of the base has \(rows) rows"
+    case .rowTwice(let row, let target): "row \(row) of \(target) is replaced twice"
+    case .vocabularies(let embedding, let rows, let headRows):
+      "would have \(headRows) rows and \(embedding) \(rows)"
     case .noBias(let target): "lora_bias needs the tensor \(target), which the base has not"
     case .targetHitTwice(let target, let other): "changes \(target), which \(other) changes too"
     case .shape(let factor, let found, let target, let expected):
@@ -76,6 +108,10 @@ public struct PlanError: ReportableError, Equatable {
   public var hint: String? {
     switch problem {
     case .noTarget, .shape: adapterBase.map { "the adapter names the base model \"\($0)\"" }
+    case .tied:
+      "--tied split writes both and edits config.json; --tied shared changes both, which the adapter did not"
+    case .newTensor: "--add-tensors adds what the base has not, such as a classifier"
+    case .ambiguousExperts: "say --expert-layout rank_major or --expert-layout grouped_by_expert"
     case .quantizedBase: "merge into the model's original 16-bit weights"
     default: nil
     }

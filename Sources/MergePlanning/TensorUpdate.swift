@@ -5,22 +5,78 @@ public struct TensorUpdate: Sendable, Equatable {
   /// The tensor's first dimensions multiplied, and its last; a vector is one row.
   public let rows: Int
   public let columns: Int
-  /// Added up in this order before the one rounding.
-  public let terms: [DeltaTerm]
+  /// Done one after another in fp32; the one rounding comes after the last.
+  public let stages: [Stage]
   /// Rows that are written over, after everything else, in the order of their rows.
   public let rowReplacements: [RowReplacement]
 
-  public init(rows: Int, columns: Int, terms: [DeltaTerm], rowReplacements: [RowReplacement] = []) {
+  /// Deltas that are added together and, with a magnitude, the rescaling of DoRA behind them.
+  public struct Stage: Sendable, Equatable {
+    /// Added up in this order.
+    public let terms: [DeltaTerm]
+    public let magnitude: Magnitude?
+    /// What PEFT rounds between its steps; nil: nothing is rounded before the end.
+    public let intermediate: Intermediate?
+
+    public init(terms: [DeltaTerm], magnitude: Magnitude? = nil, intermediate: Intermediate? = nil) {
+      self.terms = terms
+      self.magnitude = magnitude
+      self.intermediate = intermediate
+    }
+  }
+
+  /// The roundings inside of one of PEFT's steps, for results that equal its own bit for bit.
+  public struct Intermediate: Sendable, Equatable {
+    /// Multiplies the sum of the terms, whose own scaling is then 1: the sums of a large rank's blocks are added before.
+    public let scaling: Float?
+    /// Whether the delta is rounded to the dtype of the tensor's source before it is added.
+    public let roundsDelta: Bool
+
+    public init(scaling: Float? = nil, roundsDelta: Bool) {
+      self.scaling = scaling
+      self.roundsDelta = roundsDelta
+    }
+  }
+
+  /// DoRA: `value = m / n * (value + delta)`, n the norms of `W + delta`, W being the tensor before every stage.
+  ///
+  /// Source: Liu et al., DoRA, arXiv:2402.09353, equation 5; for several adapters the behaviour of PEFT 0.21.2.
+  public struct Magnitude: Sendable, Equatable {
+    public enum Axis: Sendable, Equatable {
+      /// A magnitude for each row of the tensor, normed along it.
+      case rows
+      /// A magnitude for each column, normed down it: weights that are stored transposed.
+      case columns
+    }
+
+    public let axis: Axis
+    /// One row of as many values as the tensor has rows or columns.
+    public let values: FactorView
+
+    public init(axis: Axis, values: FactorView) {
+      self.axis = axis
+      self.values = values
+    }
+  }
+
+  public init(rows: Int, columns: Int, stages: [Stage], rowReplacements: [RowReplacement] = []) {
     self.rows = rows
     self.columns = columns
-    self.terms = terms
+    self.stages = stages
     self.rowReplacements = rowReplacements
+  }
+
+  public var terms: [DeltaTerm] { stages.flatMap(\.terms) }
+
+  /// A tensor's shape as a matrix: the first dimensions multiplied, and the last; a vector is one row.
+  static func matrix(of shape: [Int]) -> (rows: Int, columns: Int) {
+    (shape.dropLast().reduce(1, *), shape.last ?? 1)
   }
 
   /// Nothing but the rounding to another dtype of a tensor of this shape.
   init(roundingOnly shape: [Int]) {
-    let columns = shape.last ?? 1
-    self.init(rows: shape.dropLast().reduce(1, *), columns: columns, terms: [])
+    let (rows, columns) = Self.matrix(of: shape)
+    self.init(rows: rows, columns: columns, stages: [])
   }
 }
 

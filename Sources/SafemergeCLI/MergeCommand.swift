@@ -10,7 +10,7 @@ import TileKernels
 struct MergeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "merge",
-    abstract: "Merge a PEFT LoRA adapter into a base checkpoint.",
+    abstract: "Merge PEFT LoRA adapters into a base checkpoint.",
     discussion: """
       The result has the base's layout: a file for a file, a folder with the same shards for a folder, with the base's \
       configuration and the tokenizer of the adapter if it has one, else of the base. Every tensor of the adapter is \
@@ -20,16 +20,63 @@ struct MergeCommand: ParsableCommand {
         safemerge merge ./Llama-3.1-8B ./my-adapter -o ./merged
         safemerge merge --dry-run ./Llama-3.1-8B ./my-adapter
         safemerge merge base.safetensors ./my-adapter -o merged.safetensors
+        safemerge merge ./base ./style=0.7 ./facts -o ./merged
       """)
 
   @Argument(help: "A folder with a model, its index file, or one safetensors file.", completion: .directory)
   var base: String
 
-  @Argument(help: "A folder with adapter_config.json and adapter_model.safetensors.", completion: .directory)
-  var adapter: String
+  @Argument(
+    help: "Folders with adapter_config.json and adapter_model.safetensors; FOLDER=W merges W times the adapter.",
+    completion: .directory)
+  var adapters: [String]
 
   @Option(name: [.short, .long], help: "The new folder, or the new .safetensors file for a base that is one file.")
   var output: String?
+
+  @Option(help: "The dtype of the result: \(OutputDType.allCases.map(\.rawValue).joined(separator: ", ")).")
+  var dtype: OutputDType = .same
+
+  @Option(
+    help: """
+      What to do if an adapter makes head and embedding differ that the base keeps as one: \
+      \(MergeOptions.Tied.allCases.map(\.rawValue).joined(separator: ", ")).
+      """)
+  var tied: MergeOptions.Tied = .refuse
+
+  @Option(
+    help: """
+      How often the delta of a MultiheadAttention's out_proj is added; PEFT up to 0.21.2 trains and merges it twice: \
+      \(MergeOptions.AttentionOutput.allCases.map(\.rawValue).joined(separator: ", ")).
+      """)
+  var mhaOutProj: MergeOptions.AttentionOutput = .twice
+
+  @Option(
+    help: """
+      Where rounding happens; peft reproduces PEFT 0.21.2 bit for bit: \
+      \(MergeOptions.Arithmetic.allCases.map(\.rawValue).joined(separator: ", ")).
+      """)
+  var arithmetic: MergeOptions.Arithmetic = .exact
+
+  @Option(help: "How merged elements are rounded: nearest, or stochastic:SEED with a number as the seed.")
+  var round = RoundingArgument(rounding: .nearest)
+
+  @Option(
+    help: """
+      What happens if finite elements become infinite or NaN: \
+      \(MergeEngine.NonFinite.allCases.map(\.rawValue).joined(separator: ", ")).
+      """)
+  var onNonfinite: MergeEngine.NonFinite = .fail
+
+  @Option(
+    help: """
+      The order of the columns of B in stacked experts, for adapters that do not say it: \
+      \(ExpertLayout.allCases.map(\.rawValue).joined(separator: ", ")).
+      """)
+  var expertLayout: ExpertLayout?
+
+  @Flag(help: "Add tensors that the base has not, such as a classifier that was trained with the adapter.")
+  var addTensors = false
 
   @Flag(name: [.customShort("n"), .long], help: "Check everything and print the plan; compute and write nothing.")
   var dryRun = false
@@ -50,24 +97,29 @@ struct MergeCommand: ParsableCommand {
   var verbose = false
 
   func validate() throws {
+    if adapters.isEmpty { throw ValidationError("Give at least one adapter.") }
     if output == nil, !dryRun { throw ValidationError("Give the result's name with --output.") }
     if let jobs, jobs < 1 { throw ValidationError("--jobs is at least 1.") }
     if quiet, verbose { throw ValidationError("--quiet and --verbose exclude each other.") }
   }
 
   func run() throws {
-    let options = MergeEngine.Options(workers: try workerCount(), kernels: try kernels())
+    var options = MergeEngine.Options(workers: try workerCount(), kernels: try kernels())
+    options.rounding = round.rounding
+    options.nonFinite = onNonfinite
     // A closed standard output and a file size limit are errors of single calls, not the end of the merge.
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
     let start = ContinuousClock.now
     let checkpoint = try Checkpoint(path: base)
-    let adapter = try Adapter(folder: adapter)
-    let plan = try MergePlan(base: checkpoint, adapter: adapter)
-    let sideFiles = try sideFiles(checkpoint)
-    let place = try output.map { try self.place($0, checkpoint, adapter) }
+    let uses = try adapters.map(AdapterArgument.init).map { argument in
+      AdapterUse(try Adapter(folder: argument.path), weight: argument.weight)
+    }
+    let plan = try MergePlan(base: checkpoint, adapters: uses, options: mergeOptions)
+    let sideFiles = try sideFiles(checkpoint, uses, plan)
+    let place = try output.map { try self.place($0, checkpoint, uses) }
     let text = PlanText(
-      checkpoint: checkpoint, adapter: adapter, plan: plan, sideFiles: sideFiles,
+      checkpoint: checkpoint, adapters: uses, plan: plan, sideFiles: sideFiles,
       memory: MemoryNeed(plan, workers: options.workers), workers: options.workers)
     if !quiet { for warning in plan.warnings { Diagnostics.warning(warning) } }
     if dryRun {
@@ -79,8 +131,11 @@ struct MergeCommand: ParsableCommand {
     guard let place else { return }
     let line = ProgressLine(mode: progress, isQuiet: quiet)
     defer { line.finish() }
-    try MergeEngine(plan, options: options).run(to: place, sideFiles: sideFiles) { line.update($0) }
+    let outcome = try MergeEngine(plan, options: options).run(to: place, sideFiles: sideFiles) { line.update($0) }
     line.finish()
+    for tensor in outcome.nonFinite {
+      Diagnostics.warning("\(tensor.name): \(tensor.count) finite elements became infinite or NaN")
+    }
     if !quiet { Diagnostics.write(text.done(at: place.path, duration: ContinuousClock.now - start)) }
   }
 
@@ -101,16 +156,67 @@ struct MergeCommand: ParsableCommand {
     } catch { throw ValidationError("SAFEMERGE_SIMD: \(error.description)") }
   }
 
-  private func sideFiles(_ checkpoint: Checkpoint) throws -> SideFiles {
-    guard let folder = checkpoint.folder else { return .none }
-    var written = Set(checkpoint.files.map(\.name))
-    if case .shardedFolder(let indexName) = checkpoint.layout { written.insert(indexName) }
-    return try SideFiles(base: folder, weightFiles: written, adapter: adapter)
+  private var mergeOptions: MergeOptions {
+    var options = MergeOptions()
+    options.outputDType = dtype.dtype
+    options.tied = tied
+    options.attentionOutput = mhaOutProj
+    options.addsTensors = addTensors
+    options.arithmetic = arithmetic
+    options.expertLayout = expertLayout
+    return options
   }
 
-  private func place(_ output: String, _ checkpoint: Checkpoint, _ adapter: Adapter) throws -> OutputPlace {
+  private func sideFiles(_ checkpoint: Checkpoint, _ uses: [AdapterUse], _ plan: MergePlan) throws -> SideFiles {
+    guard let folder = checkpoint.folder else { return .none }
+    let written = Set(checkpoint.files.map(\.name) + plan.textFiles.map(\.name))
+    let tokenizers = uses.map { Paths.folder($0.adapter.configPath) }.filter { SideFiles.hasTokenizer($0) }
+    guard tokenizers.count <= 1 else { throw SeveralTokenizers(folders: tokenizers) }
+    return try SideFiles(base: folder, weightFiles: written, adapter: tokenizers.first)
+  }
+
+  private func place(_ output: String, _ checkpoint: Checkpoint, _ uses: [AdapterUse]) throws -> OutputPlace {
     let inputs =
-      [checkpoint.path] + checkpoint.files.map(\.path) + [adapter.path, adapter.weightsPath, adapter.configPath]
+      [checkpoint.path] + checkpoint.files.map(\.path)
+      + uses.flatMap { [$0.adapter.path, $0.adapter.weightsPath, $0.adapter.configPath] }
     return try OutputPlace(path: output, isFolder: checkpoint.folder != nil, inputs: inputs, force: force)
+  }
+}
+
+extension MergeOptions.Tied: ExpressibleByArgument {}
+extension MergeOptions.Arithmetic: ExpressibleByArgument {}
+extension MergeEngine.NonFinite: ExpressibleByArgument {}
+extension ExpertLayout: ExpressibleByArgument {}
+
+/// `nearest`, or `stochastic:SEED`.
+struct RoundingArgument: ExpressibleByArgument {
+  let rounding: MergeEngine.Rounding
+
+  init(rounding: MergeEngine.Rounding) { self.rounding = rounding }
+
+  init?(argument: String) {
+    if argument == "nearest" {
+      rounding = .nearest
+    } else if argument.hasPrefix("stochastic:"), let seed = UInt64(argument.dropFirst("stochastic:".count)) {
+      rounding = .stochastic(seed: seed)
+    } else {
+      return nil
+    }
+  }
+
+  var defaultValueDescription: String { "nearest" }
+}
+extension MergeOptions.AttentionOutput: ExpressibleByArgument {}
+
+enum OutputDType: String, CaseIterable, ExpressibleByArgument {
+  case same, bf16, f16, f32
+
+  var dtype: DType? {
+    switch self {
+    case .same: nil
+    case .bf16: .bf16
+    case .f16: .f16
+    case .f32: .f32
+    }
   }
 }

@@ -13,48 +13,95 @@ import Safetensors
 /// A plan in words.
 struct PlanText {
   let checkpoint: Checkpoint
-  let adapter: Adapter
+  let adapters: [AdapterUse]
   let plan: MergePlan
   let sideFiles: SideFiles
   let memory: MemoryNeed
   let workers: Int
 
-  /// Base, adapter, plan and memory: a line each.
+  /// Base, adapters, plan and memory: a line each.
   var summary: [String] {
     let tensors = checkpoint.files.lazy.flatMap(\.header.tensors)
     let bytes = checkpoint.files.reduce(0) { $0 + $1.header.dataByteCount }
-    let merged = plan.updatedTensors.reduce(0) { $0 + $1.outputRange.count }
-    let mergedCount = plan.updatedTensors.reduce(0) { count, _ in count + 1 }
-    let copied = plan.outputByteCount - merged - plan.shards.reduce(0) { $0 + $1.headerBytes.count }
-    let files = counted(plan.shards.count, checkpoint.layout == .singleFile || plan.shards.count == 1 ? "file" : "shard")
-    let sides = checkpoint.layout == .singleFile ? "" : ", \(counted(sideFiles.files.count, "side file"))"
-    return [
+    let isSharded = checkpoint.layout != .singleFile && plan.shards.count > 1
+    let files = counted(plan.shards.count, isSharded ? "shard" : "file")
+    var lines = [
       "base     \(checkpoint.path)   \(files), \(counted(checkpoint.tensorCount, "tensor")), "
-        + "\(dtypes(tensors)), \(Quantities.bytes(bytes))",
-      "adapter  \(adapter.path)   LoRA \(scalings), \(counted(adapter.layers.count, "module")), "
-        + "\(dtypes(adapter.header.tensors)), \(Quantities.bytes(adapter.header.dataByteCount))",
-      "plan     \(counted(mergedCount, "tensor")) merged (\(Quantities.bytes(merged))), "
-        + "\(plan.tensorCount - mergedCount) copied (\(Quantities.bytes(copied)))\(sides); layout kept: \(files)",
-      "memory   at most \(Quantities.bytes(memory.total)) of tiles and factors for \(counted(workers, "worker"))",
-    ].map(\.escapingUnprintable)
+        + "\(dtypes(tensors)), \(Quantities.bytes(bytes))"
+    ]
+    for use in adapters {
+      let adapter = use.adapter
+      let weight = use.weight == 1 ? "" : ", weight \(Quantities.number(use.weight))"
+      lines.append(
+        "adapter  \(adapter.path)   LoRA \(scalings(adapter)), \(counted(adapter.layers.count, "module")), "
+          + "\(dtypes(adapter.header.tensors)), \(Quantities.bytes(adapter.header.dataByteCount))\(weight)")
+    }
+    lines.append("plan     \(actions); layout kept: \(files)")
+    lines.append(
+      "memory   at most \(Quantities.bytes(memory.total)) of tiles and factors for \(counted(workers, "worker"))")
+    return lines.map(\.escapingUnprintable)
   }
 
-  /// Each merged module, each tensor that is copied, and each file that is written.
+  /// How many tensors are merged, replaced, converted and copied, and how many bytes they are.
+  private var actions: String {
+    var sums: [Action: (count: Int, bytes: Int)] = [:]
+    for tensor in plan.shards.lazy.flatMap(\.tensors) {
+      sums[action(tensor), default: (0, 0)].count += 1
+      sums[action(tensor), default: (0, 0)].bytes += tensor.outputRange.count
+    }
+    let parts = Action.allCases.compactMap { action in
+      sums[action].map { sum in
+        "\(sum.count) \(action.participle) (\(Quantities.bytes(sum.bytes)))"
+      }
+    }
+    let sides = checkpoint.layout == .singleFile ? [] : [counted(sideFiles.files.count, "side file")]
+    return "tensors: " + (parts + sides).joined(separator: ", ")
+  }
+
+  private enum Action: String, CaseIterable {
+    case merge, replace, convert, copy
+
+    var participle: String {
+      switch self {
+      case .merge: "merged"
+      case .replace: "replaced"
+      case .convert: "converted"
+      case .copy: "copied"
+      }
+    }
+  }
+
+  private func action(_ tensor: MergePlan.Tensor) -> Action {
+    if let update = tensor.update, !update.stages.isEmpty || !update.rowReplacements.isEmpty { return .merge }
+    if plan.inputs[tensor.source.input].isAdapter { return .replace }
+    return tensor.update == nil ? .copy : .convert
+  }
+
+  /// Each merged module, each other tensor, and each file that is written.
   var details: [String] {
     var lines = plan.modules.map { module in
       "merge    \(module.name)   r=\(module.rank) alpha=\(Quantities.number(module.alpha)) "
         + "scaling=\(Quantities.number(module.scaling)) -> \(module.targets.map(\.string).joined(separator: ", "))"
     }
-    for shard in plan.shards {
-      for tensor in shard.tensors where tensor.update == nil {
-        lines.append("copy     \(tensor.name)   \(tensor.outputDType.name) \(Quantities.shape(tensor.shape))")
+    for tensor in plan.shards.lazy.flatMap(\.tensors) {
+      if let rows = tensor.update?.rowReplacements.map(\.row), !rows.isEmpty {
+        lines.append("rows     \(tensor.name)   \(rows.map(String.init).joined(separator: ", "))")
+      }
+      let action = action(tensor)
+      guard action != .merge else { continue }
+      let name = action.rawValue + String(repeating: " ", count: 9 - action.rawValue.count)
+      lines.append("\(name)\(tensor.name)   \(tensor.outputDType.name) \(Quantities.shape(tensor.shape))")
+    }
+    for use in adapters {
+      for ignored in use.adapter.ignoredTensors {
+        lines.append("ignore   \(use.adapter.header.tensors.name(at: ignored.tensor))   \(ignored.reason)")
       }
     }
     for shard in plan.shards { lines.append("write    \(shard.name)   \(Quantities.bytes(shard.fileByteCount))") }
     for file in sideFiles.files {
       lines.append("write    \(file.name)   \(Quantities.bytes(file.byteCount)), copied from \(file.sourcePath)")
     }
-    if let index = plan.index { lines.append("write    \(index.name)   \(Quantities.bytes(index.text.count))") }
+    for file in plan.textFiles { lines.append("write    \(file.name)   \(Quantities.bytes(file.text.count))") }
     for name in sideFiles.skipped { lines.append("skip     \(name)   not on the list of files that are copied") }
     return lines.map(\.escapingUnprintable)
   }
@@ -80,7 +127,7 @@ struct PlanText {
     #endif
   }
 
-  private var scalings: String {
+  private func scalings(_ adapter: Adapter) -> String {
     let layers = adapter.layers
     guard let first = layers.first else { return "" }
     let isUniform = layers.allSatisfy { $0.rank == first.rank && $0.alpha == first.alpha }

@@ -1,0 +1,17 @@
+import MergePlanning
+import TileKernels
+
+/// What the tiles of one tensor share: made by the first worker that needs it.
+struct PreparedUpdate: Sendable {
+  /// The packed right factor of each term, in the order of the stages and their terms; nil for terms that have none.
+  let factors: [[PackedRight?]]
+  /// The scale of each stage that rescales.
+  let rescalings: [Rescaling?]
+
+  /// The magnitudes of one stage and, where they run along columns, their norms.
+  struct Rescaling: Sendable {
+    let magnitudes: [Float]
+    /// Norms down the columns need the whole tensor; nil where norms run along rows, which a tile has whole.
+    let columnNorms: [Float]?
+  }
+}

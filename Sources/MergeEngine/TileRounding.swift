@@ -1,0 +1,40 @@
+import TileKernels
+
+/// How a tensor's results are rounded to its dtype.
+enum TileRounding: Sendable {
+  case nearest
+  /// Up or down with the probability of what is discarded; the same for any split into tiles.
+  case stochastic(RandomStream)
+
+  /// Rounds `weight + delta`; returns how many finite weights became infinite or NaN.
+  ///
+  /// - Parameter firstElement: The place of the tile's first element in the tensor.
+  func combine(
+    _ weight: RawSpan, _ source: ElementType, _ delta: [Float], into output: inout [UInt8], _ target: ElementType,
+    _ firstElement: Int, _ kernels: KernelSet
+  ) throws(ShapeError) -> UInt64 {
+    var span = output.mutableSpan
+    var bytes = unsafe span.mutableBytes
+    switch self {
+    case .nearest: return try kernels.combine(weight, as: source, with: delta.span, into: &bytes, as: target)
+    case .stochastic(let stream):
+      return try kernels.combineStochastically(
+        weight, as: source, with: delta.span, into: &bytes, as: target, stream: stream, firstElement: UInt64(firstElement))
+    }
+  }
+
+  /// Rounds values that were computed from `weight`; returns the same.
+  func encode(
+    _ values: [Float], for weight: RawSpan, _ source: ElementType, into output: inout [UInt8], _ target: ElementType,
+    _ firstElement: Int, _ kernels: KernelSet
+  ) throws(ShapeError) -> UInt64 {
+    var span = output.mutableSpan
+    var bytes = unsafe span.mutableBytes
+    switch self {
+    case .nearest: return try kernels.encode(values.span, for: weight, as: source, into: &bytes, as: target)
+    case .stochastic(let stream):
+      return try kernels.encodeStochastically(
+        values.span, for: weight, as: source, into: &bytes, as: target, stream: stream, firstElement: UInt64(firstElement))
+    }
+  }
+}

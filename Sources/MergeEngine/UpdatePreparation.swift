@@ -1,0 +1,58 @@
+import MergePlanning
+import Safetensors
+import TileKernels
+
+/// Makes what the tiles of one tensor share.
+struct UpdatePreparation {
+  let inputs: InputMaps
+  let kernels: KernelSet
+
+  /// Packs the right factors, widens the magnitudes and, where norms run down the columns, passes over the tensor once to
+  /// find them.
+  func prepare(_ tensor: MergePlan.Tensor, _ update: TensorUpdate) throws -> PreparedUpdate {
+    let factors = try update.stages.map { stage in
+      try stage.terms.map { term -> PackedRight? in
+        guard case .lowRank(_, let right) = term.kind else { return nil }
+        let factor = try inputs.stridedFactor(right)
+        return try inputs.withBytes(of: right) { try PackedRight(factor, in: $0, kernels: kernels) }
+      }
+    }
+    let packed = PreparedUpdate(factors: factors, rescalings: [])
+    let rescalings = try update.stages.enumerated().map { number, stage -> PreparedUpdate.Rescaling? in
+      guard let magnitude = stage.magnitude else { return nil }
+      return PreparedUpdate.Rescaling(
+        magnitudes: try widened(magnitude.values),
+        columnNorms: magnitude.axis == .columns ? try columnNorms(tensor, update, stage: number, packed) : nil)
+    }
+    return PreparedUpdate(factors: factors, rescalings: rescalings)
+  }
+
+  /// A whole matrix in fp32, row after row.
+  func widened(_ view: FactorView) throws -> [Float] {
+    let factor = try inputs.stridedFactor(view)
+    var values = [Float](repeating: 0, count: view.rows * view.columns)
+    var span = values.mutableSpan
+    try inputs.withBytes(of: view) { try kernels.packLeft(factor, in: $0, into: &span) }
+    return values
+  }
+
+  private func columnNorms(
+    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, stage: Int, _ packed: PreparedUpdate
+  ) throws -> [Float] {
+    let (source, _) = try inputs.elementTypes(of: tensor)
+    var worker = TileWorker(kernels: kernels, inputs: inputs)
+    var squares = ColumnSquares(columns: update.columns, asTorch: update.stages[stage].intermediate != nil)
+    let rowByteCount = update.columns * source.byteCount
+    let rowsPerTile = TileSchedule.rowsPerTile(columns: update.columns)
+    var row = 0
+    while row < update.rows {
+      let rows = row..<min(row + rowsPerTile, update.rows)
+      let start = tensor.source.range.lowerBound + rows.lowerBound * rowByteCount
+      try inputs.withBytes(tensor.source.input, start..<start + rows.count * rowByteCount) { weight in
+        try worker.addColumnSquares(update, stage: stage, rows: rows, weight: weight, source, packed, to: &squares)
+      }
+      row = rows.upperBound
+    }
+    return try squares.norms(kernels)
+  }
+}

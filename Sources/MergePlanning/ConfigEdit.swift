@@ -1,0 +1,71 @@
+import JSONText
+import Safetensors
+
+/// A change of config.json that a merge needs so that the result loads as what it is.
+public enum ConfigEdit: Sendable, Equatable {
+  /// `tie_word_embeddings` becomes false, wherever it stands.
+  case untie
+  /// `vocab_size` changes wherever it has the old value.
+  case vocabulary(from: Int, to: Int)
+  /// `num_hidden_layers`, under whatever of its names, and lists with an entry a layer.
+  case layers(sources: [Int])
+  /// `dtype` or `torch_dtype`, wherever it stands.
+  case dtype(String)
+
+  /// The change in words.
+  var summary: String {
+    switch self {
+    case .untie: "tie_word_embeddings is false"
+    case .vocabulary(let old, let new): "vocab_size is \(new), was \(old)"
+    case .layers(let sources): "the model has \(sources.count) layers"
+    case .dtype(let name): "dtype is \(name)"
+    }
+  }
+
+  /// Applies edits to the text of config.json; every other byte stays.
+  static func apply(_ edits: [ConfigEdit], to bytes: [UInt8]) throws(JSONError) -> [UInt8] {
+    var editor = try JSONEditor(bytes)
+    let config = try JSONParser.parseLenient(bytes.span)
+    for edit in edits {
+      switch edit {
+      case .untie:
+        for path in try editor.paths(to: "tie_word_embeddings") { _ = try editor.replace(path, with: "false") }
+        try editor.set("tie_word_embeddings", to: "false")
+      case .vocabulary(let old, let new):
+        for path in try editor.paths(to: "vocab_size") where value(config, path) == .integer(Int64(old)) {
+          _ = try editor.replace(path, with: String(new))
+        }
+      case .layers(let sources):
+        for key in ["num_hidden_layers", "n_layer", "num_layers"] {
+          for path in try editor.paths(to: key) { _ = try editor.replace(path, with: String(sources.count)) }
+        }
+        try replicateLists(config, sources, &editor)
+      case .dtype(let name):
+        for key in ["dtype", "torch_dtype"] {
+          for path in try editor.paths(to: key) {
+            if case .string = value(config, path) { _ = try editor.replace(path, with: "\"\(name)\"") }
+          }
+        }
+      }
+    }
+    return editor.bytes
+  }
+
+  /// Lists such as `layer_types`, which say something of every layer.
+  private static func replicateLists(
+    _ config: JSONValue, _ sources: [Int], _ editor: inout JSONEditor
+  ) throws(JSONError) {
+    for path in try editor.paths(to: "layer_types") {
+      guard case .array(let entries)? = value(config, path), let last = sources.max(), last < entries.count else {
+        continue
+      }
+      var writer = JSONWriter()
+      writer.value(.array(sources.map { entries[$0] }))
+      _ = try editor.replace(path, with: String(decoding: writer.bytes, as: UTF8.self))
+    }
+  }
+
+  private static func value(_ config: JSONValue, _ path: [String]) -> JSONValue? {
+    path.reduce(Optional(config)) { value, key in value?[key] }
+  }
+}

@@ -1,0 +1,209 @@
+import Adapters
+import JSONText
+import Safetensors
+
+/// How a layer's factors lie in the tensor that they update.
+struct LayerShape {
+  /// The tensor as a matrix.
+  let rows: Int
+  let columns: Int
+  /// The product, one term; for experts one each.
+  let terms: [DeltaTerm]
+  /// Along what DoRA norms.
+  let normAxis: TensorUpdate.Magnitude.Axis
+}
+
+/// Builds the terms of a layer from shapes alone.
+struct LayerShapes {
+  let config: JSONValue?
+  let adapter: Adapter
+  /// The place of the adapter's file in the plan's inputs.
+  let input: Int
+  /// The order of B's columns in a stack of experts, whatever the adapter says; nil: as it says.
+  let expertLayout: ExpertLayout?
+
+  private func error(_ problem: PlanError.Problem, _ key: Int) -> PlanError {
+    PlanError(
+      path: adapter.weightsPath, tensor: adapter.header.tensors.name(at: key), problem,
+      adapterBase: adapter.baseModelName)
+  }
+
+  func source(_ index: Int) -> MergePlan.Source { MergePlan.Source(adapter.header, index, input: input) }
+
+  /// The layer's place in a tensor of this name and shape.
+  func shape(
+    _ layer: AdapterLayer, target: TensorName, shape: [Int], scaling: Float
+  ) throws(PlanError) -> LayerShape {
+    switch layer.kind {
+    case .linear: try linear(layer, target, shape, scaling)
+    case .embedding: try embedding(layer, target, shape, scaling)
+    case .convolution(let kernel): try convolution(layer, kernel, target, shape, scaling)
+    case .experts(let count): try experts(layer, count, target, shape, scaling)
+    }
+  }
+
+  private func mismatch(_ layer: AdapterLayer, _ target: TensorName, _ shape: [Int], wantsRows: Bool) -> PlanError {
+    let key = wantsRows ? layer.b : layer.a
+    return error(
+      .shape(
+        factor: wantsRows ? "B" : "A", found: adapter.header.tensors.shape(at: key), target: target.string,
+        expected: shape), key)
+  }
+
+  private func linear(
+    _ layer: AdapterLayer, _ target: TensorName, _ shape: [Int], _ scaling: Float
+  ) throws(PlanError) -> LayerShape {
+    let (rows, columns) = (layer.outFeatures, layer.inFeatures)
+    let isTransposed: Bool
+    if rows != columns, shape == [rows, columns] {
+      isTransposed = false
+    } else if rows != columns, shape == [columns, rows] {
+      guard adapter.config.fanInFanOut || ConfigFacts.mayBeStoredTransposed(module: layer.module, config: config) else {
+        throw error(.storedTransposed(target: target.string, shape: shape), layer.a)
+      }
+      isTransposed = true
+    } else if shape == [rows, columns] {
+      isTransposed = try squareIsTransposed(layer, target)
+    } else {
+      throw mismatch(layer, target, shape, wantsRows: shape.count != 2 || shape[0] != rows)
+    }
+    let terms = blocks(layer, scaling)
+    guard isTransposed else { return LayerShape(rows: rows, columns: columns, terms: terms, normAxis: .rows) }
+    return LayerShape(rows: columns, columns: rows, terms: terms.map(\.transposed), normAxis: .columns)
+  }
+
+  /// A square weight looks the same both ways: the family of models and the module's name say how it is stored, because
+  /// the adapter's own flag is that of whatever layer PEFT visited last.
+  private func squareIsTransposed(_ layer: AdapterLayer, _ target: TensorName) throws(PlanError) -> Bool {
+    guard ConfigFacts.mayBeStoredTransposed(module: layer.module, config: config) else {
+      return config == nil && adapter.config.fanInFanOut
+    }
+    if config?["model_type"] != nil || adapter.config.fanInFanOut { return true }
+    throw error(.maybeTransposed(target: target.string), layer.a)
+  }
+
+  /// The product, cut into its blocks where one of the factors is block-diagonal: outside them it is zero.
+  private func blocks(_ layer: AdapterLayer, _ scaling: Float) -> [DeltaTerm] {
+    let (rows, columns, rank) = (layer.outFeatures, layer.inFeatures, layer.rank)
+    guard let diagonal = layer.blockDiagonal else {
+      return [
+        DeltaTerm(
+          rows: 0..<rows, columns: 0..<columns,
+          kind: .lowRank(
+            left: .rowMajor(source(layer.b), rows: rows, columns: rank),
+            right: .rowMajor(source(layer.a), rows: rank, columns: columns)),
+          scaling: scaling)
+      ]
+    }
+    let chunk = rank / diagonal.blocks
+    return (0..<diagonal.blocks).map { block in
+      if diagonal.a {
+        // A is stored (rank, columns / blocks): its rows of this block belong to the block's columns.
+        let width = columns / diagonal.blocks
+        return DeltaTerm(
+          rows: 0..<rows, columns: block * width..<(block + 1) * width,
+          kind: .lowRank(
+            left: FactorView(
+              source(layer.b), rows: rows, columns: chunk, offset: block * chunk, rowStride: rank, columnStride: 1),
+            right: FactorView(
+              source(layer.a), rows: chunk, columns: width, offset: block * chunk * width, rowStride: width,
+              columnStride: 1)),
+          scaling: scaling)
+      }
+      // B is stored (rows, rank / blocks): the block's rows of the result take A's rows of this block.
+      let height = rows / diagonal.blocks
+      return DeltaTerm(
+        rows: block * height..<(block + 1) * height, columns: 0..<columns,
+        kind: .lowRank(
+          left: FactorView(
+            source(layer.b), rows: height, columns: chunk, offset: block * height * chunk, rowStride: chunk,
+            columnStride: 1),
+          right: FactorView(
+            source(layer.a), rows: chunk, columns: columns, offset: block * chunk * columns, rowStride: columns,
+            columnStride: 1)),
+        scaling: scaling)
+    }
+  }
+
+  /// `W + s * (B A)^T` for a weight of (vocabulary, dimension).
+  private func embedding(
+    _ layer: AdapterLayer, _ target: TensorName, _ shape: [Int], _ scaling: Float
+  ) throws(PlanError) -> LayerShape {
+    let (vocabulary, dimension) = (layer.inFeatures, layer.outFeatures)
+    guard shape == [vocabulary, dimension] else {
+      throw mismatch(layer, target, shape, wantsRows: shape.count == 2 && shape[0] == vocabulary)
+    }
+    return LayerShape(
+      rows: vocabulary, columns: dimension, terms: blocks(layer, scaling).map(\.transposed), normAxis: .columns)
+  }
+
+  /// The weight (out, in, kernel...) as a matrix of (out, in * kernel).
+  private func convolution(
+    _ layer: AdapterLayer, _ kernel: [Int], _ target: TensorName, _ shape: [Int], _ scaling: Float
+  ) throws(PlanError) -> LayerShape {
+    let stored = adapter.header.tensors.shape(at: layer.a)
+    guard shape.count == stored.count, shape.first == layer.outFeatures, shape.dropFirst(2).elementsEqual(kernel) else {
+      throw mismatch(layer, target, shape, wantsRows: shape.first != layer.outFeatures)
+    }
+    guard layer.groups == 1 else { throw error(.groupedConvolution(target: target.string), layer.b) }
+    guard shape[1] == stored[1] else { throw mismatch(layer, target, shape, wantsRows: false) }
+    return LayerShape(
+      rows: layer.outFeatures, columns: layer.inFeatures, terms: blocks(layer, scaling), normAxis: .rows)
+  }
+
+  /// A stack of weights (experts, d1, d2). A's rows are expert-major, B's columns rank-major in PEFT.
+  private func experts(
+    _ layer: AdapterLayer, _ count: Int, _ target: TensorName, _ shape: [Int], _ scaling: Float
+  ) throws(PlanError) -> LayerShape {
+    let (inner, outer, rank) = (layer.inFeatures, layer.outFeatures, layer.rank)
+    guard shape.count == 3, shape[0] == count else { throw mismatch(layer, target, shape, wantsRows: false) }
+    let (d1, d2) = (shape[1], shape[2])
+    let isTransposed: Bool
+    switch (inner == d2 && outer == d1, inner == d1 && outer == d2) {
+    case (true, false): isTransposed = false
+    case (false, true): isTransposed = true
+    case (true, true): isTransposed = ConfigFacts.storesExpertsTransposed(config, adapter.config.peftVersion)
+    case (false, false): throw mismatch(layer, target, shape, wantsRows: inner == d1 || inner == d2)
+    }
+    let isExpertMajor = (expertLayout ?? layer.expertLayout) == .expertMajor
+    let terms = (0..<count).map { expert in
+      let left = FactorView(
+        source(layer.b), rows: outer, columns: rank, offset: isExpertMajor ? expert * rank : expert,
+        rowStride: rank * count, columnStride: isExpertMajor ? 1 : count)
+      let right = FactorView(
+        source(layer.a), rows: rank, columns: inner, offset: expert * rank * inner, rowStride: inner, columnStride: 1)
+      let term = DeltaTerm(
+        rows: 0..<outer, columns: 0..<inner, kind: .lowRank(left: left, right: right), scaling: scaling)
+      return (isTransposed ? term.transposed : term).shifted(rows: expert * d1)
+    }
+    return LayerShape(rows: count * d1, columns: d2, terms: terms, normAxis: .rows)
+  }
+}
+
+extension MergePlan.Source {
+  /// A tensor of a file by its place in the file's table.
+  init(_ header: SafetensorsHeader, _ index: Int, input: Int) {
+    let offsets = header.tensors.dataOffsets(at: index)
+    self.init(
+      input: input, dtype: header.tensors.dtype(at: index),
+      range: header.dataStart + offsets.lowerBound..<header.dataStart + offsets.upperBound)
+  }
+}
+
+extension DeltaTerm {
+  /// The same delta with rows and columns exchanged: `(L R)^T = R^T L^T`, each product of two numbers as before.
+  var transposed: DeltaTerm {
+    let turned: Kind =
+      switch kind {
+      case .lowRank(let left, let right): .lowRank(left: right.transposed, right: left.transposed)
+      case .scaled(let values): .scaled(values: values.transposed)
+      }
+    return DeltaTerm(rows: columns, columns: rows, kind: turned, scaling: scaling)
+  }
+
+  /// The same delta further down.
+  func shifted(rows count: Int) -> DeltaTerm {
+    DeltaTerm(
+      rows: rows.lowerBound + count..<rows.upperBound + count, columns: columns, kind: kind, scaling: scaling)
+  }
+}

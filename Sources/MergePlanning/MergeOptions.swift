@@ -1,0 +1,55 @@
+import Adapters
+import Safetensors
+
+/// An adapter and how much of it is merged.
+public struct AdapterUse: Sendable {
+  public let adapter: Adapter
+  /// Multiplies the scaling of every module, in double; 1 merges the adapter as it is.
+  public let weight: Double
+
+  public init(_ adapter: Adapter, weight: Double = 1) {
+    self.adapter = adapter
+    self.weight = weight
+  }
+}
+
+/// What a merge is asked to do beyond its inputs.
+public struct MergeOptions: Sendable, Equatable {
+  /// What to do where an adapter would make the head and the embedding of a model differ that keeps them as one tensor.
+  public enum Tied: String, Sendable, CaseIterable {
+    /// Refuse.
+    case refuse
+    /// Change the one tensor: head and embedding both change, which is not what the adapter computed.
+    case shared
+    /// Write both and say so in config.json: exactly what the adapter computed.
+    case split
+  }
+
+  /// How often the delta of a MultiheadAttention's out_proj is added.
+  public enum AttentionOutput: String, Sendable, CaseIterable {
+    /// As PEFT up to 0.21.2 does in training, inference and merge.
+    case twice
+    case once
+  }
+
+  /// Where rounding happens.
+  public enum Arithmetic: String, Sendable, CaseIterable {
+    /// Once, at the end: the sum of all deltas is added in fp32 and rounded.
+    case exact
+    /// Where PEFT 0.21.2 rounds: after each adapter, for some kinds of modules the delta before it is added, and with the
+    /// sums of ranks above 192 in the blocks of its matrix product.
+    case peft
+  }
+
+  public var arithmetic = Arithmetic.exact
+  /// How the columns of an expert stack's B are ordered, whatever the adapter says; nil: as it says.
+  public var expertLayout: ExpertLayout?
+  /// The dtype of merged tensors and of copied F32, F16 and BF16 ones; nil: each keeps its own.
+  public var outputDType: DType?
+  public var tied = Tied.refuse
+  public var attentionOutput = AttentionOutput.twice
+  /// Whether tensors that the base has not, such as a classifier, are added to it.
+  public var addsTensors = false
+
+  public init() {}
+}

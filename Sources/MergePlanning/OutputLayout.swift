@@ -1,0 +1,157 @@
+import Checkpoints
+import JSONText
+import Safetensors
+
+extension MergePlanner {
+  /// Lays the output out: the base's files in their order, each with its tensors in theirs and what is added behind them.
+  func plan() throws -> MergePlan {
+    var shards: [MergePlan.Shard] = []
+    for (number, file) in base.files.enumerated() { shards.append(try shard(file, number)) }
+    let adapterInputs = adapters.map {
+      MergePlan.Input(path: $0.adapter.weightsPath, isAdapter: true, identity: $0.adapter.header.identity)
+    }
+    let baseInputs = base.files.map {
+      MergePlan.Input(path: $0.path, isAdapter: false, identity: $0.header.identity)
+    }
+    var warnings = warnings
+    let edits = try allConfigEdits(&warnings)
+    var texts: [MergePlan.TextFile] = []
+    if let text = try configText(edits, &warnings) { texts.append(text) }
+    if let text = indexText(shards) { texts.append(text) }
+    return MergePlan(
+      inputs: baseInputs + adapterInputs, modules: modules, shards: shards, textFiles: texts, equalities: equalities, warnings: warnings)
+  }
+
+  private func shard(_ file: Checkpoint.File, _ number: Int) throws -> MergePlan.Shard {
+    var outputs: [(name: TensorName, source: MergePlan.Source, shape: [Int], dtype: DType)] = []
+    for entry in virtualBase.files[number] {
+      let own = MergePlan.Source(file.header, entry.location.index, input: number)
+      let replacement = works[entry.name]?.replacement
+      outputs.append(
+        (
+          entry.name, replacement?.source ?? own, replacement?.shape ?? entry.info.shape,
+          outputDType(entry.info.dtype)
+        ))
+    }
+    for (name, _) in added.filter({ $0.file == number }) {
+      guard let work = works[name] else { continue }
+      if let replacement = work.replacement {
+        outputs.append((name, replacement.source, replacement.shape, outputDType(addedDType(replacement.source.dtype))))
+      } else if let original = work.copyOf, let entry = virtualBase.entry(original) {
+        let header = base.files[entry.location.file].header
+        let source = MergePlan.Source(header, entry.location.index, input: entry.location.file)
+        outputs.append((name, source, entry.info.shape, outputDType(entry.info.dtype)))
+      }
+    }
+    let entries = try outputs.map { try HeaderEncoder.Tensor(name: $0.name, dtype: $0.dtype, shape: $0.shape) }
+    let header = try HeaderEncoder(path: file.path, metadata: metadata(file.header), tensors: entries)
+    let tensors = zip(outputs, header.dataOffsets).map { output, range in
+      MergePlan.Tensor(
+        name: output.name, shape: output.shape, source: output.source, outputDType: output.dtype,
+        outputRange: header.bytes.count + range.lowerBound..<header.bytes.count + range.upperBound,
+        update: update(output.name, shape: output.shape, from: output.source.dtype, to: output.dtype))
+    }
+    return MergePlan.Shard(
+      name: file.name, headerBytes: header.bytes, fileByteCount: header.fileByteCount, tensors: tensors)
+  }
+
+  private func update(_ name: TensorName, shape: [Int], from source: DType, to output: DType) -> TensorUpdate? {
+    guard let work = works[name], !work.stages.isEmpty || !work.rows.isEmpty else {
+      // A change of dtype alone: rounded by the same pipeline, with nothing to add.
+      return source == output ? nil : TensorUpdate(roundingOnly: shape)
+    }
+    let (rows, columns) = work.isConvolution ? (shape[0], shape.dropFirst().reduce(1, *)) : TensorUpdate.matrix(of: shape)
+    return TensorUpdate(rows: rows, columns: columns, stages: work.stages, rowReplacements: work.rows)
+  }
+
+  private func outputDType(_ dtype: DType) -> DType {
+    guard let wanted = options.outputDType, dtype.isMergeable else { return dtype }
+    return wanted
+  }
+
+  /// A tensor that the base has not takes the base's dtype, as a model that is loaded in one dtype does.
+  private func addedDType(_ own: DType) -> DType {
+    guard own.isMergeable else { return own }
+    var counts: [DType: Int] = [:]
+    for tensor in base.files.lazy.flatMap(\.header.tensors) where tensor.dtype.isMergeable {
+      counts[tensor.dtype, default: 0] += tensor.byteCount
+    }
+    return counts.max { ($0.value, $0.key) < ($1.value, $1.key) }?.key ?? own
+  }
+
+  /// The base's, in its order, with `format: pt` added where it is missing: transformers up to 4.41 cannot load without.
+  private func metadata(_ header: SafetensorsHeader) -> [SafetensorsHeader.MetadataEntry] {
+    let own = header.metadata ?? []
+    return own.contains { $0.key == "format" } ? own : own + [.init(key: "format", value: "pt")]
+  }
+
+  private func indexText(_ shards: [MergePlan.Shard]) -> MergePlan.TextFile? {
+    guard case .shardedFolder(let name) = base.layout, let index = base.index else { return nil }
+    var totalSize = 0
+    var parameters = 0
+    var weightMap: [(tensor: TensorName, shardName: String)] = []
+    for shard in shards {
+      for tensor in shard.tensors {
+        totalSize += tensor.outputRange.count
+        parameters += tensor.shape.reduce(1, &*)
+        weightMap.append((tensor.name, shard.name))
+      }
+    }
+    let before = base.files.reduce(0) { $0 + $1.header.tensors.reduce(0) { $0 &+ $1.elementCount } }
+    let metadata = index.metadata.map { member in
+      guard member.key == "total_parameters", case .integer(let count) = member.value else { return member }
+      return JSONMember(key: member.key, value: .integer(count + Int64(parameters - before)))
+    }
+    return MergePlan.TextFile(
+      name: name, text: CheckpointIndex.text(metadata: metadata, totalSize: totalSize, weightMap: weightMap))
+  }
+
+  private func allConfigEdits(_ warnings: inout [String]) throws(PlanError) -> [ConfigEdit] {
+    var edits = configEdits
+    if let replication { edits.append(.layers(sources: replication.sources)) }
+    if let dtype = options.outputDType, dtype != dominantDType { edits.append(.dtype(Self.torchName(dtype))) }
+    if let edit = try vocabularyEdit() { edits.append(edit) }
+    return edits
+  }
+
+  private var dominantDType: DType { addedDType(.f32) }
+
+  private static func torchName(_ dtype: DType) -> String {
+    switch dtype {
+    case .f16: "float16"
+    case .bf16: "bfloat16"
+    default: "float32"
+    }
+  }
+
+  /// The change of the vocabulary's size that the embedding's new number of rows means; the head must follow.
+  private func vocabularyEdit() throws(PlanError) -> ConfigEdit? {
+    guard let pair, let old = virtualBase.entry(pair.embedding)?.info.shape.first else { return nil }
+    let new = works[pair.embedding]?.replacement?.shape.first ?? old
+    if let head = virtualBase.entry(pair.head)?.info.shape.first {
+      let newHead = works[pair.head]?.replacement?.shape.first ?? head
+      guard (new == old && newHead == head) || new == newHead else {
+        throw PlanError(
+          path: adapters[0].adapter.weightsPath, tensor: pair.head,
+          .vocabularies(embedding: pair.embedding.string, rows: new, headRows: newHead))
+      }
+    }
+    return new == old ? nil : .vocabulary(from: old, to: new)
+  }
+
+  /// The edited config.json; nil if it stays as it is and is copied with the side files.
+  private func configText(
+    _ edits: [ConfigEdit], _ warnings: inout [String]
+  ) throws -> MergePlan.TextFile? {
+    guard !edits.isEmpty else { return nil }
+    guard let folder = base.folder, base.config != nil else {
+      warnings.append("there is no config.json to say what changed: \(edits.map(\.summary).joined(separator: ", "))")
+      return nil
+    }
+    let path = Paths.join(folder, "config.json")
+    let bytes = try BoundedFile.read(path, limit: Checkpoint.largestConfigByteCount)
+    do throws(JSONError) {
+      return MergePlan.TextFile(name: "config.json", text: try ConfigEdit.apply(edits, to: bytes))
+    } catch { throw CheckpointError(path: path, .json(error)) }
+  }
+}

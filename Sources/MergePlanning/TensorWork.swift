@@ -1,0 +1,24 @@
+import Safetensors
+
+/// What the adapters do to one tensor, gathered while they are matched.
+struct TensorWork {
+  /// The adapter's tensor that takes the base's place, with its shape.
+  var replacement: (source: MergePlan.Source, shape: [Int], by: String)?
+  /// The tensor of the base that a new tensor starts from.
+  var copyOf: TensorName?
+  /// Whether the matrix is that of a convolution: the first dimension and all others.
+  var isConvolution = false
+  var stages: [TensorUpdate.Stage] = []
+  var rows: [RowReplacement] = []
+  /// The modules that change it, with the adapter of each.
+  var users: [(module: String, adapter: Int)] = []
+
+  /// Adds deltas: to those before them, unless a rescaling stands between.
+  mutating func add(_ terms: [DeltaTerm], magnitude: TensorUpdate.Magnitude?) {
+    if magnitude == nil, let last = stages.last, last.magnitude == nil {
+      stages[stages.count - 1] = TensorUpdate.Stage(terms: last.terms + terms)
+    } else {
+      stages.append(TensorUpdate.Stage(terms: terms, magnitude: magnitude))
+    }
+  }
+}

@@ -1,0 +1,80 @@
+import Checkpoints
+import Safetensors
+
+/// The base's tensors under the names that the merged model gives them: its own, or those that layer_replication makes of
+/// them.
+struct VirtualBase {
+  /// One tensor that the output has because the base has it.
+  struct Entry {
+    let name: TensorName
+    let location: Checkpoint.Location
+    let info: TensorInfo
+  }
+
+  /// By file of the base, in the order of its data.
+  let files: [[Entry]]
+  private let places: [TensorName: (file: Int, position: Int)]
+
+  /// - Parameter replication: For each layer of the result the base's layer that it is a copy of; nil: no replication.
+  init(_ base: Checkpoint, replication: LayerReplication?) throws(PlanError) {
+    var files: [[Entry]] = []
+    for (number, file) in base.files.enumerated() {
+      var entries: [Entry] = []
+      entries.reserveCapacity(file.header.tensors.count)
+      for index in file.header.tensors.indices {
+        let info = file.header.tensors[index]
+        let location = Checkpoint.Location(file: number, index: index)
+        for name in replication?.names(for: info.name) ?? [info.name] {
+          entries.append(Entry(name: name, location: location, info: info))
+        }
+      }
+      files.append(entries)
+    }
+    var places: [TensorName: (file: Int, position: Int)] = [:]
+    places.reserveCapacity(files.reduce(0) { $0 + $1.count })
+    for (number, entries) in files.enumerated() {
+      for (position, entry) in entries.enumerated() { places[entry.name] = (number, position) }
+    }
+    self.files = files
+    self.places = places
+  }
+
+  func entry(_ name: TensorName) -> Entry? { places[name].map { files[$0.file][$0.position] } }
+
+  /// The file of the base that has the tensor.
+  func file(of name: TensorName) -> Int? { places[name]?.file }
+
+  var names: some Collection<TensorName> { places.keys }
+}
+
+/// `layer_replication` of PEFT: a model built of ranges of the base's layers, which may repeat.
+struct LayerReplication {
+  /// The base's layer for each layer of the result.
+  let sources: [Int]
+  private let copies: [Int: [Int]]
+
+  init(_ ranges: [Range<Int>]) {
+    sources = ranges.flatMap { Array($0) }
+    var copies: [Int: [Int]] = [:]
+    for (copy, source) in sources.enumerated() { copies[source, default: []].append(copy) }
+    self.copies = copies
+  }
+
+  /// The names that a tensor of the base has in the result: one for each copy of its layer, none if the layer is left out.
+  func names(for name: TensorName) -> [TensorName] {
+    var components = name.string.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+    guard let position = Self.layerPosition(components), let layer = Int(components[position]) else { return [name] }
+    return (copies[layer] ?? []).map { copy in
+      components[position] = String(copy)
+      return TensorName(components.joined(separator: "."))
+    }
+  }
+
+  /// The component behind the first `layers` or `h`, where PEFT 0.21.2 finds the list of layers.
+  static func layerPosition(_ components: [String]) -> Int? {
+    guard let list = components.firstIndex(where: { $0 == "layers" || $0 == "h" }), list + 1 < components.count,
+      !components[list + 1].isEmpty, components[list + 1].allSatisfy({ $0.isASCII && $0.isNumber })
+    else { return nil }
+    return list + 1
+  }
+}

@@ -1,0 +1,33 @@
+import ArgumentParser
+import Safetensors
+
+/// An adapter as typed: a folder, or `FOLDER=WEIGHT`.
+struct AdapterArgument {
+  let path: String
+  let weight: Double
+
+  /// A path that exists is taken whole; otherwise a number behind the last "=" is the weight.
+  init(_ text: String) throws {
+    if try SystemCalls.identity(path: text) == nil, let sign = text.lastIndex(of: "=") {
+      let number = text[text.index(after: sign)...]
+      guard let weight = Double(number), weight.isFinite else {
+        throw ValidationError("\"\(number)\" is no weight for the adapter \(text[..<sign]); a number is expected.")
+      }
+      path = String(text[..<sign])
+      self.weight = weight
+    } else {
+      path = text
+      weight = 1
+    }
+  }
+}
+
+/// Two adapters bring tokenizers of their own, and the result can have one.
+struct SeveralTokenizers: ReportableError {
+  let folders: [String]
+  var errorClass: String { "tokenizers" }
+  var category: ErrorCategory { .refusedInput }
+  var file: String? { folders.first }
+  var message: String { "has a tokenizer of its own, and so have \(folders.dropFirst().joined(separator: ", "))" }
+  var hint: String? { "remove tokenizer_config.json from all but one of the adapters' folders" }
+}
