@@ -12,6 +12,7 @@ public struct MemoryNeed: Sendable, Equatable {
   public var total: Int { tiles + factors }
 
   public init(_ plan: MergePlan, workers: Int) {
+    let workers = min(workers, TileSchedule(plan).jobCount)
     var tile = 0
     var packed: [Int] = []
     for tensor in plan.updatedTensors {

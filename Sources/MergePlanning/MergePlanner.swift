@@ -195,7 +195,7 @@ struct MergePlanner {
       let output = header.dataOffsets[position]
       let dtype = entries[position].dtype
       var update = updates[tensor.name]?.update
-      if update == nil, dtype != tensor.dtype {
+      if update == nil, dtype != tensor.dtype, !tensor.dataOffsets.isEmpty {
         // A change of dtype alone: rounded by the same pipeline, with nothing to add.
         update = TensorUpdate(roundingOnly: tensor.shape)
       }

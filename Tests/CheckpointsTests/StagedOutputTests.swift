@@ -130,7 +130,7 @@ import Testing
   ) throws {
     let scratch = try Scratch()
     if isThere { try scratch.folder("out") }
-    if force { try scratch.weights("a", at: "out/config.json") }
+    if force { try scratch.weights("a", at: "out/model.safetensors") }
     do {
       let output = try staged(scratch, "out", force: force)
       try fill(output, scratch)
