@@ -1,14 +1,15 @@
-#if canImport(Darwin)
-import Darwin
-#else
-import Glibc
-#endif
 import Adapters
 import Checkpoints
 import JSONText
 import MergeEngine
 import MergePlanning
 import Safetensors
+
+#if canImport(Darwin)
+import Darwin
+#else
+import Glibc
+#endif
 
 /// A plan in words.
 struct PlanText {
@@ -26,7 +27,8 @@ struct PlanText {
     let merged = plan.updatedTensors.reduce(0) { $0 + $1.outputRange.count }
     let mergedCount = plan.updatedTensors.reduce(0) { count, _ in count + 1 }
     let copied = plan.outputByteCount - merged - plan.shards.reduce(0) { $0 + $1.headerBytes.count }
-    let files = counted(plan.shards.count, checkpoint.layout == .singleFile || plan.shards.count == 1 ? "file" : "shard")
+    let files = counted(
+      plan.shards.count, checkpoint.layout == .singleFile || plan.shards.count == 1 ? "file" : "shard")
     let sides = checkpoint.layout == .singleFile ? "" : ", \(counted(sideFiles.files.count, "side file"))"
     return [
       "base     \(checkpoint.path)   \(files), \(counted(checkpoint.tensorCount, "tensor")), "

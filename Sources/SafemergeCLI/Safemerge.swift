@@ -1,10 +1,11 @@
 import ArgumentParser
+import JSONText
+
 #if canImport(Darwin)
 import Darwin
 #else
 import Glibc
 #endif
-import JSONText
 
 @main
 struct Safemerge: ParsableCommand {

@@ -121,10 +121,11 @@ import Testing
   }
 
   /// What came to stand there while the merge ran is not lost: neither another merge's result nor foreign files.
-  @Test(arguments: [
-    (false, false, "model.safetensors", .outputExists), (true, false, "model.safetensors", .outputExists),
-    (true, true, "thesis.tex", .outputNotReplaceable(entry: "thesis.tex")),
-  ] as [(Bool, Bool, String, CheckpointError.Problem)])
+  @Test(
+    arguments: [
+      (false, false, "model.safetensors", .outputExists), (true, false, "model.safetensors", .outputExists),
+      (true, true, "thesis.tex", .outputNotReplaceable(entry: "thesis.tex")),
+    ] as [(Bool, Bool, String, CheckpointError.Problem)])
   func aRaceIsLostWithoutDamage(
     isThere: Bool, force: Bool, name: String, expected: CheckpointError.Problem
   ) throws {

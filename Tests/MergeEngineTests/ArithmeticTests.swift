@@ -123,6 +123,7 @@ import TileKernels
     try TestMerge(base: base, adapter: adapter, output: output, dtype: .f16).run()
     let merged = try LoadedFile(output)
     #expect(merged.header.tensors.map(\.dtype) == [.f16, .f16, .f16, .f16])
-    #expect(merged.header.tensors.map(\.shape) == [[1 << 32, 1 << 31, 0], [1 << 40, 0], [0, 1 << 40, 1 << 40], [1, 1]])
+    #expect(
+      merged.header.tensors.map(\.shape) == [[1 << 32, 1 << 31, 0], [1 << 40, 0], [0, 1 << 40, 1 << 40], [1, 1]])
   }
 }

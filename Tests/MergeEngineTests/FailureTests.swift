@@ -1,9 +1,10 @@
 import Foundation
-@testable import MergeEngine
 import MergePlanning
 import Safetensors
 import Synchronization
 import Testing
+
+@testable import MergeEngine
 
 /// A merge that fails leaves nothing; one that runs shows nothing.
 @Suite struct FailureTests {

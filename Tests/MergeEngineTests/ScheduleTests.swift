@@ -1,8 +1,9 @@
 import Foundation
-@testable import MergeEngine
 import MergePlanning
 import Safetensors
 import Testing
+
+@testable import MergeEngine
 
 /// How a plan is cut into jobs, and what that holds in memory. Plans come from headers; the data is holes.
 @Suite struct ScheduleTests {

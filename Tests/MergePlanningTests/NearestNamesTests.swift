@@ -1,6 +1,7 @@
-@testable import MergePlanning
 import Safetensors
 import Testing
+
+@testable import MergePlanning
 
 @Suite struct NearestNamesTests {
   /// A decoder of this many layers, as transformers names it.

@@ -1,8 +1,9 @@
 import Adapters
 import Checkpoints
-@testable import MergePlanning
 import Safetensors
 import Testing
+
+@testable import MergePlanning
 
 /// How an adapter meets a base, from headers alone.
 @Suite struct PlanTests {

@@ -188,7 +188,8 @@ import Testing
     let arguments = ["merge", "-n", basePath("llama-bf16")]
     expectRefusal(try Program.run(arguments + [adapterPath("refused-dora")]), status: 3)
     expectRefusal(try Program.run(arguments + [adapterPath("linear-bf16"), "-o", scratch.file("taken")]), status: 5)
-    expectRefusal(try Program.run(arguments + [adapterPath("linear-bf16"), "-o", scratch.file("no/folder")]), status: 4)
+    expectRefusal(
+      try Program.run(arguments + [adapterPath("linear-bf16"), "-o", scratch.file("no/folder")]), status: 4)
     #expect(try Program.run(arguments + [adapterPath("linear-bf16"), "-j", "0"]).status == 2)
     #expect(try scratch.entries() == ["taken"])
   }

@@ -1,5 +1,6 @@
-@testable import SafemergeCLI
 import Testing
+
+@testable import SafemergeCLI
 
 @Suite struct NaturalOrderTests {
   @Test(arguments: [

@@ -11,18 +11,18 @@ struct FloatingPointEnvironmentTests {
     defer { fesetenv(&saved) }
     var hostile = saved
     #if arch(x86_64)
-      hostile.__mxcsr |= 0xe040
+    hostile.__mxcsr |= 0xe040
     #elseif arch(arm64)
-      hostile.__fpcr |= 0x01c0_0000
+    hostile.__fpcr |= 0x01c0_0000
     #endif
     fesetenv(&hostile)
     try body()
     var after = fenv_t()
     fegetenv(&after)
     #if arch(x86_64)
-      return after.__mxcsr & 0xffc0 == hostile.__mxcsr & 0xffc0
+    return after.__mxcsr & 0xffc0 == hostile.__mxcsr & 0xffc0
     #elseif arch(arm64)
-      return after.__fpcr == hostile.__fpcr
+    return after.__fpcr == hostile.__fpcr
     #endif
   }
 
