@@ -1,7 +1,6 @@
-// Which variants this CPU can run, and the entry points that call them.
+// Which variants this CPU can run.
 #include <string.h>
 
-#include "environment.h"
 #include "variant.h"
 
 #if defined(__x86_64__)
@@ -51,32 +50,3 @@ const smk_kernels *smk_kernels_named(const char *name, smk_availability *availab
 const char *smk_kernels_name(const smk_kernels *kernels) { return kernels->name; }
 
 size_t smk_kernels_row_block(const smk_kernels *kernels) { return kernels->row_block; }
-
-// The calls below go through a pointer, so no arithmetic can move out of the environment set around them.
-
-void smk_widen(const smk_kernels *kernels, smk_dtype dtype, const void *source, size_t count, float *destination) {
-  smk_environment saved = smk_enter_default_environment();
-  kernels->widen(dtype, source, count, destination);
-  smk_leave_default_environment(saved);
-}
-
-void smk_add_low_rank(const smk_kernels *kernels, float *delta, size_t delta_stride, const float *left,
-                      const float *packed_right, size_t rows, size_t columns, size_t rank, float scale) {
-  smk_environment saved = smk_enter_default_environment();
-  kernels->add_low_rank(delta, delta_stride, left, packed_right, rows, columns, rank, scale);
-  smk_leave_default_environment(saved);
-}
-
-void smk_add_scaled(const smk_kernels *kernels, float *delta, const float *values, size_t count, float scale) {
-  smk_environment saved = smk_enter_default_environment();
-  kernels->add_scaled(delta, values, count, scale);
-  smk_leave_default_environment(saved);
-}
-
-uint64_t smk_combine(const smk_kernels *kernels, smk_dtype weight_dtype, const void *weight, const float *delta,
-                     smk_dtype out_dtype, void *destination, size_t count) {
-  smk_environment saved = smk_enter_default_environment();
-  uint64_t overflows = kernels->combine(weight_dtype, weight, delta, out_dtype, destination, count);
-  smk_leave_default_environment(saved);
-  return overflows;
-}

@@ -1,4 +1,5 @@
-// The loops, once for all variants. Included at the end of a variant's file, which defines
+// The loops, once for all variants. Included at the end of a variant's file, which includes <math.h> and <string.h> and
+// defines
 //
 //   VARIANT                          its name as an identifier
 //   VECTOR_WIDTH                     floats in a vector: a divisor of 16
@@ -12,6 +13,7 @@
 //                                    the running maximum of |v| as integers, lane by lane; whether one is >= bits
 
 #include "scalar.h"
+#include "scalar_stochastic.h"
 
 #define VECTORS_PER_PANEL (SMK_PANEL_COLUMNS / VECTOR_WIDTH)
 #define BLOCK_COLUMNS (BLOCK_PANELS * SMK_PANEL_COLUMNS)
@@ -274,6 +276,12 @@ static uint64_t combine(smk_dtype weight_dtype, const void *weight, const float 
   return functions[weight_dtype][out_dtype](weight, delta, destination, count);
 }
 
+#include "kernel_elementwise.h"
+#include "kernel_norms.h"
+#include "kernel_rescale.h"
+#include "kernel_statistics.h"
+#include "kernel_stochastic.h"
+
 #define SMK_CONCATENATE(a, b) a##b
 #define SMK_TABLE(variant) SMK_CONCATENATE(smk_, variant)
 #define SMK_TEXT(name) #name
@@ -286,4 +294,20 @@ const smk_kernels SMK_TABLE(VARIANT) = {
     .add_low_rank = add_low_rank,
     .add_scaled = add_scaled,
     .combine = combine,
+    .sum = sum,
+    .scale = scale_values,
+    .add_plain = add_plain,
+    .divide = divide,
+    .round_delta = round_delta,
+    .row_norms = row_norms,
+    .torch_row_norms = torch_row_norms,
+    .add_column_squares = add_column_squares,
+    .torch_add_column_squares = torch_add_column_squares,
+    .roots = roots,
+    .torch_roots = torch_roots,
+    .rescale_by_one = rescale_by_one,
+    .rescale_by_each = rescale_by_each,
+    .random_words = random_words,
+    .round_stochastically = round_stochastically,
+    .row_statistics = row_statistics,
 };

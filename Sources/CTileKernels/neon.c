@@ -2,6 +2,8 @@
 #if defined(__aarch64__)
 
 #include <arm_neon.h>
+#include <math.h>
+#include <string.h>
 
 #include "scalar.h"
 

@@ -1,5 +1,6 @@
 // No vector instructions, and libm's fmaf where the CPU has none: slow, and right on every machine.
 #include <math.h>
+#include <string.h>
 
 #include "scalar.h"
 

@@ -73,6 +73,13 @@ SMK_INLINE uint32_t smk_bf16_from_f32(uint32_t bits) {
   return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
 
+// `value`, which was computed from the weight `w`; if it is a NaN, the one to write. Which NaN an operation returns
+// differs between CPUs.
+SMK_INLINE uint32_t smk_settle_nan(uint32_t w, uint32_t value) {
+  if (!smk_is_nan(value)) return value;
+  return smk_is_nan(w) ? w | 0x00400000 : 0x7fc00000;
+}
+
 // The smallest fp32 magnitude that is not finite after rounding to `dtype`.
 SMK_INLINE uint32_t smk_first_overflow(smk_dtype dtype) {
   switch (dtype) {
@@ -113,9 +120,7 @@ SMK_INLINE uint64_t smk_scalar_combine(smk_dtype weight_dtype, const char *weigh
   uint64_t overflows = 0;
   for (size_t i = 0; i < count; i++) {
     uint32_t w = smk_scalar_load(weight_dtype, weight + i * smk_byte_count(weight_dtype));
-    uint32_t sum = smk_bits(smk_float(w) + delta[i]);
-    // Which NaN an addition returns differs between CPUs, so it is written out.
-    if (smk_is_nan(sum)) sum = smk_is_nan(w) ? w | 0x00400000 : 0x7fc00000;
+    uint32_t sum = smk_settle_nan(w, smk_bits(smk_float(w) + delta[i]));
     overflows += smk_is_finite(w) && (sum & 0x7fffffff) >= smk_first_overflow(out_dtype);
     smk_scalar_store(out_dtype, sum, destination + i * smk_byte_count(out_dtype));
   }

@@ -9,6 +9,9 @@
 
 #define SMK_INLINE static inline __attribute__((always_inline, unused))
 
+typedef uint64_t smk_rescale_function(smk_dtype weight_dtype, const void *weight, const float *values,
+                                      const float *factors, smk_dtype out_dtype, void *destination, size_t count);
+
 struct smk_kernels {
   const char *name;
   size_t row_block;
@@ -18,6 +21,25 @@ struct smk_kernels {
   void (*add_scaled)(float *delta, const float *values, size_t count, float scale);
   uint64_t (*combine)(smk_dtype weight_dtype, const void *weight, const float *delta, smk_dtype out_dtype,
                       void *destination, size_t count);
+  void (*sum)(smk_dtype weight_dtype, const void *weight, const float *delta, float *sums, size_t count);
+  void (*scale)(float *values, size_t count, float factor);
+  void (*add_plain)(float *delta, const float *values, size_t count);
+  void (*divide)(const float *numerators, const float *denominators, float *quotients, size_t count);
+  void (*round_delta)(smk_dtype dtype, float *delta, size_t count);
+  void (*row_norms)(const float *values, size_t rows, size_t columns, float *norms);
+  void (*torch_row_norms)(const float *values, size_t rows, size_t columns, float *norms);
+  void (*add_column_squares)(const float *values, size_t row_stride, size_t rows, size_t columns, double *sums);
+  void (*torch_add_column_squares)(const float *values, size_t row_stride, size_t rows, size_t columns, float *sums);
+  void (*roots)(const double *squares, size_t count, float *norms);
+  void (*torch_roots)(const float *squares, size_t count, float *norms);
+  smk_rescale_function *rescale_by_one;
+  smk_rescale_function *rescale_by_each;
+  void (*random_words)(uint64_t seed, uint64_t tensor, uint64_t first, size_t count, uint32_t *words);
+  uint64_t (*round_stochastically)(smk_dtype weight_dtype, const void *weight, const float *values, int are_deltas,
+                                   smk_dtype out_dtype, void *destination, size_t count, uint64_t seed,
+                                   uint64_t tensor, uint64_t first);
+  smk_row_statistics (*row_statistics)(smk_dtype base_dtype, const void *base, smk_dtype out_dtype,
+                                       const void *output, const float *intended, int are_deltas, size_t count);
 };
 
 extern const smk_kernels smk_portable;

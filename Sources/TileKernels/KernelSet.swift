@@ -7,7 +7,8 @@ import CTileKernels
 /// worker can keep its buffers from tile to tile; they check all sizes before they write.
 @safe
 public struct KernelSet: Sendable {
-  private nonisolated(unsafe) let table: OpaquePointer  // static and constant
+  /// For the operations in this target's extensions only.
+  nonisolated(unsafe) let table: OpaquePointer  // static and constant
 
   /// `avx512`, `avx2`, `neon` or `portable`.
   public let name: String
@@ -227,7 +228,7 @@ extension KernelSet {
 }
 
 extension ElementType {
-  fileprivate var code: smk_dtype {
+  var code: smk_dtype {
     switch self {
     case .f32: SMK_F32
     case .f16: SMK_F16

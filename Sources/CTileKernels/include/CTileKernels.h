@@ -77,6 +77,95 @@ void smk_add_scaled(const smk_kernels *kernels, float *delta, const float *value
 uint64_t smk_combine(const smk_kernels *kernels, smk_dtype weight_dtype, const void *weight, const float *delta,
                      smk_dtype out_dtype, void *destination, size_t count);
 
+// ---- element by element, all in fp32, each operation rounding once
+
+// sums[i] = widen(weight[i]) + delta[i]; `sums` may be `delta`. A NaN in sums has no particular payload.
+void smk_sum(const smk_kernels *kernels, smk_dtype weight_dtype, const void *weight, const float *delta, float *sums,
+             size_t count);
+
+// values[i] = factor * values[i]
+void smk_scale(const smk_kernels *kernels, float *values, size_t count, float factor);
+
+// delta[i] += values[i]
+void smk_add_plain(const smk_kernels *kernels, float *delta, const float *values, size_t count);
+
+// quotients[i] = numerators[i] / denominators[i]
+void smk_divide(const smk_kernels *kernels, const float *numerators, const float *denominators, float *quotients,
+                size_t count);
+
+// delta[i] = widen(round to nearest even(delta[i])), rounding to `dtype`. A NaN stays one.
+void smk_round_delta(const smk_kernels *kernels, smk_dtype dtype, float *delta, size_t count);
+
+// ---- norms
+
+// norms[m] = (float)sqrt(sum of squares of row m), row m being values[m * columns ...].
+// In fp64: square n goes to lane n % 8, in the order of n; the lanes are added from 0 to 7.
+void smk_row_norms(const smk_kernels *kernels, const float *values, size_t rows, size_t columns, float *norms);
+
+// The same in fp32, in the order of torch 2.13 on x86-64 with AVX2 or AVX-512 (torch.linalg.norm over the contiguous
+// dimension): the squares n < columns / 8 * 8 go to lane n % 8; the lanes are added from 0 to 7; of the rest, up to 7,
+// four at once (if there are) are squared and added one after the other, the others by fused multiply-adds. Rows of
+// one element have the norm |v|.
+void smk_torch_row_norms(const smk_kernels *kernels, const float *values, size_t rows, size_t columns, float *norms);
+
+// sums[n] += (double)v * (double)v for v = values[m * row_stride + n], in the order of m < rows.
+void smk_add_column_squares(const smk_kernels *kernels, const float *values, size_t row_stride, size_t rows,
+                            size_t columns, double *sums);
+
+// The same in fp32, the square rounded, then the sum: the order of torch for a norm over the outer dimension.
+void smk_torch_add_column_squares(const smk_kernels *kernels, const float *values, size_t row_stride, size_t rows,
+                                  size_t columns, float *sums);
+
+// norms[i] = (float)sqrt(squares[i])
+void smk_roots(const smk_kernels *kernels, const double *squares, size_t count, float *norms);
+void smk_torch_roots(const smk_kernels *kernels, const float *squares, size_t count, float *norms);
+
+// ---- DoRA's last step
+
+// destination[i] = round to nearest even(factor * values[i]), the product in fp32. NaN and the number returned are as
+// for smk_combine. The factor is *factors for all or factors[i] for each.
+uint64_t smk_rescale_by_one(const smk_kernels *kernels, smk_dtype weight_dtype, const void *weight,
+                            const float *values, const float *factors, smk_dtype out_dtype, void *destination,
+                            size_t count);
+uint64_t smk_rescale_by_each(const smk_kernels *kernels, smk_dtype weight_dtype, const void *weight,
+                             const float *values, const float *factors, smk_dtype out_dtype, void *destination,
+                             size_t count);
+
+// ---- stochastic rounding
+
+// words[i] = word (first + i) % 4 of the Philox4x32-10 block with the counter ((first + i) / 4, tensor) and the key
+// `seed`, each a 64-bit number given as two words, the lower first. `first` + `count` must not exceed 2^64.
+void smk_random_words(const smk_kernels *kernels, uint64_t seed, uint64_t tensor, uint64_t first, size_t count,
+                      uint32_t *words);
+
+// As smk_combine (`are_deltas`), or with `values` in place of the sum, but rounding at random to f16 or bf16.
+//
+// Of the two neighbours of a number, the one of greater magnitude is taken if word i < floor(t * 2^32), t being the
+// distance to the other in units of the distance between the two. Exact values stay. Magnitudes above the largest
+// finite one become infinite where rounding to nearest does so and the largest finite one elsewhere.
+uint64_t smk_round_stochastically(const smk_kernels *kernels, smk_dtype weight_dtype, const void *weight,
+                                  const float *values, int are_deltas, smk_dtype out_dtype, void *destination,
+                                  size_t count, uint64_t seed, uint64_t tensor, uint64_t first);
+
+// ---- statistics
+
+typedef struct {
+  uint64_t changed_count;
+  double intended_squares;
+  double lost_squares;
+  double base_squares;
+} smk_row_statistics;
+
+// What a merge did to one row. An element is changed if its bits differ from those of the base, which is converted to
+// the output dtype first (smk_combine with -0) if that is another.
+//
+// With w and o the widened base and output, and the intended change d = intended[i] (`are_deltas`) or intended[i] - w:
+// the sums of d * d, of ((o - w) - d)^2 and of w * w in fp64. Element i goes to lane i % 8, in the order of i; the lanes
+// are added from 0 to 7. Where w, o or intended[i] is not finite, nothing is added.
+smk_row_statistics smk_statistics_of_row(const smk_kernels *kernels, smk_dtype base_dtype, const void *base,
+                                         smk_dtype out_dtype, const void *output, const float *intended,
+                                         int are_deltas, size_t count);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,146 @@
+// The entry points: each calls its variant in the default floating-point environment.
+#include "environment.h"
+#include "variant.h"
+
+// The calls below go through a pointer, so no arithmetic can move out of the environment set around them.
+
+void smk_widen(const smk_kernels *kernels, smk_dtype dtype, const void *source, size_t count, float *destination) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->widen(dtype, source, count, destination);
+  smk_leave_default_environment(saved);
+}
+
+void smk_add_low_rank(const smk_kernels *kernels, float *delta, size_t delta_stride, const float *left,
+                      const float *packed_right, size_t rows, size_t columns, size_t rank, float scale) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->add_low_rank(delta, delta_stride, left, packed_right, rows, columns, rank, scale);
+  smk_leave_default_environment(saved);
+}
+
+void smk_add_scaled(const smk_kernels *kernels, float *delta, const float *values, size_t count, float scale) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->add_scaled(delta, values, count, scale);
+  smk_leave_default_environment(saved);
+}
+
+uint64_t smk_combine(const smk_kernels *kernels, smk_dtype weight_dtype, const void *weight, const float *delta,
+                     smk_dtype out_dtype, void *destination, size_t count) {
+  smk_environment saved = smk_enter_default_environment();
+  uint64_t overflows = kernels->combine(weight_dtype, weight, delta, out_dtype, destination, count);
+  smk_leave_default_environment(saved);
+  return overflows;
+}
+
+void smk_sum(const smk_kernels *kernels, smk_dtype weight_dtype, const void *weight, const float *delta, float *sums,
+             size_t count) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->sum(weight_dtype, weight, delta, sums, count);
+  smk_leave_default_environment(saved);
+}
+
+void smk_scale(const smk_kernels *kernels, float *values, size_t count, float factor) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->scale(values, count, factor);
+  smk_leave_default_environment(saved);
+}
+
+void smk_add_plain(const smk_kernels *kernels, float *delta, const float *values, size_t count) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->add_plain(delta, values, count);
+  smk_leave_default_environment(saved);
+}
+
+void smk_divide(const smk_kernels *kernels, const float *numerators, const float *denominators, float *quotients,
+                size_t count) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->divide(numerators, denominators, quotients, count);
+  smk_leave_default_environment(saved);
+}
+
+void smk_round_delta(const smk_kernels *kernels, smk_dtype dtype, float *delta, size_t count) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->round_delta(dtype, delta, count);
+  smk_leave_default_environment(saved);
+}
+
+void smk_row_norms(const smk_kernels *kernels, const float *values, size_t rows, size_t columns, float *norms) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->row_norms(values, rows, columns, norms);
+  smk_leave_default_environment(saved);
+}
+
+void smk_torch_row_norms(const smk_kernels *kernels, const float *values, size_t rows, size_t columns, float *norms) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->torch_row_norms(values, rows, columns, norms);
+  smk_leave_default_environment(saved);
+}
+
+void smk_add_column_squares(const smk_kernels *kernels, const float *values, size_t row_stride, size_t rows,
+                            size_t columns, double *sums) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->add_column_squares(values, row_stride, rows, columns, sums);
+  smk_leave_default_environment(saved);
+}
+
+void smk_torch_add_column_squares(const smk_kernels *kernels, const float *values, size_t row_stride, size_t rows,
+                                  size_t columns, float *sums) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->torch_add_column_squares(values, row_stride, rows, columns, sums);
+  smk_leave_default_environment(saved);
+}
+
+void smk_roots(const smk_kernels *kernels, const double *squares, size_t count, float *norms) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->roots(squares, count, norms);
+  smk_leave_default_environment(saved);
+}
+
+void smk_torch_roots(const smk_kernels *kernels, const float *squares, size_t count, float *norms) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->torch_roots(squares, count, norms);
+  smk_leave_default_environment(saved);
+}
+
+uint64_t smk_rescale_by_one(const smk_kernels *kernels, smk_dtype weight_dtype, const void *weight,
+                            const float *values, const float *factors, smk_dtype out_dtype, void *destination,
+                            size_t count) {
+  smk_environment saved = smk_enter_default_environment();
+  uint64_t overflows = kernels->rescale_by_one(weight_dtype, weight, values, factors, out_dtype, destination, count);
+  smk_leave_default_environment(saved);
+  return overflows;
+}
+
+uint64_t smk_rescale_by_each(const smk_kernels *kernels, smk_dtype weight_dtype, const void *weight,
+                             const float *values, const float *factors, smk_dtype out_dtype, void *destination,
+                             size_t count) {
+  smk_environment saved = smk_enter_default_environment();
+  uint64_t overflows = kernels->rescale_by_each(weight_dtype, weight, values, factors, out_dtype, destination, count);
+  smk_leave_default_environment(saved);
+  return overflows;
+}
+
+void smk_random_words(const smk_kernels *kernels, uint64_t seed, uint64_t tensor, uint64_t first, size_t count,
+                      uint32_t *words) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->random_words(seed, tensor, first, count, words);
+  smk_leave_default_environment(saved);
+}
+
+uint64_t smk_round_stochastically(const smk_kernels *kernels, smk_dtype weight_dtype, const void *weight,
+                                  const float *values, int are_deltas, smk_dtype out_dtype, void *destination,
+                                  size_t count, uint64_t seed, uint64_t tensor, uint64_t first) {
+  smk_environment saved = smk_enter_default_environment();
+  uint64_t overflows = kernels->round_stochastically(weight_dtype, weight, values, are_deltas, out_dtype,
+                                                     destination, count, seed, tensor, first);
+  smk_leave_default_environment(saved);
+  return overflows;
+}
+
+smk_row_statistics smk_statistics_of_row(const smk_kernels *kernels, smk_dtype base_dtype, const void *base,
+                                         smk_dtype out_dtype, const void *output, const float *intended,
+                                         int are_deltas, size_t count) {
+  smk_environment saved = smk_enter_default_environment();
+  smk_row_statistics result = kernels->row_statistics(base_dtype, base, out_dtype, output, intended, are_deltas, count);
+  smk_leave_default_environment(saved);
+  return result;
+}

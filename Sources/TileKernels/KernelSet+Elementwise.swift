@@ -1,0 +1,95 @@
+import CTileKernels
+
+// All in fp32, each operation rounding once. The sign and payload of a NaN that is computed are not specified.
+
+extension KernelSet {
+  /// Adds a delta tile to the weights without rounding to a narrower type: `sums[i] = weight[i] + delta[i]`.
+  ///
+  /// This is V of DoRA (Liu et al., arXiv:2402.09353, section 4.1), whose norms are to be taken.
+  ///
+  /// - Parameters:
+  ///   - weight: The elements of the base; their number is the number of elements computed.
+  ///   - delta: At least as many elements.
+  ///   - sums: At least as many elements; those after them are left alone.
+  /// - Throws: ``ShapeError`` if `weight` is not whole elements, or `delta` or `sums` is too short.
+  public func sum(
+    _ weight: RawSpan, as weightType: ElementType, with delta: Span<Float>, into sums: inout MutableSpan<Float>
+  ) throws(ShapeError) {
+    let count = weight.byteCount / weightType.byteCount
+    try require(.weight, weight.byteCount, exactly: count * weightType.byteCount)
+    try require(.delta, delta.count, atLeast: count)
+    try require(.sums, sums.count, atLeast: count)
+    unsafe weight.withUnsafeBytes { weight in
+      unsafe delta.withUnsafeBufferPointer { delta in
+        unsafe sums.withUnsafeMutableBufferPointer { sums in
+          guard let weight = weight.baseAddress, let delta = delta.baseAddress, let sums = sums.baseAddress
+          else { return }
+          unsafe smk_sum(table, weightType.code, weight, delta, sums, count)
+        }
+      }
+    }
+  }
+
+  /// The same in place: `delta[i] = weight[i] + delta[i]`.
+  ///
+  /// - Throws: ``ShapeError`` if `weight` is not whole elements or `delta` is too short.
+  public func addWeight(
+    _ weight: RawSpan, as weightType: ElementType, to delta: inout MutableSpan<Float>
+  ) throws(ShapeError) {
+    let count = weight.byteCount / weightType.byteCount
+    try require(.weight, weight.byteCount, exactly: count * weightType.byteCount)
+    try require(.delta, delta.count, atLeast: count)
+    unsafe weight.withUnsafeBytes { weight in
+      unsafe delta.withUnsafeMutableBufferPointer { delta in
+        guard let weight = weight.baseAddress, let delta = delta.baseAddress else { return }
+        unsafe smk_sum(table, weightType.code, weight, delta, delta, count)
+      }
+    }
+  }
+
+  /// Multiplies the first `count` elements: `delta[i] = factor * delta[i]`.
+  ///
+  /// - Throws: ``ShapeError`` if `delta` is too short.
+  public func scale(_ delta: inout MutableSpan<Float>, count: Int, by factor: Float) throws(ShapeError) {
+    try requireNotNegative("count", count)
+    try require(.delta, delta.count, atLeast: count)
+    unsafe delta.withUnsafeMutableBufferPointer { delta in
+      guard let delta = delta.baseAddress else { return }
+      unsafe smk_scale(table, delta, count, factor)
+    }
+  }
+
+  /// Adds values as they are: `delta[offset + i] += values[i]`.
+  ///
+  /// - Throws: ``ShapeError`` if `delta` is too short.
+  public func addPlain(
+    to delta: inout MutableSpan<Float>, at offset: Int = 0, values: Span<Float>
+  ) throws(ShapeError) {
+    try requireNotNegative("offset", offset)
+    let needed = try extent(of: .delta, offset: offset, rows: 1, rowStride: 0, columns: values.count)
+    try require(.delta, delta.count, atLeast: needed)
+    unsafe delta.withUnsafeMutableBufferPointer { delta in
+      unsafe values.withUnsafeBufferPointer { values in
+        guard let delta = delta.baseAddress, let start = values.baseAddress else { return }
+        unsafe smk_add_plain(table, delta + offset, start, values.count)
+      }
+    }
+  }
+
+  /// Rounds the first `count` elements to nearest even in `type`, and widens them again.
+  ///
+  /// Some of PEFT's ways to merge round a delta to the type of the base before they add it. What is too large for
+  /// `type` becomes infinite; f32 changes nothing.
+  ///
+  /// - Throws: ``ShapeError`` if `delta` is too short.
+  public func roundDelta(
+    _ delta: inout MutableSpan<Float>, count: Int, to type: ElementType
+  ) throws(ShapeError) {
+    try requireNotNegative("count", count)
+    try require(.delta, delta.count, atLeast: count)
+    unsafe delta.withUnsafeMutableBufferPointer { delta in
+      guard let delta = delta.baseAddress else { return }
+      unsafe smk_round_delta(table, type.code, delta, count)
+    }
+  }
+}

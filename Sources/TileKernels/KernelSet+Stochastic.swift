@@ -1,0 +1,98 @@
+import CTileKernels
+
+// Stochastic rounding: of the two neighbours x0 < x1 of a number x in the output type, x1 is taken with the probability
+// (x - x0) / (x1 - x0), so that the expected output is x.
+//
+// Exactly: the neighbour of greater magnitude is taken if the element's word u of the stream is less than floor(t * 2^32),
+// t being the distance to the other neighbour in units of the distance between them. This is exact for bf16, and for f16
+// down to magnitudes of 2^-33; below that the probability errs by less than 2^-32. A number that the type can hold is
+// unchanged. A magnitude above the largest finite one becomes infinite where rounding to nearest makes it so, and the
+// largest finite one elsewhere. For f32 nothing is discarded: the output is that of rounding to nearest.
+
+extension KernelSet {
+  /// Adds a delta tile to the weights and rounds at random: `output[i] = round(weight[i] + delta[i])`, the sum in fp32.
+  ///
+  /// NaN, sizes and errors are those of ``combine(_:as:with:into:as:)``.
+  ///
+  /// - Parameters:
+  ///   - stream: Where the random bits come from.
+  ///   - firstElement: The position of the tile's first element in the tensor.
+  /// - Returns: How many weights are finite but have an output that is infinite or NaN.
+  public func combineStochastically(
+    _ weight: RawSpan, as weightType: ElementType, with delta: Span<Float>, into output: inout MutableRawSpan,
+    as outputType: ElementType, stream: RandomStream, firstElement: UInt64
+  ) throws(ShapeError) -> UInt64 {
+    if outputType == .f32 { return try combine(weight, as: weightType, with: delta, into: &output, as: outputType) }
+    return try roundStochastically(
+      weight, weightType, delta, areDeltas: true, into: &output, outputType, stream, firstElement)
+  }
+
+  /// Rounds values that are already what the weights are to become, to nearest even: `output[i] = round(values[i])`.
+  ///
+  /// A NaN is written as ``combine(_:as:with:into:as:)`` writes it; sizes and errors are the same too.
+  ///
+  /// - Parameters:
+  ///   - weight: The elements of the base; their number is the number of elements computed.
+  ///   - values: At least as many elements.
+  /// - Returns: How many weights are finite but have an output that is infinite or NaN.
+  public func encode(
+    _ values: Span<Float>, for weight: RawSpan, as weightType: ElementType, into output: inout MutableRawSpan,
+    as outputType: ElementType
+  ) throws(ShapeError) -> UInt64 {
+    let count = weight.byteCount / weightType.byteCount
+    let one: [Float] = [1]
+    return try rescaleRows(
+      weight, as: weightType, values: values, by: one.span, columns: count, into: &output, as: outputType)
+  }
+
+  /// The same at random.
+  public func encodeStochastically(
+    _ values: Span<Float>, for weight: RawSpan, as weightType: ElementType, into output: inout MutableRawSpan,
+    as outputType: ElementType, stream: RandomStream, firstElement: UInt64
+  ) throws(ShapeError) -> UInt64 {
+    if outputType == .f32 { return try encode(values, for: weight, as: weightType, into: &output, as: outputType) }
+    return try roundStochastically(
+      weight, weightType, values, areDeltas: false, into: &output, outputType, stream, firstElement)
+  }
+
+  /// The words of the elements from `firstElement` on.
+  ///
+  /// - Throws: ``ShapeError`` if `count` is negative or there are not so many elements.
+  public func randomWords(
+    of stream: RandomStream, from firstElement: UInt64, count: Int
+  ) throws(ShapeError) -> [UInt32] {
+    try requireNotNegative("count", count)
+    try requireElements(from: firstElement, count: count)
+    return unsafe [UInt32](unsafeUninitializedCapacity: count) { words, initializedCount in
+      guard let words = words.baseAddress else { return }
+      unsafe smk_random_words(table, stream.seed, stream.tensor, firstElement, count, words)
+      initializedCount = count
+    }
+  }
+
+  private func roundStochastically(
+    _ weight: RawSpan, _ weightType: ElementType, _ values: Span<Float>, areDeltas: Bool,
+    into output: inout MutableRawSpan, _ outputType: ElementType, _ stream: RandomStream, _ firstElement: UInt64
+  ) throws(ShapeError) -> UInt64 {
+    let count = weight.byteCount / weightType.byteCount
+    try require(.weight, weight.byteCount, exactly: count * weightType.byteCount)
+    try require(areDeltas ? .delta : .values, values.count, atLeast: count)
+    try require(.output, output.byteCount, atLeast: try product(count, outputType.byteCount, of: .output))
+    try requireElements(from: firstElement, count: count)
+    return unsafe weight.withUnsafeBytes { weight in
+      unsafe values.withUnsafeBufferPointer { values in
+        unsafe output.withUnsafeMutableBytes { output in
+          guard let weight = weight.baseAddress, let values = values.baseAddress, let output = output.baseAddress
+          else { return 0 }
+          return unsafe smk_round_stochastically(
+            table, weightType.code, weight, values, areDeltas ? 1 : 0, outputType.code, output, count, stream.seed,
+            stream.tensor, firstElement)
+        }
+      }
+    }
+  }
+}
+
+private func requireElements(from first: UInt64, count: Int) throws(ShapeError) {
+  if first.addingReportingOverflow(UInt64(count)).overflow { throw .overflow(.output) }
+}
