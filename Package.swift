@@ -36,6 +36,9 @@ let package = Package(
     .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors"], swiftSettings: programSettings),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints"], swiftSettings: programSettings),
     .testTarget(name: "AdaptersTests", dependencies: ["Adapters"], swiftSettings: programSettings),
+    .testTarget(name: "MergePlanningTests", dependencies: ["MergePlanning"], swiftSettings: programSettings),
+    .testTarget(name: "MergeEngineTests", dependencies: ["MergeEngine"], swiftSettings: programSettings),
+    .testTarget(name: "SafemergeCLITests", dependencies: ["SafemergeCLI"], swiftSettings: programSettings),
     .testTarget(name: "TileKernelsTests", dependencies: ["TileKernels"], swiftSettings: programSettings),
   ]
 )

@@ -4,7 +4,8 @@
 
 Without CASE every case is made. Each merged checkpoint is compared, byte for byte, with a second
 implementation in this file that knows neither PEFT nor torch: a case that differs is an error.
-README.md says what the folders hold; cases.json lists the cases for the tests.
+README.md says what the folders hold; cases.json lists the cases for the tests. The folder generator adds
+the cases of "all of LoRA", listed in cases-all-lora.json.
 """
 
 import os
@@ -576,7 +577,9 @@ def main():
     parser.add_argument("--output", type=pathlib.Path, default=HERE, help="folder to write to (default: this one)")
     parser.add_argument("cases", nargs="*", metavar="CASE", help="cases to make (default: all)")
     arguments = parser.parse_args()
-    if unknown := set(arguments.cases) - CASES.keys():
+    from generator import all_lora  # the second part; it imports this file
+
+    if unknown := set(arguments.cases) - CASES.keys() - all_lora.CASES.keys():
         parser.error(f"no such case: {', '.join(sorted(unknown))}")
 
     torch.set_num_threads(1)
@@ -590,12 +593,19 @@ def main():
     os.chdir(arguments.output)  # the adapters name their base by the path given to transformers
 
     for name in arguments.cases or CASES:
-        print(f"{name}: {make_case(name)}", flush=True)
-        gc.collect()
+        if name in CASES:
+            print(f"{name}: {make_case(name)}", flush=True)
+            gc.collect()
+    for name in arguments.cases or all_lora.CASES:
+        if name in all_lora.CASES:
+            print(f"{name}: {all_lora.make(name)}", flush=True)
+            gc.collect()
     pathlib.Path("cases.json").write_text(as_json([describe(name) for name in CASES]))
-    for folder in ("bases", "cases"):
+    for folder in ("bases", "cases", "configs"):
         set_modes(pathlib.Path(folder))
 
 
 if __name__ == "__main__":
+    sys.modules["generate"] = sys.modules["__main__"]  # for generator/*.py
+    sys.path.insert(0, str(HERE))
     main()

@@ -33,6 +33,13 @@ def scaling(config, name):
     return rank, (alpha / np.sqrt(np.float64(rank)) if config.get("use_rslora") else alpha / rank)
 
 
+def product_unfused(b, a):
+    total = b[:, :1] * a[:1]
+    for k in range(1, a.shape[0]):
+        total = total + b[:, k : k + 1] * a[k : k + 1]
+    return total
+
+
 def row_norms(values):
     """L2 norms of the rows of a contiguous fp32 matrix, as torch's AVX2 kernel sums them: eight lanes, then the lanes in
     order, then the rest of the row one by one."""
@@ -91,9 +98,10 @@ class Adapter:
                 self.replaced[name.replace(".base_layer.", ".")] = value
 
 
-def parameters(layers, config, base):
+def parameters(layers, config, base, tied):
     """(layer, name of the tensor, name for the patterns) for the layers that are target_parameters."""
     targets = config.get("target_parameters") or []
+    base = base | dict.fromkeys(tied)
     groups, found = {}, {}
     for layer in layers:
         owner = re.sub(r"(\.base_layer)*$", "", layer)
@@ -112,21 +120,25 @@ def parameters(layers, config, base):
     return found
 
 
-def merged(base, adapters, *, peft, model_type="", aliases=(), weights=None, dtype=None, targets=None):
+def merged(base, adapters, *, peft, model_type="", aliases=(), dtype=None, targets=None):
     """Base tensors and [(config, tensors)] -> the merged tensors.
 
     `targets` renames modules: a tied lm_head is the embedding, say. `dtype` is that of tensors the base has not.
     """
-    result = dict(base)
+    final = {name: value[0] for name, value in base.items()}
+    # The default formula stays in fp32 to the end, over all adapters.
+    keep = (lambda value: value) if peft else (lambda value: tensor(widen(value), "F32"))
+    result = {name: keep(value) for name, value in base.items()}
     # What PEFT does with a second DoRA adapter: see `dora`.
     history = {}
     for config, tensors in adapters:
         adapter = Adapter(config, tensors, aliases)
         for name, value in adapter.replaced.items():
-            kept = result[name][0] if name in result else dtype
-            result[name] = tensor(widen(value), kept)
-        owned = parameters(adapter.layers, config, result)
-        for layer, parts in adapter.layers.items():
+            name = (targets or {}).get(name, name)
+            result[name] = keep(tensor(widen(value), final.setdefault(name, dtype)))
+        owned = parameters(adapter.layers, config, result, targets or {})
+        # Only for tied pairs does the order matter: the embedding comes first.
+        for layer, parts in sorted(adapter.layers.items(), key=lambda item: item[1]["kind"]):
             merge_layer(result, layer, parts, config, owned.get(layer), peft, model_type, history, targets or {})
         for module, value in adapter.rows.items():
             kind, shape, data = result[f"{module}.weight"]
@@ -134,7 +146,7 @@ def merged(base, adapters, *, peft, model_type="", aliases=(), weights=None, dty
             for index, row in zip(token_indices(config, module), widen(value), strict=True):
                 table[index] = row
             result[f"{module}.weight"] = tensor(table, kind)
-    return result
+    return {name: value if value[0] == final[name] else tensor(widen(value), final[name]) for name, value in result.items()}
 
 
 def token_indices(config, module):
@@ -142,6 +154,14 @@ def token_indices(config, module):
     if isinstance(indices, list):
         return indices
     return next(v for k, v in indices.items() if module == k or module.endswith("." + k))
+
+
+def transposed_experts(model_type, version):
+    """The convention that PEFT had when it wrote the adapter; only asked where the shapes do not tell."""
+    version = tuple(int(part) for part in version.split(".")[:3])
+    if version < (0, 19):
+        return True
+    return (model_type in TRANSPOSED_EXPERTS) == (version > (0, 19, 0))
 
 
 def merge_layer(result, layer, parts, config, parameter, peft, model_type, history, targets):
@@ -175,13 +195,17 @@ def merge_layer(result, layer, parts, config, parameter, peft, model_type, histo
         experts, d1, d2 = shape
         assert rank * experts == a.shape[0] == b.shape[1], layer
         by_expert_a = a.reshape(experts, rank, -1)
-        by_expert_b = b.reshape(b.shape[0], rank, experts)
-        transposed = a.shape[1] != d2 if d1 != d2 else model_type in TRANSPOSED_EXPERTS
+        by_expert_b = b.reshape(b.shape[0], rank, experts)  # the columns of B: rank-major
+        if config.get("lora_B_layout") == "grouped_by_expert":
+            by_expert_b = b.reshape(b.shape[0], experts, rank).transpose(0, 2, 1)
+        transposed = a.shape[1] != d2 if d1 != d2 else transposed_experts(model_type, config.get("peft_version", "0.17.0"))
         delta = np.stack([product_in_order(by_expert_b[:, :, e], by_expert_a[e]) for e in range(experts)]) * scale
         delta = delta.transpose(0, 2, 1) if transposed else delta
         change = lambda w: w + (rounded(delta, dtype) if peft else delta)  # noqa: E731
     elif a.ndim > 2:
-        flat = product_in_order(b.reshape(b.shape[0], -1), a.reshape(a.shape[0], -1))
+        # PEFT convolves A with B. With 16 input channels or more, and for 1x1, torch's product is fused; below it is not.
+        fused = a.shape[1] >= 16 or shape[2:] == (1, 1) or not peft
+        flat = (product_in_order if fused else product_unfused)(b.reshape(b.shape[0], -1), a.reshape(a.shape[0], -1))
         assert rank == a.shape[0], layer
         delta = flat.reshape(shape) * scale
         change = lambda w: w + delta  # noqa: E731
@@ -209,6 +233,7 @@ def merge_layer(result, layer, parts, config, parameter, peft, model_type, histo
             result[name] = tensor(weight + (delta + delta), dtype)
     else:
         result[name] = tensor(change(weight), dtype)
+        history[name] = None, delta, None, weight
     if "bias" in parts:
         kind, _, _ = result[f"{module}.bias"]
         result[f"{module}.bias"] = tensor(widen(result[f"{module}.bias"]) + widen(parts["bias"]) * scale, kind)
@@ -236,7 +261,10 @@ def dora(name, weight, delta, magnitude, dtype, history, transposed, peft):
 
     if name in history:
         old_factor, old_delta, old_magnitude, old_weight = history[name]
-        if peft:
+        if peft and old_factor is None:  # a plain adapter came first
+            unmerged = rounded(weight - rounded(old_delta, dtype), dtype)
+            weight = rounded(unmerged + old_delta, dtype)
+        elif peft:
             unmerged = rounded(weight / old_factor.reshape(outer) - old_delta, dtype)
             _, again = apply(unmerged, old_delta, old_magnitude, unmerged)
             weight = rounded(again, dtype)

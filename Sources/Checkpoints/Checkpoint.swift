@@ -58,9 +58,13 @@ public struct Checkpoint: Sendable {
   ///
   /// - Throws: ``CheckpointError``, or ``SafetensorsError`` for a weight file.
   public init(path: String) throws {
-    guard let identity = try CheckpointError.attempt(path, { () throws(SystemCalls.Failure) in
-      try SystemCalls.identity(path: path)
-    }) else { throw CheckpointError(path: path, .notFound) }
+    guard
+      let identity = try CheckpointError.attempt(
+        path,
+        { () throws(SystemCalls.Failure) in
+          try SystemCalls.identity(path: path)
+        })
+    else { throw CheckpointError(path: path, .notFound) }
     if identity.isDirectory {
       try self.init(folder: path, selection: nil)
     } else if path.hasSuffix(".index.json") {

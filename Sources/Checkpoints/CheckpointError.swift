@@ -81,7 +81,7 @@ public struct CheckpointError: ReportableError, Equatable {
 
   public var category: ErrorCategory {
     switch problem {
-    case .system, .changed, .noParentFolder: .inputOutput
+    case .system, .changed, .notFound, .noParentFolder: .inputOutput
     case .outputExists, .outputIsMountPoint, .outputNotReplaceable, .outputIsInput, .outputInsideInput,
       .inputInsideOutput:
       .outputOccupied

@@ -107,7 +107,9 @@ public struct CheckpointIndex: Equatable, Sendable {
   private static func check(_ names: [String], _ path: String) throws(CheckpointError) {
     var folded: [String: String] = [:]
     for name in names {
-      guard staysInFolder(name), name.hasSuffix(".safetensors") else { throw CheckpointError(path: path, .unsafeShardName(name)) }
+      guard staysInFolder(name), name.hasSuffix(".safetensors") else {
+        throw CheckpointError(path: path, .unsafeShardName(name))
+      }
       // String's own equality is up to normalisation, as on the file systems that this is about.
       if let other = folded.updateValue(name, forKey: name.lowercased()) {
         throw CheckpointError(path: path, .collidingShardNames(other, name))

@@ -54,7 +54,11 @@ public struct OutputPlace: Sendable {
 
   /// Whether the folder that stands here could be removed without losing anything that is no part of a model.
   func checkHoldsOnlyAModel() throws(CheckpointError) {
-    for entry in try Self.entries(path) {
+    let entries = try Self.entries(path)
+    if let first = entries.first, !entries.contains(where: { $0.hasSuffix(".safetensors") }) {
+      throw CheckpointError(path: path, .outputNotReplaceable(entry: first))
+    }
+    for entry in entries {
       let entryPath = Paths.join(path, entry)
       let isFolder = try Self.identity(entryPath, followingLinks: false)?.isDirectory == true
       guard SideFileRules.isPartOfAModel(entry, isFolder: isFolder) else {

@@ -126,7 +126,8 @@ public enum JSONParser {
     case UInt8(json_error_duplicate_key.rawValue):
       // jansson 2.14 says: duplicate object key near '"name"'
       let token = message.drop { $0 != "'" }.dropFirst().dropLast()
-      return JSONError(.duplicateKey(token.hasPrefix("\"") ? String(token.dropFirst().dropLast()) : String(token)), at: offset)
+      return JSONError(
+        .duplicateKey(token.hasPrefix("\"") ? String(token.dropFirst().dropLast()) : String(token)), at: offset)
     case UInt8(json_error_numeric_overflow.rawValue): return JSONError(.numberOutOfRange, at: offset)
     case UInt8(json_error_stack_overflow.rawValue): return JSONError(.tooDeep(limit: JSONLimits.depth), at: offset)
     default: return JSONError(.syntax(detail: message), at: offset)

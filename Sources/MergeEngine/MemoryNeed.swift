@@ -12,6 +12,7 @@ public struct MemoryNeed: Sendable, Equatable {
   public var total: Int { tiles + factors }
 
   public init(_ plan: MergePlan, workers: Int) {
+    let workers = min(workers, TileSchedule(plan).jobCount)
     var tile = 0
     var packed: [Int] = []
     for tensor in plan.updatedTensors {
@@ -26,12 +27,13 @@ public struct MemoryNeed: Sendable, Equatable {
   /// Delta in fp32, the left factor's or the values' rows in fp32, and the encoded output.
   private static func tileByteCount(_ tensor: MergePlan.Tensor, _ update: TensorUpdate) -> Int {
     let rows = min(update.rows, TileSchedule.rowsPerTile(columns: update.columns))
-    let widest = update.terms.map { term in
-      switch term.kind {
-      case .lowRank(let left, _): left.columns
-      case .scaled(let values): values.columns
-      }
-    }.max() ?? 0
+    let widest =
+      update.terms.map { term in
+        switch term.kind {
+        case .lowRank(let left, _): left.columns
+        case .scaled(let values): values.columns
+        }
+      }.max() ?? 0
     return rows * (update.columns * (4 + tensor.outputDType.bitCount / 8) + widest * 4)
   }
 

@@ -4,25 +4,38 @@ import Safetensors
 enum NearestNames {
   static let largestAnswer = 3
 
-  /// Names of `candidates` that share the most with `name`: whole components from the end first, then a small edit
-  /// distance. Only for messages: nothing is ever matched by likeness.
+  /// Names of `candidates` that are most like `name`: those that begin and end as it does over the most bytes, of them
+  /// the ones at the smallest edit distance. Only for messages: nothing is ever matched by likeness. The answer does not
+  /// depend on the order of `candidates`.
   static func find(_ name: String, in candidates: some Collection<TensorName>) -> [String] {
     let wanted = name.split(separator: ".")
-    guard let leaf = wanted.dropLast().last else { return [] }
+    guard wanted.count >= 2 else { return [] }
+    let bytes = Array(name.utf8)
     func sharedSuffix(_ other: [Substring]) -> Int {
       zip(wanted.reversed(), other.reversed()).prefix { $0 == $1 }.count
     }
-    var best: [(name: String, shared: Int, distance: Int)] = []
-    var shortlist = candidates.filter { $0.string.contains(leaf) }
-    if shortlist.isEmpty { shortlist = Array(candidates.prefix(10_000)) }
-    let ranked = shortlist.map { (name: $0.string, shared: sharedSuffix($0.string.split(separator: "."))) }
-      .sorted { ($1.shared, $0.name) < ($0.shared, $1.name) }
-    for candidate in ranked.prefix(200) {
-      best.append((candidate.name, candidate.shared, editDistance(candidate.name, name)))
-    }
-    return best.filter { $0.shared >= 2 || $0.distance * 3 <= name.utf8.count }
+    return candidates.map { (name: $0, alike: alikeByteCount($0.string, bytes)) }
+      .sorted { ($1.alike, $0.name) < ($0.alike, $1.name) }
+      .prefix(200)
+      .map { (name: $0.name.string, distance: editDistance($0.name.string, name)) }
+      .filter { $0.distance * 3 <= bytes.count || sharedSuffix($0.name.split(separator: ".")) >= 2 }
       .sorted { ($0.distance, $0.name) < ($1.distance, $1.name) }
       .prefix(largestAnswer).map(\.name)
+  }
+
+  /// Bytes that two names have in common at their beginnings and at their ends.
+  private static func alikeByteCount(_ one: String, _ other: [UInt8]) -> Int {
+    var prefix = 0
+    for byte in one.utf8 {
+      guard prefix < other.count, other[prefix] == byte else { break }
+      prefix += 1
+    }
+    var suffix = 0
+    for byte in one.utf8.reversed() {
+      guard suffix < other.count - prefix, other[other.count - 1 - suffix] == byte else { break }
+      suffix += 1
+    }
+    return prefix + suffix
   }
 
   /// Levenshtein's distance on bytes, of names of at most 512 bytes.

@@ -58,7 +58,8 @@ extension MergePlanner {
   private func update(_ name: TensorName, shape: [Int], from source: DType, to output: DType) -> TensorUpdate? {
     guard let work = works[name], !work.stages.isEmpty || !work.rows.isEmpty else {
       // A change of dtype alone: rounded by the same pipeline, with nothing to add.
-      return source == output ? nil : TensorUpdate(roundingOnly: shape)
+      // An empty tensor has nothing to round, and dimensions that no product may be formed of.
+      return source == output || shape.contains(0) ? nil : TensorUpdate(roundingOnly: shape)
     }
     let (rows, columns) = work.isConvolution ? (shape[0], shape.dropFirst().reduce(1, *)) : TensorUpdate.matrix(of: shape)
     return TensorUpdate(rows: rows, columns: columns, stages: work.stages, rowReplacements: work.rows)

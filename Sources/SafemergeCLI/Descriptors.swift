@@ -23,6 +23,14 @@ enum Descriptors {
     }
   }
 
+  /// Puts something in the place of standard streams that were closed at the start, so that no file of the merge gets
+  /// their numbers and messages into it; writing to them stays an error.
+  static func fillClosed() {
+    for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) == -1 {
+      _ = open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY)
+    }
+  }
+
   static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 
   /// Columns of the terminal on standard error; 80 if it does not say.

@@ -1,10 +1,11 @@
+import JSONText
+import Safetensors
+
 #if canImport(Darwin)
 import Darwin
 #else
 import Glibc
 #endif
-import JSONText
-import Safetensors
 
 /// The exit codes, stable and documented in the README.
 enum ExitStatus {

@@ -1,12 +1,13 @@
+import ArgumentParser
+import JSONText
+import MergeEngine
+import Synchronization
+
 #if canImport(Darwin)
 import Darwin
 #else
 import Glibc
 #endif
-import ArgumentParser
-import JSONText
-import MergeEngine
-import Synchronization
 
 /// One line on standard error that says how far the merge is; where there is no terminal, one line a finished shard.
 final class ProgressLine: Sendable {

@@ -12,7 +12,9 @@ enum Quantities {
       divisor *= 1024
       unit += 1
     }
-    tenths = count / divisor * 10 + (count % divisor * 10 + divisor / 2) / divisor
+    // Exbibytes leave no room for the product; their last ten bits decide nothing.
+    let shift = unit == 5 ? 10 : 0
+    tenths = count / divisor * 10 + (((count % divisor) >> shift) * 10 + (divisor >> (shift + 1))) / (divisor >> shift)
     if tenths >= 10240, unit + 1 < units.count {
       tenths = 10
       unit += 1

@@ -1,10 +1,11 @@
 import ArgumentParser
+import JSONText
+
 #if canImport(Darwin)
 import Darwin
 #else
 import Glibc
 #endif
-import JSONText
 
 @main
 struct Safemerge: ParsableCommand {
@@ -48,6 +49,7 @@ struct Safemerge: ParsableCommand {
 
   /// Parses and runs, with the exit codes of this program in place of ArgumentParser's: its 64 for wrong usage is 2 here.
   static func main() {
+    Descriptors.fillClosed()
     let arguments = Array(CommandLine.arguments.dropFirst())
     if arguments.isEmpty {
       Diagnostics.write(helpMessage())
@@ -65,9 +67,11 @@ struct Safemerge: ParsableCommand {
         Self.leave(ExitStatus.usage)
       }
       if code == .success {
-        var output = StandardOutput()
-        try? output.write(fullMessage(for: error) + "\n")
-        try? output.finish()
+        do {
+          var output = StandardOutput()
+          try output.write(fullMessage(for: error) + "\n")
+          try output.finish()
+        } catch { Self.leave(Diagnostics.report(error)) }
         Self.leave(0)
       }
       Self.leave(Diagnostics.report(error))

@@ -1,9 +1,10 @@
+import Safetensors
+
 #if canImport(Darwin)
 import Darwin
 #else
 import Glibc
 #endif
-import Safetensors
 
 /// Standard output behind a buffer whose writes are checked: `print` says nothing when the disk is full.
 struct StandardOutput: ~Copyable {

@@ -20,8 +20,10 @@ public struct HeaderEncoder: Sendable {
       }
       switch dtype.extent(shape: shape) {
       case .bytes(let count): byteCount = count
-      case .overflow: throw SafetensorsError(path: "", .overflow(shape: shape.map(UInt64.init), dtype: dtype), tensor: name)
-      case .partialByte: throw SafetensorsError(path: "", .partialByte(shape: shape.map(UInt64.init), dtype: dtype), tensor: name)
+      case .overflow:
+        throw SafetensorsError(path: "", .overflow(shape: shape.map(UInt64.init), dtype: dtype), tensor: name)
+      case .partialByte:
+        throw SafetensorsError(path: "", .partialByte(shape: shape.map(UInt64.init), dtype: dtype), tensor: name)
       }
     }
   }

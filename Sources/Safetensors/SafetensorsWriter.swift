@@ -28,7 +28,8 @@ public enum SafetensorsWriter {
         throw SafetensorsError(
           path: path,
           .sizeMismatch(
-            shape: tensor.shape.map(UInt64.init), dtype: tensor.dtype, expected: UInt64(tensor.byteCount), found: UInt64(bytes.count)),
+            shape: tensor.shape.map(UInt64.init), dtype: tensor.dtype, expected: UInt64(tensor.byteCount),
+            found: UInt64(bytes.count)),
           tensor: tensor.name)
       }
     }

@@ -38,22 +38,25 @@ private struct Sharded {
     #expect(model.index?.metadata == [JSONMember(key: "total_size", value: .integer(3))])
   }
 
-  @Test(arguments: [
-    (
-      map(("a", one), ("b", one), ("c", two), ("d", two)), .tensorNotInShard(shard: two), "d",
-      ["weight_map places it in two.safetensors"]
-    ),
-    (map(("a", one), ("c", two)), .tensorNotInIndex(shard: one), "b", ["is in one.safetensors but not in weight_map"]),
-    (
-      map(("a", one), ("b", two), ("c", two)), .tensorInOtherShard(indexed: two, found: one), "b",
-      ["two.safetensors", "it is in one.safetensors"]
-    ),
-    (
-      map(("a", one), ("b", one), ("c", "three.safetensors")), .missingShard("three.safetensors"), nil,
-      ["three.safetensors", "does not exist"]
-    ),
-    (map(("a", one), ("b", one), ("c", two), ("a", one)), .tensorIndexedTwice, "a", ["twice"]),
-  ] as [(String, CheckpointError.Problem, TensorName?, [String])])
+  @Test(
+    arguments: [
+      (
+        map(("a", one), ("b", one), ("c", two), ("d", two)), .tensorNotInShard(shard: two), "d",
+        ["weight_map places it in two.safetensors"]
+      ),
+      (
+        map(("a", one), ("c", two)), .tensorNotInIndex(shard: one), "b", ["is in one.safetensors but not in weight_map"]
+      ),
+      (
+        map(("a", one), ("b", two), ("c", two)), .tensorInOtherShard(indexed: two, found: one), "b",
+        ["two.safetensors", "it is in one.safetensors"]
+      ),
+      (
+        map(("a", one), ("b", one), ("c", "three.safetensors")), .missingShard("three.safetensors"), nil,
+        ["three.safetensors", "does not exist"]
+      ),
+      (map(("a", one), ("b", one), ("c", two), ("a", one)), .tensorIndexedTwice, "a", ["twice"]),
+    ] as [(String, CheckpointError.Problem, TensorName?, [String])])
   func isCheckedBothWays(
     index: String, expected: CheckpointError.Problem, tensor: TensorName?, words: [String]
   ) throws {

@@ -39,19 +39,23 @@ private struct Places {
     #expect(try OutputPlace(path: "/tmp/free//", isFolder: true, inputs: [], force: false).path == "/tmp/free")
   }
 
-  @Test(arguments: [true, false], [
-    "base", "base/", "base//", "./base", "adapter/../base", "link", "link/", "link/../base", "base/.", "base/../base",
-  ])
+  @Test(
+    arguments: [true, false],
+    [
+      "base", "base/", "base//", "./base", "adapter/../base", "link", "link/", "link/../base", "base/.", "base/../base",
+    ])
   func everySpellingOfTheInputIsRefused(force: Bool, name: String) throws {
     let places = try Places()
     try places.scratch.link("link", to: "base")
     #expect(places.problem(name, force: force) == .outputIsInput(places.inputs[0]))
   }
 
-  @Test(arguments: [true, false], [
-    "base/model.safetensors", "./base//model.safetensors", "link/model.safetensors", "soft.safetensors",
-    "hard.safetensors", "adapter/../base/model.safetensors", "two.safetensors",
-  ])
+  @Test(
+    arguments: [true, false],
+    [
+      "base/model.safetensors", "./base//model.safetensors", "link/model.safetensors", "soft.safetensors",
+      "hard.safetensors", "adapter/../base/model.safetensors", "two.safetensors",
+    ])
   func everySpellingOfTheInputFileIsRefused(force: Bool, name: String) throws {
     let places = try Places()
     try places.scratch.link("link", to: "base")

@@ -96,10 +96,11 @@ import Testing
   }
 
   /// The layouts of huggingface_hub before and since 2: blobs of the repository, and one store for all.
-  @Test(arguments: [
-    ("models--o--n/blobs/abc", nil), ("models--o--n/blobs/abc", "blobs/ab/abc"), ("secret", nil),
-    ("models--o--n/other", nil), ("models--x--y/secret", nil),
-  ] as [(String, String?)])
+  @Test(
+    arguments: [
+      ("models--o--n/blobs/abc", nil), ("models--o--n/blobs/abc", "blobs/ab/abc"), ("secret", nil),
+      ("models--o--n/other", nil), ("models--x--y/secret", nil),
+    ] as [(String, String?)])
   func linksOfACacheLeadToItsBlobs(first: String, store: String?) throws {
     let scratch = try Scratch()
     let snapshot = "models--o--n/snapshots/c0ffee"

@@ -121,16 +121,17 @@ import Testing
   }
 
   /// What came to stand there while the merge ran is not lost: neither another merge's result nor foreign files.
-  @Test(arguments: [
-    (false, false, "model.safetensors", .outputExists), (true, false, "model.safetensors", .outputExists),
-    (true, true, "thesis.tex", .outputNotReplaceable(entry: "thesis.tex")),
-  ] as [(Bool, Bool, String, CheckpointError.Problem)])
+  @Test(
+    arguments: [
+      (false, false, "model.safetensors", .outputExists), (true, false, "model.safetensors", .outputExists),
+      (true, true, "thesis.tex", .outputNotReplaceable(entry: "thesis.tex")),
+    ] as [(Bool, Bool, String, CheckpointError.Problem)])
   func aRaceIsLostWithoutDamage(
     isThere: Bool, force: Bool, name: String, expected: CheckpointError.Problem
   ) throws {
     let scratch = try Scratch()
     if isThere { try scratch.folder("out") }
-    if force { try scratch.weights("a", at: "out/config.json") }
+    if force { try scratch.weights("a", at: "out/model.safetensors") }
     do {
       let output = try staged(scratch, "out", force: force)
       try fill(output, scratch)

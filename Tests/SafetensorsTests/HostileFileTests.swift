@@ -11,11 +11,13 @@ private func refusal(_ path: String) -> SafetensorsError? {
 }
 
 @Suite struct HostileFileTests {
-  @Test(.timeLimit(.minutes(1)), arguments: [
-    ("fifo", "not-a-file"), ("socket", "not-a-file"), ("folder", "not-a-file"), ("/dev/zero", "not-a-file"),
-    ("/dev/null", "not-a-file"), ("missing", "system"), ("dangling", "system"), ("loop", "system"),
-    ("missing/file", "system"), ("empty", "truncated"), ("to-fifo", "not-a-file"),
-  ])
+  @Test(
+    .timeLimit(.minutes(1)),
+    arguments: [
+      ("fifo", "not-a-file"), ("socket", "not-a-file"), ("folder", "not-a-file"), ("/dev/zero", "not-a-file"),
+      ("/dev/null", "not-a-file"), ("missing", "system"), ("dangling", "system"), ("loop", "system"),
+      ("missing/file", "system"), ("empty", "truncated"), ("to-fifo", "not-a-file"),
+    ])
   func neverHangsOnSpecialFiles(name: String, errorClass: String) throws {
     let scratch = try Scratch()
     let manager = FileManager.default
@@ -37,17 +39,18 @@ private func refusal(_ path: String) -> SafetensorsError? {
   }
 
   /// The header's length, then `{}` and 1000 spaces.
-  @Test(arguments: [
-    (100_000_001, .headerTooLarge(byteCount: 100_000_001, lookalike: nil)),
-    (1 << 63, .headerTooLarge(byteCount: 1 << 63, lookalike: .bigEndianLength)),
-    (.max, .headerTooLarge(byteCount: .max, lookalike: nil)),
-    (.max - 7, .headerTooLarge(byteCount: .max - 7, lookalike: nil)),
-    (1 << 32 + 2, .headerTooLarge(byteCount: 1 << 32 + 2, lookalike: nil)),
-    (100_000_000, .truncated(found: 1010, expected: 100_000_008)),
-    (1003, .truncated(found: 1010, expected: 1011)),
-    (1001, .coverage(fileByteCount: 1010, described: 1009)),
-    (1002, nil),
-  ] as [(UInt64, Problem?)])
+  @Test(
+    arguments: [
+      (100_000_001, .headerTooLarge(byteCount: 100_000_001, lookalike: nil)),
+      (1 << 63, .headerTooLarge(byteCount: 1 << 63, lookalike: .bigEndianLength)),
+      (.max, .headerTooLarge(byteCount: .max, lookalike: nil)),
+      (.max - 7, .headerTooLarge(byteCount: .max - 7, lookalike: nil)),
+      (1 << 32 + 2, .headerTooLarge(byteCount: 1 << 32 + 2, lookalike: nil)),
+      (100_000_000, .truncated(found: 1010, expected: 100_000_008)),
+      (1003, .truncated(found: 1010, expected: 1011)),
+      (1001, .coverage(fileByteCount: 1010, described: 1009)),
+      (1002, nil),
+    ] as [(UInt64, Problem?)])
   func believesNoLengthThatLies(length: UInt64, expected: Problem?) throws {
     let scratch = try Scratch()
     let header = (0..<8).map { UInt8(truncatingIfNeeded: length >> (8 * $0)) }

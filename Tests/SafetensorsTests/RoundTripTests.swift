@@ -35,9 +35,10 @@ import Testing
     #expect(DType.allCases.sorted().map(\.bitCount) == expected.map(\.1))
   }
 
-  @Test(arguments: [
-    ("ok_order_unsorted_small_first", "U8"), ("ok_unaligned_header", nil), ("ok_order_reversed", nil),
-  ] as [(String, String?)])
+  @Test(
+    arguments: [
+      ("ok_order_unsorted_small_first", "U8"), ("ok_unaligned_header", nil), ("ok_order_reversed", nil),
+    ] as [(String, String?)])
   func readsDataAtAnyAlignment(name: String, firstDType: String?) throws {
     let path = fixturesPath() + "/corpus/\(name).safetensors"
     let file = try SafetensorsFile(path: path)
@@ -68,8 +69,9 @@ import Testing
     let (composed, decomposed): (TensorName, TensorName) = ("\u{e9}", "e\u{301}")
     #expect(composed != decomposed)
     #expect(Set([composed, decomposed]).count == 2)
-    #expect([composed, "z", decomposed, "~", "Z"].sorted().map { $0.string.unicodeScalars.map(\.value) }
-      == [[0x5A], [0x65, 0x301], [0x7A], [0x7E], [0xE9]])
+    #expect(
+      [composed, "z", decomposed, "~", "Z"].sorted().map { $0.string.unicodeScalars.map(\.value) }
+        == [[0x5A], [0x65, 0x301], [0x7A], [0x7E], [0xE9]])
 
     let file = try SafetensorsFile(path: fixturesPath() + "/corpus/nfc_nfd_keys.safetensors")
     #expect(file.header.tensors.count == 2)

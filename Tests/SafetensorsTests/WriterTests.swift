@@ -89,14 +89,15 @@ import Testing
     }
   }
 
-  @Test(arguments: [
-    ([-1], .f32, .schema("shape [-1] holds a negative number")),
-    ([1 << 62, 4], .u8, .overflow(shape: [1 << 62, 4], dtype: .u8)),
-    ([1 << 61], .u8, .overflow(shape: [1 << 61], dtype: .u8)),
-    ([3], .f4, .partialByte(shape: [3], dtype: .f4)),
-    ([1 << 62, 4, 0], .u8, .overflow(shape: [1 << 62, 4, 0], dtype: .u8)),
-    ([0, 1 << 62, 4], .u8, nil),
-  ] as [([Int], DType, Problem?)])
+  @Test(
+    arguments: [
+      ([-1], .f32, .schema("shape [-1] holds a negative number")),
+      ([1 << 62, 4], .u8, .overflow(shape: [1 << 62, 4], dtype: .u8)),
+      ([1 << 61], .u8, .overflow(shape: [1 << 61], dtype: .u8)),
+      ([3], .f4, .partialByte(shape: [3], dtype: .f4)),
+      ([1 << 62, 4, 0], .u8, .overflow(shape: [1 << 62, 4, 0], dtype: .u8)),
+      ([0, 1 << 62, 4], .u8, nil),
+    ] as [([Int], DType, Problem?)])
   func checksShapes(shape: [Int], dtype: DType, expected: Problem?) {
     let found = problem { () throws(SafetensorsError) in
       _ = try HeaderEncoder.Tensor(name: "a", dtype: dtype, shape: shape)

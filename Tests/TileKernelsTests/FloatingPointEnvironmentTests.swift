@@ -11,18 +11,18 @@ struct FloatingPointEnvironmentTests {
     defer { fesetenv(&saved) }
     var hostile = saved
     #if arch(x86_64)
-      hostile.__mxcsr |= 0xe040
+    hostile.__mxcsr |= 0xe040
     #elseif arch(arm64)
-      hostile.__fpcr |= 0x01c0_0000
+    hostile.__fpcr |= 0x01c0_0000
     #endif
     fesetenv(&hostile)
     try body()
     var after = fenv_t()
     fegetenv(&after)
     #if arch(x86_64)
-      return after.__mxcsr & 0xffc0 == hostile.__mxcsr & 0xffc0
+    return after.__mxcsr & 0xffc0 == hostile.__mxcsr & 0xffc0
     #elseif arch(arm64)
-      return after.__fpcr == hostile.__fpcr
+    return after.__fpcr == hostile.__fpcr
     #endif
   }
 
@@ -57,6 +57,103 @@ struct FloatingPointEnvironmentTests {
     #expect(isRestored)
     for (index, what) in ["delta", "f16 output", "f32 output", "widened"].enumerated() {
       #expect(difference(found[index], expected[index]) == nil, "\(what), \(random)")
+    }
+  }
+
+  @Test("Changes no norm, factor or rounding either", arguments: KernelSet.available.map(\.name))
+  func changesNoOtherOperation(name: String) throws {
+    var random = SeededGenerator()
+    let kernels = try KernelSet.named(name)
+    let tiny = random.floats(99).map { $0 * 0x1p-64 }
+    let values = random.floats(99).map { $0 * 0x1p-127 }
+    let weights = bytes(random.floats(99).map { Reference.narrow(($0 * 0x1p-15).bitPattern, .f16) }, .f16)
+    let stream = RandomStream(seed: random.seed, tensor: 0)
+
+    func run() throws -> [[UInt32]] {
+      let magnitudes = values.map(\.magnitude)
+      // Each operation starts with what the one before left.
+      var results: [[Float]] = []
+      var result = values
+      do {
+        var span = result.mutableSpan
+        try kernels.sum(weights.span.bytes, as: .f16, with: values.span, into: &span)
+      }
+      results.append(result)
+      do {
+        var span = result.mutableSpan
+        try kernels.scale(&span, count: 99, by: 0.7)
+      }
+      results.append(result)
+      do {
+        var span = result.mutableSpan
+        try kernels.addPlain(to: &span, values: tiny.span)
+      }
+      results.append(result)
+      do {
+        var span = result.mutableSpan
+        try kernels.roundDelta(&span, count: 99, to: .bf16)
+      }
+      results.append(result)
+      do {
+        var span = result.mutableSpan
+        try kernels.divide(values.span, by: tiny.span, into: &span)
+      }
+      results.append(result)
+      do {
+        var span = result.mutableSpan
+        try kernels.rowNorms(of: tiny.span, rows: 3, columns: 33, into: &span)
+      }
+      results.append(result)
+      do {
+        var span = result.mutableSpan
+        try kernels.torchRowNorms(of: tiny.span, rows: 3, columns: 33, into: &span)
+      }
+      results.append(result)
+      do {
+        var span = result.mutableSpan
+        try kernels.torchAddColumnSquares(of: tiny.span, rows: 3, columns: 33, to: &span)
+      }
+      results.append(result)
+      do {
+        var span = result.mutableSpan
+        try kernels.torchColumnNorms(fromSquares: magnitudes.span, into: &span)
+      }
+      results.append(result)
+      var squares = [Double](repeating: 0, count: 33)
+      do {
+        var squareSpan = squares.mutableSpan
+        try kernels.addColumnSquares(of: tiny.span, rows: 3, columns: 33, to: &squareSpan)
+        var span = result.mutableSpan
+        try kernels.columnNorms(fromSquares: squares.span, into: &span)
+      }
+      results.append(result)
+      var output = [UInt8](repeating: 0, count: 2 * 99)
+      var outputSpan = output.mutableSpan
+      var raw = outputSpan.mutableBytes
+      let factors = [Float](repeating: 0x1.234568p108, count: 99)
+      _ = try kernels.rescaleColumns(
+        weights.span.bytes, as: .f16, values: values.span, by: factors.span, rows: 1, into: &raw, as: .f16)
+      var bits = results.map { $0.map(\.bitPattern) } + [elements(output[...], .f16)]
+      outputSpan = output.mutableSpan
+      raw = outputSpan.mutableBytes
+      _ = try kernels.combineStochastically(
+        weights.span.bytes, as: .f16, with: values.span, into: &raw, as: .bf16, stream: stream, firstElement: 0)
+      bits.append(elements(output[...], .bf16))
+      var statistics = [RowStatistics()]
+      var statisticsSpan = statistics.mutableSpan
+      try kernels.compare(
+        output.span.bytes, as: .bf16, with: weights.span.bytes, as: .f16, intended: values.span, are: .deltas, rows: 1,
+        columns: 99, into: &statisticsSpan)
+      let sums = [statistics[0].intendedSquares, statistics[0].lostSquares, statistics[0].baseSquares]
+      bits.append(sums.map { UInt32(truncatingIfNeeded: $0.bitPattern) })
+      return bits
+    }
+    let expected = try run()
+    var found: [[UInt32]] = []
+    let isRestored = try inHostileEnvironment { found = try run() }
+    #expect(isRestored)
+    for index in expected.indices {
+      #expect(difference(found[index], expected[index]) == nil, "result \(index), \(random)")
     }
   }
 }

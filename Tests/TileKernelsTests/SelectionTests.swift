@@ -12,10 +12,10 @@ struct SelectionTests {
     #expect(names.last == "portable")
     #expect(KernelSet.best.name == names.first)
     #if arch(arm64)
-      #expect(names == ["neon", "portable"])
+    #expect(names == ["neon", "portable"])
     #else
-      #expect(!names.contains("neon"))
-      #expect(!names.contains("avx512") || names.contains("avx2"))
+    #expect(!names.contains("neon"))
+    #expect(!names.contains("avx512") || names.contains("avx2"))
     #endif
     for kernels in KernelSet.available { #expect(kernels.preferredRowMultiple > 0) }
   }

@@ -1,0 +1,102 @@
+import Adapters
+import Checkpoints
+import Foundation
+import MergeEngine
+import MergePlanning
+import Safetensors
+import TileKernels
+
+/// A merge from paths, as the program does it.
+struct TestMerge {
+  let plan: MergePlan
+  let place: OutputPlace
+  let sideFiles: SideFiles
+
+  init(base: String, adapter: String, output: String, dtype: DType? = nil, force: Bool = false) throws {
+    let checkpoint = try Checkpoint(path: base)
+    let adapter = try Adapter(folder: adapter)
+    plan = try MergePlan(base: checkpoint, adapter: adapter, options: MergePlan.Options(outputDType: dtype))
+    let inputs = [base] + checkpoint.files.map(\.path) + [adapter.path, adapter.weightsPath, adapter.configPath]
+    place = try OutputPlace(path: output, isFolder: checkpoint.folder != nil, inputs: inputs, force: force)
+    let written = Set(checkpoint.files.map(\.name) + ["model.safetensors.index.json"])
+    sideFiles =
+      try checkpoint.folder.map { try SideFiles(base: $0, weightFiles: written, adapter: adapter.path) } ?? .none
+  }
+
+  func run(
+    workers: Int = 2, kernels: KernelSet = .best, progress: (@Sendable (MergeProgress) -> Void)? = nil
+  ) throws {
+    let options = MergeEngine.Options(workers: workers, kernels: kernels)
+    try MergeEngine(plan, options: options).run(to: place, sideFiles: sideFiles, progress: progress)
+  }
+}
+
+/// A file read whole, by means of its header.
+struct LoadedFile {
+  let header: SafetensorsHeader
+  let bytes: [UInt8]
+
+  init(_ path: String) throws {
+    header = try SafetensorsHeader(path: path)
+    bytes = try contents(path)
+  }
+
+  var names: [String] { header.tensors.map(\.name.string) }
+
+  func info(_ name: String) -> TensorInfo? { header.tensors.first { $0.name == TensorName(name) } }
+
+  func data(_ tensor: TensorInfo) -> ArraySlice<UInt8> {
+    bytes[header.dataStart + tensor.dataOffsets.lowerBound..<header.dataStart + tensor.dataOffsets.upperBound]
+  }
+
+  func data(_ name: String) -> [UInt8]? { info(name).map { Array(data($0)) } }
+
+  func elements(_ name: String) -> [UInt32]? {
+    info(name).map { Elements.bits(Array(data($0)), $0.dtype) }
+  }
+}
+
+/// Every tensor of the weight files in a folder, or of one file.
+func loadTensors(_ path: String) throws -> [TensorName: (info: TensorInfo, data: ArraySlice<UInt8>)] {
+  var isFolder: ObjCBool = false
+  _ = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+  let files =
+    isFolder.boolValue
+    ? try FileManager.default.contentsOfDirectory(atPath: path).filter { $0.hasSuffix(".safetensors") }
+      .map { path + "/" + $0 } : [path]
+  var tensors: [TensorName: (info: TensorInfo, data: ArraySlice<UInt8>)] = [:]
+  for file in files {
+    let loaded = try LoadedFile(file)
+    for tensor in loaded.header.tensors { tensors[tensor.name] = (tensor, loaded.data(tensor)) }
+  }
+  return tensors
+}
+
+func isSame(_ one: ArraySlice<UInt8>, _ other: ArraySlice<UInt8>) -> Bool {
+  one.count == other.count
+    && one.withUnsafeBytes { left in
+      other.withUnsafeBytes { right in
+        left.isEmpty || memcmp(left.baseAddress!, right.baseAddress!, left.count) == 0
+      }
+    }
+}
+
+/// Every file beneath a folder, by its relative path.
+func tree(_ folder: String) throws -> [String: [UInt8]] {
+  var files: [String: [UInt8]] = [:]
+  for name in try FileManager.default.subpathsOfDirectory(atPath: folder) {
+    var isFolder: ObjCBool = false
+    let path = folder + "/" + name
+    _ = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+    files[name] = isFolder.boolValue ? [] : try contents(path)
+  }
+  return files
+}
+
+/// What `body` is refused with; nil if it is not, or throws something that cannot be told in one line.
+func refusal(_ body: () throws -> Void) -> (any ReportableError)? {
+  do {
+    try body()
+    return nil
+  } catch { return error as? any ReportableError }
+}

@@ -1,0 +1,277 @@
+import Adapters
+import Checkpoints
+import Safetensors
+import Testing
+
+@testable import MergePlanning
+
+/// How an adapter meets a base, from headers alone.
+@Suite struct PlanTests {
+  private static let prefix = "base_model.model."
+
+  /// A base with two projections and their biases, in one file or with a config in a folder.
+  private static func baseTensors(_ dtype: DType = .bf16) -> [TestTensor] {
+    [
+      TestTensor("model.layers.0.q_proj.bias", dtype, [6]), TestTensor("model.layers.0.q_proj.weight", dtype, [6, 4]),
+      TestTensor("model.layers.1.q_proj.weight", dtype, [6, 4]), TestTensor("model.norm.weight", dtype, [4]),
+    ]
+  }
+
+  private static func layer(
+    _ module: String, rank: Int = 2, rows: Int = 6, columns: Int = 4, bias: Int? = nil
+  ) -> [TestTensor] {
+    [
+      TestTensor("\(module).lora_A.weight", .f32, [rank, columns]),
+      TestTensor("\(module).lora_B.weight", .f32, [rows, rank]),
+    ] + (bias.map { [TestTensor("\(module).lora_B.bias", .f32, [$0])] } ?? [])
+  }
+
+  /// The plan of `adapter` and `base`; with a config the base is a folder.
+  private func plan(
+    base: [TestTensor], _ adapter: [TestTensor], config: String? = nil, rank: Int = 2, alpha: String = "4",
+    fields: String = "", dtype: DType? = nil
+  ) throws -> MergePlan {
+    let scratch = try Scratch()
+    let path: String
+    if let config {
+      path = try scratch.folder("base")
+      try writeFile(path + "/model.safetensors", base)
+      try write(Array(config.utf8), to: path + "/config.json")
+    } else {
+      path = scratch.file("base.safetensors")
+      try writeFile(path, base)
+    }
+    let folder = try writeAdapter(scratch.file("adapter"), rank: rank, alpha: alpha, adapter, fields: fields)
+    return try MergePlan(
+      base: Checkpoint(path: path), adapter: Adapter(folder: folder), options: .init(outputDType: dtype))
+  }
+
+  private func problem(
+    base: [TestTensor], _ adapter: [TestTensor], config: String? = nil, fields: String = ""
+  ) -> PlanError? {
+    do {
+      _ = try plan(base: base, adapter, config: config, fields: fields)
+      return nil
+    } catch { return error as? PlanError }
+  }
+
+  // MARK: What is planned
+
+  @Test func updatesWhatTheAdapterNamesAndCopiesTheRest() throws {
+    let plan = try plan(base: Self.baseTensors(), Self.layer("model.layers.1.q_proj"))
+    #expect(plan.updatedTensors.map(\.name) == ["model.layers.1.q_proj.weight"])
+    #expect(plan.tensorCount == 4)
+    let update = try #require(plan.updatedTensors.first { _ in true }?.update)
+    #expect(update.rows == 6)
+    #expect(update.columns == 4)
+    #expect(update.terms.map(\.scaling) == [2])
+    #expect(update.terms.map(\.rows) == [0..<6])
+    #expect(update.terms.map(\.columns) == [0..<4])
+    guard case .lowRank(let left, let right)? = update.terms.first?.kind else {
+      Issue.record("no product")
+      return
+    }
+    #expect([left.rows, left.columns, left.rowStride, left.columnStride] == [6, 2, 2, 1])
+    #expect([right.rows, right.columns, right.rowStride, right.columnStride] == [2, 4, 4, 1])
+    #expect(left.source.range.count == 48)
+    #expect(right.source.range.count == 32)
+    #expect(plan.modules.map(\.name) == ["model.layers.1.q_proj"])
+    #expect(plan.index == nil)
+  }
+
+  @Test func everyAdapterTensorIsUsed() throws {
+    let layers = (0..<2).flatMap { Self.layer("model.layers.\($0).q_proj", bias: 6) }
+    let base = Self.baseTensors() + [TestTensor("model.layers.1.q_proj.bias", .bf16, [6])]
+    let plan = try plan(base: base, layers, fields: "\"lora_bias\": true")
+    let ranges = plan.updatedTensors.flatMap { $0.update?.terms ?? [] }.flatMap { term in
+      switch term.kind {
+      case .lowRank(let left, let right): [left.source.range, right.source.range]
+      case .scaled(let values): [values.source.range]
+      }
+    }
+    #expect(ranges.count == 6)
+    let sorted = ranges.sorted { $0.lowerBound < $1.lowerBound }
+    #expect(zip(sorted, sorted.dropFirst()).allSatisfy { $0.upperBound == $1.lowerBound })
+    #expect(sorted.reduce(0) { $0 + $1.count } == layers.reduce(0) { $0 + $1.bytes.count })
+    for (number, module) in plan.modules.enumerated() {
+      #expect(module.targets.map(\.string) == ["weight", "bias"].map { "model.layers.\(number).q_proj.\($0)" })
+    }
+  }
+
+  @Test func equalInputsMakeEqualPlans() throws {
+    let scratch = try Scratch()
+    let base = scratch.file("base.safetensors")
+    try writeFile(base, Self.baseTensors())
+    let layers = (0..<2).flatMap { Self.layer("model.layers.\($0).q_proj") }
+    let folder = try writeAdapter(scratch.file("adapter"), rank: 2, alpha: "4", layers)
+    func plan() throws -> MergePlan { try MergePlan(base: Checkpoint(path: base), adapter: Adapter(folder: folder)) }
+    let first = try plan()
+    for _ in 0..<5 { #expect(try plan() == first) }
+    let other = try MergePlan(
+      base: Checkpoint(path: base), adapter: Adapter(folder: folder), options: .init(outputDType: .f32))
+    #expect(other != first)
+  }
+
+  /// alpha, r, whether rank-stabilised, and the scaling in double, rounded once.
+  static let scalings: [(String, Int, Bool, Float)] = [
+    ("4", 2, false, 2), ("1", 3, false, Float(1.0 / 3)), ("7", 5, false, Float(7.0 / 5)), ("0.1", 1, false, 0.1),
+    ("-3", 7, false, Float(-3.0 / 7)), ("0", 2, false, 0), ("16", 8, true, Float(16 / 8.0.squareRoot())),
+    ("5", 3, true, Float(5 / 3.0.squareRoot())), ("4", 64, true, 0.5),
+  ]
+
+  @Test(arguments: scalings) func scalingIsRoundedOnce(_ values: (String, Int, Bool, Float)) throws {
+    let (alpha, rank, isStabilised, scaling) = values
+    let plan = try plan(
+      base: Self.baseTensors(), Self.layer("model.layers.0.q_proj", rank: rank, bias: 6), rank: rank, alpha: alpha,
+      fields: "\"lora_bias\": true, \"use_rslora\": \(isStabilised)")
+    let terms = plan.updatedTensors.flatMap { $0.update?.terms ?? [] }
+    #expect(terms.map(\.scaling) == [scaling, scaling])
+    #expect(plan.modules.map { Float($0.scaling) } == [scaling])
+    #expect(plan.modules.map(\.rank) == [rank])
+  }
+
+  @Test func patternsDecideByModule() throws {
+    let layers = Self.layer("model.layers.0.q_proj", rank: 3) + Self.layer("model.layers.1.q_proj", rank: 2)
+    let plan = try plan(
+      base: Self.baseTensors(), layers,
+      fields: "\"rank_pattern\": {\"layers.0.q_proj\": 3}, \"alpha_pattern\": {\"layers.1.q_proj\": 5, \"nothing\": 1}")
+    #expect(plan.modules.map(\.scaling) == [4.0 / 3, 2.5])
+    #expect(plan.warnings.count == 1)
+    #expect(plan.warnings.first?.contains("\"nothing\"") == true)
+  }
+
+  @Test func outputDTypeChangesOnlyNumbersThatAreComputedOn() throws {
+    let base =
+      Self.baseTensors(.f32) + [
+        TestTensor("steps", .i64, [1]), TestTensor("wide", .f64, [1]), TestTensor("small", .f8E4M3, [3]),
+        TestTensor("scalar", .f16, []),
+      ]
+    let plan = try plan(base: base, Self.layer("model.layers.0.q_proj"), dtype: .f16)
+    let dtypes = Dictionary(uniqueKeysWithValues: plan.shards[0].tensors.map { ($0.name, $0.outputDType) })
+    #expect(dtypes["steps"] == .i64)
+    #expect(dtypes["wide"] == .f64)
+    #expect(dtypes["small"] == .f8E4M3)
+    #expect(dtypes["scalar"] == .f16)
+    #expect(dtypes["model.norm.weight"] == .f16)
+    #expect(plan.shards[0].tensors.first { $0.name == "model.norm.weight" }?.update?.terms == [])
+    #expect(plan.shards[0].tensors.first { $0.name == "scalar" }?.update == nil)
+    let end = plan.shards[0].tensors.map(\.outputRange.upperBound).max()
+    #expect(end == plan.shards[0].fileByteCount)
+  }
+
+  // MARK: What is refused
+
+  @Test func missingTargetNamesCandidates() {
+    let error = problem(base: Self.baseTensors(), Self.layer("model.layers.0.k_proj") + Self.layer("other.v_proj"))
+    #expect(error?.tensor == Self.prefix + "model.layers.0.k_proj.lora_A.weight")
+    guard case .noTarget(let target, let candidates, let others)? = error?.problem else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(target == "model.layers.0.k_proj.weight")
+    #expect(candidates.first == "model.layers.0.q_proj.weight")
+    #expect(others == 1)
+    #expect(error?.description.contains("model.layers.0.q_proj.weight") == true)
+    #expect(error?.category == .refusedInput)
+  }
+
+  @Test func errorNamesTheBaseOfTheAdapter() {
+    let error = problem(
+      base: Self.baseTensors(), Self.layer("model.x"), fields: "\"base_model_name_or_path\": \"org/model\"")
+    #expect(error?.hint?.contains("\"org/model\"") == true)
+  }
+
+  @Test func wrongShapesNameTheFactorAndBothShapes() {
+    func check(rows: Int, columns: Int, factor: String, found: [Int], role: String) {
+      let module = "model.layers.0.q_proj"
+      let error = problem(base: Self.baseTensors(), Self.layer(module, rows: rows, columns: columns))
+      #expect(
+        error?.problem == .shape(factor: factor, found: found, target: "\(module).weight", expected: [6, 4]))
+      #expect(error?.tensor == "\(Self.prefix)\(module).\(role).weight")
+      #expect(error?.message.contains("\(found)") == true)
+      #expect(error?.message.contains("[6, 4]") == true)
+    }
+    check(rows: 6, columns: 5, factor: "lora_A", found: [2, 5], role: "lora_A")
+    check(rows: 5, columns: 4, factor: "lora_B", found: [5, 2], role: "lora_B")
+    check(rows: 12, columns: 8, factor: "lora_B", found: [12, 2], role: "lora_B")
+  }
+
+  @Test func targetsOfOtherRanksAreRefused() {
+    for shape in [[24], [6, 4, 1], [2, 3, 4], []] {
+      let base = [TestTensor("m.weight", .f32, shape)]
+      let error = problem(base: base, Self.layer("m"))
+      #expect(error?.errorClass == "shape", "\(shape)")
+    }
+  }
+
+  @Test func transposedWeightIsRefused() {
+    let error = problem(base: [TestTensor("m.weight", .f32, [4, 6])], Self.layer("m"))
+    #expect(error?.problem == .storedTransposed(target: "m.weight", shape: [4, 6]))
+  }
+
+  @Test(arguments: ["c_attn", "c_proj", "c_fc", "q_attn"]) func squareConv1DIsRefused(leaf: String) {
+    let module = "transformer.h.0.attn.\(leaf)"
+    let base = [TestTensor("\(module).weight", .f32, [4, 4])]
+    let layer = Self.layer(module, rows: 4, columns: 4)
+    let expected = PlanError.Problem.maybeTransposed(target: "\(module).weight")
+    #expect(problem(base: base, layer, config: "{\"model_type\": \"gpt2\"}")?.problem == expected)
+    // Without a config the name alone says so; another family's projection of the name is a Linear.
+    #expect(problem(base: base, layer)?.problem == expected)
+    #expect(problem(base: base, layer, config: "{\"model_type\": \"starcoder2\"}") == nil)
+  }
+
+  @Test(arguments: [DType.f64, .i32, .f8E4M3, .u8, .i64]) func targetsOfOtherDTypesAreRefused(dtype: DType) {
+    let error = problem(base: Self.baseTensors(dtype), Self.layer("model.layers.0.q_proj"))
+    #expect(error?.problem == .targetDType(target: "model.layers.0.q_proj.weight", found: dtype))
+    let mixed = [TestTensor("m.weight", .f32, [6, 4]), TestTensor("m.bias", dtype, [6])]
+    let biasError = problem(base: mixed, Self.layer("m", bias: 6), fields: "\"lora_bias\": true")
+    #expect(biasError?.problem == .targetDType(target: "m.bias", found: dtype))
+  }
+
+  @Test func loraBiasNeedsTheBaseBias() {
+    let module = "model.layers.1.q_proj"
+    let error = problem(base: Self.baseTensors(), Self.layer(module, bias: 6), fields: "\"lora_bias\": true")
+    #expect(error?.problem == .noBias(target: "\(module).bias"))
+    #expect(error?.tensor == "\(Self.prefix)\(module).lora_B.bias")
+  }
+
+  @Test(arguments: [[5], [7], [6, 1], [1, 6], []]) func loraBiasOfOtherLengthIsRefused(shape: [Int]) {
+    let base = [TestTensor("m.weight", .f32, [6, 4]), TestTensor("m.bias", .f32, shape)]
+    let error = problem(base: base, Self.layer("m", bias: 6), fields: "\"lora_bias\": true")
+    #expect(error?.problem == .shape(factor: "lora_bias", found: [6], target: "m.bias", expected: shape))
+  }
+
+  @Test func quantizedBaseIsRefused() {
+    func check(_ config: String, _ expected: PlanError.Problem?) {
+      let error = problem(base: Self.baseTensors(), Self.layer("model.layers.0.q_proj"), config: config)
+      #expect(error?.problem == expected, "\(config)")
+    }
+    check("{\"quantization_config\": {\"quant_method\": \"fp8\"}}", .quantizedBase(method: "fp8"))
+    check("{\"quantization_config\": {}}", .quantizedBase(method: "unknown"))
+    check("{\"quantization_config\": null}", nil)
+    check("{}", nil)
+  }
+
+  @Test(arguments: ["{\"tie_word_embeddings\": true}", "{\"text_config\": {\"tie_word_embeddings\": true}}"])
+  func tiedHeadIsRefused(config: String) {
+    let embedding = TestTensor("model.embed_tokens.weight", .f32, [6, 4])
+    let layer = Self.layer("lm_head")
+    #expect(problem(base: [embedding], layer, config: config)?.errorClass == "tied")
+    let both = [TestTensor("lm_head.weight", .f32, [6, 4]), embedding]
+    #expect(problem(base: both, layer, config: config)?.errorClass == "tied")
+    #expect(problem(base: both, layer, config: "{\"tie_word_embeddings\": false}") == nil)
+    // Other modules of such a model can be merged.
+    let other = both + [TestTensor("m.weight", .f32, [6, 4])]
+    #expect(problem(base: other, Self.layer("m"), config: config) == nil)
+  }
+
+  /// Names are bytes: two spellings of one character are two modules.
+  @Test func namesAreComparedByBytes() throws {
+    let (composed, decomposed) = ("m.\u{e9}", "m.e\u{301}")
+    let base = [TestTensor("\(composed).weight", .f32, [6, 4])]
+    #expect(problem(base: base, Self.layer(decomposed))?.errorClass == "no-target")
+    let both = base + [TestTensor("\(decomposed).weight", .f32, [6, 4])]
+    let plan = try plan(base: both, Self.layer(decomposed))
+    #expect(plan.updatedTensors.map { Array($0.name.string.utf8) } == [Array("\(decomposed).weight".utf8)])
+  }
+}

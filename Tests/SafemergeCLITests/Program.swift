@@ -1,0 +1,134 @@
+import Foundation
+import Testing
+
+/// The program, as a user runs it.
+enum Program {
+  struct Result {
+    let status: Int32
+    /// Whether a signal ended it; `status` is the signal's number then.
+    let isSignal: Bool
+    let output: [UInt8]
+    let errors: [UInt8]
+
+    var text: String { String(decoding: output, as: UTF8.self) }
+    var messages: String { String(decoding: errors, as: UTF8.self) }
+    var lines: [String] { Self.lines(text) }
+    var messageLines: [String] { Self.lines(messages) }
+
+    private static func lines(_ text: String) -> [String] {
+      text.isEmpty ? [] : text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init).dropLast()
+    }
+  }
+
+  /// Where the build put it: beside the test bundle, which is an executable on Linux and a folder on macOS.
+  static let path: String? = {
+    var starts = CommandLine.arguments + Bundle.allBundles.map(\.bundlePath) + [Bundle.main.bundlePath]
+    starts += [Bundle.main.executablePath ?? ""]
+    for start in starts where start.hasPrefix("/") {
+      var folder = URL(fileURLWithPath: start)
+      for _ in 0..<6 where folder.path != "/" {
+        let candidate = folder.appendingPathComponent("safemerge").path
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: candidate, isDirectory: &isFolder), !isFolder.boolValue,
+          FileManager.default.isExecutableFile(atPath: candidate)
+        {
+          return candidate
+        }
+        folder.deleteLastPathComponent()
+      }
+    }
+    return nil
+  }()
+
+  /// Runs `safemerge` with `arguments`.
+  ///
+  /// - Parameters:
+  ///   - shell: A script that runs the program as `"$0" "$@"`; nil: it is run as it is.
+  ///   - environment: Added to a nearly empty one.
+  static func run(
+    _ arguments: [String], shell: String? = nil, environment: [String: String] = [:], folder: String? = nil
+  ) throws -> Result {
+    let program = try #require(path, "the program is not beside the tests")
+    let scratch = try Scratch()
+    let process = Process()
+    if let shell {
+      process.executableURL = URL(fileURLWithPath: "/bin/sh")
+      process.arguments = ["-c", shell, program] + arguments
+    } else {
+      process.executableURL = URL(fileURLWithPath: program)
+      process.arguments = arguments
+    }
+    var variables = ["PATH": "/usr/bin:/bin", "TMPDIR": scratch.path]
+    for name in ["LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FRAMEWORK_PATH"] {
+      variables[name] = ProcessInfo.processInfo.environment[name]
+    }
+    process.environment = variables.merging(environment) { $1 }
+    process.currentDirectoryURL = URL(fileURLWithPath: folder ?? scratch.path)
+    // Files, not pipes: nothing has to be read while the program runs.
+    let names = ["output", "errors"].map(scratch.file)
+    for name in names { try write([], to: name) }
+    process.standardInput = FileHandle.nullDevice
+    let handles = try names.map { try FileHandle(forWritingTo: URL(fileURLWithPath: $0)) }
+    process.standardOutput = handles[0]
+    process.standardError = handles[1]
+    let ended = DispatchSemaphore(value: 0)
+    process.terminationHandler = { _ in ended.signal() }
+    try process.run()
+    guard ended.wait(timeout: .now() + 60) == .success else {
+      process.terminate()
+      throw TookTooLong(arguments: arguments)
+    }
+    return Result(
+      status: process.terminationStatus, isSignal: process.terminationReason == .uncaughtSignal,
+      output: try contents(names[0]), errors: try contents(names[1]))
+  }
+
+  struct TookTooLong: Error { let arguments: [String] }
+}
+
+/// Expects the one line that a refusal is; returns it.
+@discardableResult
+func expectRefusal(
+  _ result: Program.Result, status: Int32, _ comment: String = "", location: SourceLocation = #_sourceLocation
+) -> String {
+  #expect(!result.isSignal, "\(comment)", sourceLocation: location)
+  #expect(result.status == status, "\(comment) \(result.messages)", sourceLocation: location)
+  #expect(result.messageLines.count == 1, "\(comment) \(result.messages)", sourceLocation: location)
+  #expect(result.messages.hasPrefix("safemerge: error: "), "\(comment) \(result.messages)", sourceLocation: location)
+  #expect(result.messages.hasSuffix("\n"), "\(comment)", sourceLocation: location)
+  #expect(result.output == [], "\(comment)", sourceLocation: location)
+  #expect(rawControls(result.messages) == [], "\(comment)", sourceLocation: location)
+  return result.messages
+}
+
+/// Characters that must not reach a terminal, newlines apart.
+func rawControls(_ text: String) -> [String] {
+  text.unicodeScalars.filter { scalar in
+    switch scalar.value {
+    case 0x0A: false
+    case 0..<0x20, 0x7F..<0xA0, 0x200E...0x200F, 0x2028...0x202E, 0x2066...0x2069: true
+    default: false
+    }
+  }.map { String($0.value, radix: 16) }
+}
+
+/// Every file beneath a folder, by its relative path; nothing for folders and for links that lead nowhere.
+func tree(_ folder: String) throws -> [String: [UInt8]] {
+  var files: [String: [UInt8]] = [:]
+  for name in try FileManager.default.subpathsOfDirectory(atPath: folder) {
+    var isFolder: ObjCBool = false
+    let path = folder + "/" + name
+    _ = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+    files[name] = isFolder.boolValue ? [] : (try? contents(path)) ?? []
+  }
+  return files
+}
+
+/// A copy of a folder or file of the fixtures in `scratch`.
+func copyOfFixture(_ name: String, in scratch: Scratch, as copy: String) throws -> String {
+  try FileManager.default.copyItem(atPath: fixturesPath() + "/" + name, toPath: scratch.file(copy))
+  return scratch.file(copy)
+}
+
+func basePath(_ name: String) -> String { fixturesPath() + "/bases/" + name }
+func adapterPath(_ name: String) -> String { fixturesPath() + "/cases/\(name)/adapter" }
