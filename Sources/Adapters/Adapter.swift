@@ -42,6 +42,23 @@ public struct Adapter: Sendable {
       }
   }
 
+  /// The field of the config by which this tensor of the live model was trained whole, so that ``replacements`` must
+  /// have it; nil: none.
+  ///
+  /// Only a base tells whether a whole tensor was lost: ask this for each of its tensors that nothing replaces.
+  public func fieldReplacing(_ tensor: String) -> String? {
+    if config.savedModules.contains(where: tensor.isTensor(ofModuleEndingWith:)) { return "modules_to_save" }
+    // Older releases did not save the biases of "lora_only": there is a warning if none is there.
+    guard replacements.contains(where: { $0.kind == .bias }), tensor.isPath(endingWith: "bias") else { return nil }
+    switch config.bias {
+    case .none: return nil
+    case .all: return "bias"
+    case .loraOnly:
+      return layers.contains { $0.kind != .embedding && "\($0.module).bias".utf8.elementsEqual(tensor.utf8) }
+        ? "bias" : nil
+    }
+  }
+
   /// Reads the adapter in the folder at `path` and checks that its parts fit together.
   ///
   /// - Throws: The first thing that is missing, malformed, not supported or does not fit.

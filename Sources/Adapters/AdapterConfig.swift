@@ -139,7 +139,9 @@ public struct AdapterConfig: Sendable {
     fanInFanOut = try reader.bool("fan_in_fan_out")
     tiesWeights = try reader.bool("ensure_weight_tying")
     blockDiagonal = try reader.blockDiagonal("use_bdlora")
-    if case .string(let name)? = json["init_lora_weights"] { initialisation = .named(name) } else {
+    if case .string(let name)? = json["init_lora_weights"] {
+      initialisation = .named(name)
+    } else {
       initialisation = .plain
     }
     taskType = try reader.string("task_type")

@@ -91,6 +91,8 @@ struct AdapterKey: Equatable, Sendable {
     try Self.takePrefix(of: &segments, &leniencies)
     let tail = Tail(&segments)
     let found = try tail.role()
+    // A factor that no PEFT known here writes must not pass for a tensor of the model.
+    if case .plain = found, segments.contains(where: { $0.utf8.starts(with: "lora_".utf8) }) { throw .unknownKey }
     adapterName = tail.adapterName
     if let adapterName { leniencies.insert(.adapterName(adapterName)) }
     self.leniencies = leniencies

@@ -77,7 +77,8 @@ struct ConfigField: Sendable {
       "kasa_config",
       "KaSA takes the smallest singular values out of the base weights, and the merge needs their decomposition",
       hint: "merge it with PEFT's merge_and_unload"),
-    refused("megatron_config", "the tensors belong to Megatron's parallel layers, whose names are not those of the base"),
+    refused(
+      "megatron_config", "the tensors belong to Megatron's parallel layers, whose names are not those of the base"),
     refused(
       "alora_invocation_tokens", unless: [.null],
       "an aLoRA adapter acts on part of the tokens only and cannot be merged"),

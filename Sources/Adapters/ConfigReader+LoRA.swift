@@ -54,12 +54,14 @@ extension ConfigReader {
     case .object(let members):
       let known = ["target_modules_bd_a", "target_modules_bd_b", "nblocks", "match_strict"]
       for member in members where !known.contains(member.key) && member.value != .null {
-        throw AdapterError(path: path, .unknownField("\(field)\"[\"\(member.key)\"]", value: member.value.summary))
+        throw AdapterError(
+          path: path, .unknownField("\(field)\"[\"\(member.key)\"]", value: member.value.summary))
       }
       let inner = ConfigReader(json: .object(members), path: path)
       return AdapterConfig.BlockDiagonalRule(
         modulesA: try inner.strings("target_modules_bd_a"), modulesB: try inner.strings("target_modules_bd_b"),
-        blocks: try inner.rank("nblocks") ?? 1, isStrict: json[field]?["match_strict"] == nil ? true : try inner.bool("match_strict"))
+        blocks: try inner.rank("nblocks") ?? 1,
+        isStrict: json[field]?["match_strict"] == nil ? true : try inner.bool("match_strict"))
     case .some(let other): throw failure(field, expected: "an object", other)
     }
   }

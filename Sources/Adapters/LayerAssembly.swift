@@ -86,12 +86,14 @@ struct LayerAssembly {
   // MARK: What each update belongs to
 
   private mutating func updates() throws(AdapterError) -> [Update] {
+    // In a fixed order, so that of two errors always the same one is reported.
+    let modules = parts.sorted { $0.key < $1.key }
     var parameters: [TensorName: [String]] = [:]
-    for (module, wrappers) in parts {
+    for (module, wrappers) in modules {
       if let leaves = try parameterLeaves(of: module, wrappers) { parameters[module] = leaves }
     }
     var attentions: Set<TensorName> = []
-    for wrappers in parts.values {
+    for (_, wrappers) in modules {
       guard let key = wrappers[0]?.key, let container = key.container, parameters[container] == nil else { continue }
       guard key.module.string.utf8.elementsEqual("\(container.string).out_proj".utf8), key.depth == 0 else {
         throw failure(.unknownContainer(container.string), at: wrappers[0]?.first)
@@ -103,7 +105,7 @@ struct LayerAssembly {
       attentions.insert(container)
     }
     var updates: [Update] = []
-    for (module, wrappers) in parts.sorted(by: { $0.key < $1.key }) {
+    for (module, wrappers) in modules {
       let outermost = wrappers.count - 1
       for (depth, parts) in wrappers.sorted(by: { $0.key > $1.key }) {
         if let leaves = parameters[module] {
@@ -138,8 +140,11 @@ struct LayerAssembly {
       leaves += others
     } else if leaves.isEmpty, let leaf = others.first {
       // A name without a module's may mean any module: only the tensors say whether it is this one.
-      if !config.targetsModules { leaves = others } else if let outer = wrappers[0], let a = outer[.factorA] {
-        let rank = try match(config.rankPattern, "rank_pattern", "\(module.string).\(leaf)")
+      if !config.targetsModules {
+        leaves = others
+      } else if let outer = wrappers[0], let a = outer[.factorA] {
+        let rank =
+          try match(config.rankPattern, "rank_pattern", "\(module.string).\(leaf)")
           .map { config.rankPattern.values[$0] } ?? config.rank
         let rows = table.shape(at: a).first ?? 0
         if rows > rank, rows % rank == 0 { leaves = others }

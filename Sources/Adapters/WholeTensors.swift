@@ -14,6 +14,8 @@ struct WholeTensors {
   private let config: AdapterConfig
   private let path: String
   private let configPath: String
+  /// The modules whose own weight is saved beside their update.
+  private let copiedLayers: Set<TensorName>
   /// The tensor that each target is replaced by.
   private var byTarget: [TensorName: Int] = [:]
 
@@ -25,6 +27,7 @@ struct WholeTensors {
     self.config = config
     self.path = path
     self.configPath = configPath
+    copiedLayers = Set(self.keys.filter { $0.role == .baseLayer(leaf: "weight") }.map(\.module))
     for (index, key) in self.keys.enumerated() { try take(key, at: index) }
     try takeSavedCopies()
     try takeOriginals()
@@ -46,7 +49,7 @@ struct WholeTensors {
     }
     if kind == .bias {
       let shape = table.shape(at: index)
-      guard shape.count == 1 else { throw failure(.shape(expected: "one dimension", found: shape), at: index) }
+      guard shape.count == 1 else { throw failure(.shape(expected: "(out)", found: shape), at: index) }
     }
     replacements.append(AdapterReplacement(kind: kind, target: target, tensor: index))
   }
@@ -59,9 +62,11 @@ struct WholeTensors {
     case .baseLayer("weight"):
       try replace("\(key.module.string).weight", with: index, .baseLayer)
     case .baseLayer("bias"):
-      let isCopy = keys.contains { $0.role == .baseLayer(leaf: "weight") && $0.module == key.module }
-      if config.bias == .none, !isCopy { throw failure(.baseBiasNotDeclared, at: index) }
+      if config.bias == .none, !copiedLayers.contains(key.module) { throw failure(.baseBiasNotDeclared, at: index) }
       try replace("\(key.module.string).bias", with: index, config.bias == .none ? .baseLayer : .bias)
+    // Old releases saved every key with "bias" in it, such as in_proj_bias of a MultiheadAttention.
+    case .baseLayer(let leaf) where config.bias == .all && leaf.utf8.reversed().starts(with: "_bias".utf8.reversed()):
+      try replace("\(key.module.string).\(leaf)", with: index, .bias)
     case .baseLayer: throw failure(.unknownKey, at: index)
     case .training(let variant, _):
       guard config.variants.contains(variant) else { throw failure(.variantNotDeclared(variant.field), at: index) }
@@ -153,9 +158,9 @@ struct WholeTensors {
   // MARK: What the config announces
 
   private mutating func checkSavedModules() throws(AdapterError) {
-    let whole = replacements.filter { $0.kind != .baseLayer }.map { (tensor: $0, paths: Self.modules(around: $0.target)) }
+    let whole = replacements.filter { $0.kind != .baseLayer }
     let missing = config.savedModules.filter { entry in
-      !whole.contains { $0.paths.contains { $0.utf8.reversed().starts(with: entry.utf8.reversed()) } }
+      !whole.contains { $0.target.isTensor(ofModuleEndingWith: entry) }
     }
     if !missing.isEmpty, missing.count == config.savedModules.count {
       throw AdapterError(path: path, .missingSavedModules(missing))
@@ -165,25 +170,15 @@ struct WholeTensors {
       warnings.append("\(configPath): modules_to_save names \"\(entry)\", but no tensor of it is in the adapter")
     }
     let unannounced = whole.filter { whole in
-      if whole.tensor.kind == .bias { return false }
-      if ["embed_tokens", "lm_head"].contains(where: { whole.paths.last?.isPath(endingWith: $0) == true }) {
-        return false
-      }
-      return !config.savedModules.contains { entry in
-        whole.paths.contains { $0.utf8.reversed().starts(with: entry.utf8.reversed()) }
-      }
+      whole.kind != .bias
+        && !["embed_tokens.weight", "lm_head.weight"].contains(where: whole.target.isPath(endingWith:))
+        && !config.savedModules.contains(where: whole.target.isTensor(ofModuleEndingWith:))
     }
     if let first = unannounced.first {
       warnings.append(
         "\(path): \(unannounced.count) whole tensors that no field of the config announces, such as "
-          + "\(table.name(at: first.tensor.tensor))")
+          + "\(table.name(at: first.tensor))")
     }
-  }
-
-  /// The paths of the modules that hold a tensor, the innermost last.
-  private static func modules(around target: String) -> [String] {
-    let segments = target.split(separator: ".", omittingEmptySubsequences: false)
-    return (1..<max(segments.count, 1)).map { segments[..<$0].joined(separator: ".") }
   }
 
   private mutating func checkBiases() {
@@ -191,6 +186,17 @@ struct WholeTensors {
     warnings.append(
       "\(configPath): \"bias\" is \"\(config.bias.rawValue)\", but no trained bias is in the adapter: the model has "
         + "none, or they were lost when it was saved")
+  }
+}
+
+extension String {
+  /// Whether a module around this tensor has a path that ends with `suffix`, on a dot or not: how PEFT reads
+  /// `modules_to_save` (`_set_trainable`).
+  func isTensor(ofModuleEndingWith suffix: String) -> Bool {
+    let (name, end) = (Array(utf8), Array(suffix.utf8))
+    return name.indices.contains { index in
+      name[index] == UInt8(ascii: ".") && index >= end.count && name[(index - end.count)..<index].elementsEqual(end)
+    }
   }
 }
 

@@ -58,25 +58,24 @@ final class InputMaps: Sendable {
     try withBytes(view.source.input, view.source.range, body)
   }
 
-  /// The matrix as the kernels address it.
-  func stridedFactor(_ view: FactorView) throws -> StridedFactor {
-    guard let type = view.source.dtype.elementType else {
-      throw MergeError(
-        path: path(of: view.source.input), tensor: nil, .inconsistentPlan("a factor is \(view.source.dtype.name)"))
+  /// The kernels' name for a dtype that something is computed on.
+  func elementType(_ dtype: DType) throws -> ElementType {
+    guard let type = dtype.elementType else {
+      throw MergeError(path: path(of: 0), tensor: nil, .inconsistentPlan("\(dtype.name) is not computed on"))
     }
-    return try StridedFactor(
-      elementType: type, rows: view.rows, columns: view.columns, elementOffset: view.offset,
-      rowStride: view.rowStride, columnStride: view.columnStride)
+    return type
   }
 
   /// The types that a tensor is computed from and to.
   func elementTypes(of tensor: MergePlan.Tensor) throws -> (source: ElementType, target: ElementType) {
-    guard let source = tensor.source.dtype.elementType, let target = tensor.outputDType.elementType else {
-      throw MergeError(
-        path: path(of: tensor.source.input), tensor: tensor.name,
-        .inconsistentPlan("\(tensor.source.dtype.name) is not computed on"))
-    }
-    return (source, target)
+    (try elementType(tensor.source.dtype), try elementType(tensor.outputDType))
+  }
+
+  /// The matrix as the kernels address it.
+  func stridedFactor(_ view: FactorView) throws -> StridedFactor {
+    try StridedFactor(
+      elementType: try elementType(view.source.dtype), rows: view.rows, columns: view.columns,
+      elementOffset: view.offset, rowStride: view.rowStride, columnStride: view.columnStride)
   }
 
   /// Checks that the inputs of a complete output file are what they were, and lets go of those that no other needs.

@@ -77,6 +77,7 @@ public struct MergeEngine: Sendable {
   ///
   /// - Parameter progress: Called from the workers after each job, by one at a time.
   /// - Throws: ``MergeError``, ``SafetensorsError`` or ``CheckpointError`` of the first job, in the order of the output, that failed.
+  @discardableResult
   public func run(
     to place: OutputPlace, sideFiles: SideFiles, progress: (@Sendable (MergeProgress) -> Void)? = nil
   ) throws -> Outcome {
@@ -221,7 +222,8 @@ public struct MergeEngine: Sendable {
       }
       let computed = worker.output.span
       try unsafe file.write(
-        computed.bytes.extracting(0..<result.byteCount), at: tensor.outputRange.lowerBound + rows.lowerBound * outputRow)
+        computed.bytes.extracting(0..<result.byteCount), at: tensor.outputRange.lowerBound + rows.lowerBound * outputRow
+      )
       factors.release(segment: number)
       return result
     }

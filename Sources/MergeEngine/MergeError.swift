@@ -58,6 +58,7 @@ public struct MergeError: ReportableError, Equatable {
     switch problem {
     case .nonFinite(_, _, .f16): "a delta this large does not fit F16; is the adapter damaged, or its alpha wrong?"
     case .nonFinite: "is the adapter damaged?"
+    case .notEqual: "--tied split writes both"
     default: nil
     }
   }

@@ -19,7 +19,8 @@ enum TileRounding: Sendable {
     case .nearest: return try kernels.combine(weight, as: source, with: delta.span, into: &bytes, as: target)
     case .stochastic(let stream):
       return try kernels.combineStochastically(
-        weight, as: source, with: delta.span, into: &bytes, as: target, stream: stream, firstElement: UInt64(firstElement))
+        weight, as: source, with: delta.span, into: &bytes, as: target, stream: stream,
+        firstElement: UInt64(firstElement))
     }
   }
 
@@ -34,7 +35,8 @@ enum TileRounding: Sendable {
     case .nearest: return try kernels.encode(values.span, for: weight, as: source, into: &bytes, as: target)
     case .stochastic(let stream):
       return try kernels.encodeStochastically(
-        values.span, for: weight, as: source, into: &bytes, as: target, stream: stream, firstElement: UInt64(firstElement))
+        values.span, for: weight, as: source, into: &bytes, as: target, stream: stream,
+        firstElement: UInt64(firstElement))
     }
   }
 }

@@ -71,7 +71,9 @@ struct TileWorker: ~Copyable {
       try sumTerms(update, stage: number, rows: rows, prepared)
       if let intermediate = stage.intermediate {
         if let scaling = intermediate.scaling { try Self.scale(&delta, count: count, by: scaling, kernels) }
-        if intermediate.roundsDelta { try Self.roundDelta(&delta, count: count, to: source, kernels) }
+        if intermediate.roundsDelta {
+          try Self.roundDelta(&delta, count: count, to: try inputs.elementType(intermediate.dtype), kernels)
+        }
       }
       if let magnitude = stage.magnitude {
         try Self.sum(weight, source, delta, into: &sums, kernels)
@@ -89,10 +91,11 @@ struct TileWorker: ~Copyable {
       } else {
         try Self.addInPlace(delta, count: count, to: &value, kernels)
       }
-      if stage.intermediate != nil {
-        Self.grow(&encoded, to: count * source.byteCount, filler: 0)
-        try Self.round(value, count: count, into: &encoded, source, kernels)
-        try Self.widen(bytes: encoded, as: source, count: count, into: &value, kernels)
+      if let intermediate = stage.intermediate {
+        let type = try inputs.elementType(intermediate.dtype)
+        Self.grow(&encoded, to: count * type.byteCount, filler: 0)
+        try Self.round(value, count: count, into: &encoded, type, kernels)
+        try Self.widen(bytes: encoded, as: type, count: count, into: &value, kernels)
       }
     }
   }

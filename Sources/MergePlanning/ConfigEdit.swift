@@ -12,12 +12,17 @@ public enum ConfigEdit: Sendable, Equatable {
   /// `dtype` or `torch_dtype`, wherever it stands.
   case dtype(String)
 
+  /// The model has a head of this kind, `ForSequenceClassification` say, with so many labels (nil: it has none).
+  case head(kind: String, labels: Int?)
+
   /// The change in words.
   var summary: String {
     switch self {
     case .untie: "tie_word_embeddings is false"
     case .vocabulary(let old, let new): "vocab_size is \(new), was \(old)"
     case .layers(let sources): "the model has \(sources.count) layers"
+    case .head(let kind, let labels):
+      "architectures ends in \(kind)" + (labels.map { ", with \($0) labels" } ?? "")
     case .dtype(let name): "dtype is \(name)"
     }
   }
@@ -40,6 +45,8 @@ public enum ConfigEdit: Sendable, Equatable {
           for path in try editor.paths(to: key) { _ = try editor.replace(path, with: String(sources.count)) }
         }
         try replicateLists(config, sources, &editor)
+      case .head(let kind, let labels):
+        try setHead(kind, labels, config, &editor)
       case .dtype(let name):
         for key in ["dtype", "torch_dtype"] {
           for path in try editor.paths(to: key) {
@@ -49,6 +56,22 @@ public enum ConfigEdit: Sendable, Equatable {
       }
     }
     return editor.bytes
+  }
+
+  /// `LlamaForCausalLM` becomes `LlamaForSequenceClassification`; labels get the names that transformers gives them.
+  private static func setHead(
+    _ kind: String, _ labels: Int?, _ config: JSONValue, _ editor: inout JSONEditor
+  ) throws(JSONError) {
+    if case .array(let names)? = config["architectures"], case .string(let name)? = names.first {
+      let end = name.lastIndex(ofASCII: "For") ?? name.lastIndex(ofASCII: "Model") ?? name.endIndex
+      _ = try editor.replace(["architectures"], with: "[\"\(name[..<end])\(kind)\"]")
+    }
+    guard let labels else { return }
+    let names = (0..<labels).map { "LABEL_\($0)" }
+    let byNumber = names.enumerated().map { "\"\($0)\": \"\($1)\"" }.joined(separator: ", ")
+    let byName = names.enumerated().map { "\"\($1)\": \($0)" }.joined(separator: ", ")
+    try editor.set("id2label", to: "{\(byNumber)}")
+    try editor.set("label2id", to: "{\(byName)}")
   }
 
   /// Lists such as `layer_types`, which say something of every layer.
@@ -67,5 +90,12 @@ public enum ConfigEdit: Sendable, Equatable {
 
   private static func value(_ config: JSONValue, _ path: [String]) -> JSONValue? {
     path.reduce(Optional(config)) { value, key in value?[key] }
+  }
+}
+
+extension String {
+  /// Where `part` last begins; nil if it does not occur. Class names are ASCII.
+  fileprivate func lastIndex(ofASCII part: String) -> Index? {
+    indices.last { self[$0...].hasPrefix(part) }
   }
 }

@@ -35,6 +35,8 @@ struct LayerShapes {
     _ layer: AdapterLayer, target: TensorName, shape: [Int], scaling: Float
   ) throws(PlanError) -> LayerShape {
     switch layer.kind {
+    // A stack of one expert has factors like a matrix's.
+    case .linear where shape.count == 3 && shape.first == 1: try experts(layer, 1, target, shape, scaling)
     case .linear: try linear(layer, target, shape, scaling)
     case .embedding: try embedding(layer, target, shape, scaling)
     case .convolution(let kernel): try convolution(layer, kernel, target, shape, scaling)

@@ -51,5 +51,5 @@ public struct MergeOptions: Sendable, Equatable {
   /// Whether tensors that the base has not, such as a classifier, are added to it.
   public var addsTensors = false
 
-  public init() {}
+  public init(outputDType: DType? = nil) { self.outputDType = outputDType }
 }

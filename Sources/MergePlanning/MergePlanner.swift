@@ -82,10 +82,34 @@ struct MergePlanner {
       try replaceRows(rows, number)
       used.insert(rows.tensor)
     }
+    try checkNothingIsLost(number)
     // What the adapter's own accounting promises; nothing may be written if it ever did not hold.
     let unused = adapter.header.tensors.count - used.count
     guard unused == 0 else { throw error(.adapterTensorsUnused(count: unused), number, key: nil) }
   }
+
+  /// Whole tensors that an adapter says it trained must be in it: what replaces a tensor of the base leaves no other sign
+  /// when it is missing.
+  private func checkNothingIsLost(_ number: Int) throws(PlanError) {
+    let adapter = adapters[number].adapter
+    let replaced = Set(adapter.replacements.map { TensorName($0.target) })
+    // With a new head the adapter's model has parts that the base has not, and the other way round: a part of the base that
+    // no key of the adapter names is not one of its model's.
+    let parts = Set(adapter.replacements.map(\.target).map(Self.part) + adapter.layers.map(\.module).map(Self.part))
+    for name in base.tensorNames where !replaced.contains(name) {
+      guard let field = adapter.fieldReplacing(name.string) else { continue }
+      if !added.isEmpty, !parts.contains(Self.part(name.string)) { continue }
+      throw PlanError(path: adapter.weightsPath, tensor: name, .lostReplacement(field: field))
+    }
+    let modules = Set(adapter.layers.map(\.module))
+    for layer in adapter.layers where layer.target == .weight && !exists(TensorName(layer.module + ".weight")) {
+      let output = layer.module + ".out_proj"
+      guard exists(TensorName(layer.module + ".in_proj_weight")), !modules.contains(output) else { continue }
+      throw error(.halfAttention(output: output), number, key: layer.a)
+    }
+  }
+
+  private static func part(_ name: String) -> Substring { name.prefix { $0 != "." } }
 
   // MARK: - Low-rank updates
 
@@ -118,10 +142,13 @@ struct MergePlanner {
       works[target, default: TensorWork()].add(terms, magnitude: magnitude)
     case .peft:
       let roundsDelta = PEFTRounding.roundsDelta(layer, target, adapter.config)
-      let stage = PEFTRounding.stage(place.terms, rank: layer.rank, magnitude, roundsDelta: roundsDelta || isAddedTwice)
+      let dtype = dtype(of: target) ?? .f32
+      let stage = PEFTRounding.stage(
+        place.terms, rank: layer.rank, magnitude, dtype: dtype, roundsDelta: roundsDelta || isAddedTwice)
       works[target, default: TensorWork()].stages.append(stage)
       if isAddedTwice {
-        let second = PEFTRounding.stage(place.terms, rank: layer.rank, nil, roundsDelta: false)
+        let second = PEFTRounding.stage(
+          place.terms, rank: layer.rank, nil, dtype: dtype, roundsDelta: false)
         works[target]?.stages.append(second)
       }
     }
@@ -161,6 +188,13 @@ struct MergePlanner {
     return shape(of: pair.embedding)
   }
 
+  /// The dtype of the base's tensor, or of the one that a new head starts from.
+  func dtype(of name: TensorName) -> DType? {
+    if let entry = virtualBase.entry(name) { return entry.info.dtype }
+    if let pair, pair.isShared, name == pair.head { return dtype(of: pair.embedding) }
+    return works[name]?.replacement?.source.dtype
+  }
+
   /// Whether the base has the tensor, or an adapter brings it.
   private func exists(_ name: TensorName) -> Bool {
     virtualBase.entry(name) != nil || works[name]?.replacement != nil
@@ -191,7 +225,8 @@ struct MergePlanner {
       rows: 0..<1, columns: 0..<layer.outFeatures,
       kind: .scaled(values: .rowMajor(shapes.source(bias), rows: 1, columns: layer.outFeatures)), scaling: scaling)
     if options.arithmetic == .peft {
-      works[name, default: TensorWork()].stages.append(PEFTRounding.stage([term], rank: 1, nil, roundsDelta: false))
+      let stage = PEFTRounding.stage([term], rank: 1, nil, dtype: dtype(of: name) ?? .f32, roundsDelta: false)
+      works[name, default: TensorWork()].stages.append(stage)
     } else {
       works[name, default: TensorWork()].add([term], magnitude: nil)
     }

@@ -19,7 +19,8 @@ extension MergePlanner {
     if let text = try configText(edits, &warnings) { texts.append(text) }
     if let text = indexText(shards) { texts.append(text) }
     return MergePlan(
-      inputs: baseInputs + adapterInputs, modules: modules, shards: shards, textFiles: texts, equalities: equalities, warnings: warnings)
+      inputs: baseInputs + adapterInputs, modules: modules, shards: shards, textFiles: texts, equalities: equalities,
+      warnings: warnings)
   }
 
   private func shard(_ file: Checkpoint.File, _ number: Int) throws -> MergePlan.Shard {
@@ -61,8 +62,14 @@ extension MergePlanner {
       // An empty tensor has nothing to round, and dimensions that no product may be formed of.
       return source == output || shape.contains(0) ? nil : TensorUpdate(roundingOnly: shape)
     }
-    let (rows, columns) = work.isConvolution ? (shape[0], shape.dropFirst().reduce(1, *)) : TensorUpdate.matrix(of: shape)
-    return TensorUpdate(rows: rows, columns: columns, stages: work.stages, rowReplacements: work.rows)
+    let (rows, columns) =
+      work.isConvolution ? (shape[0], shape.dropFirst().reduce(1, *)) : TensorUpdate.matrix(of: shape)
+    var stages = work.stages
+    if options.arithmetic == .peft, let base = dtype(of: name), base != source {
+      // PEFT loads a replaced weight in the base's dtype before it adds anything.
+      stages.insert(TensorUpdate.Stage(terms: [], intermediate: TensorUpdate.Intermediate(dtype: base)), at: 0)
+    }
+    return TensorUpdate(rows: rows, columns: columns, stages: stages, rowReplacements: work.rows)
   }
 
   private func outputDType(_ dtype: DType) -> DType {
@@ -112,7 +119,22 @@ extension MergePlanner {
     if let replication { edits.append(.layers(sources: replication.sources)) }
     if let dtype = options.outputDType, dtype != dominantDType { edits.append(.dtype(Self.torchName(dtype))) }
     if let edit = try vocabularyEdit() { edits.append(edit) }
+    if let edit = headEdit() { edits.append(edit) }
     return edits
+  }
+
+  /// The kind of a head that the adapter brings, by the task that it was trained for.
+  private func headEdit() -> ConfigEdit? {
+    let heads = added.filter { works[$0.name]?.replacement != nil && $0.name != pair?.head }
+    guard !heads.isEmpty, let task = adapters.compactMap(\.adapter.config.taskType).first else { return nil }
+    let kinds = [
+      "SEQ_CLS": "ForSequenceClassification", "TOKEN_CLS": "ForTokenClassification",
+      "QUESTION_ANS": "ForQuestionAnswering",
+    ]
+    guard let kind = kinds[task] else { return nil }
+    // The last weight of the head has a row for each label.
+    let shapes = heads.compactMap { works[$0.name]?.replacement?.shape }.filter { $0.count == 2 }
+    return .head(kind: kind, labels: task == "QUESTION_ANS" ? nil : shapes.last?.first)
   }
 
   private var dominantDType: DType { addedDType(.f32) }

@@ -6,19 +6,20 @@ enum PEFTRounding {
   /// Ranks up to this are summed in one chain by torch's matrix product (MKL, AVX2).
   static let largestChain = 192
 
-  /// One adapter's step on one tensor; its result is rounded to the tensor's dtype.
+  /// One adapter's step on one tensor; its result is rounded to the base's dtype.
   static func stage(
-    _ terms: [DeltaTerm], rank: Int, _ magnitude: TensorUpdate.Magnitude?, roundsDelta: Bool
+    _ terms: [DeltaTerm], rank: Int, _ magnitude: TensorUpdate.Magnitude?, dtype: DType, roundsDelta: Bool
   ) -> TensorUpdate.Stage {
     guard rank > largestChain, let scaling = terms.first?.scaling else {
       return TensorUpdate.Stage(
-        terms: terms, magnitude: magnitude, intermediate: TensorUpdate.Intermediate(roundsDelta: roundsDelta))
+        terms: terms, magnitude: magnitude,
+        intermediate: TensorUpdate.Intermediate(dtype: dtype, roundsDelta: roundsDelta))
     }
     // Each block is summed in its own chain and the sums are added: the scaling comes after, once.
     let length = rank <= 2 * largestChain ? rank / 2 : largestChain
     return TensorUpdate.Stage(
       terms: terms.flatMap { $0.blocks(length) }, magnitude: magnitude,
-      intermediate: TensorUpdate.Intermediate(scaling: scaling, roundsDelta: roundsDelta))
+      intermediate: TensorUpdate.Intermediate(dtype: dtype, scaling: scaling, roundsDelta: roundsDelta))
   }
 
   /// Whether the delta itself is rounded to the base's dtype before it is added.

@@ -9,6 +9,10 @@ public struct PlanError: ReportableError, Equatable {
     case tied(head: String, embedding: String, changesHead: Bool, changesEmbedding: Bool)
     /// The adapter changes both of them, in ways that cannot be one.
     case tiedBoth(head: String, embedding: String)
+    /// A tensor that a field of the config says the adapter replaces, and that it has not.
+    case lostReplacement(field: String)
+    /// The input projection of a MultiheadAttention without the output projection that PEFT trains with it.
+    case halfAttention(output: String)
     case replicationOfSeveral
     /// A stack of experts written by a tool that ordered B's columns in two ways over time.
     case ambiguousExperts
@@ -52,6 +56,7 @@ public struct PlanError: ReportableError, Equatable {
     switch problem {
     case .noTarget, .noBias, .newTensor: "no-target"
     case .tied, .tiedBoth: "tied"
+    case .lostReplacement, .halfAttention: "pair"
     case .targetHitTwice: "hit-twice"
     case .shape, .rowOutside, .vocabularies: "shape"
     case .storedTransposed, .maybeTransposed, .quantizedBase, .groupedConvolution, .replicationOfSeveral,
@@ -74,6 +79,8 @@ public struct PlanError: ReportableError, Equatable {
         + (changesHead ? changesEmbedding ? "each in its own way" : "only \(head)" : "only \(embedding)")
     case .tiedBoth(let head, let embedding):
       "the base keeps \(head) and \(embedding) as one tensor, and the adapter changes both differently"
+    case .lostReplacement(let field): "is not in the adapter, although its \(field) says that it was trained"
+    case .halfAttention(let output): "is the input half of a MultiheadAttention; the adapter has no \(output)"
     case .replicationOfSeveral: "layer_replication cannot be merged together with other adapters"
     case .ambiguousExperts:
       "does not say in which order its columns are: by rank, as PEFT writes them, or by expert, as Unsloth did"

@@ -25,14 +25,18 @@ public struct TensorUpdate: Sendable, Equatable {
     }
   }
 
-  /// The roundings inside of one of PEFT's steps, for results that equal its own bit for bit.
+  /// The roundings inside of one of PEFT's steps, for results that equal its own bit for bit; the step's result is
+  /// rounded too.
   public struct Intermediate: Sendable, Equatable {
+    /// The dtype that is rounded to: the base's.
+    public let dtype: DType
     /// Multiplies the sum of the terms, whose own scaling is then 1: the sums of a large rank's blocks are added before.
     public let scaling: Float?
-    /// Whether the delta is rounded to the dtype of the tensor's source before it is added.
+    /// Whether the delta is rounded before it is added.
     public let roundsDelta: Bool
 
-    public init(scaling: Float? = nil, roundsDelta: Bool) {
+    public init(dtype: DType, scaling: Float? = nil, roundsDelta: Bool = false) {
+      self.dtype = dtype
       self.scaling = scaling
       self.roundsDelta = roundsDelta
     }

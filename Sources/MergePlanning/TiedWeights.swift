@@ -16,11 +16,18 @@ extension MergePlanner {
     if adapters.count == 1, adapters[0].adapter.config.tiesWeights {
       return try keepTied(pair, head: head, embedding: embedding, changesBoth: changesHead && changesEmbedding)
     }
+    let replacesBoth = head?.replacement != nil && embedding?.replacement != nil
+    if options.tied == .refuse, replacesBoth, head?.stages.isEmpty == true, embedding?.stages.isEmpty == true {
+      // Both saved whole, as PEFT saves the two names of one tensor: kept as one if they are equal, which the engine
+      // checks; if not, it says so.
+      return try keepTied(pair, head: head, embedding: embedding, changesBoth: true)
+    }
     switch options.tied {
     case .refuse:
       throw PlanError(
         path: adapters[0].adapter.weightsPath, tensor: nil,
-        .tied(head: pair.head.string, embedding: pair.embedding.string, changesHead: changesHead,
+        .tied(
+          head: pair.head.string, embedding: pair.embedding.string, changesHead: changesHead,
           changesEmbedding: changesEmbedding))
     case .shared:
       guard changesHead != changesEmbedding else {

@@ -1,14 +1,15 @@
-#if canImport(Darwin)
-import Darwin
-#else
-import Glibc
-#endif
 import Adapters
 import Checkpoints
 import JSONText
 import MergeEngine
 import MergePlanning
 import Safetensors
+
+#if canImport(Darwin)
+import Darwin
+#else
+import Glibc
+#endif
 
 /// A plan in words.
 struct PlanText {

@@ -57,6 +57,23 @@ import Testing
     (#""rank_pattern": []"#, #""rank_pattern" is an array of 0: an object expected"#),
     (#""rank_pattern": {"q": 1.5}"#, #""rank_pattern"["q"]" is 1.5"#),
     (#""alpha_pattern": {"q": null}"#, #""alpha_pattern"["q"]" is null: a finite number expected"#),
+    (#""bias": "some""#, #""bias" is "some": "none", "all" or "lora_only" expected"#),
+    (#""bias": true"#, #""bias" is true"#),
+    (#""use_dora": "yes""#, #""use_dora" is "yes""#), (#""fan_in_fan_out": 1"#, #""fan_in_fan_out" is 1"#),
+    (#""modules_to_save": "lm_head""#, #""modules_to_save" is "lm_head": a list of strings expected"#),
+    (#""modules_to_save": [1]"#, #""modules_to_save" is 1: a list of strings expected"#),
+    (#""target_parameters": "x""#, #""target_parameters" is "x""#),
+    (#""lora_B_layout": "other""#, #""lora_B_layout" is "other": "rank_major" or "grouped_by_expert" expected"#),
+    (#""trainable_token_indices": "1""#, #""trainable_token_indices" is "1": a list of token ids expected"#),
+    (#""trainable_token_indices": [-1]"#, #""trainable_token_indices" is -1"#),
+    (#""trainable_token_indices": [3, 3]"#, #""trainable_token_indices" is 3: every token once expected"#),
+    (#""trainable_token_indices": {"e": 1}"#, #""trainable_token_indices"["e"]" is 1"#),
+    (#""layer_replication": [[0, 2], [2]]"#, #""layer_replication" is an array of 1: a list of pairs"#),
+    (#""layer_replication": [[2, 2]]"#, #""layer_replication" is "#),
+    (#""layer_replication": 1"#, #""layer_replication" is 1"#),
+    (#""use_bdlora": 3"#, #""use_bdlora" is 3: an object expected"#),
+    (#""use_bdlora": {"nblocks": 0}"#, #""nblocks" is 0: an integer of at least 1 expected"#),
+    (#""velora_config": 1"#, #""velora_config" is 1"#), (#""task_type": 1"#, #""task_type" is 1"#),
     (#""base_model_name_or_path": 7"#, #""base_model_name_or_path" is 7: a string expected"#),
   ])
   func wrongTypesAreNamed(fields: String, message: String) throws {
@@ -67,38 +84,102 @@ import Testing
   }
 
   @Test(arguments: [
-    #""use_dora": true"#, #""bias": "all""#, #""bias": "lora_only""#, #""modules_to_save": ["lm_head"]"#,
-    #""target_parameters": ["mlp.experts"]"#, #""trainable_token_indices": [1]"#, #""layer_replication": [[0, 1]]"#,
-    #""fan_in_fan_out": true"#, #""ensure_weight_tying": true"#, #""use_bdlora": {"nblocks": 2}"#,
-    #""kasa_config": {"beta": 1}"#, #""velora_config": {"a": 1}"#, #""monteclora_config": {"a": 1}"#,
-    #""megatron_config": {"a": 1}"#, #""alora_invocation_tokens": [1]"#, #""alora_invocation_tokens": []"#,
-    #""arrow_config": {"a": 1}"#, #""use_qalora": true"#, #""init_lora_weights": "pissa""#,
-    #""init_lora_weights": "pissa_niter_4""#, #""init_lora_weights": "olora""#, #""init_lora_weights": "corda""#,
-    #""init_lora_weights": "loftq""#, #""init_lora_weights": "lora_ga""#, #""init_lora_weights": "mica""#,
-    #""init_lora_weights": "something""#, #""enable_lora": [true, false]"#,
+    #""kasa_config": {"beta": 1}"#, #""megatron_config": {"a": 1}"#, #""alora_invocation_tokens": [1]"#,
+    #""alora_invocation_tokens": []"#, #""arrow_config": {"a": 1}"#, #""use_qalora": true"#,
+    #""init_lora_weights": "pissa""#, #""init_lora_weights": "pissa_niter_4""#, #""init_lora_weights": "olora""#,
+    #""init_lora_weights": "corda""#, #""init_lora_weights": "loftq""#, #""init_lora_weights": "lora_ga""#,
+    #""init_lora_weights": "something""#, #""init_lora_weights": 1"#, #""enable_lora": [true, false]"#,
   ])
-  func unsupportedFieldsAreRefusedByName(field: String) throws {
+  func whatCannotBeMergedIsRefusedByName(field: String) throws {
     let error = try refusal(field)
     let name = field.split(separator: ":")[0]
     #expect(error.errorClass == "unsupported")
     #expect(error.category == .refusedInput)
     #expect(error.message.hasPrefix("\(name) is "))
-    #expect(!error.message.contains("\n"))
+    #expect(!error.message.contains("\n") && !error.message.contains("yet"))
   }
 
-  @Test func theMessageSaysFileFieldValueAndFeature() throws {
-    let error = try refusal(#""use_dora": true"#)
-    #expect(error.description.hasSuffix(#"/adapter_config.json: "use_dora" is true: DoRA is not supported yet"#))
+  @Test(arguments: ["pissa", "pissa_niter_16", "olora", "corda", "lora_ga"])
+  func anInitialisationThatChangedTheBaseHasAWayOut(name: String) throws {
+    let hint = try #require(try refusal(#""init_lora_weights": "\#(name)""#).hint)
+    #expect(hint.contains("path_initial_model_for_weight_conversion") && hint.contains("base"))
+  }
+
+  @Test func loftQBelongsToItsOwnBase() throws {
+    let error = try refusal(#""init_lora_weights": "loftq", "loftq_config": {"bits": 4}"#)
+    #expect(error.message.contains("quantised base"))
+    #expect(error.hint?.contains("the base that LoftQ wrote") == true)
+  }
+
+  @Test(arguments: [
+    (#""use_dora": true, "lora_bias": true"#, "lora_bias"),
+    (#""use_dora": true, "use_bdlora": {"nblocks": 2}"#, "use_bdlora"),
+    (#""lora_bias": true, "init_lora_weights": "gaussian""#, "lora_bias"),
+  ])
+  func combinationsThatPEFTLacksAreRefused(fields: String, name: String) throws {
+    let error = try refusal(fields)
+    #expect(error.errorClass == "unsupported" && error.message.contains("\"\(name)\""), "\(error.message)")
+  }
+
+  @Test func theMessageSaysFileFieldValueAndReason() throws {
+    let error = try refusal(#""use_qalora": true"#)
+    #expect(
+      error.description.hasSuffix(
+        #"/adapter_config.json: "use_qalora" is true: a QALoRA adapter belongs to GPTQ weights and cannot be merged"#))
   }
 
   @Test(arguments: [
     #""use_dora": false"#, #""bias": "none""#, #""modules_to_save": []"#, #""init_lora_weights": false"#,
     #""init_lora_weights": "gaussian""#, #""init_lora_weights": "orthogonal""#, #""init_lora_weights": "eva""#,
+    #""init_lora_weights": "mica""#, #""velora_config": {"scale": 1}"#, #""monteclora_config": {"num_samples": 8}"#,
+    #""fan_in_fan_out": true"#, #""ensure_weight_tying": true"#, #""megatron_config": null"#,
     #""target_modules": ["q"]"#, #""lora_dropout": 0.5"#, #""loftq_config": {"bits": 4}"#, #""merge_weights": false"#,
     #""task_type": "SEQ_CLS", "revision": "main", "qalora_group_size": 8, "megatron_core": "x""#, #""later": null"#,
   ])
   func fieldsWithoutEffectAreAccepted(fields: String) throws {
     #expect(try adapter(fields).layers.count == 1)
+  }
+
+  @Test func whatTheConfigSaysIsKept() throws {
+    let config = try adapter(
+      #"""
+      "bias": "lora_only", "lora_B_layout": "grouped_by_expert", "layer_replication": [[0, 2], [1, 3]],
+      "fan_in_fan_out": true, "ensure_weight_tying": true, "init_lora_weights": "mica", "task_type": "SEQ_CLS",
+      "peft_version": "0.21.2", "revision": "main", "auto_mapping": {"unsloth_fixed": true}
+      """#
+    ).config
+    #expect(
+      config.bias == .loraOnly && config.expertLayout == .expertMajor && config.layerReplication == [0..<2, 1..<3])
+    #expect(config.fanInFanOut && config.tiesWeights && config.initialisation == .named("mica"))
+    #expect(config.taskType == "SEQ_CLS" && config.peftVersion == "0.21.2" && config.revision == "main")
+    #expect(config.isFromUnsloth)
+  }
+
+  @Test func whatTheConfigDoesNotSayIsPEFTsDefault() throws {
+    let config = try adapter().config
+    #expect(config.bias == .none && config.expertLayout == nil && config.layerReplication == nil)
+    #expect(!config.fanInFanOut && !config.tiesWeights && config.initialisation == .plain && !config.usesDora)
+    #expect(config.taskType == nil && config.peftVersion == nil && config.revision == nil && !config.isFromUnsloth)
+    #expect(config.savedModules.isEmpty && config.targetParameters.isEmpty && config.trainableTokenIndices == nil)
+    #expect(config.blockDiagonal == nil)
+  }
+
+  @Test func unknownMembersOfBDLoRAAreRefused() throws {
+    #expect(try refusal(#""use_bdlora": {"nblocks": 2, "odd": 1}"#).errorClass == "unknown-field")
+  }
+
+  @Test func oldConfigsWithDifferentPatternsAreWarnedOf() throws {
+    let patterns = #""rank_pattern": {"q_proj": 8}, "alpha_pattern": {"m.q_proj": 3}"#
+    #expect(try adapter(patterns).warnings.contains { $0.contains("before 0.15") })
+    #expect(try adapter(patterns + #", "peft_version": "0.18.0""#).warnings.isEmpty)
+  }
+
+  @Test func patternsWithoutEffectAreWarnedOf() throws {
+    let warnings = try adapter(#""rank_pattern": {"k_proj": 4}"#).warnings
+    #expect(warnings.count == 1)
+    #expect(
+      warnings.first?.hasSuffix(#"/adapter_config.json: rank_pattern "k_proj" matches no module of the adapter"#)
+        == true)
   }
 
   @Test(arguments: ["true", "false", "0", "\"\"", "[]", "{}"])
@@ -109,8 +190,8 @@ import Testing
   }
 
   @Test func theFirstBadFieldOfTheFileIsReported() throws {
-    #expect(try refusal(#""use_dora": true, "odd": 1"#).message.contains("use_dora"))
-    #expect(try refusal(#""odd": 1, "use_dora": true"#).message.contains("odd"))
+    #expect(try refusal(#""use_qalora": true, "odd": 1"#).message.contains("use_qalora"))
+    #expect(try refusal(#""odd": 1, "use_qalora": true"#).message.contains("odd"))
   }
 
   @Test(arguments: [(#"{"peft_type": "LOHA", "odd": 1}"#, #""LOHA""#), (#"{"r": 8}"#, "missing")])

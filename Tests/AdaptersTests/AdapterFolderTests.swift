@@ -41,14 +41,42 @@ import Testing
     #expect(try refusal(scratch.path).message == "no adapter_model.safetensors in this folder")
   }
 
-  @Test func foldersInsideWithAConfigAreListed() throws {
+  @Test func theOnlyAdapterInsideIsUsed() throws {
     let scratch = try Scratch()
-    try scratch.write("{}", to: "checkpoint-10/adapter_config.json")
-    try scratch.write("{}", to: "mine/adapter_config.json")
+    try scratch.write(#"{"peft_type": "LORA"}"#, to: "mine/adapter_config.json")
     try scratch.write("{}", to: "other/config.json")
+    try scratch.write(pair("q"), to: "mine/adapter_model.safetensors")
+    let adapter = try Adapter(folder: scratch.path)
+    #expect(adapter.path == scratch.path && adapter.configPath == scratch.path + "/mine/adapter_config.json")
+    #expect(adapter.weightsPath == scratch.path + "/mine/adapter_model.safetensors")
+    #expect(
+      adapter.warnings == [
+        #"\#(scratch.path): no adapter_config.json in this folder; the only adapter in it, "mine", is used"#
+      ])
+  }
+
+  @Test func severalAdaptersInsideAreListedInNaturalOrder() throws {
+    let scratch = try Scratch()
+    for name in ["checkpoint-200", "checkpoint-1000", "checkpoint-30", "mine"] {
+      try scratch.write("{}", to: "\(name)/adapter_config.json")
+    }
     let error = try refusal(scratch.path)
-    #expect(error.problem == .missingFile("adapter_config.json", adapterFolders: ["checkpoint-10", "mine"]))
-    #expect(error.hint == #"adapters lie in its folders "checkpoint-10", "mine": name one of them"#)
+    #expect(error.problem == .severalAdapters(["mine", "checkpoint-30", "checkpoint-200", "checkpoint-1000"]))
+    #expect(error.hint == "name one of them")
+  }
+
+  @Test func aCheckpointIsNotTakenSilently() throws {
+    let scratch = try Scratch()
+    try scratch.write("{}", to: "checkpoint-500/adapter_config.json")
+    let error = try refusal(scratch.path)
+    #expect(error.message == #"no adapter_config.json in this folder, and adapters in its folders "checkpoint-500""#)
+  }
+
+  @Test func weightsWithoutConfigAreNoReasonToLookFurther() throws {
+    let scratch = try Scratch()
+    try scratch.write(pair("q"))
+    try scratch.write("{}", to: "mine/adapter_config.json")
+    #expect(try refusal(scratch.path).problem == .missingFile("adapter_config.json"))
   }
 
   @Test func aPickleIsNeverOpened() throws {
@@ -58,7 +86,8 @@ import Testing
     try scratch.write("{}", to: "adapter_config.json")
     let error = try refusal(scratch.path)
     #expect(error.errorClass == "pickle" && error.file?.hasSuffix("adapter_model.bin") == true)
-    #expect(error.hint?.contains("save_file") == true)
+    #expect(error.hint?.contains("weights_only=True") == true && error.hint?.contains("save_file") == true)
+    #expect(error.hint?.contains("\n") == false)
   }
 
   @Test(arguments: [

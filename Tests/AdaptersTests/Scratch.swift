@@ -19,12 +19,12 @@ final class Scratch {
     try Data(text.utf8).write(to: url)
   }
 
-  func write(_ tensors: [Entry]) throws {
+  func write(_ tensors: [Entry], to name: String = "adapter_model.safetensors") throws {
     let entries = try tensors.map { entry in
       let tensor = try HeaderEncoder.Tensor(name: TensorName(entry.name), dtype: entry.dtype, shape: entry.shape)
       return (tensor: tensor, bytes: [UInt8](repeating: 0, count: tensor.byteCount))
     }
-    try SafetensorsWriter.write(path: path + "/adapter_model.safetensors", tensors: entries)
+    try SafetensorsWriter.write(path: path + "/" + name, tensors: entries)
   }
 
   deinit { try? FileManager.default.removeItem(atPath: path) }
@@ -49,6 +49,16 @@ func pair(_ module: String, rank: Int = 8) -> [Entry] {
     Entry("base_model.model.\(module).lora_A.weight", [rank, 4]),
     Entry("base_model.model.\(module).lora_B.weight", [6, rank]),
   ]
+}
+
+/// A tensor under PEFT's prefix.
+func entry(_ key: String, _ shape: [Int], _ dtype: DType = .f32) -> Entry {
+  Entry("base_model.model.\(key)", shape, dtype)
+}
+
+/// Factors of any shape under PEFT's prefix.
+func factors(_ module: String, a: [Int], b: [Int]) -> [Entry] {
+  [entry("\(module).lora_A.weight", a), entry("\(module).lora_B.weight", b)]
 }
 
 /// Reads an adapter of these fields, beside the peft_type, and tensors.

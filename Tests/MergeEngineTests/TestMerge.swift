@@ -15,7 +15,8 @@ struct TestMerge {
   init(base: String, adapter: String, output: String, dtype: DType? = nil, force: Bool = false) throws {
     let checkpoint = try Checkpoint(path: base)
     let adapter = try Adapter(folder: adapter)
-    plan = try MergePlan(base: checkpoint, adapter: adapter, options: MergePlan.Options(outputDType: dtype))
+    plan = try MergePlan(
+      base: checkpoint, adapters: [AdapterUse(adapter)], options: MergeOptions(outputDType: dtype))
     let inputs = [base] + checkpoint.files.map(\.path) + [adapter.path, adapter.weightsPath, adapter.configPath]
     place = try OutputPlace(path: output, isFolder: checkpoint.folder != nil, inputs: inputs, force: force)
     let written = Set(checkpoint.files.map(\.name) + ["model.safetensors.index.json"])

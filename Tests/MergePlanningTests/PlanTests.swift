@@ -43,7 +43,8 @@ import Testing
     }
     let folder = try writeAdapter(scratch.file("adapter"), rank: rank, alpha: alpha, adapter, fields: fields)
     return try MergePlan(
-      base: Checkpoint(path: path), adapter: Adapter(folder: folder), options: .init(outputDType: dtype))
+      base: Checkpoint(path: path), adapters: [AdapterUse(Adapter(folder: folder))],
+      options: MergeOptions(outputDType: dtype))
   }
 
   private func problem(
@@ -76,7 +77,7 @@ import Testing
     #expect(left.source.range.count == 48)
     #expect(right.source.range.count == 32)
     #expect(plan.modules.map(\.name) == ["model.layers.1.q_proj"])
-    #expect(plan.index == nil)
+    #expect(plan.textFiles.isEmpty)
   }
 
   @Test func everyAdapterTensorIsUsed() throws {
@@ -104,11 +105,14 @@ import Testing
     try writeFile(base, Self.baseTensors())
     let layers = (0..<2).flatMap { Self.layer("model.layers.\($0).q_proj") }
     let folder = try writeAdapter(scratch.file("adapter"), rank: 2, alpha: "4", layers)
-    func plan() throws -> MergePlan { try MergePlan(base: Checkpoint(path: base), adapter: Adapter(folder: folder)) }
+    func plan() throws -> MergePlan {
+      try MergePlan(base: Checkpoint(path: base), adapters: [AdapterUse(Adapter(folder: folder))])
+    }
     let first = try plan()
     for _ in 0..<5 { #expect(try plan() == first) }
     let other = try MergePlan(
-      base: Checkpoint(path: base), adapter: Adapter(folder: folder), options: .init(outputDType: .f32))
+      base: Checkpoint(path: base), adapters: [AdapterUse(Adapter(folder: folder))],
+      options: MergeOptions(outputDType: .f32))
     #expect(other != first)
   }
 
