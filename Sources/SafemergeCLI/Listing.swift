@@ -3,8 +3,8 @@ import Checkpoints
 import Safetensors
 
 /// What `ls` shows of one path: the headers of its files and, of an adapter, its modules.
-struct Listing {
-  struct File {
+struct Listing: Sendable {
+  struct File: Sendable {
     /// As the table shows it: relative to the path, or the path itself.
     let label: String
     let path: String
@@ -58,7 +58,7 @@ struct Listing {
 }
 
 /// One tensor of a listing, with its name at hand for filters and sorting.
-struct ListedTensor {
+struct ListedTensor: Sendable {
   let name: String
   let listing: Int
   let file: Int

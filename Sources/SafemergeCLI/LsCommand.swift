@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checkpoints
 import JSONText
 import Safetensors
 
@@ -61,7 +62,7 @@ struct LsCommand: ParsableCommand {
     if summary {
       for listing in listings { try output.write(SummaryText(listing).text) }
     } else if !listings.isEmpty {
-      let tensors = sorted(selected(listings), listings)
+      let tensors = sorted(try selected(listings), listings)
       switch format {
       case .table: try TableText(listings, tensors, showsBytes: bytes).write(to: &output)
       case .json: try output.write(ListingJSON.text(listings, tensors))
@@ -73,22 +74,25 @@ struct LsCommand: ParsableCommand {
     if status != 0 { throw ExitCode(status) }
   }
 
-  private func selected(_ listings: [Listing]) -> [ListedTensor] {
+  /// The tensors that the globs let through, in the order of paths, files and data; the files are gone through on all
+  /// processors, and each brings its names in order already if that is wanted.
+  private func selected(_ listings: [Listing]) throws -> [ListedTensor] {
     let includes = include.map(Glob.init)
     let excludes = exclude.map(Glob.init)
-    var tensors: [ListedTensor] = []
-    for (listingNumber, listing) in listings.enumerated() {
-      for (fileNumber, file) in listing.files.enumerated() {
-        for index in file.header.tensors.indices {
-          let name = file.header.tensors.name(at: index).string
-          guard includes.isEmpty || includes.contains(where: { $0.matches(name) }),
-            !excludes.contains(where: { $0.matches(name) })
-          else { continue }
-          tensors.append(ListedTensor(name: name, listing: listingNumber, file: fileNumber, index: index))
-        }
-      }
+    let sortsByName = sort == .name
+    let files = listings.enumerated().flatMap { listing, content in
+      content.files.enumerated().map { (listing: listing, file: $0, tensors: $1.header.tensors) }
     }
-    return tensors
+    return try concurrentMap(files) { listing, file, tensors in
+      let listed = tensors.indices.map { index in
+        ListedTensor(name: tensors.name(at: index).string, listing: listing, file: file, index: index)
+      }
+      let selected = listed.filter { tensor in
+        (includes.isEmpty || includes.contains { $0.matches(tensor.name) })
+          && !excludes.contains { $0.matches(tensor.name) }
+      }
+      return sortsByName ? selected.sorted { NaturalOrder.precedes($0.name, $1.name) } : selected
+    }.flatMap { $0 }
   }
 
   /// Ties keep the order of paths, files and data.

@@ -1,15 +1,10 @@
 import Adapters
 import Checkpoints
+import Foundation
 import JSONText
 import MergeEngine
 import MergePlanning
 import Safetensors
-
-#if canImport(Darwin)
-import Darwin
-#else
-import Glibc
-#endif
 
 /// A plan in words.
 struct PlanText {
@@ -118,13 +113,15 @@ struct PlanText {
 
   /// The largest resident set so far, in bytes, mapped pages included.
   private static var peakMemory: Int {
+    #if os(Linux)
+    // Not getrusage: its figure begins with that of the process that started this one.
+    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+    let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") } ?? ""
+    return (line.split(separator: " ").compactMap { Int($0) }.first ?? 0) * 1024
+    #else
     var usage = rusage()
-    #if canImport(Darwin)
     getrusage(RUSAGE_SELF, &usage)
     return usage.ru_maxrss
-    #else
-    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-    return usage.ru_maxrss * 1024
     #endif
   }
 

@@ -1,8 +1,9 @@
 import Adapters
+import Checkpoints
 import Safetensors
 
 /// `ls --format table`: the modules of adapters, then tensors, as aligned columns and a line with the sums.
-struct TableText {
+struct TableText: Sendable {
   private let listings: [Listing]
   private let tensors: [ListedTensor]
   private let showsBytes: Bool
@@ -13,7 +14,7 @@ struct TableText {
     self.showsBytes = showsBytes
   }
 
-  func write(to output: inout StandardOutput) throws(StandardOutput.Failure) {
+  func write(to output: inout StandardOutput) throws {
     for (number, listing) in listings.enumerated() {
       guard let adapter = listing.adapter else { continue }
       try write(listing, adapter, Set(tensors.lazy.filter { $0.listing == number }.map(\.index)), to: &output)
@@ -24,38 +25,61 @@ struct TableText {
 
   private func size(_ byteCount: Int) -> String { showsBytes ? String(byteCount) : Quantities.bytes(byteCount) }
 
-  private func write(_ plain: [ListedTensor], to output: inout StandardOutput) throws(StandardOutput.Failure) {
+  private func write(_ plain: [ListedTensor], to output: inout StandardOutput) throws {
     let files = listings.filter { $0.adapter == nil }.flatMap(\.files)
     let showsFile = files.count > 1
     let showsPath = listings.count > 1
+    let alignments: [TextTable.Alignment] = [.left, .left, .left, .right] + (showsFile ? [.left] : [])
     var table = TextTable(
-      header: ["NAME", "DTYPE", "SHAPE", "SIZE"] + (showsFile ? ["FILE"] : []),
-      alignments: [.left, .left, .left, .right] + (showsFile ? [.left] : []))
+      header: ["NAME", "DTYPE", "SHAPE", "SIZE"] + (showsFile ? ["FILE"] : []), alignments: alignments)
     var parameters = 0
     var bytes = 0
-    // A checkpoint of 100,000 tensors has a handful of shapes: their texts are made once.
-    var shapeTexts: [[Int]: String] = [:]
-    var sizeTexts: [Int: String] = [:]
-    for tensor in plain {
-      let file = listings[tensor.listing].files[tensor.file]
-      let headers = file.header.tensors
-      let shape = headers.shape(at: tensor.index)
-      let byteCount = headers.dataOffsets(at: tensor.index).count
-      parameters += shape.reduce(1, &*)
-      bytes += byteCount
-      let shapeText = Self.text(of: shape, &shapeTexts, Quantities.shape)
-      let sizeText = Self.text(of: byteCount, &sizeTexts, size)
-      table.add(tensor.name)
-      table.add(headers.dtype(at: tensor.index).name)
-      table.add(shapeText)
-      table.add(sizeText)
-      if showsFile { table.add(showsPath ? file.path : file.label) }
+    let chunks = stride(from: 0, to: plain.count, by: Self.rowsPerChunk).map { start in
+      Array(plain[start..<min(start + Self.rowsPerChunk, plain.count)])
+    }
+    for rows in try concurrentMap(
+      chunks,
+      { chunk in
+        self.rows(chunk, alignments, showsFile: showsFile, showsPath: showsPath)
+      })
+    {
+      table.append(rows.table)
+      parameters += rows.parameters
+      bytes += rows.bytes
     }
     try table.write(to: &output)
     let all = files.reduce(0) { $0 + $1.header.tensors.count }
     let some = plain.count == all ? "" : "\(Quantities.grouped(plain.count)) of "
     let count = some + Quantities.grouped(all)
     try output.write("\(count) tensors, \(Quantities.grouped(parameters)) parameters, \(size(bytes))\n")
+  }
+
+  /// Rows that one thread formats at a time.
+  private static let rowsPerChunk = 4096
+
+  private func rows(
+    _ tensors: [ListedTensor], _ alignments: [TextTable.Alignment], showsFile: Bool, showsPath: Bool
+  ) -> (table: TextTable, parameters: Int, bytes: Int) {
+    var table = TextTable(alignments: alignments)
+    var parameters = 0
+    var bytes = 0
+    // A checkpoint of 100,000 tensors has a handful of shapes: their texts are made once.
+    var shapeTexts: [[Int]: String] = [:]
+    var sizeTexts: [Int: String] = [:]
+    for tensor in tensors {
+      let file = listings[tensor.listing].files[tensor.file]
+      let headers = file.header.tensors
+      let shape = headers.shape(at: tensor.index)
+      let byteCount = headers.dataOffsets(at: tensor.index).count
+      parameters += shape.reduce(1, &*)
+      bytes += byteCount
+      table.add(tensor.name)
+      table.add(headers.dtype(at: tensor.index).name)
+      table.add(Self.text(of: shape, &shapeTexts, Quantities.shape))
+      table.add(Self.text(of: byteCount, &sizeTexts, size))
+      if showsFile { table.add(showsPath ? file.path : file.label) }
+    }
+    return (table, parameters, bytes)
   }
 
   private static func text<Key: Hashable>(
@@ -70,7 +94,7 @@ struct TableText {
   /// A module is shown if one of its tensors was selected.
   private func write(
     _ listing: Listing, _ adapter: Adapter, _ selected: Set<Int>, to output: inout StandardOutput
-  ) throws(StandardOutput.Failure) {
+  ) throws {
     var table = TextTable(
       header: ["MODULE", "RANK", "ALPHA", "SCALING", "IN", "OUT", "DTYPE", "SIZE"],
       alignments: [.left, .right, .right, .right, .right, .right, .left, .right])

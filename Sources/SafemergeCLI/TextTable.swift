@@ -3,8 +3,8 @@ import JSONText
 /// Rows of cells in columns as wide as their widest cell; the last column is not padded.
 ///
 /// The cells of all rows share one buffer: a table of 100,000 rows is a few pieces of memory, not half a million strings.
-struct TextTable {
-  enum Alignment { case left, right }
+struct TextTable: Sendable {
+  enum Alignment: Sendable { case left, right }
 
   private let alignments: [Alignment]
   private var widths: [Int]
@@ -12,7 +12,8 @@ struct TextTable {
   /// Of every cell, in the order of rows, where its bytes end and how wide it is.
   private var cells: [(end: Int, width: Int)] = []
 
-  init(header: [String], alignments: [Alignment]) {
+  /// - Parameter header: The first row; empty for none.
+  init(header: [String] = [], alignments: [Alignment]) {
     self.alignments = alignments
     widths = alignments.map { _ in 0 }
     for cell in header { add(cell) }
@@ -38,6 +39,14 @@ struct TextTable {
     let column = cells.count % alignments.count
     widths[column] = max(widths[column], width)
     cells.append((bytes.count, width))
+  }
+
+  /// The rows of `other` behind those of this table; both have the same columns.
+  mutating func append(_ other: TextTable) {
+    let start = bytes.count
+    bytes.append(contentsOf: other.bytes)
+    cells.append(contentsOf: other.cells.lazy.map { (start + $0.end, $0.width) })
+    for column in widths.indices { widths[column] = max(widths[column], other.widths[column]) }
   }
 
   func write(to output: inout StandardOutput) throws(StandardOutput.Failure) {

@@ -182,14 +182,7 @@ struct HeaderParser {
   private mutating func dropRepeatedTensors() throws(SafetensorsError) {
     let table = table
     // Sorted by a seeded hash: bytes are compared only where hashes are equal, and nobody can make many of them equal.
-    var hashed = table.entries.indices.map { index in
-      var hasher = Hasher()
-      unsafe table.nameBytes.withUnsafeBytes { names in
-        unsafe hasher.combine(
-          bytes: UnsafeRawBufferPointer(rebasing: names[table.nameRange(table.entries[index])]))
-      }
-      return (hash: hasher.finalize(), index: index)
-    }
+    var hashed = zip(table.nameHashes(), table.entries.indices).map { (hash: $0, index: $1) }
     hashed.sort { $0 < $1 }
     var repeated: Set<Int> = []
     for (position, one) in hashed.enumerated() {

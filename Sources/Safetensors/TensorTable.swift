@@ -58,6 +58,17 @@ public struct TensorTable: RandomAccessCollection, Sendable {
     TensorName(String(decoding: nameBytes[nameRange(entry)], as: UTF8.self))
   }
 
+  /// The `hashValue` of every name, in the order of the table, without making the names.
+  package func nameHashes() -> [Int] {
+    entries.map { entry in
+      var hasher = Hasher()
+      unsafe nameBytes.withUnsafeBytes { names in
+        unsafe hasher.combine(bytes: UnsafeRawBufferPointer(rebasing: names[nameRange(entry)]))
+      }
+      return hasher.finalize()
+    }
+  }
+
   func nameRange(_ entry: Entry) -> Range<Int> { entry.nameStart..<entry.nameStart + Int(entry.nameByteCount) }
 
   func shape(of entry: Entry) -> ArraySlice<UInt64> {
