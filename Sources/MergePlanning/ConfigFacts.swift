@@ -39,4 +39,12 @@ enum ConfigFacts {
     guard case .string(let family)? = config?["model_type"] else { return nil }
     return family
   }
+
+  /// Whether `vocab_size` has this value anywhere.
+  static func hasVocabulary(_ count: Int, _ config: JSONValue) -> Bool {
+    guard case .object(let members) = config else { return false }
+    return members.contains { member in
+      (member.key == "vocab_size" && member.value == .integer(Int64(count))) || hasVocabulary(count, member.value)
+    }
+  }
 }

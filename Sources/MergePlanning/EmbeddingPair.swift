@@ -10,7 +10,7 @@ struct EmbeddingPair {
   let isShared: Bool
 
   private static let embeddingNames = ["embed_tokens", "wte", "word_embeddings", "embed_in", "tok_embeddings"]
-  private static let headNames = ["lm_head", "embed_out", "output"]
+  private static let headNames = ["lm_head", "embed_out"]
 
   /// Nil if no embedding is known by its name, or several are.
   init?(_ base: VirtualBase, config: JSONValue?) {

@@ -48,7 +48,10 @@ struct MergePlanner {
       guard adapters.count == 1 else {
         throw PlanError(path: use.adapter.configPath, tensor: nil, .replicationOfSeveral)
       }
-      replication = LayerReplication(ranges)
+      guard let made = LayerReplication(ranges) else {
+        throw PlanError(path: use.adapter.configPath, tensor: nil, .tooManyLayers(LayerReplication.largestLayerCount))
+      }
+      replication = made
     }
     self.replication = replication
     virtualBase = try VirtualBase(base, replication: replication)
@@ -170,6 +173,9 @@ struct MergePlanner {
     case .parameter(let leaf): candidates = [TensorName(layer.module + "." + leaf)]
     }
     for name in candidates where exists(name) {
+      if let other = works[name]?.replacement, other.adapter != number {
+        throw error(.replacedAndChanged(target: name.string, other: "another adapter"), number, key: layer.a)
+      }
       if let other = works[name]?.users.first(where: { $0.adapter == number }), layer.target == .weight {
         throw error(.targetHitTwice(target: name.string, other: other.module), number, key: layer.a)
       }
@@ -251,8 +257,8 @@ struct MergePlanner {
     let name = TensorName(replacement.target)
     let shape = adapter.header.tensors.shape(at: replacement.tensor)
     let dtype = adapter.header.tensors.dtype(at: replacement.tensor)
-    if let other = works[name]?.replacement {
-      throw error(.targetHitTwice(target: name.string, other: other.by), number, key: replacement.tensor)
+    guard works[name]?.replacement == nil else {
+      throw error(.targetHitTwice(target: name.string, other: replacement.target), number, key: replacement.tensor)
     }
     if let entry = virtualBase.entry(name) {
       guard entry.info.shape == shape || isResize(name, from: entry.info.shape, to: shape) else {
@@ -274,7 +280,10 @@ struct MergePlanner {
       added.append((name, max(0, base.files.count - 1)))
     }
     let source = MergePlan.Source(adapter.header, replacement.tensor, input: input(ofAdapter: number))
-    works[name, default: TensorWork()].replacement = (source, shape, replacement.target)
+    if let other = works[name]?.users.first(where: { $0.adapter != number }) {
+      throw error(.replacedAndChanged(target: name.string, other: other.module), number, key: replacement.tensor)
+    }
+    works[name, default: TensorWork()].replacement = (source, shape, number)
   }
 
   /// Whether a tensor with more or fewer rows than the base's is a vocabulary of another size: only the embedding and the

@@ -167,11 +167,14 @@ extension MergePlanner {
     _ edits: [ConfigEdit], _ warnings: inout [String]
   ) throws -> MergePlan.TextFile? {
     guard !edits.isEmpty else { return nil }
-    guard let folder = base.folder, base.config != nil else {
+    guard let folder = base.folder, let config = base.config else {
       warnings.append("there is no config.json to say what changed: \(edits.map(\.summary).joined(separator: ", "))")
       return nil
     }
     let path = Paths.join(folder, "config.json")
+    for case .vocabulary(let old, let new) in edits where !ConfigFacts.hasVocabulary(old, config) {
+      throw PlanError(path: path, tensor: pair?.embedding, .vocabularyUnknown(rows: old, newRows: new))
+    }
     let bytes = try BoundedFile.read(path, limit: Checkpoint.largestConfigByteCount)
     do throws(JSONError) {
       return MergePlan.TextFile(name: "config.json", text: try ConfigEdit.apply(edits, to: bytes))

@@ -14,6 +14,11 @@ public struct PlanError: ReportableError, Equatable {
     /// The input projection of a MultiheadAttention without the output projection that PEFT trains with it.
     case halfAttention(output: String)
     case replicationOfSeveral
+    /// layer_replication names a layer that the base has not.
+    case noSuchLayer(Int)
+    case tooManyLayers(Int)
+    /// One adapter replaces a tensor that another one adds to: which comes first is not defined.
+    case replacedAndChanged(target: String, other: String)
     /// A stack of experts written by a tool that ordered B's columns in two ways over time.
     case ambiguousExperts
     case groupedConvolution(target: String)
@@ -23,6 +28,8 @@ public struct PlanError: ReportableError, Equatable {
     case newTensor(target: String, candidates: [String])
     case rowOutside(row: Int, target: String, rows: Int)
     case rowTwice(row: Int, target: String)
+    /// The vocabulary's size changes, and config.json does not say the old one.
+    case vocabularyUnknown(rows: Int, newRows: Int)
     case vocabularies(embedding: String, rows: Int, headRows: Int)
     case noBias(target: String)
     case targetHitTwice(target: String, other: String)
@@ -57,8 +64,11 @@ public struct PlanError: ReportableError, Equatable {
     case .noTarget, .noBias, .newTensor: "no-target"
     case .tied, .tiedBoth: "tied"
     case .lostReplacement, .halfAttention: "pair"
+    case .noSuchLayer: "no-target"
+    case .tooManyLayers: "adapter-config"
+    case .replacedAndChanged: "hit-twice"
     case .targetHitTwice: "hit-twice"
-    case .shape, .rowOutside, .vocabularies: "shape"
+    case .shape, .rowOutside, .vocabularies, .vocabularyUnknown: "shape"
     case .storedTransposed, .maybeTransposed, .quantizedBase, .groupedConvolution, .replicationOfSeveral,
       .ambiguousExperts, .weightedReplacement:
       "unsupported"
@@ -81,6 +91,10 @@ public struct PlanError: ReportableError, Equatable {
       "the base keeps \(head) and \(embedding) as one tensor, and the adapter changes both differently"
     case .lostReplacement(let field): "is not in the adapter, although its \(field) says that it was trained"
     case .halfAttention(let output): "is the input half of a MultiheadAttention; the adapter has no \(output)"
+    case .noSuchLayer(let layer): "layer_replication copies layer \(layer), which the base has not"
+    case .tooManyLayers(let limit): "layer_replication asks for more than \(limit) layers"
+    case .replacedAndChanged(let target, let other):
+      "\(target) would be replaced by one adapter and changed by \(other); merge them one after the other"
     case .replicationOfSeveral: "layer_replication cannot be merged together with other adapters"
     case .ambiguousExperts:
       "does not say in which order its columns are: by rank, as PEFT writes them, or by expert, as Unsloth did"
@@ -94,6 +108,8 @@ public struct PlanError: ReportableError, Equatable {
         + (candidates.isEmpty ? "" : "; nearest: \(candidates.joined(separator: ", "))")
     case .rowOutside(let row, let target, let rows): "replaces row \(row), but \(target) of the base has \(rows) rows"
     case .rowTwice(let row, let target): "row \(row) of \(target) is replaced twice"
+    case .vocabularyUnknown(let rows, let newRows):
+      "has \(rows) rows in the base and \(newRows) in the adapter, but no vocab_size of config.json is \(rows)"
     case .vocabularies(let embedding, let rows, let headRows):
       "would have \(headRows) rows and \(embedding) \(rows)"
     case .noBias(let target): "lora_bias needs the tensor \(target), which the base has not"

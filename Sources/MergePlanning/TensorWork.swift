@@ -3,7 +3,7 @@ import Safetensors
 /// What the adapters do to one tensor, gathered while they are matched.
 struct TensorWork {
   /// The adapter's tensor that takes the base's place, with its shape.
-  var replacement: (source: MergePlan.Source, shape: [Int], by: String)?
+  var replacement: (source: MergePlan.Source, shape: [Int], adapter: Int)?
   /// The tensor of the base that a new tensor starts from.
   var copyOf: TensorName?
   /// Whether the matrix is that of a convolution: the first dimension and all others.

@@ -18,6 +18,7 @@ struct VirtualBase {
   /// - Parameter replication: For each layer of the result the base's layer that it is a copy of; nil: no replication.
   init(_ base: Checkpoint, replication: LayerReplication?) throws(PlanError) {
     var files: [[Entry]] = []
+    var layers: Set<Int> = []
     for (number, file) in base.files.enumerated() {
       var entries: [Entry] = []
       entries.reserveCapacity(file.header.tensors.count)
@@ -27,8 +28,12 @@ struct VirtualBase {
         for name in replication?.names(for: info.name) ?? [info.name] {
           entries.append(Entry(name: name, location: location, info: info))
         }
+        if let layer = replication.flatMap({ _ in LayerReplication.layer(of: info.name) }) { layers.insert(layer) }
       }
       files.append(entries)
+    }
+    if let missing = replication?.sources.first(where: { !layers.contains($0) }) {
+      throw PlanError(path: base.path, tensor: nil, .noSuchLayer(missing))
     }
     var places: [TensorName: (file: Int, position: Int)] = [:]
     places.reserveCapacity(files.reduce(0) { $0 + $1.count })
@@ -53,7 +58,17 @@ struct LayerReplication {
   let sources: [Int]
   private let copies: [Int: [Int]]
 
-  init(_ ranges: [Range<Int>]) {
+  /// No model has this many layers; a config that asks for more is not believed.
+  static let largestLayerCount = 10_000
+
+  /// Nil if there would be more layers than ``largestLayerCount``.
+  init?(_ ranges: [Range<Int>]) {
+    var count = 0
+    for range in ranges {
+      guard range.count <= Self.largestLayerCount else { return nil }
+      count += range.count
+    }
+    guard count <= Self.largestLayerCount else { return nil }
     sources = ranges.flatMap { Array($0) }
     var copies: [Int: [Int]] = [:]
     for (copy, source) in sources.enumerated() { copies[source, default: []].append(copy) }
@@ -68,6 +83,12 @@ struct LayerReplication {
       components[position] = String(copy)
       return TensorName(components.joined(separator: "."))
     }
+  }
+
+  /// The number of the layer that a tensor of the base is in; nil if it is in none.
+  static func layer(of name: TensorName) -> Int? {
+    let components = name.string.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+    return layerPosition(components).flatMap { Int(components[$0]) }
   }
 
   /// The component behind the first `layers` or `h`, where PEFT 0.21.2 finds the list of layers.
