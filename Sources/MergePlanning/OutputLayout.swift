@@ -5,6 +5,7 @@ import Safetensors
 extension MergePlanner {
   /// Lays the output out: the base's files in their order, each with its tensors in theirs and what is added behind them.
   func plan() throws -> MergePlan {
+    try checkEverythingIsPlaced()
     var shards: [MergePlan.Shard] = []
     for (number, file) in base.files.enumerated() { shards.append(try shard(file, number)) }
     let adapterInputs = adapters.map {
@@ -14,13 +15,22 @@ extension MergePlanner {
       MergePlan.Input(path: $0.path, isAdapter: false, identity: $0.header.identity)
     }
     var warnings = warnings
-    let edits = try allConfigEdits(&warnings)
+    let edits = try allConfigEdits()
     var texts: [MergePlan.TextFile] = []
     if let text = try configText(edits, &warnings) { texts.append(text) }
     if let text = indexText(shards) { texts.append(text) }
     return MergePlan(
       inputs: baseInputs + adapterInputs, modules: modules, shards: shards, textFiles: texts, equalities: equalities,
       warnings: warnings)
+  }
+
+  /// Whatever the adapters do is done to a tensor that the output has: a change that was left behind would be a part of an
+  /// adapter dropped in silence.
+  private func checkEverythingIsPlaced() throws(PlanError) {
+    let addedNames = Set(added.map(\.name))
+    for name in works.keys.sorted() where virtualBase.entry(name) == nil && !addedNames.contains(name) {
+      throw PlanError(path: adapters[0].adapter.weightsPath, tensor: name, .adapterTensorsUnused(count: 1))
+    }
   }
 
   private func shard(_ file: Checkpoint.File, _ number: Int) throws -> MergePlan.Shard {
@@ -114,7 +124,7 @@ extension MergePlanner {
       name: name, text: CheckpointIndex.text(metadata: metadata, totalSize: totalSize, weightMap: weightMap))
   }
 
-  private func allConfigEdits(_ warnings: inout [String]) throws(PlanError) -> [ConfigEdit] {
+  private func allConfigEdits() throws(PlanError) -> [ConfigEdit] {
     var edits = configEdits
     if let replication { edits.append(.layers(sources: replication.sources)) }
     if let dtype = options.outputDType, dtype != dominantDType { edits.append(.dtype(Self.torchName(dtype))) }

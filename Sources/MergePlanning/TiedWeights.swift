@@ -68,29 +68,39 @@ extension MergePlanner {
       }
       return
     }
-    if let one = head.replacement, let other = embedding.replacement, one.shape == other.shape, one.shape.count == 2 {
-      equalities.append(
-        MergePlan.Equality(
-          one: .rowMajor(one.source, rows: one.shape[0], columns: one.shape[1]),
-          other: .rowMajor(other.source, rows: other.shape[0], columns: other.shape[1]), oneName: pair.head,
-          otherName: pair.embedding))
-    } else if (head.replacement == nil) != (embedding.replacement == nil) {
-      throw PlanError(
-        path: adapters[0].adapter.weightsPath, tensor: nil,
-        .tiedBoth(head: pair.head.string, embedding: pair.embedding.string))
-    }
-    let (headTerms, embeddingTerms) = (head.stages.flatMap(\.terms), embedding.stages.flatMap(\.terms))
-    guard headTerms.count == embeddingTerms.count, (head.stages + embedding.stages).allSatisfy({ $0.magnitude == nil })
+    let isMirrored = isMirrored(head.stages, embedding.stages)
+    let haveReplacements = (head.replacement != nil, embedding.replacement != nil)
+    guard haveReplacements.0 == haveReplacements.1, head.replacement?.shape == embedding.replacement?.shape, isMirrored
     else {
       throw PlanError(
         path: adapters[0].adapter.weightsPath, tensor: nil,
         .tiedBoth(head: pair.head.string, embedding: pair.embedding.string))
     }
-    for (one, other) in zip(headTerms, embeddingTerms) {
-      for (left, right) in zip(one.views, other.views) {
-        equalities.append(
-          MergePlan.Equality(one: left, other: right, oneName: pair.head, otherName: pair.embedding))
-      }
+    var matrices: [(FactorView, FactorView)] = []
+    if let one = head.replacement, let other = embedding.replacement {
+      let (rows, columns) = TensorUpdate.matrix(of: one.shape)
+      matrices.append(
+        (
+          .rowMajor(one.source, rows: rows, columns: columns), .rowMajor(other.source, rows: rows, columns: columns)
+        ))
+    }
+    for (one, other) in zip(head.stages.flatMap(\.terms), embedding.stages.flatMap(\.terms)) {
+      matrices += zip(one.views, other.views)
+    }
+    equalities += matrices.map { one, other in
+      MergePlan.Equality(one: one, other: other, oneName: pair.head, otherName: pair.embedding)
+    }
+  }
+
+  /// Whether two lists of stages would be the same change if their factors held the same values.
+  private func isMirrored(_ one: [TensorUpdate.Stage], _ other: [TensorUpdate.Stage]) -> Bool {
+    guard one.count == other.count else { return false }
+    return zip(one, other).allSatisfy { one, other in
+      one.magnitude == nil && other.magnitude == nil && one.terms.count == other.terms.count
+        && zip(one.terms, other.terms).allSatisfy { one, other in
+          one.rows == other.rows && one.columns == other.columns && one.scaling == other.scaling
+            && one.views.map { [$0.rows, $0.columns] } == other.views.map { [$0.rows, $0.columns] }
+        }
     }
   }
 }
