@@ -76,6 +76,8 @@ public struct MergePlan: Sendable, Equatable {
   public let equalities: [Equality]
   /// What a person should know before the merge.
   public let warnings: [String]
+  /// Rows of the output's input embedding; nil where none is known by its name.
+  public let vocabularyRows: Int?
 
   public struct TextFile: Sendable, Equatable {
     /// Relative to the output's folder.

@@ -21,7 +21,10 @@ extension MergePlanner {
     if let text = indexText(shards) { texts.append(text) }
     return MergePlan(
       inputs: baseInputs + adapterInputs, modules: modules, shards: shards, textFiles: texts, equalities: equalities,
-      warnings: warnings)
+      warnings: warnings,
+      vocabularyRows: pair.flatMap { pair in
+        works[pair.embedding]?.replacement?.shape.first ?? virtualBase.entry(pair.embedding)?.info.shape.first
+      })
   }
 
   /// Whatever the adapters do is done to a tensor that the output has: a change that was left behind would be a part of an

@@ -21,13 +21,3 @@ struct AdapterArgument {
     }
   }
 }
-
-/// Two adapters bring tokenizers of their own, and the result can have one.
-struct SeveralTokenizers: ReportableError {
-  let folders: [String]
-  var errorClass: String { "tokenizers" }
-  var category: ErrorCategory { .refusedInput }
-  var file: String? { folders.first }
-  var message: String { "has a tokenizer of its own, and so have \(folders.dropFirst().joined(separator: ", "))" }
-  var hint: String? { "remove tokenizer_config.json from all but one of the adapters' folders" }
-}

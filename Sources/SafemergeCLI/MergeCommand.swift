@@ -172,7 +172,14 @@ struct MergeCommand: ParsableCommand {
     let written = Set(checkpoint.files.map(\.name) + plan.textFiles.map(\.name))
     let tokenizers = uses.map { Paths.folder($0.adapter.configPath) }.filter { SideFiles.hasTokenizer($0) }
     guard tokenizers.count <= 1 else { throw SeveralTokenizers(folders: tokenizers) }
+    if let tokenizer = tokenizers.first { try checkTokenizer(Paths.join(tokenizer, "tokenizer.json"), plan) }
     return try SideFiles(base: folder, weightFiles: written, adapter: tokenizers.first)
+  }
+
+  /// The adapter's tokenizer must not have more tokens than the merged embedding has rows: the model could not read them.
+  private func checkTokenizer(_ path: String, _ plan: MergePlan) throws {
+    guard let rows = plan.vocabularyRows, let tokens = TokenizerFile.tokenCount(path), tokens > rows else { return }
+    throw TokenizerTooLarge(path: path, tokens: tokens, rows: rows)
   }
 
   private func place(_ output: String, _ checkpoint: Checkpoint, _ uses: [AdapterUse]) throws -> OutputPlace {
