@@ -241,9 +241,10 @@ struct MergePlanner {
   }
 
   private func checkDType(_ target: TensorName, _ number: Int, key: Int) throws(PlanError) {
-    guard let dtype = virtualBase.entry(target)?.info.dtype else { return }
-    guard dtype.isMergeable else {
-      throw error(.targetDType(target: target.string, found: dtype), number, key: key)
+    for dtype in [dtype(of: target), works[target]?.replacement?.source.dtype].compactMap({ $0 }) {
+      guard dtype.isMergeable else {
+        throw error(.targetDType(target: target.string, found: dtype), number, key: key)
+      }
     }
   }
 
@@ -271,7 +272,13 @@ struct MergePlanner {
           .replacementDType(target: name.string, found: dtype, expected: entry.info.dtype), number,
           key: replacement.tensor)
       }
-    } else if !(pair.map { $0.isShared && name == $0.head } ?? false) {
+    } else if let pair, pair.isShared, name == pair.head {
+      let expected = self.dtype(of: name) ?? dtype
+      guard expected == dtype || (expected.isMergeable && dtype.isMergeable) else {
+        throw error(
+          .replacementDType(target: name.string, found: dtype, expected: expected), number, key: replacement.tensor)
+      }
+    } else {
       guard options.addsTensors else {
         throw error(
           .newTensor(target: name.string, candidates: NearestNames.find(name.string, in: virtualBase.names)), number,
