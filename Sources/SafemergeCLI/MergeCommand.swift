@@ -75,6 +75,8 @@ struct MergeCommand: ParsableCommand {
       """)
   var expertLayout: ExpertLayout?
 
+  @OptionGroup var combine: CombineOptions
+
   @Flag(help: "Add tensors that the base has not, such as a classifier that was trained with the adapter.")
   var addTensors = false
 
@@ -115,13 +117,17 @@ struct MergeCommand: ParsableCommand {
     let uses = try adapters.map(AdapterArgument.init).map { argument in
       AdapterUse(try Adapter(folder: argument.path), weight: argument.weight)
     }
-    let plan = try MergePlan(base: checkpoint, adapters: uses, options: mergeOptions)
+    let combined = try combinedAdapter(checkpoint, uses, options)
+    // Its temporary folder is needed until the merge is done.
+    defer { withExtendedLifetime(combined) {} }
+    let plan = try MergePlan(
+      base: checkpoint, adapters: combined.map { [AdapterUse($0.adapter)] } ?? uses, options: mergeOptions)
     let sideFiles = try sideFiles(checkpoint, uses, plan)
     let place = try output.map { try self.place($0, checkpoint, uses) }
     let text = PlanText(
       checkpoint: checkpoint, adapters: uses, plan: plan, sideFiles: sideFiles,
       memory: MemoryNeed(plan, workers: options.workers), workers: options.workers)
-    if !quiet { for warning in plan.warnings { Diagnostics.warning(warning) } }
+    if !quiet { for warning in (combined?.warnings ?? []) + plan.warnings { Diagnostics.warning(warning) } }
     if dryRun {
       var output = StandardOutput()
       for line in text.summary + text.details { try output.write(line + "\n") }
@@ -154,6 +160,20 @@ struct MergeCommand: ParsableCommand {
     do throws(KernelSelectionError) {
       return try KernelSet.selected(environment: ProcessInfo.processInfo.environment["SAFEMERGE_SIMD"])
     } catch { throw ValidationError("SAFEMERGE_SIMD: \(error.description)") }
+  }
+
+  /// The adapters as one, where an option asks for more than their sum.
+  private func combinedAdapter(
+    _ checkpoint: Checkpoint, _ uses: [AdapterUse], _ engine: MergeEngine.Options
+  ) throws -> CombinedAdapter? {
+    guard let method = combine.combination(arithmetic) else { return nil }
+    // Nothing is computed for an output that cannot be.
+    if let output { _ = try place(output, checkpoint, uses) }
+    return try CombinedAdapter(
+      uses, method: method, base: checkpoint, planning: mergeOptions,
+      options: CombinedAdapter.Options(
+        temporaryFolder: CombineOptions.temporaryFolder(output: dryRun ? nil : output), workers: engine.workers,
+        kernels: engine.kernels, computes: !dryRun))
   }
 
   private var mergeOptions: MergeOptions {

@@ -1,0 +1,77 @@
+import Adapters
+import JSONText
+import MergePlanning
+
+/// adapter_config.json of a combined adapter: alpha is r in every module, so that the scaling is 1.
+struct CombinedConfig {
+  static let fileName = "adapter_config.json"
+
+  let text: [UInt8]
+
+  init(_ layout: CombinationLayout) {
+    let adapters = layout.uses.map(\.adapter)
+    let rank = layout.modules.first?.rank ?? 1
+    var writer = JSONWriter(indentation: 2)
+    writer.beginObject()
+    writer.key("peft_type")
+    writer.value("LORA")
+    writer.key("r")
+    writer.value(rank)
+    writer.key("lora_alpha")
+    writer.value(rank)
+    writer.key("use_rslora")
+    writer.value(false)
+    let patterns = Self.patterns(layout.modules, rank: rank)
+    for field in ["rank_pattern", "alpha_pattern"] {
+      writer.key(field)
+      writer.beginObject()
+      for (pattern, rank) in patterns {
+        writer.key(pattern)
+        writer.value(rank)
+      }
+      writer.end()
+    }
+    Self.write("target_modules", layout.modules.map(\.patternName), to: &writer)
+    Self.write("modules_to_save", adapters.flatMap(\.config.savedModules), to: &writer)
+    // Where shapes and the family of models leave it open this decides; an adapter without a transposed layer lacks it.
+    writer.key("fan_in_fan_out")
+    writer.value(adapters.contains(where: \.config.fanInFanOut))
+    // PEFT copies the first adapter's config; this is the initialisation that it merges with a rounding more.
+    writer.key("init_lora_weights")
+    if adapters.first?.config.initialisation == .named("mica") { writer.value("mica") } else { writer.value(true) }
+    if let name = adapters.first?.baseModelName {
+      writer.key("base_model_name_or_path")
+      writer.value(name)
+    }
+    writer.key("peft_version")
+    writer.value("0.21.2")
+    writer.end()
+    text = writer.bytes
+  }
+
+  private static func write(_ field: String, _ names: [String], to writer: inout JSONWriter) {
+    writer.key(field)
+    writer.beginArray()
+    for name in names { writer.value(name) }
+    writer.end()
+  }
+
+  /// The modules of another rank than `rank`, each by its path. A path is also a pattern that fits the ends of longer ones:
+  /// those come first, and the first that fits counts.
+  private static func patterns(_ modules: [CombinationLayout.Module], rank: Int) -> [(String, Int)] {
+    guard modules.contains(where: { $0.rank != rank }) else { return [] }
+    var seen: Set<[UInt8]> = []
+    return modules.filter { seen.insert(Array($0.patternName.utf8)).inserted }
+      .sorted { $0.patternName.utf8.count > $1.patternName.utf8.count }
+      .map { (escaped($0.patternName), $0.rank) }
+  }
+
+  private static func escaped(_ path: String) -> String {
+    var text = ""
+    for scalar in path.unicodeScalars {
+      if "\\[](){}*+?^$|".unicodeScalars.contains(scalar) { text += "\\" }
+      text.unicodeScalars.append(scalar)
+    }
+    return text
+  }
+}

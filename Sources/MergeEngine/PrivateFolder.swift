@@ -1,0 +1,47 @@
+import Checkpoints
+import Safetensors
+
+/// A folder for temporary files that nobody else may enter; it goes away with the object, and with it the files whose
+/// names were announced.
+final class PrivateFolder: Sendable {
+  let path: String
+  private let names: [String]
+
+  /// - Parameters:
+  ///   - parent: An existing folder.
+  ///   - names: The files that will be in it.
+  init(in parent: String, names: [String]) throws(SystemCalls.Failure) {
+    let suffix = String(UInt64.random(in: 0 ... .max), radix: 36)
+    path = Paths.join(parent, ".safemerge-combined.\(suffix)")
+    self.names = names
+    try SystemCalls.makeFolder(path, mode: 0o700)
+  }
+
+  deinit {
+    for name in names { try? SystemCalls.removeFile(Paths.join(path, name)) }
+    try? SystemCalls.removeFolder(path)
+  }
+}
+
+/// A file in a private folder: it needs no other name while it is written, and need not reach the disk.
+final class TemporaryFile: Sendable {
+  private let descriptor: Int32
+
+  init(path: String) throws(SystemCalls.Failure) {
+    descriptor = try SystemCalls.createExclusively(path, mode: 0o600)
+  }
+
+  /// Several threads may write different places at once.
+  func write(_ bytes: RawSpan, at offset: Int) throws(SystemCalls.Failure) {
+    try SystemCalls.write(descriptor, bytes, at: offset)
+  }
+
+  /// Gives the file its size. Without `reservesSpace` it has no blocks: for a file whose data nobody reads.
+  func extend(to byteCount: Int, reservesSpace: Bool) throws(SystemCalls.Failure) {
+    if reservesSpace { return try SystemCalls.allocate(descriptor, byteCount: byteCount) }
+    let zero: [UInt8] = [0]
+    if byteCount > 0 { try unsafe write(zero.span.bytes, at: byteCount - 1) }
+  }
+
+  deinit { try? SystemCalls.close(descriptor) }
+}
