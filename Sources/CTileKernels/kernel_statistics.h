@@ -45,26 +45,27 @@ SMK_INLINE void add_squares(struct sums_of_squares *sums, const float *before, c
     double8 change = __builtin_convertvector(wanted8, double8);
     if (!are_deltas) change -= w;
     double8 lost = (__builtin_convertvector(after8, double8) - w) - change;
-    intended_sums += change * change;
     lost_sums += lost * lost;
-    base_sums += w * w;
+    if (!are_deltas) intended_sums += change * change;
+    {
+      // The square of an fp32 number is exact in fp64: fusing its addition changes no bit.
+#pragma clang fp contract(on)
+      if (are_deltas) intended_sums += change * change;
+      base_sums += w * w;
+    }
   }
   sums->intended = intended_sums;
   sums->lost = lost_sums;
   sums->base = base_sums;
 }
 
+// `is_finite` says that all numbers are.
 SMK_INLINE void add_squares_of_run(struct sums_of_squares *sums, float *before, float *after, const float *wanted,
-                                   const int are_deltas, size_t count) {
+                                   const int are_deltas, const int is_finite, size_t count) {
   float copy[CHUNK];
-  if (count == CHUNK) {
-    const struct sums_of_squares saved = *sums;
+  if (is_finite && count == CHUNK) {
     add_squares(sums, before, after, wanted, are_deltas);
-    // What is lost has all three numbers in it, and no square of a finite one is too large for a double.
-    double total = 0;
-    for (size_t lane = 0; lane < LANES; lane++) total += sums->lost[lane];
-    if (__builtin_expect(total - total == 0, 1)) return;
-    *sums = saved;
+    return;
   }
   for (size_t j = 0; j < CHUNK; j++) {
     int is_counted = j < count && smk_is_finite(smk_bits(before[j])) && smk_is_finite(smk_bits(after[j]))
@@ -75,20 +76,19 @@ SMK_INLINE void add_squares_of_run(struct sums_of_squares *sums, float *before, 
   add_squares(sums, before, after, copy, are_deltas);
 }
 
-static smk_row_statistics row_statistics(smk_dtype base_dtype, const void *base, smk_dtype out_dtype,
-                                         const void *output, const float *intended, int are_deltas, size_t count) {
-  const char *from = base, *to = output;
+SMK_INLINE smk_row_statistics statistics_of_row(smk_dtype base_dtype, const char *base, smk_dtype out_dtype,
+                                                const char *output, const float *intended, const int are_deltas,
+                                                const int is_finite, size_t count) {
   smk_row_statistics result = {0};
   struct sums_of_squares sums = {0};
   for (size_t i = 0; i < count; i += CHUNK) {
     float before[CHUNK], after[CHUNK];
     const size_t here = smaller(count - i, CHUNK);
-    const char *b = from + i * smk_byte_count(base_dtype), *o = to + i * smk_byte_count(out_dtype);
+    const char *b = base + i * smk_byte_count(base_dtype), *o = output + i * smk_byte_count(out_dtype);
     widen(base_dtype, b, here, before);
     widen(out_dtype, o, here, after);
     result.changed_count += count_changed(base_dtype, b, out_dtype, o, here);
-    if (are_deltas) add_squares_of_run(&sums, before, after, intended + i, 1, here);
-    else add_squares_of_run(&sums, before, after, intended + i, 0, here);
+    add_squares_of_run(&sums, before, after, intended + i, are_deltas, is_finite, here);
   }
   for (size_t lane = 0; lane < LANES; lane++) {
     result.intended_squares += sums.intended[lane];
@@ -96,4 +96,15 @@ static smk_row_statistics row_statistics(smk_dtype base_dtype, const void *base,
     result.base_squares += sums.base[lane];
   }
   return result;
+}
+
+static smk_row_statistics row_statistics(smk_dtype base_dtype, const void *base, smk_dtype out_dtype,
+                                         const void *output, const float *intended, int are_deltas, size_t count) {
+  smk_row_statistics result =
+      are_deltas ? statistics_of_row(base_dtype, base, out_dtype, output, intended, 1, 1, count)
+                 : statistics_of_row(base_dtype, base, out_dtype, output, intended, 0, 1, count);
+  // What is lost has all three numbers in it, and no square of a finite one is too large for a double.
+  if (__builtin_expect(result.lost_squares - result.lost_squares == 0, 1)) return result;
+  return are_deltas ? statistics_of_row(base_dtype, base, out_dtype, output, intended, 1, 0, count)
+                    : statistics_of_row(base_dtype, base, out_dtype, output, intended, 0, 0, count);
 }

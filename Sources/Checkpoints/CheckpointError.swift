@@ -37,6 +37,8 @@ public struct CheckpointError: ReportableError, Equatable {
     case outputIsInput(String)
     case outputInsideInput(String)
     case inputInsideOutput(String)
+    /// A report that would be, or lie in, the result.
+    case reportInsideOutput(String)
     case outputNotASafetensorsName
     case outputLooksLikeFile
     case noParentFolder
@@ -72,6 +74,7 @@ public struct CheckpointError: ReportableError, Equatable {
     case .tensorIndexedTwice: "duplicate-key"
     case .sideFileNotRegular, .sideFileOutside, .sideFileTooLarge: "side-file"
     case .outputExists, .outputIsMountPoint, .outputNotReplaceable: "output-exists"
+    case .reportInsideOutput: "report-place"
     case .outputIsInput, .outputInsideInput, .inputInsideOutput: "output-is-input"
     case .outputNotASafetensorsName, .outputLooksLikeFile: "output-name"
     case .changed: "changed"
@@ -83,7 +86,7 @@ public struct CheckpointError: ReportableError, Equatable {
     switch problem {
     case .system, .changed, .notFound, .noParentFolder: .inputOutput
     case .outputExists, .outputIsMountPoint, .outputNotReplaceable, .outputIsInput, .outputInsideInput,
-      .inputInsideOutput:
+      .inputInsideOutput, .reportInsideOutput:
       .outputOccupied
     default: .refusedInput
     }
@@ -120,6 +123,7 @@ public struct CheckpointError: ReportableError, Equatable {
     case .outputIsInput(let input): "is the input \(input)"
     case .outputInsideInput(let input): "lies inside the input \(input)"
     case .inputInsideOutput(let input): "contains the input \(input)"
+    case .reportInsideOutput(let output): "lies inside the result \(output), which holds nothing but the model"
     case .outputNotASafetensorsName: "the base is one file, so the output is one; its name must end in .safetensors"
     case .outputLooksLikeFile: "the base is a folder, so the output is one; its name must not end in .safetensors"
     case .noParentFolder: "the folder that it would be in does not exist"

@@ -80,7 +80,7 @@ public struct OutputPlace: Sendable {
     }
   }
 
-  private static func identity(
+  static func identity(
     _ path: String, followingLinks: Bool = true
   ) throws(CheckpointError) -> SystemCalls.Identity? {
     try CheckpointError.attempt(path) { () throws(SystemCalls.Failure) in
@@ -88,7 +88,7 @@ public struct OutputPlace: Sendable {
     }
   }
 
-  private static func checkDisjoint(_ path: String, realPath: String, inputs: [String]) throws(CheckpointError) {
+  static func checkDisjoint(_ path: String, realPath: String, inputs: [String]) throws(CheckpointError) {
     let output = try Self.identity(path)
     for input in inputs {
       guard let identity = try Self.identity(input), let realInput = SystemCalls.realPath(input) else { continue }

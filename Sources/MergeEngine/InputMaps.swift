@@ -97,4 +97,7 @@ extension TensorUpdate {
   var views: [FactorView] {
     terms.flatMap(\.views) + stages.compactMap(\.magnitude?.values) + rowReplacements.map(\.values)
   }
+
+  /// Whether an adapter changes the tensor; otherwise it is only rounded to another dtype.
+  var changesElements: Bool { !stages.isEmpty || !rowReplacements.isEmpty }
 }

@@ -8,20 +8,29 @@ public struct MemoryNeed: Sendable, Equatable {
   public let tiles: Int
   /// Packed factors of as many modules as there are workers, the largest.
   public let factors: Int
+  /// Statistics of the rows of as many tensors as there are workers, the largest, and of their tiles.
+  public let statistics: Int
 
-  public var total: Int { tiles + factors }
+  public var total: Int { tiles + factors + statistics }
 
-  public init(_ plan: MergePlan, workers: Int) {
+  public init(_ plan: MergePlan, workers: Int, collectsStatistics: Bool = false) {
     let workers = min(workers, TileSchedule(plan).jobCount)
     var tile = 0
     var packed: [Int] = []
+    var rows: [Int] = []
+    var tileRows = 0
     for tensor in plan.updatedTensors {
       guard let update = tensor.update else { continue }
       tile = max(tile, Self.tileByteCount(tensor, update))
       packed.append(update.terms.reduce(0) { $0 + Self.packedByteCount($1) })
+      guard collectsStatistics, update.changesElements else { continue }
+      rows.append(update.rows)
+      tileRows = max(tileRows, min(update.rows, TileSchedule.rowsPerTile(columns: update.columns)))
     }
     tiles = tile * workers
     factors = packed.sorted(by: >).prefix(workers).reduce(0, +)
+    let rowCount = rows.sorted(by: >).prefix(workers).reduce(0, +) + tileRows * workers
+    statistics = rowCount * MemoryLayout<RowStatistics>.stride
   }
 
   /// Delta in fp32, the left factor's or the values' rows in fp32, and the encoded output.

@@ -26,6 +26,8 @@ public struct MergeEngine: Sendable {
     public var rounding = Rounding.nearest
     /// What happens if finite elements of the base become infinite or NaN.
     public var nonFinite = NonFinite.fail
+    /// Whether the outcome has the statistics of every tensor that an adapter changes. The result does not depend on it.
+    public var collectsStatistics = false
 
     public init(workers: Int, kernels: KernelSet = .best) {
       self.workers = max(1, workers)
@@ -47,17 +49,6 @@ public struct MergeEngine: Sendable {
     case fail
     /// They are counted.
     case warn
-  }
-
-  /// What a merge found.
-  public struct Outcome: Sendable, Equatable {
-    /// Tensors whose finite elements became infinite or NaN, with how many did, in the order of the output.
-    public let nonFinite: [NonFiniteTensor]
-
-    public struct NonFiniteTensor: Sendable, Equatable {
-      public let name: TensorName
-      public let count: UInt64
-    }
   }
 
   private let plan: MergePlan
@@ -121,10 +112,11 @@ public struct MergeEngine: Sendable {
     let nextJob = Atomic<Int>(0)
     let failure = Mutex<Failure?>(nil)
     let done = Mutex<(bytes: Int, shards: Int)>((0, 0))
-    let nonFinite = Mutex<[Int: UInt64]>([:])
+    let record = MergeRecord(collectsStatistics: options.collectsStatistics)
 
     DispatchQueue.concurrentPerform(iterations: min(options.workers, max(1, schedule.jobCount))) { _ in
-      var worker = TileWorker(kernels: options.kernels, inputs: inputs)
+      var worker = TileWorker(
+        kernels: options.kernels, inputs: inputs, collectsStatistics: options.collectsStatistics)
       while true {
         let job = nextJob.add(1, ordering: .relaxed).oldValue
         // A job before the one that failed is still done, so that the first failure in order is the one reported.
@@ -135,8 +127,7 @@ public struct MergeEngine: Sendable {
           let shard = plan.shards[segment.shard]
           let state = states[segment.shard]
           let output = try state.open(shard, staged)
-          let (byteCount, lost) = try carryOut(job, number, shard, output, &worker, inputs, factors)
-          if lost > 0 { nonFinite.withLock { $0[number, default: 0] += lost } }
+          let byteCount = try carryOut(job, number, shard, output, &worker, inputs, factors, record)
           let isLast = state.finishJob()
           if isLast {
             try inputs.release(shard: segment.shard)
@@ -158,17 +149,7 @@ public struct MergeEngine: Sendable {
       }
     }
     if let failure = failure.withLock({ $0 }) { throw failure.error }
-    let lost = nonFinite.withLock { $0 }.sorted { $0.key < $1.key }
-    return Outcome(
-      nonFinite: lost.compactMap { segment, count in
-        tensor(ofSegment: segment).map { Outcome.NonFiniteTensor(name: $0.name, count: count) }
-      })
-  }
-
-  private func tensor(ofSegment number: Int) -> MergePlan.Tensor? {
-    let segment = schedule.segments[number]
-    guard case .tiles(let tensor, _) = segment.kind else { return nil }
-    return plan.shards[segment.shard].tensors[tensor]
+    return record.outcome(plan, schedule)
   }
 
   private func rounding(of tensor: MergePlan.Tensor) -> TileRounding {
@@ -183,37 +164,42 @@ public struct MergeEngine: Sendable {
     name.string.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
   }
 
-  /// Does one job; returns how many bytes of the output it wrote, and how many finite elements became infinite or NaN.
+  /// Does one job; returns how many bytes of the output it wrote.
   private func carryOut(
     _ job: Int, _ number: Int, _ shard: MergePlan.Shard, _ file: OutputFile, _ worker: inout TileWorker,
-    _ inputs: InputMaps, _ factors: FactorStore
-  ) throws -> (byteCount: Int, nonFinite: UInt64) {
+    _ inputs: InputMaps, _ factors: FactorStore, _ record: MergeRecord
+  ) throws -> Int {
     let segment = schedule.segments[number]
     let position = job - segment.firstJob
     switch segment.kind {
     case .header:
       try unsafe file.write(shard.headerBytes.span.bytes, at: 0)
-      return (shard.headerBytes.count, 0)
+      return shard.headerBytes.count
     case .copy(let input, let source, let output):
       let start = position * TileSchedule.copyByteCount
       let end = min(start + TileSchedule.copyByteCount, source.count)
       try inputs.withBytes(input, source.lowerBound + start..<source.lowerBound + end) { bytes in
         try file.write(bytes, at: output + start)
       }
-      return (end - start, 0)
+      return end - start
     case .tiles(let tensorNumber, let rowsPerTile):
       let tensor = shard.tensors[tensorNumber]
-      guard let update = tensor.update else { return (0, 0) }
+      guard let update = tensor.update else { return 0 }
       let rows = position * rowsPerTile..<min((position + 1) * rowsPerTile, update.rows)
       let prepared = try factors.prepared(segment: number, tileCount: segment.jobCount) {
-        try UpdatePreparation(inputs: inputs, kernels: options.kernels).prepare(tensor, update)
+        let preparation = UpdatePreparation(inputs: inputs, kernels: options.kernels)
+        record.add(try FactorActivity(update, preparation), segment: number)
+        return try preparation.prepare(tensor, update)
       }
       let sourceRow = update.columns * tensor.source.dtype.bitCount / 8
       let outputRow = update.columns * tensor.outputDType.bitCount / 8
       let source = tensor.source.range.lowerBound + rows.lowerBound * sourceRow
       let range = source..<source + rows.count * sourceRow
+      let comparesRows = record.statistics != nil && update.changesElements
       let result = try inputs.withBytes(tensor.source.input, range) { weight in
-        try worker.compute(tensor, update, rows: rows, weight: weight, prepared, rounding(of: tensor))
+        let result = try worker.compute(tensor, update, rows: rows, weight: weight, prepared, rounding(of: tensor))
+        if comparesRows { try worker.compare(tensor, update, rows: rows, weight: weight) }
+        return result
       }
       if result.nonFinite > 0, options.nonFinite == .fail {
         throw MergeError(
@@ -224,8 +210,12 @@ public struct MergeEngine: Sendable {
       try unsafe file.write(
         computed.bytes.extracting(0..<result.byteCount), at: tensor.outputRange.lowerBound + rows.lowerBound * outputRow
       )
+      if comparesRows, let compared = worker.comparison?.rows {
+        record.statistics?.add(segment: number, rowCount: update.rows, rows: rows, compared)
+      }
+      record.addNonFinite(result.nonFinite, segment: number)
       factors.release(segment: number)
-      return result
+      return result.byteCount
     }
   }
 }

@@ -15,10 +15,13 @@ struct TileWorker: ~Copyable {
   private var factors: [Float] = []
   private var encoded: [UInt8] = []
   private(set) var output: [UInt8] = []
+  /// Nil: no statistics are wanted.
+  private(set) var comparison: TileComparison?
 
-  init(kernels: KernelSet, inputs: InputMaps) {
+  init(kernels: KernelSet, inputs: InputMaps, collectsStatistics: Bool = false) {
     self.kernels = kernels
     self.inputs = inputs
+    comparison = collectsStatistics ? TileComparison() : nil
   }
 
   /// Computes `rows` of a tensor into the first bytes of ``output``.
@@ -45,6 +48,31 @@ struct TileWorker: ~Copyable {
     return (count * target.byteCount, nonFinite)
   }
 
+  /// Compares the rows that were computed last with the base's and with what was meant, for ``comparison``.
+  ///
+  /// What was meant is the exact result, without the roundings that PEFT has before the last.
+  mutating func compare(
+    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, rows: Range<Int>, weight: RawSpan
+  ) throws {
+    guard var comparison else { return }
+    // Taken out while it is changed, so that its buffers are not copied.
+    self.comparison = nil
+    let (source, target) = try inputs.elementTypes(of: tensor)
+    let isOneDelta = Self.isOneDelta(update)
+    let isKept = update.stages.contains { $0.intermediate != nil }
+    let isSum = isOneDelta || (isKept && update.stages.allSatisfy { $0.magnitude == nil })
+    try comparison.compare(
+      output, as: target, with: weight, as: source, intended: isKept ? nil : isOneDelta ? delta : value,
+      are: isSum ? .deltas : .values, rowCount: rows.count, columns: update.columns, kernels)
+    for replacement in update.rowReplacements where rows.contains(replacement.row) {
+      try Self.widen(replacement.values, rows: 0..<1, into: &widened, inputs, kernels)
+      try comparison.compare(
+        row: replacement.row - rows.lowerBound, output, as: target, with: weight, as: source, values: widened,
+        columns: update.columns, kernels)
+    }
+    self.comparison = comparison
+  }
+
   /// Whether the update is a sum of deltas that is rounded with the weight in one pass.
   private static func isOneDelta(_ update: TensorUpdate) -> Bool {
     update.stages.count <= 1 && update.stages.allSatisfy { $0.magnitude == nil && $0.intermediate == nil }
@@ -67,10 +95,13 @@ struct TileWorker: ~Copyable {
     _ update: TensorUpdate, rows: Range<Int>, weight: RawSpan, _ source: ElementType, _ prepared: PreparedUpdate
   ) throws {
     let count = rows.count * update.columns
+    let isSum = update.stages.allSatisfy { $0.magnitude == nil }
+    let last = update.stages.count - 1
     for (number, stage) in update.stages.enumerated() {
       try sumTerms(update, stage: number, rows: rows, prepared)
       if let intermediate = stage.intermediate {
         if let scaling = intermediate.scaling { try Self.scale(&delta, count: count, by: scaling, kernels) }
+        if isSum { try comparison?.keep(delta: delta, count: count, stage: number, kernels) }
         if intermediate.roundsDelta {
           try Self.roundDelta(&delta, count: count, to: try inputs.elementType(intermediate.dtype), kernels)
         }
@@ -91,6 +122,7 @@ struct TileWorker: ~Copyable {
       } else {
         try Self.addInPlace(delta, count: count, to: &value, kernels)
       }
+      if !isSum, number == last, stage.intermediate != nil { comparison?.keep(values: value, count: count) }
       if let intermediate = stage.intermediate {
         let type = try inputs.elementType(intermediate.dtype)
         Self.grow(&encoded, to: count * type.byteCount, filler: 0)

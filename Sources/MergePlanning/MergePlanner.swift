@@ -57,6 +57,7 @@ struct MergePlanner {
     virtualBase = try VirtualBase(base, replication: replication)
     pair = EmbeddingPair(virtualBase, config: base.config)
     warnings = base.warnings + adapters.flatMap(\.adapter.warnings)
+    warnings += adapters.compactMap { BaseNames(base).warning(for: $0.adapter) }
   }
 
   /// Inputs are the base's files in their order, then the adapters'.

@@ -80,6 +80,11 @@ struct MergeCommand: ParsableCommand {
   @Flag(help: "Add tensors that the base has not, such as a classifier that was trained with the adapter.")
   var addTensors = false
 
+  @Option(
+    help: "Write what the merge did to every tensor, and what rounding lost, to a new JSON file.",
+    completion: .file(extensions: ["json"]))
+  var report: String?
+
   @Flag(name: [.customShort("n"), .long], help: "Check everything and print the plan; compute and write nothing.")
   var dryRun = false
 
@@ -109,6 +114,7 @@ struct MergeCommand: ParsableCommand {
     var options = MergeEngine.Options(workers: try workerCount(), kernels: try kernels())
     options.rounding = round.rounding
     options.nonFinite = onNonfinite
+    options.collectsStatistics = report != nil
     // A closed standard output and a file size limit are errors of single calls, not the end of the merge.
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
@@ -124,9 +130,11 @@ struct MergeCommand: ParsableCommand {
       base: checkpoint, adapters: combined.map { [AdapterUse($0.adapter)] } ?? uses, options: mergeOptions)
     let sideFiles = try sideFiles(checkpoint, uses, plan)
     let place = try output.map { try self.place($0, checkpoint, uses) }
+    let reportPlace = try reportPlace(checkpoint, uses)
+    let memory = MemoryNeed(plan, workers: options.workers, collectsStatistics: options.collectsStatistics)
     let text = PlanText(
-      checkpoint: checkpoint, adapters: uses, plan: plan, sideFiles: sideFiles,
-      memory: MemoryNeed(plan, workers: options.workers), workers: options.workers)
+      checkpoint: checkpoint, adapters: uses, plan: plan, sideFiles: sideFiles, memory: memory,
+      workers: options.workers)
     if !quiet { for warning in (combined?.warnings ?? []) + plan.warnings { Diagnostics.warning(warning) } }
     if dryRun {
       var output = StandardOutput()
@@ -140,8 +148,9 @@ struct MergeCommand: ParsableCommand {
     let outcome = try MergeEngine(plan, options: options).run(to: place, sideFiles: sideFiles) { line.update($0) }
     line.finish()
     for tensor in outcome.nonFinite {
-      Diagnostics.warning("\(tensor.name): \(tensor.count) finite elements became infinite or NaN")
+      Diagnostics.warning(tensor.warning)
     }
+    try tell(outcome, plan, options, checkpoint, uses, at: reportPlace)
     if !quiet { Diagnostics.write(text.done(at: place.path, duration: ContinuousClock.now - start)) }
   }
 

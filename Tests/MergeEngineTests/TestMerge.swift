@@ -13,22 +13,39 @@ struct TestMerge {
   let sideFiles: SideFiles
 
   init(base: String, adapter: String, output: String, dtype: DType? = nil, force: Bool = false) throws {
-    let checkpoint = try Checkpoint(path: base)
-    let adapter = try Adapter(folder: adapter)
-    plan = try MergePlan(
-      base: checkpoint, adapters: [AdapterUse(adapter)], options: MergeOptions(outputDType: dtype))
-    let inputs = [base] + checkpoint.files.map(\.path) + [adapter.path, adapter.weightsPath, adapter.configPath]
-    place = try OutputPlace(path: output, isFolder: checkpoint.folder != nil, inputs: inputs, force: force)
-    let written = Set(checkpoint.files.map(\.name) + ["model.safetensors.index.json"])
-    sideFiles =
-      try checkpoint.folder.map { try SideFiles(base: $0, weightFiles: written, adapter: adapter.path) } ?? .none
+    try self.init(
+      base: base, adapters: [(adapter, 1)], output: output, options: MergeOptions(outputDType: dtype), force: force)
   }
 
-  func run(
-    workers: Int = 2, kernels: KernelSet = .best, progress: (@Sendable (MergeProgress) -> Void)? = nil
+  init(
+    base: String, adapters: [(path: String, weight: Double)], output: String, options: MergeOptions,
+    force: Bool = false
   ) throws {
-    let options = MergeEngine.Options(workers: workers, kernels: kernels)
-    try MergeEngine(plan, options: options).run(to: place, sideFiles: sideFiles, progress: progress)
+    let checkpoint = try Checkpoint(path: base)
+    let uses = try adapters.map { AdapterUse(try Adapter(folder: $0.path), weight: $0.weight) }
+    let plan = try MergePlan(base: checkpoint, adapters: uses, options: options)
+    let inputs =
+      [base] + checkpoint.files.map(\.path)
+      + uses.flatMap { [$0.adapter.path, $0.adapter.weightsPath, $0.adapter.configPath] }
+    place = try OutputPlace(path: output, isFolder: checkpoint.folder != nil, inputs: inputs, force: force)
+    let written = Set(
+      checkpoint.files.map(\.name) + plan.textFiles.map(\.name) + ["model.safetensors.index.json"])
+    sideFiles =
+      try checkpoint.folder.map {
+        try SideFiles(base: $0, weightFiles: written, adapter: adapters.count == 1 ? adapters[0].path : nil)
+      } ?? .none
+    self.plan = plan
+  }
+
+  @discardableResult
+  func run(
+    workers: Int = 2, kernels: KernelSet = .best, rounding: MergeEngine.Rounding = .nearest,
+    nonFinite: MergeEngine.NonFinite = .fail, progress: (@Sendable (MergeProgress) -> Void)? = nil
+  ) throws -> MergeEngine.Outcome {
+    var options = MergeEngine.Options(workers: workers, kernels: kernels)
+    options.rounding = rounding
+    options.nonFinite = nonFinite
+    return try MergeEngine(plan, options: options).run(to: place, sideFiles: sideFiles, progress: progress)
   }
 }
 

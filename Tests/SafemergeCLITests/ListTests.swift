@@ -188,11 +188,11 @@ import Testing
   }
 
   @Test func adapterThatCannotBeFoldedIsShownAsTensors() throws {
-    let result = try Program.run(["ls", adapterPath("refused-dora")])
+    let result = try Program.run(["ls", adapterPath("refused-alora-bf16")])
     #expect(result.status == 0)
     #expect(result.messageLines.count == 1)
     #expect(result.messages.hasPrefix("safemerge: warning: "))
-    #expect(result.text.contains("lora_magnitude_vector"))
+    #expect(result.text.contains("lora_A.weight"))
   }
 
   static let hostileNames = [

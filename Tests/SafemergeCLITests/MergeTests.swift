@@ -174,7 +174,7 @@ import Testing
       #expect(result.status == 0, "\(result.messages)")
       #expect(result.errors == [])
       for text in [
-        "r=4 alpha=7 (scaling 1.75)", "14 tensors merged", "7 copied", "4 shards", "memory ",
+        "r=4 alpha=7 (scaling 1.75)", "tensors: 14 merged (", "7 copied (", "4 shards", "memory ",
         "merge    model.layers.0.mlp.up_proj ", "write    model-00004-of-00004.safetensors", "write    config.json",
         "write    model.safetensors.index.json", "copy     lm_head.weight   BF16 [64, 36]",
       ] { #expect(result.text.contains(text), "\(text)") }
@@ -186,7 +186,7 @@ import Testing
     let scratch = try Scratch()
     _ = try scratch.folder("taken/inside")
     let arguments = ["merge", "-n", basePath("llama-bf16")]
-    expectRefusal(try Program.run(arguments + [adapterPath("refused-dora")]), status: 3)
+    expectRefusal(try Program.run(arguments + [adapterPath("refused-arrow-bf16")]), status: 3)
     expectRefusal(try Program.run(arguments + [adapterPath("linear-bf16"), "-o", scratch.file("taken")]), status: 5)
     expectRefusal(
       try Program.run(arguments + [adapterPath("linear-bf16"), "-o", scratch.file("no/folder")]), status: 4)

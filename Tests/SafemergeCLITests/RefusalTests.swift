@@ -101,12 +101,28 @@ import Testing
     }
   }
 
-  @Test(arguments: ["dora", "embedding", "modules-to-save", "bias-all", "fan-in-fan-out"])
-  func whatIsNotSupportedIsRefused(feature: String) throws {
-    let name = ["fan-in-fan-out": "gpt2-bf16", "bias-all": "qwen2-bf16"][feature] ?? "llama-bf16"
-    let base = basePath(name)
+  /// What says why: the field of the config, or the tensor.
+  @Test(arguments: [
+    ("refused-alora-bf16", "alora_invocation_tokens"), ("refused-arrow-bf16", "arrow_config"),
+    ("refused-qalora-bf16", "use_qalora"), ("refused-pissa-niter-bf16", "\"pissa_niter_4\""),
+    ("refused-corda-bf16", "\"corda\""), ("refused-loftq-bf16", "\"loftq\""), ("refused-lora-ga-bf16", "\"lora_ga\""),
+    ("kasa-bf16", "kasa_config"), ("init-pissa-bf16", "\"pissa\""), ("init-olora-bf16", "\"olora\""),
+    ("conv-grouped-bf16", "grouped.weight"),
+  ])
+  func whatIsNotSupportedIsRefused(name: String, text: String) throws {
+    let base = basePath(name.hasPrefix("conv") ? "tiny-conv-bf16" : "tiny-llama-bf16")
     try expectNothing(
-      try Scratch(), base: base, adapter: adapterPath("refused-\(feature)"), status: 3, names: ["refused-\(feature)"])
+      try Scratch(), base: base, adapter: adapterPath(name), status: 3, names: [name, text, "[unsupported]"])
+  }
+
+  @Test func quantisedBaseIsRefused() throws {
+    let scratch = try Scratch()
+    let base = try copyOfFixture("bases/tiny-llama-bf16", in: scratch, as: "base")
+    let config = String(decoding: try contents(base + "/config.json"), as: UTF8.self)
+    let quantised = "{\"quantization_config\": {\"quant_method\": \"fp8\"}," + config.dropFirst()
+    try write(Array(quantised.utf8), to: base + "/config.json")
+    try expectNothing(
+      scratch, base: base, adapter: adapterPath("keys-bf16"), status: 3, names: ["\"fp8\"", "[unsupported]"])
   }
 
   @Test func unknownFieldIsRefused() throws {

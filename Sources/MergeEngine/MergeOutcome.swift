@@ -1,0 +1,18 @@
+import Safetensors
+
+extension MergeEngine {
+  /// What a merge found.
+  public struct Outcome: Sendable, Equatable {
+    /// Tensors whose finite elements became infinite or NaN, with how many did, in the order of the output.
+    public let nonFinite: [NonFiniteTensor]
+    /// The places in the plan's modules of those whose change is nothing but zeros: lora_A or lora_B is all zero.
+    public let untrainedModules: [Int]
+    /// Of every tensor that an adapter changes, in the order of the output; empty unless they were asked for.
+    public let statistics: [TensorStatistics]
+
+    public struct NonFiniteTensor: Sendable, Equatable {
+      public let name: TensorName
+      public let count: UInt64
+    }
+  }
+}

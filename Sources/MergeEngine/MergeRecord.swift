@@ -1,0 +1,38 @@
+import MergePlanning
+import Safetensors
+import Synchronization
+import TileKernels
+
+/// What the workers of a merge find out about its tensors, each by the number of its segment.
+final class MergeRecord: Sendable {
+  private let nonFinite = Mutex<[Int: UInt64]>([:])
+  private let factors = Mutex<[Int: FactorActivity]>([:])
+  /// Nil: no statistics are wanted.
+  let statistics: StatisticsStore?
+
+  init(collectsStatistics: Bool) { statistics = collectsStatistics ? StatisticsStore() : nil }
+
+  func addNonFinite(_ count: UInt64, segment: Int) {
+    if count > 0 { nonFinite.withLock { $0[segment, default: 0] += count } }
+  }
+
+  func add(_ activity: FactorActivity, segment: Int) { factors.withLock { $0[segment] = activity } }
+
+  /// What was found, in the order of the output.
+  func outcome(_ plan: MergePlan, _ schedule: TileSchedule) -> MergeEngine.Outcome {
+    func tensor(_ number: Int) -> MergePlan.Tensor? {
+      let segment = schedule.segments[number]
+      guard case .tiles(let tensor, _) = segment.kind else { return nil }
+      return plan.shards[segment.shard].tensors[tensor]
+    }
+    func inOrder<Value>(_ found: [Int: Value]) -> [(tensor: MergePlan.Tensor, value: Value)] {
+      found.sorted { $0.key < $1.key }.compactMap { number, value in tensor(number).map { ($0, value) } }
+    }
+    let activities = inOrder(factors.withLock { $0 })
+    return MergeEngine.Outcome(
+      nonFinite: inOrder(nonFinite.withLock { $0 }).map { .init(name: $0.tensor.name, count: $0.value) },
+      untrainedModules: FactorActivity.untrained(
+        plan, Dictionary(activities.map { ($0.tensor.name, $0.value) }, uniquingKeysWith: { one, _ in one })),
+      statistics: inOrder(statistics?.sums ?? [:]).map { TensorStatistics($0.tensor, $0.value) })
+  }
+}

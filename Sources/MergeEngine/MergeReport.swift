@@ -1,0 +1,147 @@
+import MergePlanning
+import Safetensors
+
+/// What a merge did, for people and programs: every module, every tensor that changed, and what follows from the numbers.
+public struct MergeReport: Sendable, Equatable {
+  /// The version of the JSON text's keys.
+  public static let schema = 1
+  /// A tensor that loses a larger share of its change than this to rounding deserves advice.
+  public static let noticeableLoss = 0.1
+  /// A low-rank change that is larger than this, in units of the base's norm, deserves a warning: those of trained
+  /// adapters are one to three orders smaller, those for a residual base are not.
+  public static let suspiciousRatio = 0.3
+
+  /// What was asked for.
+  public struct Request: Sendable, Equatable {
+    public struct Adapter: Sendable, Equatable {
+      public let path: String
+      public let weight: Double
+
+      public init(path: String, weight: Double) {
+        self.path = path
+        self.weight = weight
+      }
+    }
+
+    public struct Option: Sendable, Equatable {
+      public let name: String
+      public let value: String
+
+      public init(name: String, value: String) {
+        self.name = name
+        self.value = value
+      }
+    }
+
+    /// The program and the versions of its parts.
+    public let program: String
+    public let base: String
+    public let adapters: [Adapter]
+    public let output: String
+    /// What changes the result, as the command line has it; not the number of workers or the instruction set.
+    public let options: [Option]
+
+    public init(program: String, base: String, adapters: [Adapter], output: String, options: [Option]) {
+      self.program = program
+      self.base = base
+      self.adapters = adapters
+      self.output = output
+      self.options = options
+    }
+  }
+
+  /// A tensor that an adapter changes.
+  public struct Tensor: Sendable, Equatable {
+    public let name: TensorName
+    public let statistics: TensorStatistics
+    /// The modules that change it, by their places in ``MergeReport/modules``.
+    public let modules: [Int]
+    /// Whether a product of two factors is in the change: not where biases are added or rows written over.
+    public let isLowRank: Bool
+  }
+
+  public let request: Request
+  public let modules: [MergePlan.Module]
+  /// In the order of the output.
+  public let tensors: [Tensor]
+  /// All tensors together.
+  public let totals: TensorStatistics
+  /// What the plan warned of, and what the merge found.
+  public let warnings: [String]
+  /// What could be done about what rounding lost.
+  public let advice: [String]
+
+  /// - Parameter outcome: With statistics.
+  public init(_ request: Request, plan: MergePlan, options: MergeEngine.Options, outcome: MergeEngine.Outcome) {
+    self.request = request
+    modules = plan.modules
+    var users: [TensorName: [Int]] = [:]
+    for (number, module) in plan.modules.enumerated() {
+      for target in module.targets { users[target, default: []].append(number) }
+    }
+    var lowRank: Set<TensorName> = []
+    for tensor in plan.updatedTensors {
+      let terms = tensor.update?.terms ?? []
+      if terms.contains(where: { if case .lowRank = $0.kind { true } else { false } }) { lowRank.insert(tensor.name) }
+    }
+    tensors = outcome.statistics.compactMap { statistics in
+      statistics.name.map { name in
+        Tensor(
+          name: name, statistics: statistics, modules: users[name] ?? [], isLowRank: lowRank.contains(name))
+      }
+    }
+    totals = TensorStatistics(sumOf: outcome.statistics)
+    warnings =
+      plan.warnings + outcome.nonFinite.map(\.warning) + outcome.untrainedWarnings(plan)
+      + [Self.sizeWarning(tensors)].compactMap { $0 }
+    advice = [Self.roundingAdvice(tensors, options.rounding)].compactMap { $0 }
+  }
+
+  /// What only the statistics show: that the change has a size that a base which is not the adapter's would explain.
+  public var sizeWarning: String? { Self.sizeWarning(tensors) }
+
+  private static func sizeWarning(_ tensors: [Tensor]) -> String? {
+    let ratios = tensors.filter(\.isLowRank).compactMap { tensor in
+      tensor.statistics.ratio.map { (name: tensor.name, ratio: $0) }
+    }
+    let large = ratios.filter { $0.ratio > suspiciousRatio }
+    guard let worst = large.max(by: { $0.ratio < $1.ratio }) else { return nil }
+    return "\(large.count) of \(ratios.count) tensors change by more than \(suspiciousRatio) of the base's norm "
+      + "(most: \(worst.name), \(ReportNumbers.significant(worst.ratio))); is this the base that the adapter was trained "
+      + "on? Adapters begun with PiSSA, OLoRA, CorDA or LoftQ may belong to a residual base"
+  }
+
+  private static func roundingAdvice(_ tensors: [Tensor], _ rounding: MergeEngine.Rounding) -> String? {
+    let losses = tensors.filter { $0.statistics.outputDType != .f32 }.compactMap { tensor in
+      tensor.statistics.loss.map { (name: tensor.name, loss: $0) }
+    }
+    let noticeable = losses.filter { $0.loss > noticeableLoss }
+    guard let worst = noticeable.max(by: { $0.loss < $1.loss }) else { return nil }
+    let found =
+      "rounding lost more than \(ReportNumbers.percent(noticeableLoss)) of the change in \(noticeable.count) of "
+      + "\(tensors.count) tensors (most: \(worst.name), \(ReportNumbers.percent(worst.loss))); "
+    switch rounding {
+    case .nearest: return found + "--dtype f32 would keep it, --round stochastic:SEED would keep it on average"
+    case .stochastic: return found + "stochastic rounding keeps it on average, --dtype f32 would keep all of it"
+    }
+  }
+}
+
+extension MergeEngine.Outcome {
+  /// A line for each adapter with modules that change nothing.
+  public func untrainedWarnings(_ plan: MergePlan) -> [String] {
+    let adapters = plan.inputs.filter(\.isAdapter)
+    let numbers = Set(untrainedModules.map { plan.modules[$0].adapter }).sorted()
+    return numbers.map { number in
+      let modules = untrainedModules.map { plan.modules[$0] }.filter { $0.adapter == number }
+      let all = plan.modules.count { $0.adapter == number }
+      let path = adapters.indices.contains(number) ? adapters[number].path : ""
+      return "\(path): \(modules.count) of \(all) modules change nothing, lora_A or lora_B is all zero (first: "
+        + "\(modules.first?.name ?? "")); is the adapter trained?"
+    }
+  }
+}
+
+extension MergeEngine.Outcome.NonFiniteTensor {
+  public var warning: String { "\(name): \(count) finite elements became infinite or NaN" }
+}

@@ -1,0 +1,62 @@
+import Adapters
+import Checkpoints
+import MergeEngine
+import MergePlanning
+
+extension MergeCommand {
+  /// Where the report goes, checked; nil if none is wanted.
+  func reportPlace(_ checkpoint: Checkpoint, _ uses: [AdapterUse]) throws -> ReportPlace? {
+    guard let report else { return nil }
+    let inputs =
+      [checkpoint.path] + checkpoint.files.map(\.path)
+      + uses.flatMap { [$0.adapter.path, $0.adapter.weightsPath, $0.adapter.configPath] }
+    return try ReportPlace(path: report, inputs: inputs, output: output, force: force)
+  }
+
+  /// Says what the merge found, and writes the report if there is a place for one.
+  func tell(
+    _ outcome: MergeEngine.Outcome, _ plan: MergePlan, _ options: MergeEngine.Options, _ checkpoint: Checkpoint,
+    _ uses: [AdapterUse], at place: ReportPlace?
+  ) throws {
+    if !quiet { for warning in outcome.untrainedWarnings(plan) { Diagnostics.warning(warning) } }
+    guard let place else { return }
+    let request = MergeReport.Request(
+      program: Safemerge.version, base: checkpoint.path, adapters: reportedAdapters(uses), output: output ?? "",
+      options: reportedOptions)
+    let report = MergeReport(request, plan: plan, options: options, outcome: outcome)
+    try place.write(report.json)
+    if quiet { return }
+    if let warning = report.sizeWarning { Diagnostics.warning(warning) }
+    for line in ReportText(report: report).lines { Diagnostics.write(line) }
+  }
+
+  /// The adapters that modules are told of; those that were combined are one, whose weights are in its factors.
+  private func reportedAdapters(_ uses: [AdapterUse]) -> [MergeReport.Request.Adapter] {
+    guard combine.combination(arithmetic) != nil else {
+      return uses.map { .init(path: $0.adapter.path, weight: $0.weight) }
+    }
+    let parts = uses.map { $0.weight == 1 ? $0.adapter.path : "\($0.adapter.path)=\(Quantities.number($0.weight))" }
+    return [.init(path: parts.joined(separator: " + "), weight: 1)]
+  }
+
+  /// The options that decide the result, under the names of the command line.
+  private var reportedOptions: [MergeReport.Request.Option] {
+    let rounding =
+      switch round.rounding {
+      case .nearest: "nearest"
+      case .stochastic(let seed): "stochastic:\(seed)"
+      }
+    var options: [(String, String)] = [
+      ("dtype", dtype.rawValue), ("arithmetic", arithmetic.rawValue), ("round", rounding), ("tied", tied.rawValue),
+      ("mha-out-proj", mhaOutProj.rawValue), ("expert-layout", expertLayout?.rawValue ?? "auto"),
+      ("add-tensors", addTensors ? "true" : "false"), ("on-nonfinite", onNonfinite.rawValue),
+    ]
+    if let method = combine.method {
+      options.append(("combine", method.rawValue))
+      if let density = combine.density { options.append(("density", Quantities.number(density))) }
+      if let sign = combine.majoritySign { options.append(("majority-sign", sign.rawValue)) }
+      if let seed = combine.seed { options.append(("seed", String(seed))) }
+    }
+    return options.map { .init(name: $0.0, value: $0.1) }
+  }
+}

@@ -1,0 +1,130 @@
+import Foundation
+import Safetensors
+import Testing
+
+/// Adapters of every kind that lack a tensor, or have one of another shape: nothing is written.
+@Suite struct LostTensorTests {
+  /// One case for each kind of tensor that an adapter may hold.
+  static let names = [
+    "gpt2-bf16", "embedding-bf16", "lm-head-bf16", "bias-lora-only-bf16", "bias-all-bf16",
+    "bias-all-and-lora-bias-bf16",
+    "modules-to-save-bf16", "modules-to-save-norm-bf16", "dora-linear-bf16", "dora-embedding-bf16", "dora-gpt2-bf16",
+    "dora-conv-bf16", "conv-bf16", "conv-lora-bias-bf16", "attention-bf16", "experts-bf16", "experts-patterns-bf16",
+    "experts-transposed-bf16", "experts-grouped-bf16", "tokens-list-bf16", "tokens-dict-bf16", "bert-sequence-bf16",
+    "llama-sequence-bf16", "tied-both-bf16", "tied-ensured-bf16", "tied-saved-both-bf16", "tied-saved-ensured-bf16",
+    "resized-vocab-bf16", "resized-vocab-target-bf16", "resized-vocab-tied-bf16", "replicated-bf16", "keys-bf16",
+    "keys-sub-folder-bf16", "velora-bf16", "monteclora-bf16", "bdlora-bf16", "init-mica-bf16",
+  ]
+
+  /// Tensors without which an adapter is another one that is whole, by parts of their names:
+  ///
+  /// - A copy of the base's own weight beside an update, which PEFT saves and does not need.
+  /// - The bias of a new head: nothing says that there was one.
+  /// - The second of two equal tensors that the adapter ties.
+  /// - What a merge does not need.
+  static let dispensable: [String: String] = [
+    "embedding-bf16": "base_layer", "lm-head-bf16": "base_layer", "dora-embedding-bf16": "base_layer",
+    "tied-both-bf16": "base_layer", "bert-sequence-bf16": "classifier.bias", "tied-saved-ensured-bf16": "lm_head",
+    "velora-bf16": "velora_embed", "monteclora-bf16": "monteclora_sampler",
+  ]
+  /// Tensors whose shape nothing tells.
+  static let shapeless = [
+    "velora-bf16": "velora_embed", "monteclora-bf16": "monteclora_sampler", "llama-sequence-bf16": "score.weight",
+  ]
+
+  /// The adapter in a scratch folder with one tensor less, or with another one in its place.
+  private func adapter(
+    _ testCase: LoRACase, in scratch: Scratch, without index: Int, put: (TestTensor) -> TestTensor?
+  ) throws -> String {
+    let folder = scratch.file("adapter")
+    try FileManager.default.copyItem(atPath: testCase.adapters[0], toPath: folder)
+    let file = try #require(tree(folder).keys.first { $0.hasSuffix("adapter_model.safetensors") })
+    let loaded = try LoadedFile(folder + "/" + file)
+    let tensors = loaded.header.tensors.enumerated().compactMap { number, info -> TestTensor? in
+      let tensor = TestTensor(info.name.string, info.dtype, info.shape, bytes: Array(loaded.data(info)))
+      return number == index ? put(tensor) : tensor
+    }
+    try writeFile(folder + "/" + file, tensors, metadata: "{\"format\":\"pt\"}")
+    return folder
+  }
+
+  private func tensorNames(_ testCase: LoRACase) throws -> [String] {
+    let folder = testCase.adapters[0]
+    let file = try #require(tree(folder).keys.first { $0.hasSuffix("adapter_model.safetensors") })
+    return try LoadedFile(folder + "/" + file).names
+  }
+
+  /// What the merge of the changed adapter is refused with; nil if it is not.
+  private func problem(
+    _ testCase: LoRACase, without index: Int, put: (TestTensor) -> TestTensor?
+  ) throws -> (any ReportableError)? {
+    let scratch = try Scratch()
+    let adapter = try adapter(testCase, in: scratch, without: index, put: put)
+    let entries = try scratch.entries()
+    let error = refusal {
+      try TestMerge(
+        base: testCase.base, adapters: [(adapter, 1)], output: scratch.file("merged"), options: testCase.options
+      ).run()
+    }
+    if error != nil { #expect(try scratch.entries() == entries) }
+    return error
+  }
+
+  @Test(arguments: names) func withoutATensorNothingIsWritten(name: String) throws {
+    let testCase = try LoRACase.named(name)
+    for (index, tensor) in try tensorNames(testCase).enumerated() {
+      let error = try problem(testCase, without: index) { _ in nil }
+      if let part = Self.dispensable[name], tensor.contains(part) {
+        #expect(error == nil, "\(tensor)")
+      } else {
+        #expect(error?.category == .refusedInput, "\(tensor)")
+      }
+    }
+  }
+
+  /// A row more, and a column more.
+  @Test(arguments: names) func withATensorOfAnotherShapeNothingIsWritten(name: String) throws {
+    let testCase = try LoRACase.named(name)
+    for (index, tensor) in try tensorNames(testCase).enumerated() {
+      for isRow in [true, false] {
+        let error = try problem(testCase, without: index) { tensor in
+          var shape = tensor.shape
+          guard let position = isRow ? shape.indices.first : shape.indices.last else { return nil }
+          shape[position] += 1
+          let count = shape.reduce(1, *) * tensor.dtype.bitCount / 8
+          return TestTensor(
+            tensor.name, tensor.dtype, shape,
+            bytes: tensor.bytes + [UInt8](repeating: 0, count: count - tensor.bytes.count))
+        }
+        // The columns of a new head are the width of whatever feeds it.
+        if let part = Self.shapeless[name], tensor.contains(part) {
+          #expect(error == nil, "\(tensor)")
+        } else if name == "bert-sequence-bf16", tensor.hasSuffix("classifier.weight"), !isRow {
+          #expect(error == nil, "\(tensor)")
+        } else {
+          #expect(error?.category == .refusedInput, "\(tensor), \(isRow ? "a row" : "a column")")
+        }
+      }
+    }
+  }
+
+  /// Two parts of an adapter that must be equal, since it ties them, and are not.
+  @Test(arguments: ["tied-ensured-bf16", "tied-saved-ensured-bf16", "tied-saved-both-bf16", "resized-vocab-tied-bf16"])
+  func withOneOfTwoEqualTensorsChangedNothingIsWritten(name: String) throws {
+    var testCase = try LoRACase.named(name)
+    if name == "tied-saved-both-bf16" { testCase.isAlwaysTied = true }
+    var count = 0
+    for (index, tensor) in try tensorNames(testCase).enumerated()
+    where tensor.contains("lm_head") || tensor.contains("embed_tokens") {
+      count += 1
+      let error = try problem(testCase, without: index) { tensor in
+        var bytes = tensor.bytes
+        bytes[bytes.count - 1] ^= 0x40
+        return TestTensor(tensor.name, tensor.dtype, tensor.shape, bytes: bytes)
+      }
+      #expect(error?.category == .refusedInput, "\(tensor)")
+      #expect(error?.errorClass == "tied", "\(tensor)")
+    }
+    #expect(count >= 2)
+  }
+}
