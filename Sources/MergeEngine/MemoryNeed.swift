@@ -33,7 +33,8 @@ public struct MemoryNeed: Sendable, Equatable {
     statistics = rowCount * MemoryLayout<RowStatistics>.stride
   }
 
-  /// Delta in fp32, the left factor's or the values' rows in fp32, and the encoded output.
+  /// Delta in fp32, the left factor's or the values' rows in fp32, and the encoded output; where there is more than one sum
+  /// of deltas, also the rows between the stages, their sum with the delta, and an encoded copy.
   private static func tileByteCount(_ tensor: MergePlan.Tensor, _ update: TensorUpdate) -> Int {
     let rows = min(update.rows, TileSchedule.rowsPerTile(columns: update.columns))
     let widest =
@@ -43,7 +44,10 @@ public struct MemoryNeed: Sendable, Equatable {
         case .scaled(let values): values.columns
         }
       }.max() ?? 0
-    return rows * (update.columns * (4 + tensor.outputDType.bitCount / 8) + widest * 4)
+    let isOneSum =
+      update.stages.count <= 1 && update.stages.allSatisfy { $0.magnitude == nil && $0.intermediate == nil }
+    let stages = isOneSum ? 0 : 4 + 4 + 4
+    return rows * (update.columns * (4 + tensor.outputDType.bitCount / 8 + stages) + widest * 4)
   }
 
   private static func packedByteCount(_ term: DeltaTerm) -> Int {

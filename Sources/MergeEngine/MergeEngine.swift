@@ -92,10 +92,14 @@ public struct MergeEngine: Sendable {
         .notEqual(other: equality.otherName))
     }
     let preparation = UpdatePreparation(inputs: inputs, kernels: options.kernels)
-    guard try preparation.widened(one) == preparation.widened(other) else {
-      throw MergeError(
-        path: inputs.path(of: one.source.input), tensor: equality.oneName,
-        .notEqual(other: equality.otherName))
+    let rowsAtOnce = TileSchedule.rowsPerTile(columns: one.columns)
+    for first in stride(from: 0, to: one.rows, by: rowsAtOnce) {
+      let rows = first..<min(first + rowsAtOnce, one.rows)
+      guard try preparation.widened(one, rows: rows) == preparation.widened(other, rows: rows) else {
+        throw MergeError(
+          path: inputs.path(of: one.source.input), tensor: equality.oneName,
+          .notEqual(other: equality.otherName))
+      }
     }
   }
 

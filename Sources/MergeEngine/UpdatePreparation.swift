@@ -27,10 +27,11 @@ struct UpdatePreparation {
     return PreparedUpdate(factors: factors, rescalings: rescalings)
   }
 
-  /// A whole matrix in fp32, row after row.
-  func widened(_ view: FactorView) throws -> [Float] {
-    let factor = try inputs.stridedFactor(view)
-    var values = [Float](repeating: 0, count: view.rows * view.columns)
+  /// Rows of a matrix in fp32, one after the other; nil: all of them.
+  func widened(_ view: FactorView, rows: Range<Int>? = nil) throws -> [Float] {
+    let rows = rows ?? 0..<view.rows
+    let factor = try inputs.stridedFactor(view).rows(rows)
+    var values = [Float](repeating: 0, count: rows.count * view.columns)
     var span = values.mutableSpan
     try inputs.withBytes(of: view) { try kernels.packLeft(factor, in: $0, into: &span) }
     return values

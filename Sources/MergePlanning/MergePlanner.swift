@@ -100,16 +100,37 @@ struct MergePlanner {
     // With a new head the adapter's model has parts that the base has not, and the other way round: a part of the base that
     // no key of the adapter names is not one of its model's.
     let parts = Set(adapter.replacements.map(\.target).map(Self.part) + adapter.layers.map(\.module).map(Self.part))
-    for name in base.tensorNames where !replaced.contains(name) {
+    // A head that is one tensor with the embedding is none of the base's, but was trained like one.
+    let sharedHead = pair.flatMap { $0.isShared && !adapter.config.tiesWeights ? $0.head : nil }
+    for name in base.tensorNames + [sharedHead].compactMap({ $0 }) where !replaced.contains(name) {
       guard let field = adapter.fieldReplacing(name.string) else { continue }
       if !added.isEmpty, !parts.contains(Self.part(name.string)) { continue }
       throw PlanError(path: adapter.weightsPath, tensor: name, .lostReplacement(field: field))
     }
+    try checkAddedBiases(number)
     let modules = Set(adapter.layers.map(\.module))
     for layer in adapter.layers where layer.target == .weight && !exists(TensorName(layer.module + ".weight")) {
       let output = layer.module + ".out_proj"
       guard exists(TensorName(layer.module + ".in_proj_weight")), !modules.contains(output) else { continue }
       throw error(.halfAttention(output: output), number, key: layer.a)
+    }
+  }
+
+  /// The bias of a new module fits its weight.
+  private func checkAddedBiases(_ number: Int) throws(PlanError) {
+    for replacement in adapters[number].adapter.replacements where replacement.target.hasSuffix(".bias") {
+      let name = TensorName(replacement.target)
+      guard virtualBase.entry(name) == nil, let found = works[name]?.replacement?.shape else { continue }
+      let weight = TensorName(replacement.target.dropLast("bias".count) + "weight")
+      guard let expected = shape(of: weight) else {
+        throw error(
+          .noTarget(target: weight.string, candidates: [], otherModules: 0), number, key: replacement.tensor)
+      }
+      guard found == Array(expected.prefix(1)) else {
+        throw error(
+          .shape(factor: "the bias", found: found, target: weight.string, expected: expected), number,
+          key: replacement.tensor)
+      }
     }
   }
 
@@ -262,7 +283,9 @@ struct MergePlanner {
     guard works[name]?.replacement == nil else {
       throw error(.targetHitTwice(target: name.string, other: replacement.target), number, key: replacement.tensor)
     }
-    if let entry = virtualBase.entry(name) {
+    // A head that the base keeps as one tensor with the embedding is as large as that.
+    let isSharedHead = pair.map { $0.isShared && name == $0.head } ?? false
+    if let entry = virtualBase.entry(name) ?? (isSharedHead ? pair.flatMap { virtualBase.entry($0.embedding) } : nil) {
       guard entry.info.shape == shape || isResize(name, from: entry.info.shape, to: shape) else {
         throw error(
           .shape(factor: "the tensor", found: shape, target: name.string, expected: entry.info.shape), number,
@@ -272,12 +295,6 @@ struct MergePlanner {
         throw error(
           .replacementDType(target: name.string, found: dtype, expected: entry.info.dtype), number,
           key: replacement.tensor)
-      }
-    } else if let pair, pair.isShared, name == pair.head {
-      let expected = self.dtype(of: name) ?? dtype
-      guard expected == dtype || (expected.isMergeable && dtype.isMergeable) else {
-        throw error(
-          .replacementDType(target: name.string, found: dtype, expected: expected), number, key: replacement.tensor)
       }
     } else {
       guard options.addsTensors else {

@@ -164,7 +164,8 @@ extension MergePlanner {
   private func vocabularyEdit() throws(PlanError) -> ConfigEdit? {
     guard let pair, let old = virtualBase.entry(pair.embedding)?.info.shape.first else { return nil }
     let new = works[pair.embedding]?.replacement?.shape.first ?? old
-    if let head = virtualBase.entry(pair.head)?.info.shape.first {
+    // A head that is written apart from the embedding starts as large as that was.
+    if let head = virtualBase.entry(pair.head)?.info.shape.first ?? works[pair.head].map({ _ in old }) {
       let newHead = works[pair.head]?.replacement?.shape.first ?? head
       guard (new == old && newHead == head) || new == newHead else {
         throw PlanError(

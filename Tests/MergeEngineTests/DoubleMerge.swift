@@ -203,7 +203,7 @@ struct Distance {
   /// The largest distance to the exact value, in the output's ulps there, and to it rounded once.
   var worst = 0.0
   var worstRounded: UInt32 = 0
-  /// Elements of F32 beyond 1 ulp and beyond what cancellation explains; of 16 bits beyond 1 ulp of the rounded value.
+  /// Elements of F32 beyond 1 ulp and beyond what cancellation explains; of 16 bits beyond 1 ulp of the rounded value, too.
   var beyond: [String] = []
 
   mutating func add(_ found: LoadedTensor, _ name: TensorName, _ expected: DoubleMerge.Tensor) {
@@ -224,7 +224,7 @@ struct Distance {
       let distance = Elements.distance(bits[index], rounded, dtype)
       worstRounded = max(worstRounded, distance)
       let bound = max(ulp, ulp / 2 + 4 * 0x1p-24 * expected.spread[index])
-      if dtype == .f32 ? error > bound : distance > 1 { beyond.append("\(name)[\(index)], \(distance) ulps") }
+      if error > bound, dtype == .f32 || distance > 1 { beyond.append("\(name)[\(index)], \(distance) ulps") }
     }
   }
 
@@ -255,6 +255,6 @@ extension Elements {
       let bits = Int64(bits)
       return bits < sign ? bits : sign - bits
     }
-    return UInt32(abs(position(one) - position(other)))
+    return UInt32(clamping: abs(position(one) - position(other)))
   }
 }
