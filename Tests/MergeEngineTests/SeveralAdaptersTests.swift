@@ -41,6 +41,20 @@ import Testing
     if !base.hasSuffix("f32") { #expect(distance.otherwise <= 1) }
   }
 
+  /// A bias of lora_B takes the weight, too, and so does every other kind.
+  @Test(arguments: [
+    ("tiny-conv-bf16", "conv-lora-bias-bf16"), ("tiny-attention-bf16", "attention-bf16"),
+    ("tiny-mixtral-bf16", "experts-bf16"), ("tiny-gpt2-bf16", "gpt2-bf16"),
+  ])
+  func weightsScaleEveryKind(base: String, name: String) throws {
+    let adapters = [(path: Self.path(name), weight: -0.5), (path: Self.path(name), weight: 1.75)]
+    let result = try merged(Self.base(base), adapters)
+    var distance = Distance()
+    try distance.add(result.path, DoubleMerge(base: Self.base(base), adapters: adapters))
+    #expect(distance.beyond == [])
+    #expect(distance.otherwise <= 1)
+  }
+
   @Test(arguments: bases) func aWeightOfZeroChangesNothing(base: String) throws {
     let (a, b) = (Self.path("several-a-f32"), Self.path("several-b-f32"))
     let one = try merged(Self.base(base), [(a, 1)])
