@@ -138,15 +138,14 @@ public struct Checkpoint: Sendable {
   private static func openShards(
     _ index: CheckpointIndex, folder: String, indexName: String
   ) throws -> (files: [File], agree: Bool) {
-    var indexed: [[Int]] = Array(repeating: [], count: index.shardNames.count)
-    for entry in index.weightMap { indexed[entry.shard].append(entry.tensor.hashValue) }
+    let indexed = index.weightMap.positionsByShard(count: index.shardNames.count)
     // Names are compared by their hashes, 64 bits with a seed that no file can know: looking up 100,000 names one by one
     // costs as much as reading their headers.
-    let shards = try concurrentMap(Array(zip(index.shardNames, indexed))) { name, indexedHashes in
+    let shards = try concurrentMap(Array(zip(index.shardNames, indexed))) { name, positions in
       do throws(SafetensorsError) {
         let file = try open(Paths.join(folder, name), name: name)
         let hashes = file.header.tensors.nameHashes().sorted()
-        return (file: file, agrees: hashes == indexedHashes.sorted(), hashes: hashes)
+        return (file: file, agrees: hashes == index.weightMap.nameHashes(positions).sorted(), hashes: hashes)
       } catch {
         if case .system(_, SystemCalls.noSuchFile) = error.problem {
           throw CheckpointError(path: Paths.join(folder, indexName), .missingShard(name))

@@ -7,18 +7,12 @@ public struct CheckpointIndex: Equatable, Sendable {
   static let largestByteCount = 64 << 20
   static let largestMetadataByteCount = 1 << 20
 
-  /// A tensor and the place of its shard in ``shardNames``.
-  public struct Entry: Equatable, Sendable {
-    public let tensor: TensorName
-    public let shard: Int
-  }
-
   /// The members of `metadata`, of whatever type, in the order of the file.
   public let metadata: [JSONMember]
   /// The files that `weight_map` names, sorted by bytes.
   public let shardNames: [String]
   /// In the order of the file; whether a tensor stands twice shows when it is compared with the headers.
-  public let weightMap: [Entry]
+  public let weightMap: WeightMap
 
   /// Reads the index at `path` a member at a time.
   ///
@@ -34,7 +28,7 @@ public struct CheckpointIndex: Equatable, Sendable {
 
     guard var cursor = JSONObjectCursor(text, range: 0..<text.count) else { throw error(.notAnObject) }
     var metadata: [JSONMember] = []
-    var map: WeightMap?
+    var map: (entries: WeightMap, shardNames: [String])?
     var seen: Set<TensorName> = []
     while let member = try attempt({ () throws(JSONError) in try cursor.next(text) }) {
       let key = try attempt { () throws(JSONError) in try cursor.key(of: member, text) }
@@ -57,47 +51,50 @@ public struct CheckpointIndex: Equatable, Sendable {
     for (place, number) in order.enumerated() { places[number] = place }
     self.metadata = metadata
     shardNames = order.map { map.shardNames[$0] }
-    weightMap = map.entries.map { [places] in Entry(tensor: $0.tensor, shard: places[$0.shard]) }
+    weightMap = map.entries.renumbered(places)
     try Self.check(shardNames, path)
   }
 
   /// `weight_map` with the shards numbered as they come.
-  private struct WeightMap {
-    var entries: [Entry] = []
-    var shardNames: [String] = []
-  }
-
   private static func readWeightMap(
     _ path: String, _ text: Span<UInt8>, _ range: Range<Int>
-  ) throws(CheckpointError) -> WeightMap {
+  ) throws(CheckpointError) -> (entries: WeightMap, shardNames: [String]) {
     func attempt<Value>(_ body: () throws(JSONError) -> Value) throws(CheckpointError) -> Value {
       do throws(JSONError) { return try body() } catch { throw CheckpointError(path: path, .json(error)) }
     }
     guard var cursor = JSONObjectCursor(text, range: range) else {
       throw CheckpointError(path: path, .indexField("weight_map is not an object"))
     }
-    var map = WeightMap()
+    var entries = WeightMap()
+    var shardNames: [String] = []
     var numbers: [TensorName: Int] = [:]
     // Neighbours mostly are in one shard: its name is decoded and looked up when it changes.
     var last: (valueRange: Range<Int>, number: Int)?
     while let member = try attempt({ () throws(JSONError) in try cursor.next(text) }) {
-      let name = TensorName(try attempt { () throws(JSONError) in try cursor.key(of: member, text) })
+      if member.keyHasEscapes {
+        let key = try attempt { () throws(JSONError) in try cursor.key(of: member, text) }
+        entries.appendName(Array(key.utf8).span, 0..<key.utf8.count)
+      } else {
+        entries.appendName(text, member.keyRange)
+      }
       if let last, Self.areEqual(text, last.valueRange, member.valueRange) {
-        map.entries.append(Entry(tensor: name, shard: last.number))
+        entries.place(inShard: last.number)
         continue
       }
       guard let shard = try attempt({ () throws(JSONError) in try cursor.stringValue(of: member, text) }) else {
-        throw CheckpointError(path: path, .indexField("weight_map gives something else than a file name"), tensor: name)
+        let key = try attempt { () throws(JSONError) in try cursor.key(of: member, text) }
+        throw CheckpointError(
+          path: path, .indexField("weight_map gives something else than a file name"), tensor: TensorName(key))
       }
-      let number = numbers[TensorName(shard)] ?? map.shardNames.count
-      if number == map.shardNames.count {
+      let number = numbers[TensorName(shard)] ?? shardNames.count
+      if number == shardNames.count {
         numbers[TensorName(shard)] = number
-        map.shardNames.append(shard)
+        shardNames.append(shard)
       }
-      map.entries.append(Entry(tensor: name, shard: number))
+      entries.place(inShard: number)
       last = (member.valueRange, number)
     }
-    return map
+    return (entries, shardNames)
   }
 
   private static func areEqual(_ text: Span<UInt8>, _ one: Range<Int>, _ other: Range<Int>) -> Bool {

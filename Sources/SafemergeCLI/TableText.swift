@@ -35,19 +35,21 @@ struct TableText: Sendable {
     var parameters = 0
     var bytes = 0
     let chunks = stride(from: 0, to: plain.count, by: Self.rowsPerChunk).map { start in
-      Array(plain[start..<min(start + Self.rowsPerChunk, plain.count)])
+      start..<min(start + Self.rowsPerChunk, plain.count)
     }
-    for rows in try concurrentMap(
-      chunks,
-      { chunk in
-        self.rows(chunk, alignments, showsFile: showsFile, showsPath: showsPath)
-      })
-    {
-      table.append(rows.table)
-      parameters += rows.parameters
-      bytes += rows.bytes
+    let parts = try concurrentMap(chunks) { chunk in
+      rows(plain[chunk], alignments, showsFile: showsFile, showsPath: showsPath)
+    }
+    for part in parts {
+      table.widen(to: part.table)
+      parameters += part.parameters
+      bytes += part.bytes
     }
     try table.write(to: &output)
+    for var part in parts {
+      part.table.widen(to: table)
+      try part.table.write(to: &output)
+    }
     let all = files.reduce(0) { $0 + $1.header.tensors.count }
     let some = plain.count == all ? "" : "\(Quantities.grouped(plain.count)) of "
     let count = some + Quantities.grouped(all)
@@ -58,7 +60,7 @@ struct TableText: Sendable {
   private static let rowsPerChunk = 4096
 
   private func rows(
-    _ tensors: [ListedTensor], _ alignments: [TextTable.Alignment], showsFile: Bool, showsPath: Bool
+    _ tensors: ArraySlice<ListedTensor>, _ alignments: [TextTable.Alignment], showsFile: Bool, showsPath: Bool
   ) -> (table: TextTable, parameters: Int, bytes: Int) {
     var table = TextTable(alignments: alignments)
     var parameters = 0

@@ -41,11 +41,8 @@ struct TextTable: Sendable {
     cells.append((bytes.count, width))
   }
 
-  /// The rows of `other` behind those of this table; both have the same columns.
-  mutating func append(_ other: TextTable) {
-    let start = bytes.count
-    bytes.append(contentsOf: other.bytes)
-    cells.append(contentsOf: other.cells.lazy.map { (start + $0.end, $0.width) })
+  /// Makes the columns as wide as those of `other`, which has the same ones.
+  mutating func widen(to other: TextTable) {
     for column in widths.indices { widths[column] = max(widths[column], other.widths[column]) }
   }
 

@@ -23,17 +23,7 @@ package final class InputFile: Sendable {
   /// The bytes at `range`, which must lie in the file.
   package func bytes(_ range: Range<Int>) throws(SafetensorsError) -> [UInt8] {
     let bytes = try Self.attempt(path) { [descriptor] () throws(SystemCalls.Failure) in
-      var failure: SystemCalls.Failure?
-      let bytes = [UInt8](capacity: range.count) { output in
-        output.append(repeating: 0, count: range.count)
-        var span = output.mutableSpan
-        do throws(SystemCalls.Failure) {
-          let count = try SystemCalls.read(descriptor, into: &span, at: range.lowerBound)
-          output.removeLast(range.count - count)
-        } catch { failure = error }
-      }
-      if let failure { throw failure }
-      return bytes
+      try SystemCalls.read(descriptor, byteCount: range.count, at: range.lowerBound)
     }
     guard bytes.count == range.count else { throw SafetensorsError(path: path, .changed) }
     return bytes

@@ -107,22 +107,25 @@ package enum SystemCalls {
     return Identity(status)
   }
 
-  /// Reads until `buffer` is full or the file ends; returns how many bytes were read.
-  package static func read(
-    _ descriptor: Int32, into buffer: inout MutableSpan<UInt8>, at offset: Int
-  ) throws(Failure) -> Int {
-    var filled = 0
-    while filled < buffer.count {
-      let position = filled
-      let count = try check("pread") {
-        unsafe buffer.withUnsafeMutableBytes { bytes in
-          unsafe pread(descriptor, bytes.baseAddress! + position, bytes.count - position, off_t(offset + position))
+  /// Reads `byteCount` bytes at `offset`, or fewer where the file ends before.
+  package static func read(_ descriptor: Int32, byteCount: Int, at offset: Int) throws(Failure) -> [UInt8] {
+    var failure: Failure?
+    // The buffer is not cleared first: headers are large, and every page would be touched twice.
+    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, initializedCount in
+      do throws(Failure) {
+        while initializedCount < byteCount {
+          let position = initializedCount
+          let count = try check("pread") {
+            unsafe pread(
+              descriptor, buffer.baseAddress! + position, byteCount - position, off_t(offset + position))
+          }
+          if count == 0 { return }
+          initializedCount += count
         }
-      }
-      if count == 0 { break }
-      filled += count
+      } catch { failure = error }
     }
-    return filled
+    if let failure { throw failure }
+    return bytes
   }
 
   /// Writes all of `bytes` at `offset`.
