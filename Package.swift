@@ -32,13 +32,18 @@ let package = Package(
       name: "SafemergeCLI",
       dependencies: ["MergeEngine", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: programSettings),
+    .target(
+      name: "TestSupport", dependencies: ["Safetensors"], path: "Tests/TestSupport", swiftSettings: programSettings),
     .testTarget(name: "JSONTextTests", dependencies: ["JSONText"], swiftSettings: programSettings),
     .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors"], swiftSettings: programSettings),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints"], swiftSettings: programSettings),
     .testTarget(name: "AdaptersTests", dependencies: ["Adapters"], swiftSettings: programSettings),
-    .testTarget(name: "MergePlanningTests", dependencies: ["MergePlanning"], swiftSettings: programSettings),
-    .testTarget(name: "MergeEngineTests", dependencies: ["MergeEngine"], swiftSettings: programSettings),
-    .testTarget(name: "SafemergeCLITests", dependencies: ["SafemergeCLI"], swiftSettings: programSettings),
+    .testTarget(
+      name: "MergePlanningTests", dependencies: ["MergePlanning", "TestSupport"], swiftSettings: programSettings),
+    .testTarget(
+      name: "MergeEngineTests", dependencies: ["MergeEngine", "TestSupport"], swiftSettings: programSettings),
+    .testTarget(
+      name: "SafemergeCLITests", dependencies: ["SafemergeCLI", "TestSupport"], swiftSettings: programSettings),
     .testTarget(name: "TileKernelsTests", dependencies: ["TileKernels"], swiftSettings: programSettings),
   ]
 )

@@ -1,5 +1,6 @@
 import Safetensors
 import Synchronization
+import TestSupport
 import Testing
 import TileKernels
 

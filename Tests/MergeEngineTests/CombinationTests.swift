@@ -4,6 +4,7 @@ import Foundation
 import JSONText
 import MergePlanning
 import Safetensors
+import TestSupport
 import Testing
 import TileKernels
 

@@ -1,5 +1,6 @@
 import Checkpoints
 import Safetensors
+import TestSupport
 import Testing
 
 /// What is not merged: copied byte for byte, in the base's order.

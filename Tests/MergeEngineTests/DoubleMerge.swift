@@ -1,6 +1,7 @@
 import Adapters
 import MergePlanning
 import Safetensors
+import TestSupport
 
 /// A merge written down plainly, in double, with one rounding at the end: what every result must be close to.
 ///

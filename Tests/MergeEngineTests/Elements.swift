@@ -1,4 +1,5 @@
 import Safetensors
+import TestSupport
 
 /// Elements of F32, F16 and BF16 as bits and numbers, written down plainly: through exact doubles, one at a time.
 enum Elements {

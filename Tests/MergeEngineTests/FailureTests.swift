@@ -2,6 +2,7 @@ import Foundation
 import MergePlanning
 import Safetensors
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import MergeEngine

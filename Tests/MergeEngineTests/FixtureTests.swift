@@ -3,6 +3,7 @@ import Checkpoints
 import JSONText
 import MergePlanning
 import Safetensors
+import TestSupport
 import Testing
 
 /// What PEFT made of the models and adapters in `Fixtures`.

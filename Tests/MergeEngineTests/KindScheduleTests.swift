@@ -1,5 +1,6 @@
 import MergePlanning
 import Safetensors
+import TestSupport
 import Testing
 import TileKernels
 

@@ -2,6 +2,7 @@ import Adapters
 import JSONText
 import MergePlanning
 import Safetensors
+import TestSupport
 import Testing
 
 /// An entry of `Fixtures/cases-all-lora.json`.

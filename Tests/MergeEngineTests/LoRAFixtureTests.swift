@@ -1,6 +1,7 @@
 import Checkpoints
 import MergePlanning
 import Safetensors
+import TestSupport
 import Testing
 
 /// Every kind of LoRA that PEFT saves, against what PEFT makes of it and against what is right where PEFT is wrong.

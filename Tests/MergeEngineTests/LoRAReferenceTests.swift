@@ -1,5 +1,6 @@
 import MergePlanning
 import Safetensors
+import TestSupport
 import Testing
 
 /// The default arithmetic, for every kind of LoRA, against the exact result.

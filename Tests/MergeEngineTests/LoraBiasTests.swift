@@ -1,4 +1,5 @@
 import Safetensors
+import TestSupport
 import Testing
 
 /// `lora_bias`: base bias + scaling * bias of lora_B, through the whole pipeline.

@@ -1,5 +1,6 @@
 import Foundation
 import Safetensors
+import TestSupport
 import Testing
 
 /// Adapters of every kind that lack a tensor, or have one of another shape: nothing is written.

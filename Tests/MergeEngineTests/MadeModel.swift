@@ -1,4 +1,5 @@
 import Safetensors
+import TestSupport
 
 /// A model of odd shapes with an adapter for it, and what their merge must be by the normative arithmetic.
 struct MadeModel {

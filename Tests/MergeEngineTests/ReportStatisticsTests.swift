@@ -3,6 +3,7 @@ import Checkpoints
 import MergeEngine
 import MergePlanning
 import Safetensors
+import TestSupport
 import Testing
 import TileKernels
 

@@ -2,6 +2,7 @@ import JSONText
 import MergeEngine
 import MergePlanning
 import Safetensors
+import TestSupport
 import Testing
 
 /// What a report warns of and advises.

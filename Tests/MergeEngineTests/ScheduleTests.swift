@@ -1,6 +1,7 @@
 import Foundation
 import MergePlanning
 import Safetensors
+import TestSupport
 import Testing
 
 @testable import MergeEngine

@@ -1,5 +1,6 @@
 import MergePlanning
 import Safetensors
+import TestSupport
 import Testing
 
 /// Several adapters in one merge, with weights: all deltas are summed, then rounded once.

@@ -4,6 +4,7 @@ import Foundation
 import MergeEngine
 import MergePlanning
 import Safetensors
+import TestSupport
 import TileKernels
 
 /// A merge from paths, as the program does it.

@@ -2,6 +2,7 @@ import Adapters
 import Checkpoints
 import Foundation
 import Safetensors
+import TestSupport
 import Testing
 
 @testable import MergePlanning

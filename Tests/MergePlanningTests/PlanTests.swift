@@ -1,6 +1,7 @@
 import Adapters
 import Checkpoints
 import Safetensors
+import TestSupport
 import Testing
 
 @testable import MergePlanning

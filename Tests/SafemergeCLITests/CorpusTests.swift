@@ -1,4 +1,5 @@
 import JSONText
+import TestSupport
 import Testing
 
 /// The corpus of malformed and odd files, given to the program.

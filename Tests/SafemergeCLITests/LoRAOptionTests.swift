@@ -1,5 +1,6 @@
 import Foundation
 import Safetensors
+import TestSupport
 import Testing
 
 /// The options of `safemerge merge` for kinds of LoRA that leave something to decide, through the program.

@@ -1,5 +1,6 @@
 import Foundation
 import Safetensors
+import TestSupport
 import Testing
 
 /// `safemerge merge` that fails: one line, the right exit code, and nothing left behind.

@@ -1,20 +1,20 @@
 import Foundation
 
 /// A generator whose seed can be given, to run a failure again: `SAFEMERGE_TEST_SEED=... swift test`.
-struct SeededGenerator: RandomNumberGenerator, CustomStringConvertible {
-  let seed: UInt64
+package struct SeededGenerator: RandomNumberGenerator, CustomStringConvertible {
+  package let seed: UInt64
   private var state: UInt64
 
-  init() {
+  package init() {
     let given = ProcessInfo.processInfo.environment["SAFEMERGE_TEST_SEED"].flatMap { UInt64($0) }
     seed = given ?? UInt64.random(in: 0 ... .max)
     state = seed
   }
 
-  var description: String { "SAFEMERGE_TEST_SEED=\(seed)" }
+  package var description: String { "SAFEMERGE_TEST_SEED=\(seed)" }
 
   // SplitMix64.
-  mutating func next() -> UInt64 {
+  package mutating func next() -> UInt64 {
     state &+= 0x9e37_79b9_7f4a_7c15
     var z = state
     z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9

@@ -2,13 +2,13 @@ import Foundation
 import Safetensors
 
 /// A tensor of a file that a test writes.
-struct TestTensor {
-  let name: String
-  let dtype: DType
-  let shape: [Int]
-  let bytes: [UInt8]
+package struct TestTensor {
+  package let name: String
+  package let dtype: DType
+  package let shape: [Int]
+  package let bytes: [UInt8]
 
-  init(_ name: String, _ dtype: DType, _ shape: [Int], bytes: [UInt8]) {
+  package init(_ name: String, _ dtype: DType, _ shape: [Int], bytes: [UInt8]) {
     self.name = name
     self.dtype = dtype
     self.shape = shape
@@ -16,7 +16,7 @@ struct TestTensor {
   }
 
   /// A tensor of zeros.
-  init(_ name: String, _ dtype: DType, _ shape: [Int]) {
+  package init(_ name: String, _ dtype: DType, _ shape: [Int]) {
     let bits = shape.reduce(1, *) * dtype.bitCount
     self.init(name, dtype, shape, bytes: [UInt8](repeating: 0, count: bits / 8))
   }
@@ -27,7 +27,7 @@ struct TestTensor {
 /// - Parameters:
 ///   - metadata: JSON text of an object.
 ///   - dataStart: What the data's offset in the file is modulo 8.
-func writeFile(_ path: String, _ tensors: [TestTensor], metadata: String? = nil, dataStart: Int = 0) throws {
+package func writeFile(_ path: String, _ tensors: [TestTensor], metadata: String? = nil, dataStart: Int = 0) throws {
   var entries = metadata.map { ["\"__metadata__\":\($0)"] } ?? []
   var data: [UInt8] = []
   for tensor in tensors {
@@ -45,7 +45,7 @@ func writeFile(_ path: String, _ tensors: [TestTensor], metadata: String? = nil,
 }
 
 /// Writes `model.safetensors.index.json` for shards with these tensors.
-func writeIndex(_ folder: String, _ shards: [(name: String, tensors: [TestTensor])]) throws {
+package func writeIndex(_ folder: String, _ shards: [(name: String, tensors: [TestTensor])]) throws {
   let entries = shards.flatMap { shard in shard.tensors.map { "\"\($0.name)\":\"\(shard.name)\"" } }
   let size = shards.flatMap(\.tensors).reduce(0) { $0 + $1.bytes.count }
   let text = "{\"metadata\":{\"total_size\":\(size)},\"weight_map\":{\(entries.joined(separator: ","))}}"
@@ -57,7 +57,7 @@ func writeIndex(_ folder: String, _ shards: [(name: String, tensors: [TestTensor
 /// - Parameters:
 ///   - tensors: With the names that they have in the file, but for `base_model.model.`.
 ///   - fields: Members of adapter_config.json beyond r and lora_alpha, as JSON text.
-func writeAdapter(
+package func writeAdapter(
   _ folder: String, rank: Int, alpha: String, _ tensors: [TestTensor], fields: String = "", dataStart: Int = 0
 ) throws -> String {
   try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
