@@ -298,4 +298,22 @@ import Testing
     let plan = try plan(base: both, Self.layer(decomposed))
     #expect(plan.updatedTensors.map { Array($0.name.string.utf8) } == [Array("\(decomposed).weight".utf8)])
   }
+
+  @Test func aSharedHeadOfATypeThatNothingIsComputedOnIsRefused() {
+    let base = Self.baseTensors() + [TestTensor("model.embed_tokens.weight", .f32, [6, 4])]
+    let adapter = Self.layer("model.layers.1.q_proj") + [TestTensor("lm_head.weight", .i64, [6, 4])]
+    let found = problem(
+      base: base, adapter, config: "{\"tie_word_embeddings\": true}", fields: "\"modules_to_save\": [\"lm_head\"]")
+    #expect(found?.problem == .replacementDType(target: "lm_head.weight", found: .i64, expected: .f32))
+  }
+
+  @Test func layersThatTheBaseHasNotAreRefused() {
+    func replicated(_ ranges: String) -> PlanError.Problem? {
+      problem(
+        base: Self.baseTensors(), Self.layer("model.layers.0.q_proj"), fields: "\"layer_replication\": \(ranges)")?
+        .problem
+    }
+    #expect(replicated("[[0, 1], [7, 8]]") == .noSuchLayer(7))
+    #expect(replicated("[[0, 1000000000]]") == .tooManyLayers(10_000))
+  }
 }
