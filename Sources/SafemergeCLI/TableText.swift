@@ -62,7 +62,7 @@ struct TableText: Sendable {
   private func rows(
     _ tensors: ArraySlice<ListedTensor>, _ alignments: [TextTable.Alignment], showsFile: Bool, showsPath: Bool
   ) -> (table: TextTable, parameters: Int, bytes: Int) {
-    var table = TextTable(alignments: alignments)
+    var table = TextTable(alignments: alignments, rowCount: tensors.count)
     var parameters = 0
     var bytes = 0
     // A checkpoint of 100,000 tensors has a handful of shapes: their texts are made once.

@@ -12,9 +12,13 @@ struct TextTable: Sendable {
   /// Of every cell, in the order of rows, where its bytes end and how wide it is.
   private var cells: [(end: Int, width: Int)] = []
 
-  /// - Parameter header: The first row; empty for none.
-  init(header: [String] = [], alignments: [Alignment]) {
+  /// - Parameters:
+  ///   - header: The first row; empty for none.
+  ///   - rowCount: Rows that are expected, to make room for them at once.
+  init(header: [String] = [], alignments: [Alignment], rowCount: Int = 0) {
     self.alignments = alignments
+    bytes.reserveCapacity(rowCount * 128)
+    cells.reserveCapacity(rowCount * alignments.count)
     widths = alignments.map { _ in 0 }
     for cell in header { add(cell) }
   }

@@ -46,6 +46,10 @@ struct HeaderParser {
     }
     if let offset = JSONObjectCursor.firstNUL(text) { throw error(.json(JSONError(.nulByte, at: offset))) }
     guard var cursor = JSONObjectCursor(text, range: 0..<text.count) else { throw notAnObject(text) }
+    // An entry is rarely shorter than 100 bytes, half of them its name: room for all, so that nothing is copied in growing.
+    table.entries.reserveCapacity(text.count / 100)
+    table.nameBytes.reserveCapacity(text.count / 2)
+    table.dimensions.reserveCapacity(text.count / 50)
     while let member = try attempt({ () throws(JSONError) in try cursor.next(text) }) {
       try read(member, cursor, text)
     }
