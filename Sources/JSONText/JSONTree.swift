@@ -52,6 +52,24 @@ package struct JSONTree: ~Copyable {
     return .value(integers)
   }
 
+  /// An array of integers that are not negative, as a value of its own; nil if it is anything else. The text must hold no NUL
+  /// byte, and the range is a value that a ``JSONObjectCursor`` found.
+  package static func naturals(_ text: Span<UInt8>, range: Range<Int>) throws(JSONError) -> [UInt64]? {
+    let root = try unsafe JSONParser.load(text, range: range, depthLimit: JSONLimits.depth, isScanned: true)
+    defer { unsafe json_decref(root) }
+    guard unsafe cjansson_type(root) == JSON_ARRAY else { return nil }
+    let count = unsafe json_array_size(root)
+    var integers: [UInt64] = []
+    integers.reserveCapacity(count)
+    for index in 0..<count {
+      guard let element = unsafe json_array_get(root, index), unsafe cjansson_type(element) == JSON_INTEGER,
+        let natural = unsafe UInt64(exactly: json_integer_value(element))
+      else { return nil }
+      integers.append(natural)
+    }
+    return integers
+  }
+
   private func member(_ key: StaticString) -> UnsafeMutablePointer<json_t>? {
     unsafe key.utf8Start.withMemoryRebound(to: CChar.self, capacity: key.utf8CodeUnitCount + 1) {
       unsafe json_object_get(root, $0)

@@ -9,6 +9,7 @@ struct HeaderParser {
   var metadata: [SafetensorsHeader.MetadataEntry]?
   var table = TensorTable()
   private var hasMetadata = false
+  private var known = TensorEntryText.KnownValues()
   // What the reference accepts and this package does not: refused when nothing else is wrong, so that both name the same
   // fault of a file that has several.
   private var repeatedKey: String?
@@ -154,7 +155,11 @@ struct HeaderParser {
     }
     let entry: TensorEntryText
     do throws(JSONError) {
-      entry = try TensorEntryText(text, member.valueRange)
+      if let usual = usualEntry(text, member.valueRange) {
+        entry = usual
+      } else {
+        entry = try TensorEntryText(text, member.valueRange)
+      }
     } catch {
       guard error.reason == .numberOutOfRange, let huge = try hugeEntry(text, member.valueRange, named()) else {
         throw self.error(.json(error), named())
@@ -171,6 +176,11 @@ struct HeaderParser {
       TensorTable.Entry(
         nameStart: nameStart, begin: entry.dataOffsets[0], end: entry.dataOffsets[1], shapeStart: shapeStart,
         nameByteCount: UInt32(nameRange.count), rank: UInt16(entry.shape.count), dtype: dtype))
+  }
+
+  /// The entry in its usual form; nil also where that form breaks a rule, which the whole entry's own reading names.
+  private mutating func usualEntry(_ text: Span<UInt8>, _ range: Range<Int>) -> TensorEntryText? {
+    do throws(JSONError) { return try TensorEntryText(usual: text, range, &known) } catch { return nil }
   }
 
   private func hugeEntry(

@@ -33,6 +33,68 @@ struct TensorEntryText {
     }
   }
 
+  /// Reads an entry of the usual form: the three members and no other, without escapes in their names.
+  ///
+  /// A dtype or shape that stands in the same bytes as one that jansson has parsed is not parsed again: neighbours mostly
+  /// share them. Nil for every other form, well or ill, which ``init(_:_:)`` reads and judges.
+  init?(usual text: Span<UInt8>, _ range: Range<Int>, _ known: inout KnownValues) throws(JSONError) {
+    guard var cursor = JSONObjectCursor(text, range: range, depthLimit: JSONLimits.depth - 1) else { return nil }
+    var seen: (dtype: Bool, shape: Bool, offsets: Bool) = (false, false, false)
+    while let member = try cursor.next(text) {
+      if !seen.dtype, Self.isKey(text, member, "dtype") {
+        guard let value = try known.dtype(text, member.valueRange) else { return nil }
+        dtype = value
+        seen.dtype = true
+      } else if !seen.shape, Self.isKey(text, member, "shape") {
+        guard let value = try known.shape(text, member.valueRange) else { return nil }
+        shape = value
+        seen.shape = true
+      } else if !seen.offsets, Self.isKey(text, member, "data_offsets") {
+        guard let value = try JSONTree.naturals(text, range: member.valueRange), value.count == 2 else { return nil }
+        dataOffsets = value
+        seen.offsets = true
+      } else {
+        return nil
+      }
+    }
+    guard seen == (true, true, true) else { return nil }
+  }
+
+  private static func isKey(_ text: Span<UInt8>, _ member: JSONObjectCursor.Member, _ key: StaticString) -> Bool {
+    guard !member.keyHasEscapes, member.keyRange.count == key.utf8CodeUnitCount else { return false }
+    return member.keyRange.enumerated().allSatisfy { unsafe text[$1] == key.utf8Start[$0] }
+  }
+
+  /// The last dtype and shape that were parsed, with the bytes that they stood in.
+  struct KnownValues {
+    private var dtypeBytes: [UInt8] = []
+    private var lastDType = ""
+    private var shapeBytes: [UInt8] = []
+    private var lastShape: [UInt64] = []
+
+    fileprivate mutating func dtype(_ text: Span<UInt8>, _ range: Range<Int>) throws(JSONError) -> String? {
+      if Self.isSame(text, range, dtypeBytes) { return lastDType }
+      guard case .string(let value) = try JSONParser.parse(text, range: range) else { return nil }
+      dtypeBytes = range.map { text[$0] }
+      lastDType = value
+      return value
+    }
+
+    fileprivate mutating func shape(_ text: Span<UInt8>, _ range: Range<Int>) throws(JSONError) -> [UInt64]? {
+      if Self.isSame(text, range, shapeBytes) { return lastShape }
+      guard let value = try JSONTree.naturals(text, range: range) else { return nil }
+      shapeBytes = range.map { text[$0] }
+      lastShape = value
+      return value
+    }
+
+    private static func isSame(_ text: Span<UInt8>, _ range: Range<Int>, _ bytes: [UInt8]) -> Bool {
+      guard !bytes.isEmpty, range.count == bytes.count else { return false }
+      for (offset, index) in range.enumerated() where text[index] != bytes[offset] { return false }
+      return true
+    }
+  }
+
   /// Reads an entry that jansson refused for an integer beyond Int64, to learn what the reference, whose integers are
   /// 64 bits unsigned, would say of it; nil if the integer stands elsewhere than in shape and data_offsets.
   ///
