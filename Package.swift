@@ -19,7 +19,8 @@ let package = Package(
     .systemLibrary(
       name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"]), .brew(["jansson"])]),
     .target(name: "JSONText", dependencies: ["CJansson"], swiftSettings: librarySettings),
-    .target(name: "Safetensors", dependencies: ["JSONText"], swiftSettings: librarySettings),
+    .target(name: "CFileCalls", cSettings: [.treatAllWarnings(as: .error)]),
+    .target(name: "Safetensors", dependencies: ["JSONText", "CFileCalls"], swiftSettings: librarySettings),
     .target(name: "Checkpoints", dependencies: ["Safetensors", "JSONText"], swiftSettings: librarySettings),
     .target(name: "Adapters", dependencies: ["Safetensors", "JSONText"], swiftSettings: librarySettings),
     .target(name: "MergePlanning", dependencies: ["Checkpoints", "Adapters"], swiftSettings: librarySettings),

@@ -25,9 +25,11 @@ public final class StagedOutput: Sendable {
   }
 
   /// Creates a weight file of `byteCount` bytes; `name` is relative to the result's folder and unused for a single file.
-  package func createFile(_ name: String, byteCount: Int) throws -> OutputFile {
-    guard place.isFolder else { return try OutputFile(path: place.path, byteCount: byteCount) }
-    return try OutputFile(path: try path(for: name), byteCount: byteCount)
+  ///
+  /// - Parameter reserves: Whether all of its blocks are reserved now.
+  package func createFile(_ name: String, byteCount: Int, reserves: Bool = true) throws -> OutputFile {
+    let path = place.isFolder ? try path(for: name) : place.path
+    return try OutputFile(path: path, byteCount: byteCount, reserves: reserves)
   }
 
   /// Completes a file that ``createFile(_:byteCount:)`` made; a single file is the whole result and becomes visible.

@@ -44,18 +44,11 @@ extension UpdatePreparation {
 
   /// Whether a matrix has nothing but zeros.
   func isZero(_ view: FactorView) throws -> Bool {
-    let factor = try inputs.stridedFactor(view)
     let rowsAtOnce = max(1, min(view.rows, Self.searchedElementCount / max(1, view.columns)))
-    var values = [Float](repeating: 0, count: rowsAtOnce * view.columns)
     var row = 0
     while row < view.rows {
       let rows = row..<min(row + rowsAtOnce, view.rows)
-      let part = try factor.rows(rows)
-      do {
-        var span = values.mutableSpan
-        try inputs.withBytes(of: view) { try kernels.packLeft(part, in: $0, into: &span) }
-      }
-      if values[..<(rows.count * view.columns)].contains(where: { $0 != 0 }) { return false }
+      if try widened(view, rows: rows).contains(where: { $0 != 0 }) { return false }
       row = rows.upperBound
     }
     return true

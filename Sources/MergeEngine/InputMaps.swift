@@ -3,11 +3,14 @@ import Safetensors
 import Synchronization
 import TileKernels
 
-/// The files that a plan reads: mapped when a job first needs one, let go when the last output file that needs it is
+/// The files that a plan reads: opened when a job first needs one, let go when the last output file that needs it is
 /// complete.
+///
+/// They are read into the callers' buffers, not mapped: a file that is cut meanwhile is an error of one call and not a
+/// fault of the process, and what is resident does not grow. `docs/performance.md` has the measurement.
 final class InputMaps: Sendable {
   private struct State {
-    var maps: [Int: MappedFile] = [:]
+    var files: [Int: Reading] = [:]
     /// Output files not complete yet that need each input.
     var users: [Int: Int] = [:]
   }
@@ -33,29 +36,54 @@ final class InputMaps: Sendable {
 
   func path(of input: Int) -> String { inputs[input].path }
 
-  /// Calls `body` with bytes of an input.
-  func withBytes<Result>(
-    _ input: Int, _ range: Range<Int>, _ body: (RawSpan) throws -> Result
-  ) throws -> Result {
-    let map = try state.withLock { state in
-      if let map = state.maps[input] { return map }
+  /// The open file of an input.
+  func file(_ input: Int) throws -> InputFile { try reading(input).file }
+
+  private func reading(_ input: Int) throws -> Reading {
+    try state.withLock { state in
+      if let reading = state.files[input] { return reading }
       let file = try InputFile(path: inputs[input].path)
       guard file.identity == inputs[input].identity else {
         throw MergeError(path: inputs[input].path, tensor: nil, .changed)
       }
-      let map = try MappedFile(file)
-      state.maps[input] = map
-      return map
+      let reading = Reading(file, isAdapter: inputs[input].isAdapter)
+      state.files[input] = reading
+      return reading
     }
-    guard range.upperBound <= map.byteCount else {
-      throw MergeError(path: path(of: input), tensor: nil, .inconsistentPlan("a tensor leaves its file"))
-    }
-    return try map.withBytes(range, body)
   }
 
-  /// Calls `body` with the bytes of the tensor that a factor is in.
-  func withBytes<Result>(of view: FactorView, _ body: (RawSpan) throws -> Result) throws -> Result {
-    try withBytes(view.source.input, view.source.range, body)
+  /// Reads bytes of an input to the start of `buffer`, which grows if it has to.
+  func read(_ input: Int, _ range: Range<Int>, into buffer: inout [UInt8]) throws {
+    let reading = try reading(input)
+    guard range.upperBound <= reading.file.byteCount else {
+      throw MergeError(path: path(of: input), tensor: nil, .inconsistentPlan("a tensor leaves its file"))
+    }
+    reading.advance(to: range)
+    try reading.file.read(range, into: &buffer)
+  }
+
+  /// Says that bytes of an input are copied without being read here.
+  func advance(_ input: Int, to range: Range<Int>) throws { try reading(input).advance(to: range) }
+
+  /// Reads some rows of a matrix to the start of `buffer`; returns how the kernels address them there.
+  ///
+  /// Of a matrix whose elements lie scattered, the runs that hold them, or all that lies between the first and the last.
+  func read(_ view: FactorView, rows: Range<Int>, into buffer: inout [UInt8]) throws -> StridedFactor {
+    let type = try elementType(view.source.dtype)
+    let runs = FactorRuns(view, rows: rows)
+    let file = try reading(view.source.input).file
+    for number in 0..<runs.count {
+      let first = view.source.range.lowerBound + runs.first(number) * type.byteCount
+      let range = first..<first + runs.length * type.byteCount
+      guard range.upperBound <= view.source.range.upperBound else {
+        throw MergeError(
+          path: path(of: view.source.input), tensor: nil, .inconsistentPlan("a factor leaves its tensor"))
+      }
+      try file.read(range, into: &buffer, at: number * range.count)
+    }
+    return try StridedFactor(
+      elementType: type, rows: rows.count, columns: view.columns, elementOffset: 0, rowStride: runs.rowStride,
+      columnStride: runs.columnStride)
   }
 
   /// The kernels' name for a dtype that something is computed on.
@@ -71,24 +99,17 @@ final class InputMaps: Sendable {
     (try elementType(tensor.source.dtype), try elementType(tensor.outputDType))
   }
 
-  /// The matrix as the kernels address it.
-  func stridedFactor(_ view: FactorView) throws -> StridedFactor {
-    try StridedFactor(
-      elementType: try elementType(view.source.dtype), rows: view.rows, columns: view.columns,
-      elementOffset: view.offset, rowStride: view.rowStride, columnStride: view.columnStride)
-  }
-
   /// Checks that the inputs of a complete output file are what they were, and lets go of those that no other needs.
   func release(shard: Int) throws {
     let used = state.withLock { state in
-      inputsOfShards[shard].compactMap { input -> MappedFile? in
-        let map = state.maps[input]
+      inputsOfShards[shard].compactMap { input -> Reading? in
+        let reading = state.files[input]
         state.users[input, default: 1] -= 1
-        if state.users[input] == 0 { state.maps[input] = nil }
-        return map
+        if state.users[input] == 0 { state.files[input] = nil }
+        return reading
       }
     }
-    for map in used { try map.file.checkUnchanged() }
+    for reading in used { try reading.finish() }
   }
 }
 

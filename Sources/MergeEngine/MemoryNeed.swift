@@ -1,8 +1,8 @@
 import MergePlanning
+import Safetensors
 import TileKernels
 
-/// What a merge holds in memory at the most, in bytes; pages of mapped files, which the system takes back when it needs
-/// them, are not counted.
+/// What a merge holds in memory at the most, in bytes.
 public struct MemoryNeed: Sendable, Equatable {
   /// Tiles of all workers.
   public let tiles: Int
@@ -11,47 +11,73 @@ public struct MemoryNeed: Sendable, Equatable {
   /// Statistics of the rows of as many tensors as there are workers, the largest, and of their tiles.
   public let statistics: Int
 
-  public var total: Int { tiles + factors + statistics }
+  /// The plan with its headers, and the program itself.
+  public let tables: Int
 
+  public var total: Int { tiles + factors + statistics + tables }
+
+  /// - Parameter workers: Threads; those beyond the jobs hold nothing.
   public init(_ plan: MergePlan, workers: Int, collectsStatistics: Bool = false) {
-    let workers = min(workers, TileSchedule(plan).jobCount)
+    self.init(plan, workers: workers, tileSize: .standard, collectsStatistics: collectsStatistics)
+  }
+
+  init(_ plan: MergePlan, workers: Int, tileSize: TileSize, collectsStatistics: Bool) {
+    let workers = min(workers, TileSchedule(plan, tileSize: tileSize).jobCount)
     var tile = 0
     var packed: [Int] = []
     var rows: [Int] = []
     var tileRows = 0
     for tensor in plan.updatedTensors {
       guard let update = tensor.update else { continue }
-      tile = max(tile, Self.tileByteCount(tensor, update))
+      tile = max(tile, Self.tileByteCount(tensor, update, tileSize))
       packed.append(update.terms.reduce(0) { $0 + Self.packedByteCount($1) })
       guard collectsStatistics, update.changesElements else { continue }
       rows.append(update.rows)
-      tileRows = max(tileRows, min(update.rows, TileSchedule.rowsPerTile(columns: update.columns)))
+      tileRows = max(tileRows, min(update.rows, tileSize.rows(columns: update.columns)))
     }
-    tiles = tile * workers
+    tiles = max(tile, OutputFile.pieceByteCount) * workers
+    tables =
+      Self.programByteCount + plan.tensorCount * Self.tensorByteCount
+      + plan.shards.reduce(0) { $0 + $1.headerBytes.count }
     factors = packed.sorted(by: >).prefix(workers).reduce(0, +)
     let rowCount = rows.sorted(by: >).prefix(workers).reduce(0, +) + tileRows * workers
     statistics = rowCount * MemoryLayout<RowStatistics>.stride
   }
 
-  /// Delta in fp32, the left factor's or the values' rows in fp32, and the encoded output; where there is more than one sum
+  /// The program with its libraries and stacks, as its resident set is before a merge.
+  private static let programByteCount = 24 << 20
+  /// A tensor in the base's header, in the plan and in the schedule, with its name.
+  private static let tensorByteCount = 1 << 10
+
+  /// The rows of the base and of the left factor as they are in their files, delta in fp32, the left factor's or the values' rows in fp32, and the encoded output; where there is more than one sum
   /// of deltas, also the rows between the stages, their sum with the delta, and an encoded copy.
-  private static func tileByteCount(_ tensor: MergePlan.Tensor, _ update: TensorUpdate) -> Int {
-    let rows = min(update.rows, TileSchedule.rowsPerTile(columns: update.columns))
-    let widest =
+  private static func tileByteCount(
+    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ tileSize: TileSize
+  ) -> Int {
+    let rows = min(update.rows, tileSize.rows(columns: update.columns))
+    let views =
       update.terms.map { term in
         switch term.kind {
-        case .lowRank(let left, _): left.columns
-        case .scaled(let values): values.columns
+        case .lowRank(let left, _): left
+        case .scaled(let values): values
         }
+      } + update.rowReplacements.map(\.values)
+    let read =
+      views.map { view in
+        FactorRuns(view, rows: 0..<min(rows, view.rows)).elementCount * view.source.dtype.bitCount / 8
       }.max() ?? 0
+    let widest = views.map(\.columns).max() ?? 0
     let isOneSum =
       update.stages.count <= 1 && update.stages.allSatisfy { $0.magnitude == nil && $0.intermediate == nil }
     let stages = isOneSum ? 0 : 4 + 4 + 4
-    return rows * (update.columns * (4 + tensor.outputDType.bitCount / 8 + stages) + widest * 4)
+    let element = 4 + (tensor.source.dtype.bitCount + tensor.outputDType.bitCount) / 8 + stages
+    return read + rows * (update.columns * element + widest * 4)
   }
 
+  /// The packed factor, and as it is in its file while it is packed.
   private static func packedByteCount(_ term: DeltaTerm) -> Int {
     guard case .lowRank(_, let right) = term.kind else { return 0 }
-    return (try? PackedRight.byteCount(columns: right.columns, rank: right.rows)) ?? 0
+    let read = FactorRuns(right, rows: 0..<right.rows).elementCount * right.source.dtype.bitCount / 8
+    return ((try? PackedRight.byteCount(columns: right.columns, rank: right.rows)) ?? 0) + read
   }
 }

@@ -29,6 +29,11 @@ public struct MergeEngine: Sendable {
     /// Whether the outcome has the statistics of every tensor that an adapter changes. The result does not depend on it.
     public var collectsStatistics = false
 
+    /// How bytes that are not changed come into the output. The result does not depend on it.
+    public var copyMode = CopyMode.auto
+    /// Rows that are computed at once. The result does not depend on it.
+    var tileSize = TileSize.standard
+
     public init(workers: Int, kernels: KernelSet = .best) {
       self.workers = max(1, workers)
       self.kernels = kernels
@@ -58,7 +63,7 @@ public struct MergeEngine: Sendable {
   public init(_ plan: MergePlan, options: Options) {
     self.plan = plan
     self.options = options
-    schedule = TileSchedule(plan)
+    schedule = TileSchedule(plan, tileSize: options.tileSize)
   }
 
   /// Writes the result to `place`, which is complete or untouched afterwards.
@@ -92,7 +97,7 @@ public struct MergeEngine: Sendable {
         .notEqual(other: equality.otherName))
     }
     let preparation = UpdatePreparation(inputs: inputs, kernels: options.kernels)
-    let rowsAtOnce = TileSchedule.rowsPerTile(columns: one.columns)
+    let rowsAtOnce = options.tileSize.rows(columns: one.columns)
     for first in stride(from: 0, to: one.rows, by: rowsAtOnce) {
       let rows = first..<min(first + rowsAtOnce, one.rows)
       guard try preparation.widened(one, rows: rows) == preparation.widened(other, rows: rows) else {
@@ -118,9 +123,15 @@ public struct MergeEngine: Sendable {
     let done = Mutex<(bytes: Int, shards: Int)>((0, 0))
     let record = MergeRecord(collectsStatistics: options.collectsStatistics)
 
-    DispatchQueue.concurrentPerform(iterations: min(options.workers, max(1, schedule.jobCount))) { _ in
+    let creation = OutputCreation(
+      plan: plan, schedule: schedule, inputs: inputs, staged: staged, mode: options.copyMode)
+    // A result that fills much of the memory is not kept in the page cache.
+    let drops = plan.outputByteCount > SystemCalls.physicalMemoryByteCount / 4
+
+    DispatchQueue.concurrentPerform(iterations: options.openFileWorkers(plan, schedule)) { _ in
       var worker = TileWorker(
         kernels: options.kernels, inputs: inputs, collectsStatistics: options.collectsStatistics)
+      var buffer: [UInt8] = []
       while true {
         let job = nextJob.add(1, ordering: .relaxed).oldValue
         // A job before the one that failed is still done, so that the first failure in order is the one reported.
@@ -130,12 +141,12 @@ public struct MergeEngine: Sendable {
           let segment = schedule.segments[number]
           let shard = plan.shards[segment.shard]
           let state = states[segment.shard]
-          let output = try state.open(shard, staged)
-          let byteCount = try carryOut(job, number, shard, output, &worker, inputs, factors, record)
+          let output = try state.open { try creation.make(shard: segment.shard) }
+          let byteCount = try carryOut(job, number, shard, output, &worker, &buffer, inputs, factors, record)
           let isLast = state.finishJob()
           if isLast {
             try inputs.release(shard: segment.shard)
-            try state.commit(staged)
+            try state.commit(staged, drops: drops)
           }
           done.withLock { done in
             done.bytes += byteCount
@@ -168,13 +179,20 @@ public struct MergeEngine: Sendable {
     name.string.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
   }
 
+  /// What is left of a range without a part of it.
+  private static func parts(of range: Range<Int>, without shared: Range<Int>?) -> [Range<Int>] {
+    guard let shared = shared?.clamped(to: range), !shared.isEmpty else { return [range] }
+    return [range.lowerBound..<shared.lowerBound, shared.upperBound..<range.upperBound].filter { !$0.isEmpty }
+  }
+
   /// Does one job; returns how many bytes of the output it wrote.
   private func carryOut(
-    _ job: Int, _ number: Int, _ shard: MergePlan.Shard, _ file: OutputFile, _ worker: inout TileWorker,
-    _ inputs: InputMaps, _ factors: FactorStore, _ record: MergeRecord
+    _ job: Int, _ number: Int, _ shard: MergePlan.Shard, _ destination: ShardState.Output, _ worker: inout TileWorker,
+    _ buffer: inout [UInt8], _ inputs: InputMaps, _ factors: FactorStore, _ record: MergeRecord
   ) throws -> Int {
     let segment = schedule.segments[number]
     let position = job - segment.firstJob
+    let file = destination.file
     switch segment.kind {
     case .header:
       try unsafe file.write(shard.headerBytes.span.bytes, at: 0)
@@ -182,8 +200,11 @@ public struct MergeEngine: Sendable {
     case .copy(let input, let source, let output):
       let start = position * TileSchedule.copyByteCount
       let end = min(start + TileSchedule.copyByteCount, source.count)
-      try inputs.withBytes(input, source.lowerBound + start..<source.lowerBound + end) { bytes in
-        try file.write(bytes, at: output + start)
+      let range = source.lowerBound + start..<source.lowerBound + end
+      for part in Self.parts(of: range, without: destination.shared[number]) {
+        try inputs.advance(input, to: part)
+        try file.copy(
+          part, of: try inputs.file(input), at: output + part.lowerBound - source.lowerBound, through: &buffer)
       }
       return end - start
     case .tiles(let tensorNumber, let rowsPerTile):
@@ -191,20 +212,19 @@ public struct MergeEngine: Sendable {
       guard let update = tensor.update else { return 0 }
       let rows = position * rowsPerTile..<min((position + 1) * rowsPerTile, update.rows)
       let prepared = try factors.prepared(segment: number, tileCount: segment.jobCount) {
-        let preparation = UpdatePreparation(inputs: inputs, kernels: options.kernels)
+        let preparation = UpdatePreparation(
+          inputs: inputs, kernels: options.kernels, tileSize: options.tileSize)
         record.add(try FactorActivity(update, preparation), segment: number)
         return try preparation.prepare(tensor, update)
       }
       let sourceRow = update.columns * tensor.source.dtype.bitCount / 8
       let outputRow = update.columns * tensor.outputDType.bitCount / 8
       let source = tensor.source.range.lowerBound + rows.lowerBound * sourceRow
-      let range = source..<source + rows.count * sourceRow
+      try inputs.read(tensor.source.input, source..<source + rows.count * sourceRow, into: &buffer)
+      let weight = unsafe buffer.span.extracting(0..<rows.count * sourceRow).bytes
       let comparesRows = record.statistics != nil && update.changesElements
-      let result = try inputs.withBytes(tensor.source.input, range) { weight in
-        let result = try worker.compute(tensor, update, rows: rows, weight: weight, prepared, rounding(of: tensor))
-        if comparesRows { try worker.compare(tensor, update, rows: rows, weight: weight) }
-        return result
-      }
+      let result = try worker.compute(tensor, update, rows: rows, weight: weight, prepared, rounding(of: tensor))
+      if comparesRows { try worker.compare(tensor, update, rows: rows, weight: weight) }
       if result.nonFinite > 0, options.nonFinite == .fail {
         throw MergeError(
           path: inputs.path(of: tensor.source.input), tensor: tensor.name,

@@ -9,6 +9,10 @@ public struct MergeError: ReportableError, Equatable {
     case notEqual(other: TensorName)
     /// A file is no longer the one that was planned with.
     case changed
+    /// The output was to share blocks with this input, and the file system cannot.
+    case notShareable(input: String)
+    /// The merge needs more memory than it may have.
+    case memory(needed: Int, limit: Int)
     /// The plan contradicts itself; a fault of this program, found before anything wrong was written.
     case inconsistentPlan(String)
   }
@@ -31,14 +35,16 @@ public struct MergeError: ReportableError, Equatable {
     case .nonFinite: "nonfinite"
     case .notEqual: "tied"
     case .changed: "changed"
+    case .notShareable: "reflink"
+    case .memory: "memory"
     case .inconsistentPlan: "internal"
     }
   }
 
   public var category: ErrorCategory {
     switch problem {
-    case .nonFinite, .notEqual: .refusedInput
-    case .changed, .inconsistentPlan: .inputOutput
+    case .nonFinite, .notEqual, .memory: .refusedInput
+    case .changed, .notShareable, .inconsistentPlan: .inputOutput
     }
   }
 
@@ -50,6 +56,8 @@ public struct MergeError: ReportableError, Equatable {
     case .notEqual(let other):
       "and \(other) are tied by the adapter (ensure_weight_tying), but it changes them differently"
     case .changed: "the file changed since the merge was planned"
+    case .notShareable(let input): "cannot share blocks with \(input): the file system cannot, or it is another one"
+    case .memory(let needed, let limit): "the merge needs at least \(needed) bytes of memory, \(limit) are allowed"
     case .inconsistentPlan(let what): "internal error: \(what)"
     }
   }
@@ -59,6 +67,8 @@ public struct MergeError: ReportableError, Equatable {
     case .nonFinite(_, _, .f16): "a delta this large does not fit F16; is the adapter damaged, or its alpha wrong?"
     case .nonFinite: "is the adapter damaged?"
     case .notEqual: "--tied split writes both"
+    case .notShareable: "--copy auto shares what can be shared and copies the rest"
+    case .memory(let needed, _): "--memory \((needed + (1 << 20) - 1) >> 20)M"
     default: nil
     }
   }

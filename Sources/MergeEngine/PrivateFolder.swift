@@ -38,7 +38,10 @@ final class TemporaryFile: Sendable {
 
   /// Gives the file its size. Without `reservesSpace` it has no blocks: for a file whose data nobody reads.
   func extend(to byteCount: Int, reservesSpace: Bool) throws(SystemCalls.Failure) {
-    if reservesSpace { return try SystemCalls.allocate(descriptor, byteCount: byteCount) }
+    if reservesSpace {
+      try SystemCalls.setSize(descriptor, byteCount: byteCount)
+      return try SystemCalls.allocate(descriptor, 0..<byteCount)
+    }
     let zero: [UInt8] = [0]
     if byteCount > 0 { try unsafe write(zero.span.bytes, at: byteCount - 1) }
   }

@@ -4,11 +4,6 @@ import MergePlanning
 ///
 /// The order is that of the output's bytes, so that writes are mostly sequential and few modules are in flight at once.
 struct TileSchedule: Sendable {
-  /// Elements of fp32 in a tile, if a row is not longer: half a MiB, which stays in a second-level cache.
-  static let tileElementCount = 128 << 10
-  /// Rows that share one pass over the packed factor, as long as a tile of them is no larger than 4 MiB of fp32.
-  static let smallestRowCount = 8
-  static let largestTileElementCount = 1 << 20
   /// Bytes of a piece of a copy.
   static let copyByteCount = 8 << 20
 
@@ -29,16 +24,19 @@ struct TileSchedule: Sendable {
   }
 
   let segments: [Segment]
+  private let segmentsOfShards: [Range<Int>]
   let jobCount: Int
   /// Jobs of each shard.
   let shardJobCounts: [Int]
 
-  init(_ plan: MergePlan) {
+  init(_ plan: MergePlan, tileSize: TileSize = .standard) {
     var segments: [Segment] = []
     var counts: [Int] = []
     var next = 0
+    var ranges: [Range<Int>] = []
     for (shardNumber, shard) in plan.shards.enumerated() {
       let first = next
+      let firstSegment = segments.count
       func append(_ kind: Segment.Kind, _ jobCount: Int) {
         guard jobCount > 0 else { return }
         segments.append(Segment(shard: shardNumber, kind: kind, firstJob: next, jobCount: jobCount))
@@ -56,7 +54,7 @@ struct TileSchedule: Sendable {
       for (number, tensor) in shard.tensors.enumerated() {
         if let update = tensor.update {
           appendPending()
-          let rows = Self.rowsPerTile(columns: update.columns)
+          let rows = tileSize.rows(columns: update.columns)
           append(.tiles(tensor: number, rowsPerTile: rows), Self.ceilingQuotient(update.rows, rows))
         } else if let copy = pending, copy.input == tensor.source.input,
           copy.source.upperBound == tensor.source.range.lowerBound,
@@ -70,10 +68,18 @@ struct TileSchedule: Sendable {
       }
       appendPending()
       counts.append(next - first)
+      ranges.append(firstSegment..<segments.count)
     }
     self.segments = segments
+    segmentsOfShards = ranges
     jobCount = next
     shardJobCounts = counts
+  }
+
+  /// The segments of a shard with their numbers.
+  func segments(ofShard shard: Int) -> some Sequence<(number: Int, segment: Segment)> {
+    let numbers = segmentsOfShards[shard]
+    return numbers.lazy.map { ($0, segments[$0]) }
   }
 
   /// The segment that a job is in.
@@ -84,11 +90,6 @@ struct TileSchedule: Sendable {
       if segments[middle].firstJob <= job { low = middle } else { high = middle - 1 }
     }
     return low
-  }
-
-  static func rowsPerTile(columns: Int) -> Int {
-    let columns = max(1, columns)
-    return max(1, tileElementCount / columns, min(smallestRowCount, largestTileElementCount / columns))
   }
 
   private static func ceilingQuotient(_ count: Int, _ divisor: Int) -> Int {

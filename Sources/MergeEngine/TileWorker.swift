@@ -14,6 +14,8 @@ struct TileWorker: ~Copyable {
   private var norms: [Float] = []
   private var factors: [Float] = []
   private var encoded: [UInt8] = []
+  /// Rows of a factor as they are in its file.
+  private var raw: [UInt8] = []
   private(set) var output: [UInt8] = []
   /// Nil: no statistics are wanted.
   private(set) var comparison: TileComparison?
@@ -40,6 +42,8 @@ struct TileWorker: ~Copyable {
     if Self.isOneDelta(update) {
       try sumTerms(update, stage: 0, rows: rows, prepared)
       nonFinite = try rounding.combine(weight, source, delta, into: &output, target, firstElement, kernels)
+    } else if case .nearest = rounding, Self.isOneRescaling(update), comparison == nil {
+      nonFinite = try rescaleOnce(update, rows: rows, weight: weight, source, prepared, target)
     } else {
       try runStages(update, rows: rows, weight: weight, source, prepared)
       nonFinite = try rounding.encode(value, for: weight, source, into: &output, target, firstElement, kernels)
@@ -65,7 +69,7 @@ struct TileWorker: ~Copyable {
       output, as: target, with: weight, as: source, intended: isKept ? nil : isOneDelta ? delta : value,
       are: isSum ? .deltas : .values, rowCount: rows.count, columns: update.columns, kernels)
     for replacement in update.rowReplacements where rows.contains(replacement.row) {
-      try Self.widen(replacement.values, rows: 0..<1, into: &widened, inputs, kernels)
+      try Self.widen(replacement.values, rows: 0..<1, into: &widened, &raw, inputs, kernels)
       try comparison.compare(
         row: replacement.row - rows.lowerBound, output, as: target, with: weight, as: source, values: widened,
         columns: update.columns, kernels)
@@ -88,7 +92,25 @@ struct TileWorker: ~Copyable {
     try squares.add(sums.span.extracting(0..<rows.count * update.columns), rows: rows.count, kernels)
   }
 
+  /// Whether the update is one DoRA adapter, which is rescaled and rounded in one pass.
+  private static func isOneRescaling(_ update: TensorUpdate) -> Bool {
+    update.stages.count == 1 && update.stages[0].magnitude != nil && update.stages[0].intermediate == nil
+  }
+
   // MARK: - Stages
+
+  /// The one stage of a DoRA adapter, into ``output``: the same bits as the stages one after another.
+  private mutating func rescaleOnce(
+    _ update: TensorUpdate, rows: Range<Int>, weight: RawSpan, _ source: ElementType, _ prepared: PreparedUpdate,
+    _ target: ElementType
+  ) throws -> UInt64 {
+    try sumTerms(update, stage: 0, rows: rows, prepared)
+    try Self.sum(weight, source, delta, into: &sums, kernels)
+    try findFactors(update, 0, rows: rows, prepared)
+    return try Self.rescale(
+      weight, source, sums, factors, update.stages[0].magnitude?.axis ?? .rows, update.columns, into: &output, target,
+      kernels)
+  }
 
   /// The stages one after another in fp32, into ``value``.
   private mutating func runStages(
@@ -115,7 +137,8 @@ struct TileWorker: ~Copyable {
           try Self.addInPlace(delta, count: count, to: &value, kernels)
         }
         Self.grow(&encoded, to: count * 4, filler: 0)
-        try Self.rescale(weight, source, value, factors, magnitude.axis, update.columns, into: &encoded, kernels)
+        _ = try Self.rescale(
+          weight, source, value, factors, magnitude.axis, update.columns, into: &encoded, .f32, kernels)
         try Self.widen(bytes: encoded, as: .f32, count: count, into: &value, kernels)
       } else if number == 0 {
         try Self.sum(weight, source, delta, into: &value, kernels)
@@ -157,12 +180,13 @@ struct TileWorker: ~Copyable {
   ) throws {
     let terms = stage < update.stages.count ? update.stages[stage].terms : []
     let packed = stage < prepared.factors.count ? prepared.factors[stage] : []
-    try Self.sum(terms, packed, columns: update.columns, rows: rows, into: &delta, scratch: &widened, inputs, kernels)
+    try Self.sum(
+      terms, packed, columns: update.columns, rows: rows, into: &delta, scratch: &widened, &raw, inputs, kernels)
   }
 
   private static func sum(
     _ terms: [DeltaTerm], _ factors: [PackedRight?], columns: Int, rows: Range<Int>, into delta: inout [Float],
-    scratch: inout [Float], _ inputs: InputMaps, _ kernels: KernelSet
+    scratch: inout [Float], _ raw: inout [UInt8], _ inputs: InputMaps, _ kernels: KernelSet
   ) throws {
     let count = rows.count * columns
     grow(&delta, to: count, filler: -0.0)
@@ -179,13 +203,13 @@ struct TileWorker: ~Copyable {
           throw MergeError(
             path: inputs.path(of: left.source.input), tensor: nil, .inconsistentPlan("a factor was not packed"))
         }
-        try widen(left, rows: termRows, into: &scratch, inputs, kernels)
+        try widen(left, rows: termRows, into: &scratch, &raw, inputs, kernels)
         try kernels.addLowRank(
           to: &span, at: offset, rowStride: columns,
           left: scratch.span.extracting(0..<termRows.count * left.columns), right: packed, rows: termRows.count,
           scale: term.scaling)
       case .scaled(let values):
-        try widen(values, rows: termRows, into: &scratch, inputs, kernels)
+        try widen(values, rows: termRows, into: &scratch, &raw, inputs, kernels)
         for row in 0..<termRows.count {
           let start = row * values.columns
           try kernels.addScaled(
@@ -202,7 +226,7 @@ struct TileWorker: ~Copyable {
   private mutating func replaceRows(_ update: TensorUpdate, rows: Range<Int>, _ target: ElementType) throws {
     let rowByteCount = update.columns * target.byteCount
     for replacement in update.rowReplacements where rows.contains(replacement.row) {
-      try Self.widen(replacement.values, rows: 0..<1, into: &widened, inputs, kernels)
+      try Self.widen(replacement.values, rows: 0..<1, into: &widened, &raw, inputs, kernels)
       Self.grow(&encoded, to: rowByteCount, filler: 0)
       try Self.round(widened, count: update.columns, into: &encoded, target, kernels)
       let start = (replacement.row - rows.lowerBound) * rowByteCount
@@ -269,33 +293,35 @@ struct TileWorker: ~Copyable {
     try kernels.divide(magnitudes.span, by: norms.span, into: &span)
   }
 
-  /// The values times their factors in fp32, as bytes.
+  /// The values times their factors, the products rounded to fp32 and then to `target`.
   private static func rescale(
     _ weight: RawSpan, _ source: ElementType, _ value: [Float], _ factors: [Float],
-    _ axis: TensorUpdate.Magnitude.Axis, _ columns: Int, into bytes: inout [UInt8], _ kernels: KernelSet
-  ) throws {
+    _ axis: TensorUpdate.Magnitude.Axis, _ columns: Int, into bytes: inout [UInt8], _ target: ElementType,
+    _ kernels: KernelSet
+  ) throws -> UInt64 {
     let count = weight.byteCount / source.byteCount
     let values = value.span.extracting(0..<count)
     var span = bytes.mutableSpan
     var raw = unsafe span.mutableBytes
     switch axis {
     case .rows:
-      _ = try kernels.rescaleRows(
-        weight, as: source, values: values, by: factors.span, columns: columns, into: &raw, as: .f32)
+      return try kernels.rescaleRows(
+        weight, as: source, values: values, by: factors.span, columns: columns, into: &raw, as: target)
     case .columns:
-      _ = try kernels.rescaleColumns(
-        weight, as: source, values: values, by: factors.span, rows: count / max(columns, 1), into: &raw, as: .f32)
+      return try kernels.rescaleColumns(
+        weight, as: source, values: values, by: factors.span, rows: count / max(columns, 1), into: &raw, as: target)
     }
   }
 
   /// Widens some rows of a factor to fp32 into the first elements of `buffer`, row after row.
   private static func widen(
-    _ view: FactorView, rows: Range<Int>, into buffer: inout [Float], _ inputs: InputMaps, _ kernels: KernelSet
+    _ view: FactorView, rows: Range<Int>, into buffer: inout [Float], _ raw: inout [UInt8], _ inputs: InputMaps,
+    _ kernels: KernelSet
   ) throws {
-    let factor = try inputs.stridedFactor(view).rows(rows)
+    let factor = try inputs.read(view, rows: rows, into: &raw)
     grow(&buffer, to: rows.count * view.columns, filler: 0)
     var span = buffer.mutableSpan
-    try inputs.withBytes(of: view) { try kernels.packLeft(factor, in: $0, into: &span) }
+    try unsafe kernels.packLeft(factor, in: raw.span.bytes, into: &span)
   }
 
   private static func widen(

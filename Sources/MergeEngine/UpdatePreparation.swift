@@ -6,15 +6,17 @@ import TileKernels
 struct UpdatePreparation {
   let inputs: InputMaps
   let kernels: KernelSet
+  var tileSize = TileSize.standard
 
   /// Packs the right factors, widens the magnitudes and, where norms run down the columns, passes over the tensor once to
   /// find them.
   func prepare(_ tensor: MergePlan.Tensor, _ update: TensorUpdate) throws -> PreparedUpdate {
+    var raw: [UInt8] = []
     let factors = try update.stages.map { stage in
       try stage.terms.map { term -> PackedRight? in
         guard case .lowRank(_, let right) = term.kind else { return nil }
-        let factor = try inputs.stridedFactor(right)
-        return try inputs.withBytes(of: right) { try PackedRight(factor, in: $0, kernels: kernels) }
+        let factor = try inputs.read(right, rows: 0..<right.rows, into: &raw)
+        return try unsafe PackedRight(factor, in: raw.span.bytes, kernels: kernels)
       }
     }
     let packed = PreparedUpdate(factors: factors, rescalings: [])
@@ -30,10 +32,11 @@ struct UpdatePreparation {
   /// Rows of a matrix in fp32, one after the other; nil: all of them.
   func widened(_ view: FactorView, rows: Range<Int>? = nil) throws -> [Float] {
     let rows = rows ?? 0..<view.rows
-    let factor = try inputs.stridedFactor(view).rows(rows)
+    var raw: [UInt8] = []
+    let factor = try inputs.read(view, rows: rows, into: &raw)
     var values = [Float](repeating: 0, count: rows.count * view.columns)
     var span = values.mutableSpan
-    try inputs.withBytes(of: view) { try kernels.packLeft(factor, in: $0, into: &span) }
+    try unsafe kernels.packLeft(factor, in: raw.span.bytes, into: &span)
     return values
   }
 
@@ -42,16 +45,17 @@ struct UpdatePreparation {
   ) throws -> [Float] {
     let (source, _) = try inputs.elementTypes(of: tensor)
     var worker = TileWorker(kernels: kernels, inputs: inputs)
+    var raw: [UInt8] = []
     var squares = ColumnSquares(columns: update.columns, asTorch: update.stages[stage].intermediate != nil)
     let rowByteCount = update.columns * source.byteCount
-    let rowsPerTile = TileSchedule.rowsPerTile(columns: update.columns)
+    let rowsPerTile = tileSize.rows(columns: update.columns)
     var row = 0
     while row < update.rows {
       let rows = row..<min(row + rowsPerTile, update.rows)
       let start = tensor.source.range.lowerBound + rows.lowerBound * rowByteCount
-      try inputs.withBytes(tensor.source.input, start..<start + rows.count * rowByteCount) { weight in
-        try worker.addColumnSquares(update, stage: stage, rows: rows, weight: weight, source, packed, to: &squares)
-      }
+      try inputs.read(tensor.source.input, start..<start + rows.count * rowByteCount, into: &raw)
+      let weight = unsafe raw.span.extracting(0..<rows.count * rowByteCount).bytes
+      try worker.addColumnSquares(update, stage: stage, rows: rows, weight: weight, source, packed, to: &squares)
       row = rows.upperBound
     }
     return try squares.norms(kernels)

@@ -58,7 +58,9 @@ extension MergePlanner {
       }
     }
     let entries = try outputs.map { try HeaderEncoder.Tensor(name: $0.name, dtype: $0.dtype, shape: $0.shape) }
-    let header = try HeaderEncoder(path: file.path, metadata: metadata(file.header), tensors: entries)
+    // The data keeps its place in the blocks of the file, so that what is not changed can be shared with the base.
+    let header = try HeaderEncoder(
+      path: file.path, metadata: metadata(file.header), tensors: entries, phase: file.header.dataStart)
     let tensors = zip(outputs, header.dataOffsets).map { output, range in
       MergePlan.Tensor(
         name: output.name, shape: output.shape, source: output.source, outputDType: output.dtype,

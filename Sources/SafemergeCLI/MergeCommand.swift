@@ -94,6 +94,16 @@ struct MergeCommand: ParsableCommand {
   @Option(name: [.short, .long], help: "Threads. Default: SAFEMERGE_THREADS, else the number of processors.")
   var jobs: Int?
 
+  @Option(help: "The memory that the merge may hold, such as 64M or 2G; less is an error that says how much it takes.")
+  var memory: SizeArgument?
+
+  @Option(
+    help: """
+      How bytes that are not changed are copied; reflink shares the base's blocks or fails: \
+      \(CopyMode.allCases.map(\.rawValue).joined(separator: ", ")).
+      """)
+  var copy: CopyMode = .auto
+
   @Option(help: "\(ProgressLine.Mode.allCases.map(\.rawValue).joined(separator: ", ")).")
   var progress: ProgressLine.Mode = .auto
 
@@ -131,9 +141,10 @@ struct MergeCommand: ParsableCommand {
     let sideFiles = try sideFiles(checkpoint, uses, plan)
     let place = try output.map { try self.place($0, checkpoint, uses) }
     let reportPlace = try reportPlace(checkpoint, uses)
-    let memory = MemoryNeed(plan, workers: options.workers, collectsStatistics: options.collectsStatistics)
+    options.copyMode = copy
+    if let memory { try options.limitMemory(to: memory.byteCount, for: plan) }
     let text = PlanText(
-      checkpoint: checkpoint, adapters: uses, plan: plan, sideFiles: sideFiles, memory: memory,
+      checkpoint: checkpoint, adapters: uses, plan: plan, sideFiles: sideFiles, memory: options.memoryNeed(plan),
       workers: options.workers)
     if !quiet { for warning in (combined?.warnings ?? []) + plan.warnings { Diagnostics.warning(warning) } }
     if dryRun {
@@ -221,6 +232,7 @@ struct MergeCommand: ParsableCommand {
 
 extension MergeOptions.Tied: ExpressibleByArgument {}
 extension MergeOptions.Arithmetic: ExpressibleByArgument {}
+extension CopyMode: ExpressibleByArgument {}
 extension MergeEngine.NonFinite: ExpressibleByArgument {}
 extension ExpertLayout: ExpressibleByArgument {}
 

@@ -34,7 +34,7 @@ struct PlanText {
     }
     lines.append("plan     \(actions); layout kept: \(files)")
     lines.append(
-      "memory   at most \(Quantities.bytes(memory.total)) of tiles and factors for \(counted(workers, "worker"))")
+      "memory   at most \(Quantities.bytes(memory.total)) for \(counted(workers, "worker"))")
     return lines.map(\.escapingUnprintable)
   }
 

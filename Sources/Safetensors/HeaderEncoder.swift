@@ -33,6 +33,9 @@ public struct HeaderEncoder: Sendable {
   /// Where each tensor's data goes, in the order given, counted from the start of the data buffer.
   public let dataOffsets: [Range<Int>]
 
+  /// The block of file systems that can share parts of files (XFS, btrfs) on the usual page size.
+  public static let blockByteCount = 4096
+
   public var dataByteCount: Int { dataOffsets.last?.upperBound ?? 0 }
   public var fileByteCount: Int { bytes.count + dataByteCount }
 
@@ -42,9 +45,12 @@ public struct HeaderEncoder: Sendable {
   /// then dtype, shape and data_offsets of each tensor.
   ///
   /// - Parameter metadata: Written in its order; nil: none.
+  /// - Parameter phase: Where the data should start, modulo ``blockByteCount``: more spaces then stand behind the JSON
+  ///   text, so that data that comes from a file where it starts there can share that file's blocks; a multiple of 8,
+  ///   otherwise it is not kept. Nil: no more spaces than the format asks for.
   /// - Throws: `headerTooLarge` if the header does not fit the format's limit.
   public init(
-    path: String, metadata: [SafetensorsHeader.MetadataEntry]?, tensors: [Tensor]
+    path: String, metadata: [SafetensorsHeader.MetadataEntry]?, tensors: [Tensor], phase: Int? = nil
   ) throws(SafetensorsError) {
     var writer = JSONWriter()
     var offsets: [Range<Int>] = []
@@ -75,7 +81,11 @@ public struct HeaderEncoder: Sendable {
       writer.end()
     }
     writer.end()
-    let padding = (8 - writer.bytes.count % 8) % 8
+    var padding = (8 - writer.bytes.count % 8) % 8
+    if let phase, phase % 8 == 0 {
+      let start = 8 + writer.bytes.count + padding
+      padding += ((phase - start) % Self.blockByteCount + Self.blockByteCount) % Self.blockByteCount
+    }
     let byteCount = writer.bytes.count + padding
     guard byteCount <= SafetensorsHeader.largestHeaderByteCount else {
       throw SafetensorsError(path: path, .headerTooLarge(byteCount: UInt64(byteCount), lookalike: nil))

@@ -1,3 +1,13 @@
+import CFileCalls
+
+#if canImport(Darwin)
+import Darwin
+#elseif canImport(Musl)
+import Musl
+#else
+import Glibc
+#endif
+
 /// A regular file opened for reading, closed with the object.
 package final class InputFile: Sendable {
   package let path: String
@@ -29,12 +39,44 @@ package final class InputFile: Sendable {
     return bytes
   }
 
+  /// Reads the bytes at `range`, which must lie in the file, to `place` of `buffer`, which grows if it has to.
+  package func read(
+    _ range: Range<Int>, into buffer: inout [UInt8], at place: Int = 0
+  ) throws(SafetensorsError) {
+    if buffer.count < place + range.count {
+      buffer.append(contentsOf: repeatElement(0, count: place + range.count - buffer.count))
+    }
+    let count: Int
+    do throws(SystemCalls.Failure) {
+      count = try SystemCalls.read(
+        descriptor, byteCount: range.count, at: range.lowerBound, into: &buffer, place: place)
+    } catch { throw SafetensorsError(path: path, .system(call: error.call, code: error.code)) }
+    guard count == range.count else { throw SafetensorsError(path: path, .changed) }
+  }
+
   /// Whether the file is still the one whose header was read.
   package func checkUnchanged() throws(SafetensorsError) {
     let now = try Self.attempt(path) { [descriptor] () throws(SystemCalls.Failure) in
       try SystemCalls.identity(descriptor)
     }
     guard now == identity else { throw SafetensorsError(path: path, .changed) }
+  }
+
+  /// Whether most of the file is not in the page cache; false where the system cannot tell.
+  package var isCold: Bool {
+    let places = 16
+    let absent = (0..<places).count { sfc_is_cached(descriptor, off_t(byteCount / places * $0)) == 0 }
+    return absent > places / 2
+  }
+
+  /// Asks for pages that will be read soon.
+  package func willNeed(_ range: Range<Int>) {
+    sfc_will_need(descriptor, off_t(range.lowerBound), off_t(range.count))
+  }
+
+  /// Takes pages that are not needed again out of the page cache.
+  package func drop(_ range: Range<Int>) {
+    sfc_drop(descriptor, off_t(range.lowerBound), off_t(range.count))
   }
 
   static func attempt<Value: ~Copyable>(

@@ -1,3 +1,6 @@
+import CFileCalls
+import Synchronization
+
 /// A new file that is written at offsets and appears under its name only when it is whole.
 ///
 /// The data goes to a temporary file beside the target, made exclusively; ``commit(replacing:)``
@@ -7,9 +10,20 @@ package final class OutputFile: Sendable {
   private let temporaryPath: String
   private let descriptor: Int32
   private nonisolated(unsafe) var isFinished = false
+  /// Whether the data lives in memory alone, where reserving costs as much as writing and no disk is waited for.
+  private let isInMemory: Bool
+  /// Whether copies inside of the kernel are still tried.
+  private let copiesInKernel: Atomic<Bool>
+  private let unstarted = Atomic<Int>(0)
 
-  /// Reserves `byteCount` bytes beside `path`.
-  package init(path: String, byteCount: Int) throws(SafetensorsError) {
+  /// Bytes after which the system is told to write what it has.
+  private static let startByteCount = 32 << 20
+
+  /// Makes a file of `byteCount` bytes beside `path`.
+  ///
+  /// - Parameter reserves: Whether all of its blocks are reserved now; otherwise ``reserve(_:)`` does so for what is going
+  ///   to be written.
+  package init(path: String, byteCount: Int, reserves: Bool = true) throws(SafetensorsError) {
     self.path = path
     let temporaryPath = "\(path).tmp.\(String(UInt64.random(in: 0 ... .max), radix: 36))"
     self.temporaryPath = temporaryPath
@@ -17,8 +31,94 @@ package final class OutputFile: Sendable {
       try SystemCalls.createExclusively(temporaryPath, mode: 0o600)
     }
     self.descriptor = descriptor
+    isInMemory = sfc_is_in_memory(descriptor) == 1
+    copiesInKernel = Atomic(!isInMemory)
     try InputFile.attempt(path) { () throws(SystemCalls.Failure) in
-      try SystemCalls.allocate(descriptor, byteCount: byteCount)
+      try SystemCalls.setSize(descriptor, byteCount: byteCount)
+    }
+    if reserves { try reserve(0..<byteCount) }
+  }
+
+  /// Reserves the blocks of a range, so that a full disk shows before the work.
+  package func reserve(_ range: Range<Int>) throws(SafetensorsError) {
+    if isInMemory { return }
+    try InputFile.attempt(path) { [descriptor] () throws(SystemCalls.Failure) in
+      try SystemCalls.allocate(descriptor, range)
+    }
+  }
+
+  /// Shares the blocks of a range of `source` where that is possible: the file system can, and the range holds whole
+  /// blocks that lie alike in both files.
+  ///
+  /// - Parameter range: Counted in the source; it comes to `offset`.
+  /// - Returns: The part of the range that is shared, counted in the source; nil: nothing can be shared.
+  package func clone(
+    _ range: Range<Int>, of source: InputFile, at offset: Int
+  ) throws(SafetensorsError) -> Range<Int>? {
+    let block = HeaderEncoder.blockByteCount
+    guard (range.lowerBound - offset) % block == 0 else { return nil }
+    let first = (range.lowerBound + block - 1) / block * block
+    let last = range.upperBound / block * block
+    guard first < last else { return nil }
+    do throws(SystemCalls.Failure) {
+      try SystemCalls.cloneRange(
+        from: source.descriptor, at: first, to: descriptor, at: offset + first - range.lowerBound,
+        byteCount: last - first)
+      return first..<last
+    } catch {
+      if SystemCalls.notSupported.contains(error.code) { return nil }
+      throw SafetensorsError(path: path, .system(call: error.call, code: error.code))
+    }
+  }
+
+  /// Copies bytes of another file; several threads may write different places at once.
+  ///
+  /// - Parameters:
+  ///   - range: Counted in the source; it comes to `offset`.
+  ///   - buffer: Room for a part of them, where they do not go through the kernel alone.
+  package func copy(
+    _ range: Range<Int>, of source: InputFile, at offset: Int, through buffer: inout [UInt8]
+  ) throws(SafetensorsError) {
+    if try copyInKernel(range, of: source, at: offset) { return }
+    var start = range.lowerBound
+    while start < range.upperBound {
+      let end = min(start + Self.pieceByteCount, range.upperBound)
+      try source.read(start..<end, into: &buffer)
+      try unsafe write(buffer.span.bytes.extracting(0..<end - start), at: offset + start - range.lowerBound)
+      start = end
+    }
+  }
+
+  /// Copies without this program's memory; false where the kernel or the file system cannot.
+  private func copyInKernel(
+    _ range: Range<Int>, of source: InputFile, at offset: Int
+  ) throws(SafetensorsError) -> Bool {
+    guard copiesInKernel.load(ordering: .relaxed) else { return false }
+    let count: Int
+    do throws(SystemCalls.Failure) {
+      count = try SystemCalls.copyRange(
+        from: source.descriptor, at: range.lowerBound, to: descriptor, at: offset, byteCount: range.count)
+    } catch {
+      guard SystemCalls.notSupported.contains(error.code) else {
+        throw SafetensorsError(path: path, .system(call: error.call, code: error.code))
+      }
+      copiesInKernel.store(false, ordering: .relaxed)
+      return false
+    }
+    guard count == range.count else { throw SafetensorsError(path: source.path, .changed) }
+    startWriting(count)
+    return true
+  }
+
+  /// Bytes that are read and written at once: they stay in a second-level cache between.
+  package static let pieceByteCount = 256 << 10
+
+  /// Has the disk begin with what was written, so that little is left for the end.
+  private func startWriting(_ count: Int) {
+    guard !isInMemory else { return }
+    if unstarted.add(count, ordering: .relaxed).newValue >= Self.startByteCount {
+      unstarted.store(0, ordering: .relaxed)
+      sfc_start_writing(descriptor, 0, 0)
     }
   }
 
@@ -27,7 +127,11 @@ package final class OutputFile: Sendable {
     do throws(SystemCalls.Failure) { try SystemCalls.write(descriptor, bytes, at: offset) } catch {
       throw SafetensorsError(path: path, .system(call: error.call, code: error.code))
     }
+    startWriting(bytes.byteCount)
   }
+
+  /// Takes the file's pages out of the page cache, once it is committed.
+  package func drop() { sfc_drop(descriptor, 0, 0) }
 
   /// Makes the file visible under its name, complete and on the disk. Called once, when nobody writes any more.
   ///

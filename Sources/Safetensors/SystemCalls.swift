@@ -55,7 +55,7 @@ package enum SystemCalls {
 
   package static func text(of code: Int32) -> String { unsafe String(cString: strerror(code)) }
 
-  private static func check(_ call: String, _ body: () -> Int) throws(Failure) -> Int {
+  static func check(_ call: String, _ body: () -> Int) throws(Failure) -> Int {
     while true {
       let result = body()
       if result >= 0 { return result }
@@ -143,19 +143,14 @@ package enum SystemCalls {
     }
   }
 
-  /// Reserves the file's blocks, so that a full disk shows before the work and not in its middle.
-  package static func allocate(_ descriptor: Int32, byteCount: Int) throws(Failure) {
-    #if canImport(Darwin)
-    _ = try check("ftruncate") { Int(ftruncate(descriptor, off_t(byteCount))) }
-    #else
-    guard byteCount > 0 else { return }
+  /// Reserves blocks of a file, so that a full disk shows before the work and not in its middle; does nothing where the
+  /// file system cannot.
+  package static func allocate(_ descriptor: Int32, _ range: Range<Int>) throws(Failure) {
+    #if !canImport(Darwin)
+    guard !range.isEmpty else { return }
     while true {
-      let code = posix_fallocate(descriptor, 0, off_t(byteCount))
-      if code == 0 { return }
-      if code == EOPNOTSUPP || code == EINVAL {
-        _ = try check("ftruncate") { Int(ftruncate(descriptor, off_t(byteCount))) }
-        return
-      }
+      let code = posix_fallocate(descriptor, off_t(range.lowerBound), off_t(range.count))
+      if code == 0 || code == EOPNOTSUPP || code == EINVAL { return }
       if code != EINTR { throw Failure(call: "fallocate", code: code) }
     }
     #endif

@@ -48,7 +48,7 @@ import TileKernels
       if kind == .doraEmbedding { tensors.append(tensor("\(module).lora_magnitude_vector", [short], offset: 3)) }
       if kind == .rows {
         // First and last row of tiles and of the tensor, not in their order.
-        let first = TileSchedule.rowsPerTile(columns: short)
+        let first = TileSize.standard.rows(columns: short)
         tensors = [tensor("\(module).token_adapter.trainable_tokens_delta", [5, short])]
         fields += ", \"trainable_token_indices\": [\(long - 1), \(first), 0, \(first - 1), 7]"
       }
@@ -103,6 +103,16 @@ import TileKernels
           first = bytes
         }
       }
+    }
+    for size in TileSize.all.dropFirst() {
+      let output = scratch.file("\(size.elementCount).safetensors")
+      let merge = try TestMerge(base: base, adapters: [(adapter, 1)], output: output, options: options)
+      var engine = MergeEngine.Options(workers: 2)
+      engine.tileSize = size
+      // With the statistics, where DoRA takes the way of several stages.
+      engine.collectsStatistics = true
+      try MergeEngine(merge.plan, options: engine).run(to: merge.place, sideFiles: merge.sideFiles)
+      #expect(isSame(try contents(output)[...], try #require(first)[...]), "\(size), \(random)")
     }
     guard arithmetic == .exact else { return }
     var distance = Distance()

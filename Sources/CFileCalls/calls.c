@@ -1,0 +1,95 @@
+#if defined(__linux__)
+#define _GNU_SOURCE
+#endif
+
+#include "CFileCalls.h"
+
+#include <errno.h>
+
+#if defined(__linux__)
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <sys/ioctl.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+ssize_t sfc_copy_range(int from, off_t from_offset, int to, off_t to_offset, size_t byte_count) {
+  return copy_file_range(from, &from_offset, to, &to_offset, byte_count, 0);
+}
+
+int sfc_clone_range(int from, off_t from_offset, off_t byte_count, int to, off_t to_offset) {
+  struct file_clone_range range = {
+      .src_fd = from,
+      .src_offset = (__u64)from_offset,
+      .src_length = (__u64)byte_count,
+      .dest_offset = (__u64)to_offset,
+  };
+  return ioctl(to, FICLONERANGE, &range);
+}
+
+void sfc_start_writing(int descriptor, off_t offset, off_t byte_count) {
+  (void)sync_file_range(descriptor, offset, byte_count, SYNC_FILE_RANGE_WRITE);
+}
+
+void sfc_will_need(int descriptor, off_t offset, off_t byte_count) {
+  (void)posix_fadvise(descriptor, offset, byte_count, POSIX_FADV_WILLNEED);
+}
+
+void sfc_drop(int descriptor, off_t offset, off_t byte_count) {
+  (void)posix_fadvise(descriptor, offset, byte_count, POSIX_FADV_DONTNEED);
+}
+
+int sfc_is_cached(int descriptor, off_t offset) {
+  char byte;
+  struct iovec one = {.iov_base = &byte, .iov_len = 1};
+  ssize_t count = preadv2(descriptor, &one, 1, offset, RWF_NOWAIT);
+  if (count == 1) return 1;
+  return count < 0 && errno == EAGAIN ? 0 : -1;
+}
+
+int sfc_is_in_memory(int descriptor) {
+  struct statfs status;
+  if (fstatfs(descriptor, &status) != 0) return 0;
+  return status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC;
+}
+
+#else
+
+ssize_t sfc_copy_range(int from, off_t from_offset, int to, off_t to_offset, size_t byte_count) {
+  (void)from, (void)from_offset, (void)to, (void)to_offset, (void)byte_count;
+  errno = ENOTSUP;
+  return -1;
+}
+
+int sfc_clone_range(int from, off_t from_offset, off_t byte_count, int to, off_t to_offset) {
+  (void)from, (void)from_offset, (void)byte_count, (void)to, (void)to_offset;
+  errno = ENOTSUP;
+  return -1;
+}
+
+void sfc_start_writing(int descriptor, off_t offset, off_t byte_count) {
+  (void)descriptor, (void)offset, (void)byte_count;
+}
+
+void sfc_will_need(int descriptor, off_t offset, off_t byte_count) {
+  (void)descriptor, (void)offset, (void)byte_count;
+}
+
+void sfc_drop(int descriptor, off_t offset, off_t byte_count) {
+  (void)descriptor, (void)offset, (void)byte_count;
+}
+
+int sfc_is_cached(int descriptor, off_t offset) {
+  (void)descriptor, (void)offset;
+  return -1;
+}
+
+int sfc_is_in_memory(int descriptor) {
+  (void)descriptor;
+  return 0;
+}
+
+#endif

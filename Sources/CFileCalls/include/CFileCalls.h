@@ -1,0 +1,32 @@
+/// Calls of the kernel that move file data without the program's memory, or tell the page cache what comes: those that
+/// Swift's C library module does not show. Where a system has none, they fail with ENOTSUP.
+#ifndef CFILECALLS_H
+#define CFILECALLS_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/// Copies inside of the kernel (copy_file_range); returns how many bytes were copied, 0 at the end of `from`, or -1 and
+/// errno.
+ssize_t sfc_copy_range(int from, off_t from_offset, int to, off_t to_offset, size_t byte_count);
+
+/// Lets `to` share the blocks of `from` (FICLONERANGE); all numbers are multiples of the file system's block. 0, or -1 and
+/// errno.
+int sfc_clone_range(int from, off_t from_offset, off_t byte_count, int to, off_t to_offset);
+
+/// Starts to write dirty pages to the disk and does not wait for them (sync_file_range).
+void sfc_start_writing(int descriptor, off_t offset, off_t byte_count);
+
+/// Reads pages ahead.
+void sfc_will_need(int descriptor, off_t offset, off_t byte_count);
+
+/// Takes clean pages out of the page cache.
+void sfc_drop(int descriptor, off_t offset, off_t byte_count);
+
+/// Whether the byte at `offset` can be read without the disk: 1 or 0; -1 where the system cannot tell.
+int sfc_is_cached(int descriptor, off_t offset);
+
+/// Whether the file lives in memory (tmpfs, ramfs).
+int sfc_is_in_memory(int descriptor);
+
+#endif

@@ -1,0 +1,41 @@
+import MergePlanning
+
+extension MergeEngine.Options {
+  /// Files that are open at once at the most.
+  static let largestOpenFileCount = 64
+
+  /// How many workers a merge has: no more than there are jobs, and so many that the files of their shards, two for each,
+  /// are not too many.
+  func openFileWorkers(_ plan: MergePlan, _ schedule: TileSchedule) -> Int {
+    let workers = min(workers, max(1, schedule.jobCount))
+    let adapters = plan.inputs.count { $0.isAdapter }
+    guard 2 * min(workers, plan.shards.count) + adapters > Self.largestOpenFileCount else { return workers }
+    return max(1, (Self.largestOpenFileCount - adapters) / 2)
+  }
+
+  /// Makes the tiles smaller and the workers fewer until the merge holds no more than `limit` bytes.
+  ///
+  /// - Throws: ``MergeError/Problem/memory(needed:limit:)`` if it cannot: with the memory of one worker and the smallest
+  ///   tiles.
+  public mutating func limitMemory(to limit: Int, for plan: MergePlan) throws(MergeError) {
+    var count = min(workers, TileSchedule(plan).jobCount)
+    var least = Int.max
+    while count >= 1 {
+      for tileSize in TileSize.all {
+        let need = MemoryNeed(plan, workers: count, tileSize: tileSize, collectsStatistics: collectsStatistics).total
+        least = min(least, need)
+        guard need <= limit else { continue }
+        workers = count
+        self.tileSize = tileSize
+        return
+      }
+      count = count == 1 ? 0 : (count + 1) / 2
+    }
+    throw MergeError(path: plan.inputs[0].path, tensor: nil, .memory(needed: least, limit: limit))
+  }
+
+  /// What a merge with these options holds at the most.
+  public func memoryNeed(_ plan: MergePlan) -> MemoryNeed {
+    MemoryNeed(plan, workers: workers, tileSize: tileSize, collectsStatistics: collectsStatistics)
+  }
+}
