@@ -32,6 +32,10 @@ let package = Package(
       name: "SafemergeCLI",
       dependencies: ["MergeEngine", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: programSettings),
+    .executableTarget(
+      name: "MergeBenchmark",
+      dependencies: ["MergeEngine", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      swiftSettings: programSettings),
     .target(
       name: "TestSupport", dependencies: ["Safetensors"], path: "Tests/TestSupport", swiftSettings: programSettings),
     .testTarget(name: "JSONTextTests", dependencies: ["JSONText"], swiftSettings: programSettings),
