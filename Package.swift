@@ -32,9 +32,12 @@ let package = Package(
       name: "SafemergeCLI",
       dependencies: ["MergeEngine", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: programSettings),
+    .target(
+      name: "CBenchmark", cSettings: [.treatAllWarnings(as: .error)],
+      linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
     .executableTarget(
       name: "MergeBenchmark",
-      dependencies: ["MergeEngine", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: ["MergeEngine", "CBenchmark", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: programSettings),
     .target(
       name: "TestSupport", dependencies: ["Safetensors"], path: "Tests/TestSupport", swiftSettings: programSettings),

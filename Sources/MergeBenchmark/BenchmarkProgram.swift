@@ -10,6 +10,7 @@ struct BenchmarkProgram: ParsableCommand {
         MergeBenchmark make /dev/shm/bench --size 1.2b --rank 16
         MergeBenchmark merge /dev/shm/bench/base /dev/shm/bench/adapter --runs 5
         MergeBenchmark merge /dev/shm/bench/base /dev/shm/bench/adapter -- --jobs 1
+        MergeBenchmark kernels
       """,
-    subcommands: [MakeCommand.self, MergeCommand.self, ListCommand.self])
+    subcommands: [MakeCommand.self, MergeCommand.self, ListCommand.self, KernelsCommand.self])
 }
