@@ -94,6 +94,7 @@ struct TileCases {
         name: name, type: type, rows: rows, columns: columns, rank: nil, byteCount: byteCount, operations: 0,
         reference: .copy, work: work)
     }
+    // Encoding and rescaling look at a weight only where the value is NaN.
     return [
       make("widen", byteCount + 4 * count) { [kernels, count] in
         var span = sums.elements(Float.self, count).mutableSpan
@@ -110,19 +111,19 @@ struct TileCases {
           weight.part(0..<byteCount).bytes, as: type, with: delta.elements(Float.self, count).span, into: &span,
           as: type)
       },
-      make("encode", 2 * byteCount + 4 * count) { [kernels, count] in
+      make("encode", byteCount + 4 * count) { [kernels, count] in
         var span = output.part(0..<byteCount).mutableBytes
         _ = try kernels.encode(
           delta.elements(Float.self, count).span, for: weight.part(0..<byteCount).bytes, as: type, into: &span, as: type
         )
       },
-      make("rescaleRows", 2 * byteCount + 4 * count + 4 * rows) { [kernels, rows, columns, count] in
+      make("rescaleRows", byteCount + 4 * count + 4 * rows) { [kernels, rows, columns, count] in
         var span = output.part(0..<byteCount).mutableBytes
         _ = try kernels.rescaleRows(
           weight.part(0..<byteCount).bytes, as: type, values: delta.elements(Float.self, count).span,
           by: rowFactors.elements(Float.self, rows).span, columns: columns, into: &span, as: type)
       },
-      make("rescaleColumns", 2 * byteCount + 4 * count + 4 * columns) { [kernels, rows, columns, count] in
+      make("rescaleColumns", byteCount + 4 * count + 4 * columns) { [kernels, rows, columns, count] in
         var span = output.part(0..<byteCount).mutableBytes
         _ = try kernels.rescaleColumns(
           weight.part(0..<byteCount).bytes, as: type, values: delta.elements(Float.self, count).span,
