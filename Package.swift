@@ -51,6 +51,9 @@ let package = Package(
       name: "MergeEngineTests", dependencies: ["MergeEngine", "TestSupport"], swiftSettings: programSettings),
     .testTarget(
       name: "SafemergeCLITests", dependencies: ["SafemergeCLI", "TestSupport"], swiftSettings: programSettings),
+    .testTarget(
+      name: "MergeBenchmarkTests", dependencies: ["MergeBenchmark", "CBenchmark", "TestSupport"],
+      swiftSettings: programSettings),
     .testTarget(name: "TileKernelsTests", dependencies: ["TileKernels"], swiftSettings: programSettings),
   ]
 )

@@ -57,6 +57,9 @@ struct MakeCommand: ParsableCommand {
   @Option(help: "The seed of all values.")
   var seed: UInt64 = 1
 
+  @Flag(name: [.short, .long], help: "Print errors only.")
+  var quiet = false
+
   func run() throws {
     let start = ContinuousClock.now
     let shape = try model.shape()
@@ -72,8 +75,10 @@ struct MakeCommand: ParsableCommand {
     try Folders.make(folder)
     if !adapterOnly { try makeBase(shape, at: basePath) }
     try makeAdapter(change, at: adapterPath)
-    print("made in \(Figures.seconds(ContinuousClock.now - start))")
+    tell("made in \(Figures.seconds(ContinuousClock.now - start))")
   }
+
+  private func tell(_ line: String) { if !quiet { print(line) } }
 
   private func makeBase(_ shape: ModelShape, at path: String) throws {
     let layout = try ShardLayout(
@@ -84,7 +89,7 @@ struct MakeCommand: ParsableCommand {
     try SmallFile.write(path + "/config.json", shape.configText(dtype: dtype.dtype))
     if let index = layout.indexText { try SmallFile.write(path + "/model.safetensors.index.json", index) }
     let tensors = layout.shards.reduce(0) { $0 + $1.tensors.count }
-    print(
+    tell(
       "\(path): \(shape.family.rawValue), \(layout.elementCount) parameters in \(tensors) tensors, "
         + "\(layout.byteCount) bytes of \(dtype.rawValue) in \(layout.shards.count) files")
   }
@@ -95,7 +100,7 @@ struct MakeCommand: ParsableCommand {
     let maker = CheckpointMaker(seed: seed &+ 1, isSparse: false, workers: Processor.count)
     for shard in layout.shards { try maker.write(shard.tensors, to: path + "/adapter_model.safetensors") }
     try SmallFile.write(path + "/adapter_config.json", change.configText(layers: adapterLayers))
-    print(
+    tell(
       "\(path): \(change.isDoRA ? "DoRA" : "LoRA") of rank \(change.rank) for \(change.modules.count) modules, "
         + "\(layout.byteCount) bytes of \(factorDtype.rawValue)")
   }
