@@ -34,6 +34,13 @@ let package = Package(
       dependencies: ["MergeEngine", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: programSettings),
     .target(
+      name: "CBenchmark", cSettings: [.treatAllWarnings(as: .error)],
+      linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
+    .executableTarget(
+      name: "MergeBenchmark",
+      dependencies: ["MergeEngine", "CBenchmark", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      swiftSettings: programSettings),
+    .target(
       name: "TestSupport", dependencies: ["Safetensors"], path: "Tests/TestSupport", swiftSettings: programSettings),
     .testTarget(name: "JSONTextTests", dependencies: ["JSONText"], swiftSettings: programSettings),
     .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors"], swiftSettings: programSettings),
@@ -45,6 +52,9 @@ let package = Package(
       name: "MergeEngineTests", dependencies: ["MergeEngine", "TestSupport"], swiftSettings: programSettings),
     .testTarget(
       name: "SafemergeCLITests", dependencies: ["SafemergeCLI", "TestSupport"], swiftSettings: programSettings),
+    .testTarget(
+      name: "MergeBenchmarkTests", dependencies: ["MergeBenchmark", "CBenchmark", "TestSupport"],
+      swiftSettings: programSettings),
     .testTarget(name: "TileKernelsTests", dependencies: ["TileKernels"], swiftSettings: programSettings),
   ]
 )
