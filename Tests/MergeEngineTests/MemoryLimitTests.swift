@@ -33,7 +33,7 @@ import Testing
       let bytes = try merge("limit\(number)") { options, plan in
         try options.limitMemory(to: limit, for: plan)
         #expect(options.memoryNeed(plan).total <= limit)
-        if limit == least { #expect(options.workers == 1 && options.tileSize == smallest) }
+        if limit == least { #expect(options.workers == 1) }
         if limit == most { #expect(options.workers == 3 && options.tileSize == .standard) }
       }
       #expect(bytes == free, "\(random)")
