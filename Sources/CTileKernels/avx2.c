@@ -23,6 +23,7 @@ SMK_INLINE vector vector_load(const void *source) { return _mm256_loadu_ps(sourc
 SMK_INLINE void vector_store(void *destination, vector v) { _mm256_storeu_ps(destination, v); }
 SMK_INLINE vector vector_broadcast(float value) { return _mm256_set1_ps(value); }
 SMK_INLINE vector vector_add(vector a, vector b) { return _mm256_add_ps(a, b); }
+SMK_INLINE vector vector_subtract(vector a, vector b) { return _mm256_sub_ps(a, b); }
 SMK_INLINE vector vector_multiply(vector a, vector b) { return _mm256_mul_ps(a, b); }
 SMK_INLINE vector vector_fma(vector a, vector b, vector c) { return _mm256_fmadd_ps(a, b, c); }
 

@@ -24,6 +24,7 @@ SMK_INLINE vector vector_load(const void *source) { return _mm512_loadu_ps(sourc
 SMK_INLINE void vector_store(void *destination, vector v) { _mm512_storeu_ps(destination, v); }
 SMK_INLINE vector vector_broadcast(float value) { return _mm512_set1_ps(value); }
 SMK_INLINE vector vector_add(vector a, vector b) { return _mm512_add_ps(a, b); }
+SMK_INLINE vector vector_subtract(vector a, vector b) { return _mm512_sub_ps(a, b); }
 SMK_INLINE vector vector_multiply(vector a, vector b) { return _mm512_mul_ps(a, b); }
 SMK_INLINE vector vector_fma(vector a, vector b, vector c) { return _mm512_fmadd_ps(a, b, c); }
 

@@ -5,7 +5,8 @@
 //   VECTOR_WIDTH                     floats in a vector: a divisor of 16
 //   BLOCK_ROWS, BLOCK_PANELS         the register block: at most 8 rows, 2 panels of 16 columns
 //   UNROLL                           a pragma before loops over the register block
-//   vector, vector_load, vector_store, vector_broadcast, vector_zero, vector_add, vector_multiply
+//   vector, vector_load, vector_store, vector_broadcast, vector_zero, vector_add, vector_subtract,
+//   vector_multiply
 //   vector_fma(a, b, c)              a * b + c, rounded once
 //   vector_load_f16, vector_load_bf16, vector_store_f16, vector_store_bf16
 //                                    16-bit values at any alignment; the stores need not handle NaN

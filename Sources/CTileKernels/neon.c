@@ -25,6 +25,7 @@ SMK_INLINE vector vector_load(const void *source) { return vreinterpretq_f32_u8(
 SMK_INLINE void vector_store(void *destination, vector v) { vst1q_u8(destination, vreinterpretq_u8_f32(v)); }
 SMK_INLINE vector vector_broadcast(float value) { return vdupq_n_f32(value); }
 SMK_INLINE vector vector_add(vector a, vector b) { return vaddq_f32(a, b); }
+SMK_INLINE vector vector_subtract(vector a, vector b) { return vsubq_f32(a, b); }
 SMK_INLINE vector vector_multiply(vector a, vector b) { return vmulq_f32(a, b); }
 SMK_INLINE vector vector_fma(vector a, vector b, vector c) { return vfmaq_f32(c, a, b); }
 

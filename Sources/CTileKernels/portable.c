@@ -18,6 +18,7 @@ SMK_INLINE vector vector_load(const void *source) { return smk_float(smk_load_u3
 SMK_INLINE void vector_store(void *destination, vector v) { memcpy(destination, &v, sizeof v); }
 SMK_INLINE vector vector_broadcast(float value) { return value; }
 SMK_INLINE vector vector_add(vector a, vector b) { return a + b; }
+SMK_INLINE vector vector_subtract(vector a, vector b) { return a - b; }
 SMK_INLINE vector vector_multiply(vector a, vector b) { return a * b; }
 SMK_INLINE vector vector_fma(vector a, vector b, vector c) { return fmaf(a, b, c); }
 

@@ -12,8 +12,12 @@ extension KernelSet {
   /// Compares a merged tile with its base and with what was intended, row by row.
   ///
   /// With w and o the base and the output, widened, and the intended change d, which is `intended` or `intended` - w:
-  /// the sums of d^2, ((o - w) - d)^2 and w^2 in fp64, every operation rounded. Element n of a row goes to lane n % 8 in the
-  /// order of n, then the lanes are added from 0 to 7. Where w, o or `intended` is not finite, nothing is added.
+  /// the sums of d^2, ((o - w) - d)^2 and w^2 over the elements of a row of which w, o and `intended` are finite. Squares are
+  /// summed in fp32 in 16 lanes of 16 elements, and these sums in fp64 in their order; where fp32 is too narrow, all in
+  /// fp64. CTileKernels.h has the order in full.
+  ///
+  /// A sum is within 2^-19 of the exact one, relatively. For f16 and bf16 outputs and `.deltas` the root of the second is
+  /// off by at most 2^-24 of the sum of its own and the first's more.
   ///
   /// - Parameters:
   ///   - output: `rows` rows of `columns` elements, without gaps.

@@ -71,25 +71,4 @@ extension Reference {
     let threshold = ((magnitude - x0) / (x1 - x0) * 0x1p32).rounded(.down)
     return sign | (Double(word) < threshold ? lower + 1 : lower)
   }
-
-  static func statistics(
-    output: [UInt32], _ outputType: ElementType, base: [UInt32], _ baseType: ElementType, intended: [Float],
-    areDeltas: Bool
-  ) -> RowStatistics {
-    var lanes = [[Double]](repeating: [0, 0, 0], count: 8)
-    var changed: UInt64 = 0
-    for n in output.indices {
-      let w = value(base[n], baseType)
-      let o = value(output[n], outputType)
-      let unchanged = baseType == outputType ? base[n] : combine(base[n], baseType, -0.0, outputType).bits
-      changed += output[n] == unchanged ? 0 : 1
-      guard w.isFinite, o.isFinite, intended[n].isFinite else { continue }
-      let d = areDeltas ? Double(intended[n]) : Double(intended[n]) - Double(w)
-      let lost = (Double(o) - Double(w)) - d
-      for (sum, term) in [d, lost, Double(w)].enumerated() { lanes[n % 8][sum] += term * term }
-    }
-    func total(_ sum: Int) -> Double { lanes.reduce(0) { $0 + $1[sum] } }
-    return RowStatistics(
-      changedCount: changed, intendedSquares: total(0), lostSquares: total(1), baseSquares: total(2))
-  }
 }

@@ -159,9 +159,21 @@ typedef struct {
 // What a merge did to one row. An element is changed if its bits differ from those of the base, which is converted to
 // the output dtype first (smk_combine with -0) if that is another.
 //
-// With w and o the widened base and output, and the intended change d = intended[i] (`are_deltas`) or intended[i] - w:
-// the sums of d * d, of ((o - w) - d)^2 and of w * w in fp64. Element i goes to lane i % 8, in the order of i; the lanes
-// are added from 0 to 7. Where w, o or intended[i] is not finite, nothing is added.
+// The sums of d * d, l * l and w * w, with w and o the widened base and output, are taken 256 elements at a time and
+// added in fp64 in the order of the elements. Of 256, or what is left of a row, in fp32, every operation rounded:
+//
+//   d = intended[i], l = (o - w) - d                       `are_deltas`, output f16 or bf16
+//   d = intended[i], l = (o - s) - (w + d - s), s = w + d  `are_deltas`, output f32; w + d - s is exact (TwoSum)
+//   d = intended[i] - w, l = o - intended[i]               otherwise
+//
+// Element i goes to lane i % 16, in the order of i; then lane j + 8 is added to lane j for j < 8, j + 4 to j for j < 4,
+// and so on. If one of the three sums is not finite, or is below 2^-100 though not all its numbers are 0, these elements
+// are summed in fp64, with the first or the last line: element i of them goes to lane i % 8, the lanes are added from 0
+// to 7; where w, o or intended[i] is not finite, nothing is added.
+//
+// With u = 2^-24 the sums differ from exact ones by a factor within 1 +- 32 u: at most 2 roundings of a difference, which
+// count twice in its square, 1 of the square, 20 of additions. In the first form o - w may also round, by
+// u * |d + l|: sqrt(sum l * l) is off by at most u * (sqrt(sum d * d) + sqrt(sum l * l)) more.
 smk_row_statistics smk_statistics_of_row(const smk_kernels *kernels, smk_dtype base_dtype, const void *base,
                                          smk_dtype out_dtype, const void *output, const float *intended,
                                          int are_deltas, size_t count);
