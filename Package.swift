@@ -27,7 +27,10 @@ let package = Package(
       name: "CTileKernels", cSettings: [.treatAllWarnings(as: .error)],
       linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
     .target(name: "TileKernels", dependencies: ["CTileKernels"], swiftSettings: librarySettings),
-    .target(name: "MergeEngine", dependencies: ["MergePlanning", "TileKernels"], swiftSettings: librarySettings),
+    .target(name: "LinearAlgebra", swiftSettings: librarySettings),
+    .target(
+      name: "MergeEngine", dependencies: ["MergePlanning", "TileKernels", "LinearAlgebra"],
+      swiftSettings: librarySettings),
     .executableTarget(
       name: "SafemergeCLI",
       dependencies: ["MergeEngine", .product(name: "ArgumentParser", package: "swift-argument-parser")],
@@ -44,6 +47,8 @@ let package = Package(
       name: "MergeEngineTests", dependencies: ["MergeEngine", "TestSupport"], swiftSettings: programSettings),
     .testTarget(
       name: "SafemergeCLITests", dependencies: ["SafemergeCLI", "TestSupport"], swiftSettings: programSettings),
+    .testTarget(
+      name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "TestSupport"], swiftSettings: programSettings),
     .testTarget(name: "TileKernelsTests", dependencies: ["TileKernels"], swiftSettings: programSettings),
   ]
 )
