@@ -28,7 +28,10 @@ let package = Package(
       name: "CTileKernels", cSettings: [.treatAllWarnings(as: .error)],
       linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
     .target(name: "TileKernels", dependencies: ["CTileKernels"], swiftSettings: librarySettings),
-    .target(name: "MergeEngine", dependencies: ["MergePlanning", "TileKernels"], swiftSettings: librarySettings),
+    .target(name: "LinearAlgebra", swiftSettings: librarySettings),
+    .target(
+      name: "MergeEngine", dependencies: ["MergePlanning", "TileKernels", "LinearAlgebra"],
+      swiftSettings: librarySettings),
     .executableTarget(
       name: "SafemergeCLI",
       dependencies: ["MergeEngine", .product(name: "ArgumentParser", package: "swift-argument-parser")],
@@ -55,6 +58,8 @@ let package = Package(
     .testTarget(
       name: "MergeBenchmarkTests", dependencies: ["MergeBenchmark", "CBenchmark", "TestSupport"],
       swiftSettings: programSettings),
+    .testTarget(
+      name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "TestSupport"], swiftSettings: programSettings),
     .testTarget(name: "TileKernelsTests", dependencies: ["TileKernels"], swiftSettings: programSettings),
   ]
 )

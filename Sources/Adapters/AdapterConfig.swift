@@ -15,8 +15,8 @@ public struct AdapterConfig: Sendable {
   public enum Initialisation: Equatable, Sendable {
     /// PEFT's default, or nothing special.
     case plain
-    /// "gaussian", "orthogonal", "eva" or "mica", which leave the base as it is. PEFT merges "mica" with a rounding
-    /// more.
+    /// "gaussian", "orthogonal", "eva" or "mica", which leave the base as it is, or one of those of
+    /// ``AdapterConfig/baseChange``. PEFT merges "mica" with a rounding more.
     case named(String)
   }
 
@@ -82,6 +82,9 @@ public struct AdapterConfig: Sendable {
   public let blockDiagonal: BlockDiagonalRule?
   /// `init_lora_weights`: how the factors began.
   public let initialisation: Initialisation
+  /// What was taken out of the weights of linear layers before training, by ``initialisation`` or `kasa_config`; nil:
+  /// nothing.
+  public let baseChange: BaseChange?
   /// `task_type`, such as "CAUSAL_LM" or "SEQ_CLS".
   public let taskType: String?
   /// `peft_version`; PEFT writes it since 0.18.0.
@@ -144,6 +147,8 @@ public struct AdapterConfig: Sendable {
     } else {
       initialisation = .plain
     }
+    let usesKasa = try reader.isConfigured("kasa_config")
+    baseChange = usesKasa ? .kasa : BaseChange(initialisation: json["init_lora_weights"])
     taskType = try reader.string("task_type")
     peftVersion = try reader.string("peft_version")
     baseModelName = try reader.string("base_model_name_or_path")
@@ -166,24 +171,51 @@ public struct AdapterConfig: Sendable {
         path: path,
         .unsupportedField(field.name, value: member.value.summary, reason: refusal.reason, hint: refusal.hint))
     }
+    if field.name == "init_lora_weights", BaseChange(initialisation: member.value) != nil { return }
     guard case .refused(let neutral, let reason, let hint) = field.disposition else { return }
     if neutral.contains(member.value) { return }
     throw AdapterError(
       path: path, .unsupportedField(field.name, value: member.value.summary, reason: reason, hint: hint))
   }
 
+  /// Refuses what cannot be, or is not known to be, beside a change of the base.
+  private func checkBaseChange(
+    _ reader: ConfigReader, _ excluded: (String, JSONValue?, String) -> AdapterError
+  ) throws(AdapterError) {
+    func unsupported(_ field: String, _ reason: String) -> AdapterError {
+      AdapterError(
+        path: reader.path,
+        .unsupportedField(field, value: (reader.json[field] ?? .null).summary, reason: reason, hint: nil))
+    }
+    guard let baseChange else { return }
+    if baseChange == .kasa {
+      for (isUsed, field) in [
+        (usesDora, "use_dora"), (blockDiagonal != nil, "use_bdlora"), (variants.contains(.velora), "velora_config"),
+        (variants.contains(.monteclora), "monteclora_config"), (initialisation == .named("mica"), "init_lora_weights"),
+      ] where isUsed { throw excluded(field, reader.json[field], "\"kasa_config\"") }
+      if let other = BaseChange(initialisation: reader.json["init_lora_weights"]) {
+        throw unsupported(
+          "kasa_config", "KaSA and \(other.rawValue) would change the base weights one after the other")
+      }
+    } else if blockDiagonal != nil {
+      throw unsupported(
+        "use_bdlora", "block-diagonal layers that begin with \(baseChange.rawValue) are not supported")
+    }
+  }
+
   /// Refuses what PEFT refuses to build: the tensors could not mean anything.
   private func checkCombinations(_ reader: ConfigReader) throws(AdapterError) {
-    func excluded(_ field: String, _ value: JSONValue?, with other: String) -> AdapterError {
+    func excluded(_ field: String, _ value: JSONValue?, _ other: String) -> AdapterError {
       AdapterError(
         path: reader.path,
         .unsupportedField(
           field, value: (value ?? .null).summary, reason: "PEFT has no LoRA with this and \(other)", hint: nil))
     }
-    if usesDora, hasLoraBias { throw excluded("lora_bias", .bool(true), with: "\"use_dora\"") }
-    if blockDiagonal != nil, usesDora { throw excluded("use_bdlora", reader.json["use_bdlora"], with: "\"use_dora\"") }
+    if usesDora, hasLoraBias { throw excluded("lora_bias", .bool(true), "\"use_dora\"") }
+    if blockDiagonal != nil, usesDora { throw excluded("use_bdlora", reader.json["use_bdlora"], "\"use_dora\"") }
     if hasLoraBias, initialisation != .plain {
-      throw excluded("lora_bias", .bool(true), with: "a named initialisation (\"init_lora_weights\")")
+      throw excluded("lora_bias", .bool(true), "a named initialisation (\"init_lora_weights\")")
     }
+    try checkBaseChange(reader, excluded)
   }
 }

@@ -47,8 +47,6 @@ public struct AdapterError: ReportableError, Equatable {
     case sameTarget(String, other: String)
     /// Nothing stands between prefix and suffix of a tensor's name.
     case keyWithoutModule
-    /// A tensor of a feature that is not supported.
-    case unsupportedKey(String)
     /// A tensor that no known PEFT writes.
     case unknownKey
 
@@ -62,12 +60,16 @@ public struct AdapterError: ReportableError, Equatable {
     case baseBiasNotDeclared
     /// A module has magnitudes, but the config's `use_dora` is not true.
     case magnitudeNotDeclared
+    /// A module has KaSA's diagonal, but the config has no `kasa_config`.
+    case diagonalNotDeclared
     /// A tensor of a variant whose field the config lacks.
     case variantNotDeclared(String)
     /// A module has factors of an embedding and of a linear layer.
     case embeddingAndLinear
     /// A field of the config that PEFT refuses for such a layer.
     case impossible(String, of: String)
+    /// A module whose weight PEFT cannot change so.
+    case baseChange(BaseChange, of: String)
     /// A module is in both lists of `use_bdlora`.
     case blocksInBoth
     /// A module is in neither, although all must be.
@@ -141,12 +143,13 @@ public struct AdapterError: ReportableError, Equatable {
     case .pickle: "pickle"
     case .configTooLarge, .configNotJSON, .configNotAnObject, .fieldType: "adapter-config"
     case .pattern, .patterns: "adapter-pattern"
-    case .peftType, .unsupportedField, .unsupportedKey, .impossible: "unsupported"
+    case .peftType, .unsupportedField, .impossible, .baseChange: "unsupported"
     case .unknownField: "unknown-field"
     case .keyRepeatedPrefix, .adapterNames, .keyWithoutModule, .unknownKey, .originalAlone, .variantNotDeclared:
       "adapter-key"
     case .sameMeaning, .sameTarget, .biasTwice, .embeddingAndLinear, .uses: "adapter-conflict"
-    case .missingHalf, .biasNotDeclared, .baseBiasNotDeclared, .magnitudeNotDeclared: "pair"
+    case .missingHalf, .biasNotDeclared, .baseBiasNotDeclared, .magnitudeNotDeclared, .diagonalNotDeclared:
+      "pair"
     case .unknownContainer, .nestedUpdate, .parameterCount, .parameterOrder: "nesting"
     case .missingSavedModules: "modules-to-save"
     case .tokensNotDeclared, .tokensOfSeveral, .tokensNamedTwice, .missingTokenRows: "token-rows"

@@ -52,7 +52,6 @@ extension AdapterError.Problem {
     case .sameMeaning(let other): "means the same as \(other): one of the two expected"
     case .sameTarget(let target, let other): "replaces \(target), as \(other) does: one of the two expected"
     case .keyWithoutModule: "the name has no module"
-    case .unsupportedKey(let feature): "belongs to \(feature); it cannot be merged"
     case .unknownKey:
       "unknown kind of tensor; a factor (lora_A.weight, lora_B.weight, ...) or a tensor of the model expected"
 
@@ -60,10 +59,13 @@ extension AdapterError.Problem {
     case .biasTwice(let other): "the same bias as \(other): one of the two expected"
     case .biasNotDeclared: "is there although \"lora_bias\" is not true in \(AdapterFolder.configName)"
     case .baseBiasNotDeclared: "is there although \"bias\" is \"none\" in \(AdapterFolder.configName)"
+    case .diagonalNotDeclared: "is there although there is no \"kasa_config\" in \(AdapterFolder.configName)"
     case .magnitudeNotDeclared: "is there although \"use_dora\" is not true in \(AdapterFolder.configName)"
     case .variantNotDeclared(let field): "is there although \(AdapterFolder.configName) has no \"\(field)\""
     case .embeddingAndLinear: "factors of an embedding and of another layer for one module: one kind expected"
     case .impossible(let field, let owner): "\"\(field)\" is set, which PEFT does not have for \(owner)"
+    case .baseChange(let change, let owner):
+      "\(change.rawValue) (\"\(change.field)\") changes the weights of linear layers, and this is \(owner)"
     case .blocksInBoth: "the module is in both lists of \"use_bdlora\": one expected"
     case .blocksInNeither: "the module is in neither list of \"use_bdlora\", whose match_strict asks for one"
     case .blocks(let blocks, let name, let size):

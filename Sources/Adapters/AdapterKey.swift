@@ -21,6 +21,8 @@ struct AdapterKey: Equatable, Sendable {
     case embeddingB
     /// `lora_magnitude_vector`: the norms that DoRA trains.
     case magnitude
+    /// `lora_diag`, (r): the factors between the columns of B and the rows of A that KaSA trains.
+    case diagonal
     /// A tensor that only training needs.
     case training(variant: Variant, name: String)
     /// `token_adapter.trainable_tokens_delta`, (tokens, dimension).
@@ -44,6 +46,7 @@ struct AdapterKey: Equatable, Sendable {
       case .embeddingA: "lora_embedding_A"
       case .embeddingB: "lora_embedding_B"
       case .magnitude: "lora_magnitude_vector"
+      case .diagonal: "lora_diag"
       case .training(_, let name), .plain(let name): name
       case .tokenRows: "token_adapter.trainable_tokens_delta"
       case .baseLayer(let leaf): "base_layer.\(leaf)"
@@ -188,6 +191,7 @@ private struct Tail {
     case "lora_magnitude_vector": place = rest.count == 2 || (rest.count == 1 && rest[0] != "weight") ? 0 : -1
     case "lora_embedding_A", "lora_embedding_B", "lora_velora_embed", "lora_bias":
       place = rest.count == 1 && !["weight", "bias"].contains(rest[0]) ? 0 : -1
+    case "lora_diag": place = rest.count == 1 ? 0 : -1
     case "token_adapter": place = rest.count == 2 && rest[0] == "trainable_tokens_delta" ? 1 : -1
     default: place = -1
     }
@@ -203,7 +207,7 @@ private struct Tail {
     case ("lora_embedding_A", 0, _): return .embeddingA
     case ("lora_embedding_B", 0, _): return .embeddingB
     case ("lora_magnitude_vector", 0, _), ("lora_magnitude_vector", 1, "weight"): return .magnitude
-    case ("lora_diag", _, _): throw .unsupportedKey("KaSA, which changes the base by its singular values")
+    case ("lora_diag", 0, _): return .diagonal
     case ("lora_velora_embed", 0, _): return .training(variant: .velora, name: "lora_velora_embed")
     case ("lora_monteclora_sampler", 1, let name?) where Self.samplerTensors.contains(name):
       return .training(variant: .monteclora, name: "lora_monteclora_sampler.\(name)")

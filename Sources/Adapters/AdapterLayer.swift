@@ -61,9 +61,13 @@ public struct AdapterLayer: Equatable, Sendable {
   /// Where DoRA's magnitudes stand in the adapter's tensor table: one for each row of B, of a convolution
   /// (1, out, 1, ...).
   public let magnitude: Int?
+  /// Where KaSA's diagonal, (r), stands in the adapter's tensor table: the update is `scaling * (B diag) A`.
+  public let diagonal: Int?
+  /// What the update needs taken out of the base's weight before it is added; nil: nothing.
+  public let baseChange: BaseChange?
 
   /// The tensors of the adapter that this layer uses.
-  public var tensorIndices: [Int] { [a, b] + [bias, magnitude].compactMap { $0 } }
+  public var tensorIndices: [Int] { [a, b] + [bias, magnitude, diagonal].compactMap { $0 } }
 }
 
 /// How the columns of B are ordered in an update of stacked experts.

@@ -66,17 +66,14 @@ struct ConfigField: Sendable {
     ConfigField("target_modules", .used),
     ConfigField("velora_config", .used),
     ConfigField("monteclora_config", .used),
+    ConfigField("kasa_config", .used),
 
     // What cannot be merged.
     refused(
       "init_lora_weights", unless: plainInitialisations,
-      "an initialisation that this program does not know and that may have changed the base weights; plain are true, "
-        + "false, \"gaussian\", \"orthogonal\", \"eva\" and \"mica\"",
+      "an initialisation that this program does not know and that may have changed the base weights; known are true, "
+        + "false, \"gaussian\", \"orthogonal\", \"eva\", \"mica\", \"pissa\" and \"olora\"",
       hint: Initialisations.conversion),
-    refused(
-      "kasa_config",
-      "KaSA takes the smallest singular values out of the base weights, and the merge needs their decomposition",
-      hint: "merge it with PEFT's merge_and_unload"),
     refused(
       "megatron_config", "the tensors belong to Megatron's parallel layers, whose names are not those of the base"),
     refused(

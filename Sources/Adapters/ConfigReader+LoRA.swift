@@ -69,14 +69,18 @@ extension ConfigReader {
   /// The variants that have a config of their own and merge as plain LoRA.
   func variants() throws(AdapterError) -> Set<AdapterKey.Variant> {
     var variants: Set<AdapterKey.Variant> = []
-    for (field, variant) in [("velora_config", AdapterKey.Variant.velora), ("monteclora_config", .monteclora)] {
-      switch json[field] {
-      case nil, .null, .bool(false): break
-      case .object: variants.insert(variant)
-      case .some(let other): throw failure(field, expected: "an object", other)
-      }
-    }
+    if try isConfigured("velora_config") { variants.insert(.velora) }
+    if try isConfigured("monteclora_config") { variants.insert(.monteclora) }
     return variants
+  }
+
+  /// Whether a variant has a config of its own, be it an empty one.
+  func isConfigured(_ field: String) throws(AdapterError) -> Bool {
+    switch json[field] {
+    case nil, .null, .bool(false): return false
+    case .object: return true
+    case .some(let other): throw failure(field, expected: "an object", other)
+    }
   }
 }
 

@@ -62,6 +62,14 @@ struct FactorShapes {
       path: path, .shape(expected: AdapterError.text(expected), found: tensor.shape), tensor: tensor.name)
   }
 
+  /// Checks KaSA's diagonal: a value for each of the rank.
+  func checkDiagonal(_ tensor: TensorInfo, rank: Rank) throws(AdapterError) {
+    try Self.checkDType(tensor, path: path)
+    if tensor.shape == [rank.value] { return }
+    throw AdapterError(
+      path: path, .shape(expected: AdapterError.text([rank.value]), found: tensor.shape), tensor: tensor.name)
+  }
+
   private static func expertCount(a: TensorInfo, rank: Rank, path: String) throws(AdapterError) -> Int {
     guard a.shape.count == 2 else {
       throw AdapterError(path: path, .shape(expected: "(experts * \(rank.value), in)", found: a.shape), tensor: a.name)

@@ -8,7 +8,7 @@ enum Initialisations {
     "let PEFT convert it: save_pretrained(..., path_initial_model_for_weight_conversion=...) writes an adapter for the "
     + "original base"
 
-  /// Why `value` cannot be merged, and the way out; nil if it is not one of those that change the base.
+  /// Why `value` cannot be merged, and the way out; nil if it does not change the base, or as ``BaseChange`` says.
   static func refusal(of value: JSONValue) -> (reason: String, hint: String)? {
     guard case .string(let name) = value else { return nil }
     let residual = "or save the base as training changed it and merge there, with \"init_lora_weights\": true"
@@ -19,13 +19,11 @@ enum Initialisations {
       )
     }
     switch name {
-    case "pissa": return relative("PiSSA", "the largest singular values")
     case _ where name.utf8.starts(with: "pissa_niter_".utf8):
       return (
         "PiSSA took the largest singular values out of the base weights, by a random method that cannot be repeated",
         "\(conversion), \(residual)"
       )
-    case _ where name.lowercased() == "olora": return relative("OLoRA", "part of a QR decomposition")
     case _ where name.utf8.starts(with: "corda".utf8):
       return relative("CorDA", "a part chosen by the training data")
     case "lora_ga": return relative("LoRA-GA", "a part chosen by gradients")

@@ -70,7 +70,7 @@ struct LayerAssembly {
   private mutating func collect(_ keys: KeyTable) throws(AdapterError) {
     for (index, key) in keys.keys.enumerated() {
       switch key.role {
-      case .factorA, .factorB, .bias, .plainBias, .embeddingA, .embeddingB, .magnitude: break
+      case .factorA, .factorB, .bias, .plainBias, .embeddingA, .embeddingB, .magnitude, .diagonal: break
       default: continue
       }
       var found = parts[key.module, default: [:]][key.depth] ?? Parts(key: key)
@@ -185,6 +185,7 @@ struct LayerAssembly {
     let magnitude = try magnitude(of: update)
     var isParameter = false
     if case .parameter = update.target { isParameter = true }
+    let diagonal = try diagonal(of: update)
     let blocks = try blockDiagonal(of: update, isEmbedding: isEmbedding)
     if isEmbedding, update.target != .weight { throw failure(.embeddingAndLinear, at: a) }
     let shapes = try FactorShapes(
@@ -192,15 +193,18 @@ struct LayerAssembly {
       path: path)
     if let bias { try shapes.checkVector(table[bias], isMagnitude: false) }
     if let magnitude { try shapes.checkVector(table[magnitude], isMagnitude: true) }
+    if let diagonal { try shapes.checkDiagonal(table[diagonal], rank: rank) }
     if case .convolution = shapes.kind, blocks != nil || update.target != .weight || update.isAttentionInput {
       throw failure(.shape(expected: "two dimensions", found: table.shape(at: a)), at: a)
     }
+    let baseChange = try baseChange(of: update, shapes.kind)
     return AdapterLayer(
       module: update.module.string, kind: shapes.kind, target: update.target, rank: rank.value, alpha: alpha,
       scaling: config.scaling(rank: rank.value, alpha: alpha), rankPattern: rank.pattern,
       alphaPattern: alphaIndex.map { config.alphaPattern.keys[$0] }, inFeatures: shapes.inFeatures,
       outFeatures: shapes.outFeatures, groups: shapes.groups, expertLayout: config.expertLayout ?? .rankMajor,
-      blockDiagonal: blocks, a: a, b: b, bias: update.isAttentionInput ? nil : bias, magnitude: magnitude)
+      blockDiagonal: blocks, a: a, b: b, bias: update.isAttentionInput ? nil : bias, magnitude: magnitude,
+      diagonal: diagonal, baseChange: baseChange)
   }
 
   /// The index of a tensor that every layer of its kind has.
@@ -251,6 +255,40 @@ struct LayerAssembly {
     }
     if let index { return index }
     throw missing(.magnitude, of: update.parts)
+  }
+
+  /// KaSA's diagonal, which every layer of such an adapter has.
+  private func diagonal(of update: Update) throws(AdapterError) -> Int? {
+    let index = update.parts[.diagonal]
+    if config.baseChange != .kasa {
+      if let index { throw failure(.diagonalNotDeclared, at: index) }
+      return nil
+    }
+    if let index { return index }
+    throw missing(.diagonal, of: update.parts)
+  }
+
+  /// What the adapter's initialisation took out of the weight of this module: of linear layers only.
+  ///
+  /// Source: PEFT 0.21.2: `Embedding.update_layer` does not look for "pissa" and "olora" and begins with zeros;
+  /// `_ConvNd.update_layer` and the weight that a MultiheadAttention does not have stop it.
+  private func baseChange(
+    of update: Update, _ kind: AdapterLayer.Kind
+  ) throws(AdapterError) -> BaseChange? {
+    guard let change = config.baseChange else { return nil }
+    let owner: String
+    switch (update.target, kind) {
+    case (.parameter, _): owner = "a parameter"
+    case (.attentionOutput, _): owner = "a MultiheadAttention"
+    case (.weight, _) where update.isAttentionInput: owner = "a MultiheadAttention"
+    case (.weight, .linear): return change
+    case (.weight, .embedding):
+      if change != .kasa { return nil }
+      owner = "an embedding"
+    case (.weight, .convolution): owner = "a convolution"
+    case (.weight, .experts): owner = "stacked experts"
+    }
+    throw failure(.baseChange(change, of: owner), at: update.parts.first)
   }
 
   /// Which factor of a module is block-diagonal.

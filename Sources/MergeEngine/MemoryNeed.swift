@@ -10,11 +10,13 @@ public struct MemoryNeed: Sendable, Equatable {
   public let factors: Int
   /// Statistics of the rows of as many tensors as there are workers, the largest, and of their tiles.
   public let statistics: Int
+  /// The largest decomposition of a tensor, with the tensor as it is and in fp32, and its factors: one is made at a time.
+  public let decomposition: Int
 
   /// The plan with its headers, and the program itself.
   public let tables: Int
 
-  public var total: Int { tiles + factors + statistics + tables }
+  public var total: Int { tiles + factors + statistics + decomposition + tables }
 
   /// - Parameter workers: Threads; those beyond the jobs hold nothing.
   public init(_ plan: MergePlan, workers: Int, collectsStatistics: Bool = false) {
@@ -23,18 +25,25 @@ public struct MemoryNeed: Sendable, Equatable {
 
   init(_ plan: MergePlan, workers: Int, tileSize: TileSize, collectsStatistics: Bool) {
     let workers = min(workers, TileSchedule(plan, tileSize: tileSize).jobCount)
-    var tile = 0
+    var (tile, work) = (0, 0)
     var packed: [Int] = []
     var rows: [Int] = []
     var tileRows = 0
     for tensor in plan.updatedTensors {
       guard let update = tensor.update else { continue }
       tile = max(tile, Self.tileByteCount(tensor, update, tileSize))
-      packed.append(update.terms.reduce(0) { $0 + Self.packedByteCount($1) })
+      packed.append(update.terms.reduce(Self.residualByteCount(update)) { $0 + Self.packedByteCount($1) })
+      if let residual = update.residual {
+        work = max(
+          work,
+          tensor.source.range.count
+            + ResidualFactors.workByteCount(residual, rows: update.rows, columns: update.columns))
+      }
       guard collectsStatistics, update.changesElements else { continue }
       rows.append(update.rows)
       tileRows = max(tileRows, min(update.rows, tileSize.rows(columns: update.columns)))
     }
+    decomposition = work
     tiles = max(tile, OutputFile.pieceByteCount) * workers
     tables =
       Self.programByteCount + plan.tensorCount * Self.tensorByteCount
@@ -49,8 +58,9 @@ public struct MemoryNeed: Sendable, Equatable {
   /// A tensor in the base's header, in the plan and in the schedule, with its name.
   private static let tensorByteCount = 1 << 10
 
-  /// The rows of the base and of the left factor as they are in their files, delta in fp32, the left factor's or the values' rows in fp32, and the encoded output; where there is more than one sum
-  /// of deltas, also the rows between the stages, their sum with the delta, and an encoded copy.
+  /// The rows of the base and of the left factor as they are in their files, delta in fp32, the left factor's or the
+  /// values' rows in fp32, and the encoded output; where there is more than one sum of deltas, also the rows between the
+  /// stages, their sum with the delta, and an encoded copy; where a part is taken out of the tensor, also what is left.
   private static func tileByteCount(
     _ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ tileSize: TileSize
   ) -> Int {
@@ -69,9 +79,14 @@ public struct MemoryNeed: Sendable, Equatable {
     let widest = views.map(\.columns).max() ?? 0
     let isOneSum =
       update.stages.count <= 1 && update.stages.allSatisfy { $0.magnitude == nil && $0.intermediate == nil }
-    let stages = isOneSum ? 0 : 4 + 4 + 4
-    let element = 4 + (tensor.source.dtype.bitCount + tensor.outputDType.bitCount) / 8 + stages
+    let stages = isOneSum && update.residual == nil ? 0 : 4 + 4 + 4
+    let remainder = update.residual == nil ? 0 : tensor.source.dtype.bitCount / 8
+    let element = 4 + (tensor.source.dtype.bitCount + tensor.outputDType.bitCount) / 8 + stages + remainder
     return read + rows * (update.columns * element + widest * 4)
+  }
+
+  private static func residualByteCount(_ update: TensorUpdate) -> Int {
+    update.residual.map { ResidualFactors.byteCount($0, rows: update.rows, columns: update.columns) } ?? 0
   }
 
   /// The packed factor, and as it is in its file while it is packed.

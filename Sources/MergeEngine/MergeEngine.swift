@@ -28,6 +28,8 @@ public struct MergeEngine: Sendable {
     public var nonFinite = NonFinite.fail
     /// Whether the outcome has the statistics of every tensor that an adapter changes. The result does not depend on it.
     public var collectsStatistics = false
+    /// Takes tensors apart, where the plan needs it; nil: the system's LAPACK is opened then.
+    public var decomposer: MatrixDecomposer?
 
     /// How bytes that are not changed come into the output. The result does not depend on it.
     public var copyMode = CopyMode.auto
@@ -79,8 +81,9 @@ public struct MergeEngine: Sendable {
   ) throws -> Outcome {
     let inputs = InputMaps(plan)
     for equality in plan.equalities { try check(equality, inputs) }
+    let decomposer = try options.decomposer ?? (plan.needsDecompositions ? MatrixDecomposer() : nil)
     let staged = try StagedOutput(place)
-    let outcome = try writeShards(to: staged, inputs, progress: progress)
+    let outcome = try writeShards(to: staged, inputs, decomposer, progress: progress)
     guard place.isFolder else { return outcome }
     for file in sideFiles.files { try staged.copy(file) }
     for file in plan.textFiles { try staged.write(file.name, file.text) }
@@ -114,7 +117,8 @@ public struct MergeEngine: Sendable {
   }
 
   private func writeShards(
-    to staged: StagedOutput, _ inputs: InputMaps, progress: (@Sendable (MergeProgress) -> Void)?
+    to staged: StagedOutput, _ inputs: InputMaps, _ decomposer: MatrixDecomposer?,
+    progress: (@Sendable (MergeProgress) -> Void)?
   ) throws -> Outcome {
     let factors = FactorStore()
     let states = schedule.shardJobCounts.map(ShardState.init(jobCount:))
@@ -142,7 +146,8 @@ public struct MergeEngine: Sendable {
           let shard = plan.shards[segment.shard]
           let state = states[segment.shard]
           let output = try state.open { try creation.make(shard: segment.shard) }
-          let byteCount = try carryOut(job, number, shard, output, &worker, &buffer, inputs, factors, record)
+          let byteCount = try carryOut(
+            job, number, shard, output, &worker, &buffer, inputs, decomposer, factors, record)
           let isLast = state.finishJob()
           if isLast {
             try inputs.release(shard: segment.shard)
@@ -188,7 +193,8 @@ public struct MergeEngine: Sendable {
   /// Does one job; returns how many bytes of the output it wrote.
   private func carryOut(
     _ job: Int, _ number: Int, _ shard: MergePlan.Shard, _ destination: ShardState.Output, _ worker: inout TileWorker,
-    _ buffer: inout [UInt8], _ inputs: InputMaps, _ factors: FactorStore, _ record: MergeRecord
+    _ buffer: inout [UInt8], _ inputs: InputMaps, _ decomposer: MatrixDecomposer?, _ factors: FactorStore,
+    _ record: MergeRecord
   ) throws -> Int {
     let segment = schedule.segments[number]
     let position = job - segment.firstJob
@@ -213,7 +219,7 @@ public struct MergeEngine: Sendable {
       let rows = position * rowsPerTile..<min((position + 1) * rowsPerTile, update.rows)
       let prepared = try factors.prepared(segment: number, tileCount: segment.jobCount) {
         let preparation = UpdatePreparation(
-          inputs: inputs, kernels: options.kernels, tileSize: options.tileSize)
+          inputs: inputs, kernels: options.kernels, tileSize: options.tileSize, decomposer: decomposer)
         record.add(try FactorActivity(update, preparation), segment: number)
         return try preparation.prepare(tensor, update)
       }

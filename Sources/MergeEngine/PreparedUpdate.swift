@@ -5,6 +5,8 @@ import TileKernels
 struct PreparedUpdate: Sendable {
   /// The packed right factor of each term, in the order of the stages and their terms; nil for terms that have none.
   let factors: [[PackedRight?]]
+  /// What is taken out of the tensor first; nil: nothing.
+  var residual: ResidualFactors?
   /// The scale of each stage that rescales.
   let rescalings: [Rescaling?]
 

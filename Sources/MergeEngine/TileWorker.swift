@@ -13,6 +13,8 @@ struct TileWorker: ~Copyable {
   private var sums: [Float] = []
   private var norms: [Float] = []
   private var factors: [Float] = []
+  /// The tensor's rows without what is taken out of it, in its dtype.
+  private var remainder: [UInt8] = []
   private var encoded: [UInt8] = []
   /// Rows of a factor as they are in its file.
   private var raw: [UInt8] = []
@@ -45,7 +47,9 @@ struct TileWorker: ~Copyable {
     } else if case .nearest = rounding, Self.isOneRescaling(update), comparison == nil {
       nonFinite = try rescaleOnce(update, rows: rows, weight: weight, source, prepared, target)
     } else {
-      try runStages(update, rows: rows, weight: weight, source, prepared)
+      try withStart(update, rows: rows, weight: weight, source, prepared) { worker, start in
+        try worker.runStages(update, rows: rows, weight: start, source, prepared)
+      }
       nonFinite = try rounding.encode(value, for: weight, source, into: &output, target, firstElement, kernels)
     }
     try replaceRows(update, rows: rows, target)
@@ -64,7 +68,7 @@ struct TileWorker: ~Copyable {
     let (source, target) = try inputs.elementTypes(of: tensor)
     let isOneDelta = Self.isOneDelta(update)
     let isKept = update.stages.contains { $0.intermediate != nil }
-    let isSum = isOneDelta || (isKept && update.stages.allSatisfy { $0.magnitude == nil })
+    let isSum = isOneDelta || (isKept && Self.isSum(update))
     try comparison.compare(
       output, as: target, with: weight, as: source, intended: isKept ? nil : isOneDelta ? delta : value,
       are: isSum ? .deltas : .values, rowCount: rows.count, columns: update.columns, kernels)
@@ -79,22 +83,68 @@ struct TileWorker: ~Copyable {
 
   /// Whether the update is a sum of deltas that is rounded with the weight in one pass.
   private static func isOneDelta(_ update: TensorUpdate) -> Bool {
-    update.stages.count <= 1 && update.stages.allSatisfy { $0.magnitude == nil && $0.intermediate == nil }
+    update.stages.count <= 1 && isSum(update) && update.stages.allSatisfy { $0.intermediate == nil }
   }
 
-  /// The sums of squares down the columns of `W + delta`, W the tensor's source, added to `squares` for these rows.
+  /// Whether the result is the tensor and deltas, but for roundings.
+  private static func isSum(_ update: TensorUpdate) -> Bool {
+    update.residual == nil && update.stages.allSatisfy { $0.magnitude == nil }
+  }
+
+  /// The sums of squares down the columns of `W + delta`, W what the stages start from, added to `squares` for these rows.
   mutating func addColumnSquares(
     _ update: TensorUpdate, stage: Int, rows: Range<Int>, weight: RawSpan, _ source: ElementType,
     _ prepared: PreparedUpdate, to squares: inout ColumnSquares
   ) throws {
-    try sumTerms(update, stage: stage, rows: rows, prepared)
-    try Self.sum(weight, source, delta, into: &sums, kernels)
+    try withStart(update, rows: rows, weight: weight, source, prepared) { worker, start in
+      try worker.sumTerms(update, stage: stage, rows: rows, prepared)
+      try Self.sum(start, source, worker.delta, into: &worker.sums, worker.kernels)
+    }
     try squares.add(sums.span.extracting(0..<rows.count * update.columns), rows: rows.count, kernels)
   }
 
   /// Whether the update is one DoRA adapter, which is rescaled and rounded in one pass.
   private static func isOneRescaling(_ update: TensorUpdate) -> Bool {
-    update.stages.count == 1 && update.stages[0].magnitude != nil && update.stages[0].intermediate == nil
+    update.residual == nil && update.stages.count == 1 && update.stages[0].magnitude != nil
+      && update.stages[0].intermediate == nil
+  }
+
+  // MARK: - What is taken out first
+
+  /// Calls `body` with what the stages start from: these rows of the tensor, without what is taken out of it, rounded to
+  /// its dtype.
+  private mutating func withStart(
+    _ update: TensorUpdate, rows: Range<Int>, weight: RawSpan, _ source: ElementType, _ prepared: PreparedUpdate,
+    _ body: (inout Self, RawSpan) throws -> Void
+  ) throws {
+    guard update.residual != nil else { return try body(&self, weight) }
+    guard let residual = prepared.residual else {
+      throw MergeError(path: inputs.path(of: 0), tensor: nil, .inconsistentPlan("a residual was not prepared"))
+    }
+    let count = rows.count * update.columns
+    Self.grow(&delta, to: count, filler: -0.0)
+    Self.grow(&remainder, to: count * source.byteCount, filler: 0)
+    try Self.subtract(residual, rows: rows, columns: update.columns, from: weight, source, &delta, &remainder, kernels)
+    // Taken out while `body` changes the other buffers.
+    var start: [UInt8] = []
+    swap(&start, &remainder)
+    try unsafe body(&self, start.span.extracting(0..<count * source.byteCount).bytes)
+    swap(&start, &remainder)
+  }
+
+  private static func subtract(
+    _ residual: ResidualFactors, rows: Range<Int>, columns: Int, from weight: RawSpan, _ source: ElementType,
+    _ delta: inout [Float], _ remainder: inout [UInt8], _ kernels: KernelSet
+  ) throws {
+    let rank = residual.right.rank
+    var span = delta.mutableSpan
+    try KernelSet.clear(&span, count: rows.count * columns)
+    try kernels.addLowRank(
+      to: &span, rowStride: columns,
+      left: residual.left.span.extracting(rows.lowerBound * rank..<rows.upperBound * rank),
+      right: residual.right, rows: rows.count, scale: -1)
+    var bytes = remainder.mutableSpan
+    _ = try kernels.combine(weight, as: source, with: delta.span, into: &bytes, as: source)
   }
 
   // MARK: - Stages
@@ -117,7 +167,7 @@ struct TileWorker: ~Copyable {
     _ update: TensorUpdate, rows: Range<Int>, weight: RawSpan, _ source: ElementType, _ prepared: PreparedUpdate
   ) throws {
     let count = rows.count * update.columns
-    let isSum = update.stages.allSatisfy { $0.magnitude == nil }
+    let isSum = Self.isSum(update)
     let last = update.stages.count - 1
     for (number, stage) in update.stages.enumerated() {
       try sumTerms(update, stage: number, rows: rows, prepared)
@@ -204,6 +254,11 @@ struct TileWorker: ~Copyable {
             path: inputs.path(of: left.source.input), tensor: nil, .inconsistentPlan("a factor was not packed"))
         }
         try widen(left, rows: termRows, into: &scratch, &raw, inputs, kernels)
+        if let diagonal = term.diagonal {
+          var factors: [Float] = []
+          try widen(diagonal, rows: 0..<1, into: &factors, &raw, inputs, kernels)
+          for index in 0..<termRows.count * left.columns { scratch[index] *= factors[index % left.columns] }
+        }
         try kernels.addLowRank(
           to: &span, at: offset, rowStride: columns,
           left: scratch.span.extracting(0..<termRows.count * left.columns), right: packed, rows: termRows.count,

@@ -7,10 +7,13 @@ struct UpdatePreparation {
   let inputs: InputMaps
   let kernels: KernelSet
   var tileSize = TileSize.standard
+  /// For tensors that a part is taken out of.
+  var decomposer: MatrixDecomposer?
 
-  /// Packs the right factors, widens the magnitudes and, where norms run down the columns, passes over the tensor once to
-  /// find them.
+  /// Derives what is taken out of the tensor, packs the right factors, widens the magnitudes and, where norms run down the
+  /// columns, passes over the tensor once to find them.
   func prepare(_ tensor: MergePlan.Tensor, _ update: TensorUpdate) throws -> PreparedUpdate {
+    let residual = try update.residual.map { try residualFactors($0, of: tensor, update) }
     var raw: [UInt8] = []
     let factors = try update.stages.map { stage in
       try stage.terms.map { term -> PackedRight? in
@@ -19,14 +22,14 @@ struct UpdatePreparation {
         return try unsafe PackedRight(factor, in: raw.span.bytes, kernels: kernels)
       }
     }
-    let packed = PreparedUpdate(factors: factors, rescalings: [])
+    let packed = PreparedUpdate(factors: factors, residual: residual, rescalings: [])
     let rescalings = try update.stages.enumerated().map { number, stage -> PreparedUpdate.Rescaling? in
       guard let magnitude = stage.magnitude else { return nil }
       return PreparedUpdate.Rescaling(
         magnitudes: try widened(magnitude.values),
         columnNorms: magnitude.axis == .columns ? try columnNorms(tensor, update, stage: number, packed) : nil)
     }
-    return PreparedUpdate(factors: factors, rescalings: rescalings)
+    return PreparedUpdate(factors: factors, residual: residual, rescalings: rescalings)
   }
 
   /// Rows of a matrix in fp32, one after the other; nil: all of them.

@@ -94,7 +94,8 @@ struct LayerShapes {
           kind: .lowRank(
             left: .rowMajor(source(layer.b), rows: rows, columns: rank),
             right: .rowMajor(source(layer.a), rows: rank, columns: columns)),
-          scaling: scaling)
+          scaling: scaling,
+          diagonal: layer.diagonal.map { .rowMajor(source($0), rows: 1, columns: rank) })
       ]
     }
     let chunk = rank / diagonal.blocks
@@ -195,17 +196,19 @@ extension MergePlan.Source {
 extension DeltaTerm {
   /// The same delta with rows and columns exchanged: `(L R)^T = R^T L^T`, each product of two numbers as before.
   var transposed: DeltaTerm {
+    // No kind of layer has both a diagonal and a transposed weight: the product would be the same, its roundings not.
     let turned: Kind =
       switch kind {
       case .lowRank(let left, let right): .lowRank(left: right.transposed, right: left.transposed)
       case .scaled(let values): .scaled(values: values.transposed)
       }
-    return DeltaTerm(rows: columns, columns: rows, kind: turned, scaling: scaling)
+    return DeltaTerm(rows: columns, columns: rows, kind: turned, scaling: scaling, diagonal: diagonal)
   }
 
   /// The same delta further down.
   func shifted(rows count: Int) -> DeltaTerm {
     DeltaTerm(
-      rows: rows.lowerBound + count..<rows.upperBound + count, columns: columns, kind: kind, scaling: scaling)
+      rows: rows.lowerBound + count..<rows.upperBound + count, columns: columns, kind: kind, scaling: scaling,
+      diagonal: diagonal)
   }
 }

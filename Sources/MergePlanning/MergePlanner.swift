@@ -150,6 +150,7 @@ struct MergePlanner {
       throw error(.ambiguousExperts, number, key: layer.b)
     }
     try checkDType(target, number, key: layer.a)
+    if let change = layer.baseChange { try takeOut(change, for: layer, target, place, number) }
     let magnitude = layer.magnitude.map { index in
       let count = place.normAxis == .rows ? place.rows : place.columns
       return TensorUpdate.Magnitude(

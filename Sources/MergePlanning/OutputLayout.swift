@@ -84,7 +84,8 @@ extension MergePlanner {
       // PEFT loads a replaced weight in the base's dtype before it adds anything.
       stages.insert(TensorUpdate.Stage(terms: [], intermediate: TensorUpdate.Intermediate(dtype: base)), at: 0)
     }
-    return TensorUpdate(rows: rows, columns: columns, stages: stages, rowReplacements: work.rows)
+    return TensorUpdate(
+      rows: rows, columns: columns, residual: work.residual, stages: stages, rowReplacements: work.rows)
   }
 
   private func outputDType(_ dtype: DType) -> DType {

@@ -26,7 +26,9 @@ enum PEFTRounding {
   static func roundsDelta(_ layer: AdapterLayer, _ target: TensorName, _ config: AdapterConfig) -> Bool {
     if layer.magnitude != nil { return false }
     if case .parameter = layer.target { return true }
-    if layer.blockDiagonal != nil || target.string.hasSuffix("in_proj_weight") { return true }
+    if layer.blockDiagonal != nil || layer.baseChange == .kasa || target.string.hasSuffix("in_proj_weight") {
+      return true
+    }
     if case .named(let name) = config.initialisation, name == "mica" { return true }
     switch layer.kind {
     case .embedding, .experts: return true
@@ -50,7 +52,12 @@ extension DeltaTerm {
           right: FactorView(
             right.source, rows: count, columns: right.columns, offset: right.offset + first * right.rowStride,
             rowStride: right.rowStride, columnStride: right.columnStride)),
-        scaling: 1)
+        scaling: 1,
+        diagonal: diagonal.map { view in
+          FactorView(
+            view.source, rows: 1, columns: count, offset: view.offset + first * view.columnStride,
+            rowStride: view.rowStride, columnStride: view.columnStride)
+        })
     }
   }
 }

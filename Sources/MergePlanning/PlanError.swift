@@ -1,3 +1,4 @@
+import Adapters
 import Safetensors
 
 /// Why an adapter cannot be merged into a base.
@@ -40,6 +41,8 @@ public struct PlanError: ReportableError, Equatable {
     case targetDType(target: String, found: DType)
     case quantizedBase(method: String)
     case adapterTensorsUnused(count: Int)
+    /// Something beside a change of the base that has no meaning, or none that is known.
+    case baseChange(BaseChange, String)
   }
 
   public let path: String
@@ -70,7 +73,7 @@ public struct PlanError: ReportableError, Equatable {
     case .targetHitTwice: "hit-twice"
     case .shape, .rowOutside, .vocabularies, .vocabularyUnknown: "shape"
     case .storedTransposed, .maybeTransposed, .quantizedBase, .groupedConvolution, .replicationOfSeveral,
-      .ambiguousExperts, .weightedReplacement:
+      .ambiguousExperts, .weightedReplacement, .baseChange:
       "unsupported"
     case .rowTwice: "hit-twice"
     case .targetDType, .replacementDType: "dtype"
@@ -124,6 +127,8 @@ public struct PlanError: ReportableError, Equatable {
       "\(target) of the base is \(found.name); F32, F16 or BF16 can be merged into"
     case .quantizedBase(let method):
       "quantization_config says \"\(method)\": merging into quantised weights is not supported"
+    case .baseChange(let change, let what):
+      "\(change.rawValue) takes a part out of the base's weight first, which is not merged with \(what)"
     case .adapterTensorsUnused(let count): "\(count) tensors of the adapter would not be used"
     }
   }

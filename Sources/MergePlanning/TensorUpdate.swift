@@ -1,3 +1,4 @@
+import Adapters
 import Safetensors
 
 /// What is done to one tensor, seen as a matrix of whole rows.
@@ -5,6 +6,8 @@ public struct TensorUpdate: Sendable, Equatable {
   /// The tensor's first dimensions multiplied, and its last; a vector is one row.
   public let rows: Int
   public let columns: Int
+  /// What is taken out of the tensor before the first stage; nil: nothing.
+  public let residual: Residual?
   /// Done one after another in fp32; the one rounding comes after the last.
   public let stages: [Stage]
   /// Rows that are written over, after everything else, in the order of their rows.
@@ -25,6 +28,29 @@ public struct TensorUpdate: Sendable, Equatable {
     }
   }
 
+  /// What the stages start from in place of the tensor W: `round(W - P)` in W's dtype, with P of low rank, a part of a
+  /// decomposition of W that only W's data tells.
+  ///
+  /// Source: PEFT 0.21.2 `LoraLayer.pissa_init`, `LoraLayer.olora_init`, `KasaLinearVariant._truncate_base_weight`.
+  public struct Residual: Sendable, Equatable {
+    /// What is taken out: for PiSSA the `rank` largest singular values with their vectors, for KaSA the smallest, for
+    /// OLoRA `scaling` times the first columns of Q and rows of R.
+    public let change: BaseChange
+    /// At least 1 and at most the tensor's rows and columns.
+    public let rank: Int
+    /// s, not 0. In PiSSA it cancels out but for roundings; KaSA has none.
+    public let scaling: Float
+    /// Whether PEFT decomposes the transposed tensor: only roundings tell.
+    public let isTransposed: Bool
+
+    public init(change: BaseChange, rank: Int, scaling: Float, isTransposed: Bool = false) {
+      self.change = change
+      self.rank = rank
+      self.scaling = scaling
+      self.isTransposed = isTransposed
+    }
+  }
+
   /// The roundings inside of one of PEFT's steps, for results that equal its own bit for bit; the step's result is
   /// rounded too.
   public struct Intermediate: Sendable, Equatable {
@@ -42,7 +68,8 @@ public struct TensorUpdate: Sendable, Equatable {
     }
   }
 
-  /// DoRA: `value = m / n * (value + delta)`, n the norms of `W + delta`, W being the tensor before every stage.
+  /// DoRA: `value = m / n * (value + delta)`, n the norms of `W + delta`, W being the tensor before every stage
+  /// and without what ``residual`` takes out.
   ///
   /// Source: Liu et al., DoRA, arXiv:2402.09353, equation 5; for several adapters the behaviour of PEFT 0.21.2.
   public struct Magnitude: Sendable, Equatable {
@@ -63,9 +90,12 @@ public struct TensorUpdate: Sendable, Equatable {
     }
   }
 
-  public init(rows: Int, columns: Int, stages: [Stage], rowReplacements: [RowReplacement] = []) {
+  public init(
+    rows: Int, columns: Int, residual: Residual? = nil, stages: [Stage], rowReplacements: [RowReplacement] = []
+  ) {
     self.rows = rows
     self.columns = columns
+    self.residual = residual
     self.stages = stages
     self.rowReplacements = rowReplacements
   }
@@ -99,18 +129,21 @@ public struct DeltaTerm: Sendable, Equatable {
   public let kind: Kind
   /// Computed in double, rounded once.
   public let scaling: Float
+  /// One row, by whose elements the columns of a low-rank term's left factor are multiplied in fp32; nil: by none.
+  public let diagonal: FactorView?
 
-  public init(rows: Range<Int>, columns: Range<Int>, kind: Kind, scaling: Float) {
+  public init(rows: Range<Int>, columns: Range<Int>, kind: Kind, scaling: Float, diagonal: FactorView? = nil) {
     self.rows = rows
     self.columns = columns
     self.kind = kind
     self.scaling = scaling
+    self.diagonal = diagonal
   }
 
   /// The matrices that it reads.
   public var views: [FactorView] {
     switch kind {
-    case .lowRank(let left, let right): [left, right]
+    case .lowRank(let left, let right): [left, right] + [diagonal].compactMap { $0 }
     case .scaled(let values): [values]
     }
   }

@@ -8,6 +8,7 @@ struct TensorWork {
   var copyOf: TensorName?
   /// Whether the matrix is that of a convolution: the first dimension and all others.
   var isConvolution = false
+  var residual: TensorUpdate.Residual?
   var stages: [TensorUpdate.Stage] = []
   var rows: [RowReplacement] = []
   /// The modules that change it, with the adapter of each.

@@ -138,6 +138,7 @@ struct MergeCommand: ParsableCommand {
     defer { withExtendedLifetime(combined) {} }
     let plan = try MergePlan(
       base: checkpoint, adapters: combined.map { [AdapterUse($0.adapter)] } ?? uses, options: mergeOptions)
+    if plan.needsDecompositions { options.decomposer = try decomposer() }
     let sideFiles = try sideFiles(checkpoint, uses, plan)
     let place = try output.map { try self.place($0, checkpoint, uses) }
     let reportPlace = try reportPlace(checkpoint, uses)
@@ -145,7 +146,7 @@ struct MergeCommand: ParsableCommand {
     if let memory { try options.limitMemory(to: memory.byteCount, for: plan) }
     let text = PlanText(
       checkpoint: checkpoint, adapters: uses, plan: plan, sideFiles: sideFiles, memory: options.memoryNeed(plan),
-      workers: options.workers)
+      workers: options.workers, library: options.decomposer?.libraryName)
     if !quiet { for warning in (combined?.warnings ?? []) + plan.warnings { Diagnostics.warning(warning) } }
     if dryRun {
       var output = StandardOutput()
@@ -180,6 +181,12 @@ struct MergeCommand: ParsableCommand {
     do throws(KernelSelectionError) {
       return try KernelSet.selected(environment: ProcessInfo.processInfo.environment["SAFEMERGE_SIMD"])
     } catch { throw ValidationError("SAFEMERGE_SIMD: \(error.description)") }
+  }
+
+  /// The LAPACK that was named, or the system's: not to be found is found out before anything is written.
+  private func decomposer() throws -> MatrixDecomposer {
+    let name = ProcessInfo.processInfo.environment["SAFEMERGE_LAPACK"] ?? ""
+    return try MatrixDecomposer(lapack: name.isEmpty ? nil : name)
   }
 
   /// The adapters as one, where an option asks for more than their sum.

@@ -14,6 +14,8 @@ struct PlanText {
   let sideFiles: SideFiles
   let memory: MemoryNeed
   let workers: Int
+  /// The LAPACK that takes tensors apart; nil: none is needed.
+  let library: String?
 
   /// Base, adapters, plan and memory: a line each.
   var summary: [String] {
@@ -33,6 +35,10 @@ struct PlanText {
           + "\(dtypes(adapter.header.tensors)), \(Quantities.bytes(adapter.header.dataByteCount))\(weight)")
     }
     lines.append("plan     \(actions); layout kept: \(files)")
+    if let library {
+      let count = plan.updatedTensors.count { $0.update?.residual != nil }
+      lines.append("lapack   \(library) takes a part out of \(counted(count, "tensor"))")
+    }
     lines.append(
       "memory   at most \(Quantities.bytes(memory.total)) for \(counted(workers, "worker"))")
     return lines.map(\.escapingUnprintable)

@@ -84,9 +84,9 @@ import Testing
   }
 
   @Test(arguments: [
-    #""kasa_config": {"beta": 1}"#, #""megatron_config": {"a": 1}"#, #""alora_invocation_tokens": [1]"#,
+    #""megatron_config": {"a": 1}"#, #""alora_invocation_tokens": [1]"#,
     #""alora_invocation_tokens": []"#, #""arrow_config": {"a": 1}"#, #""use_qalora": true"#,
-    #""init_lora_weights": "pissa""#, #""init_lora_weights": "pissa_niter_4""#, #""init_lora_weights": "olora""#,
+    #""init_lora_weights": "pissa_niter_4""#, #""init_lora_weights": "PiSSA""#,
     #""init_lora_weights": "corda""#, #""init_lora_weights": "loftq""#, #""init_lora_weights": "lora_ga""#,
     #""init_lora_weights": "something""#, #""init_lora_weights": 1"#, #""enable_lora": [true, false]"#,
   ])
@@ -99,10 +99,22 @@ import Testing
     #expect(!error.message.contains("\n") && !error.message.contains("yet"))
   }
 
-  @Test(arguments: ["pissa", "pissa_niter_16", "olora", "corda", "lora_ga"])
+  @Test(arguments: ["pissa_niter_16", "corda", "lora_ga"])
   func anInitialisationThatChangedTheBaseHasAWayOut(name: String) throws {
     let hint = try #require(try refusal(#""init_lora_weights": "\#(name)""#).hint)
     #expect(hint.contains("path_initial_model_for_weight_conversion") && hint.contains("base"))
+  }
+
+  @Test func whatTookAPartOutOfTheBaseIsKnown() throws {
+    for (fields, change) in [
+      (#""init_lora_weights": "pissa""#, .pissa), (#""init_lora_weights": "olora""#, .olora),
+      (#""init_lora_weights": "OLoRA""#, .olora), (#""kasa_config": {"beta": 1}"#, .kasa),
+      (#""kasa_config": {}"#, .kasa),
+      (#""kasa_config": null"#, nil), (#""init_lora_weights": "eva""#, nil), (#""init_lora_weights": true"#, nil),
+    ] as [(String, BaseChange?)] {
+      let tensors = change == .kasa ? [entry("m.q_proj.lora_diag", [8])] : []
+      #expect(try adapter(fields, pair("m.q_proj") + tensors).config.baseChange == change, "\(fields)")
+    }
   }
 
   @Test func loftQBelongsToItsOwnBase() throws {
@@ -115,6 +127,14 @@ import Testing
     (#""use_dora": true, "lora_bias": true"#, "lora_bias"),
     (#""use_dora": true, "use_bdlora": {"nblocks": 2}"#, "use_bdlora"),
     (#""lora_bias": true, "init_lora_weights": "gaussian""#, "lora_bias"),
+    (#""lora_bias": true, "init_lora_weights": "pissa""#, "lora_bias"),
+    (#""kasa_config": {}, "use_dora": true"#, "use_dora"),
+    (#""kasa_config": {}, "use_bdlora": {"nblocks": 2}"#, "use_bdlora"),
+    (#""kasa_config": {}, "velora_config": {}"#, "velora_config"),
+    (#""kasa_config": {}, "monteclora_config": {}"#, "monteclora_config"),
+    (#""kasa_config": {}, "init_lora_weights": "mica""#, "init_lora_weights"),
+    (#""kasa_config": {}, "init_lora_weights": "olora""#, "kasa_config"),
+    (#""use_bdlora": {"nblocks": 2}, "init_lora_weights": "pissa""#, "use_bdlora"),
   ])
   func combinationsThatPEFTLacksAreRefused(fields: String, name: String) throws {
     let error = try refusal(fields)

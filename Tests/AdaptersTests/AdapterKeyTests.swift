@@ -7,7 +7,7 @@ import Testing
   private let prefix = "base_model.model."
 
   @Test(arguments: [
-    ("m.q.lora_diag", "unsupported"), ("m.q.lora_velora_embed", "adapter-key"),
+    ("m.q.lora_velora_embed", "adapter-key"),
     ("m.q.lora_monteclora_sampler.x", "adapter-key"), ("m.q.lora_monteclora_sampler.std_prior", "adapter-key"),
     ("lora_A.weight", "adapter-key"), (".lora_A.weight", "adapter-key"), ("m..lora_A.weight", "adapter-key"),
     ("m.q.lora_A", "adapter-key"), ("m.q.lora_A.bias", "adapter-key"), ("m.q.lora_A.x.y.weight", "adapter-key"),

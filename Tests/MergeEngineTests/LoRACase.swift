@@ -73,8 +73,11 @@ struct LoRACase: CustomTestStringConvertible, Sendable {
   /// Whether PEFT's file is what the adapter means.
   var isMergedByPEFT: Bool { isSimple && merged != nil && (match == "exact" || match == "peft") }
 
-  /// Whether it stays refused. Five cases that an earlier version refused are merged now.
-  var isRefused: Bool { refused != nil && !isMergedByPEFT }
+  /// Whether it stays refused. Some cases that an earlier version refused are merged now.
+  var isRefused: Bool { refused != nil && !isMergedByPEFT && !isMergedByDecomposition }
+
+  /// Whether PEFT's file came of a decomposition of the base, whose last bits nobody has again.
+  var isMergedByDecomposition: Bool { isSimple && merged != nil && match == "close" }
 
   static let merging = all.filter { $0.isMergedByPEFT || ($0.isSimple && $0.correct != nil) }
 

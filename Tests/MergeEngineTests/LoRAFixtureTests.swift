@@ -20,7 +20,7 @@ import Testing
     #expect(LoRACase.all.count == 161)
     #expect(LoRACase.merging.count == 138)
     #expect(LoRACase.all.count { $0.isMergedByPEFT } == 128)
-    #expect(LoRACase.all.count { $0.isRefused } == 14)
+    #expect(LoRACase.all.count { $0.isRefused } == 8)
     for name in Self.notPEFTs.keys { #expect(LoRACase.all.contains { $0.name == name && $0.isMergedByPEFT }) }
   }
 

@@ -107,7 +107,6 @@ import Testing
     ("refused-alora-bf16", "alora_invocation_tokens"), ("refused-arrow-bf16", "arrow_config"),
     ("refused-qalora-bf16", "use_qalora"), ("refused-pissa-niter-bf16", "\"pissa_niter_4\""),
     ("refused-corda-bf16", "\"corda\""), ("refused-loftq-bf16", "\"loftq\""), ("refused-lora-ga-bf16", "\"lora_ga\""),
-    ("kasa-bf16", "kasa_config"), ("init-pissa-bf16", "\"pissa\""), ("init-olora-bf16", "\"olora\""),
     ("conv-grouped-bf16", "grouped.weight"),
   ])
   func whatIsNotSupportedIsRefused(name: String, text: String) throws {

@@ -1,0 +1,42 @@
+import LinearAlgebra
+import MergePlanning
+import Safetensors
+import Synchronization
+import TileKernels
+
+/// Takes matrices apart, one at a time: what each needs in memory is a multiple of the matrix, and LAPACK has threads of
+/// its own.
+public final class MatrixDecomposer: Sendable {
+  private let algebra: LinearAlgebra
+  private let turn = Mutex<Void>(())
+
+  /// The name that the LAPACK was opened by.
+  public var libraryName: String { algebra.libraryName }
+
+  /// Opens LAPACK.
+  ///
+  /// - Parameter path: A library's path or name; nil: the first that the system has.
+  public init(lapack path: String? = nil) throws(DecompositionError) {
+    do throws(LinearAlgebraError) { algebra = try LinearAlgebra(path: path) } catch { throw DecompositionError(error) }
+  }
+
+  /// Calls `body` with the decompositions while nobody else has them.
+  ///
+  /// - Parameters:
+  ///   - path: The file of the matrix, for errors.
+  ///   - tensor: The matrix, for errors.
+  func withTurn<Result: Sendable>(
+    path: String, tensor: String, _ body: (LinearAlgebra) throws -> Result
+  ) throws -> Result {
+    try turn.withLock { _ in
+      do { return try body(algebra) } catch let error as LinearAlgebraError {
+        throw DecompositionError(path: path, tensor: tensor, error)
+      }
+    }
+  }
+}
+
+extension MergePlan {
+  /// Whether a part of a tensor is taken out of it, which needs a ``MatrixDecomposer``.
+  public var needsDecompositions: Bool { updatedTensors.contains { $0.update?.residual != nil } }
+}

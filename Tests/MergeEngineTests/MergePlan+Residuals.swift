@@ -1,0 +1,24 @@
+@testable import MergePlanning
+
+extension MergePlan {
+  /// The same plan, by which nothing is taken out of a tensor before anything is added.
+  var takingNothingOut: MergePlan {
+    let shards = shards.map { shard in
+      MergePlan.Shard(
+        name: shard.name, headerBytes: shard.headerBytes, fileByteCount: shard.fileByteCount,
+        tensors: shard.tensors.map { tensor in
+          MergePlan.Tensor(
+            name: tensor.name, shape: tensor.shape, source: tensor.source, outputDType: tensor.outputDType,
+            outputRange: tensor.outputRange,
+            update: tensor.update.map { update in
+              TensorUpdate(
+                rows: update.rows, columns: update.columns, stages: update.stages,
+                rowReplacements: update.rowReplacements)
+            })
+        })
+    }
+    return MergePlan(
+      inputs: inputs, modules: modules, shards: shards, textFiles: textFiles, equalities: equalities,
+      warnings: warnings, vocabularyRows: vocabularyRows)
+  }
+}
