@@ -167,12 +167,14 @@ def measure(arguments, place):
           "safe" if arguments.safe_merge else "plain"], theirs),
     ]
     runs = ([], [])
-    for number in range(arguments.warmup + arguments.runs):
+    rounds = arguments.warmup + arguments.runs
+    for number in range(rounds):
         for (command, output), results in zip(commands, runs):
-            remove(output)
             run = Run(command)
             if number >= arguments.warmup:
                 results.append(run)
+            if number + 1 < rounds:
+                remove(output)
         if not arguments.json and number >= arguments.warmup:
             one, other = runs[0][-1], runs[1][-1]
             print(f"  safemerge {one.seconds:8.2f} s {one.peak / 2**20:9.1f} MiB   "
@@ -218,7 +220,7 @@ def main():
     print(f"  ratio                 {span(ratios, 1)}; without imports {span(warm_ratios, 1)}")
     equal = 100 * (1 - differences["different"] / max(1, differences["elements"]))
     print(f"  results               {differences['tensors']} tensors, {differences['elements']} elements: {equal:.6f} % "
-          f"equal, at most {differences['worst_ulp']} ulp apart")
+          f"equal, {differences['different']} differ, at most {differences['worst_ulp']} ulp apart")
     for key, text in (("only_safemerge", "only in safemerge's result"), ("only_peft", "only in PEFT's result"),
                       ("not_comparable", "another dtype or shape")):
         names = differences[key]

@@ -6,7 +6,7 @@ struct MergeCommand: ParsableCommand {
     commandName: "merge",
     abstract: "Measure merges against copies of the base's weight files.",
     discussion: """
-      Runs safemerge, cp and a plain copy by this process in turn, on warm caches. What stands behind -- goes to safemerge.
+      Runs safemerge, cp and a plain copy by this process in turn, on warm caches; each is first in every third round. What stands behind -- goes to safemerge.
 
       Examples:
         MergeBenchmark merge /dev/shm/bench/base /dev/shm/bench/adapter
@@ -38,13 +38,13 @@ struct MergeCommand: ParsableCommand {
     let place = try OutputFolder(in: outputFolder ?? Folders.parent(of: base))
     let program = try options.programPath()
     let output = Output(isJSON: options.json)
-    for _ in 0..<options.warmup { _ = try round(files, place, program) }
+    for number in 0..<options.warmup { _ = try round(number, files, place, program) }
     output.text("merge: \(files.byteCount) bytes in \(files.paths.count) files, \(options.runs) rounds")
     output.text("  \(Processor.name), \(Processor.count) processors")
     output.text("  merge s     cp s   copy s  merge/cp  merge/copy  peak of the merge")
     var rounds: [Round] = []
-    for _ in 0..<options.runs {
-      let round = try round(files, place, program)
+    for number in 0..<options.runs {
+      let round = try round(number, files, place, program)
       rounds.append(round)
       output.text(Self.line(round))
     }
@@ -58,7 +58,32 @@ struct MergeCommand: ParsableCommand {
     let plain: Duration
   }
 
-  private func round(_ files: WeightFiles, _ place: OutputFolder, _ program: String) throws(BenchmarkError) -> Round {
+  /// - Parameter number: Which of the three is first: nobody always profits from what the one before leaves behind, such
+  ///   as a disk that has just been written to.
+  private func round(
+    _ number: Int, _ files: WeightFiles, _ place: OutputFolder, _ program: String
+  ) throws(BenchmarkError) -> Round {
+    let (merge, system, plain): (ChildProcess, ChildProcess, Duration)
+    switch number % 3 {
+    case 0:
+      merge = try self.merge(files, place, program)
+      system = try copyBySystem(files, place)
+      plain = try copyPlainly(files, place)
+    case 1:
+      system = try copyBySystem(files, place)
+      plain = try copyPlainly(files, place)
+      merge = try self.merge(files, place, program)
+    default:
+      plain = try copyPlainly(files, place)
+      merge = try self.merge(files, place, program)
+      system = try copyBySystem(files, place)
+    }
+    return Round(merge: merge, system: system, plain: plain)
+  }
+
+  private func merge(
+    _ files: WeightFiles, _ place: OutputFolder, _ program: String
+  ) throws(BenchmarkError) -> ChildProcess {
     let result = place.freshName() + (files.isFolder ? "" : ".safetensors")
     let command = [program, "merge", base, adapter, "--output", result, "--quiet"] + arguments
     let merge: ChildProcess
@@ -67,18 +92,24 @@ struct MergeCommand: ParsableCommand {
       throw error
     }
     try Folders.remove(result)
-    let system = try place.withFolder { folder throws(BenchmarkError) in
+    return merge
+  }
+
+  private func copyBySystem(_ files: WeightFiles, _ place: OutputFolder) throws(BenchmarkError) -> ChildProcess {
+    try place.withFolder { folder throws(BenchmarkError) in
       try ChildProcess.run(files.copyCommand(to: folder)) { () throws(BenchmarkError) in
         if fsync { try WeightFiles.synchronize(folder) }
       }
     }
-    let plain = try place.withFolder { folder throws(BenchmarkError) in
+  }
+
+  private func copyPlainly(_ files: WeightFiles, _ place: OutputFolder) throws(BenchmarkError) -> Duration {
+    try place.withFolder { folder throws(BenchmarkError) in
       let start = ContinuousClock.now
       try files.copyPlainly(to: folder)
       if fsync { try WeightFiles.synchronize(folder) }
       return ContinuousClock.now - start
     }
-    return Round(merge: merge, system: system, plain: plain)
   }
 
   private static func line(_ round: Round) -> String {
