@@ -12,29 +12,32 @@ struct PlanText {
   let adapters: [AdapterUse]
   let plan: MergePlan
   let sideFiles: SideFiles
+  let vocabulary: VocabularyFit?
   let memory: MemoryNeed
   let workers: Int
 
-  /// Base, adapters, plan and memory: a line each.
+  /// Base, adapters, plan, memory and, if it has rows of padding, the vocabulary: a line each.
   var summary: [String] {
     let tensors = checkpoint.files.lazy.flatMap(\.header.tensors)
     let bytes = checkpoint.files.reduce(0) { $0 + $1.header.dataByteCount }
     let isSharded = checkpoint.layout != .singleFile && plan.shards.count > 1
-    let files = counted(plan.shards.count, isSharded ? "shard" : "file")
+    let files = Quantities.counted(plan.shards.count, isSharded ? "shard" : "file")
     var lines = [
-      "base     \(checkpoint.path)   \(files), \(counted(checkpoint.tensorCount, "tensor")), "
+      "base     \(checkpoint.path)   \(files), \(Quantities.counted(checkpoint.tensorCount, "tensor")), "
         + "\(dtypes(tensors)), \(Quantities.bytes(bytes))"
     ]
     for use in adapters {
       let adapter = use.adapter
       let weight = use.weight == 1 ? "" : ", weight \(Quantities.number(use.weight))"
       lines.append(
-        "adapter  \(adapter.path)   LoRA \(scalings(adapter)), \(counted(adapter.layers.count, "module")), "
+        "adapter  \(adapter.path)   LoRA \(scalings(adapter)), \(Quantities.counted(adapter.layers.count, "module")), "
           + "\(dtypes(adapter.header.tensors)), \(Quantities.bytes(adapter.header.dataByteCount))\(weight)")
     }
     lines.append("plan     \(actions); layout kept: \(files)")
+    if let line = vocabulary?.line { lines.append("vocab    \(line)") }
     lines.append(
-      "memory   at most \(Quantities.bytes(memory.total)) of tiles and factors for \(counted(workers, "worker"))")
+      "memory   at most \(Quantities.bytes(memory.total)) of tiles and factors for "
+        + Quantities.counted(workers, "worker"))
     return lines.map(\.escapingUnprintable)
   }
 
@@ -50,7 +53,7 @@ struct PlanText {
         "\(sum.count) \(action.participle) (\(Quantities.bytes(sum.bytes)))"
       }
     }
-    let sides = checkpoint.layout == .singleFile ? [] : [counted(sideFiles.files.count, "side file")]
+    let sides = checkpoint.layout == .singleFile ? [] : [Quantities.counted(sideFiles.files.count, "side file")]
     return "tensors: " + (parts + sides).joined(separator: ", ")
   }
 
@@ -138,9 +141,5 @@ struct PlanText {
 
   private func dtypes(_ tensors: some Sequence<TensorInfo>) -> String {
     Set(tensors.map(\.dtype)).sorted().map(\.name).joined(separator: "+")
-  }
-
-  private func counted(_ count: Int, _ noun: String) -> String {
-    "\(Quantities.grouped(count)) \(noun)\(count == 1 ? "" : "s")"
   }
 }
