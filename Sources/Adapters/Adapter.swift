@@ -38,7 +38,7 @@ public struct Adapter: Sendable {
   public var isExpertLayoutAmbiguous: Bool {
     config.isFromUnsloth && config.expertLayout == nil
       && layers.contains { layer in
-        if case .experts = layer.kind { layer.rank > 1 } else { false }
+        if case .experts(let count) = layer.kind { layer.rank > 1 && count > 1 } else { false }
       }
   }
 

@@ -153,8 +153,9 @@ public struct AdapterConfig: Sendable {
     peftVersion = try reader.string("peft_version")
     baseModelName = try reader.string("base_model_name_or_path")
     revision = try reader.string("revision")
+    // A repository of theirs, the hub's cache of one, or a copy of one of their quantised models under its name.
     isFromUnsloth =
-      baseModelName?.utf8.starts(with: "unsloth/".utf8) == true
+      baseModelName?.lowercased().contains("unsloth") == true
       || json["auto_mapping"]?["unsloth_fixed"] == .bool(true)
     targetsModules = !(ConfigField.off + [.string("")]).contains(json["target_modules"] ?? .null)
     variants = try reader.variants()

@@ -78,6 +78,8 @@ public struct MergePlan: Sendable, Equatable {
   public let warnings: [String]
   /// Rows of the output's input embedding; nil where none is known by its name.
   public let vocabularyRows: Int?
+  /// Rows of the base's.
+  public let baseVocabularyRows: Int?
 
   public struct TextFile: Sendable, Equatable {
     /// Relative to the output's folder.

@@ -19,12 +19,12 @@ extension MergePlanner {
     var texts: [MergePlan.TextFile] = []
     if let text = try configText(edits, &warnings) { texts.append(text) }
     if let text = indexText(shards) { texts.append(text) }
+    let baseRows = pair.flatMap { virtualBase.entry($0.embedding)?.info.shape.first }
     return MergePlan(
       inputs: baseInputs + adapterInputs, modules: modules, shards: shards, textFiles: texts, equalities: equalities,
       warnings: warnings,
-      vocabularyRows: pair.flatMap { pair in
-        works[pair.embedding]?.replacement?.shape.first ?? virtualBase.entry(pair.embedding)?.info.shape.first
-      })
+      vocabularyRows: pair.flatMap { works[$0.embedding]?.replacement?.shape.first } ?? baseRows,
+      baseVocabularyRows: baseRows)
   }
 
   /// Whatever the adapters do is done to a tensor that the output has: a change that was left behind would be a part of an

@@ -140,13 +140,14 @@ struct MergeCommand: ParsableCommand {
       base: checkpoint, adapters: combined.map { [AdapterUse($0.adapter)] } ?? uses, options: mergeOptions)
     if plan.needsDecompositions { options.decomposer = try decomposer() }
     let sideFiles = try sideFiles(checkpoint, uses, plan)
+    let vocabulary = try VocabularyFit(plan, sideFiles)
     let place = try output.map { try self.place($0, checkpoint, uses) }
     let reportPlace = try reportPlace(checkpoint, uses)
     options.copyMode = copy
     if let memory { try options.limitMemory(to: memory.byteCount, for: plan) }
     let text = PlanText(
-      checkpoint: checkpoint, adapters: uses, plan: plan, sideFiles: sideFiles, memory: options.memoryNeed(plan),
-      workers: options.workers, library: options.decomposer?.libraryName)
+      checkpoint: checkpoint, adapters: uses, plan: plan, sideFiles: sideFiles, vocabulary: vocabulary,
+      memory: options.memoryNeed(plan), workers: options.workers, library: options.decomposer?.libraryName)
     if !quiet { for warning in (combined?.warnings ?? []) + plan.warnings { Diagnostics.warning(warning) } }
     if dryRun {
       var output = StandardOutput()
@@ -219,14 +220,7 @@ struct MergeCommand: ParsableCommand {
     let written = Set(checkpoint.files.map(\.name) + plan.textFiles.map(\.name))
     let tokenizers = uses.map { Paths.folder($0.adapter.configPath) }.filter { SideFiles.hasTokenizer($0) }
     guard tokenizers.count <= 1 else { throw SeveralTokenizers(folders: tokenizers) }
-    if let tokenizer = tokenizers.first { try checkTokenizer(Paths.join(tokenizer, "tokenizer.json"), plan) }
     return try SideFiles(base: folder, weightFiles: written, adapter: tokenizers.first)
-  }
-
-  /// The adapter's tokenizer must not have more tokens than the merged embedding has rows: the model could not read them.
-  private func checkTokenizer(_ path: String, _ plan: MergePlan) throws {
-    guard let rows = plan.vocabularyRows, let tokens = TokenizerFile.tokenCount(path), tokens > rows else { return }
-    throw TokenizerTooLarge(path: path, tokens: tokens, rows: rows)
   }
 
   private func place(_ output: String, _ checkpoint: Checkpoint, _ uses: [AdapterUse]) throws -> OutputPlace {

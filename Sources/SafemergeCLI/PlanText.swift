@@ -12,35 +12,36 @@ struct PlanText {
   let adapters: [AdapterUse]
   let plan: MergePlan
   let sideFiles: SideFiles
+  let vocabulary: VocabularyFit?
   let memory: MemoryNeed
   let workers: Int
   /// The LAPACK that takes tensors apart; nil: none is needed.
   let library: String?
 
-  /// Base, adapters, plan and memory: a line each.
+  /// Base, adapters, plan, memory and, if it has rows of padding, the vocabulary: a line each.
   var summary: [String] {
     let tensors = checkpoint.files.lazy.flatMap(\.header.tensors)
     let bytes = checkpoint.files.reduce(0) { $0 + $1.header.dataByteCount }
     let isSharded = checkpoint.layout != .singleFile && plan.shards.count > 1
-    let files = counted(plan.shards.count, isSharded ? "shard" : "file")
+    let files = Quantities.counted(plan.shards.count, isSharded ? "shard" : "file")
     var lines = [
-      "base     \(checkpoint.path)   \(files), \(counted(checkpoint.tensorCount, "tensor")), "
+      "base     \(checkpoint.path)   \(files), \(Quantities.counted(checkpoint.tensorCount, "tensor")), "
         + "\(dtypes(tensors)), \(Quantities.bytes(bytes))"
     ]
     for use in adapters {
       let adapter = use.adapter
       let weight = use.weight == 1 ? "" : ", weight \(Quantities.number(use.weight))"
       lines.append(
-        "adapter  \(adapter.path)   LoRA \(scalings(adapter)), \(counted(adapter.layers.count, "module")), "
+        "adapter  \(adapter.path)   LoRA \(scalings(adapter)), \(Quantities.counted(adapter.layers.count, "module")), "
           + "\(dtypes(adapter.header.tensors)), \(Quantities.bytes(adapter.header.dataByteCount))\(weight)")
     }
     lines.append("plan     \(actions); layout kept: \(files)")
     if let library {
       let count = plan.updatedTensors.count { $0.update?.residual != nil }
-      lines.append("lapack   \(library) takes a part out of \(counted(count, "tensor"))")
+      lines.append("lapack   \(library) takes a part out of \(Quantities.counted(count, "tensor"))")
     }
-    lines.append(
-      "memory   at most \(Quantities.bytes(memory.total)) for \(counted(workers, "worker"))")
+    if let line = vocabulary?.line { lines.append("vocab    \(line)") }
+    lines.append("memory   at most \(Quantities.bytes(memory.total)) for \(Quantities.counted(workers, "worker"))")
     return lines.map(\.escapingUnprintable)
   }
 
@@ -56,7 +57,7 @@ struct PlanText {
         "\(sum.count) \(action.participle) (\(Quantities.bytes(sum.bytes)))"
       }
     }
-    let sides = checkpoint.layout == .singleFile ? [] : [counted(sideFiles.files.count, "side file")]
+    let sides = checkpoint.layout == .singleFile ? [] : [Quantities.counted(sideFiles.files.count, "side file")]
     return "tensors: " + (parts + sides).joined(separator: ", ")
   }
 
@@ -144,9 +145,5 @@ struct PlanText {
 
   private func dtypes(_ tensors: some Sequence<TensorInfo>) -> String {
     Set(tensors.map(\.dtype)).sorted().map(\.name).joined(separator: "+")
-  }
-
-  private func counted(_ count: Int, _ noun: String) -> String {
-    "\(Quantities.grouped(count)) \(noun)\(count == 1 ? "" : "s")"
   }
 }

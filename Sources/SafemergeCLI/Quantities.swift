@@ -33,6 +33,9 @@ enum Quantities {
     return result
   }
 
+  /// `1 row`, `32,064 rows`.
+  static func counted(_ count: Int, _ noun: String) -> String { "\(grouped(count)) \(noun)\(count == 1 ? "" : "s")" }
+
   /// A number without a fraction where it has none: `2`, `0.5`.
   static func number(_ value: Double) -> String {
     value == value.rounded() && abs(value) < 1e15 ? String(Int(value)) : "\(value)"

@@ -124,7 +124,15 @@ import Testing
     let marked = #", "lora_B_layout": "grouped_by_expert""#
     #expect(try adapter(fields + marked, tensors).layers[0].expertLayout == .expertMajor)
     let unsloth = #", "base_model_name_or_path": "unsloth/model""#
-    #expect(try adapter(fields + unsloth, tensors).isExpertLayoutAmbiguous)
+    for base in ["unsloth/model", "/cache/models--unsloth--model/snapshots/1", "model-Unsloth-bnb-4bit"] {
+      let fields = fields + #", "base_model_name_or_path": "\#(base)""#
+      #expect(try adapter(fields, tensors).isExpertLayoutAmbiguous, "\(base)")
+    }
+    #expect(try adapter(fields + #", "auto_mapping": {"unsloth_fixed": true}"#, tensors).isExpertLayoutAmbiguous)
+    // Of one expert, or of rank 1, the orders are the same.
+    #expect(try !adapter(fields + unsloth, factors("x", a: [2, 5], b: [4, 2])).isExpertLayoutAmbiguous)
+    let narrow = #""r": 1, "target_parameters": ["x.down_proj"]"# + unsloth
+    #expect(try !adapter(narrow, Self.experts("x", mark: 5, rank: 1)).isExpertLayoutAmbiguous)
     #expect(try !adapter(fields + unsloth + marked, tensors).isExpertLayoutAmbiguous)
     #expect(try !adapter(fields, tensors).isExpertLayoutAmbiguous)
   }

@@ -204,6 +204,62 @@ import Testing
     }
   }
 
+  // MARK: Rows of padding
+
+  /// A tokenizer of so many tokens, half of them added ones.
+  private func writeTokenizer(_ folder: String, tokens: Int) throws {
+    let vocabulary = (0..<tokens / 2).map { "\"t\($0)\": \($0)" }.joined(separator: ", ")
+    let added = (tokens / 2..<tokens).map { "{\"id\": \($0)}" }.joined(separator: ", ")
+    let text = "{\"added_tokens\": [\(added)], \"model\": {\"type\": \"BPE\", \"vocab\": {\(vocabulary)}}}"
+    try write(Array(text.utf8), to: folder + "/tokenizer.json")
+    try write(Array("{}".utf8), to: folder + "/tokenizer_config.json")
+  }
+
+  private func vocabularyLines(_ result: Program.Result) -> [String] {
+    #expect(result.status == 0, "\(result.messages)")
+    return result.messageLines.filter { $0.hasPrefix("vocab ") }
+  }
+
+  @Test func rowsOfPaddingAreExplained() throws {
+    let scratch = try Scratch()
+    let base = try copyOfFixture("bases/tiny-llama-bf16", in: scratch, as: "base")
+    let adapter = try copyOfFixture("cases/resized-vocab-bf16/adapter", in: scratch, as: "adapter")
+    var runs = 0
+    func lines(_ adapter: String) throws -> [String] {
+      runs += 1
+      return vocabularyLines(try Program.run(["merge", base, adapter, "-o", scratch.file("m\(runs)")]))
+    }
+    // Nobody knows how many tokens there are.
+    #expect(try lines(adapter) == [])
+    // The adapter made 37 rows of the base's 32, and the base's tokenizer stays.
+    try writeTokenizer(base, tokens: 30)
+    #expect(try lines(adapter) == ["vocab    embedding: 37 rows, tokenizer: 30 tokens, 7 rows of padding"])
+    try writeTokenizer(adapter, tokens: 36)
+    #expect(try lines(adapter) == ["vocab    embedding: 37 rows, tokenizer: 36 tokens, 1 row of padding"])
+    try writeTokenizer(adapter, tokens: 37)
+    #expect(try lines(adapter) == [])
+    // Padding of the base that the adapter has no part in.
+    #expect(try lines(adapterPath("keys-bf16")) == [])
+  }
+
+  @Test func rowsOfPaddingAreThoseOfTheAdaptersTokenizer() throws {
+    let scratch = try Scratch()
+    let brought = try merge(scratch, "llama-bf16", [adapterPath("adapter-with-tokenizer")]).result
+    #expect(
+      vocabularyLines(brought) == ["vocab    embedding: 64 rows, tokenizer: 4 tokens, 60 rows of padding"])
+    let plain = try merge(scratch, "llama-bf16", [adapterPath("linear-bf16")], name: "plain").result
+    #expect(vocabularyLines(plain) == [])
+  }
+
+  @Test func tokensWithoutRowsAreRefused() throws {
+    let scratch = try Scratch()
+    let adapter = try copyOfFixture("cases/resized-vocab-bf16/adapter", in: scratch, as: "adapter")
+    try writeTokenizer(adapter, tokens: 38)
+    let message = expectRefusal(try merge(scratch, "tiny-llama-bf16", [adapter]).result, status: 3)
+    #expect(message.contains("has 38 tokens, but the merged embedding has 37 rows"))
+    #expect(try scratch.entries() == ["adapter"])
+  }
+
   // MARK: Rounding
 
   @Test func roundingIsReproducible() throws {
