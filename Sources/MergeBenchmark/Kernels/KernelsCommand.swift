@@ -27,6 +27,9 @@ struct KernelsCommand: ParsableCommand {
   @Option(help: "Columns of the tiles, separated by commas.")
   var columns = "2048,8192"
 
+  @Option(help: "Dtypes of the weights, separated by commas.")
+  var dtypes = "bf16,f16,f32"
+
   @Option(help: "Elements of a tile.")
   var tileElements = 128 << 10
 
@@ -51,6 +54,7 @@ struct KernelsCommand: ParsableCommand {
     }
     _ = try Self.numbers(ranks, option: "--ranks")
     _ = try Self.numbers(columns, option: "--columns")
+    _ = try elementTypes()
   }
 
   func run() throws {
@@ -78,13 +82,22 @@ struct KernelsCommand: ParsableCommand {
         for rank in ranks { try measurement.measure("addLowRank", kernels) { [try tile.lowRank(rank)] } }
         for rank in ranks { try measurement.measure("packRight", kernels) { [try tile.packRight(rank)] } }
         try measurement.measureAll(TileCases.plainNames, kernels) { try tile.plain() }
-        for type in [ElementType.bf16, .f16, .f32] {
+        for type in try elementTypes() {
           try measurement.measureAll(TileCases.weightedNames, kernels) { try tile.weighted(type) }
           guard measurement.isWanted("merge") else { continue }
           let streaming = try StreamingMerge(kernels, type, tile: tile, elements: streamingElements)
           for rank in ranks { try measurement.measure("merge", kernels) { [try streaming.merge(rank: rank)] } }
         }
       }
+    }
+  }
+
+  private func elementTypes() throws -> [ElementType] {
+    try Self.words(dtypes).map { word in
+      guard let type = ElementType.allCases.first(where: { $0.name == word }) else {
+        throw ValidationError("--dtypes: \"\(word)\" is none of bf16, f16, f32.")
+      }
+      return type
     }
   }
 
