@@ -37,7 +37,8 @@ struct PlanText {
     lines.append("plan     \(actions); layout kept: \(files)")
     if let library {
       let count = plan.updatedTensors.count { $0.update?.residual != nil }
-      lines.append("lapack   \(library) takes a part out of \(counted(count, "tensor"))")
+      let what = count > 0 ? "takes a part out of \(counted(count, "tensor"))" : "decomposes the combined updates"
+      lines.append("lapack   \(library) \(what)")
     }
     lines.append(
       "memory   at most \(Quantities.bytes(memory.total)) of tiles\(library == nil ? " and factors" : ", factors and a matrix taken apart") for \(counted(workers, "worker"))"
