@@ -7,7 +7,7 @@ import TileKernels
 struct CombinationArithmetic {
   let method: CombinationMethod
 
-  /// Combines the same factor of several adapters, all of one size.
+  /// Combines the same factor of several adapters, or whole updates, all of one size.
   ///
   /// - Parameters:
   ///   - factors: Row-major, at least one.
@@ -17,6 +17,9 @@ struct CombinationArithmetic {
     _ factors: [[Float]], weights: [Float], streams: [RandomStream], kernels: KernelSet
   ) throws(ShapeError) -> [Float] {
     switch method {
+    case .svd(let inner, _, _):
+      return try CombinationArithmetic(method: inner).combine(
+        factors, weights: weights, streams: streams, kernels: kernels)
     case .concatenation, .linear: return Self.weightedSum(factors, weights)
     case .magnitudePrune(let density):
       return Self.weightedSum(factors.map { Self.largest($0, density: density) }, weights)

@@ -1,3 +1,4 @@
+import Adapters
 import Safetensors
 
 /// Why adapters cannot be combined.
@@ -5,6 +6,8 @@ public struct CombinationError: ReportableError, Equatable {
   public enum Problem: Equatable, Sendable {
     /// Something of an adapter that the combination of factors has no meaning for.
     case unsupported(String)
+    /// An adapter that belongs to weights which it changes: the combined one would change them otherwise.
+    case baseChange(BaseChange)
     /// The adapters' ranks of one module.
     case ranks([Int])
     /// A module whose factors have other shapes in another adapter.
@@ -15,6 +18,10 @@ public struct CombinationError: ReportableError, Equatable {
     case replacedTwice(other: String)
     case weightedReplacement(Double)
     case tooLarge([Int])
+    /// A rank that the module's weight has not.
+    case rankTooLarge(Int, rows: Int, columns: Int)
+    /// More elements than a quantile is found of.
+    case tooManyToClamp(Int)
     /// `cat` with PEFT's roundings into a base that is not F32.
     case roundedBase(DType)
     /// The file is no longer the one that was planned with.
@@ -40,8 +47,8 @@ public struct CombinationError: ReportableError, Equatable {
 
   public var errorClass: String {
     switch problem {
-    case .unsupported, .weightedReplacement, .tooLarge, .roundedBase: "unsupported"
-    case .ranks: "rank"
+    case .unsupported, .baseChange, .weightedReplacement, .tooLarge, .tooManyToClamp, .roundedBase: "unsupported"
+    case .ranks, .rankTooLarge: "rank"
     case .shapes, .kinds: "shape"
     case .replacedTwice: "hit-twice"
     case .changed: "changed"
@@ -60,6 +67,8 @@ public struct CombinationError: ReportableError, Equatable {
   public var message: String {
     switch problem {
     case .unsupported(let what): "\(what) cannot be combined by \"\(method)\""
+    case .baseChange(let change):
+      "\(change.rawValue) takes a part out of the base's weights first, which cannot be combined by \"\(method)\""
     case .ranks(let ranks):
       "\"\(method)\" needs one rank for all adapters of a module, and this has "
         + ranks.map(String.init).joined(separator: ", ")
@@ -68,6 +77,10 @@ public struct CombinationError: ReportableError, Equatable {
     case .replacedTwice(let other): "is replaced by this adapter, and with other values by \(other)"
     case .weightedReplacement(let weight): "replaces a tensor of the base, which a weight of \(weight) cannot scale"
     case .tooLarge(let shape): "is \(shape), too large to be combined"
+    case .rankTooLarge(let rank, let rows, let columns):
+      "\"\(method)\" makes factors of rank \(rank), and this is \(rows) x \(columns)"
+    case .tooManyToClamp(let count):
+      "has \(count) elements in both factors; --svd-clamp is for up to \(CombinationDecomposition.quantileLimit)"
     case .roundedBase(let dtype):
       "the base has \(dtype.name) tensors, to which PEFT's \"\(method)\" rounds the factors and the delta; with "
         + "--arithmetic peft it is only supported for F32"
@@ -79,6 +92,7 @@ public struct CombinationError: ReportableError, Equatable {
 
   public var hint: String? {
     switch problem {
+    case .rankTooLarge: "--svd-rank sets a smaller rank"
     case .unsupported, .ranks, .kinds: "--combine cat merges the exact weighted sum of adapters of every kind"
     case .roundedBase: "--arithmetic exact merges the exact weighted sum"
     case .system: "SAFEMERGE_TMPDIR names another folder for temporary files"

@@ -1,4 +1,5 @@
 import Adapters
+import LinearAlgebra
 import MergePlanning
 import Safetensors
 
@@ -66,6 +67,7 @@ struct CombinationLayout {
     let config = adapter.config
     func refuse(_ what: String) -> CombinationError { error(adapter, nil, .unsupported(what)) }
     if !config.targetParameters.isEmpty { throw refuse("\"target_parameters\"") }
+    if let change = config.baseChange { throw error(adapter, nil, .baseChange(change)) }
     if config.usesDora { throw refuse("DoRA (\"use_dora\")") }
     if config.hasLoraBias { throw refuse("\"lora_bias\"") }
     if config.blockDiagonal != nil { throw refuse("BD-LoRA (\"use_bdlora\")") }
@@ -90,8 +92,9 @@ struct CombinationLayout {
     let first = parts[0]
     let adapter = uses[first.adapter].adapter
     let isSum = method == .concatenation
+    let mayDiffer = isSum || method.needsDecompositions
     let ranks = parts.map(\.layer.rank)
-    if !isSum, let other = parts.first(where: { $0.layer.rank != ranks[0] }) {
+    if !mayDiffer, let other = parts.first(where: { $0.layer.rank != ranks[0] }) {
       throw CombinationError(
         path: uses[other.adapter].adapter.weightsPath, tensor: other.layer.module, method, .ranks(ranks))
     }
@@ -103,16 +106,20 @@ struct CombinationLayout {
       for (index, firstIndex, axis) in [(part.layer.a, first.layer.a, 0), (part.layer.b, first.layer.b, 1)] {
         var (shape, expected) = (other.header.tensors.shape(at: index), adapter.header.tensors.shape(at: firstIndex))
         let found = (shape, expected)
-        if isSum { (shape[axis], expected[axis]) = (0, 0) }
+        if mayDiffer { (shape[axis], expected[axis]) = (0, 0) }
         guard shape == expected else { throw error(other, index, .shapes(found.0, other: adapter.path, found.1)) }
       }
     }
-    let rank = isSum ? concatenatedRank : ranks[0]
+    var rank = isSum ? concatenatedRank : ranks[0]
+    if case .svd(_, let wanted, let clamp) = method {
+      rank = wanted ?? largestRank
+      try checkDecomposition(of: parts, rank: rank, clamps: clamp != nil)
+    }
     var (shapeA, shapeB) = (
       adapter.header.tensors.shape(at: first.layer.a), adapter.header.tensors.shape(at: first.layer.b)
     )
-    if isSum { (shapeA[0], shapeB[1]) = (rank, rank) }
-    if isSum, first.layer.groups > 1 { throw error(adapter, first.layer.b, .unsupported("a grouped convolution")) }
+    if mayDiffer { (shapeA[0], shapeB[1]) = (rank, rank) }
+    if mayDiffer, first.layer.groups > 1 { throw error(adapter, first.layer.b, .unsupported("a grouped convolution")) }
     let names = Self.names(first.layer)
     return Module(
       nameA: names.a, nameB: names.b, shapeA: shapeA, shapeB: shapeB, rank: rank, patternName: names.pattern,
@@ -122,6 +129,32 @@ struct CombinationLayout {
   /// The rank of every module that `cat` makes: unused rows and columns are 0.
   private var concatenatedRank: Int {
     uses.reduce(0) { $0 + ($1.adapter.config.rankPattern.values + [$1.adapter.config.rank]).reduce(0, max) }
+  }
+
+  /// The largest rank that an adapter's configuration has.
+  private var largestRank: Int {
+    uses.map { ($0.adapter.config.rankPattern.values + [$0.adapter.config.rank]).reduce(0, max) }.reduce(0, max)
+  }
+
+  /// Refuses a module whose updates cannot be made into a matrix and taken apart.
+  private func checkDecomposition(of parts: [Part], rank: Int, clamps: Bool) throws(CombinationError) {
+    let layer = parts[0].layer
+    let adapter = uses[parts[0].adapter].adapter
+    if case .convolution(let kernel) = layer.kind, kernel.count != 2 {
+      let what = "a convolution of \(kernel.count) dimensions (PEFT 0.21.2 fails there)"
+      throw error(adapter, layer.a, .unsupported(what))
+    }
+    let (rows, columns) = (layer.outFeatures, layer.inFeatures)
+    guard LinearAlgebra.isAddressable(rows: rows, columns: columns) else {
+      throw error(adapter, layer.a, .tooLarge([rows, columns]))
+    }
+    guard rank <= min(rows, columns) else {
+      throw error(adapter, layer.a, .rankTooLarge(rank, rows: rows, columns: columns))
+    }
+    let count = rank * (rows + columns)
+    guard !clamps || count <= CombinationDecomposition.quantileLimit else {
+      throw error(adapter, layer.a, .tooManyToClamp(count))
+    }
   }
 
   static let prefix = "base_model.model."

@@ -12,12 +12,15 @@ struct CombinationWriter {
 
   private let layout: CombinationLayout
   private let kernels: KernelSet
+  /// For the methods that take whole updates apart.
+  private let decomposer: MatrixDecomposer?
   private let path: String
   private let sources: [FactorFile]
   private let header: HeaderEncoder
 
-  init(_ layout: CombinationLayout, kernels: KernelSet, folder: String) throws {
+  init(_ layout: CombinationLayout, kernels: KernelSet, decomposer: MatrixDecomposer?, folder: String) throws {
     self.layout = layout
+    self.decomposer = decomposer
     self.kernels = kernels
     path = Paths.join(folder, Self.fileName)
     sources = try layout.uses.map { try FactorFile($0.adapter, layout.method) }
@@ -81,10 +84,45 @@ struct CombinationWriter {
   }
 
   private func write(_ module: CombinationLayout.Module, _ number: Int, to file: TemporaryFile) throws {
+    if case .svd(let inner, _, let clamp) = layout.method {
+      let (a, b) = try decomposed(module, inner, clamp: clamp)
+      try unsafe write(a.span.bytes, tensor: 2 * number, to: file)
+      try unsafe write(b.span.bytes, tensor: 2 * number + 1, to: file)
+      return
+    }
     let a = try factor(module, isA: true)
     try unsafe write(a.span.bytes, tensor: 2 * number, to: file)
     let b = try factor(module, isA: false)
     try unsafe write(b.span.bytes, tensor: 2 * number + 1, to: file)
+  }
+
+  /// The factors of the combined updates; one module at a time is in memory.
+  private func decomposed(
+    _ module: CombinationLayout.Module, _ method: CombinationMethod, clamp: Double?
+  ) throws -> (a: [Float], b: [Float]) {
+    let first = module.parts[0]
+    guard let decomposer else {
+      throw CombinationError(path: path, layout.method, .inconsistent("no LAPACK was opened"))
+    }
+    let decomposition = CombinationDecomposition(
+      method: method, rows: first.layer.outFeatures, columns: first.layer.inFeatures, rank: module.rank, clamp: clamp)
+    let source = layout.uses[first.adapter].adapter.weightsPath
+    return try decomposer.withTurn(path: source, tensor: first.layer.module) { algebra in
+      let updates = try module.parts.map { part in
+        let tensors = layout.uses[part.adapter].adapter.header.tensors
+        return CombinationDecomposition.Update(
+          a: try sources[part.adapter].elements(tensors[part.layer.a], kernels: kernels),
+          b: try sources[part.adapter].elements(tensors[part.layer.b], kernels: kernels), rank: part.layer.rank,
+          scaling: Float(part.layer.scaling), weight: Float(part.weight), stream: stream(part, "D"))
+      }
+      return try decomposition.factors(of: updates, algebra, kernels)
+    }
+  }
+
+  /// What an adapter's choices in one matrix of a module are drawn from.
+  private func stream(_ part: CombinationLayout.Part, _ matrix: String) -> RandomStream {
+    RandomStream(
+      seed: layout.method.seed ?? 0, tensor: Self.hash("\(part.adapter)/\(part.layer.module)/\(matrix)"))
   }
 
   private func factor(_ module: CombinationLayout.Module, isA: Bool) throws -> [Float] {
@@ -100,10 +138,7 @@ struct CombinationWriter {
       let root = product.magnitude.squareRoot()
       return Float(isA && product < 0 ? -root : root)
     }
-    let streams = module.parts.map { part in
-      RandomStream(
-        seed: layout.method.seed ?? 0, tensor: Self.hash("\(part.adapter)/\(part.layer.module)/\(isA ? "A" : "B")"))
-    }
+    let streams = module.parts.map { stream($0, isA ? "A" : "B") }
     return try CombinationArithmetic(method: layout.method)
       .combine(factors, weights: weights, streams: streams, kernels: kernels)
   }

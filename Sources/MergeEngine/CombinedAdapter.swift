@@ -23,6 +23,8 @@ public final class CombinedAdapter: Sendable {
     public var kernels: KernelSet
     /// Whether the factors are computed; otherwise they are 0, for a plan that is not carried out.
     public var computes: Bool
+    /// Takes the updates apart, where the method needs it; nil: the system's LAPACK is opened then.
+    public var decomposer: MatrixDecomposer?
 
     public init(temporaryFolder: String, workers: Int, kernels: KernelSet = .best, computes: Bool = true) {
       self.temporaryFolder = temporaryFolder
@@ -46,6 +48,7 @@ public final class CombinedAdapter: Sendable {
     if used == .concatenation { try Self.checkDType(of: base, used) }
     let layout = try CombinationLayout(uses, method: used)
     let config = CombinedConfig(layout)
+    let decomposer = try options.decomposer ?? (used.needsDecompositions ? MatrixDecomposer() : nil)
     do throws(SystemCalls.Failure) {
       folder = try PrivateFolder(
         in: options.temporaryFolder, names: [CombinedConfig.fileName, CombinationWriter.fileName])
@@ -53,7 +56,7 @@ public final class CombinedAdapter: Sendable {
       throw CombinationError(path: options.temporaryFolder, used, .system(call: error.call, code: error.code))
     }
     try Self.write(config.text, to: Paths.join(folder.path, CombinedConfig.fileName), used)
-    try CombinationWriter(layout, kernels: options.kernels, folder: folder.path)
+    try CombinationWriter(layout, kernels: options.kernels, decomposer: decomposer, folder: folder.path)
       .write(workers: options.workers, computes: options.computes)
     adapter = try Adapter(folder: folder.path)
     warnings = uses.flatMap(\.adapter.warnings) + Self.warnings(uses, asked: method, used: used)
@@ -86,6 +89,10 @@ public final class CombinedAdapter: Sendable {
     }
     if let density = used.density, density >= 1 {
       warnings.append("a density of 1 keeps every element: \"\(used.name)\" drops nothing")
+    }
+    if case .svd(_, _, _?) = used {
+      warnings.append(
+        "--svd-clamp takes a quantile of elements whose signs LAPACK chooses: PEFT's factors may be clamped elsewhere")
     }
     if used.seed != nil {
       warnings.append(

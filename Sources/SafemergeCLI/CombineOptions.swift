@@ -17,10 +17,21 @@ struct CombineOptions: ParsableArguments {
     case dareTiesSVD = "dare_ties_svd"
     case magnitudePruneSVD = "magnitude_prune_svd"
 
-    static let supported: [Method] = [.cat, .linear, .ties, .dareLinear, .dareTies, .magnitudePrune]
-    var needsDensity: Bool { [.ties, .dareLinear, .dareTies, .magnitudePrune].contains(self) }
-    var electsSign: Bool { [.ties, .dareTies].contains(self) }
-    var isRandom: Bool { [.dareLinear, .dareTies].contains(self) }
+    /// Of those that decompose the update, what is done to it before; of others the method itself.
+    var inner: Method {
+      switch self {
+      case .svd: .linear
+      case .tiesSVD: .ties
+      case .dareLinearSVD: .dareLinear
+      case .dareTiesSVD: .dareTies
+      case .magnitudePruneSVD: .magnitudePrune
+      default: self
+      }
+    }
+    var decomposes: Bool { inner != self }
+    var needsDensity: Bool { [.ties, .dareLinear, .dareTies, .magnitudePrune].contains(inner) }
+    var electsSign: Bool { [.ties, .dareTies].contains(inner) }
+    var isRandom: Bool { [.dareLinear, .dareTies].contains(inner) }
   }
 
   @Option(
@@ -28,37 +39,43 @@ struct CombineOptions: ParsableArguments {
     help: ArgumentHelp(
       """
       Combine the adapters into one as PEFT's add_weighted_adapter does: \
-      \(Method.supported.map(\.rawValue).joined(separator: ", ")). Without it, the exact weighted sum is merged, and so \
-      it is with cat unless --arithmetic peft asks for PEFT's roundings.
+      \(Method.allCases.map(\.rawValue).joined(separator: ", ")). Without it, the exact weighted sum is merged, and so \
+      it is with cat unless --arithmetic peft asks for PEFT's roundings. Those that end in svd need LAPACK.
       """, valueName: "method"))
   var method: Method?
 
-  @Option(help: "The share of elements that ties, dare_linear, dare_ties and magnitude_prune keep: over 0, at most 1.")
+  @Option(help: "The share of elements that ties, dare and magnitude_prune methods keep: over 0, at most 1.")
   var density: Double?
 
   @Option(
     help: """
-      How ties and dare_ties elect the sign of an element: \
+      How ties methods elect the sign of an element: \
       \(CombinationMethod.MajoritySign.allCases.map(\.rawValue).joined(separator: ", ")). Default: total.
       """)
   var majoritySign: CombinationMethod.MajoritySign?
 
-  @Option(help: "The seed of what dare_linear and dare_ties drop.")
+  @Option(help: "The seed of what dare methods drop.")
   var seed: UInt64?
+
+  @Option(help: "The rank that svd methods make. Default: the largest of the adapters.")
+  var svdRank: Int?
+
+  @Option(
+    help: """
+      Clamp the factors that svd methods make to this quantile of their elements: over 0, at most 1. Default: they are not \
+      clamped.
+      """)
+  var svdClamp: Double?
 
   func validate() throws {
     guard let method else {
       for (isGiven, name) in [
         (density != nil, "--density"), (majoritySign != nil, "--majority-sign"), (seed != nil, "--seed"),
+        (svdRank != nil, "--svd-rank"), (svdClamp != nil, "--svd-clamp"),
       ] where isGiven {
         throw ValidationError("\(name) belongs to --combine.")
       }
       return
-    }
-    guard Method.supported.contains(method) else {
-      throw ValidationError(
-        "--combine \(method.rawValue) needs a singular value decomposition, which safemerge does not compute; "
-          + "--combine cat merges the exact weighted sum, which \"svd\" approximates.")
     }
     if method.needsDensity {
       guard let density else { throw ValidationError("--combine \(method.rawValue) needs --density.") }
@@ -72,11 +89,24 @@ struct CombineOptions: ParsableArguments {
     if method.isRandom, seed == nil {
       throw ValidationError("--combine \(method.rawValue) drops elements at random: give --seed, a number.")
     }
+    if !method.decomposes {
+      if svdRank != nil { throw ValidationError("--combine \(method.rawValue) has no --svd-rank.") }
+      if svdClamp != nil { throw ValidationError("--combine \(method.rawValue) has no --svd-clamp.") }
+    }
+    if let svdRank, svdRank < 1 { throw ValidationError("--svd-rank is at least 1.") }
+    if let svdClamp, !(svdClamp > 0 && svdClamp <= 1) {
+      throw ValidationError("--svd-clamp is over 0 and at most 1.")
+    }
     if seed != nil, !method.isRandom { throw ValidationError("--combine \(method.rawValue) has no --seed.") }
   }
 
   /// The method; nil: the adapters are merged one beside the other.
   func combination(_ arithmetic: MergeOptions.Arithmetic) -> CombinationMethod? {
+    guard let method, let inner = combination(of: method.inner, arithmetic) else { return nil }
+    return method.decomposes ? .svd(inner, rank: svdRank, clamp: svdClamp) : inner
+  }
+
+  private func combination(of method: Method, _ arithmetic: MergeOptions.Arithmetic) -> CombinationMethod? {
     let sign = majoritySign ?? .total
     switch (method, density, seed) {
     case (.cat, _, _): return arithmetic == .peft ? .concatenation : nil

@@ -133,6 +133,7 @@ struct MergeCommand: ParsableCommand {
     let uses = try adapters.map(AdapterArgument.init).map { argument in
       AdapterUse(try Adapter(folder: argument.path), weight: argument.weight)
     }
+    if uses.count > 1, combine.method?.decomposes == true { options.decomposer = try decomposer() }
     let combined = try combinedAdapter(checkpoint, uses, options)
     // Its temporary folder is needed until the merge is done.
     defer { withExtendedLifetime(combined) {} }
@@ -197,11 +198,11 @@ struct MergeCommand: ParsableCommand {
     guard let method = combine.combination(arithmetic) else { return nil }
     // Nothing is computed for an output that cannot be.
     if let output { _ = try place(output, checkpoint, uses) }
-    return try CombinedAdapter(
-      uses, method: method, base: checkpoint, planning: mergeOptions,
-      options: CombinedAdapter.Options(
-        temporaryFolder: CombineOptions.temporaryFolder(output: dryRun ? nil : output), workers: engine.workers,
-        kernels: engine.kernels, computes: !dryRun))
+    var options = CombinedAdapter.Options(
+      temporaryFolder: CombineOptions.temporaryFolder(output: dryRun ? nil : output), workers: engine.workers,
+      kernels: engine.kernels, computes: !dryRun)
+    options.decomposer = engine.decomposer
+    return try CombinedAdapter(uses, method: method, base: checkpoint, planning: mergeOptions, options: options)
   }
 
   private var mergeOptions: MergeOptions {

@@ -38,7 +38,9 @@ struct PlanText {
     lines.append("plan     \(actions); layout kept: \(files)")
     if let library {
       let count = plan.updatedTensors.count { $0.update?.residual != nil }
-      lines.append("lapack   \(library) takes a part out of \(Quantities.counted(count, "tensor"))")
+      let what =
+        count > 0 ? "takes a part out of \(Quantities.counted(count, "tensor"))" : "decomposes the combined updates"
+      lines.append("lapack   \(library) \(what)")
     }
     if let line = vocabulary?.line { lines.append("vocab    \(line)") }
     lines.append("memory   at most \(Quantities.bytes(memory.total)) for \(Quantities.counted(workers, "worker"))")

@@ -74,6 +74,33 @@ import Testing
     }
   }
 
+  @Test(arguments: [
+    ("svd", []), ("ties_svd", ["--density", "0.5"]), ("magnitude_prune_svd", ["--density", "0.5"]),
+    ("dare_linear_svd", ["--density", "0.5", "--seed", "1"]), ("dare_ties_svd", ["--density", "0.5", "--seed", "1"]),
+  ])
+  func updatesAreDecomposed(method: String, options: [String]) throws {
+    let scratch = try Scratch()
+    func run(_ name: String, _ more: [String], environment: [String: String] = [:]) throws -> Program.Result {
+      try Program.run(
+        ["merge", Self.base, Self.one, Self.other + "=0.5", "-o", scratch.file(name), "--combine", method] + options
+          + more, environment: environment)
+    }
+    let result = try run("m", [])
+    #expect(result.status == 0, "\(result.messages)")
+    #expect(result.messageLines.contains { $0.hasPrefix("lapack   ") })
+    #expect(try run("rank", ["--svd-rank", "1"]).status == 0)
+    #expect(try tree(scratch.file("m")) != tree(scratch.file("rank")))
+    let clamped = try run("clamp", ["--svd-clamp", "0.9"])
+    #expect(clamped.messageLines.contains { $0.contains("warning:") && $0.contains("--svd-clamp") })
+    #expect(try tree(scratch.file("m")) != tree(scratch.file("clamp")))
+    // The library is looked for before anything is computed, for a dry run too.
+    for more in [[], ["-n"]] {
+      let missing = try run("none", more, environment: ["SAFEMERGE_LAPACK": "/nonexistent"])
+      #expect(expectRefusal(missing, status: 3).contains("/nonexistent"))
+    }
+    #expect(try scratch.entries() == ["clamp", "m", "rank"])
+  }
+
   @Test func aDryRunLeavesNothing() throws {
     let scratch = try Scratch()
     let temporary = try scratch.folder("temporary")
@@ -125,9 +152,14 @@ import Testing
   }
 
   @Test(arguments: [
-    (["--combine", "svd"], "singular value"), (["--combine", "ties_svd"], "singular value"),
-    (["--combine", "dare_linear_svd"], "singular value"), (["--combine", "dare_ties_svd"], "singular value"),
-    (["--combine", "magnitude_prune_svd"], "singular value"), (["--combine", "mean"], "mean"),
+    (["--combine", "svd", "--density", "0.5"], "no --density"), (["--combine", "ties_svd"], "--density"),
+    (["--combine", "dare_linear_svd", "--density", "0.5"], "--seed"),
+    (["--combine", "magnitude_prune_svd", "--density", "0.5", "--majority-sign", "total"], "no --majority-sign"),
+    (["--combine", "svd", "--svd-rank", "0"], "at least 1"), (["--combine", "svd", "--svd-clamp", "1.5"], "at most 1"),
+    (["--combine", "svd", "--svd-clamp", "0"], "over 0"),
+    (["--combine", "linear", "--svd-rank", "2"], "no --svd-rank"),
+    (["--combine", "cat", "--svd-clamp", "0.9"], "no --svd-clamp"), (["--svd-rank", "2"], "--combine"),
+    (["--svd-clamp", "0.9"], "--combine"), (["--combine", "mean"], "mean"),
     (["--combine", "ties"], "--density"), (["--combine", "ties", "--density", "0"], "over 0"),
     (["--combine", "ties", "--density", "1.5"], "at most 1"), (["--combine", "ties", "--density", "nan"], "at most 1"),
     (["--combine", "linear", "--density", "0.5"], "no --density"),
