@@ -20,6 +20,17 @@ public final class MatrixDecomposer: Sendable {
     do throws(LinearAlgebraError) { algebra = try LinearAlgebra(path: path) } catch { throw DecompositionError(error) }
   }
 
+  /// Checks, from shapes alone, that the tensors which `plan` takes a part out of are not too large for LAPACK.
+  public static func check(_ plan: MergePlan) throws(DecompositionError) {
+    for tensor in plan.updatedTensors {
+      guard let update = tensor.update, update.residual != nil else { continue }
+      if LinearAlgebra.isAddressable(rows: update.rows, columns: update.columns) { continue }
+      throw DecompositionError(
+        path: plan.inputs[tensor.source.input].path, tensor: tensor.name.string,
+        .tooLarge(rows: update.rows, columns: update.columns))
+    }
+  }
+
   /// Calls `body` with the decompositions while nobody else has them.
   ///
   /// - Parameters:

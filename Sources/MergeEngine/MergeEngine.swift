@@ -82,6 +82,7 @@ public struct MergeEngine: Sendable {
     let inputs = InputMaps(plan)
     for equality in plan.equalities { try check(equality, inputs) }
     let decomposer = try options.decomposer ?? (plan.needsDecompositions ? MatrixDecomposer() : nil)
+    try MatrixDecomposer.check(plan)
     let staged = try StagedOutput(place)
     let outcome = try writeShards(to: staged, inputs, decomposer, progress: progress)
     guard place.isFolder else { return outcome }

@@ -140,6 +140,7 @@ struct MergeCommand: ParsableCommand {
     let plan = try MergePlan(
       base: checkpoint, adapters: combined.map { [AdapterUse($0.adapter)] } ?? uses, options: mergeOptions)
     if plan.needsDecompositions { options.decomposer = try decomposer() }
+    try MatrixDecomposer.check(plan)
     let sideFiles = try sideFiles(checkpoint, uses, plan)
     let vocabulary = try VocabularyFit(plan, sideFiles)
     let place = try output.map { try self.place($0, checkpoint, uses) }

@@ -1,5 +1,6 @@
 import Adapters
 import Checkpoints
+import Foundation
 import LinearAlgebra
 import MergePlanning
 import Safetensors
@@ -189,6 +190,28 @@ import Testing
     #expect(error?.category == .refusedInput && error?.errorClass == "lapack")
     #expect(error?.message.contains("/nonexistent/liblapack.so") == true)
     #expect(error?.hint?.contains("liblapack3") == true && error?.hint?.contains("SAFEMERGE_LAPACK") == true)
+  }
+
+  /// A file of 2 GiB without blocks, and a weight whose work space has more than 2^31 elements.
+  @Test func whatIsTooLargeIsFoundBeforeAnythingIsWritten() throws {
+    let scratch = try Scratch()
+    let (name, side) = (ResidualModel.name, 24_000)
+    let header =
+      "{\"\(name).weight\":{\"dtype\":\"BF16\",\"shape\":[\(side),\(side)],\"data_offsets\":[0,\(2 * side * side)]}}"
+    let length = (0..<8).map { UInt8(truncatingIfNeeded: header.utf8.count >> (8 * $0)) }
+    try write(length + header.utf8, to: scratch.file("base.safetensors"))
+    #expect(truncate(scratch.file("base.safetensors"), off_t(8 + header.utf8.count + 2 * side * side)) == 0)
+    let adapter = try writeAdapter(
+      scratch.file("adapter"), rank: 1, alpha: "1",
+      [TestTensor(name + ".lora_A.weight", .f32, [1, side]), TestTensor(name + ".lora_B.weight", .f32, [side, 1])],
+      fields: "\"init_lora_weights\": \"pissa\"")
+    let error = refusal {
+      try TestMerge(base: scratch.file("base.safetensors"), adapter: adapter, output: scratch.file("m.safetensors"))
+        .run()
+    }
+    #expect(error?.message.contains("too large") == true && error?.tensor == name + ".weight")
+    #expect(error?.category == .refusedInput && error?.errorClass == "unsupported")
+    #expect(try scratch.entries() == ["adapter", "base.safetensors"])
   }
 
   @Test func memoryCountsTheDecompositionOnceAndTheFactorsOfEveryWorker() throws {
