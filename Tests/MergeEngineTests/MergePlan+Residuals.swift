@@ -19,6 +19,6 @@ extension MergePlan {
     }
     return MergePlan(
       inputs: inputs, modules: modules, shards: shards, textFiles: textFiles, equalities: equalities,
-      warnings: warnings, vocabularyRows: vocabularyRows)
+      warnings: warnings, vocabularyRows: vocabularyRows, baseVocabularyRows: baseVocabularyRows)
   }
 }
