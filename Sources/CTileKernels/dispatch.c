@@ -48,5 +48,3 @@ const smk_kernels *smk_kernels_named(const char *name, smk_availability *availab
 }
 
 const char *smk_kernels_name(const smk_kernels *kernels) { return kernels->name; }
-
-size_t smk_kernels_row_block(const smk_kernels *kernels) { return kernels->row_block; }

@@ -290,7 +290,6 @@ static uint64_t combine(smk_dtype weight_dtype, const void *weight, const float 
 
 const smk_kernels SMK_TABLE(VARIANT) = {
     .name = SMK_NAME(VARIANT),
-    .row_block = BLOCK_ROWS,
     .widen = widen,
     .add_low_rank = add_low_rank,
     .add_scaled = add_scaled,

@@ -14,7 +14,6 @@ typedef uint64_t smk_rescale_function(smk_dtype weight_dtype, const void *weight
 
 struct smk_kernels {
   const char *name;
-  size_t row_block;
   void (*widen)(smk_dtype dtype, const void *source, size_t count, float *destination);
   void (*add_low_rank)(float *delta, size_t delta_stride, const float *left, const float *packed_right, size_t rows,
                        size_t columns, size_t rank, float scale);

@@ -27,7 +27,7 @@ package struct JSONTree: ~Copyable {
 
   package func string(_ key: StaticString) -> Found<String> {
     guard let value = unsafe member(key) else { return .missing }
-    guard unsafe cjansson_type(value) == JSON_STRING else { return unsafe .other(kindName(value)) }
+    guard unsafe cjansson_type(value) == JSON_STRING else { return unsafe .other(Self.kindName(value)) }
     let bytes = unsafe UnsafeRawBufferPointer(start: json_string_value(value), count: json_string_length(value))
     return unsafe .value(String(decoding: bytes, as: UTF8.self))
   }
@@ -35,6 +35,19 @@ package struct JSONTree: ~Copyable {
   /// An array of integers that are not negative.
   package func naturals(_ key: StaticString) -> Found<[UInt64]> {
     guard let value = unsafe member(key) else { return .missing }
+    return unsafe Self.naturals(value)
+  }
+
+  /// An array of integers that are not negative, as a value of its own; nil if it is anything else. The text must hold no NUL
+  /// byte, and the range is a value that a ``JSONObjectCursor`` found.
+  package static func naturals(_ text: Span<UInt8>, range: Range<Int>) throws(JSONError) -> [UInt64]? {
+    let root = try unsafe JSONParser.load(text, range: range, depthLimit: JSONLimits.depth, isScanned: true)
+    defer { unsafe json_decref(root) }
+    guard case .value(let integers) = unsafe naturals(root) else { return nil }
+    return integers
+  }
+
+  private static func naturals(_ value: UnsafeMutablePointer<json_t>) -> Found<[UInt64]> {
     guard unsafe cjansson_type(value) == JSON_ARRAY else { return unsafe .other(kindName(value)) }
     let count = unsafe json_array_size(value)
     var integers: [UInt64] = []
@@ -52,31 +65,13 @@ package struct JSONTree: ~Copyable {
     return .value(integers)
   }
 
-  /// An array of integers that are not negative, as a value of its own; nil if it is anything else. The text must hold no NUL
-  /// byte, and the range is a value that a ``JSONObjectCursor`` found.
-  package static func naturals(_ text: Span<UInt8>, range: Range<Int>) throws(JSONError) -> [UInt64]? {
-    let root = try unsafe JSONParser.load(text, range: range, depthLimit: JSONLimits.depth, isScanned: true)
-    defer { unsafe json_decref(root) }
-    guard unsafe cjansson_type(root) == JSON_ARRAY else { return nil }
-    let count = unsafe json_array_size(root)
-    var integers: [UInt64] = []
-    integers.reserveCapacity(count)
-    for index in 0..<count {
-      guard let element = unsafe json_array_get(root, index), unsafe cjansson_type(element) == JSON_INTEGER,
-        let natural = unsafe UInt64(exactly: json_integer_value(element))
-      else { return nil }
-      integers.append(natural)
-    }
-    return integers
-  }
-
   private func member(_ key: StaticString) -> UnsafeMutablePointer<json_t>? {
     unsafe key.utf8Start.withMemoryRebound(to: CChar.self, capacity: key.utf8CodeUnitCount + 1) {
       unsafe json_object_get(root, $0)
     }
   }
 
-  private func kindName(_ value: UnsafeMutablePointer<json_t>) -> String {
+  private static func kindName(_ value: UnsafeMutablePointer<json_t>) -> String {
     switch unsafe cjansson_type(value) {
     case JSON_OBJECT: "an object"
     case JSON_ARRAY: "an array"

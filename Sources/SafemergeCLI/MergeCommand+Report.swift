@@ -7,10 +7,7 @@ extension MergeCommand {
   /// Where the report goes, checked; nil if none is wanted.
   func reportPlace(_ checkpoint: Checkpoint, _ uses: [AdapterUse]) throws -> ReportPlace? {
     guard let report else { return nil }
-    let inputs =
-      [checkpoint.path] + checkpoint.files.map(\.path)
-      + uses.flatMap { [$0.adapter.path, $0.adapter.weightsPath, $0.adapter.configPath] }
-    return try ReportPlace(path: report, inputs: inputs, output: output, force: force)
+    return try ReportPlace(path: report, inputs: inputPaths(checkpoint, uses), output: output, force: force)
   }
 
   /// Says what the merge found, and writes the report if there is a place for one.

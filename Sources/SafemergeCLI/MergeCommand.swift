@@ -226,10 +226,14 @@ struct MergeCommand: ParsableCommand {
   }
 
   private func place(_ output: String, _ checkpoint: Checkpoint, _ uses: [AdapterUse]) throws -> OutputPlace {
-    let inputs =
-      [checkpoint.path] + checkpoint.files.map(\.path)
+    try OutputPlace(
+      path: output, isFolder: checkpoint.folder != nil, inputs: inputPaths(checkpoint, uses), force: force)
+  }
+
+  /// The base, the adapters and their files, which nothing that is written may be.
+  func inputPaths(_ checkpoint: Checkpoint, _ uses: [AdapterUse]) -> [String] {
+    [checkpoint.path] + checkpoint.files.map(\.path)
       + uses.flatMap { [$0.adapter.path, $0.adapter.weightsPath, $0.adapter.configPath] }
-    return try OutputPlace(path: output, isFolder: checkpoint.folder != nil, inputs: inputs, force: force)
   }
 }
 

@@ -28,7 +28,6 @@ public struct SafetensorsError: ReportableError, Equatable {
     /// The tensors end elsewhere than the file.
     case coverage(fileByteCount: UInt64, described: UInt64)
     case noSuchTensor
-    case notFloat(DType)
   }
 
   /// The file as the caller named it; empty where no file is concerned yet.
@@ -64,7 +63,6 @@ public struct SafetensorsError: ReportableError, Equatable {
     case .offsets: "offsets"
     case .coverage: "coverage"
     case .noSuchTensor: "missing-tensor"
-    case .notFloat: "dtype"
     }
   }
 
@@ -105,7 +103,6 @@ public struct SafetensorsError: ReportableError, Equatable {
         ? "truncated: has \(fileByteCount) bytes, its header describes \(described)"
         : "has \(fileByteCount) bytes, its header describes \(described)"
     case .noSuchTensor: "no such tensor"
-    case .notFloat(let dtype): "is \(dtype.name); F32, F16 or BF16 expected"
     }
   }
 

@@ -30,23 +30,6 @@ extension KernelSet {
     }
   }
 
-  /// The same in place: `delta[i] = weight[i] + delta[i]`.
-  ///
-  /// - Throws: ``ShapeError`` if `weight` is not whole elements or `delta` is too short.
-  public func addWeight(
-    _ weight: RawSpan, as weightType: ElementType, to delta: inout MutableSpan<Float>
-  ) throws(ShapeError) {
-    let count = weight.byteCount / weightType.byteCount
-    try require(.weight, weight.byteCount, exactly: count * weightType.byteCount)
-    try require(.delta, delta.count, atLeast: count)
-    unsafe weight.withUnsafeBytes { weight in
-      unsafe delta.withUnsafeMutableBufferPointer { delta in
-        guard let weight = weight.baseAddress, let delta = delta.baseAddress else { return }
-        unsafe smk_sum(table, weightType.code, weight, delta, delta, count)
-      }
-    }
-  }
-
   /// Multiplies the first `count` elements: `delta[i] = factor * delta[i]`.
   ///
   /// - Throws: ``ShapeError`` if `delta` is too short.

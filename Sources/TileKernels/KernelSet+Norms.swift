@@ -17,15 +17,7 @@ extension KernelSet {
   public func rowNorms(
     of values: Span<Float>, rows: Int, columns: Int, into norms: inout MutableSpan<Float>
   ) throws(ShapeError) {
-    try requireMatrix(values, rows: rows, columns: columns)
-    try require(.norms, norms.count, atLeast: rows)
-    unsafe values.withUnsafeBufferPointer { values in
-      unsafe norms.withUnsafeMutableBufferPointer { norms in
-        // Rows without columns have the norm 0, and no values are read.
-        guard let norms = norms.baseAddress else { return }
-        unsafe smk_row_norms(table, values.baseAddress, rows, columns, norms)
-      }
-    }
+    try unsafe rowNorms(of: values, rows: rows, columns: columns, into: &norms, smk_row_norms)
   }
 
   /// The norm of each row with the bits of torch's `linalg.norm(v, dim=1)`, v contiguous fp32.
@@ -46,12 +38,20 @@ extension KernelSet {
   public func torchRowNorms(
     of values: Span<Float>, rows: Int, columns: Int, into norms: inout MutableSpan<Float>
   ) throws(ShapeError) {
+    try unsafe rowNorms(of: values, rows: rows, columns: columns, into: &norms, smk_torch_row_norms)
+  }
+
+  private func rowNorms(
+    of values: Span<Float>, rows: Int, columns: Int, into norms: inout MutableSpan<Float>,
+    _ kernel: @convention(c) (OpaquePointer?, UnsafePointer<Float>?, Int, Int, UnsafeMutablePointer<Float>?) -> Void
+  ) throws(ShapeError) {
     try requireMatrix(values, rows: rows, columns: columns)
     try require(.norms, norms.count, atLeast: rows)
     unsafe values.withUnsafeBufferPointer { values in
       unsafe norms.withUnsafeMutableBufferPointer { norms in
+        // Rows without columns have the norm 0, and no values are read.
         guard let norms = norms.baseAddress else { return }
-        unsafe smk_torch_row_norms(table, values.baseAddress, rows, columns, norms)
+        unsafe kernel(table, values.baseAddress, rows, columns, norms)
       }
     }
   }

@@ -44,27 +44,9 @@ extension KernelSet {
     _ weight: RawSpan, as weightType: ElementType, values: Span<Float>, by factors: Span<Float>, columns: Int,
     into output: inout MutableRawSpan, as outputType: ElementType
   ) throws(ShapeError) -> UInt64 {
-    let rows = factors.count
-    try requireRescalable(weight, weightType, values, rows: rows, columns: columns, output.byteCount, outputType)
-    return unsafe weight.withUnsafeBytes { weight in
-      unsafe values.withUnsafeBufferPointer { values in
-        unsafe factors.withUnsafeBufferPointer { factors in
-          unsafe output.withUnsafeMutableBytes { output in
-            guard let weight = weight.baseAddress, let values = values.baseAddress, let factors = factors.baseAddress,
-              let output = output.baseAddress
-            else { return 0 }
-            var overflows: UInt64 = 0
-            for m in 0..<rows {
-              let first = m * columns
-              overflows += unsafe smk_rescale_by_one(
-                table, weightType.code, weight + first * weightType.byteCount, values + first, factors + m,
-                outputType.code, output + first * outputType.byteCount, columns)
-            }
-            return overflows
-          }
-        }
-      }
-    }
+    try unsafe rescale(
+      weight, weightType, values, factors, rows: factors.count, columns: columns, factorsPerRow: 1, &output,
+      outputType, smk_rescale_by_one)
   }
 
   /// The same with a factor for each column: `output[m, n] = round to nearest even(factors[n] * values[m, n])`.
@@ -75,8 +57,28 @@ extension KernelSet {
     _ weight: RawSpan, as weightType: ElementType, values: Span<Float>, by factors: Span<Float>, rows: Int,
     into output: inout MutableRawSpan, as outputType: ElementType
   ) throws(ShapeError) -> UInt64 {
-    let columns = factors.count
-    try requireRescalable(weight, weightType, values, rows: rows, columns: columns, output.byteCount, outputType)
+    try unsafe rescale(
+      weight, weightType, values, factors, rows: rows, columns: factors.count, factorsPerRow: 0, &output, outputType,
+      smk_rescale_by_each)
+  }
+
+  private typealias RowKernel =
+    @convention(c) (
+      OpaquePointer?, smk_dtype, UnsafeRawPointer?, UnsafePointer<Float>?, UnsafePointer<Float>?, smk_dtype,
+      UnsafeMutableRawPointer?, Int
+    ) -> UInt64
+
+  /// - Parameter factorsPerRow: How far the factors advance from row to row.
+  private func rescale(
+    _ weight: RawSpan, _ weightType: ElementType, _ values: Span<Float>, _ factors: Span<Float>, rows: Int,
+    columns: Int, factorsPerRow: Int, _ output: inout MutableRawSpan, _ outputType: ElementType, _ kernel: RowKernel
+  ) throws(ShapeError) -> UInt64 {
+    try requireNotNegative("rows", rows)
+    try requireNotNegative("columns", columns)
+    let count = try product(rows, columns, of: .weight)
+    try require(.weight, weight.byteCount, exactly: try product(count, weightType.byteCount, of: .weight))
+    try require(.values, values.count, atLeast: count)
+    try require(.output, output.byteCount, atLeast: try product(count, outputType.byteCount, of: .output))
     return unsafe weight.withUnsafeBytes { weight in
       unsafe values.withUnsafeBufferPointer { values in
         unsafe factors.withUnsafeBufferPointer { factors in
@@ -87,9 +89,9 @@ extension KernelSet {
             var overflows: UInt64 = 0
             for m in 0..<rows {
               let first = m * columns
-              overflows += unsafe smk_rescale_by_each(
-                table, weightType.code, weight + first * weightType.byteCount, values + first, factors,
-                outputType.code, output + first * outputType.byteCount, columns)
+              overflows += unsafe kernel(
+                table, weightType.code, weight + first * weightType.byteCount, values + first,
+                factors + m * factorsPerRow, outputType.code, output + first * outputType.byteCount, columns)
             }
             return overflows
           }
@@ -97,16 +99,4 @@ extension KernelSet {
       }
     }
   }
-}
-
-private func requireRescalable(
-  _ weight: RawSpan, _ weightType: ElementType, _ values: Span<Float>, rows: Int, columns: Int, _ outputByteCount: Int,
-  _ outputType: ElementType
-) throws(ShapeError) {
-  try requireNotNegative("rows", rows)
-  try requireNotNegative("columns", columns)
-  let count = try product(rows, columns, of: .weight)
-  try require(.weight, weight.byteCount, exactly: try product(count, weightType.byteCount, of: .weight))
-  try require(.values, values.count, atLeast: count)
-  try require(.output, outputByteCount, atLeast: try product(count, outputType.byteCount, of: .output))
 }

@@ -13,13 +13,9 @@ public struct KernelSet: Sendable {
   /// `avx512`, `avx2`, `neon` or `portable`.
   public let name: String
 
-  /// Tiles whose number of rows is a multiple of this are computed fastest.
-  public let preferredRowMultiple: Int
-
   private init(table: OpaquePointer) {
     unsafe self.table = table
     self.name = unsafe String(cString: smk_kernels_name(table))
-    self.preferredRowMultiple = unsafe smk_kernels_row_block(table)
   }
 
   /// Every set that this machine can run, fastest first. The portable set is always the last.

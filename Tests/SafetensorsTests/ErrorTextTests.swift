@@ -52,7 +52,6 @@ import Testing
       (.coverage(fileByteCount: 9, described: 12), ["truncated", "has 9", "describes 12"]),
       (.coverage(fileByteCount: 12, described: 9), ["has 12", "describes 9"]),
       (.noSuchTensor, ["no such tensor"]),
-      (.notFloat(.i8), ["I8", "F32, F16 or BF16"]),
     ] as [(Problem, [String])])
   func messagesSayFoundAndExpected(problem: Problem, parts: [String]) {
     let error = SafetensorsError(path: "dir/f.safetensors", problem, tensor: "a.b")

@@ -21,12 +21,6 @@ struct OperationErrorTests {
     #expect(throws: ShapeError.tooShort(.sums, needed: 4, found: 3)) {
       try kernels.sum(four.span.bytes, as: .f16, with: values.span, into: &span)
     }
-    #expect(throws: ShapeError.tooShort(.delta, needed: 4, found: 3)) {
-      try kernels.addWeight(four.span.bytes, as: .bf16, to: &span)
-    }
-    #expect(throws: ShapeError.wrongCount(.weight, expected: 4, found: 6)) {
-      try kernels.addWeight(four.span.bytes.extracting(0..<6), as: .f32, to: &span)
-    }
     #expect(throws: ShapeError.tooShort(.delta, needed: 4, found: 3)) { try kernels.scale(&span, count: 4, by: 2) }
     #expect(throws: ShapeError.negative("count", -1)) { try kernels.scale(&span, count: -1, by: 2) }
     #expect(throws: ShapeError.tooShort(.delta, needed: 5, found: 3)) {

@@ -17,7 +17,6 @@ struct SelectionTests {
     #expect(!names.contains("neon"))
     #expect(!names.contains("avx512") || names.contains("avx2"))
     #endif
-    for kernels in KernelSet.available { #expect(kernels.preferredRowMultiple > 0) }
   }
 
   @Test("A name gives those kernels, or says that they cannot run here", arguments: known)

@@ -42,9 +42,6 @@ const smk_kernels *smk_kernels_named(const char *name, smk_availability *availab
 
 const char *smk_kernels_name(const smk_kernels *kernels);
 
-// Rows that smk_add_low_rank computes at once; a multiple of it wastes nothing.
-size_t smk_kernels_row_block(const smk_kernels *kernels);
-
 // destination[i] = source[i], exactly. A signalling f16 NaN becomes quiet; f32 and bf16 keep every bit.
 void smk_widen(const smk_kernels *kernels, smk_dtype dtype, const void *source, size_t count, float *destination);
 
@@ -79,7 +76,7 @@ uint64_t smk_combine(const smk_kernels *kernels, smk_dtype weight_dtype, const v
 
 // ---- element by element, all in fp32, each operation rounding once
 
-// sums[i] = widen(weight[i]) + delta[i]; `sums` may be `delta`. A NaN in sums has no particular payload.
+// sums[i] = widen(weight[i]) + delta[i]. A NaN in sums has no particular payload.
 void smk_sum(const smk_kernels *kernels, smk_dtype weight_dtype, const void *weight, const float *delta, float *sums,
              size_t count);
 
