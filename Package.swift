@@ -46,9 +46,12 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Safetensors"], path: "Tests/TestSupport", swiftSettings: programSettings),
     .testTarget(name: "JSONTextTests", dependencies: ["JSONText"], swiftSettings: programSettings),
-    .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors"], swiftSettings: programSettings),
-    .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints"], swiftSettings: programSettings),
-    .testTarget(name: "AdaptersTests", dependencies: ["Adapters"], swiftSettings: programSettings),
+    .testTarget(
+      name: "SafetensorsTests", dependencies: ["Safetensors", "TestSupport"], swiftSettings: programSettings),
+    .testTarget(
+      name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"], swiftSettings: programSettings),
+    .testTarget(
+      name: "AdaptersTests", dependencies: ["Adapters", "TestSupport"], swiftSettings: programSettings),
     .testTarget(
       name: "MergePlanningTests", dependencies: ["MergePlanning", "TestSupport"], swiftSettings: programSettings),
     .testTarget(

@@ -30,18 +30,19 @@ public struct CheckpointIndex: Equatable, Sendable {
     var metadata: [JSONMember] = []
     var map: (entries: WeightMap, shardNames: [String])?
     var seen: Set<TensorName> = []
-    while let member = try attempt({ () throws(JSONError) in try cursor.next(text) }) {
-      let key = try attempt { () throws(JSONError) in try cursor.key(of: member, text) }
+    while let keyPlace = try attempt({ () throws(JSONError) in try cursor.nextKey(text) }) {
+      let key = try attempt { () throws(JSONError) in try cursor.string(of: keyPlace, text) }
       guard seen.insert(TensorName(key)).inserted else {
-        throw error(.json(JSONError(.duplicateKey(key), at: member.keyRange.lowerBound)))
+        throw error(.json(JSONError(.duplicateKey(key), at: keyPlace.range.lowerBound)))
       }
       if key == "weight_map" {
-        map = try Self.readWeightMap(path, text, member.valueRange)
+        map = try Self.readWeightMap(path, text, &cursor)
       } else {
-        guard member.valueRange.count <= Self.largestMetadataByteCount else {
-          throw error(.fileTooLarge(byteCount: member.valueRange.count, limit: Self.largestMetadataByteCount))
+        let range = try attempt { () throws(JSONError) in try cursor.skipValue(text) }
+        guard range.count <= Self.largestMetadataByteCount else {
+          throw error(.fileTooLarge(byteCount: range.count, limit: Self.largestMetadataByteCount))
         }
-        let value = try attempt { () throws(JSONError) in try JSONParser.parse(text, range: member.valueRange) }
+        let value = try attempt { () throws(JSONError) in try JSONParser.parse(text, range: range) }
         if key == "metadata", case .object(let members) = value { metadata = members }
       }
     }
@@ -55,14 +56,15 @@ public struct CheckpointIndex: Equatable, Sendable {
     try Self.check(shardNames, path)
   }
 
-  /// `weight_map` with the shards numbered as they come.
+  /// `weight_map`, which the cursor is before, with the shards numbered as they come.
   private static func readWeightMap(
-    _ path: String, _ text: Span<UInt8>, _ range: Range<Int>
+    _ path: String, _ text: Span<UInt8>, _ index: inout JSONObjectCursor
   ) throws(CheckpointError) -> (entries: WeightMap, shardNames: [String]) {
     func attempt<Value>(_ body: () throws(JSONError) -> Value) throws(CheckpointError) -> Value {
       do throws(JSONError) { return try body() } catch { throw CheckpointError(path: path, .json(error)) }
     }
-    guard var cursor = JSONObjectCursor(text, range: range) else {
+    guard var cursor = index.enterObject(text) else {
+      _ = try attempt { () throws(JSONError) in try index.skipValue(text) }
       throw CheckpointError(path: path, .indexField("weight_map is not an object"))
     }
     var entries = WeightMap()
@@ -94,6 +96,7 @@ public struct CheckpointIndex: Equatable, Sendable {
       entries.place(inShard: number)
       last = (member.valueRange, number)
     }
+    index.leave(cursor)
     return (entries, shardNames)
   }
 

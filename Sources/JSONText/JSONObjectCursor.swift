@@ -19,11 +19,20 @@ public struct JSONObjectCursor: Sendable {
     public let valueRange: Range<Int>
   }
 
+  /// Where one member's key stands. The cursor is before the value then.
+  package struct Key: Sendable {
+    /// Between the quotes, escapes unresolved.
+    package let range: Range<Int>
+    package let hasEscapes: Bool
+  }
+
   private enum Expectation { case firstMember, nextMember, nothing }
 
   private var position: Int
   private let end: Int
   private let depthLimit: Int
+  /// Whether the object is a value in another one, so that text follows.
+  private let isInner: Bool
   private var expectation = Expectation.firstMember
 
   /// Starts at the object in `range`; nil if the first byte after white space is not `{`.
@@ -32,9 +41,14 @@ public struct JSONObjectCursor: Sendable {
   ///   - range: Holds the object and nothing else but white space.
   ///   - depthLimit: Nested objects and arrays allowed, counting this object.
   public init?(_ text: Span<UInt8>, range: Range<Int>, depthLimit: Int = JSONLimits.depth) {
+    self.init(text, range: range, depthLimit: depthLimit, isInner: false)
+  }
+
+  private init?(_ text: Span<UInt8>, range: Range<Int>, depthLimit: Int, isInner: Bool) {
     position = range.lowerBound
     end = range.upperBound
     self.depthLimit = depthLimit
+    self.isInner = isInner
     skipWhiteSpace(text)
     guard position < end, text[position] == UInt8(ascii: "{") else { return nil }
     position += 1
@@ -42,6 +56,15 @@ public struct JSONObjectCursor: Sendable {
 
   /// The next member, or nil after the object's end and nothing but white space behind it.
   public mutating func next(_ text: Span<UInt8>) throws(JSONError) -> Member? {
+    guard let key = try nextKey(text) else { return nil }
+    return Member(keyRange: key.range, keyHasEscapes: key.hasEscapes, valueRange: try skipValue(text))
+  }
+
+  /// The next member's key; nil as for ``next(_:)``.
+  ///
+  /// The value is to be passed by ``skipValue(_:)``, or by ``enterObject(_:)``, the inner cursor's last member and
+  /// ``leave(_:)``.
+  package mutating func nextKey(_ text: Span<UInt8>) throws(JSONError) -> Key? {
     skipWhiteSpace(text)
     switch expectation {
     case .nothing: return nil
@@ -59,16 +82,34 @@ public struct JSONObjectCursor: Sendable {
     skipWhiteSpace(text)
     try expect(UInt8(ascii: ":"), "':'", text)
     skipWhiteSpace(text)
-    let valueStart = position
-    try skipValue(text)
     expectation = .nextMember
-    return Member(keyRange: keyRange, keyHasEscapes: keyHasEscapes, valueRange: valueStart..<position)
+    return Key(range: keyRange, hasEscapes: keyHasEscapes)
   }
+
+  /// Passes the value that the cursor is before; returns where it stands.
+  package mutating func skipValue(_ text: Span<UInt8>) throws(JSONError) -> Range<Int> {
+    let start = position
+    try passValue(text)
+    return start..<position
+  }
+
+  /// A cursor in the object that this one is before, which saves the scan for its end; nil if it is no object.
+  package func enterObject(_ text: Span<UInt8>) -> JSONObjectCursor? {
+    JSONObjectCursor(text, range: position..<end, depthLimit: depthLimit - 1, isInner: true)
+  }
+
+  /// Goes on behind an object that ``enterObject(_:)`` entered and whose `next` has returned nil.
+  package mutating func leave(_ inner: JSONObjectCursor) { position = inner.position }
 
   /// The member's key with its escapes resolved.
   public func key(of member: Member, _ text: Span<UInt8>) throws(JSONError) -> String {
-    if member.keyHasEscapes { return try JSONParser.unescape(text, range: member.keyRange) }
-    return plainString(text, member.keyRange)
+    try string(of: Key(range: member.keyRange, hasEscapes: member.keyHasEscapes), text)
+  }
+
+  /// The key with its escapes resolved.
+  package func string(of key: Key, _ text: Span<UInt8>) throws(JSONError) -> String {
+    if key.hasEscapes { return try JSONParser.unescape(text, range: key.range) }
+    return plainString(text, key.range)
   }
 
   /// The member's value if it is a string, without handing a plain one to the parser; nil if it is anything else.
@@ -102,9 +143,10 @@ public struct JSONObjectCursor: Sendable {
     position += 1
   }
 
-  private mutating func finish(_ text: Span<UInt8>) throws(JSONError) -> Member? {
+  private mutating func finish(_ text: Span<UInt8>) throws(JSONError) -> Key? {
     position += 1
     expectation = .nothing
+    if isInner { return nil }
     skipWhiteSpace(text)
     guard position == end else { throw JSONError(.syntax(detail: "end of text expected"), at: position) }
     return nil
@@ -151,7 +193,7 @@ public struct JSONObjectCursor: Sendable {
     }
   }
 
-  private mutating func skipValue(_ text: Span<UInt8>) throws(JSONError) {
+  private mutating func passValue(_ text: Span<UInt8>) throws(JSONError) {
     var depth = 1
     repeat {
       guard let byte = peek(text) else { throw JSONError(.syntax(detail: "value without end"), at: position) }

@@ -1,6 +1,7 @@
 import Foundation
 import JSONText
 import Safetensors
+import TestSupport
 import Testing
 
 @testable import Checkpoints

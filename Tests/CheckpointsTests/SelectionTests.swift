@@ -2,6 +2,7 @@ import Checkpoints
 import Foundation
 import JSONText
 import Safetensors
+import TestSupport
 import Testing
 
 @Suite struct SelectionTests {

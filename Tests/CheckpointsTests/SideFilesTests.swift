@@ -1,6 +1,7 @@
 import Checkpoints
 import Foundation
 import Safetensors
+import TestSupport
 import Testing
 
 @Suite struct SideFilesTests {

@@ -1,5 +1,6 @@
 import Foundation
 import Safetensors
+import TestSupport
 import Testing
 
 @testable import Checkpoints
@@ -35,11 +36,11 @@ import Testing
     if isThere { try scratch.folder("out") }
     let output = try staged(scratch, "out")
     try fill(output, scratch)
-    #expect((try? scratch.entries("out")) == (isThere ? [] : nil), "nothing is to be seen of it yet")
+    #expect((try? scratch.tree("out")) == (isThere ? [] : nil), "nothing is to be seen of it yet")
     let staging = try FileManager.default.contentsOfDirectory(atPath: scratch.path).filter { $0 != "out" }
     #expect(try staging.map { try mode(scratch.file($0)) } == [0o700])
     try output.finish()
-    #expect(try scratch.entries("out") == Self.content)
+    #expect(try scratch.tree("out") == Self.content)
     #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path) == ["out"])
     #expect(try contents(scratch.file("out/a.safetensors")) == [1, 2, 3])
     #expect(try contents(scratch.file("out/sub/b.safetensors")) == [4])
@@ -70,11 +71,11 @@ import Testing
       if name == "out" { try fill(output, scratch) }
       let file = try output.createFile("c.safetensors", byteCount: 10)
       try file.write(([1] as [UInt8]).span.bytes, at: 0)
-      #expect(try !scratch.entries().isEmpty)
+      #expect(try !scratch.tree().isEmpty)
       throw CancellationError()
     }
     #expect(throws: CancellationError.self) { try interrupted() }
-    #expect(try scratch.entries() == [])
+    #expect(try scratch.tree() == [])
   }
 
   @Test func aSingleFileAppearsWhole() throws {
@@ -82,10 +83,10 @@ import Testing
     let output = try staged(scratch, "out.safetensors")
     let file = try output.createFile("ignored", byteCount: 2)
     try file.write(([1, 2] as [UInt8]).span.bytes, at: 0)
-    #expect(try !scratch.entries().contains("out.safetensors"))
+    #expect(try !scratch.tree().contains("out.safetensors"))
     try output.commit(file)
     try output.finish()
-    #expect(try scratch.entries() == ["out.safetensors"])
+    #expect(try scratch.tree() == ["out.safetensors"])
     #expect(try contents(scratch.file("out.safetensors")) == [1, 2])
   }
 
@@ -103,7 +104,7 @@ import Testing
     }
     #expect(try contents(scratch.file("out.safetensors")) == Array("old".utf8))
     try write(force: true)
-    #expect(try scratch.entries() == ["out.safetensors"])
+    #expect(try scratch.tree() == ["out.safetensors"])
     #expect(try contents(scratch.file("out.safetensors")) == [7])
   }
 
@@ -114,9 +115,9 @@ import Testing
     try scratch.write("{}", to: "out/1_Pooling/config.json")
     let output = try staged(scratch, "out", force: true)
     try fill(output, scratch)
-    #expect(try scratch.entries("out").contains("model.safetensors"))
+    #expect(try scratch.tree("out").contains("model.safetensors"))
     try output.finish()
-    #expect(try scratch.entries("out") == Self.content)
+    #expect(try scratch.tree("out") == Self.content)
     #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path) == ["out"])
   }
 
@@ -150,7 +151,7 @@ import Testing
       try scratch.write("theirs", to: "out")
       #expect(throws: CheckpointError(path: scratch.file("out"), .outputExists)) { try output.finish() }
     }
-    #expect(try scratch.entries() == ["out"])
+    #expect(try scratch.tree() == ["out"])
   }
 
   /// The staging folder goes away under the running merge: what stood there before stays.
@@ -160,12 +161,12 @@ import Testing
     try scratch.weights("a", at: "out/model.safetensors")
     do {
       let output = try staged(scratch, "out", force: true)
-      let staging = try #require(try scratch.entries().first { $0 != "out" && !$0.contains("/") })
+      let staging = try #require(try scratch.tree().first { $0 != "out" && !$0.contains("/") })
       try FileManager.default.moveItem(atPath: scratch.file(staging), toPath: scratch.file("moved"))
       #expect(throws: CheckpointError.self) { try output.finish() }
     }
-    #expect(try scratch.entries("out") == ["model.safetensors"])
-    #expect(try scratch.entries("moved") == [])
+    #expect(try scratch.tree("out") == ["model.safetensors"])
+    #expect(try scratch.tree("moved") == [])
   }
 
   @Test func twoOfTheSameNameDoNotMeet() throws {
@@ -175,6 +176,6 @@ import Testing
     try second.write("config.json", [1])
     try first.finish()
     #expect(throws: CheckpointError(path: scratch.file("out"), .outputExists)) { try second.finish() }
-    #expect(try scratch.entries("out") == Self.content)
+    #expect(try scratch.tree("out") == Self.content)
   }
 }

@@ -11,6 +11,8 @@ private func members(_ text: String) throws -> [(key: String, value: String)]? {
   return found
 }
 
+private struct NoObject: Error {}
+
 @Suite struct JSONObjectCursorTests {
   @Test func walksMembersAndLeavesTheirValuesUnparsed() throws {
     let found = try #require(try members(" \n{ \"a\" : {\"}\\\"\":[1]} ,\t\"\\u0062\\\"\":nul , \"c\":\"]\" } \r"))
@@ -32,6 +34,35 @@ private func members(_ text: String) throws -> [(key: String, value: String)]? {
     "{\"a", "{\"a\":\"", "{\"a\":[1", "{\"a\u{1}\":1}", "{\"a\\\":1}",
   ])
   func refusesBrokenPunctuation(text: String) { #expect(throws: JSONError.self) { try members(text) } }
+
+  @Test func entersAnObjectAndGoesOnBehindIt() throws {
+    let bytes = Array(#"{"a": 1, "b" : {"x":{"y":2} , "z":[3]} , "c":{}, "d":[4]}"#.utf8)
+    guard var cursor = JSONObjectCursor(bytes.span, range: 0..<bytes.count) else { throw NoObject() }
+    var found: [String] = []
+    while let key = try cursor.nextKey(bytes.span) {
+      found.append(try cursor.string(of: key, bytes.span))
+      guard var inner = cursor.enterObject(bytes.span) else {
+        found.append(String(decoding: bytes[try cursor.skipValue(bytes.span)], as: UTF8.self))
+        continue
+      }
+      while let member = try inner.next(bytes.span) {
+        found.append(try inner.key(of: member, bytes.span) + String(decoding: bytes[member.valueRange], as: UTF8.self))
+      }
+      cursor.leave(inner)
+    }
+    #expect(found == ["a", "1", "b", #"x{"y":2}"#, "z[3]", "c", "d", "[4]"])
+  }
+
+  @Test func countsNestingOfWhatWasEntered() throws {
+    for (depth, fits) in [(125, true), (126, false)] {
+      let nested = String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
+      let bytes = Array("{\"a\":{\"b\":\(nested)}}".utf8)
+      guard var cursor = JSONObjectCursor(bytes.span, range: 0..<bytes.count) else { throw NoObject() }
+      _ = try cursor.nextKey(bytes.span)
+      guard var inner = cursor.enterObject(bytes.span) else { throw NoObject() }
+      #expect(((try? inner.next(bytes.span)) != nil) == fits)
+    }
+  }
 
   @Test func countsNesting() throws {
     let nested = String(repeating: "[", count: 126) + String(repeating: "]", count: 126)

@@ -1,5 +1,6 @@
 import JSONText
 import Safetensors
+import TestSupport
 import Testing
 
 /// The corpus of malformed and odd files: each file's verdict and error class stand in its `oracle.json`.

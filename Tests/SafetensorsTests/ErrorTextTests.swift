@@ -1,5 +1,6 @@
 import JSONText
 import Safetensors
+import TestSupport
 import Testing
 
 @Suite struct ErrorTextTests {

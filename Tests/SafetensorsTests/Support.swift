@@ -22,16 +22,10 @@ extension RawSpan {
   fileprivate func unsafeLoad(_ offset: Int) -> UInt8 { unsafeLoadUnaligned(fromByteOffset: offset, as: UInt8.self) }
 }
 
-extension Scratch {
-  /// The names of everything in the folder.
-  func entries() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: path).sorted() }
-}
-
-/// The permission bits of the file at `path`.
-func mode(_ path: String) throws -> Int {
-  var status = stat()
-  guard lstat(path, &status) == 0 else { throw POSIXError(.ENOENT) }
-  return Int(status.st_mode) & 0o777
+/// The bytes of a safetensors file with this header text and data.
+func fileBytes(header: String, data: [UInt8] = []) -> [UInt8] {
+  let text = Array(header.utf8)
+  return (0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) } + text + data
 }
 
 #if os(Linux)

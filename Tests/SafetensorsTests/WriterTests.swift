@@ -1,5 +1,6 @@
 import JSONText
 import Safetensors
+import TestSupport
 import Testing
 
 /// `Fixtures/writer`: what safetensors 0.8.0 itself made of the tensors in `cases.json`.

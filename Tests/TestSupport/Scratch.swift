@@ -1,21 +1,38 @@
 import Foundation
+import Safetensors
 
 /// A folder for one test's files, removed with the object.
 package final class Scratch: Sendable {
   package let path: String
 
   package init() throws {
-    path = FileManager.default.temporaryDirectory.appendingPathComponent("safemerge-\(UUID().uuidString)").path
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("safemerge-\(UUID().uuidString)").path
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    // What is compared with real paths must be one.
+    path = SystemCalls.realPath(folder) ?? folder
   }
 
   package func file(_ name: String) -> String { path + "/" + name }
 
   /// Creates a folder; returns its path.
+  @discardableResult
   package func folder(_ name: String) throws -> String {
     try FileManager.default.createDirectory(atPath: file(name), withIntermediateDirectories: true)
     return file(name)
   }
+
+  /// Writes a file, in folders that are made for it; returns its path.
+  @discardableResult
+  package func write(_ bytes: some Sequence<UInt8>, to name: String) throws -> String {
+    let url = URL(fileURLWithPath: file(name))
+    try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+    try Data(bytes).write(to: url)
+    return file(name)
+  }
+
+  /// The same with text.
+  @discardableResult
+  package func write(_ text: String, to name: String) throws -> String { try write(text.utf8, to: name) }
 
   /// What stands in the folder, hidden names too, sorted.
   package func entries(_ name: String = "") throws -> [String] {
@@ -34,4 +51,11 @@ package func contents(_ path: String) throws -> [UInt8] { [UInt8](try Data(conte
 
 package func write(_ bytes: some Sequence<UInt8>, to path: String) throws {
   try Data(bytes).write(to: URL(fileURLWithPath: path))
+}
+
+/// The permission bits of `path`.
+package func mode(_ path: String) throws -> Int {
+  var status = stat()
+  guard lstat(path, &status) == 0 else { throw POSIXError(.ENOENT) }
+  return Int(status.st_mode) & 0o777
 }

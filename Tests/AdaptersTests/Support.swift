@@ -1,33 +1,18 @@
 import Foundation
 import Safetensors
+import TestSupport
 import Testing
 
 @testable import Adapters
 
-/// A folder for one test's files, removed with the object.
-final class Scratch {
-  let path: String
-
-  init() throws {
-    path = FileManager.default.temporaryDirectory.appendingPathComponent("safemerge-\(UUID().uuidString)").path
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
-
-  func write(_ text: String, to name: String) throws {
-    let url = URL(fileURLWithPath: path + "/" + name)
-    try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-    try Data(text.utf8).write(to: url)
-  }
-
+extension Scratch {
   func write(_ tensors: [Entry], to name: String = "adapter_model.safetensors") throws {
     let entries = try tensors.map { entry in
       let tensor = try HeaderEncoder.Tensor(name: TensorName(entry.name), dtype: entry.dtype, shape: entry.shape)
       return (tensor: tensor, bytes: [UInt8](repeating: 0, count: tensor.byteCount))
     }
-    try SafetensorsWriter.write(path: path + "/" + name, tensors: entries)
+    try SafetensorsWriter.write(path: file(name), tensors: entries)
   }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
 }
 
 /// A tensor to be written, full of zeros.
