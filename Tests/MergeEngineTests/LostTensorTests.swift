@@ -15,6 +15,7 @@ import Testing
     "llama-sequence-bf16", "tied-both-bf16", "tied-ensured-bf16", "tied-saved-both-bf16", "tied-saved-ensured-bf16",
     "resized-vocab-bf16", "resized-vocab-target-bf16", "resized-vocab-tied-bf16", "replicated-bf16", "keys-bf16",
     "keys-sub-folder-bf16", "velora-bf16", "monteclora-bf16", "bdlora-bf16", "init-mica-bf16",
+    "init-pissa-bf16", "init-olora-bf16", "kasa-bf16",
   ]
 
   /// Tensors without which an adapter is another one that is whole, by parts of their names:
