@@ -79,7 +79,7 @@ public struct MergeEngine: Sendable {
   public func run(
     to place: OutputPlace, sideFiles: SideFiles, progress: (@Sendable (MergeProgress) -> Void)? = nil
   ) throws -> Outcome {
-    let inputs = InputMaps(plan)
+    let inputs = InputFiles(plan)
     for equality in plan.equalities { try check(equality, inputs) }
     let decomposer = try options.decomposer ?? (plan.needsDecompositions ? MatrixDecomposer() : nil)
     try MatrixDecomposer.check(plan)
@@ -93,7 +93,7 @@ public struct MergeEngine: Sendable {
   }
 
   /// Compares two matrices of the adapters, row by row, in fp32.
-  private func check(_ equality: MergePlan.Equality, _ inputs: InputMaps) throws {
+  private func check(_ equality: MergePlan.Equality, _ inputs: InputFiles) throws {
     let (one, other) = (equality.one, equality.other)
     guard one.rows == other.rows, one.columns == other.columns else {
       throw MergeError(
@@ -118,7 +118,7 @@ public struct MergeEngine: Sendable {
   }
 
   private func writeShards(
-    to staged: StagedOutput, _ inputs: InputMaps, _ decomposer: MatrixDecomposer?,
+    to staged: StagedOutput, _ inputs: InputFiles, _ decomposer: MatrixDecomposer?,
     progress: (@Sendable (MergeProgress) -> Void)?
   ) throws -> Outcome {
     let factors = FactorStore()
@@ -194,7 +194,7 @@ public struct MergeEngine: Sendable {
   /// Does one job; returns how many bytes of the output it wrote.
   private func carryOut(
     _ job: Int, _ number: Int, _ shard: MergePlan.Shard, _ destination: ShardState.Output, _ worker: inout TileWorker,
-    _ buffer: inout [UInt8], _ inputs: InputMaps, _ decomposer: MatrixDecomposer?, _ factors: FactorStore,
+    _ buffer: inout [UInt8], _ inputs: InputFiles, _ decomposer: MatrixDecomposer?, _ factors: FactorStore,
     _ record: MergeRecord
   ) throws -> Int {
     let segment = schedule.segments[number]

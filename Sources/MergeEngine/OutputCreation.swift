@@ -6,7 +6,7 @@ import Safetensors
 struct OutputCreation {
   let plan: MergePlan
   let schedule: TileSchedule
-  let inputs: InputMaps
+  let inputs: InputFiles
   let staged: StagedOutput
   let mode: CopyMode
 

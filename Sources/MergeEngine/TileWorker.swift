@@ -5,7 +5,7 @@ import TileKernels
 /// One worker's buffers and the pipeline that runs in them: decode, delta, combine or rescale, encode.
 struct TileWorker: ~Copyable {
   private let kernels: KernelSet
-  private let inputs: InputMaps
+  private let inputs: InputFiles
   private var delta: [Float] = []
   private var widened: [Float] = []
   /// The tensor's rows after some of several stages, and `W + delta` of the stage at hand.
@@ -22,7 +22,7 @@ struct TileWorker: ~Copyable {
   /// Nil: no statistics are wanted.
   private(set) var comparison: TileComparison?
 
-  init(kernels: KernelSet, inputs: InputMaps, collectsStatistics: Bool = false) {
+  init(kernels: KernelSet, inputs: InputFiles, collectsStatistics: Bool = false) {
     self.kernels = kernels
     self.inputs = inputs
     comparison = collectsStatistics ? TileComparison() : nil
@@ -236,7 +236,7 @@ struct TileWorker: ~Copyable {
 
   private static func sum(
     _ terms: [DeltaTerm], _ factors: [PackedRight?], columns: Int, rows: Range<Int>, into delta: inout [Float],
-    scratch: inout [Float], _ raw: inout [UInt8], _ inputs: InputMaps, _ kernels: KernelSet
+    scratch: inout [Float], _ raw: inout [UInt8], _ inputs: InputFiles, _ kernels: KernelSet
   ) throws {
     let count = rows.count * columns
     grow(&delta, to: count, filler: -0.0)
@@ -370,7 +370,7 @@ struct TileWorker: ~Copyable {
 
   /// Widens some rows of a factor to fp32 into the first elements of `buffer`, row after row.
   private static func widen(
-    _ view: FactorView, rows: Range<Int>, into buffer: inout [Float], _ raw: inout [UInt8], _ inputs: InputMaps,
+    _ view: FactorView, rows: Range<Int>, into buffer: inout [Float], _ raw: inout [UInt8], _ inputs: InputFiles,
     _ kernels: KernelSet
   ) throws {
     let factor = try inputs.read(view, rows: rows, into: &raw)

@@ -4,7 +4,7 @@ import TileKernels
 
 /// Makes what the tiles of one tensor share.
 struct UpdatePreparation {
-  let inputs: InputMaps
+  let inputs: InputFiles
   let kernels: KernelSet
   var tileSize = TileSize.standard
   /// For tensors that a part is taken out of.

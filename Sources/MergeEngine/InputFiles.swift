@@ -8,7 +8,7 @@ import TileKernels
 ///
 /// They are read into the callers' buffers, not mapped: a file that is cut meanwhile is an error of one call and not a
 /// fault of the process, and what is resident does not grow. `docs/performance.md` has the measurement.
-final class InputMaps: Sendable {
+final class InputFiles: Sendable {
   private struct State {
     var files: [Int: Reading] = [:]
     /// Output files not complete yet that need each input.
