@@ -70,6 +70,9 @@ enum Program {
     for name in names { try write([], to: name) }
     process.standardInput = FileHandle.nullDevice
     let handles = try names.map { try FileHandle(forWritingTo: URL(fileURLWithPath: $0)) }
+    // Foundation keeps the handles open as long as it keeps the process, and reads beyond a buffer when it looks through
+    // more than 1,360 open files.
+    defer { for handle in handles { try? handle.close() } }
     process.standardOutput = handles[0]
     process.standardError = handles[1]
     let ended = DispatchSemaphore(value: 0)
