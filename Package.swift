@@ -13,7 +13,8 @@ let package = Package(
     .executable(name: "safemerge", targets: ["SafemergeCLI"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
   ],
   targets: [
     .systemLibrary(
@@ -21,7 +22,11 @@ let package = Package(
     .target(name: "JSONText", dependencies: ["CJansson"], swiftSettings: librarySettings),
     .target(name: "CFileCalls", cSettings: [.treatAllWarnings(as: .error)]),
     .target(name: "Safetensors", dependencies: ["JSONText", "CFileCalls"], swiftSettings: librarySettings),
-    .target(name: "Checkpoints", dependencies: ["Safetensors", "JSONText"], swiftSettings: librarySettings),
+    .target(
+      name: "Checksums", dependencies: [.product(name: "Crypto", package: "swift-crypto")],
+      swiftSettings: librarySettings),
+    .target(
+      name: "Checkpoints", dependencies: ["Safetensors", "JSONText", "Checksums"], swiftSettings: librarySettings),
     .target(name: "Adapters", dependencies: ["Safetensors", "JSONText"], swiftSettings: librarySettings),
     .target(name: "MergePlanning", dependencies: ["Checkpoints", "Adapters"], swiftSettings: librarySettings),
     .target(
@@ -45,6 +50,7 @@ let package = Package(
       swiftSettings: programSettings),
     .target(
       name: "TestSupport", dependencies: ["Safetensors"], path: "Tests/TestSupport", swiftSettings: programSettings),
+    .testTarget(name: "ChecksumsTests", dependencies: ["Checksums"], swiftSettings: programSettings),
     .testTarget(name: "JSONTextTests", dependencies: ["JSONText"], swiftSettings: programSettings),
     .testTarget(
       name: "SafetensorsTests", dependencies: ["Safetensors", "TestSupport"], swiftSettings: programSettings),
