@@ -211,7 +211,8 @@ def merge_layer(result, layer, parts, config, parameter, peft, model_type, histo
         change = lambda w: w + delta  # noqa: E731
     else:
         assert rank == a.shape[0] == b.shape[1], layer
-        product = product_in_order(b, a)
+        # MKL's product of fewer than 12 columns is not fused.
+        product = (product_unfused if peft and a.shape[1] < 12 else product_in_order)(b, a)
         leaf = module.rpartition(".")[2]
         if parts["kind"] == "embedding":
             transposed = True

@@ -138,28 +138,44 @@ import TileKernels
     return worst
   }
 
-  private static let base = fixturesPath() + "/bases/tiny-llama-f32"
   private static func adapter(_ name: String) -> String { fixturesPath() + "/cases/\(name)/adapter" }
 
-  @Test(arguments: [
-    ("svd", ["several-a-f32", "several-c-f32"], [0.7, -1.5], CombinationMethod.linear),
-    ("ties-svd", ["several-a-f32", "several-b-f32"], [1, 0.5], .ties(density: 0.5, sign: .total)),
-  ])
-  func isPEFTsResultButForTheNoiseOfDecompositions(
-    name: String, adapters: [String], weights: [Double], inner: CombinationMethod
-  ) throws {
-    let expected = try loadTensors(fixturesPath() + "/cases/several-\(name)-f32/merged/model.safetensors")
-    let base = try loadTensors(Self.base)
+  /// `add_weighted_adapter` of PEFT; of `dare_*` with all of the density, where nothing is random.
+  struct Combined: CustomTestStringConvertible, Sendable {
+    let name: String
+    let other: String
+    let weights: [Double]
+    let inner: CombinationMethod
+    var testDescription: String { name }
+  }
+
+  static let combined = [
+    Combined(name: "svd", other: "c", weights: [0.7, -1.5], inner: .linear),
+    Combined(name: "ties-svd", other: "b", weights: [1, 0.5], inner: .ties(density: 0.5, sign: .total)),
+    Combined(name: "prune-svd", other: "c", weights: [1, -0.5], inner: .magnitudePrune(density: 0.4)),
+    Combined(name: "dare-linear-svd", other: "c", weights: [1, 0.5], inner: .dareLinear(density: 1, seed: 7)),
+    Combined(
+      name: "dare-ties-svd", other: "b", weights: [1, 0.5], inner: .dareTies(density: 1, sign: .total, seed: 7)),
+  ]
+
+  /// The last bits of the decomposition show in F32 alone.
+  @Test(arguments: combined, ["f32", "bf16", "f16"])
+  func isPEFTsResultButForTheNoiseOfDecompositions(_ testCase: Combined, dtype: String) throws {
+    let (name, weights, inner) = (testCase.name, testCase.weights, testCase.inner)
+    let base = fixturesPath() + "/bases/tiny-llama-" + dtype
+    let adapters = ["several-a-" + dtype, "several-\(testCase.other)-" + dtype]
+    let expected = try loadTensors(fixturesPath() + "/cases/several-\(name)-\(dtype)/merged/model.safetensors")
+    let unchanged = try loadTensors(base)
     for arithmetic in MergeOptions.Arithmetic.allCases {
       func run(rank: Int?) throws -> [TensorName: (info: TensorInfo, data: ArraySlice<UInt8>)] {
         try merged(
-          Self.base, adapters.map(Self.adapter), weights, .svd(inner, rank: rank, clamp: nil), arithmetic: arithmetic)
+          base, adapters.map(Self.adapter), weights, .svd(inner, rank: rank, clamp: nil), arithmetic: arithmetic)
       }
       let found = try run(rank: nil)
       let worst = try distance(found, expected)
-      #expect(worst <= 1e-6, "\(worst)")
+      #expect(worst <= (dtype == "f32" ? 1e-6 : 0), "\(worst)")
       for (name, tensor) in found where expected[name] == nil {
-        #expect(isSame(tensor.data, try #require(base[name]).data), "\(name)")
+        #expect(isSame(tensor.data, try #require(unchanged[name]).data), "\(name)")
       }
       // Another rank is another result.
       #expect(try distance(run(rank: 1), expected) > 1e-3)

@@ -44,7 +44,8 @@ import TileKernels
       let density = number(entry["density"])
       let method: CombinationMethod
       switch combine {
-      case "cat": method = .concatenation
+      // Into 16 bits PEFT's `cat` has more roundings, which are refused: see below.
+      case "cat" where entry["base_dtype"] == .string("F32"): method = .concatenation
       case "linear": method = .linear
       case "ties":
         method = .ties(density: density, sign: string("majority_sign_method") == "frequency" ? .frequency : .total)
@@ -60,7 +61,7 @@ import TileKernels
     }
   }()
 
-  @Test func casesAreAllThere() { #expect(Self.cases.count == 5) }
+  @Test func casesAreAllThere() { #expect(Self.cases.count == 13) }
 
   /// Merges what `adapters` make together; returns the tensors of the result.
   private func merged(

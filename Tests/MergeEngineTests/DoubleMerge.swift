@@ -196,7 +196,14 @@ struct DoubleMerge {
 }
 
 /// How far a result is from ``DoubleMerge``.
+///
+/// Every element is to be within `ulp / 2 + 4 u spread` of the exact value, and of 16 bits `u |exact|` more: the last rounding,
+/// those of the sum (`u = 2^-24`), and of 16 bits that of the sum in fp32 before the last.
 struct Distance {
+  static let sumRoundings = 4.0
+
+  /// Only tensors of this dtype are counted; nil: all.
+  var only: DType?
   /// Elements that anything was computed for.
   var count = 0
   /// Of those, not the exact value rounded once.
@@ -204,11 +211,14 @@ struct Distance {
   /// The largest distance to the exact value, in the output's ulps there, and to it rounded once.
   var worst = 0.0
   var worstRounded: UInt32 = 0
-  /// Elements of F32 beyond 1 ulp and beyond what cancellation explains; of 16 bits beyond 1 ulp of the rounded value, too.
+  /// The largest error beyond the last roundings, in `u spread`: at most ``sumRoundings``.
+  var worstSum = 0.0
+  /// Elements beyond the bound; of 16 bits beyond 1 ulp of the rounded value, too.
   var beyond: [String] = []
 
   mutating func add(_ found: LoadedTensor, _ name: TensorName, _ expected: DoubleMerge.Tensor) {
     let dtype = expected.dtype
+    if let only, only != dtype { return }
     guard found.info.dtype == dtype, found.info.shape == expected.shape else {
       beyond.append("\(name) is \(found.info.dtype.name) \(found.info.shape)")
       return
@@ -220,12 +230,16 @@ struct Distance {
       let error = abs(Double(Elements.widen(bits[index], dtype)) - exact)
       let ulp = Elements.ulp(exact, dtype)
       worst = max(worst, error / ulp)
+      let last = ulp / 2 + (dtype == .f32 ? 0 : 0x1p-24 * abs(exact))
+      let spread = 0x1p-24 * expected.spread[index]
+      if error > last { worstSum = max(worstSum, (error - last) / spread) }
       guard bits[index] != rounded else { continue }
       otherwise += 1
       let distance = Elements.distance(bits[index], rounded, dtype)
       worstRounded = max(worstRounded, distance)
-      let bound = max(ulp, ulp / 2 + 4 * 0x1p-24 * expected.spread[index])
-      if error > bound, dtype == .f32 || distance > 1 { beyond.append("\(name)[\(index)], \(distance) ulps") }
+      if error > last + Self.sumRoundings * spread || dtype != .f32 && distance > 1 {
+        beyond.append("\(name)[\(index)], \(distance) ulps")
+      }
     }
   }
 

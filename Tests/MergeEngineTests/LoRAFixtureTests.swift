@@ -6,20 +6,21 @@ import Testing
 
 /// Every kind of LoRA that PEFT saves, against what PEFT makes of it and against what is right where PEFT is wrong.
 @Suite struct LoRAFixtureTests {
-  /// Where `--arithmetic peft` does not have PEFT's bits, and how far it may be from them, in ulps of the output.
+  /// Where `--arithmetic peft` does not have PEFT's bits, and how far it is from them, in ulps of the output.
   ///
   /// - `dora-twice`, `dora-after-plain`: PEFT takes the adapter before out of the weight and adds it again, and both
-  ///   roundings to the base's dtype stay. The 64 ulps are of an element in which weight and deltas cancel.
+  ///   roundings to the base's dtype stay. The 62 and 18 ulps are of elements in which weight and deltas cancel.
   /// - `conv-narrow`: torch sums the product of fewer than 16 input channels without fused operations.
+  /// - `gpt2-wte`: so does MKL for fewer than 12 columns; here it is 8 positions.
   static let notPEFTs: [String: UInt32] = [
-    "dora-twice-f32": 64, "dora-twice-bf16": 3, "dora-after-plain-f32": 2, "dora-after-plain-bf16": 2,
-    "conv-narrow-f32": 8,
+    "dora-twice-f32": 62, "dora-twice-bf16": 3, "dora-twice-f16": 3, "dora-after-plain-f32": 2,
+    "dora-after-plain-bf16": 2, "dora-after-plain-f16": 18, "conv-narrow-f32": 8, "gpt2-wte-f32": 2,
   ]
 
   @Test func areAllThere() {
-    #expect(LoRACase.all.count == 161)
-    #expect(LoRACase.merging.count == 138)
-    #expect(LoRACase.all.count { $0.isMergedByPEFT } == 128)
+    #expect(LoRACase.all.count == 273)
+    #expect(LoRACase.merging.count == 224)
+    #expect(LoRACase.all.count { $0.isMergedByPEFT } == 209)
     #expect(LoRACase.all.count { $0.isRefused } == 8)
     for name in Self.notPEFTs.keys { #expect(LoRACase.all.contains { $0.name == name && $0.isMergedByPEFT }) }
   }
@@ -45,9 +46,8 @@ import Testing
         worst = max(worst, Elements.distance(left, right, tensor.info.dtype))
       }
     }
-    #expect(worst <= ulps, "\(worst) ulps")
-    // The bound is one that is reached, not a guess.
-    #expect(worst > ulps / 2 || ulps == 0, "\(worst) ulps")
+    // The bound is one that is reached.
+    #expect(worst == ulps, "\(worst) ulps")
   }
 
   @Test(arguments: LoRACase.all.filter(\.isMergedByPEFT))

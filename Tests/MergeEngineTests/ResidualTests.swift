@@ -20,7 +20,8 @@ import Testing
   @Test func casesAreAllThere() {
     #expect(
       Self.cases.map(\.name).sorted() == [
-        "init-olora-bf16", "init-olora-f32", "init-pissa-bf16", "init-pissa-f32", "kasa-bf16", "kasa-f32",
+        "init-olora-bf16", "init-olora-f16", "init-olora-f32", "init-pissa-bf16", "init-pissa-f16", "init-pissa-f32",
+        "kasa-bf16", "kasa-f16", "kasa-f32",
       ])
   }
 
@@ -51,10 +52,11 @@ import Testing
     return (worst, Double(equal) / Double(count))
   }
 
-  /// F32: the noise of two decompositions in fp32. BF16: where that changes how what is left is rounded, one ulp of what is
-  /// left, which is at most 2^-7 of the largest element.
+  /// F32: the noise of two decompositions in fp32. 16 bits: where that changes how what is left is rounded, one ulp of what
+  /// is left, which is at most 2^-7 (BF16) or 2^-10 (F16) of the largest element.
   private func bounds(_ testCase: LoRACase) -> (worst: Double, equal: Double) {
-    testCase.name.hasSuffix("f32") && !testCase.name.hasSuffix("bf16") ? (4e-6, 0) : (0x1p-7, 0.97)
+    if testCase.name.hasSuffix("-f32") { return (4e-6, 0) }
+    return (testCase.name.hasSuffix("-bf16") ? 0x1p-7 : 0x1p-10, 0.97)
   }
 
   @Test(arguments: cases)
