@@ -49,7 +49,8 @@ let package = Package(
       dependencies: ["MergeEngine", "CBenchmark", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: programSettings),
     .target(
-      name: "TestSupport", dependencies: ["Safetensors"], path: "Tests/TestSupport", swiftSettings: programSettings),
+      name: "TestSupport", dependencies: ["Safetensors", "JSONText"], path: "Tests/TestSupport",
+      swiftSettings: programSettings),
     .testTarget(name: "ChecksumsTests", dependencies: ["Checksums"], swiftSettings: programSettings),
     .testTarget(name: "JSONTextTests", dependencies: ["JSONText"], swiftSettings: programSettings),
     .testTarget(

@@ -24,7 +24,13 @@ struct FactorShapes {
     path: String
   ) throws(AdapterError) {
     self.path = path
-    for tensor in [a, b] { try Self.checkDType(tensor, path: path) }
+    for tensor in [a, b] {
+      try Self.checkDType(tensor, path: path)
+      // The dimensions of an empty tensor are bounded by nothing: 2^40 experts would cost no byte of a file.
+      if tensor.shape.contains(0) {
+        throw AdapterError(path: path, .shape(expected: "without zeros", found: tensor.shape), tensor: tensor.name)
+      }
+    }
     if !isEmbedding, !stacksExperts, blocks == nil, (3...5).contains(a.shape.count) {
       (kind, inFeatures, outFeatures, groups) = try Self.convolution(a: a, b: b, rank: rank, path: path)
       return

@@ -86,6 +86,7 @@ public struct Checkpoint: Sendable {
     }
     let selected = try selection.map { ($0, []) } ?? Self.selectWeights(folder: folder, config: config)
     let (name, warnings) = selected
+    try Paths.checkFolders(of: name, in: folder)
     guard name.hasSuffix(".index.json") else {
       let file = try Self.open(Paths.join(folder, name), name: name)
       self.init(path: folder, layout: .folder, files: [file], index: nil, config: config, warnings: warnings)
@@ -142,6 +143,7 @@ public struct Checkpoint: Sendable {
     // Names are compared by their hashes, 64 bits with a seed that no file can know: looking up 100,000 names one by one
     // costs as much as reading their headers.
     let shards = try concurrentMap(Array(zip(index.shardNames, indexed))) { name, positions in
+      try Paths.checkFolders(of: name, in: folder)
       do throws(SafetensorsError) {
         let file = try open(Paths.join(folder, name), name: name)
         let hashes = file.header.tensors.nameHashes().sorted()

@@ -18,6 +18,8 @@ public struct CheckpointError: ReportableError, Equatable {
     /// Two file names in `weight_map` that a case-insensitive file system takes for one.
     case collidingShardNames(String, String)
     case missingShard(String)
+    /// What stands where a name from an index has a folder is a link or a file.
+    case notAPlainFolder
     /// The index names a tensor that its shard has not.
     case tensorNotInShard(shard: String)
     /// A shard has a tensor that the index does not name.
@@ -69,7 +71,7 @@ public struct CheckpointError: ReportableError, Equatable {
     case .json(let error):
       if case .duplicateKey = error.reason { "duplicate-key" } else { "json" }
     case .notAnObject, .indexField: "schema"
-    case .unsafeShardName, .collidingShardNames: "shard-name"
+    case .unsafeShardName, .collidingShardNames, .notAPlainFolder: "shard-name"
     case .tensorNotInShard, .tensorNotInIndex, .tensorInOtherShard, .tensorInTwoShards: "index"
     case .tensorIndexedTwice: "duplicate-key"
     case .sideFileNotRegular, .sideFileOutside, .sideFileTooLarge: "side-file"
@@ -108,6 +110,8 @@ public struct CheckpointError: ReportableError, Equatable {
       "names the file \"\(name)\"; a relative path to a .safetensors file in the same folder is expected"
     case .collidingShardNames(let one, let other):
       "weight_map names \"\(one)\" and \"\(other)\", which some file systems take for one file"
+    case .notAPlainFolder:
+      "is no folder of its own but a link or a file; shards are not looked for behind links to folders"
     case .missingShard(let name): "weight_map names the file \"\(name)\", which does not exist"
     case .tensorNotInShard(let shard): "weight_map places it in \(shard), which has no such tensor"
     case .tensorNotInIndex(let shard): "is in \(shard) but not in weight_map"

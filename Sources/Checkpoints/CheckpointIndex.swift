@@ -20,7 +20,13 @@ public struct CheckpointIndex: Equatable, Sendable {
   /// strings, and file names that could leave the folder or that are no safetensors files.
   init(path: String) throws(CheckpointError) {
     let bytes = try BoundedFile.read(path, limit: Self.largestByteCount)
-    let text = bytes.span
+    try self.init(bytes.span, path: path)
+  }
+
+  /// The same of an index that has been read, at most 64 MiB.
+  ///
+  /// - Parameter path: The file, for errors.
+  init(_ text: Span<UInt8>, path: String) throws(CheckpointError) {
     func error(_ problem: CheckpointError.Problem) -> CheckpointError { CheckpointError(path: path, problem) }
     func attempt<Value>(_ body: () throws(JSONError) -> Value) throws(CheckpointError) -> Value {
       do throws(JSONError) { return try body() } catch { throw CheckpointError(path: path, .json(error)) }

@@ -1,3 +1,5 @@
+import Safetensors
+
 /// Path arithmetic on strings with "/" between components.
 ///
 /// Done on bytes, as the kernel does it: to Swift "/" and a combining accent behind it are one character.
@@ -30,6 +32,19 @@ package enum Paths {
     let bytes = withoutTrailingSlashes(path).utf8
     guard let last = bytes.lastIndex(of: slash) else { return "." }
     return withoutTrailingSlashes(String(Substring(bytes[...last])))
+  }
+
+  /// Checks that no folder on the way from `folder` to the file `name` in it is a link: what a name of an index or of
+  /// config.json leads to is beneath the folder then. The file itself may be a link, as in the Hugging Face cache.
+  static func checkFolders(of name: String, in folder: String) throws(CheckpointError) {
+    var path = folder
+    for component in components(name).dropLast() {
+      path = join(path, component)
+      let identity = try CheckpointError.attempt(path) { [path] () throws(SystemCalls.Failure) in
+        try SystemCalls.identity(path: path, followingLinks: false)
+      }
+      if let identity, !identity.isDirectory { throw CheckpointError(path: path, .notAPlainFolder) }
+    }
   }
 
   package static func areEqual(_ one: String, _ other: String) -> Bool { one.utf8.elementsEqual(other.utf8) }

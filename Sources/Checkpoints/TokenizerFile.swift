@@ -15,7 +15,7 @@ public enum TokenizerFile {
     return try? highestID(bytes.span).map { $0 + 1 }
   }
 
-  private static func highestID(_ text: Span<UInt8>) throws(JSONError) -> Int? {
+  static func highestID(_ text: Span<UInt8>) throws(JSONError) -> Int? {
     var highest: Int?
     guard var cursor = JSONObjectCursor(text, range: 0..<text.count) else { return nil }
     while let member = try cursor.next(text) {

@@ -27,7 +27,7 @@ public struct TensorStatistics: Sendable, Equatable {
   init(_ tensor: MergePlan.Tensor, _ sums: RowStatistics) {
     self.init(
       name: tensor.name, source: tensor.source.dtype, output: tensor.outputDType,
-      elementCount: tensor.shape.reduce(1, *), sums)
+      elementCount: tensor.shape.reduce(1, &*), sums)
   }
 
   /// Several tensors together, added in their order.

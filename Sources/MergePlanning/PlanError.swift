@@ -18,6 +18,8 @@ public struct PlanError: ReportableError, Equatable {
     /// layer_replication names a layer that the base has not.
     case noSuchLayer(Int)
     case tooManyLayers(Int)
+    /// More tensors than any model has.
+    case tooManyTensors(Int, limit: Int)
     /// One adapter replaces a tensor that another one adds to: which comes first is not defined.
     case replacedAndChanged(target: String, other: String)
     /// A stack of experts written by a tool that ordered B's columns in two ways over time.
@@ -68,7 +70,7 @@ public struct PlanError: ReportableError, Equatable {
     case .tied, .tiedBoth: "tied"
     case .lostReplacement, .halfAttention: "pair"
     case .noSuchLayer: "no-target"
-    case .tooManyLayers: "adapter-config"
+    case .tooManyLayers, .tooManyTensors: "adapter-config"
     case .replacedAndChanged: "hit-twice"
     case .targetHitTwice: "hit-twice"
     case .shape, .rowOutside, .vocabularies, .vocabularyUnknown: "shape"
@@ -96,6 +98,8 @@ public struct PlanError: ReportableError, Equatable {
     case .halfAttention(let output): "is the input half of a MultiheadAttention; the adapter has no \(output)"
     case .noSuchLayer(let layer): "layer_replication copies layer \(layer), which the base has not"
     case .tooManyLayers(let limit): "layer_replication asks for more than \(limit) layers"
+    case .tooManyTensors(let count, let limit):
+      "layer_replication makes \(count) tensors of these; at most \(limit) are made"
     case .replacedAndChanged(let target, let other):
       "\(target) would be replaced by one adapter and changed by \(other); merge them one after the other"
     case .replicationOfSeveral: "layer_replication cannot be merged together with other adapters"

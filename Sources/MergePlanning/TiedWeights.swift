@@ -77,7 +77,8 @@ extension MergePlanner {
         .tiedBoth(head: pair.head.string, embedding: pair.embedding.string))
     }
     var matrices: [(FactorView, FactorView)] = []
-    if let one = head.replacement, let other = embedding.replacement {
+    // Empty ones are equal, and of their dimensions no product may be formed.
+    if let one = head.replacement, let other = embedding.replacement, !one.shape.contains(0) {
       let (rows, columns) = TensorUpdate.matrix(of: one.shape)
       matrices.append(
         (

@@ -17,6 +17,13 @@ struct VirtualBase {
 
   /// - Parameter replication: For each layer of the result the base's layer that it is a copy of; nil: no replication.
   init(_ base: Checkpoint, replication: LayerReplication?) throws(PlanError) {
+    if let replication {
+      let count = base.tensorNames.reduce(0) { $0 + replication.copyCount(of: $1) }
+      guard count <= LayerReplication.largestTensorCount else {
+        throw PlanError(
+          path: base.path, tensor: nil, .tooManyTensors(count, limit: LayerReplication.largestTensorCount))
+      }
+    }
     var files: [[Entry]] = []
     var layers: Set<Int> = []
     for (number, file) in base.files.enumerated() {
@@ -60,6 +67,8 @@ struct LayerReplication {
 
   /// No model has this many layers; a config that asks for more is not believed.
   static let largestLayerCount = 10_000
+  /// What the largest header can describe: copies of a layer cost no byte of a file.
+  static let largestTensorCount = 2_000_000
 
   /// Nil if there would be more layers than ``largestLayerCount``.
   init?(_ ranges: [Range<Int>]) {
@@ -84,6 +93,9 @@ struct LayerReplication {
       return TensorName(components.joined(separator: "."))
     }
   }
+
+  /// How many names a tensor of the base has in the result.
+  func copyCount(of name: TensorName) -> Int { Self.layer(of: name).map { copies[$0]?.count ?? 0 } ?? 1 }
 
   /// The number of the layer that a tensor of the base is in; nil if it is in none.
   static func layer(of name: TensorName) -> Int? {

@@ -4,6 +4,9 @@ import JSONText
 struct HeaderParser {
   static let largestEntryByteCount = 64 << 10
   static let largestNameByteCount = 1 << 20
+  /// Real files have some dozens; each costs some 150 bytes beside its text, so that a header full of them would cost ten
+  /// times its length.
+  static let largestMetadataCount = 1 << 16
 
   let path: String
   var metadata: [SafetensorsHeader.MetadataEntry]?
@@ -118,6 +121,9 @@ struct HeaderParser {
     var entries: [SafetensorsHeader.MetadataEntry] = []
     var keys: Set<TensorName> = []
     while let entry = try attempt({ () throws(JSONError) in try cursor.next(text) }) {
+      guard entries.count < Self.largestMetadataCount else {
+        throw error(.schema("__metadata__ has more than \(Self.largestMetadataCount) entries"))
+      }
       let key = try attempt { () throws(JSONError) in try cursor.key(of: entry, text) }
       if key.utf8.contains(0) {
         throw error(.json(JSONError(.syntax(detail: "NUL in a key"), at: entry.keyRange.lowerBound)))

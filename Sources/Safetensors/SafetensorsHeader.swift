@@ -31,7 +31,7 @@ public struct SafetensorsHeader: Sendable {
   ///
   /// The rules and their order are those of the reference's `SafeTensors::read_metadata` (safetensors 0.8.0). Stricter
   /// than it: a key that stands twice, a NUL in a key, an integer beyond Int64, a tensor written as an array, an entry
-  /// longer than 64 KiB and a name longer than 1 MiB are refused.
+  /// longer than 64 KiB, a name longer than 1 MiB and more than 65,536 entries of `__metadata__` are refused.
   public init(path: String) throws(SafetensorsError) { try self.init(InputFile(path: path)) }
 
   package init(_ file: InputFile) throws(SafetensorsError) {

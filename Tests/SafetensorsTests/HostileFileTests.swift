@@ -157,21 +157,3 @@ private func refusal(_ path: String) -> SafetensorsError? {
     #expect(problem { () throws(SafetensorsError) in try file.checkUnchanged() } == .changed)
   }
 }
-
-private func bindSocket(_ path: String) throws -> Int32 {
-  #if os(Linux)
-  let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-  #else
-  let descriptor = socket(AF_UNIX, SOCK_STREAM, 0)
-  #endif
-  var address = sockaddr_un()
-  address.sun_family = sa_family_t(AF_UNIX)
-  withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8.prefix($0.count - 1)) }
-  let result = withUnsafePointer(to: &address) {
-    $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-      bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-    }
-  }
-  guard result == 0 else { throw POSIXError(.init(rawValue: errno) ?? .EIO) }
-  return descriptor
-}
