@@ -37,9 +37,17 @@ let package = Package(
     .target(
       name: "MergeEngine", dependencies: ["MergePlanning", "TileKernels", "LinearAlgebra"],
       swiftSettings: librarySettings),
+    .target(
+      name: "CPlainArithmetic", cSettings: [.treatAllWarnings(as: .error)],
+      linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
+    .target(
+      name: "MergeChecking", dependencies: ["MergePlanning", "Checksums", "CPlainArithmetic"],
+      swiftSettings: librarySettings),
     .executableTarget(
       name: "SafemergeCLI",
-      dependencies: ["MergeEngine", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: [
+        "MergeEngine", "MergeChecking", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       swiftSettings: programSettings),
     .target(
       name: "CBenchmark", cSettings: [.treatAllWarnings(as: .error)],
@@ -61,6 +69,9 @@ let package = Package(
       name: "AdaptersTests", dependencies: ["Adapters", "TestSupport"], swiftSettings: programSettings),
     .testTarget(
       name: "MergePlanningTests", dependencies: ["MergePlanning", "TestSupport"], swiftSettings: programSettings),
+    .testTarget(
+      name: "MergeCheckingTests", dependencies: ["MergeChecking", "MergeEngine", "TestSupport"],
+      swiftSettings: programSettings),
     .testTarget(
       name: "MergeEngineTests", dependencies: ["MergeEngine", "TestSupport"], swiftSettings: programSettings),
     .testTarget(

@@ -122,7 +122,7 @@ public struct Checkpoint: Sendable {
     files.flatMap { file in file.header.tensors.indices.map { file.header.tensors.name(at: $0) } }
   }
 
-  static func readConfig(_ path: String) throws(CheckpointError) -> JSONValue {
+  package static func readConfig(_ path: String) throws(CheckpointError) -> JSONValue {
     let bytes = try BoundedFile.read(path, limit: largestConfigByteCount)
     do throws(JSONError) {
       let value = try JSONParser.parseLenient(bytes.span)

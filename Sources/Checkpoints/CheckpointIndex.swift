@@ -18,7 +18,7 @@ public struct CheckpointIndex: Equatable, Sendable {
   ///
   /// Refused: more than 64 MiB, JSON that jansson refuses, a `weight_map` that is missing, empty or not an object of
   /// strings, and file names that could leave the folder or that are no safetensors files.
-  init(path: String) throws(CheckpointError) {
+  package init(path: String) throws(CheckpointError) {
     let bytes = try BoundedFile.read(path, limit: Self.largestByteCount)
     try self.init(bytes.span, path: path)
   }
@@ -125,7 +125,7 @@ public struct CheckpointIndex: Equatable, Sendable {
 
   /// Whether a name from an index or config.json stays in its folder: relative, of components that are neither empty nor dots,
   /// without backslashes, drive letters and control characters.
-  static func staysInFolder(_ name: String) -> Bool {
+  package static func staysInFolder(_ name: String) -> Bool {
     guard name.utf8.count <= 4096 else { return false }
     guard !name.unicodeScalars.contains(where: { $0.value < 0x20 || $0 == "\\" || $0 == ":" || $0.value == 0x7F })
     else { return false }

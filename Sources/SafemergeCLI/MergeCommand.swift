@@ -121,7 +121,7 @@ struct MergeCommand: ParsableCommand {
   }
 
   func run() throws {
-    var options = MergeEngine.Options(workers: try workerCount(), kernels: try kernels())
+    var options = MergeEngine.Options(workers: try WorkerCount.of(jobs), kernels: try kernels())
     options.rounding = round.rounding
     options.nonFinite = onNonfinite
     options.collectsStatistics = report != nil
@@ -167,17 +167,6 @@ struct MergeCommand: ParsableCommand {
     }
     try tell(outcome, plan, options, checkpoint, uses, at: reportPlace)
     if !quiet { Diagnostics.write(text.done(at: place.path, duration: ContinuousClock.now - start)) }
-  }
-
-  private func workerCount() throws -> Int {
-    if let jobs { return jobs }
-    guard let value = ProcessInfo.processInfo.environment["SAFEMERGE_THREADS"], !value.isEmpty else {
-      return ProcessInfo.processInfo.activeProcessorCount
-    }
-    guard let count = Int(value), count > 0 else {
-      throw ValidationError("SAFEMERGE_THREADS is \"\(value)\"; a number of threads of at least 1 is expected.")
-    }
-    return count
   }
 
   private func kernels() throws -> KernelSet {

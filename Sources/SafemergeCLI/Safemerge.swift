@@ -11,17 +11,20 @@ import Glibc
 struct Safemerge: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "safemerge",
-    abstract: "Merge PEFT LoRA adapters into safetensors checkpoints, and look inside the files.",
+    abstract: "Merge PEFT LoRA adapters into safetensors checkpoints, check merges, and look inside the files.",
     discussion: """
       Examples:
         safemerge merge ./Llama-3.1-8B ./my-adapter -o ./merged
         safemerge merge -n ./Llama-3.1-8B ./my-adapter -o ./merged
         safemerge ls ./merged --include '*layers.0.*'
+        safemerge check ./merged --against ./Llama-3.1-8B --adapter ./my-adapter
+        safemerge diff ./Llama-3.1-8B ./merged --data
 
-      Exit codes: 0 done, 2 wrong usage, 3 input refused, 4 input/output error, 5 output exists or is an input.
+      Exit codes: 0 done, 1 differences (diff --exit-code), 2 wrong usage, 3 input refused or something found (check), \
+      4 input/output error, 5 output exists or is an input.
       """,
     version: version,
-    subcommands: [MergeCommand.self, LsCommand.self])
+    subcommands: [MergeCommand.self, LsCommand.self, CheckCommand.self, DiffCommand.self])
 
   static let version = "safemerge 0.1.0 (swift \(swiftVersion), jansson \(JSONLibrary.version), \(platform))"
 

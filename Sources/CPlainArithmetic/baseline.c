@@ -1,0 +1,2 @@
+#define VARIANT(name) spa_baseline_##name
+#include "plain_body.h"

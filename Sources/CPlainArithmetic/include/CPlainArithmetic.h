@@ -1,0 +1,83 @@
+// The arithmetic of a merge written down a second time, by plain loops: what a result is checked against.
+//
+// Nothing of CTileKernels is used. The same loops are compiled for the baseline of the architecture and, on x86-64, for
+// AVX2 with FMA; both give the same bits. Pointers to tensor bytes (`const void *`) may have any alignment. Nothing here
+// checks its arguments or keeps state; the Swift target MergeChecking does.
+#ifndef CPLAINARITHMETIC_H
+#define CPLAINARITHMETIC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "safetensors data is little-endian, and so is this code"
+#endif
+
+typedef enum { SPA_F32, SPA_F16, SPA_BF16 } spa_dtype;
+
+// destination[i] = source[i], exactly.
+void spa_widen(spa_dtype dtype, const void *source, size_t count, float *destination);
+
+// destination[i] = source[i] rounded to nearest even; a NaN becomes quiet and keeps its leading payload.
+void spa_round(spa_dtype dtype, const float *source, size_t count, void *destination);
+
+// sums[n] = sum over k < rank of left[k] * right[k * columns + n]: in fp32 a chain of fused multiply-adds from +0 in the
+// order of k; in fp64 with what rounding there is; `spreads` sums the magnitudes of the products.
+void spa_product_f32(const float *left, const float *right, size_t rank, size_t columns, float *sums);
+void spa_product_f64(const float *left, const float *right, size_t rank, size_t columns, double *sums);
+void spa_spreads(const float *left, const float *right, size_t rank, size_t columns, double *sums);
+
+// delta[n] += scale * values[n]: in fp32 two roundings; in fp64.
+void spa_add_scaled_f32(float *delta, const float *values, size_t count, float scale);
+void spa_add_scaled_f64(double *delta, const double *values, size_t count, double scale);
+
+// values[i] = exact[i] = weights[i], and nothing in the deltas: -0, which addition leaves unchanged, in the fp32 one.
+void spa_start(const float *weights, size_t count, float *values, double *exact);
+void spa_clear(float *delta, double *exact_delta, size_t count);
+
+// values[i] += delta[i]; exact[i] += exact_delta[i]
+void spa_accumulate(float *values, double *exact, const float *delta, const double *exact_delta, size_t count);
+
+// Where values[i] is a NaN: the weight's, made quiet, if that is one, else the positive quiet NaN without payload.
+void spa_settle_nans(const float *weights, float *values, size_t count);
+
+// norm = (float)sqrt(sum of squares) with element n added in fp64 to lane n % 8 and the lanes from 0 to 7.
+float spa_norm_in_lanes(const float *values, size_t count);
+
+// How many elements are NaN, and how many infinite.
+void spa_count_nonfinite(spa_dtype dtype, const void *source, size_t count, uint64_t *nan_count, uint64_t *infinity_count);
+
+typedef struct {
+  uint64_t otherwise;   // elements that are not `exact` rounded once, to nearest even
+  uint64_t mismatched;  // elements whose bits are not those of `expected`
+  double worst;         // the largest |found - exact| in units of the dtype's spacing at `exact`, of finite ones
+} spa_comparison;
+
+#define SPA_OTHERWISE 1
+#define SPA_MISMATCHED 2
+
+// Compares `count` elements of `dtype` with the exact values and with the bits that are expected. flags[i] gets
+// SPA_OTHERWISE and SPA_MISMATCHED. Where `found` or `exact` is infinite or NaN, an element is as it should be if its bits
+// are the expected ones.
+spa_comparison spa_compare(spa_dtype dtype, const void *found, const double *exact, const void *expected, size_t count,
+                           uint8_t *flags);
+
+// Whether two runs of bytes are the same.
+int spa_are_equal(const void *left, const void *right, size_t count);
+
+// The spacing of the dtype's numbers at `value`.
+double spa_spacing(spa_dtype dtype, double value);
+
+typedef struct {
+  uint64_t changed;          // elements whose values differ, or of which one is NaN and the other is not
+  uint64_t skipped;          // elements of which one is infinite or NaN: they are in no sum
+  double largest;            // the largest |a - b|
+  double difference_squares; // sum of (a - b)^2
+  double left_squares;       // sum of a^2
+} spa_difference;
+
+// The difference of two runs of elements, in fp64.
+spa_difference spa_difference_of(spa_dtype left_dtype, const void *left, spa_dtype right_dtype, const void *right,
+                                 size_t count);
+
+#endif

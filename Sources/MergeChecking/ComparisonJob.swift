@@ -1,0 +1,172 @@
+import CPlainArithmetic
+import MergePlanning
+import Safetensors
+import Synchronization
+
+/// The comparison of one tensor, in pieces that threads take.
+final class ComparisonJob: Sendable {
+  private struct State {
+    var prepared: PreparedTensor?
+    var comparison = TensorComparison()
+    var piecesLeft: Int
+  }
+
+  let subject: ComparisonSubject
+  /// Runs of rows, in order.
+  let pieces: [Range<Int>]
+  private let files: OpenFiles
+  private let isStochastic: Bool
+  private let state: Mutex<State>
+  /// Elements that are computed at once: their fp64 values stay in the second-level cache.
+  private static let blockElementCount = 1 << 14
+  private static let pieceElementCount = 1 << 20
+
+  /// - Parameter sample: At most how many single rows are compared, spread over the tensor; nil: all.
+  init(_ subject: ComparisonSubject, _ files: OpenFiles, isStochastic: Bool, sample: Int? = nil) {
+    self.subject = subject
+    self.files = files
+    self.isStochastic = isStochastic
+    let rows = subject.update.rows
+    if let sample, sample < rows {
+      pieces = (0..<sample).map { number in
+        let row = number * (rows - 1) / max(1, sample - 1)
+        return row..<row + 1
+      }
+    } else {
+      let length = max(1, Self.pieceElementCount / max(1, subject.update.columns))
+      pieces = stride(from: 0, to: rows, by: length).map { $0..<min($0 + length, rows) }
+    }
+    state = Mutex(State(piecesLeft: pieces.count))
+  }
+
+  var comparison: TensorComparison { state.withLock { $0.comparison } }
+
+  /// Compares one piece.
+  func compare(piece: Int) throws(SafetensorsError) {
+    let prepared = try prepared()
+    var recomputation = RowRecomputation(prepared, sourceType: subject.sourceType)
+    var comparison = TensorComparison()
+    if !prepared.hasKnownBits { comparison.otherBits = nil }
+    var source: [UInt8] = []
+    var found: [UInt8] = []
+    var expected: [UInt8] = []
+    var flags: [UInt8] = []
+    let rowsAtOnce = max(1, Self.blockElementCount / max(1, prepared.columns))
+    for first in stride(from: pieces[piece].lowerBound, to: pieces[piece].upperBound, by: rowsAtOnce) {
+      let rows = first..<min(first + rowsAtOnce, pieces[piece].upperBound)
+      try read(
+        rows, columns: prepared.columns, of: subject.source.input, subject.source.range, subject.sourceType, &source)
+      try read(rows, columns: prepared.columns, of: subject.file, subject.range, subject.type, &found)
+      recomputation.compute(rows, from: source)
+      let count = rows.count * prepared.columns
+      if expected.count < count * 4 { expected = [UInt8](repeating: 0, count: count * 4) }
+      if flags.count < prepared.columns { flags = [UInt8](repeating: 0, count: prepared.columns) }
+      PlainArithmetic.round(recomputation.values, as: subject.type, count: count, into: &expected)
+      for row in rows {
+        judge(row, rows, &recomputation, found, expected, &flags, &comparison)
+      }
+    }
+    state.withLock { state in
+      state.comparison.add(comparison)
+      state.piecesLeft -= 1
+      if state.piecesLeft == 0 { state.prepared = nil }
+    }
+  }
+
+  private func read(
+    _ rows: Range<Int>, columns: Int, of file: Int, _ range: Range<Int>, _ type: spa_dtype, _ buffer: inout [UInt8]
+  ) throws(SafetensorsError) {
+    let rowByteCount = columns * PlainArithmetic.byteCount(type)
+    let start = range.lowerBound + rows.lowerBound * rowByteCount
+    try files.read(file, start..<start + rows.count * rowByteCount, into: &buffer)
+  }
+
+  private func judge(
+    _ row: Int, _ rows: Range<Int>, _ recomputation: inout RowRecomputation, _ found: [UInt8], _ expected: [UInt8],
+    _ flags: inout [UInt8], _ comparison: inout TensorComparison
+  ) {
+    let columns = subject.update.columns
+    let start = (row - rows.lowerBound) * columns
+    let result = PlainArithmetic.compare(
+      found, with: recomputation.exact, expected, as: subject.type, at: start, count: columns, flags: &flags)
+    comparison.elementCount += columns
+    comparison.otherwiseRounded += Int(result.otherwise)
+    comparison.worstError = max(comparison.worstError, result.worst)
+    let knowsBits = comparison.otherBits != nil
+    if let count = comparison.otherBits { comparison.otherBits = count + Int(result.mismatched) }
+    // In F32 half of the elements are not the exact result rounded, because every fp32 step rounds; with the bits of these
+    // steps they are as promised.
+    let asksBoth = knowsBits && subject.type == SPA_F32
+    guard asksBoth ? result.mismatched > 0 : result.otherwise + (knowsBits ? result.mismatched : 0) > 0 else { return }
+    let slack = recomputation.slack(ofRow: row, in: rows, resultIsF32: subject.type == SPA_F32)
+    let allowed = isStochastic ? 1.0 : 0.5
+    for column in 0..<columns where flags[column] != 0 {
+      let isOtherwise = flags[column] & UInt8(SPA_OTHERWISE) != 0
+      let isMismatched = knowsBits && flags[column] & UInt8(SPA_MISMATCHED) != 0
+      if asksBoth, !isMismatched { continue }
+      guard isOtherwise || isMismatched else { continue }
+      let value = number(found, start + column)
+      let exact = recomputation.exact[start + column]
+      let spacing = PlainArithmetic.spacing(subject.type, at: exact)
+      let error = abs(value - exact)
+      // Also true where one of them is NaN or infinite.
+      let isBeyond = isOtherwise && !(error <= allowed * spacing + slack[column])
+      if isBeyond {
+        comparison.beyondBound += 1
+        if !(error <= spacing + slack[column]) { comparison.beyondOneUlp += 1 }
+      }
+      if isBeyond || isMismatched, comparison.example == nil || (isBeyond && !comparison.exampleIsBeyond) {
+        comparison.example = TensorComparison.Example(row: row, column: column, found: value, exact: exact)
+        comparison.exampleIsBeyond = isBeyond
+      }
+    }
+  }
+
+  private func number(_ bytes: [UInt8], _ index: Int) -> Double {
+    let size = PlainArithmetic.byteCount(subject.type)
+    var value: [Float] = [0]
+    PlainArithmetic.widen(Array(bytes[index * size..<(index + 1) * size]), as: subject.type, count: 1, into: &value)
+    return Double(value[0])
+  }
+
+  /// The factors, read by the first piece that needs them; where DoRA's norms run down the columns, a pass over the tensor.
+  private func prepared() throws(SafetensorsError) -> PreparedTensor {
+    try state.withLock { state throws(SafetensorsError) in
+      if let prepared = state.prepared { return prepared }
+      var prepared = try PreparedTensor(subject.update, files)
+      for number in prepared.stages.indices
+      where prepared.stages[number].magnitudes != nil && prepared.stages[number].axis == .columns {
+        prepared.stages[number].columnNorms = try columnNorms(prepared, stage: number)
+      }
+      state.prepared = prepared
+      return prepared
+    }
+  }
+
+  private func columnNorms(
+    _ prepared: PreparedTensor, stage: Int
+  ) throws(SafetensorsError) -> (plain: [Float], exact: [Double], spreads: [Double]) {
+    var recomputation = RowRecomputation(prepared, sourceType: subject.sourceType)
+    let zeros = [Double](repeating: 0, count: prepared.columns)
+    var (plain, exact, spreads) = (zeros, zeros, zeros)
+    var source: [UInt8] = []
+    let rowsAtOnce = max(1, Self.blockElementCount / max(1, prepared.columns))
+    for first in stride(from: 0, to: prepared.rows, by: rowsAtOnce) {
+      let rows = first..<min(first + rowsAtOnce, prepared.rows)
+      try read(
+        rows, columns: prepared.columns, of: subject.source.input, subject.source.range, subject.sourceType, &source)
+      recomputation.addColumnSquares(
+        stage: stage, rows, from: source, plain: &plain, exact: &exact, spreads: &spreads)
+    }
+    return (
+      plain.map { Float($0.squareRoot()) }, exact.map { $0.squareRoot() }, spreads.map { $0.squareRoot() }
+    )
+  }
+}
+
+/// Does numbered jobs on several threads, in their order.
+///
+/// - Throws: The error of the first job, in order, that failed.
+func concurrently(_ count: Int, workers: Int, _ body: @Sendable (Int) throws -> Void) throws {
+  try WorkQueue(count: count).run(workers: workers, body)
+}

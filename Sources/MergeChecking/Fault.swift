@@ -1,0 +1,76 @@
+/// A merge that is known to go wrong in this way.
+public enum Fault: Hashable, Sendable {
+  /// `lora_bias` added as it is: PEFT 0.14.0 to 0.15.1 (its pull request 2489).
+  case loraBiasUnscaled
+  case loraBiasDropped
+  case trainedBiasDropped
+  case savedModuleDropped
+  case tokenRowsDropped
+  case embeddingDropped
+  /// The delta is not there at all.
+  case deltaDropped
+  /// DoRA's rescaling left out.
+  case magnitudeIgnored
+  /// alpha / r in place of alpha / sqrt(r).
+  case rsloraIgnored
+  /// alpha / sqrt(r) in place of alpha / r.
+  case rsloraAssumed
+  case patternsIgnored
+  case scalingMissing
+  case weightIgnored
+  case addedTwice
+  case addedOnce
+  case subtracted
+  case transposed
+  /// One adapter of several left out; its place in the request.
+  case adapterDropped(Int)
+
+  /// A stable, greppable identifier.
+  public var faultClass: String {
+    switch self {
+    case .loraBiasUnscaled: "lora-bias-unscaled"
+    case .loraBiasDropped: "lora-bias-dropped"
+    case .trainedBiasDropped: "bias-dropped"
+    case .savedModuleDropped: "saved-module-dropped"
+    case .tokenRowsDropped: "token-rows-dropped"
+    case .embeddingDropped: "embedding-dropped"
+    case .deltaDropped: "delta-dropped"
+    case .magnitudeIgnored: "dora-ignored"
+    case .rsloraIgnored: "rslora-ignored"
+    case .rsloraAssumed: "rslora-assumed"
+    case .patternsIgnored: "patterns-ignored"
+    case .scalingMissing: "scaling-missing"
+    case .weightIgnored: "weight-ignored"
+    case .addedTwice: "delta-twice"
+    case .addedOnce: "delta-once"
+    case .subtracted: "delta-subtracted"
+    case .transposed: "delta-transposed"
+    case .adapterDropped: "adapter-dropped"
+    }
+  }
+
+  /// What was done instead of what the adapter says.
+  public var message: String {
+    switch self {
+    case .loraBiasUnscaled:
+      "lora_bias was added without the scaling, as PEFT 0.14.0 to 0.15.1 does"
+    case .loraBiasDropped: "lora_bias was left out: the bias is the base's"
+    case .trainedBiasDropped: "the trained bias was left out: it is the base's"
+    case .savedModuleDropped: "modules_to_save was left out: the tensor is the base's"
+    case .tokenRowsDropped: "the trained rows of single tokens were left out"
+    case .embeddingDropped: "the embedding's LoRA was left out: it is the base's"
+    case .deltaDropped: "the delta was left out: the tensor is the base's"
+    case .magnitudeIgnored: "DoRA was ignored: the delta was added and nothing rescaled"
+    case .rsloraIgnored: "use_rslora was ignored: the scaling is alpha / r, not alpha / sqrt(r)"
+    case .rsloraAssumed: "the scaling is that of rslora, alpha / sqrt(r), not alpha / r"
+    case .patternsIgnored: "rank_pattern or alpha_pattern was ignored in the scaling"
+    case .scalingMissing: "the delta was added without the scaling"
+    case .weightIgnored: "the adapter's weight was ignored"
+    case .addedTwice: "the delta was added twice"
+    case .addedOnce: "the delta was added once, not twice as PEFT does with out_proj"
+    case .subtracted: "the delta was subtracted"
+    case .transposed: "the delta was added transposed (fan_in_fan_out)"
+    case .adapterDropped(let number): "adapter \(number + 1) was left out"
+    }
+  }
+}

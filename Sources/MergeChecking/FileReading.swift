@@ -1,0 +1,39 @@
+import Checksums
+import Safetensors
+
+/// Reads whole files and tensors.
+enum FileReading {
+  private static let pieceByteCount = 4 << 20
+
+  /// The SHA-256 of a file.
+  static func checksum(_ path: String) throws(SafetensorsError) -> SHA256Checksum {
+    let file = try InputFile(path: path)
+    var stream = SHA256Stream()
+    var buffer: [UInt8] = []
+    for start in stride(from: 0, to: file.byteCount, by: pieceByteCount) {
+      let count = min(pieceByteCount, file.byteCount - start)
+      if buffer.count != count { buffer = [UInt8](repeating: 0, count: count) }
+      try file.read(start..<start + count, into: &buffer)
+      stream.update(buffer)
+    }
+    try file.checkUnchanged()
+    return stream.checksum
+  }
+
+  /// How many elements of a tensor of F32, F16 or BF16 are NaN and infinite; none of other types.
+  static func nonFinite(
+    _ file: InputFile, _ range: Range<Int>, _ dtype: DType
+  ) throws(SafetensorsError) -> (nans: Int, infinities: Int) {
+    var buffer: [UInt8] = []
+    var found = (nans: 0, infinities: 0)
+    for start in stride(from: range.lowerBound, to: range.upperBound, by: pieceByteCount) {
+      let count = min(pieceByteCount, range.upperBound - start)
+      try file.read(start..<start + count, into: &buffer)
+      guard let type = PlainArithmetic.type(dtype) else { continue }
+      let piece = PlainArithmetic.nonFinite(buffer, as: type, count: count / PlainArithmetic.byteCount(type))
+      found.nans += piece.nans
+      found.infinities += piece.infinities
+    }
+    return found
+  }
+}

@@ -1,0 +1,124 @@
+import JSONText
+import Safetensors
+
+extension ModelInspection {
+  /// Compares config.json with the shapes of the tensors, where one surely follows from the other: a language model whose
+  /// input embedding is known by its name.
+  mutating func inspectConfig() {
+    guard let config else { return }
+    var shapes: [TensorName: [Int]] = [:]
+    for tensor in files.lazy.flatMap(\.header.tensors) { shapes[tensor.name] = tensor.shape }
+    let embeddings = shapes.keys.filter {
+      $0.string.hasSuffix("embed_tokens.weight") || $0.string.hasSuffix("wte.weight")
+    }
+    guard embeddings.count == 1, let embedding = embeddings.first, let shape = shapes[embedding], shape.count == 2
+    else {
+      return
+    }
+    // The sizes of the language model are in a section of their own where there is more than one.
+    let section: JSONValue
+    if case .object? = config["text_config"] { section = config["text_config"] ?? config } else { section = config }
+    compare("vocab_size", section, with: shape[0], of: embedding, "rows")
+    let width = ["hidden_size", "n_embd"].first { integer(section, $0) != nil }
+    if let width { compare(width, section, with: shape[1], of: embedding, "columns") }
+    inspectTying(config, section, embedding, shapes)
+    inspectLayers(section, embedding, shapes)
+  }
+
+  private func integer(_ section: JSONValue, _ key: String) -> Int? {
+    if case .integer(let value)? = section[key] { Int(value) } else { nil }
+  }
+
+  private mutating func compare(
+    _ key: String, _ section: JSONValue, with found: Int, of tensor: TensorName, _ what: String
+  ) {
+    guard let expected = integer(section, key), expected != found else { return }
+    find("config", "config.json", tensor: tensor, "has \(found) \(what), and \(key) is \(expected)")
+  }
+
+  private mutating func inspectTying(
+    _ config: JSONValue, _ section: JSONValue, _ embedding: TensorName, _ shapes: [TensorName: [Int]]
+  ) {
+    let heads = shapes.keys.filter { $0.string == "lm_head.weight" || $0.string.hasSuffix(".lm_head.weight") }
+    let values = [config["tie_word_embeddings"], section["tie_word_embeddings"]].compactMap { $0 }
+    let isTied = values.contains(.bool(true))
+    if isTied, let head = heads.first, shapes[head] != shapes[embedding] {
+      find(
+        "tied", "config.json", tensor: head,
+        "has the shape \(shapes[head] ?? []), and tie_word_embeddings makes it \(embedding), which has "
+          + "\(shapes[embedding] ?? [])")
+    }
+    if isTied, let head = heads.first {
+      tiedPair = (embedding, head)
+      if !options.readsData {
+        notes.append(
+          "\(head) stands beside \(embedding), which it is tied to; whether they are equal is read with --data")
+      }
+    }
+    let isUntied = !values.isEmpty && !isTied
+    if isUntied, heads.isEmpty, isCausal(config) {
+      find("tied", "config.json", tensor: embedding, "there is no lm_head.weight, and tie_word_embeddings is false")
+    }
+  }
+
+  private func isCausal(_ config: JSONValue) -> Bool {
+    guard case .array(let names)? = config["architectures"] else { return false }
+    return names.contains { if case .string(let name) = $0 { name.hasSuffix("ForCausalLM") } else { false } }
+  }
+
+  private mutating func inspectLayers(
+    _ section: JSONValue, _ embedding: TensorName, _ shapes: [TensorName: [Int]]
+  ) {
+    let prefix = embedding.string.hasSuffix("wte.weight") ? "wte.weight" : "embed_tokens.weight"
+    let model = String(embedding.string.dropLast(prefix.count))
+    guard
+      let list = ["layers.", "h."].map({ model + $0 }).first(where: { list in
+        shapes.keys.contains { $0.string.hasPrefix(list) }
+      })
+    else { return }
+    var numbers: Set<Int> = []
+    for name in shapes.keys where name.string.hasPrefix(list) {
+      if let number = Int(name.string.dropFirst(list.count).prefix { $0 != "." }) { numbers.insert(number) }
+    }
+    if let key = ["num_hidden_layers", "n_layer"].first(where: { integer(section, $0) != nil }),
+      let expected = integer(section, key), expected >= 0
+    {
+      if let missing = (0..<min(expected, 1 << 16)).first(where: { !numbers.contains($0) }) {
+        find("config", "config.json", "layer \(missing) has no tensor, and \(key) is \(expected)")
+      }
+      // Layers for the prediction of several tokens follow the others, and are not counted.
+      if let most = numbers.max(), most >= expected, integer(section, "num_nextn_predict_layers") == nil {
+        find("config", "config.json", "\(list)\(most) has tensors, and \(key) is \(expected)")
+      }
+    }
+    if let expected = integer(section, "intermediate_size") {
+      for number in numbers.sorted() {
+        let name = TensorName("\(list)\(number).mlp.gate_proj.weight")
+        guard let shape = shapes[name], shape.count == 2, shape[0] != expected, isPlainFamily(section) else { continue }
+        find("config", "config.json", tensor: name, "has \(shape[0]) rows, and intermediate_size is \(expected)")
+        break
+      }
+    }
+    guard isPlainFamily(section), let heads = integer(section, "num_attention_heads"), heads > 0,
+      let width = integer(section, "hidden_size")
+    else { return }
+    let size = integer(section, "head_dim") ?? width / heads
+    let keys = integer(section, "num_key_value_heads") ?? heads
+    for number in numbers.sorted() {
+      for (leaf, count) in [("q_proj", heads), ("k_proj", keys), ("v_proj", keys)] {
+        let name = TensorName("\(list)\(number).self_attn.\(leaf).weight")
+        guard let shape = shapes[name], shape.count == 2, shape[0] != count * size else { continue }
+        find(
+          "config", "config.json", tensor: name,
+          "has \(shape[0]) rows, and \(count) heads of \(size) are \(count * size)")
+        return
+      }
+    }
+  }
+
+  /// Families whose layers are all of the same sizes, those of config.json.
+  private func isPlainFamily(_ section: JSONValue) -> Bool {
+    guard case .string(let family)? = section["model_type"] ?? config?["model_type"] else { return false }
+    return ["llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2"].contains(family)
+  }
+}

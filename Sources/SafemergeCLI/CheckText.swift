@@ -1,0 +1,79 @@
+import JSONText
+import MergeChecking
+import MergeEngine
+import Safetensors
+
+/// What `check` found, as people read it.
+struct CheckText {
+  private let result: CheckResult
+  private let quiet: Bool
+  private let verbose: Bool
+
+  init(_ result: CheckResult, quiet: Bool, verbose: Bool) {
+    self.result = result
+    self.quiet = quiet
+    self.verbose = verbose
+  }
+
+  func write(to output: inout StandardOutput) throws {
+    if let merge = result.merge, !quiet { try writeTable(merge, to: &output) }
+    for finding in result.findings {
+      try output.write("\(finding.description) [\(finding.findingClass)]".escapingUnprintable + "\n")
+    }
+    if quiet { return }
+    for note in result.notes { try output.write("note: \(note)".escapingUnprintable + "\n") }
+    try output.write(summary.escapingUnprintable + "\n")
+  }
+
+  private func writeTable(_ merge: MergeCheck.Report, to output: inout StandardOutput) throws {
+    let shown = merge.tensors.filter { verbose || $0.isMerged || $0.verdict != .same }
+    guard !shown.isEmpty else { return }
+    var table = TextTable(
+      header: ["TENSOR", "DTYPE", "WORST ULP", "NOT ROUNDED RIGHT", "VERDICT"],
+      alignments: [.left, .left, .right, .right, .left], rowCount: shown.count)
+    for tensor in shown {
+      table.add(tensor.name.string)
+      table.add(tensor.dtype.name)
+      table.add(tensor.comparison.map { ReportNumbers.significant($0.worstError) } ?? "-")
+      table.add(
+        tensor.comparison.map { "\(ReportNumbers.percent($0.otherwiseShare))" } ?? "-")
+      table.add(Self.text(tensor.verdict))
+    }
+    try table.write(to: &output)
+  }
+
+  static func text(_ verdict: MergeCheck.Verdict) -> String {
+    switch verdict {
+    case .same: "same bytes"
+    case .exact: "exact"
+    case .rounded: "right, other bits"
+    case .roundedByPEFT(let how): "rounded more than once, \(how)"
+    case .roundedSeveralTimes: "rounded more than once"
+    case .fault(let fault): "WRONG: \(fault.message)"
+    case .damaged(let count): "WRONG: \(Quantities.counted(count, "element")) damaged"
+    case .different: "WRONG: not this merge"
+    case .notChecked(let why): "not checked: \(why)"
+    }
+  }
+
+  private var summary: String {
+    let inspection = result.inspection
+    let tensors = inspection.files.reduce(0) { $0 + $1.header.tensors.count }
+    var parts = [
+      Quantities.counted(inspection.files.count, "file"), Quantities.counted(tensors, "tensor"),
+    ]
+    if let merge = result.merge {
+      let compared = merge.tensors.compactMap(\.comparison)
+      let elements = compared.reduce(0) { $0 + $1.elementCount }
+      let otherwise = compared.reduce(0) { $0 + $1.otherwiseRounded }
+      let worst = compared.map(\.worstError).max() ?? 0
+      parts.append(
+        "\(Quantities.counted(merge.tensors.count { $0.isMerged }, "tensor")) merged: worst error "
+          + "\(ReportNumbers.significant(worst)) ulp, \(Quantities.grouped(otherwise)) of "
+          + "\(Quantities.grouped(elements)) elements are not the exact result rounded")
+    }
+    let count = result.findings.count
+    return "\(inspection.path): \(parts.joined(separator: ", ")); "
+      + (count == 0 ? "nothing found" : Quantities.counted(count, "finding"))
+  }
+}

@@ -1,0 +1,152 @@
+import JSONText
+import MergeChecking
+import MergeEngine
+import Safetensors
+
+/// How two models differ, as a table, lines or JSON.
+struct DiffText {
+  let left: String
+  let right: String
+  let difference: ModelDifference
+  let comparesValues: Bool
+
+  private var changed: [ModelDifference.Tensor] { difference.tensors.filter(\.isDifferent) }
+
+  func writeTable(to output: inout StandardOutput) throws {
+    for entry in difference.metadata {
+      let (one, other) = (entry.left.map { "\"\($0)\"" } ?? "-", entry.right.map { "\"\($0)\"" } ?? "-")
+      try output.write("metadata \(entry.key): \(one), \(other)".escapingUnprintable + "\n")
+    }
+    let columns = ["", "TENSOR", "DTYPE", "SHAPE"] + (comparesValues ? ["MAX |D|", "CHANGED", "RELATIVE"] : [])
+    var table = TextTable(
+      header: columns,
+      alignments: [.left, .left, .left, .left] + (comparesValues ? [.right, .right, .right] : []),
+      rowCount: changed.count)
+    for tensor in changed {
+      table.add(Self.sign(tensor))
+      table.add(tensor.name.string)
+      table.add(Self.pair(tensor.left?.dtype.name, tensor.right?.dtype.name))
+      table.add(
+        Self.pair(tensor.left.map { Quantities.shape($0.shape) }, tensor.right.map { Quantities.shape($0.shape) }))
+      guard comparesValues else { continue }
+      table.add(tensor.values?.largest.map(ReportNumbers.significant) ?? "-")
+      table.add(tensor.values.map { ReportNumbers.percent($0.changedShare) } ?? "-")
+      table.add(tensor.values?.relativeNorm.map(ReportNumbers.significant) ?? "-")
+    }
+    if !changed.isEmpty { try table.write(to: &output) }
+    if difference.hasOtherFiles { try output.write("note: the tensors are split into files in another way\n") }
+    try output.write(summary + "\n")
+  }
+
+  private var summary: String {
+    let onlyLeft = difference.tensors.count { $0.right == nil }
+    let onlyRight = difference.tensors.count { $0.left == nil }
+    let both = difference.tensors.count - onlyLeft - onlyRight
+    let different = changed.count - onlyLeft - onlyRight
+    let alike = comparesValues ? "identical" : "of the same dtype and shape"
+    return "\(Quantities.grouped(different)) changed, \(Quantities.grouped(both - different)) \(alike), "
+      + "\(Quantities.grouped(onlyLeft)) only in \(left), \(Quantities.grouped(onlyRight)) only in \(right)"
+      .escapingUnprintable
+  }
+
+  /// "-" only in the first, "+" only in the second, "~" in both and different, "=" the same.
+  private static func sign(_ tensor: ModelDifference.Tensor) -> String {
+    if tensor.right == nil { return "-" }
+    if tensor.left == nil { return "+" }
+    return tensor.isDifferent ? "~" : "="
+  }
+
+  private static func pair(_ left: String?, _ right: String?) -> String {
+    guard let left, let right else { return left ?? right ?? "-" }
+    return left == right ? left : "\(left) -> \(right)"
+  }
+
+  /// All tensors, a line each: sign, name, dtypes, shapes and, where values were compared, the largest difference, how many
+  /// changed, the relative norm. Tabs and other unprintable characters in names are escaped.
+  func writeTSV(to output: inout StandardOutput) throws {
+    for tensor in difference.tensors {
+      var cells = [
+        Self.sign(tensor), tensor.name.string, tensor.left?.dtype.name ?? "", tensor.right?.dtype.name ?? "",
+        Self.shape(tensor.left), Self.shape(tensor.right),
+      ]
+      if comparesValues {
+        cells += [
+          tensor.values?.largest.map { "\($0)" } ?? "", tensor.values.map { "\($0.changedCount)" } ?? "",
+          tensor.values?.relativeNorm.map { "\($0)" } ?? "",
+        ]
+      }
+      try output.write(cells.map(\.escapingUnprintable).joined(separator: "\t") + "\n")
+    }
+  }
+
+  private static func shape(_ tensor: TensorInfo?) -> String {
+    tensor.map { $0.shape.map(String.init).joined(separator: ",") } ?? ""
+  }
+
+  /// Only what differs, and how many tensors were compared.
+  var json: [UInt8] {
+    var writer = JSONWriter(escapesUnprintable: true)
+    writer.beginObject()
+    writer.key("schema")
+    writer.value(1)
+    writer.key("left")
+    writer.value(left)
+    writer.key("right")
+    writer.value(right)
+    writer.key("different")
+    writer.value(difference.isDifferent)
+    writer.key("other_files")
+    writer.value(difference.hasOtherFiles)
+    writer.key("compared")
+    writer.value(difference.tensors.count)
+    writer.key("metadata")
+    writer.beginArray()
+    for entry in difference.metadata {
+      writer.beginObject()
+      string("key", entry.key, &writer)
+      string("left", entry.left, &writer)
+      string("right", entry.right, &writer)
+      writer.end()
+    }
+    writer.end()
+    writer.key("tensors")
+    writer.beginArray()
+    for tensor in changed { write(tensor, &writer) }
+    writer.end()
+    writer.end()
+    return writer.bytes + [UInt8(ascii: "\n")]
+  }
+
+  private func write(_ tensor: ModelDifference.Tensor, _ writer: inout JSONWriter) {
+    writer.beginObject()
+    string("name", tensor.name.string, &writer)
+    for (key, side) in [("left", tensor.left), ("right", tensor.right)] {
+      writer.key(key)
+      guard let side else {
+        writer.null()
+        continue
+      }
+      writer.beginObject()
+      string("dtype", side.dtype.name, &writer)
+      writer.key("shape")
+      writer.value(side.shape)
+      writer.end()
+    }
+    if let values = tensor.values {
+      writer.key("elements")
+      writer.value(values.elementCount)
+      writer.key("changed")
+      writer.value(values.changedCount)
+      for (key, number) in [("largest", values.largest), ("relative_norm", values.relativeNorm)] {
+        writer.key(key)
+        if let number { writer.value(number) } else { writer.null() }
+      }
+    }
+    writer.end()
+  }
+
+  private func string(_ key: String, _ value: String?, _ writer: inout JSONWriter) {
+    writer.key(key)
+    if let value { writer.value(value) } else { writer.null() }
+  }
+}

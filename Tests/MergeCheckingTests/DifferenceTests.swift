@@ -1,0 +1,82 @@
+import Safetensors
+import TestSupport
+import Testing
+
+@testable import MergeChecking
+
+/// How two files differ.
+@Suite struct DifferenceTests {
+  private func difference(
+    _ left: [TestTensor], _ right: [TestTensor], data: Bool = true, metadata: (String?, String?) = (nil, nil)
+  ) throws -> ModelDifference {
+    let scratch = try Scratch()
+    try writeFile(scratch.file("a.safetensors"), left, metadata: metadata.0)
+    try writeFile(scratch.file("b.safetensors"), right, metadata: metadata.1)
+    var options = ModelDifference.Options(workers: 2)
+    options.readsData = data
+    return try ModelDifference(scratch.file("a.safetensors"), scratch.file("b.safetensors"), options: options)
+  }
+
+  private func floats(_ name: String, _ values: [Float]) -> TestTensor {
+    TestTensor(
+      name, .f32, [values.count], bytes: values.flatMap { value in withUnsafeBytes(of: value) { Array($0) } })
+  }
+
+  @Test func findsNothingInEqualFiles() throws {
+    let found = try difference([floats("a", [1, .nan])], [floats("a", [1, .nan])])
+    #expect(!found.isDifferent)
+    #expect(found.tensors[0].values?.changedCount == 0)
+  }
+
+  @Test func measuresValues() throws {
+    let found = try difference([floats("a", [3, 4, 0])], [floats("a", [3, 4.5, -0.0])])
+    #expect(found.isDifferent)
+    let values = try #require(found.tensors[0].values)
+    // Zeros of both signs have one value.
+    #expect(values == ModelDifference.Values(elementCount: 3, changedCount: 1, largest: 0.5, relativeNorm: 0.1))
+  }
+
+  @Test func comparesOtherDTypesByValue() throws {
+    let brain = TestTensor("a", .bf16, [2], bytes: [0x80, 0x3F, 0x00, 0x40])
+    let found = try difference([brain], [floats("a", [1, 2])])
+    #expect(found.isDifferent)
+    #expect(found.tensors[0].values?.changedCount == 0)
+  }
+
+  @Test func leavesInfinitiesOutOfNorms() throws {
+    let found = try difference([floats("a", [.infinity, 2])], [floats("a", [1, 2])])
+    #expect(found.tensors[0].values?.changedCount == 1)
+    #expect(found.tensors[0].values?.relativeNorm == 0)
+  }
+
+  @Test func comparesBytesOfOtherTypes() throws {
+    let found = try difference(
+      [TestTensor("a", .i64, [2])], [TestTensor("a", .i64, [2], bytes: [1] + [UInt8](repeating: 0, count: 15))])
+    #expect(found.tensors[0].values?.changedCount == 1)
+    #expect(found.tensors[0].values?.largest == nil)
+  }
+
+  @Test func namesWhatOneOfThemHasNot() throws {
+    let found = try difference(
+      [TestTensor("a", .f32, [1]), TestTensor("b", .f32, [2])],
+      [TestTensor("b", .f32, [1, 2]), TestTensor("c", .f32, [1])],
+      data: false, metadata: ("{\"format\":\"pt\"}", "{\"format\":\"tf\"}"))
+    #expect(found.tensors.map(\.name) == ["a", "b", "c"])
+    #expect(found.tensors.allSatisfy { $0.isDifferent })
+    #expect(found.metadata == [ModelDifference.Metadata(key: "format", left: "pt", right: "tf")])
+    #expect(found.hasOtherFiles)
+  }
+
+  @Test func isTheSameForAnyNumberOfThreads() throws {
+    let (base, merged) = (
+      fixturesPath() + "/bases/llama-bf16", fixturesPath() + "/cases/linear-bf16/merged/model.safetensors"
+    )
+    let results = try [1, 2, 5].map { workers in
+      var options = ModelDifference.Options(workers: workers)
+      options.readsData = true
+      return try ModelDifference(base, merged, options: options).tensors
+    }
+    #expect(results[0] == results[1] && results[0] == results[2])
+    #expect(results[0].contains { $0.isDifferent } && results[0].contains { !$0.isDifferent })
+  }
+}

@@ -1,0 +1,67 @@
+import Checkpoints
+import Foundation
+import MergePlanning
+import Safetensors
+import TestSupport
+import Testing
+
+@testable import MergeChecking
+
+/// What `check --against` says of real results.
+@Suite struct FixtureTests {
+  /// Results of this package's engine are exact, in every tensor.
+  @Test(arguments: FixtureCase.all.filter { !$0.isRefused })
+  func findsOwnResultsExact(_ testCase: FixtureCase) throws {
+    let scratch = try Scratch()
+    let output = scratch.file("merged")
+    try merge(testCase.base, testCase.uses, to: output, options: testCase.options)
+    let report = try check(output, testCase.base, testCase.uses, planning: testCase.options)
+    #expect(report.findings == [])
+    for tensor in report.tensors {
+      switch tensor.verdict {
+      case .same, .exact, .notChecked: continue
+      default: Issue.record("\(tensor.name): \(tensor.verdict) \(String(describing: tensor.comparison))")
+      }
+    }
+    #expect(report.tensors.contains { $0.verdict != .same })
+  }
+
+  /// Where PEFT's result is not what the adapter computed, by the row of what PEFT gets wrong, and what the check finds.
+  static let exceptions: [String: Set<String>] = [:]
+
+  @Test(arguments: FixtureCase.all.filter { !$0.isRefused && $0.merged != nil })
+  func findsInResultsOfPEFTOnlyWhatPEFTGetsWrong(_ testCase: FixtureCase) throws {
+    let scratch = try Scratch()
+    let output = try testCase.whole(try #require(testCase.merged), in: scratch, dropped: testCase.dropped)
+    let report = try check(output, testCase.base, testCase.uses, planning: testCase.options)
+    let expected = Self.exceptions[testCase.name] ?? []
+    #expect(
+      Set(report.findings.map(\.findingClass)) == expected, "\(report.findings.map(\.description)) \(report.notes)")
+  }
+
+  @Test(arguments: FixtureCase.all.filter { !$0.isRefused && $0.correct != nil })
+  func findsNothingInCorrectResults(_ testCase: FixtureCase) throws {
+    let scratch = try Scratch()
+    let output = try testCase.whole(try #require(testCase.correct), in: scratch, dropped: testCase.correctDropped)
+    let report = try check(output, testCase.base, testCase.uses, planning: testCase.options)
+    #expect(report.findings == [], "\(report.notes)")
+  }
+}
+
+extension FixtureCase {
+  /// A model with the tensors of a fixture's file and, where that holds only what changed, those of the base.
+  func whole(_ path: String, in scratch: Scratch, dropped: [String]) throws -> String {
+    var all = try tensors(of: path)
+    if isPartial {
+      let names = Set(all.map(\.name) + dropped)
+      for file in try Checkpoint(path: base).files {
+        all += try tensors(of: file.path).filter { !names.contains($0.name) }
+      }
+    }
+    let folder = try scratch.folder("whole")
+    try writeFile(folder + "/model.safetensors", all, metadata: "{\"format\":\"pt\"}")
+    let config = base + "/config.json"
+    if FileManager.default.fileExists(atPath: config) { try write(try contents(config), to: folder + "/config.json") }
+    return folder
+  }
+}

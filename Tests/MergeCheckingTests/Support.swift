@@ -1,0 +1,135 @@
+import Adapters
+import Checkpoints
+import Foundation
+import JSONText
+import MergeEngine
+import MergePlanning
+import Safetensors
+import TestSupport
+import Testing
+
+@testable import MergeChecking
+
+/// A merge from paths, as the program does it.
+func merge(
+  _ base: String, _ adapters: [(path: String, weight: Double)], to output: String,
+  options: MergeOptions = MergeOptions(), rounding: MergeEngine.Rounding = .nearest
+) throws {
+  let checkpoint = try Checkpoint(path: base)
+  let uses = try adapters.map { AdapterUse(try Adapter(folder: $0.path), weight: $0.weight) }
+  let plan = try MergePlan(base: checkpoint, adapters: uses, options: options)
+  let place = try OutputPlace(
+    path: output, isFolder: checkpoint.folder != nil, inputs: [base] + uses.map(\.adapter.path), force: false)
+  let written = Set(checkpoint.files.map(\.name) + plan.textFiles.map(\.name))
+  let sideFiles = try checkpoint.folder.map { try SideFiles(base: $0, weightFiles: written, adapter: nil) } ?? .none
+  var engine = MergeEngine.Options(workers: 2)
+  engine.rounding = rounding
+  _ = try MergeEngine(plan, options: engine).run(to: place, sideFiles: sideFiles)
+}
+
+/// Checks a result against base and adapters.
+func check(
+  _ output: String, _ base: String, _ adapters: [(path: String, weight: Double)],
+  planning: MergeOptions = MergeOptions(), _ change: (inout MergeCheck.Options) -> Void = { _ in }
+) throws -> MergeCheck.Report {
+  var options = MergeCheck.Options(workers: 2)
+  change(&options)
+  let uses = try adapters.map { AdapterUse(try Adapter(folder: $0.path), weight: $0.weight) }
+  return try MergeCheck(
+    Checkpoint(path: output), base: Checkpoint(path: base), adapters: uses, planning: planning, options: options
+  ).run()
+}
+
+/// An entry of `Fixtures/cases-all-lora.json` or `cases.json`.
+struct FixtureCase: Sendable, CustomTestStringConvertible {
+  let name: String
+  let base: String
+  let adapters: [String]
+  let merged: String?
+  let correct: String?
+  let options: MergeOptions
+  let isPartial: Bool
+  let isRefused: Bool
+  let dropped: [String]
+  let correctDropped: [String]
+
+  var testDescription: String { name }
+
+  static let all: [FixtureCase] = {
+    var cases: [FixtureCase] = []
+    for table in ["cases.json", "cases-all-lora.json"] {
+      guard let text = try? contents(fixturesPath() + "/" + table),
+        case .array(let entries) = try? JSONParser.parse(text.span)
+      else { return [] }
+      for entry in entries.map(FixtureCase.init)
+      where !cases.contains(where: { $0.name == entry.name }) || entry.merged != nil {
+        cases.removeAll { $0.name == entry.name }
+        cases.append(entry)
+      }
+    }
+    return cases
+  }()
+
+  private init(_ entry: JSONValue) {
+    func string(_ key: String) -> String? {
+      if case .string(let value) = entry[key] { value } else { nil }
+    }
+    func strings(_ key: String) -> [String] {
+      guard case .array(let values)? = entry[key] else { return [] }
+      return values.compactMap { if case .string(let value) = $0 { value } else { nil } }
+    }
+    func path(_ text: String) -> String { fixturesPath() + "/" + text }
+    name = string("name") ?? ""
+    base = path(string("base") ?? "")
+    let several = strings("adapters")
+    adapters = (several.isEmpty ? [string("adapter") ?? ""] : several).map(path)
+    merged = string("merged").map(path)
+    correct = string("correct").map(path)
+    dropped = strings("dropped")
+    correctDropped = strings("correct_dropped")
+    isPartial = entry["partial"] == .bool(true)
+    let combine = string("combine")
+    isRefused = string("refused") != nil && merged == nil || (combine != nil && combine != "sequential")
+    var options = MergeOptions()
+    options.addsTensors = !strings("new_tensors").isEmpty
+    if string("feature") == "tied", !name.contains("ensured") { options.tied = .split }
+    if entry["ambiguous"].map({ $0 != .null }) ?? false { options.expertLayout = .expertMajor }
+    self.options = options
+  }
+
+  var uses: [(path: String, weight: Double)] { adapters.map { ($0, 1) } }
+}
+
+/// The tensors of a file, to be written again with changes.
+func tensors(of path: String) throws -> [TestTensor] {
+  let header = try SafetensorsHeader(path: path)
+  let bytes = try contents(path)
+  return header.tensors.map { tensor in
+    let range = header.dataStart + tensor.dataOffsets.lowerBound..<header.dataStart + tensor.dataOffsets.upperBound
+    return TestTensor(tensor.name.string, tensor.dtype, tensor.shape, bytes: Array(bytes[range]))
+  }
+}
+
+/// A copy of an adapter with other tensors and with other members in its config.
+///
+/// - Parameter fields: Text of the config that is replaced, and by what.
+func changedAdapter(
+  _ path: String, in scratch: Scratch, fields: [(String, String)] = [],
+  _ change: ([TestTensor]) throws -> [TestTensor] = { $0 }
+) throws -> String {
+  let folder = try scratch.folder("adapter-\(UUID().uuidString)")
+  let text = String(decoding: try contents(path + "/adapter_config.json"), as: UTF8.self)
+  guard case .object(var members) = try JSONParser.parse(Array(text.utf8).span) else { return folder }
+  for (key, value) in fields {
+    let parsed = try JSONParser.parse(Array("{\"v\": \(value)}".utf8).span)
+    members.removeAll { $0.key == key }
+    members.append(JSONMember(key: key, value: parsed["v"] ?? .null))
+  }
+  var writer = JSONWriter()
+  writer.value(.object(members))
+  try write(writer.bytes, to: folder + "/adapter_config.json")
+  try writeFile(
+    folder + "/adapter_model.safetensors", try change(try tensors(of: path + "/adapter_model.safetensors")),
+    metadata: "{\"format\":\"pt\"}")
+  return folder
+}

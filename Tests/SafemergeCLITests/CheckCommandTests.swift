@@ -1,0 +1,157 @@
+import Foundation
+import JSONText
+import TestSupport
+import Testing
+
+/// `safemerge check` and `safemerge diff`, as a user runs them.
+@Suite struct CheckCommandTests {
+  private func merged(in scratch: Scratch, _ options: [String] = []) throws -> String {
+    let output = scratch.file("merged")
+    let result = try Program.run(
+      ["merge", "-q"] + options + [basePath("llama-bf16"), adapterPath("linear-bf16"), "-o", output])
+    #expect(result.status == 0, "\(result.messages)")
+    return output
+  }
+
+  private func flip(_ path: String) throws {
+    var bytes = try contents(path)
+    bytes[bytes.count - 2] ^= 1
+    try write(bytes, to: path)
+  }
+
+  @Test func findsNothingInAModel() throws {
+    let result = try Program.run(["check", "--data", basePath("llama-bf16"), adapterPath("linear-bf16")])
+    #expect(result.status == 0, "\(result.messages)")
+    #expect(result.lines.count { $0.hasSuffix("nothing found") } == 2)
+  }
+
+  @Test func exitsWith3ForFindingsAnd4ForWhatIsNotThere() throws {
+    let scratch = try Scratch()
+    let folder = try copyOfFixture("bases/llama-bf16", in: scratch, as: "model")
+    let path = folder + "/model.safetensors"
+    try write(try contents(path).dropLast(), to: path)
+    let result = try Program.run(["check", folder])
+    #expect(result.status == 3)
+    #expect(result.text.contains("[coverage]"))
+    expectRefusal(try Program.run(["check", scratch.file("nothing")]), status: 4)
+    let arguments = try Program.run(["check", "--adapter", adapterPath("linear-bf16"), folder])
+    #expect(arguments.status == 2)
+  }
+
+  @Test func comparesWithTheMerge() throws {
+    let scratch = try Scratch()
+    let output = try merged(in: scratch)
+    let arguments = ["check", output, "--against", basePath("llama-bf16"), "--adapter", adapterPath("linear-bf16")]
+    let result = try Program.run(arguments)
+    #expect(result.status == 0, "\(result.messages)")
+    #expect(result.text.contains("exact"))
+    #expect(result.lines.last?.hasSuffix("nothing found") == true)
+    let other = try Program.run(arguments + ["--adapter", adapterPath("linear-bf16")])
+    #expect(other.status == 3)
+  }
+
+  @Test func repairs() throws {
+    let scratch = try Scratch()
+    let output = try merged(in: scratch)
+    let right = try contents(output + "/model.safetensors")
+    try flip(output + "/model.safetensors")
+    let repaired = scratch.file("repaired")
+    let arguments = ["check", output, "--against", basePath("llama-bf16"), "--adapter", adapterPath("linear-bf16")]
+    #expect(try Program.run(arguments).status == 3)
+    let result = try Program.run(arguments + ["--repair", repaired])
+    #expect(result.status == 0, "\(result.messages) \(result.text)")
+    #expect(try contents(repaired + "/model.safetensors") == right)
+    #expect(result.text.contains("[damaged]"))
+    // What is right is not made again.
+    let again = try Program.run(
+      [
+        "check", repaired, "--against", basePath("llama-bf16"), "--adapter", adapterPath("linear-bf16"), "--repair",
+        scratch.file("never"),
+      ])
+    #expect(again.status == 0)
+    #expect(!FileManager.default.fileExists(atPath: scratch.file("never")))
+  }
+
+  @Test func writesJSON() throws {
+    let scratch = try Scratch()
+    let output = try merged(in: scratch)
+    try flip(output + "/model.safetensors")
+    let result = try Program.run(
+      [
+        "check", output, "--format", "json", "--against", basePath("llama-bf16"), "--adapter",
+        adapterPath("linear-bf16"),
+      ])
+    #expect(result.status == 3)
+    let text = result.output
+    let value = try JSONParser.parse(text.span)
+    guard case .array(let results)? = value["results"], case .array(let findings)? = results.first?["findings"],
+      case .array(let tensors)? = results.first?["tensors"]
+    else {
+      Issue.record("\(result.text)")
+      return
+    }
+    #expect(findings.count == 1 && findings[0]["class"] == .string("damaged"))
+    #expect(tensors.contains { $0["verdict"] == .string("exact") && $0["worst_ulp"] != nil })
+  }
+
+  @Test func writesAndReadsChecksums() throws {
+    let scratch = try Scratch()
+    let output = try merged(in: scratch)
+    let sums = try Program.run(["check", "--write-sums", output])
+    #expect(sums.status == 0)
+    try scratch.write(sums.output, to: "sums")
+    // The format is that of sha256sum.
+    let other = Process()
+    other.executableURL = URL(fileURLWithPath: "/bin/sh")
+    other.arguments = ["-c", "cd \"$0\" && sha256sum -c --status ../sums", output]
+    if FileManager.default.isExecutableFile(atPath: "/usr/bin/sha256sum") {
+      try other.run()
+      other.waitUntilExit()
+      #expect(other.terminationStatus == 0)
+    }
+    #expect(try Program.run(["check", "--sums", scratch.file("sums"), output]).status == 0)
+    try flip(output + "/model.safetensors")
+    let result = try Program.run(["check", "--sums", scratch.file("sums"), output])
+    #expect(result.status == 3)
+    #expect(result.text.contains("[checksum]"))
+  }
+
+  @Test func printsNoControlCharacters() throws {
+    let scratch = try Scratch()
+    let path = scratch.file("a.safetensors")
+    try writeFile(
+      path, [TestTensor("red\\u001b[31m\\u202ex", .f16, [1], bytes: [0x01, 0x7E])],
+      metadata: "{\"k\\u001b\":\"\\u001b\"}")
+    let plain = scratch.file("b.safetensors")
+    try writeFile(plain, [TestTensor("x", .f16, [1])])
+    for arguments in [
+      ["check", "--data", path], ["diff", "--data", path, plain], ["diff", "--format", "tsv", path, plain],
+      ["diff", "--format", "json", path, plain], ["check", "--data", "--format", "json", path],
+    ] {
+      let result = try Program.run(arguments)
+      #expect([0, 3].contains(result.status))
+      let text = result.text.replacingOccurrences(of: "\t", with: "")
+      #expect(rawControls(text) == [] && rawControls(result.messages) == [], "\(arguments)")
+    }
+  }
+
+  // MARK: - diff
+
+  @Test func showsDifferences() throws {
+    let scratch = try Scratch()
+    let output = try merged(in: scratch)
+    let result = try Program.run(["diff", "--data", basePath("llama-bf16"), output])
+    #expect(result.status == 0)
+    #expect(result.lines.contains { $0.hasPrefix("~") && $0.contains("q_proj") })
+    #expect(result.lines.last?.hasPrefix("14 changed, ") == true, "\(result.text)")
+    #expect(try Program.run(["diff", "--data", "--exit-code", basePath("llama-bf16"), output]).status == 1)
+    #expect(try Program.run(["diff", "--data", "--exit-code", output, output]).status == 0)
+    // Headers alone are the same.
+    #expect(try Program.run(["diff", "--exit-code", basePath("llama-bf16"), output]).status == 0)
+    let lines = try Program.run(["diff", "--data", "--format", "tsv", basePath("llama-bf16"), output]).lines
+    #expect(lines.allSatisfy { $0.split(separator: "\t", omittingEmptySubsequences: false).count == 9 })
+    let text = try Program.run(["diff", "--data", "--format", "json", basePath("llama-bf16"), output]).output
+    let json = try JSONParser.parse(text.span)
+    #expect(json["different"] == .bool(true))
+  }
+}
