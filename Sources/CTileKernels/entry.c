@@ -11,10 +11,21 @@ void smk_widen(const smk_kernels *kernels, smk_dtype dtype, const void *source, 
 }
 
 void smk_add_low_rank(const smk_kernels *kernels, float *delta, size_t delta_stride, const float *left,
-                      const float *packed_right, size_t rows, size_t columns, size_t rank, float scale) {
+                      const float *packed_right, size_t rows, size_t columns, size_t rank, float scale,
+                      float *scratch) {
   smk_environment saved = smk_enter_default_environment();
-  kernels->add_low_rank(delta, delta_stride, left, packed_right, rows, columns, rank, scale);
+  kernels->add_low_rank(delta, delta_stride, left, packed_right, rows, columns, rank, scale, scratch);
   smk_leave_default_environment(saved);
+}
+
+uint64_t smk_merge_low_rank(const smk_kernels *kernels, smk_dtype weight_dtype, const void *weight, const float *left,
+                            const float *packed_right, smk_dtype out_dtype, void *destination, size_t rows,
+                            size_t columns, size_t rank, float scale, float *scratch) {
+  smk_environment saved = smk_enter_default_environment();
+  uint64_t overflows = kernels->merge_low_rank(weight_dtype, weight, left, packed_right, out_dtype, destination, rows,
+                                               columns, rank, scale, scratch);
+  smk_leave_default_environment(saved);
+  return overflows;
 }
 
 void smk_add_scaled(const smk_kernels *kernels, float *delta, const float *values, size_t count, float scale) {

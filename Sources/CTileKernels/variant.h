@@ -16,7 +16,10 @@ struct smk_kernels {
   const char *name;
   void (*widen)(smk_dtype dtype, const void *source, size_t count, float *destination);
   void (*add_low_rank)(float *delta, size_t delta_stride, const float *left, const float *packed_right, size_t rows,
-                       size_t columns, size_t rank, float scale);
+                       size_t columns, size_t rank, float scale, float *scratch);
+  uint64_t (*merge_low_rank)(smk_dtype weight_dtype, const void *weight, const float *left, const float *packed_right,
+                             smk_dtype out_dtype, void *destination, size_t rows, size_t columns, size_t rank,
+                             float scale, float *scratch);
   void (*add_scaled)(float *delta, const float *values, size_t count, float scale);
   uint64_t (*combine)(smk_dtype weight_dtype, const void *weight, const float *delta, smk_dtype out_dtype,
                       void *destination, size_t count);

@@ -59,8 +59,9 @@ public struct MemoryNeed: Sendable, Equatable {
   private static let tensorByteCount = 1 << 10
 
   /// The rows of the base and of the left factor as they are in their files, delta in fp32, the left factor's or the
-  /// values' rows in fp32, and the encoded output; where there is more than one sum of deltas, also the rows between the
-  /// stages, their sum with the delta, and an encoded copy; where a part is taken out of the tensor, also what is left.
+  /// values' rows in fp32, the former also as a product packs them, and the encoded output; where there is more than one
+  /// sum of deltas, also the rows between the stages, their sum with the delta, and an encoded copy; where a part is taken
+  /// out of the tensor, also what is left.
   private static func tileByteCount(
     _ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ tileSize: TileSize
   ) -> Int {
@@ -77,12 +78,14 @@ public struct MemoryNeed: Sendable, Equatable {
         FactorRuns(view, rows: 0..<min(rows, view.rows)).elementCount * view.source.dtype.bitCount / 8
       }.max() ?? 0
     let widest = views.map(\.columns).max() ?? 0
+    let rank = update.terms.map(\.rank).max() ?? 0
+    let scratch = KernelSet.scratchByteCount(rows: rows, rank: rank)
     let isOneSum =
       update.stages.count <= 1 && update.stages.allSatisfy { $0.magnitude == nil && $0.intermediate == nil }
     let stages = isOneSum && update.residual == nil ? 0 : 4 + 4 + 4
     let remainder = update.residual == nil ? 0 : tensor.source.dtype.bitCount / 8
     let element = 4 + (tensor.source.dtype.bitCount + tensor.outputDType.bitCount) / 8 + stages + remainder
-    return read + rows * (update.columns * element + widest * 4)
+    return read + scratch + rows * (update.columns * element + widest * 4)
   }
 
   private static func residualByteCount(_ update: TensorUpdate) -> Int {
@@ -94,5 +97,13 @@ public struct MemoryNeed: Sendable, Equatable {
     guard case .lowRank(_, let right) = term.kind else { return 0 }
     let read = FactorRuns(right, rows: 0..<right.rows).elementCount * right.source.dtype.bitCount / 8
     return ((try? PackedRight.byteCount(columns: right.columns, rank: right.rows)) ?? 0) + read
+  }
+}
+
+extension DeltaTerm {
+  /// The length of the sums of a product; 0 where there is none.
+  fileprivate var rank: Int {
+    guard case .lowRank(let left, _) = kind else { return 0 }
+    return left.columns
   }
 }

@@ -41,7 +41,9 @@ struct TileWorker: ~Copyable {
     let firstElement = rows.lowerBound * update.columns
     Self.grow(&output, to: count * target.byteCount, filler: 0)
     let nonFinite: UInt64
-    if Self.isOneDelta(update) {
+    if case .nearest = rounding, comparison == nil, let (term, left, packed) = Self.onlyProduct(update, prepared) {
+      nonFinite = try mergeProduct(term, left, packed, rows: rows, weight: weight, source, target)
+    } else if Self.isOneDelta(update) {
       try sumTerms(update, stage: 0, rows: rows, prepared)
       nonFinite = try rounding.combine(weight, source, delta, into: &output, target, firstElement, kernels)
     } else if case .nearest = rounding, Self.isOneRescaling(update), comparison == nil {
@@ -84,6 +86,37 @@ struct TileWorker: ~Copyable {
   /// Whether the update is a sum of deltas that is rounded with the weight in one pass.
   private static func isOneDelta(_ update: TensorUpdate) -> Bool {
     update.stages.count <= 1 && isSum(update) && update.stages.allSatisfy { $0.intermediate == nil }
+  }
+
+  /// The one low-rank product of all rows and columns that the update consists of, if it is that: it is merged in one pass.
+  private static func onlyProduct(
+    _ update: TensorUpdate, _ prepared: PreparedUpdate
+  ) -> (DeltaTerm, left: FactorView, PackedRight)? {
+    guard isOneDelta(update), update.terms.count == 1, case .lowRank(let left, _) = update.terms[0].kind,
+      update.terms[0].diagonal == nil, update.terms[0].rows == 0..<update.rows,
+      update.terms[0].columns == 0..<update.columns, let packed = prepared.factors.first?.first ?? nil
+    else { return nil }
+    return (update.terms[0], left, packed)
+  }
+
+  private mutating func mergeProduct(
+    _ term: DeltaTerm, _ left: FactorView, _ right: PackedRight, rows: Range<Int>, weight: RawSpan,
+    _ source: ElementType, _ target: ElementType
+  ) throws -> UInt64 {
+    try Self.widen(left, rows: rows, into: &widened, &raw, inputs, kernels)
+    return try Self.merge(
+      weight, source, left: widened.span.extracting(0..<rows.count * left.columns), right, rows: rows.count,
+      scale: term.scaling, into: &output, target, kernels)
+  }
+
+  private static func merge(
+    _ weight: RawSpan, _ source: ElementType, left: Span<Float>, _ right: PackedRight, rows: Int, scale: Float,
+    into output: inout [UInt8], _ target: ElementType, _ kernels: KernelSet
+  ) throws -> UInt64 {
+    var span = output.mutableSpan
+    var bytes = unsafe span.mutableBytes
+    return try kernels.mergeLowRank(
+      weight, as: source, left: left, right: right, rows: rows, scale: scale, into: &bytes, as: target)
   }
 
   /// Whether the result is the tensor and deltas, but for roundings.

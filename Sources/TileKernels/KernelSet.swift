@@ -112,12 +112,68 @@ extension KernelSet {
       unsafe left.withUnsafeBufferPointer { left in
         unsafe right.elements.withUnsafeBufferPointer { packed in
           guard let delta = delta.baseAddress else { return }
-          unsafe smk_add_low_rank(
-            table, delta + firstElement, stride, left.baseAddress, packed.baseAddress, rows, right.columns.count,
-            right.rank, scale)
+          unsafe Self.withScratch(rows: rows, rank: right.rank) { scratch in
+            unsafe smk_add_low_rank(
+              table, delta + firstElement, stride, left.baseAddress, packed.baseAddress, rows, right.columns.count,
+              right.rank, scale, scratch)
+          }
         }
       }
     }
+  }
+
+  /// Merges one low-rank product with the weights of whole rows, in one pass:
+  /// `output[m, n] = round to nearest even(weight[m, n] + scale * sum over k of left[m, k] * right[k, n])`.
+  ///
+  /// The same bits and the same number as ``clear(_:count:)``, ``addLowRank(to:at:rowStride:left:right:rows:scale:)`` and
+  /// ``combine(_:as:with:into:as:)`` one after another, without a delta in memory.
+  ///
+  /// - Parameters:
+  ///   - weight: `rows` x columns elements of the base, row-major.
+  ///   - left: `rows` x rank values, row-major.
+  ///   - right: The whole right factor.
+  ///   - scale: alpha / r, or alpha / sqrt(r), times the weight of the adapter; no unit.
+  ///   - output: At least as many elements; the bytes after them are left alone.
+  /// - Returns: How many weights are finite but have an output that is infinite or NaN.
+  /// - Throws: ``ShapeError`` if `weight` or `left` has another size, `right` lacks panels, or `output` is too short.
+  public func mergeLowRank(
+    _ weight: RawSpan, as weightType: ElementType, left: Span<Float>, right: PackedRight, rows: Int, scale: Float,
+    into output: inout MutableRawSpan, as outputType: ElementType
+  ) throws(ShapeError) -> UInt64 {
+    try requireNotNegative("rows", rows)
+    let columns = right.factorColumns
+    guard right.columns == 0..<columns else { throw .outOfRange("panel columns", right.columns, count: columns) }
+    let count = try product(rows, columns, of: .weight)
+    try require(.weight, weight.byteCount, exactly: try product(count, weightType.byteCount, of: .weight))
+    try require(.left, left.count, exactly: try product(rows, right.rank, of: .left))
+    try require(.output, output.byteCount, atLeast: try product(count, outputType.byteCount, of: .output))
+    guard count > 0 else { return 0 }
+    return unsafe weight.withUnsafeBytes { weight in
+      unsafe output.withUnsafeMutableBytes { output in
+        unsafe left.withUnsafeBufferPointer { left in
+          unsafe right.elements.withUnsafeBufferPointer { packed in
+            unsafe Self.withScratch(rows: rows, rank: right.rank) { scratch in
+              unsafe smk_merge_low_rank(
+                table, weightType.code, weight.baseAddress, left.baseAddress, packed.baseAddress, outputType.code,
+                output.baseAddress, rows, columns, right.rank, scale, scratch)
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /// The memory that a product of this many rows takes while it runs, in bytes.
+  public static func scratchByteCount(rows: Int, rank: Int) -> Int {
+    min(rows, Int(SMK_ROW_STEP)) * rank * MemoryLayout<Float>.stride
+  }
+
+  private static func withScratch<Result>(
+    rows: Int, rank: Int, _ body: (UnsafeMutablePointer<Float>?) -> Result
+  ) -> Result {
+    unsafe withUnsafeTemporaryAllocation(
+      byteCount: scratchByteCount(rows: rows, rank: rank), alignment: 64
+    ) { unsafe body($0.baseAddress?.assumingMemoryBound(to: Float.self)) }
   }
 
   /// Adds scaled values to a delta tile: `delta[offset + i] += scale * values[i]`, in fp32, the multiplication and the

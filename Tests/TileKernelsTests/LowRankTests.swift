@@ -43,8 +43,8 @@ struct LowRankTests {
     for columns in 1...70 { try checkRandom(rows: rows, columns: columns, rank: 3, &random) }
   }
 
-  // 128 is where products begin to be computed in steps over k.
-  @Test("Ranks", arguments: [1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 31, 64, 70, 127, 128, 129, 200, 256, 300])
+  // 128 or 256 is where products begin to be computed in steps over k.
+  @Test("Ranks", arguments: Array(1...70) + [127, 128, 129, 192, 200, 255, 256, 257, 300, 511, 512, 513])
   func ranks(rank: Int) throws {
     var random = SeededGenerator()
     for (rows, columns) in [(1, 1), (5, 16), (7, 33), (8, 31), (9, 50)] {
@@ -52,8 +52,8 @@ struct LowRankTests {
     }
   }
 
-  // 48 rows at a time.
-  @Test("Many rows", arguments: [(47, 3), (48, 3), (49, 3), (53, 130), (101, 130)])
+  // 96 rows at a time.
+  @Test("Many rows", arguments: [(95, 3), (96, 3), (97, 3), (53, 130), (101, 270)])
   func manyRows(rows: Int, rank: Int) throws {
     var random = SeededGenerator()
     try checkRandom(rows: rows, columns: 18, rank: rank, &random)

@@ -85,6 +85,39 @@ struct ShapeErrorTests {
     #expect(delta.allSatisfy { $0 == 7 })
   }
 
+  @Test func mergeLowRank() throws {
+    let right = try packed(rank: 2, columns: 20)
+    let weight = [UInt8](repeating: 1, count: 120)
+    var output = [UInt8](repeating: 7, count: 119)
+    var bytes = output.mutableSpan
+    var span = bytes.mutableBytes
+    let left = [Float](repeating: 1, count: 6)
+    #expect(throws: ShapeError.wrongCount(.left, expected: 6, found: 4)) {
+      try kernels.mergeLowRank(
+        weight.span.bytes, as: .bf16, left: left.span.extracting(0..<4), right: right, rows: 3, scale: 1, into: &span,
+        as: .bf16)
+    }
+    #expect(throws: ShapeError.wrongCount(.weight, expected: 240, found: 120)) {
+      try kernels.mergeLowRank(
+        weight.span.bytes, as: .f32, left: left.span, right: right, rows: 3, scale: 1, into: &span, as: .bf16)
+    }
+    #expect(throws: ShapeError.tooShort(.output, needed: 120, found: 119)) {
+      try kernels.mergeLowRank(
+        weight.span.bytes, as: .bf16, left: left.span, right: right, rows: 3, scale: 1, into: &span, as: .f16)
+    }
+    #expect(throws: ShapeError.negative("rows", -1)) {
+      try kernels.mergeLowRank(
+        weight.span.bytes, as: .bf16, left: left.span, right: right, rows: -1, scale: 1, into: &span, as: .bf16)
+    }
+    let factor = try StridedFactor(rowMajor: .f32, rows: 2, columns: 20)
+    let part = try PackedRight(factor, in: [UInt8](repeating: 0, count: 160).span.bytes, panels: 0..<1)
+    #expect(throws: ShapeError.outOfRange("panel columns", 0..<16, count: 20)) {
+      try kernels.mergeLowRank(
+        weight.span.bytes, as: .bf16, left: left.span, right: part, rows: 3, scale: 1, into: &span, as: .bf16)
+    }
+    #expect(output.allSatisfy { $0 == 7 })
+  }
+
   @Test func addScaled() {
     var delta: [Float] = [7, 7, 7]
     var span = delta.mutableSpan

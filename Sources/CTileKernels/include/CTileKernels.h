@@ -59,8 +59,19 @@ void smk_pack_left(const smk_kernels *kernels, smk_dtype dtype, const void *sour
 // delta[m * delta_stride + n] += scale * sum over k of left[m * rank + k] * R[k, n]
 // for m < rows, n < columns. The sum starts at +0 and is a chain of fused multiply-adds in the order of k; the
 // multiplication by `scale` and the addition to delta round once each. A NaN in delta has no particular payload.
+// `scratch` has room for as many rows of the left factor as there are, at most SMK_ROW_STEP.
 void smk_add_low_rank(const smk_kernels *kernels, float *delta, size_t delta_stride, const float *left,
-                      const float *packed_right, size_t rows, size_t columns, size_t rank, float scale);
+                      const float *packed_right, size_t rows, size_t columns, size_t rank, float scale,
+                      float *scratch);
+
+// In one pass what smk_add_low_rank to a delta of -0 and smk_combine do, the same bits and the same number returned, for
+// rows that lie one behind the other. The weight and the destination must not overlap.
+uint64_t smk_merge_low_rank(const smk_kernels *kernels, smk_dtype weight_dtype, const void *weight, const float *left,
+                            const float *packed_right, smk_dtype out_dtype, void *destination, size_t rows,
+                            size_t columns, size_t rank, float scale, float *scratch);
+
+// Rows that a product packs at once.
+#define SMK_ROW_STEP 96
 
 // delta[i] += scale * values[i]; multiplication and addition round once each.
 void smk_add_scaled(const smk_kernels *kernels, float *delta, const float *values, size_t count, float scale);

@@ -84,6 +84,9 @@ struct KernelsCommand: ParsableCommand {
         try measurement.measureAll(TileCases.plainNames, kernels) { try tile.plain() }
         for type in try elementTypes() {
           try measurement.measureAll(TileCases.weightedNames, kernels) { try tile.weighted(type) }
+          for rank in ranks {
+            try measurement.measure("mergeLowRank", kernels) { [try tile.mergeLowRank(rank, type)] }
+          }
           guard measurement.isWanted("merge") else { continue }
           let streaming = try StreamingMerge(kernels, type, tile: tile, elements: streamingElements)
           for rank in ranks { try measurement.measure("merge", kernels) { [try streaming.merge(rank: rank)] } }

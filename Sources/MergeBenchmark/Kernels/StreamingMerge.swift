@@ -25,22 +25,19 @@ struct StreamingMerge {
   func merge(rank: Int) throws -> KernelCase {
     let right = try tile.packedRight(rank)
     let left = try Memory.values(rows * rank, as: .f32)
-    let delta = Memory(byteCount: tile.rows * tile.columns * 4)
     let rowByteCount = tile.columns * type.byteCount
     return KernelCase(
       name: "merge", type: type, rows: rows, columns: tile.columns, rank: rank, byteCount: 2 * byteCount,
       operations: 2 * rows * tile.columns * rank, reference: .copy
     ) { [kernels, type, tile, rows, weight, output] in
-      var span = delta.elements(Float.self, tile.rows * tile.columns).mutableSpan
       let factors = left.elements(Float.self, rows * rank).span
       for first in stride(from: 0, to: rows, by: tile.rows) {
         let bytes = first * rowByteCount..<(first + tile.rows) * rowByteCount
-        try KernelSet.clear(&span, count: tile.rows * tile.columns)
-        try kernels.addLowRank(
-          to: &span, left: factors.extracting(first * rank..<(first + tile.rows) * rank), right: right,
-          rows: tile.rows, scale: 0.5)
         var target = output.part(bytes).mutableBytes
-        _ = try kernels.combine(weight.part(bytes).bytes, as: type, with: span.span, into: &target, as: type)
+        _ = try kernels.mergeLowRank(
+          weight.part(bytes).bytes, as: type,
+          left: factors.extracting(first * rank..<(first + tile.rows) * rank), right: right, rows: tile.rows,
+          scale: 0.5, into: &target, as: type)
       }
     }
   }

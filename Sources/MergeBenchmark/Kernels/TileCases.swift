@@ -28,6 +28,24 @@ struct TileCases {
     }
   }
 
+  /// The low-rank product at one rank merged with weights of a dtype.
+  func mergeLowRank(_ rank: Int, _ type: ElementType) throws -> KernelCase {
+    let byteCount = count * type.byteCount
+    let (weight, output) = (try Memory.values(count, as: type), Memory(byteCount: byteCount))
+    let left = try Memory.values(rows * rank, as: .f32)
+    let right = try packedRight(rank)
+    return KernelCase(
+      name: "mergeLowRank", type: type, rows: rows, columns: columns, rank: rank,
+      byteCount: 2 * byteCount + 4 * (rows * rank + columns * rank), operations: 2 * count * rank,
+      reference: .multiplyAdds
+    ) { [kernels, rows] in
+      var target = output.part(0..<byteCount).mutableBytes
+      _ = try kernels.mergeLowRank(
+        weight.part(0..<byteCount).bytes, as: type, left: left.elements(Float.self, rows * rank).span, right: right,
+        rows: rows, scale: 0.5, into: &target, as: type)
+    }
+  }
+
   /// Packing the right factor, which is done once a tensor.
   func packRight(_ rank: Int) throws -> KernelCase {
     let bytes = try Memory.values(rank * columns, as: .f32)
