@@ -37,9 +37,10 @@ let package = Package(
     .target(
       name: "MergeEngine", dependencies: ["MergePlanning", "TileKernels", "LinearAlgebra"],
       swiftSettings: librarySettings),
+    .target(name: "CSignals", cSettings: [.treatAllWarnings(as: .error)]),
     .executableTarget(
       name: "SafemergeCLI",
-      dependencies: ["MergeEngine", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: ["MergeEngine", "CSignals", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: programSettings),
     .target(
       name: "CBenchmark", cSettings: [.treatAllWarnings(as: .error)],
@@ -55,7 +56,8 @@ let package = Package(
     .testTarget(
       name: "SafetensorsTests", dependencies: ["Safetensors", "TestSupport"], swiftSettings: programSettings),
     .testTarget(
-      name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"], swiftSettings: programSettings),
+      name: "CheckpointsTests", dependencies: ["Checkpoints", "Checksums", "TestSupport"],
+      swiftSettings: programSettings),
     .testTarget(
       name: "AdaptersTests", dependencies: ["Adapters", "TestSupport"], swiftSettings: programSettings),
     .testTarget(
@@ -63,7 +65,8 @@ let package = Package(
     .testTarget(
       name: "MergeEngineTests", dependencies: ["MergeEngine", "TestSupport"], swiftSettings: programSettings),
     .testTarget(
-      name: "SafemergeCLITests", dependencies: ["SafemergeCLI", "TestSupport"], swiftSettings: programSettings),
+      name: "SafemergeCLITests", dependencies: ["SafemergeCLI", "Checksums", "TestSupport"],
+      swiftSettings: programSettings),
     .testTarget(
       name: "MergeBenchmarkTests", dependencies: ["MergeBenchmark", "CBenchmark", "TestSupport"],
       swiftSettings: programSettings),
