@@ -37,6 +37,7 @@ let package = Package(
     .target(
       name: "MergeEngine", dependencies: ["MergePlanning", "TileKernels", "LinearAlgebra"],
       swiftSettings: librarySettings),
+    .target(name: "CSignals", cSettings: [.treatAllWarnings(as: .error)]),
     .target(
       name: "CPlainArithmetic", cSettings: [.treatAllWarnings(as: .error)],
       linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
@@ -46,7 +47,7 @@ let package = Package(
     .executableTarget(
       name: "SafemergeCLI",
       dependencies: [
-        "MergeEngine", "MergeChecking", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "MergeEngine", "MergeChecking", "CSignals", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: programSettings),
     .target(
@@ -64,7 +65,8 @@ let package = Package(
     .testTarget(
       name: "SafetensorsTests", dependencies: ["Safetensors", "TestSupport"], swiftSettings: programSettings),
     .testTarget(
-      name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"], swiftSettings: programSettings),
+      name: "CheckpointsTests", dependencies: ["Checkpoints", "Checksums", "TestSupport"],
+      swiftSettings: programSettings),
     .testTarget(
       name: "AdaptersTests", dependencies: ["Adapters", "TestSupport"], swiftSettings: programSettings),
     .testTarget(
@@ -75,7 +77,8 @@ let package = Package(
     .testTarget(
       name: "MergeEngineTests", dependencies: ["MergeEngine", "TestSupport"], swiftSettings: programSettings),
     .testTarget(
-      name: "SafemergeCLITests", dependencies: ["SafemergeCLI", "TestSupport"], swiftSettings: programSettings),
+      name: "SafemergeCLITests", dependencies: ["SafemergeCLI", "Checksums", "TestSupport"],
+      swiftSettings: programSettings),
     .testTarget(
       name: "MergeBenchmarkTests", dependencies: ["MergeBenchmark", "CBenchmark", "TestSupport"],
       swiftSettings: programSettings),

@@ -5,6 +5,7 @@
 #include "CFileCalls.h"
 
 #include <errno.h>
+#include <sys/file.h>
 
 #if defined(__linux__)
 
@@ -12,6 +13,7 @@
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -56,7 +58,31 @@ int sfc_is_in_memory(int descriptor) {
   return status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC;
 }
 
+// By number: musl's headers have renameat2 since 1.2.5 only.
+int sfc_rename_new(const char *from, const char *to) {
+  return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 1 /* RENAME_NOREPLACE */);
+}
+
+int sfc_exchange(const char *one, const char *other) {
+  return (int)syscall(SYS_renameat2, AT_FDCWD, one, AT_FDCWD, other, 2 /* RENAME_EXCHANGE */);
+}
+
+int sfc_boot_id(char *text, size_t capacity) {
+  if (capacity == 0) return -1;
+  int descriptor = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return -1;
+  ssize_t count = read(descriptor, text, capacity - 1);
+  close(descriptor);
+  if (count <= 0) return -1;
+  if (text[count - 1] == '\n') count--;
+  text[count] = 0;
+  return 0;
+}
+
 #else
+
+#include <stdio.h>
+#include <sys/sysctl.h>
 
 ssize_t sfc_copy_range(int from, off_t from_offset, int to, off_t to_offset, size_t byte_count) {
   (void)from, (void)from_offset, (void)to, (void)to_offset, (void)byte_count;
@@ -92,4 +118,14 @@ int sfc_is_in_memory(int descriptor) {
   return 0;
 }
 
+int sfc_rename_new(const char *from, const char *to) { return renamex_np(from, to, RENAME_EXCL); }
+
+int sfc_exchange(const char *one, const char *other) { return renamex_np(one, other, RENAME_SWAP); }
+
+int sfc_boot_id(char *text, size_t capacity) {
+  return sysctlbyname("kern.bootsessionuuid", text, &capacity, 0, 0);
+}
+
 #endif
+
+int sfc_lock(int descriptor) { return flock(descriptor, LOCK_EX | LOCK_NB); }

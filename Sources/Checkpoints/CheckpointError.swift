@@ -33,8 +33,18 @@ public struct CheckpointError: ReportableError, Equatable {
     case sideFileOutside(realPath: String)
     case sideFileTooLarge(byteCount: Int, limit: Int)
     case outputExists
-    /// A folder that is made elsewhere cannot take the place of a mounted file system.
-    case outputIsMountPoint
+    /// Nothing can take the place of a mounted file system, and this one holds something.
+    case mountNotEmpty(entry: String)
+    /// Another run writes to the same output.
+    case inUse(host: String?, process: Int?, isDead: Bool)
+    /// The staging folder has the name of this program's, but others could have put it there.
+    case stagingNotOurs
+    /// The staging folder holds a merge that differs in something.
+    case otherMerge(String)
+    /// The file system has not the room for what is to be written.
+    case noSpace(needed: Int, available: Int)
+    /// What the disk has of a file is not what was written to it.
+    case notAsWritten(expected: String, found: String)
     case outputNotReplaceable(entry: String)
     case outputIsInput(String)
     case outputInsideInput(String)
@@ -75,7 +85,12 @@ public struct CheckpointError: ReportableError, Equatable {
     case .tensorNotInShard, .tensorNotInIndex, .tensorInOtherShard, .tensorInTwoShards: "index"
     case .tensorIndexedTwice: "duplicate-key"
     case .sideFileNotRegular, .sideFileOutside, .sideFileTooLarge: "side-file"
-    case .outputExists, .outputIsMountPoint, .outputNotReplaceable: "output-exists"
+    case .outputExists, .mountNotEmpty, .outputNotReplaceable: "output-exists"
+    case .inUse: "in-use"
+    case .stagingNotOurs: "staging"
+    case .otherMerge: "other-merge"
+    case .noSpace: "space"
+    case .notAsWritten: "not-as-written"
     case .reportInsideOutput: "report-place"
     case .outputIsInput, .outputInsideInput, .inputInsideOutput: "output-is-input"
     case .outputNotASafetensorsName, .outputLooksLikeFile: "output-name"
@@ -86,9 +101,9 @@ public struct CheckpointError: ReportableError, Equatable {
 
   public var category: ErrorCategory {
     switch problem {
-    case .system, .changed, .notFound, .noParentFolder: .inputOutput
-    case .outputExists, .outputIsMountPoint, .outputNotReplaceable, .outputIsInput, .outputInsideInput,
-      .inputInsideOutput, .reportInsideOutput:
+    case .system, .changed, .notFound, .noParentFolder, .noSpace, .notAsWritten: .inputOutput
+    case .outputExists, .mountNotEmpty, .outputNotReplaceable, .outputIsInput, .outputInsideInput,
+      .inputInsideOutput, .reportInsideOutput, .inUse, .stagingNotOurs, .otherMerge:
       .outputOccupied
     default: .refusedInput
     }
@@ -122,7 +137,16 @@ public struct CheckpointError: ReportableError, Equatable {
     case .sideFileOutside(let realPath): "is a link to \(realPath), outside its model's folder; not copied"
     case .sideFileTooLarge(let byteCount, let limit): "has \(byteCount) bytes; side files have at most \(limit)"
     case .outputExists: "exists already"
-    case .outputIsMountPoint: "is a mount point, in whose place no folder can be put"
+    case .mountNotEmpty(let entry): "is a mount point, which nothing can replace, and holds \"\(entry)\""
+    case .inUse(let host, let process, let isDead):
+      "is in use by another merge to the same output"
+        + (process.map { ", process \($0) on \(host ?? "")" } ?? "") + (isDead ? ", which is not running any more" : "")
+    case .stagingNotOurs: "is no folder of this user alone: others could have put it there"
+    case .otherMerge(let difference): "holds an unfinished merge that differs: \(difference)"
+    case .noSpace(let needed, let available):
+      "needs \(needed) bytes, and its file system has \(available) free"
+    case .notAsWritten(let expected, let found):
+      "the disk does not have what was written: SHA-256 \(found), expected \(expected)"
     case .outputNotReplaceable(let entry): "holds \"\(entry)\", which is no part of a model; not replaced"
     case .outputIsInput(let input): "is the input \(input)"
     case .outputInsideInput(let input): "lies inside the input \(input)"
@@ -143,7 +167,11 @@ public struct CheckpointError: ReportableError, Equatable {
       "load it with torch.load(..., weights_only=True) and write it with safetensors.torch.save_file"
     case .missingShard: "an incomplete download? fetch the folder again"
     case .outputExists: "choose another name, or replace it with --force"
-    case .outputIsMountPoint: "choose a name inside it"
+    case .mountNotEmpty: "choose a name inside it"
+    case .inUse(_, _, let isDead): isDead ? "--break-lock goes on where it stopped" : nil
+    case .stagingNotOurs: "remove it, or choose another name"
+    case .otherMerge: "--no-resume begins anew"
+    case .notAsWritten: "is the disk or the memory damaged?"
     case .noParentFolder: "make it with mkdir -p"
     case .tensorNotInIndex, .tensorNotInShard, .tensorInOtherShard, .tensorInTwoShards:
       "index and shards are of different checkpoints; fetch the folder again"

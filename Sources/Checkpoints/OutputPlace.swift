@@ -8,6 +8,8 @@ public struct OutputPlace: Sendable {
   package let replaces: Bool
   /// Whether what stands there is a folder with something in it; an empty one needs no permission to be replaced.
   let holdsModel: Bool
+  /// Whether it is the root of a mounted file system: nothing can take its place, the files are moved into it.
+  let isMountPoint: Bool
 
   /// Checks that a result may be written to `path`.
   ///
@@ -35,31 +37,56 @@ public struct OutputPlace: Sendable {
     guard let existing = try Self.identity(path, followingLinks: false) else {
       replaces = false
       holdsModel = false
+      isMountPoint = false
       return
     }
     replaces = true
     let isOldFolder = isFolder && existing.isDirectory
-    holdsModel = isOldFolder ? try !Self.entries(path).isEmpty : false
-    if isOldFolder {
-      if existing.device != parentIdentity.device { throw CheckpointError(path: path, .outputIsMountPoint) }
+    isMountPoint = isOldFolder && existing.device != parentIdentity.device
+    if isOldFolder, isMountPoint {
+      holdsModel = false
+      try Self.checkEmptyMount(path)
+    } else if isOldFolder {
+      holdsModel = try !Self.entries(path).isEmpty
       guard holdsModel else { return }
       guard force else { throw CheckpointError(path: path, .outputExists) }
       try checkHoldsOnlyAModel()
     } else if !isFolder, existing.isRegularFile, force {
-      return
+      holdsModel = false
     } else {
       throw CheckpointError(path: path, .outputExists)
     }
   }
 
+  /// Stands in a mounted folder while the result's files are moved into it, with their names.
+  static let incompleteName = ".safemerge-incomplete"
+
+  /// A mounted folder that holds nothing but what a file system puts there itself, and what a run to it left.
+  private static func checkEmptyMount(_ path: String) throws(CheckpointError) {
+    let entries = try entries(path)
+    let expected = Set(["lost+found", incompleteName, StagingFolder.mountedName] + movedNames(path))
+    for entry in entries where !expected.contains(entry) {
+      throw CheckpointError(path: path, .mountNotEmpty(entry: entry))
+    }
+  }
+
+  /// What a run that was killed while it moved files into a mounted folder had to move.
+  static func movedNames(_ path: String) -> [String] {
+    guard let bytes = try? BoundedFile.read(Paths.join(path, incompleteName), limit: 64 << 20) else { return [] }
+    return bytes.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
+  }
+
   /// Whether the folder that stands here could be removed without losing anything that is no part of a model.
-  func checkHoldsOnlyAModel() throws(CheckpointError) {
-    let entries = try Self.entries(path)
+  ///
+  /// - Parameter folder: Where it is now; nil: at its place.
+  func checkHoldsOnlyAModel(at folder: String? = nil) throws(CheckpointError) {
+    let root = folder ?? path
+    let entries = try Self.entries(root)
     if let first = entries.first, !entries.contains(where: { $0.hasSuffix(".safetensors") }) {
       throw CheckpointError(path: path, .outputNotReplaceable(entry: first))
     }
     for entry in entries {
-      let entryPath = Paths.join(path, entry)
+      let entryPath = Paths.join(root, entry)
       let isFolder = try Self.identity(entryPath, followingLinks: false)?.isDirectory == true
       guard SideFileRules.isPartOfAModel(entry, isFolder: isFolder) else {
         throw CheckpointError(path: path, .outputNotReplaceable(entry: entry))

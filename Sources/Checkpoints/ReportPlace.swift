@@ -36,7 +36,7 @@ public struct ReportPlace: Sendable {
     let file = try OutputFile(path: path, byteCount: text.count)
     try unsafe file.write(text.span.bytes, at: 0)
     do throws(SafetensorsError) { try file.commit(replacing: replaces) } catch {
-      if case .system("link", SystemCalls.exists) = error.problem { throw CheckpointError(path: path, .outputExists) }
+      if case .system(_, SystemCalls.exists) = error.problem { throw CheckpointError(path: path, .outputExists) }
       throw error
     }
     try CheckpointError.attempt(path) { [path] () throws(SystemCalls.Failure) in

@@ -207,13 +207,6 @@ struct CombinationLayout {
     let (one, another) = (uses[adapter].adapter, uses[other.adapter].adapter)
     let (info, otherInfo) = (one.header.tensors[tensor], another.header.tensors[other.tensor])
     guard info.dtype == otherInfo.dtype, info.shape == otherInfo.shape else { return false }
-    let sources = (try FactorFile(one, method), try FactorFile(another, method))
-    return sources.0.withBytes(info) { bytes in
-      sources.1.withBytes(otherInfo) { otherBytes in
-        unsafe bytes.withUnsafeBytes { left in
-          unsafe otherBytes.withUnsafeBytes { right in unsafe left.elementsEqual(right) }
-        }
-      }
-    }
+    return try FactorFile(one, method).isEqual(info, to: otherInfo, in: try FactorFile(another, method))
   }
 }

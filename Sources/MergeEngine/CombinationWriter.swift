@@ -14,12 +14,17 @@ struct CombinationWriter {
   private let kernels: KernelSet
   /// For the methods that take whole updates apart.
   private let decomposer: MatrixDecomposer?
+  private let interruption: Interruption
   private let path: String
   private let sources: [FactorFile]
   private let header: HeaderEncoder
 
-  init(_ layout: CombinationLayout, kernels: KernelSet, decomposer: MatrixDecomposer?, folder: String) throws {
+  init(
+    _ layout: CombinationLayout, kernels: KernelSet, decomposer: MatrixDecomposer?, interruption: Interruption,
+    folder: String
+  ) throws {
     self.layout = layout
+    self.interruption = interruption
     self.decomposer = decomposer
     self.kernels = kernels
     path = Paths.join(folder, Self.fileName)
@@ -52,6 +57,7 @@ struct CombinationWriter {
         let number = next.add(1, ordering: .relaxed).oldValue
         guard number < layout.modules.count, failure.withLock({ $0.map { number < $0.module } ?? true }) else { return }
         do {
+          try interruption.check()
           try write(layout.modules[number], number, to: file)
         } catch {
           failure.withLock { if $0.map({ number < $0.module }) ?? true { $0 = (number, error) } }
@@ -61,8 +67,9 @@ struct CombinationWriter {
     if let failure = failure.withLock({ $0 }) { throw failure.error }
     for (index, copy) in layout.copies.enumerated() {
       let info = layout.uses[copy.adapter].adapter.header.tensors[copy.tensor]
-      try sources[copy.adapter].withBytes(info) { bytes in
-        try write(bytes, tensor: 2 * layout.modules.count + index, to: file)
+      try sources[copy.adapter].forEachPiece(info) { bytes, start in
+        try interruption.check()
+        try write(bytes, tensor: 2 * layout.modules.count + index, start, to: file)
       }
     }
     for source in sources { try source.checkUnchanged() }
@@ -76,8 +83,10 @@ struct CombinationWriter {
     }
   }
 
-  private func write(_ bytes: RawSpan, tensor: Int, to file: TemporaryFile) throws(CombinationError) {
-    let offset = header.bytes.count + header.dataOffsets[tensor].lowerBound
+  private func write(
+    _ bytes: RawSpan, tensor: Int, _ start: Int = 0, to file: TemporaryFile
+  ) throws(CombinationError) {
+    let offset = header.bytes.count + header.dataOffsets[tensor].lowerBound + start
     do throws(SystemCalls.Failure) { try file.write(bytes, at: offset) } catch {
       throw CombinationError(path: path, layout.method, .system(call: error.call, code: error.code))
     }

@@ -25,6 +25,8 @@ public final class CombinedAdapter: Sendable {
     public var computes: Bool
     /// Takes the updates apart, where the method needs it; nil: the system's LAPACK is opened then.
     public var decomposer: MatrixDecomposer?
+    /// Asks for an end before the last module is combined.
+    public var interruption = Interruption.never
 
     public init(temporaryFolder: String, workers: Int, kernels: KernelSet = .best, computes: Bool = true) {
       self.temporaryFolder = temporaryFolder
@@ -56,8 +58,9 @@ public final class CombinedAdapter: Sendable {
       throw CombinationError(path: options.temporaryFolder, used, .system(call: error.call, code: error.code))
     }
     try Self.write(config.text, to: Paths.join(folder.path, CombinedConfig.fileName), used)
-    try CombinationWriter(layout, kernels: options.kernels, decomposer: decomposer, folder: folder.path)
-      .write(workers: options.workers, computes: options.computes)
+    try CombinationWriter(
+      layout, kernels: options.kernels, decomposer: decomposer, interruption: options.interruption, folder: folder.path
+    ).write(workers: options.workers, computes: options.computes)
     adapter = try Adapter(folder: folder.path)
     warnings = uses.flatMap(\.adapter.warnings) + Self.warnings(uses, asked: method, used: used)
     guard adapter.layers.count == layout.modules.count, adapter.layers.allSatisfy({ $0.scaling == 1 }) else {

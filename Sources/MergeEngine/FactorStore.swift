@@ -14,12 +14,14 @@ final class FactorStore: Sendable {
   private let slots = Mutex<[Int: Slot]>([:])
 
   /// What the tiles of `segment` share, prepared now if nobody has.
+  ///
+  /// - Parameter tileCount: How many tiles will be released.
   func prepared(
-    segment: Int, tileCount: Int, prepare: () throws -> PreparedUpdate
+    segment: Int, tileCount: @autoclosure () -> Int, prepare: () throws -> PreparedUpdate
   ) throws -> PreparedUpdate {
     let slot = slots.withLock { slots in
       if let slot = slots[segment] { return slot }
-      let slot = Slot(tileCount: tileCount)
+      let slot = Slot(tileCount: tileCount())
       slots[segment] = slot
       return slot
     }

@@ -1,3 +1,5 @@
+import Checkpoints
+import Checksums
 import MergePlanning
 import Safetensors
 import Synchronization
@@ -18,6 +20,7 @@ final class InputFiles: Sendable {
   private let inputs: [MergePlan.Input]
   private let inputsOfShards: [Set<Int>]
   private let state: Mutex<State>
+  private let checksums = Mutex<[Int: SHA256Checksum]>([:])
 
   init(_ plan: MergePlan) {
     inputs = plan.inputs
@@ -97,6 +100,38 @@ final class InputFiles: Sendable {
   /// The types that a tensor is computed from and to.
   func elementTypes(of tensor: MergePlan.Tensor) throws -> (source: ElementType, target: ElementType) {
     (try elementType(tensor.source.dtype), try elementType(tensor.outputDType))
+  }
+
+  /// The base's files that an output file is made from, in their order; the adapters' are a part of the merge's identity.
+  func baseInputs(ofShard shard: Int) -> [Int] {
+    inputsOfShards[shard].filter { !inputs[$0].isAdapter }.sorted()
+  }
+
+  /// What these inputs were when their headers were read, with the checksums that are known.
+  func states(_ numbers: [Int]) -> [InputState] {
+    let known = checksums.withLock { $0 }
+    return numbers.map {
+      InputState(name: Paths.lastComponent(inputs[$0].path), inputs[$0].identity, checksum: known[$0])
+    }
+  }
+
+  /// The checksum of a whole input, computed once.
+  func checksum(_ input: Int, _ interruption: Interruption) throws -> SHA256Checksum {
+    if let known = checksums.withLock({ $0[input] }) { return known }
+    let found = try FileChecksum.of(
+      inputs[input].path, expecting: inputs[input].identity, interruption: interruption)
+    checksums.withLock { $0[input] = found }
+    return found
+  }
+
+  func knownChecksum(_ input: Int) -> SHA256Checksum? { checksums.withLock { $0[input] } }
+  func learn(_ checksum: SHA256Checksum, of input: Int) { checksums.withLock { $0[input] = checksum } }
+
+  /// Says that an output file is there already and needs nothing.
+  func skip(shard: Int) {
+    state.withLock { state in
+      for input in inputsOfShards[shard] { state.users[input, default: 1] -= 1 }
+    }
   }
 
   /// Checks that the inputs of a complete output file are what they were, and lets go of those that no other needs.

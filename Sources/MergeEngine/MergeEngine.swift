@@ -1,4 +1,5 @@
 import Checkpoints
+import Checksums
 import Dispatch
 import MergePlanning
 import Safetensors
@@ -33,8 +34,16 @@ public struct MergeEngine: Sendable {
 
     /// How bytes that are not changed come into the output. The result does not depend on it.
     public var copyMode = CopyMode.auto
+    /// Whether the SHA-256 of every weight file, of the base and of the result, is computed.
+    public var computesChecksums = false
+    /// What is done to find out whether the disk has what was written.
+    public var verification = Verification.none
+    /// Asks for an end before the work is done.
+    public var interruption = Interruption.never
     /// Rows that are computed at once. The result does not depend on it.
     var tileSize = TileSize.standard
+    /// Called with the path of each weight file between its writing and its verification: for tests.
+    var beforeVerification: (@Sendable (String) -> Void)?
 
     public init(workers: Int, kernels: KernelSet = .best) {
       self.workers = max(1, workers)
@@ -68,28 +77,117 @@ public struct MergeEngine: Sendable {
     schedule = TileSchedule(plan, tileSize: options.tileSize)
   }
 
-  /// Writes the result to `place`, which is complete or untouched afterwards.
+  /// Writes the result to `place`, which is complete or untouched afterwards; nothing is left of a merge that fails.
   ///
-  /// Weight files first, then side files, the index last; then a folder gets its name. A result that is one file has no
-  /// side files and no index.
-  ///
-  /// - Parameter progress: Called from the workers after each job, by one at a time.
-  /// - Throws: ``MergeError``, ``SafetensorsError`` or ``CheckpointError`` of the first job, in the order of the output, that failed.
+  /// - Throws: What ``run(in:sideFiles:identity:resumes:progress:)`` throws.
   @discardableResult
   public func run(
     to place: OutputPlace, sideFiles: SideFiles, progress: (@Sendable (MergeProgress) -> Void)? = nil
+  ) throws -> Outcome {
+    try run(in: StagingFolder(place), sideFiles: sideFiles, identity: nil, progress: progress)
+  }
+
+  /// Writes the result to the place of `staging`, which is complete or untouched afterwards.
+  ///
+  /// Weight files first, then side files, the index last; then the result gets its name. A result that is one file has no
+  /// side files, no index and no `.safemerge.json`.
+  ///
+  /// With statistics or counts of elements that are not finite every tensor is computed, whatever a run before did.
+  ///
+  /// - Parameters:
+  ///   - identity: What decides the result; nil: nothing is kept for a next run, and no `.safemerge.json` is written.
+  ///   - resumes: Whether the run goes on with what one of the same identity left.
+  ///   - progress: Called from the workers after each job, by one at a time.
+  /// - Throws: ``MergeError``, ``SafetensorsError`` or ``CheckpointError`` of the first job, in the order of the output, that
+  ///   failed, as ``UnfinishedMerge`` where work is kept; ``InterruptedMerge``.
+  @discardableResult
+  public func run(
+    in staging: StagingFolder, sideFiles: SideFiles, identity: MergeIdentity?, resumes: Bool = true,
+    progress: (@Sendable (MergeProgress) -> Void)? = nil
   ) throws -> Outcome {
     let inputs = InputFiles(plan)
     for equality in plan.equalities { try check(equality, inputs) }
     let decomposer = try options.decomposer ?? (plan.needsDecompositions ? MatrixDecomposer() : nil)
     try MatrixDecomposer.check(plan)
-    let staged = try StagedOutput(place)
-    let outcome = try writeShards(to: staged, inputs, decomposer, progress: progress)
-    guard place.isFolder else { return outcome }
-    for file in sideFiles.files { try staged.copy(file) }
-    for file in plan.textFiles { try staged.write(file.name, file.text) }
-    try staged.finish()
-    return outcome
+    let countsTensors = options.collectsStatistics || options.nonFinite == .warn
+    let staged = try StagedOutput(staging, identity: identity, resumes: resumes && !countsTensors)
+    let states = schedule.shardJobCounts.map(ShardState.init(jobCount:))
+    let finished = Mutex<[Int: PartRecord]>([:])
+    do {
+      let resumption = try Resumption(
+        staged, plan, inputs, checksums: options.computesChecksums, verification: options.verification,
+        options.interruption)
+      finished.withLock { $0 = resumption.finished }
+      let outcome = try writeShards(
+        to: staged, sideFiles, inputs, decomposer, states, finished, progress: progress)
+      let texts = try write(sideFiles, identity, to: staged, inputs, finished.withLock { $0 })
+      try options.interruption.check()
+      try staged.finish(lastName: texts)
+      return outcome
+    } catch {
+      throw leave(error, staged, at: staging.path, states, finishedShards: finished.withLock { $0.count }, identity)
+    }
+  }
+
+  /// Keeps for the next run what it can use after this error; returns the error with what is kept.
+  private func leave(
+    _ error: any Error, _ staged: StagedOutput, at path: String, _ states: [ShardState], finishedShards: Int,
+    _ identity: MergeIdentity?
+  ) -> any Error {
+    let isInterrupted = error is Interrupted
+    func kept(_ partialByteCount: Int) -> KeptWork {
+      KeptWork(
+        path: path, finishedShards: identity == nil ? 0 : finishedShards, shards: plan.shards.count,
+        partialByteCount: partialByteCount)
+    }
+    if staged.hasItsName { return error }
+    guard identity != nil else { return isInterrupted ? InterruptedMerge(kept: kept(0)) : error }
+    // What failed to be written is not trusted; a full disk gets its room back.
+    let work = kept(isInterrupted ? states.reduce(0) { $0 + $1.keep() } : 0)
+    if isInterrupted {
+      if staged.goesOn || work.summary != nil { staged.keep() }
+      return InterruptedMerge(kept: work)
+    }
+    guard let cause = error as? any ReportableError, cause.category == .inputOutput, cause.errorClass != "changed",
+      staged.goesOn || work.summary != nil
+    else { return error }
+    staged.keep()
+    return UnfinishedMerge(cause: cause, kept: work)
+  }
+
+  /// Writes what is beside the weights, the index last; returns its name.
+  private func write(
+    _ sideFiles: SideFiles, _ identity: MergeIdentity?, to staged: StagedOutput, _ inputs: InputFiles,
+    _ finished: [Int: PartRecord]
+  ) throws -> String? {
+    guard staged.place.isFolder else { return nil }
+    var files = plan.shards.enumerated().map { number, shard in
+      Provenance.File(
+        name: shard.name, byteCount: shard.fileByteCount, headerChecksum: SHA256Checksum(of: shard.headerBytes),
+        checksum: options.computesChecksums ? finished[number]?.file.checksum : nil)
+    }
+    for file in sideFiles.files {
+      let checksum = try staged.copy(file)
+      if let identity, !identity.inputs.contains(where: { $0.name == file.name && $0.checksum == checksum }) {
+        throw CheckpointError(path: file.sourcePath, .changed)
+      }
+      files.append(Provenance.File(name: file.name, byteCount: file.byteCount, checksum: checksum))
+    }
+    for text in plan.textFiles {
+      files.append(
+        Provenance.File(name: text.name, byteCount: text.text.count, checksum: SHA256Checksum(of: text.text)))
+    }
+    let index = plan.textFiles.last.flatMap { $0.name.hasSuffix(".index.json") ? $0 : nil }
+    for text in plan.textFiles where text != index { try staged.write(text.name, text.text) }
+    if let identity {
+      let baseCount = plan.inputs.count { !$0.isAdapter }
+      let provenance = Provenance(
+        identity: identity,
+        baseChecksums: (0..<baseCount).map { options.computesChecksums ? inputs.knownChecksum($0) : nil }, files: files)
+      try staged.write(Provenance.fileName, provenance.text)
+    }
+    if let index { try staged.write(index.name, index.text) }
+    return index?.name
   }
 
   /// Compares two matrices of the adapters, row by row, in fp32.
@@ -118,18 +216,21 @@ public struct MergeEngine: Sendable {
   }
 
   private func writeShards(
-    to staged: StagedOutput, _ inputs: InputFiles, _ decomposer: MatrixDecomposer?,
+    to staged: StagedOutput, _ sideFiles: SideFiles, _ inputs: InputFiles, _ decomposer: MatrixDecomposer?,
+    _ states: [ShardState], _ finished: borrowing Mutex<[Int: PartRecord]>,
     progress: (@Sendable (MergeProgress) -> Void)?
   ) throws -> Outcome {
     let factors = FactorStore()
-    let states = schedule.shardJobCounts.map(ShardState.init(jobCount:))
     let nextJob = Atomic<Int>(0)
     let failure = Mutex<Failure?>(nil)
-    let done = Mutex<(bytes: Int, shards: Int)>((0, 0))
     let record = MergeRecord(collectsStatistics: options.collectsStatistics)
+    let kept = Set(finished.withLock { $0.keys })
+    let done = Mutex<(bytes: Int, shards: Int)>((kept.reduce(0) { $0 + plan.shards[$1].fileByteCount }, kept.count))
 
     let creation = OutputCreation(
-      plan: plan, schedule: schedule, inputs: inputs, staged: staged, mode: options.copyMode)
+      plan: plan, schedule: schedule, inputs: inputs, staged: staged, mode: options.copyMode,
+      interruption: options.interruption)
+    try checkRoom(staged, sideFiles, creation, kept)
     // A result that fills much of the memory is not kept in the page cache.
     let drops = plan.outputByteCount > SystemCalls.physicalMemoryByteCount / 4
 
@@ -141,21 +242,26 @@ public struct MergeEngine: Sendable {
         let job = nextJob.add(1, ordering: .relaxed).oldValue
         // A job before the one that failed is still done, so that the first failure in order is the one reported.
         guard job < schedule.jobCount, failure.withLock({ $0.map { job < $0.job } ?? true }) else { return }
+        let number = schedule.segment(ofJob: job)
+        let segment = schedule.segments[number]
+        if kept.contains(segment.shard) { continue }
         do {
-          let number = schedule.segment(ofJob: job)
-          let segment = schedule.segments[number]
+          try options.interruption.check()
           let shard = plan.shards[segment.shard]
           let state = states[segment.shard]
           let output = try state.open { try creation.make(shard: segment.shard) }
-          let byteCount = try carryOut(
-            job, number, shard, output, &worker, &buffer, inputs, decomposer, factors, record)
+          let range = schedule.outputRange(ofJob: job, in: segment, plan)
+          if !output.part.done.contains(range) {
+            try carryOut(job, number, shard, output, &worker, &buffer, inputs, decomposer, factors, record)
+            try output.part.journal?.add(range, of: output.file)
+          }
           let isLast = state.finishJob()
-          if isLast {
-            try inputs.release(shard: segment.shard)
-            try state.commit(staged, drops: drops)
+          if isLast, let output = state.take() {
+            let part = try complete(output.part, segment.shard, staged, inputs, drops: drops)
+            finished.withLock { $0[segment.shard] = part }
           }
           done.withLock { done in
-            done.bytes += byteCount
+            done.bytes += range.count
             if isLast { done.shards += 1 }
             progress?(
               MergeProgress(
@@ -164,13 +270,51 @@ public struct MergeEngine: Sendable {
           }
         } catch {
           failure.withLock { failure in
+            // Who is to stop stops, whatever else happened.
+            let job = error is Interrupted ? -1 : job
             if failure.map({ job < $0.job }) ?? true { failure = Failure(job: job, error: error) }
           }
         }
       }
     }
     if let failure = failure.withLock({ $0 }) { throw failure.error }
+    try record.addActivities(plan, schedule, UpdatePreparation(inputs: inputs, kernels: options.kernels))
     return record.outcome(plan, schedule)
+  }
+
+  /// Checks that there is room for what is still to be written, before anything is.
+  private func checkRoom(
+    _ staged: StagedOutput, _ sideFiles: SideFiles, _ creation: OutputCreation, _ kept: Set<Int>
+  ) throws {
+    let missing = plan.shards.indices.filter { !kept.contains($0) }
+    var needed = missing.reduce(0) {
+      $0 + max(0, plan.shards[$1].fileByteCount - staged.reservedByteCount(ofPart: $1))
+    }
+    if staged.place.isFolder {
+      needed += sideFiles.files.reduce(0) { $0 + $1.byteCount }
+      needed += plan.textFiles.reduce(0) { $0 + $1.text.count }
+    }
+    guard let free = try staged.freeByteCount(), needed > free else { return }
+    needed -= creation.shareableByteCount(shards: missing)
+    guard needed > free else { return }
+    throw CheckpointError(path: staged.place.path, .noSpace(needed: needed, available: free))
+  }
+
+  /// Completes a weight file, whose inputs must be what they were, and finds out whether the disk has it, where that is
+  /// asked for.
+  private func complete(
+    _ part: StagedOutput.Part, _ shard: Int, _ staged: StagedOutput, _ inputs: InputFiles, drops: Bool
+  ) throws -> PartRecord {
+    let bases = inputs.baseInputs(ofShard: shard)
+    var checksum: SHA256Checksum?
+    if options.computesChecksums || options.verification != .none {
+      for input in bases { _ = try inputs.checksum(input, options.interruption) }
+      checksum = try FileChecksum.of(part.file.temporaryPath, interruption: options.interruption)
+    }
+    try inputs.release(shard: shard)
+    return try staged.commit(
+      part, name: plan.shards[shard].name, inputs: inputs.states(bases), checksum: checksum, drops: drops,
+      verifies: options.verification == .read, beforeVerification: options.beforeVerification)
   }
 
   private func rounding(of tensor: MergePlan.Tensor) -> TileRounding {
@@ -191,19 +335,18 @@ public struct MergeEngine: Sendable {
     return [range.lowerBound..<shared.lowerBound, shared.upperBound..<range.upperBound].filter { !$0.isEmpty }
   }
 
-  /// Does one job; returns how many bytes of the output it wrote.
+  /// Does one job.
   private func carryOut(
     _ job: Int, _ number: Int, _ shard: MergePlan.Shard, _ destination: ShardState.Output, _ worker: inout TileWorker,
     _ buffer: inout [UInt8], _ inputs: InputFiles, _ decomposer: MatrixDecomposer?, _ factors: FactorStore,
     _ record: MergeRecord
-  ) throws -> Int {
+  ) throws {
     let segment = schedule.segments[number]
     let position = job - segment.firstJob
     let file = destination.file
     switch segment.kind {
     case .header:
       try unsafe file.write(shard.headerBytes.span.bytes, at: 0)
-      return shard.headerBytes.count
     case .copy(let input, let source, let output):
       let start = position * TileSchedule.copyByteCount
       let end = min(start + TileSchedule.copyByteCount, source.count)
@@ -213,12 +356,13 @@ public struct MergeEngine: Sendable {
         try file.copy(
           part, of: try inputs.file(input), at: output + part.lowerBound - source.lowerBound, through: &buffer)
       }
-      return end - start
     case .tiles(let tensorNumber, let rowsPerTile):
       let tensor = shard.tensors[tensorNumber]
-      guard let update = tensor.update else { return 0 }
+      guard let update = tensor.update else { return }
       let rows = position * rowsPerTile..<min((position + 1) * rowsPerTile, update.rows)
-      let prepared = try factors.prepared(segment: number, tileCount: segment.jobCount) {
+      let prepared = try factors.prepared(
+        segment: number, tileCount: schedule.jobCount(of: segment, without: destination.part.done, plan)
+      ) {
         let preparation = UpdatePreparation(
           inputs: inputs, kernels: options.kernels, tileSize: options.tileSize, decomposer: decomposer)
         record.add(try FactorActivity(update, preparation), segment: number)
@@ -246,7 +390,6 @@ public struct MergeEngine: Sendable {
       }
       record.addNonFinite(result.nonFinite, segment: number)
       factors.release(segment: number)
-      return result.byteCount
     }
   }
 }

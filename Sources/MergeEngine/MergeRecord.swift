@@ -18,6 +18,16 @@ final class MergeRecord: Sendable {
 
   func add(_ activity: FactorActivity, segment: Int) { factors.withLock { $0[segment] = activity } }
 
+  /// Looks at the factors of the tensors that a run before computed.
+  func addActivities(_ plan: MergePlan, _ schedule: TileSchedule, _ preparation: UpdatePreparation) throws {
+    let known = factors.withLock { Set($0.keys) }
+    for (number, segment) in schedule.segments.enumerated() where !known.contains(number) {
+      guard case .tiles(let tensor, _) = segment.kind, let update = plan.shards[segment.shard].tensors[tensor].update
+      else { continue }
+      add(try FactorActivity(update, preparation), segment: number)
+    }
+  }
+
   /// What was found, in the order of the output.
   func outcome(_ plan: MergePlan, _ schedule: TileSchedule) -> MergeEngine.Outcome {
     func tensor(_ number: Int) -> MergePlan.Tensor? {

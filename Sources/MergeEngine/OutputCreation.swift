@@ -9,11 +9,16 @@ struct OutputCreation {
   let inputs: InputFiles
   let staged: StagedOutput
   let mode: CopyMode
+  let interruption: Interruption
 
   /// - Throws: ``MergeError/Problem/notShareable`` if blocks must be shared and the file system cannot.
   func make(shard number: Int) throws -> ShardState.Output {
     let shard = plan.shards[number]
-    let file = try staged.createFile(shard.name, byteCount: shard.fileByteCount, reserves: false)
+    let bases = inputs.baseInputs(ofShard: number)
+    let part = try staged.createPart(
+      shard.name, number: number, byteCount: shard.fileByteCount, inputs: inputs.states(bases)
+    ) { try inputs.checksum(bases[$0], interruption) }
+    let file = part.file
     var shared: [Int: Range<Int>] = [:]
     var reserved = 0
     if mode != .plain {
@@ -34,11 +39,29 @@ struct OutputCreation {
       }
     }
     try file.reserve(reserved..<shard.fileByteCount)
-    return ShardState.Output(file: file, shared: shared)
+    return ShardState.Output(part: part, shared: shared)
   }
 
   /// Bytes of a copy below which sharing is not worth a piece of the file's block map.
   private static let smallestShare = 64 << 10
+
+  /// Bytes of the output files that sharing would not write, where the file system can share.
+  func shareableByteCount(shards: [Int]) -> Int {
+    guard mode != .plain, let input = plan.inputs.first(where: { !$0.isAdapter }),
+      staged.sharesBlocks(with: input.path)
+    else { return 0 }
+    var sum = 0
+    for shard in shards {
+      for (_, segment) in schedule.segments(ofShard: shard) {
+        if case .copy(_, let source, let output) = segment.kind, source.count >= Self.smallestShare,
+          Self.holdsBlock(source, output)
+        {
+          sum += source.count - HeaderEncoder.blockByteCount
+        }
+      }
+    }
+    return sum
+  }
 
   /// Whether a range has the same place in its blocks in both files.
   private static func holdsBlock(_ source: Range<Int>, _ output: Int) -> Bool {

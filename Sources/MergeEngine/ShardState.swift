@@ -7,9 +7,11 @@ import Synchronization
 final class ShardState: Sendable {
   /// A created file and what it shares with inputs.
   struct Output: Sendable {
-    let file: OutputFile
+    let part: StagedOutput.Part
     /// The shared part of each segment that has one, counted in its input.
     let shared: [Int: Range<Int>]
+
+    var file: OutputFile { part.file }
   }
 
   private let output = Mutex<Output?>(nil)
@@ -30,16 +32,18 @@ final class ShardState: Sendable {
   /// Says that one job is done; returns whether it was the last.
   func finishJob() -> Bool { remaining.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 }
 
-  /// Completes the file, when every job is done.
-  ///
-  /// - Parameter drops: Whether the file is then taken out of the page cache.
-  func commit(_ staged: StagedOutput, drops: Bool) throws {
-    let done = output.withLock { output in
+  /// Lets go of the file, when every job is done, for it to be completed.
+  func take() -> Output? {
+    output.withLock { output in
       defer { output = nil }
       return output
     }
-    guard let done else { return }
-    try staged.commit(done.file)
-    if drops { done.file.drop() }
+  }
+
+  /// Leaves what is done of an incomplete file to the next run; returns how many bytes that are.
+  func keep() -> Int {
+    guard let part = take()?.part, let count = try? part.journal?.close(), count > 0 else { return 0 }
+    part.file.keep()
+    return count
   }
 }

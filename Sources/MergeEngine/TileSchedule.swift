@@ -1,3 +1,4 @@
+import Checkpoints
 import MergePlanning
 
 /// Splits a plan into jobs that workers take one after another: headers, pieces of copies, tiles of updates.
@@ -80,6 +81,32 @@ struct TileSchedule: Sendable {
   func segments(ofShard shard: Int) -> some Sequence<(number: Int, segment: Segment)> {
     let numbers = segmentsOfShards[shard]
     return numbers.lazy.map { ($0, segments[$0]) }
+  }
+
+  /// The bytes of the output's file that a job of a segment writes.
+  func outputRange(ofJob job: Int, in segment: Segment, _ plan: MergePlan) -> Range<Int> {
+    let position = job - segment.firstJob
+    switch segment.kind {
+    case .header: return 0..<plan.shards[segment.shard].headerBytes.count
+    case .copy(_, let source, let output):
+      let start = position * Self.copyByteCount
+      return output + start..<output + min(start + Self.copyByteCount, source.count)
+    case .tiles(let number, let rowsPerTile):
+      let tensor = plan.shards[segment.shard].tensors[number]
+      guard let update = tensor.update else { return tensor.outputRange }
+      let row = update.columns * tensor.outputDType.bitCount / 8
+      let first = position * rowsPerTile
+      let start = tensor.outputRange.lowerBound
+      return start + first * row..<start + min(first + rowsPerTile, update.rows) * row
+    }
+  }
+
+  /// How many jobs of a segment are left when these bytes of the output's file are written.
+  func jobCount(of segment: Segment, without done: ByteRanges, _ plan: MergePlan) -> Int {
+    if done.ranges.isEmpty { return segment.jobCount }
+    return (segment.firstJob..<segment.firstJob + segment.jobCount).count {
+      !done.contains(outputRange(ofJob: $0, in: segment, plan))
+    }
   }
 
   /// The segment that a job is in.

@@ -36,6 +36,22 @@ extension MergeCommand {
     return [.init(path: parts.joined(separator: " + "), weight: 1)]
   }
 
+  /// Everything on the command line that decides the result's bytes.
+  ///
+  /// - Parameter library: The LAPACK that takes tensors apart, whose bits are its own; nil: none is needed.
+  func identityOptions(_ uses: [AdapterUse], library: String?) -> [MergeIdentity.Option] {
+    var options = reportedOptions.map { MergeIdentity.Option(name: $0.name, value: $0.value) }
+    if combine.method != nil {
+      if let rank = combine.svdRank { options.append(.init(name: "svd-rank", value: String(rank))) }
+      if let clamp = combine.svdClamp { options.append(.init(name: "svd-clamp", value: "\(clamp)")) }
+    }
+    for (number, use) in uses.enumerated() {
+      options.append(.init(name: "weight \(number + 1)", value: "\(use.weight)"))
+    }
+    if let library { options.append(.init(name: "lapack", value: Paths.lastComponent(library))) }
+    return options
+  }
+
   /// The options that decide the result, under the names of the command line.
   private var reportedOptions: [MergeReport.Request.Option] {
     let rounding =

@@ -104,6 +104,8 @@ struct MergeCommand: ParsableCommand {
       """)
   var copy: CopyMode = .auto
 
+  @OptionGroup var safety: SafetyOptions
+
   @Option(help: "\(ProgressLine.Mode.allCases.map(\.rawValue).joined(separator: ", ")).")
   var progress: ProgressLine.Mode = .auto
 
@@ -125,14 +127,18 @@ struct MergeCommand: ParsableCommand {
     options.rounding = round.rounding
     options.nonFinite = onNonfinite
     options.collectsStatistics = report != nil
-    // A closed standard output and a file size limit are errors of single calls, not the end of the merge.
-    signal(SIGPIPE, SIG_IGN)
-    signal(SIGXFSZ, SIG_IGN)
+    options.computesChecksums = safety.sums || safety.verify != .none
+    options.verification = safety.verify
+    options.interruption = Signals.interruption
+    Signals.prepareForMerge()
     let start = ContinuousClock.now
     let checkpoint = try Checkpoint(path: base)
     let uses = try adapters.map(AdapterArgument.init).map { argument in
       AdapterUse(try Adapter(folder: argument.path), weight: argument.weight)
     }
+    // The lock comes before any work: nothing is computed for an output that is taken or cannot be.
+    let place = try output.map { try self.place($0, checkpoint, uses) }
+    let staging = try dryRun ? nil : place.map { try StagingFolder($0, breaksLock: safety.breakLock) }
     if uses.count > 1, combine.method?.decomposes == true { options.decomposer = try decomposer() }
     let combined = try combinedAdapter(checkpoint, uses, options)
     // Its temporary folder is needed until the merge is done.
@@ -143,7 +149,6 @@ struct MergeCommand: ParsableCommand {
     try MatrixDecomposer.check(plan)
     let sideFiles = try sideFiles(checkpoint, uses, plan)
     let vocabulary = try VocabularyFit(plan, sideFiles)
-    let place = try output.map { try self.place($0, checkpoint, uses) }
     let reportPlace = try reportPlace(checkpoint, uses)
     options.copyMode = copy
     if let memory { try options.limitMemory(to: memory.byteCount, for: plan) }
@@ -157,10 +162,16 @@ struct MergeCommand: ParsableCommand {
       return try output.finish()
     }
     if !quiet { for line in text.summary + (verbose ? text.details : []) { Diagnostics.write(line) } }
-    guard let place else { return }
+    guard let place, let staging else { return }
+    let identity = try MergeIdentity(
+      version: Safemerge.number, options: identityOptions(uses, library: options.decomposer?.libraryName),
+      base: checkpoint, adapters: uses.map(\.adapter), plan: plan, sideFiles: sideFiles,
+      interruption: options.interruption)
     let line = ProgressLine(mode: progress, isQuiet: quiet)
     defer { line.finish() }
-    let outcome = try MergeEngine(plan, options: options).run(to: place, sideFiles: sideFiles) { line.update($0) }
+    let outcome = try MergeEngine(plan, options: options).run(
+      in: staging, sideFiles: sideFiles, identity: identity, resumes: safety.resume
+    ) { line.update($0) }
     line.finish()
     for tensor in outcome.nonFinite {
       Diagnostics.warning(tensor.warning)
@@ -186,12 +197,11 @@ struct MergeCommand: ParsableCommand {
     _ checkpoint: Checkpoint, _ uses: [AdapterUse], _ engine: MergeEngine.Options
   ) throws -> CombinedAdapter? {
     guard let method = combine.combination(arithmetic) else { return nil }
-    // Nothing is computed for an output that cannot be.
-    if let output { _ = try place(output, checkpoint, uses) }
     var options = CombinedAdapter.Options(
       temporaryFolder: CombineOptions.temporaryFolder(output: dryRun ? nil : output), workers: engine.workers,
       kernels: engine.kernels, computes: !dryRun)
     options.decomposer = engine.decomposer
+    options.interruption = engine.interruption
     return try CombinedAdapter(uses, method: method, base: checkpoint, planning: mergeOptions, options: options)
   }
 

@@ -1,5 +1,7 @@
 import ArgumentParser
+import Checkpoints
 import JSONText
+import MergeEngine
 
 #if canImport(Darwin)
 import Darwin
@@ -21,12 +23,15 @@ struct Safemerge: ParsableCommand {
         safemerge diff ./Llama-3.1-8B ./merged --data
 
       Exit codes: 0 done, 1 differences (diff --exit-code), 2 wrong usage, 3 input refused or something found (check), \
-      4 input/output error, 5 output exists or is an input.
+      4 input/output error, 5 output exists, is in use, or is an input.
       """,
     version: version,
     subcommands: [MergeCommand.self, LsCommand.self, CheckCommand.self, DiffCommand.self])
 
-  static let version = "safemerge 0.1.0 (swift \(swiftVersion), jansson \(JSONLibrary.version), \(platform))"
+  /// What the bytes of a result may depend on.
+  static let number = "0.1.0"
+
+  static let version = "safemerge \(number) (swift \(swiftVersion), jansson \(JSONLibrary.version), \(platform))"
 
   #if swift(>=6.4)
   private static let swiftVersion = "6.4 or later"
@@ -63,6 +68,15 @@ struct Safemerge: ParsableCommand {
       try command.run()
     } catch let error as ExitCode {
       Self.leave(error.rawValue)
+    } catch let error as InterruptedMerge {
+      let kept = error.kept.summary.map { "\($0): the same command goes on with them" }
+      Diagnostics.write("safemerge: interrupted; \(kept ?? "nothing is left of the merge")".escapingUnprintable)
+      Signals.endIfAsked()
+      Self.leave(ExitStatus.inputOutput)
+    } catch is Interrupted {
+      Diagnostics.write("safemerge: interrupted; nothing was written")
+      Signals.endIfAsked()
+      Self.leave(ExitStatus.inputOutput)
     } catch {
       let code = exitCode(for: error)
       if code == .validationFailure {

@@ -54,12 +54,12 @@ package final class InputFile: Sendable {
     guard count == range.count else { throw SafetensorsError(path: path, .changed) }
   }
 
-  /// Whether the file is still the one whose header was read.
+  /// Whether the file is still the one whose header was read, and still the one that its path names.
   package func checkUnchanged() throws(SafetensorsError) {
-    let now = try Self.attempt(path) { [descriptor] () throws(SystemCalls.Failure) in
-      try SystemCalls.identity(descriptor)
+    let (now, named) = try Self.attempt(path) { [descriptor, path] () throws(SystemCalls.Failure) in
+      (try SystemCalls.identity(descriptor), try SystemCalls.identity(path: path))
     }
-    guard now == identity else { throw SafetensorsError(path: path, .changed) }
+    guard now == identity, named == identity else { throw SafetensorsError(path: path, .changed) }
   }
 
   /// Whether most of the file is not in the page cache; false where the system cannot tell.

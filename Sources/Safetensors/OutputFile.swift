@@ -7,9 +7,11 @@ import Synchronization
 /// brings it to the disk, gives it the permissions that the user's umask leaves, and names it. An object that goes away before that removes it.
 package final class OutputFile: Sendable {
   package let path: String
-  private let temporaryPath: String
+  /// Where the data is until it is whole.
+  package let temporaryPath: String
   private let descriptor: Int32
-  private nonisolated(unsafe) var isFinished = false
+  private nonisolated(unsafe) var isClosed = false
+  private let isKept = Atomic<Bool>(false)
   /// Whether the data lives in memory alone, where reserving costs as much as writing and no disk is waited for.
   private let isInMemory: Bool
   /// Whether copies inside of the kernel are still tried.
@@ -23,12 +25,24 @@ package final class OutputFile: Sendable {
   ///
   /// - Parameter reserves: Whether all of its blocks are reserved now; otherwise ``reserve(_:)`` does so for what is going
   ///   to be written.
-  package init(path: String, byteCount: Int, reserves: Bool = true) throws(SafetensorsError) {
+  package convenience init(path: String, byteCount: Int, reserves: Bool = true) throws(SafetensorsError) {
+    let suffix = String(UInt64.random(in: 0 ... .max), radix: 36)
+    try self.init(path: path, temporaryPath: "\(path).tmp.\(suffix)", byteCount: byteCount)
+    if reserves { try reserve(0..<byteCount) }
+  }
+
+  /// Makes a file of `byteCount` bytes at `temporaryPath`, in a folder where nobody else makes any, without reserving
+  /// blocks.
+  ///
+  /// - Parameter continues: Whether the file is there and is written on; otherwise its name is free.
+  package init(
+    path: String, temporaryPath: String, byteCount: Int, continues: Bool = false
+  ) throws(SafetensorsError) {
     self.path = path
-    let temporaryPath = "\(path).tmp.\(String(UInt64.random(in: 0 ... .max), radix: 36))"
     self.temporaryPath = temporaryPath
     let descriptor = try InputFile.attempt(path) { () throws(SystemCalls.Failure) in
-      try SystemCalls.createExclusively(temporaryPath, mode: 0o600)
+      continues
+        ? try SystemCalls.openForWriting(temporaryPath) : try SystemCalls.createExclusively(temporaryPath, mode: 0o600)
     }
     self.descriptor = descriptor
     isInMemory = sfc_is_in_memory(descriptor) == 1
@@ -36,7 +50,6 @@ package final class OutputFile: Sendable {
     try InputFile.attempt(path) { () throws(SystemCalls.Failure) in
       try SystemCalls.setSize(descriptor, byteCount: byteCount)
     }
-    if reserves { try reserve(0..<byteCount) }
   }
 
   /// Reserves the blocks of a range, so that a full disk shows before the work.
@@ -130,27 +143,48 @@ package final class OutputFile: Sendable {
     startWriting(bytes.byteCount)
   }
 
-  /// Takes the file's pages out of the page cache, once it is committed.
-  package func drop() { sfc_drop(descriptor, 0, 0) }
+  /// What the file is at the moment.
+  package func identity() throws(SafetensorsError) -> SystemCalls.Identity {
+    try InputFile.attempt(path) { [descriptor] () throws(SystemCalls.Failure) in
+      try SystemCalls.identity(descriptor)
+    }
+  }
+
+  /// Brings what was written so far to the disk. A failure is final: what the disk has is not known any more.
+  package func synchronize() throws(SafetensorsError) {
+    try InputFile.attempt(path) { [descriptor] () throws(SystemCalls.Failure) in
+      try SystemCalls.synchronizeData(descriptor)
+    }
+  }
+
+  /// Lets the temporary file stay when the object goes away, to be continued later.
+  package func keep() { isKept.store(true, ordering: .relaxed) }
 
   /// Makes the file visible under its name, complete and on the disk. Called once, when nobody writes any more.
   ///
-  /// - Parameter replacing: Whether a file that has the name may be replaced; otherwise `system` with EEXIST.
-  package func commit(replacing: Bool) throws(SafetensorsError) {
-    try InputFile.attempt(path) { [descriptor, temporaryPath, path] () throws(SystemCalls.Failure) in
-      try SystemCalls.synchronizeData(descriptor)
+  /// - Parameters:
+  ///   - replacing: Whether a file that has the name may be replaced; otherwise `system` with EEXIST.
+  ///   - drops: Whether its pages are taken out of the page cache.
+  package func commit(replacing: Bool, drops: Bool = false) throws(SafetensorsError) {
+    try synchronize()
+    if drops { sfc_drop(descriptor, 0, 0) }
+    try InputFile.attempt(path) { [descriptor] () throws(SystemCalls.Failure) in
       try SystemCalls.setMode(descriptor, 0o666 & ~SystemCalls.userMask)
+      unsafe isClosed = true
+      try SystemCalls.close(descriptor)
+    }
+    try InputFile.attempt(path) { [temporaryPath, path] () throws(SystemCalls.Failure) in
       if replacing {
         try SystemCalls.rename(temporaryPath, to: path)
       } else {
         try SystemCalls.renameWithoutReplacing(temporaryPath, to: path)
       }
     }
-    unsafe isFinished = true
+    keep()
   }
 
   deinit {
-    try? SystemCalls.close(descriptor)
-    if unsafe !isFinished { try? SystemCalls.removeFile(temporaryPath) }
+    if unsafe !isClosed { try? SystemCalls.close(descriptor) }
+    if !isKept.load(ordering: .relaxed) { try? SystemCalls.removeFile(temporaryPath) }
   }
 }

@@ -26,7 +26,11 @@ package enum SystemCalls {
     package let byteCount: Int
     package let modified: Int
     package let modifiedNanoseconds: Int
+    /// When the file's content or its entry in the file system's tables last changed; nobody can set it back.
+    package let changed: Int
+    package let changedNanoseconds: Int
     package let mode: UInt32
+    package let owner: UInt32
 
     package var isRegularFile: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFREG) }
     package var isDirectory: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFDIR) }
@@ -38,11 +42,16 @@ package enum SystemCalls {
       #if canImport(Darwin)
       modified = status.st_mtimespec.tv_sec
       modifiedNanoseconds = status.st_mtimespec.tv_nsec
+      changed = status.st_ctimespec.tv_sec
+      changedNanoseconds = status.st_ctimespec.tv_nsec
       #else
       modified = status.st_mtim.tv_sec
       modifiedNanoseconds = status.st_mtim.tv_nsec
+      changed = status.st_ctim.tv_sec
+      changedNanoseconds = status.st_ctim.tv_nsec
       #endif
       mode = UInt32(status.st_mode)
+      owner = UInt32(status.st_uid)
     }
   }
 
@@ -192,41 +201,6 @@ package enum SystemCalls {
     umask(mask)
     return UInt32(mask)
   }()
-
-  package static func rename(_ from: String, to: String) throws(Failure) {
-    #if canImport(Darwin)
-    _ = try check("rename") { unsafe Int(Darwin.rename(from, to)) }
-    #elseif canImport(Musl)
-    _ = try check("rename") { unsafe Int(Musl.rename(from, to)) }
-    #else
-    _ = try check("rename") { unsafe Int(Glibc.rename(from, to)) }
-    #endif
-  }
-
-  /// Gives a file another name, which must be free: link fails where rename would silently replace what came to be
-  /// there meanwhile.
-  package static func renameWithoutReplacing(_ from: String, to: String) throws(Failure) {
-    do throws(Failure) {
-      try link(from, to: to)
-    } catch {
-      // File systems without hard links (FAT, some that are mounted over a network) say one of these.
-      guard [EPERM, ENOSYS, ENOTSUP, EOPNOTSUPP].contains(error.code) else { throw error }
-      guard try identity(path: to, followingLinks: false) == nil else { throw Failure(call: "link", code: EEXIST) }
-      return try rename(from, to: to)
-    }
-    try removeFile(from)
-  }
-
-  /// Gives a file a second name, which must be free.
-  private static func link(_ from: String, to: String) throws(Failure) {
-    #if canImport(Darwin)
-    _ = try check("link") { unsafe Int(Darwin.link(from, to)) }
-    #elseif canImport(Musl)
-    _ = try check("link") { unsafe Int(Musl.link(from, to)) }
-    #else
-    _ = try check("link") { unsafe Int(Glibc.link(from, to)) }
-    #endif
-  }
 
   package static func makeFolder(_ path: String, mode: UInt32) throws(Failure) {
     _ = try check("mkdir") { unsafe Int(mkdir(path, mode_t(mode))) }

@@ -165,7 +165,10 @@ private struct Places {
 
   #if os(Linux)
   @Test func aMountedFileSystemCannotBeReplaced() throws {
-    #expect(try Places().problem("/proc", force: true) == .outputIsMountPoint)
+    guard case .mountNotEmpty = try Places().problem("/proc", force: true) else {
+      Issue.record("/proc was accepted")
+      return
+    }
   }
   #endif
 

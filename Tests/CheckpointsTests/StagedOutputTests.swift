@@ -1,3 +1,4 @@
+import Checksums
 import Foundation
 import Safetensors
 import TestSupport
@@ -6,19 +7,29 @@ import Testing
 @testable import Checkpoints
 
 @Suite struct StagedOutputTests {
-  private func staged(_ scratch: Scratch, _ name: String, force: Bool = false) throws -> StagedOutput {
-    try StagedOutput(
+  private func folder(_ scratch: Scratch, _ name: String, force: Bool = false) throws -> StagingFolder {
+    try StagingFolder(
       try OutputPlace(
         path: scratch.file(name), isFolder: !name.hasSuffix(".safetensors"), inputs: [], force: force))
   }
 
+  private func staged(_ scratch: Scratch, _ name: String, force: Bool = false) throws -> StagedOutput {
+    try StagedOutput(try folder(scratch, name, force: force))
+  }
+
+  /// Writes a weight file.
+  private func weights(_ output: StagedOutput, _ name: String, number: Int, _ bytes: [UInt8]) throws {
+    let part = try output.createPart(name, number: number, byteCount: bytes.count, inputs: []) { _ in
+      SHA256Checksum(of: [])
+    }
+    try part.file.write(bytes.span.bytes, at: 0)
+    try output.commit(part, name: name, inputs: [])
+  }
+
   /// Writes a shard, a shard in a sub-folder and a side file.
   private func fill(_ output: StagedOutput, _ scratch: Scratch) throws {
-    for (name, bytes) in [("a.safetensors", [1, 2, 3]), ("sub/b.safetensors", [4])] as [(String, [UInt8])] {
-      let file = try output.createFile(name, byteCount: bytes.count)
-      try file.write(bytes.span.bytes, at: 0)
-      try output.commit(file)
-    }
+    try weights(output, "a.safetensors", number: 0, [1, 2, 3])
+    try weights(output, "sub/b.safetensors", number: 1, [4])
     try output.write("config.json", Array("{}".utf8))
     let source = try Scratch()
     try source.folder("additional_chat_templates")
@@ -38,10 +49,11 @@ import Testing
     try fill(output, scratch)
     #expect((try? scratch.tree("out")) == (isThere ? [] : nil), "nothing is to be seen of it yet")
     let staging = try FileManager.default.contentsOfDirectory(atPath: scratch.path).filter { $0 != "out" }
-    #expect(try staging.map { try mode(scratch.file($0)) } == [0o700])
+    #expect(staging == [".out.safemerge"])
+    #expect(try mode(scratch.file(".out.safemerge")) == 0o700)
     try output.finish()
     #expect(try scratch.tree("out") == Self.content)
-    #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path) == ["out"])
+    #expect(try staged(scratch, "other").place.path == scratch.file("other"))
     #expect(try contents(scratch.file("out/a.safetensors")) == [1, 2, 3])
     #expect(try contents(scratch.file("out/sub/b.safetensors")) == [4])
     #expect(try contents(scratch.file("out/additional_chat_templates/x.jinja")) == Array("{{ x }}".utf8))
@@ -69,8 +81,10 @@ import Testing
     func interrupted() throws {
       let output = try staged(scratch, name)
       if name == "out" { try fill(output, scratch) }
-      let file = try output.createFile("c.safetensors", byteCount: 10)
-      try file.write(([1] as [UInt8]).span.bytes, at: 0)
+      let part = try output.createPart("c.safetensors", number: 7, byteCount: 10, inputs: []) { _ in
+        SHA256Checksum(of: [])
+      }
+      try part.file.write(([1] as [UInt8]).span.bytes, at: 0)
       #expect(try !scratch.tree().isEmpty)
       throw CancellationError()
     }
@@ -80,12 +94,12 @@ import Testing
 
   @Test func aSingleFileAppearsWhole() throws {
     let scratch = try Scratch()
-    let output = try staged(scratch, "out.safetensors")
-    let file = try output.createFile("ignored", byteCount: 2)
-    try file.write(([1, 2] as [UInt8]).span.bytes, at: 0)
-    #expect(try !scratch.tree().contains("out.safetensors"))
-    try output.commit(file)
-    try output.finish()
+    do {
+      let output = try staged(scratch, "out.safetensors")
+      try weights(output, "ignored", number: 0, [1, 2])
+      #expect(try !scratch.tree().contains("out.safetensors"))
+      try output.finish()
+    }
     #expect(try scratch.tree() == ["out.safetensors"])
     #expect(try contents(scratch.file("out.safetensors")) == [1, 2])
   }
@@ -94,10 +108,9 @@ import Testing
     let scratch = try Scratch()
     func write(force: Bool, meanwhile: () throws -> Void = {}) throws {
       let output = try staged(scratch, "out.safetensors", force: force)
-      let file = try output.createFile("", byteCount: 1)
-      try file.write(([7] as [UInt8]).span.bytes, at: 0)
+      try weights(output, "", number: 0, [7])
       try meanwhile()
-      try output.commit(file)
+      try output.finish()
     }
     #expect(throws: CheckpointError(path: scratch.file("out.safetensors"), .outputExists)) {
       try write(force: false) { try scratch.write("old", to: "out.safetensors") }
@@ -113,10 +126,12 @@ import Testing
     try scratch.folder("out/1_Pooling")
     try scratch.weights("a", at: "out/model.safetensors")
     try scratch.write("{}", to: "out/1_Pooling/config.json")
-    let output = try staged(scratch, "out", force: true)
-    try fill(output, scratch)
-    #expect(try scratch.tree("out").contains("model.safetensors"))
-    try output.finish()
+    do {
+      let output = try staged(scratch, "out", force: true)
+      try fill(output, scratch)
+      #expect(try scratch.tree("out").contains("model.safetensors"))
+      try output.finish()
+    }
     #expect(try scratch.tree("out") == Self.content)
     #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path) == ["out"])
   }
@@ -166,16 +181,248 @@ import Testing
       #expect(throws: CheckpointError.self) { try output.finish() }
     }
     #expect(try scratch.tree("out") == ["model.safetensors"])
-    #expect(try scratch.tree("moved") == [])
   }
 
   @Test func twoOfTheSameNameDoNotMeet() throws {
     let scratch = try Scratch()
-    let (first, second) = (try staged(scratch, "out"), try staged(scratch, "out"))
-    try fill(first, scratch)
-    try second.write("config.json", [1])
-    try first.finish()
-    #expect(throws: CheckpointError(path: scratch.file("out"), .outputExists)) { try second.finish() }
-    #expect(try scratch.tree("out") == Self.content)
+    do {
+      let first = try staged(scratch, "out")
+      for breaks in [false, true] {
+        let error = #expect(throws: CheckpointError.self) {
+          try StagingFolder(first.place, breaksLock: breaks)
+        }
+        #expect(
+          error?.problem == .inUse(host: SystemCalls.hostName, process: Int(getpid()), isDead: false),
+          "the lock of a process that is alive is not broken")
+        #expect(error?.category == .outputOccupied)
+      }
+      try fill(first, scratch)
+      try first.finish()
+    }
+    #expect(try scratch.entries() == ["out"])
+  }
+
+  /// Without locks of the kernel a run that was killed leaves its lock.
+  @Test func aLockThatIsAFileIsBrokenOnlyWhenAsked() throws {
+    let scratch = try Scratch()
+    let place = try OutputPlace(path: scratch.file("out"), isFolder: true, inputs: [], force: false)
+    let lock = scratch.file(".out.safemerge/lock.exclusive")
+    func make(breaks: Bool) throws -> StagingFolder {
+      try StagingFolder(place, breaksLock: breaks, usesKernelLock: false)
+    }
+    do {
+      let first = try make(breaks: false)
+      #expect(throws: CheckpointError.self) { try make(breaks: true) }
+      withExtendedLifetime(first) {}
+    }
+    #expect(try scratch.entries() == [])
+    try scratch.folder(".out.safemerge")
+    try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: scratch.file(".out.safemerge"))
+    // No process has this number on Linux.
+    for (text, isDead) in [
+      ("{\"host\":\"\(SystemCalls.hostName)\",\"pid\":99999999,\"boot\":\"\(SystemCalls.bootID)\"}", true),
+      ("{\"host\":\"elsewhere\",\"pid\":1,\"boot\":\"x\"}", false), ("", false),
+    ] {
+      try write(Array(text.utf8), to: lock)
+      let error = #expect(throws: CheckpointError.self) { try make(breaks: false) }
+      guard case .inUse(_, _, isDead)? = error?.problem else {
+        Issue.record("\(text): \(String(describing: error))")
+        continue
+      }
+      withExtendedLifetime(try make(breaks: true)) {}
+      try scratch.folder(".out.safemerge")
+      try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: scratch.file(".out.safemerge"))
+    }
+  }
+
+  /// What others could have put in the way is not entered.
+  @Test func aStagingFolderThatOthersCouldHaveMadeIsRefused() throws {
+    let scratch = try Scratch()
+    let place = try OutputPlace(path: scratch.file("out"), isFolder: true, inputs: [], force: false)
+    let staging = scratch.file(".out.safemerge")
+    let expected = CheckpointError(path: staging, .stagingNotOurs)
+    try scratch.folder("theirs")
+    try scratch.link(".out.safemerge", to: "theirs")
+    #expect(throws: expected) { try StagingFolder(place) }
+    try FileManager.default.removeItem(atPath: staging)
+    try write([1], to: staging)
+    #expect(throws: expected) { try StagingFolder(place) }
+    try FileManager.default.removeItem(atPath: staging)
+    for mode in [0o777, 0o770, 0o720, 0o702] {
+      try scratch.folder(".out.safemerge")
+      try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: staging)
+      #expect(throws: expected) { try StagingFolder(place) }
+      #expect(try scratch.entries(".out.safemerge") == [])
+    }
+    if geteuid() == 0 {
+      try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: staging)
+      #expect(chown(staging, 12345, 12345) == 0)
+      #expect(throws: expected) { try StagingFolder(place) }
+    }
+    #expect(try scratch.entries("theirs") == [])
+  }
+
+  // MARK: - Going on
+
+  private func identity(_ value: String = "1") -> MergeIdentity {
+    MergeIdentity(
+      version: "0", options: [.init(name: "dtype", value: value)],
+      inputs: [.init(role: "base", name: "a", byteCount: 1, checksum: SHA256Checksum(of: [1]))])
+  }
+
+  private func resumable(_ scratch: Scratch, _ identity: MergeIdentity, resumes: Bool = true) throws -> StagedOutput {
+    var intervals = ShardJournal.Intervals()
+    intervals.lineByteCount = 2
+    return try StagedOutput(
+      try folder(scratch, "out"), identity: identity, resumes: resumes, journalIntervals: intervals)
+  }
+
+  @Test func completeFilesAreKeptForTheSameMergeOnly() throws {
+    let scratch = try Scratch()
+    do {
+      let output = try resumable(scratch, identity())
+      try fill(output, scratch)
+      output.keep()
+    }
+    #expect(try scratch.entries() == [".out.safemerge"])
+    let error = #expect(throws: CheckpointError.self) { try resumable(scratch, identity("2")) }
+    #expect(error?.problem == .otherMerge("dtype was 1 and is 2"))
+    do {
+      let output = try resumable(scratch, identity())
+      #expect(output.finished.keys.sorted() == ["a.safetensors", "sub/b.safetensors"])
+      output.keep()
+    }
+    // A file that is not the one that was completed is none.
+    try write([9, 9, 9], to: scratch.file(".out.safemerge/result/a.safetensors"))
+    do {
+      let output = try resumable(scratch, identity())
+      #expect(output.finished.keys.sorted() == ["sub/b.safetensors"])
+      output.keep()
+    }
+    // As a power cut leaves a record.
+    try write([], to: scratch.file(".out.safemerge/parts/sub%2Fb.safetensors.json"))
+    do {
+      let output = try resumable(scratch, identity())
+      #expect(output.finished.isEmpty)
+      output.keep()
+    }
+    #expect(try resumable(scratch, identity("2"), resumes: false).finished.isEmpty)
+    #expect(try scratch.entries() == [])
+  }
+
+  /// Bytes that were written are kept as far as the journal proves them.
+  @Test func anOpenFileIsGoneOnWith() throws {
+    let scratch = try Scratch()
+    let input = InputState(
+      name: "x", try #require(try SystemCalls.identity(path: scratch.path)), checksum: SHA256Checksum(of: [5]))
+    func part(_ output: StagedOutput, _ inputs: [InputState], content: [UInt8] = [5]) throws -> StagedOutput.Part {
+      try output.createPart("a.safetensors", number: 3, byteCount: 8, inputs: inputs) { _ in SHA256Checksum(of: content)
+      }
+    }
+    do {
+      let output = try resumable(scratch, identity())
+      let part = try part(output, [input])
+      for range in [0..<3, 5..<7] {
+        try part.file.write([UInt8](repeating: 1, count: range.count).span.bytes, at: range.lowerBound)
+        try part.journal?.add(range, of: part.file)
+      }
+      part.file.keep()
+      output.keep()
+    }
+    let journal = scratch.file(".out.safemerge/partial/3.journal")
+    let lines = try contents(journal)
+    do {
+      let output = try resumable(scratch, identity())
+      #expect(try part(output, [input]).done.ranges == [0..<3, 5..<7])
+      output.keep()
+    }
+    // The part object above removed the file: whatever fails takes it along.
+    #expect(try !scratch.entries(".out.safemerge/partial").contains("3"))
+    try write(lines, to: journal)
+    try write([UInt8](repeating: 0, count: 8), to: scratch.file(".out.safemerge/partial/3"))
+    let inode = try #require(try SystemCalls.identity(path: scratch.file(".out.safemerge/partial/3"))).inode
+    #expect(ShardJournal.read(journal, inode: inode &+ 1) == nil, "another file of the name")
+  }
+
+  @Test func aJournalProvesNoMoreThanItsWholeLines() throws {
+    let scratch = try Scratch()
+    let path = scratch.file("journal")
+    var ranges = ByteRanges()
+    ranges.insert(0..<10)
+    let line = ShardJournal.Line(inode: 7, inputs: [], boot: SystemCalls.bootID, done: ranges)
+    ranges.insert(20..<30)
+    let later = ShardJournal.Line(inode: 7, inputs: [], boot: nil, done: ranges)
+    for cut in 0..<later.text.count - 1 {
+      try write(line.text + later.text[..<cut], to: path)
+      #expect(ShardJournal.read(path, inode: 7)?.done.ranges == [0..<10])
+    }
+    try write(line.text + later.text, to: path)
+    #expect(ShardJournal.read(path, inode: 7)?.done.ranges == [0..<10, 20..<30])
+    // After another start of the machine only what was on the disk counts.
+    let before = ShardJournal.Line(inode: 7, inputs: [], boot: "another", done: ranges)
+    try write(before.text, to: path)
+    #expect(ShardJournal.read(path, inode: 7) == nil)
+    try write(before.text + later.text, to: path)
+    #expect(ShardJournal.read(path, inode: 7)?.done.ranges == [0..<10, 20..<30])
+    for position in line.text.indices.dropLast() {
+      var text = line.text
+      text[position] ^= 1
+      try write(text, to: path)
+      #expect(ShardJournal.read(path, inode: 7) == nil, "\(position)")
+    }
+  }
+
+  @Test func inputsAreTheSameByTimeOrContent() throws {
+    let scratch = try Scratch()
+    let path = try scratch.write([1, 2], to: "x")
+    let before = try #require(try SystemCalls.identity(path: path))
+    try FileManager.default.setAttributes([.modificationDate: Date(timeIntervalSince1970: 1e9)], ofItemAtPath: path)
+    let after = try #require(try SystemCalls.identity(path: path))
+    let (content, other) = (SHA256Checksum(of: [1, 2]), SHA256Checksum(of: [1, 3]))
+    let known = InputState(name: "x", before, checksum: content)
+    #expect(known.holds(InputState(name: "x", before)) { other })
+    #expect(known.holds(InputState(name: "x", after)) { content })
+    #expect(!known.holds(InputState(name: "x", after)) { other })
+    #expect(!InputState(name: "x", before).holds(InputState(name: "x", after)) { content })
+    #expect(!known.holds(InputState(name: "y", before)) { content })
+  }
+
+  @Test func whatTheDiskDoesNotHaveIsNoResult() throws {
+    let scratch = try Scratch()
+    let output = try resumable(scratch, identity())
+    let bytes: [UInt8] = [1, 2, 3]
+    let part = try output.createPart("a.safetensors", number: 0, byteCount: 3, inputs: []) { _ in
+      SHA256Checksum(of: [])
+    }
+    try part.file.write(bytes.span.bytes, at: 0)
+    let error = #expect(throws: CheckpointError.self) {
+      try output.commit(
+        part, name: "a.safetensors", inputs: [], checksum: SHA256Checksum(of: bytes), verifies: true
+      ) { path in try? write([1, 2, 2], to: path) }
+    }
+    #expect(error?.errorClass == "not-as-written")
+    #expect(error?.category == .inputOutput)
+    #expect(try scratch.entries(".out.safemerge/result") == [])
+    #expect(try scratch.entries(".out.safemerge/parts") == [])
+  }
+
+  @Test func rangesBecomeOneWhereTheyMeet() {
+    var random = SeededGenerator()
+    for _ in 0..<200 {
+      var (ranges, bytes) = (ByteRanges(), [Bool](repeating: false, count: 40))
+      for _ in 0..<Int.random(in: 0..<12, using: &random) {
+        let start = Int.random(in: 0..<40, using: &random)
+        let end = Int.random(in: start...40, using: &random)
+        ranges.insert(start..<end)
+        for position in start..<end { bytes[position] = true }
+      }
+      #expect(ranges.byteCount == bytes.count { $0 }, "\(random)")
+      #expect(zip(ranges.ranges, ranges.ranges.dropFirst()).allSatisfy { $0.upperBound < $1.lowerBound }, "\(random)")
+      for start in 0..<40 {
+        for end in start...40 {
+          #expect(ranges.contains(start..<end) == bytes[start..<end].allSatisfy { $0 }, "\(random)")
+        }
+      }
+    }
   }
 }

@@ -190,6 +190,30 @@ import Testing
     #expect(try scratch.entries() == before)
   }
 
+  /// A disk that has other bytes than those that were written.
+  @Test(arguments: [true, false]) func whatIsNotAsWrittenIsNoResult(sharded: Bool) throws {
+    let scratch = try Scratch()
+    let (base, adapter) = try model(scratch, sharded: sharded)
+    let merge = try merge(scratch, base, adapter)
+    let before = try scratch.entries()
+    var options = MergeEngine.Options(workers: 1)
+    options.verification = .read
+    options.beforeVerification = { path in
+      guard var bytes = try? contents(path), !sharded || path.hasSuffix("model-1.safetensors") else { return }
+      bytes[bytes.count - 1] ^= 1
+      try? write(bytes, to: path)
+    }
+    let error = refusal {
+      try MergeEngine(merge.plan, options: options).run(to: merge.place, sideFiles: merge.sideFiles)
+    }
+    #expect(error?.errorClass == "not-as-written")
+    #expect(error?.category == .inputOutput)
+    #expect(try scratch.entries() == before)
+    options.beforeVerification = nil
+    try MergeEngine(merge.plan, options: options).run(to: merge.place, sideFiles: merge.sideFiles)
+    #expect(try scratch.entries().count == before.count + 1)
+  }
+
   /// Whatever happens before the end, nothing has the result's name.
   @Test(arguments: [true, false]) func resultIsStaged(sharded: Bool) throws {
     let scratch = try Scratch()

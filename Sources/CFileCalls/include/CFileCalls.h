@@ -1,5 +1,5 @@
-/// Calls of the kernel that move file data without the program's memory, or tell the page cache what comes: those that
-/// Swift's C library module does not show. Where a system has none, they fail with ENOTSUP.
+/// Calls of the kernel that move file data without the program's memory, tell the page cache what comes, rename and lock: those
+/// that Swift's C library module does not show, or not everywhere. Where a system has none, they fail with ENOTSUP.
 #ifndef CFILECALLS_H
 #define CFILECALLS_H
 
@@ -28,5 +28,18 @@ int sfc_is_cached(int descriptor, off_t offset);
 
 /// Whether the file lives in memory (tmpfs, ramfs).
 int sfc_is_in_memory(int descriptor);
+
+/// Gives a file or folder another name, which must be free (renameat2 RENAME_NOREPLACE, renamex_np RENAME_EXCL). 0, or -1
+/// and errno.
+int sfc_rename_new(const char *from, const char *to);
+
+/// Exchanges two names (RENAME_EXCHANGE, RENAME_SWAP). 0, or -1 and errno.
+int sfc_exchange(const char *one, const char *other);
+
+/// Takes a file's lock without waiting for it (flock). 0, or -1 and errno.
+int sfc_lock(int descriptor);
+
+/// Writes what tells this start of the machine from others, with a NUL behind it; -1 where the system does not say.
+int sfc_boot_id(char *text, size_t capacity);
 
 #endif

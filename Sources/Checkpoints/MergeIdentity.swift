@@ -1,0 +1,164 @@
+import Checksums
+import JSONText
+
+/// What decides the bytes of a result, and nothing else: no paths, no time, nothing of the machine.
+///
+/// Two runs with equal identities write equal results, so that one may continue what the other left.
+public struct MergeIdentity: Sendable, Equatable {
+  /// An option of the command line.
+  public struct Option: Sendable, Equatable {
+    public let name: String
+    public let value: String
+
+    public init(name: String, value: String) {
+      self.name = name
+      self.value = value
+    }
+  }
+
+  /// A file that goes into the result.
+  public struct Input: Sendable, Equatable {
+    /// What it is to the merge: `base`, `adapter 1`, `side file`.
+    public let role: String
+    /// Relative to the folder of the base or the adapter.
+    public let name: String
+    public let byteCount: Int
+    /// Of a weight file, the SHA-256 of N and the header's text.
+    public let headerChecksum: SHA256Checksum?
+    /// Of the whole file; nil for the base's weights, which are read while they are merged.
+    public let checksum: SHA256Checksum?
+
+    package init(
+      role: String, name: String, byteCount: Int, headerChecksum: SHA256Checksum? = nil, checksum: SHA256Checksum? = nil
+    ) {
+      self.role = role
+      self.name = name
+      self.byteCount = byteCount
+      self.headerChecksum = headerChecksum
+      self.checksum = checksum
+    }
+  }
+
+  /// The program's, without what it was built with.
+  public let version: String
+  public let options: [Option]
+  public let inputs: [Input]
+
+  package init(version: String, options: [Option], inputs: [Input]) {
+    self.version = version
+    self.options = options
+    self.inputs = inputs
+  }
+
+  /// What `plan.json` of a staging folder holds.
+  package var text: [UInt8] {
+    var writer = JSONWriter(indentation: 2)
+    writer.beginObject()
+    writer.key("schema")
+    writer.value(1)
+    writer.key("version")
+    writer.value(version)
+    writer.key("options")
+    writer.beginObject()
+    for option in options {
+      writer.key(option.name)
+      writer.value(option.value)
+    }
+    writer.end()
+    writer.key("inputs")
+    writer.beginArray()
+    for input in inputs { input.write(to: &writer) }
+    writer.end()
+    writer.end()
+    return writer.bytes + [UInt8(ascii: "\n")]
+  }
+
+  /// The SHA-256 of ``text``.
+  package var digest: SHA256Checksum { SHA256Checksum(of: text) }
+
+  /// Reads what ``text`` wrote; nil for anything else.
+  package init?(text: [UInt8]) {
+    guard let value = try? JSONParser.parse(text.span), case .integer(1)? = value["schema"],
+      case .string(let version)? = value["version"], case .object(let options)? = value["options"],
+      case .array(let inputs)? = value["inputs"]
+    else { return nil }
+    self.version = version
+    self.options = options.compactMap { member in
+      if case .string(let value) = member.value { Option(name: member.key, value: value) } else { nil }
+    }
+    self.inputs = inputs.compactMap(Input.init)
+    guard self.text == text else { return nil }
+  }
+
+  /// What an older identity has otherwise, in words; nil if they are equal.
+  package func difference(from old: MergeIdentity) -> String? {
+    if old == self { return nil }
+    if old.version != version { return "version \(old.version) began it, this is \(version)" }
+    for option in options {
+      let before = old.options.first { $0.name == option.name }?.value
+      if before != option.value { return "\(option.name) was \(before ?? "not given") and is \(option.value)" }
+    }
+    if let gone = old.options.first(where: { old in !options.contains { $0.name == old.name } }) {
+      return "\(gone.name) was \(gone.value) and is not given"
+    }
+    for input in inputs {
+      guard let before = old.inputs.first(where: { $0.role == input.role && $0.name == input.name }) else {
+        return "\(input.role): \(input.name) is new"
+      }
+      if before.byteCount != input.byteCount {
+        return "\(input.role): \(input.name) had \(before.byteCount) bytes and has \(input.byteCount)"
+      }
+      if before != input { return "\(input.role): \(input.name) has other content" }
+    }
+    if let gone = old.inputs.first(where: { old in !inputs.contains { $0.role == old.role && $0.name == old.name } }) {
+      return "\(gone.role): \(gone.name) is gone"
+    }
+    return "the order of options or inputs"
+  }
+}
+
+extension MergeIdentity.Input {
+  func write(to writer: inout JSONWriter) { write(to: &writer, checksum: checksum) }
+
+  package func write(to writer: inout JSONWriter, checksum: SHA256Checksum?) {
+    writer.beginObject()
+    writer.key("role")
+    writer.value(role)
+    writer.key("name")
+    writer.value(name)
+    writer.key("size")
+    writer.value(byteCount)
+    if let headerChecksum {
+      writer.key("header_sha256")
+      writer.value(headerChecksum.description)
+    }
+    if let checksum {
+      writer.key("sha256")
+      writer.value(checksum.description)
+    }
+    writer.end()
+  }
+
+  init?(_ value: JSONValue) {
+    guard case .string(let role)? = value["role"], case .string(let name)? = value["name"],
+      case .integer(let byteCount)? = value["size"]
+    else { return nil }
+    self.init(
+      role: role, name: name, byteCount: Int(byteCount), headerChecksum: value.checksum("header_sha256"),
+      checksum: value.checksum("sha256"))
+  }
+}
+
+extension JSONValue {
+  func checksum(_ key: String) -> SHA256Checksum? {
+    if case .string(let text)? = self[key] { SHA256Checksum(hexadecimal: text) } else { nil }
+  }
+
+  func integer(_ key: String) -> Int? {
+    if case .integer(let value)? = self[key] { Int(value) } else { nil }
+  }
+
+  func string(_ key: String) -> String? {
+    if case .string(let value)? = self[key] { value } else { nil }
+  }
+}

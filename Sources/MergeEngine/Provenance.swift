@@ -1,0 +1,66 @@
+import Checkpoints
+import Checksums
+import JSONText
+import MergePlanning
+
+/// What `.safemerge.json` in a result says: what it was made from, how, and what it consists of. No times and no paths: the
+/// same merge gives the same text anywhere.
+struct Provenance {
+  static let fileName = ".safemerge.json"
+
+  /// A file of the result.
+  struct File {
+    let name: String
+    let byteCount: Int
+    /// Of a weight file.
+    var headerChecksum: SHA256Checksum?
+    /// Of the whole file; of weight files only where checksums are asked for.
+    var checksum: SHA256Checksum?
+  }
+
+  let identity: MergeIdentity
+  /// Of the base's weight files, in the order of the identity, where they were computed.
+  let baseChecksums: [SHA256Checksum?]
+  let files: [File]
+
+  var text: [UInt8] {
+    var writer = JSONWriter(indentation: 2)
+    writer.beginObject()
+    writer.key("schema")
+    writer.value(1)
+    writer.key("safemerge")
+    writer.value(identity.version)
+    writer.key("options")
+    writer.beginObject()
+    for option in identity.options {
+      writer.key(option.name)
+      writer.value(option.value)
+    }
+    writer.end()
+    writer.key("inputs")
+    writer.beginArray()
+    for (number, input) in identity.inputs.enumerated() where input.role != "written" {
+      let isBase = input.role == "base" && number < baseChecksums.count
+      input.write(to: &writer, checksum: isBase ? baseChecksums[number] : input.checksum)
+    }
+    writer.end()
+    writer.key("files")
+    writer.beginArray()
+    for file in files {
+      writer.beginObject()
+      writer.key("name")
+      writer.value(file.name)
+      writer.key("size")
+      writer.value(file.byteCount)
+      for (name, checksum) in [("header_sha256", file.headerChecksum), ("sha256", file.checksum)] {
+        guard let checksum else { continue }
+        writer.key(name)
+        writer.value(checksum.description)
+      }
+      writer.end()
+    }
+    writer.end()
+    writer.end()
+    return writer.bytes + [UInt8(ascii: "\n")]
+  }
+}

@@ -1,0 +1,6 @@
+/// What is done to find out whether the disk has what was written, before the result gets its name.
+public enum Verification: String, Sendable, CaseIterable {
+  case none
+  /// Every weight file is read from the disk again, and its SHA-256 compared with that of what was written.
+  case read
+}
