@@ -410,14 +410,15 @@ public struct MergeCheck: Sendable {
       }
       if isBetter ?? true { best = (fault, isStrong, comparison.otherwiseRounded) }
     }
-    if plan.inputs[pair.planned.source.input].isAdapter, let own = base.location(of: pair.planned.name),
-      try isBases(pair, own)
-    {
-      return (hypotheses.replacementDropped(pair.planned.name), true)
-    }
     for (fault, changed) in hypotheses.all(pair.planned.name, update) {
       guard try compare(pair, changed, sample: Self.sampleRows)?.beyondOneUlp == 0 else { continue }
       consider(fault, try compare(pair, changed))
+    }
+    // An adapter's copy of the base's weight may be the base's: its delta is what is missing then.
+    if best == nil, plan.inputs[pair.planned.source.input].isAdapter, let own = base.location(of: pair.planned.name),
+      try isBases(pair, own)
+    {
+      return (hypotheses.replacementDropped(pair.planned.name), true)
     }
     return best.map { ($0.fault, $0.isStrong) }
   }

@@ -26,8 +26,20 @@ import Testing
     #expect(report.tensors.contains { $0.verdict != .same })
   }
 
-  /// Where PEFT's result is not what the adapter computed, by the row of what PEFT gets wrong, and what the check finds.
-  static let exceptions: [String: Set<String>] = [:]
+  /// Where PEFT's result is another model, or not what the adapter computed, and what the check finds.
+  static let exceptions: [String: Set<String>] = [
+    // A classifier: the model has a new architecture, without the old head.
+    "bert-sequence-bf16": ["missing-tensor"], "bert-sequence-f32": ["missing-tensor"],
+    "bert-token-bf16": ["missing-tensor"], "bias-all-head-bf16": ["missing-tensor"],
+    "llama-sequence-bf16": ["missing-tensor"],
+    // Before DoRA the first adapter is unmerged and merged again in 16 bits.
+    "dora-after-plain-bf16": ["not-the-merge"], "dora-twice-bf16": ["not-the-merge"],
+    // LoRA on a tied embedding or head changes both uses; with `ensure_weight_tying` the delta is added twice.
+    "tied-both-bf16": ["not-the-merge"], "tied-both-f32": ["not-the-merge"],
+    "tied-embedding-bf16": ["damaged"], "tied-embedding-f32": ["damaged"],
+    "tied-head-bf16": ["damaged"], "tied-head-f32": ["damaged"],
+    "tied-ensured-bf16": ["not-the-merge"], "tied-ensured-f32": ["delta-twice"],
+  ]
 
   @Test(arguments: FixtureCase.all.filter { !$0.isRefused && $0.merged != nil })
   func findsInResultsOfPEFTOnlyWhatPEFTGetsWrong(_ testCase: FixtureCase) throws {

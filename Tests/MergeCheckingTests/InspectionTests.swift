@@ -81,7 +81,12 @@ import Testing
     let invented = try inspect(sharded(in: scratch) { $0["c"] = Self.shards[0] }).findings
     #expect(invented.map(\.findingClass) == ["index"])
     #expect(invented[0].message.contains("no such tensor"))
-    let moved = try inspect(sharded(in: scratch) { $0["b"] = Self.shards[0] }).findings
+    let moved = try inspect(
+      sharded(in: scratch) { map in
+        map["a"] = Self.shards[1]
+        map["b"] = Self.shards[0]
+      }
+    ).findings
     #expect(moved.contains { $0.message.contains("and it is in") })
     let missing = try inspect(sharded(in: scratch) { $0["d"] = "model-00003-of-00003.safetensors" }).findings
     #expect(missing.map(\.findingClass) == ["not-found"])
