@@ -105,18 +105,18 @@ struct TileWorker: ~Copyable {
   ) throws -> UInt64 {
     try Self.widen(left, rows: rows, into: &widened, &raw, inputs, kernels)
     return try Self.merge(
-      weight, source, left: widened.span.extracting(0..<rows.count * left.columns), right, rows: rows.count,
-      scale: term.scaling, into: &output, target, kernels)
+      weight, source, left: widened, right, rows: rows.count, scale: term.scaling, into: &output, target, kernels)
   }
 
   private static func merge(
-    _ weight: RawSpan, _ source: ElementType, left: Span<Float>, _ right: PackedRight, rows: Int, scale: Float,
+    _ weight: RawSpan, _ source: ElementType, left: [Float], _ right: PackedRight, rows: Int, scale: Float,
     into output: inout [UInt8], _ target: ElementType, _ kernels: KernelSet
   ) throws -> UInt64 {
     var span = output.mutableSpan
     var bytes = unsafe span.mutableBytes
     return try kernels.mergeLowRank(
-      weight, as: source, left: left, right: right, rows: rows, scale: scale, into: &bytes, as: target)
+      weight, as: source, left: left.span.extracting(0..<rows * right.rank), right: right, rows: rows, scale: scale,
+      into: &bytes, as: target)
   }
 
   /// Whether the result is the tensor and deltas, but for roundings.
