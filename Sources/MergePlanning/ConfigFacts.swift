@@ -48,3 +48,39 @@ enum ConfigFacts {
     }
   }
 }
+
+extension ConfigFacts {
+  /// Rows of queries, keys and values in a tensor of `rows` that holds them one behind the other: by the head counts, at
+  /// the top or in the text model's own section. Nil: they do not make that many rows.
+  static func heads(_ config: JSONValue?, rows: Int) -> [Int]? {
+    for section in [config, config?["text_config"]] {
+      guard let queries = count("num_attention_heads", section) else { continue }
+      let pairs = count("num_key_value_heads", section) ?? queries
+      let all = queries + 2 * pairs
+      guard rows % all == 0 else { continue }
+      return [queries, pairs, pairs].map { $0 * (rows / all) }
+    }
+    return nil
+  }
+
+  /// Rows of a gated delta network's four projections that are one tensor of `rows`: queries, keys and values; the output's
+  /// gate; beta; the decay.
+  static func linearAttention(_ config: JSONValue?, rows: Int) -> [Int]? {
+    for section in [config, config?["text_config"]] {
+      guard let keyHeads = count("linear_num_key_heads", section),
+        let valueHeads = count("linear_num_value_heads", section),
+        let keySize = count("linear_key_head_dim", section), let valueSize = count("linear_value_head_dim", section)
+      else { continue }
+      let (keys, values) = (keyHeads * keySize, valueHeads * valueSize)
+      let sizes = [2 * keys + values, values, valueHeads, valueHeads]
+      if sizes.reduce(0, +) == rows { return sizes }
+    }
+    return nil
+  }
+
+  /// A count that a config has; nil: none that can be one.
+  private static func count(_ key: String, _ section: JSONValue?) -> Int? {
+    guard case .integer(let value)? = section?[key], (1...1 << 20).contains(value) else { return nil }
+    return Int(value)
+  }
+}

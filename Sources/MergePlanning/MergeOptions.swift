@@ -50,6 +50,9 @@ public struct MergeOptions: Sendable, Equatable {
   public var attentionOutput = AttentionOutput.twice
   /// Whether tensors that the base has not, such as a classifier, are added to it.
   public var addsTensors = false
+  /// Renamings of the adapters' names, before every other rule: the first whose pattern is found in a name is used, and
+  /// every one must be.
+  public var nameMaps: [NameMap] = []
 
   public init(outputDType: DType? = nil) { self.outputDType = outputDType }
 }

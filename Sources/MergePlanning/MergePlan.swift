@@ -25,6 +25,14 @@ public struct MergePlan: Sendable, Equatable {
     public let scaling: Double
     /// The base tensors that it changes.
     public let targets: [TensorName]
+    /// The rule by which they were found; nil: by the module's own name.
+    public let rule: String?
+  }
+
+  /// A rule that finds names of an adapter in the base, and how often it did.
+  public struct RuleCount: Sendable, Equatable {
+    public let rule: String
+    public let count: Int
   }
 
   /// What a merge writes for one weight file.
@@ -68,6 +76,8 @@ public struct MergePlan: Sendable, Equatable {
 
   public let inputs: [Input]
   public let modules: [Module]
+  /// How many of the adapters' other tensors were found by each rule, in the order of the rules' bytes.
+  public let otherRules: [RuleCount]
   /// In the order of the base's files.
   public let shards: [Shard]
   /// Small files of the output that the merge writes itself, the index last.
@@ -94,6 +104,13 @@ public struct MergePlan: Sendable, Equatable {
     /// The tensors that they are, for the error.
     public let oneName: TensorName
     public let otherName: TensorName
+  }
+
+  /// Every rule that found a name, in the order of the rules' bytes; names that are the base's own need none.
+  public var rules: [RuleCount] {
+    var counts = Dictionary(uniqueKeysWithValues: otherRules.map { ($0.rule, $0.count) })
+    for module in modules { if let rule = module.rule { counts[rule, default: 0] += 1 } }
+    return counts.sorted { $0.key < $1.key }.map { RuleCount(rule: $0.key, count: $0.value) }
   }
 
   public var tensorCount: Int { shards.reduce(0) { $0 + $1.tensors.count } }

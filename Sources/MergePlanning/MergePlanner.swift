@@ -14,6 +14,7 @@ extension MergePlan {
   public init(base: Checkpoint, adapters: [AdapterUse], options: MergeOptions = MergeOptions()) throws {
     var planner = try MergePlanner(base: base, adapters: adapters, options: options)
     for number in adapters.indices { try planner.match(number) }
+    try planner.checkMapsAreUsed()
     try planner.settleTiedWeights()
     self = try planner.plan()
   }
@@ -34,11 +35,25 @@ struct MergePlanner {
   var added: [(name: TensorName, file: Int)] = []
   var configEdits: [ConfigEdit] = []
   var equalities: [MergePlan.Equality] = []
+  /// The user's renamings, compiled.
+  let nameMaps: [(map: NameMap, regex: Regex<AnyRegexOutput>)]
+  var usedMaps: Set<Int> = []
+  /// Nil: every name so far was the base's own.
+  var liveNames: LiveNames?
+  /// The tensors of the base that each adapter replaces.
+  var resolvedReplacements: [Int: Set<TensorName>] = [:]
+  /// How many names each rule found, beside those of modules.
+  var rules: [String: Int] = [:]
 
   init(base: Checkpoint, adapters: [AdapterUse], options: MergeOptions) throws(PlanError) {
     self.base = base
     self.adapters = adapters
     self.options = options
+    nameMaps = try options.nameMaps.map { map throws(PlanError) in
+      do { return (map, try Regex(map.pattern).matchingSemantics(.unicodeScalar)) } catch {
+        throw PlanError(path: base.path, tensor: nil, .mapPattern(pattern: map.pattern))
+      }
+    }
     if let method = ConfigFacts.quantization(base.config) {
       throw PlanError(path: Paths.join(base.path, "config.json"), tensor: nil, .quantizedBase(method: method))
     }
@@ -70,6 +85,13 @@ struct MergePlanner {
       adapterBase: adapter.baseModelName)
   }
 
+  /// A renaming that renames nothing is a mistake.
+  func checkMapsAreUsed() throws(PlanError) {
+    guard let number = nameMaps.indices.first(where: { !usedMaps.contains($0) }) else { return }
+    throw PlanError(
+      path: adapters[0].adapter.weightsPath, tensor: nil, .mapUnused(pattern: nameMaps[number].map.pattern))
+  }
+
   /// Gives everything that one adapter has its tensor.
   mutating func match(_ number: Int) throws(PlanError) {
     let adapter = adapters[number].adapter
@@ -96,14 +118,17 @@ struct MergePlanner {
   /// when it is missing.
   private func checkNothingIsLost(_ number: Int) throws(PlanError) {
     let adapter = adapters[number].adapter
-    let replaced = Set(adapter.replacements.map { TensorName($0.target) })
+    let replaced = resolvedReplacements[number] ?? []
     // With a new head the adapter's model has parts that the base has not, and the other way round: a part of the base that
     // no key of the adapter names is not one of its model's.
     let parts = Set(adapter.replacements.map(\.target).map(Self.part) + adapter.layers.map(\.module).map(Self.part))
     // A head that is one tensor with the embedding is none of the base's, but was trained like one.
     let sharedHead = pair.flatMap { $0.isShared && !adapter.config.tiesWeights ? $0.head : nil }
     for name in base.tensorNames + [sharedHead].compactMap({ $0 }) where !replaced.contains(name) {
-      guard let field = adapter.fieldReplacing(name.string) else { continue }
+      let field =
+        adapter.fieldReplacing(name.string)
+        ?? liveNames?.liveName(of: name).flatMap { adapter.fieldReplacing($0.string) }
+      guard let field else { continue }
       if !added.isEmpty, !parts.contains(Self.part(name.string)) { continue }
       throw PlanError(path: adapter.weightsPath, tensor: name, .lostReplacement(field: field))
     }
@@ -143,13 +168,14 @@ struct MergePlanner {
     let scaling = adapters[number].weight * layer.scaling
     let shapes = LayerShapes(
       config: base.config, adapter: adapter, input: input(ofAdapter: number), expertLayout: options.expertLayout)
-    let target = try target(of: layer, number)
-    let shape = shape(of: target) ?? []
-    let place = try shapes.shape(layer, target: target, shape: shape, scaling: Float(scaling))
+    let resolved = try target(of: layer, number)
+    let place = try shapes.shape(
+      layer, target: resolved.whole ?? resolved.name, shape: resolved.shape, scaling: Float(scaling))
     if case .experts = layer.kind, adapter.isExpertLayoutAmbiguous, options.expertLayout == nil {
       throw error(.ambiguousExperts, number, key: layer.b)
     }
-    try checkDType(target, number, key: layer.a)
+    for part in resolved.parts { try checkDType(part.tensor, number, key: layer.a) }
+    guard let target = resolved.whole else { return try addSlices(layer, place, resolved, scaling, number) }
     if let change = layer.baseChange { try takeOut(change, for: layer, target, place, number) }
     let magnitude = layer.magnitude.map { index in
       let count = place.normAxis == .rows ? place.rows : place.columns
@@ -178,39 +204,58 @@ struct MergePlanner {
         works[target]?.stages.append(second)
       }
     }
-    works[target]?.users.append((layer.module, number))
+    works[target]?.users.append(TensorWork.User(module: layer.module, adapter: number, rows: 0..<place.rows))
     if case .convolution = layer.kind { works[target]?.isConvolution = true }
     var targets = [target]
     if let bias = layer.bias { targets.append(try addBias(layer, bias, Float(scaling), shapes, number)) }
     modules.append(
       MergePlan.Module(
-        name: layer.module, adapter: number, rank: layer.rank, alpha: layer.alpha, scaling: scaling, targets: targets))
+        name: layer.module, adapter: number, rank: layer.rank, alpha: layer.alpha, scaling: scaling, targets: targets,
+        rule: resolved.rule))
   }
 
-  /// The tensor that a layer updates, by its name in the base.
-  private func target(of layer: AdapterLayer, _ number: Int) throws(PlanError) -> TensorName {
+  /// Where a layer's update goes in the base.
+  private mutating func target(of layer: AdapterLayer, _ number: Int) throws(PlanError) -> ResolvedName {
     let candidates: [TensorName]
     switch layer.target {
     case .weight: candidates = [TensorName(layer.module + ".weight"), TensorName(layer.module + ".in_proj_weight")]
     case .attentionOutput: candidates = [TensorName(layer.module + ".weight")]
     case .parameter(let leaf): candidates = [TensorName(layer.module + "." + leaf)]
     }
-    for name in candidates where exists(name) {
-      if let other = works[name]?.replacement, other.adapter != number {
-        throw error(.replacedAndChanged(target: name.string, other: "another adapter"), number, key: layer.a)
+    // The head of a model that keeps it as one tensor with the embedding is settled when all adapters are known.
+    let own = candidates.filter { exists($0) || (pair.map { $0.isShared && candidates[0] == $0.head } ?? false) }
+    var experts: Int?
+    if case .experts(let count) = layer.kind { experts = count }
+    for name in own + candidates {
+      switch resolve(name.string, rows: layer.outFeatures, experts: experts) {
+      case nil: continue
+      case .failure(let problem)?: throw error(problem.problem, number, key: layer.a)
+      case .success(let resolved)?:
+        for part in resolved.parts { try checkFree(part, for: layer, isWhole: resolved.whole != nil, number) }
+        return resolved
       }
-      if let other = works[name]?.users.first(where: { $0.adapter == number }), layer.target == .weight {
-        throw error(.targetHitTwice(target: name.string, other: other.module), number, key: layer.a)
-      }
-      return name
     }
-    // The head of a model that keeps it as one tensor with the embedding: settled when all adapters are known.
-    if let pair, pair.isShared, candidates[0] == pair.head { return pair.head }
     throw missing(layer, candidates[0], number)
   }
 
+  /// No other layer of the adapter changes the same rows, and no other adapter replaces the tensor.
+  private func checkFree(
+    _ part: ResolvedName.Part, for layer: AdapterLayer, isWhole: Bool, _ number: Int
+  ) throws(PlanError) {
+    guard let work = works[part.tensor] else { return }
+    if let other = work.replacement, other.adapter != number || !isWhole {
+      let name = other.adapter == number ? "the adapter itself" : "another adapter"
+      throw error(.replacedAndChanged(target: part.tensor.string, other: name), number, key: layer.a)
+    }
+    guard layer.target == .weight || !isWhole else { return }
+    let rows = part.row..<part.row + part.liveRows.count
+    if let other = work.users.first(where: { $0.adapter == number && (part.isTransposed || $0.rows.overlaps(rows)) }) {
+      throw error(.targetHitTwice(target: part.tensor.string, other: other.module), number, key: layer.a)
+    }
+  }
+
   /// The shape that a tensor has when deltas are added: the base's, or that of the tensor that replaces it.
-  private func shape(of name: TensorName) -> [Int]? {
+  func shape(of name: TensorName) -> [Int]? {
     if let replacement = works[name]?.replacement { return replacement.shape }
     if let entry = virtualBase.entry(name) { return entry.info.shape }
     guard let pair, pair.isShared, name == pair.head else { return nil }
@@ -229,9 +274,12 @@ struct MergePlanner {
     virtualBase.entry(name) != nil || works[name]?.replacement != nil
   }
 
-  private func missing(_ layer: AdapterLayer, _ name: TensorName, _ number: Int) -> PlanError {
-    let layers = adapters[number].adapter.layers
-    let others = layers.count { !exists(TensorName($0.module + ".weight")) } - 1
+  private mutating func missing(_ layer: AdapterLayer, _ name: TensorName, _ number: Int) -> PlanError {
+    var others = -1
+    for other in adapters[number].adapter.layers {
+      let leaf = if case .parameter(let leaf) = other.target { leaf } else { "weight" }
+      if resolve("\(other.module).\(leaf)", rows: other.outFeatures) == nil { others += 1 }
+    }
     let candidates = NearestNames.find(name.string, in: virtualBase.names)
     return error(
       .noTarget(target: name.string, candidates: candidates, otherModules: max(0, others)), number, key: layer.a)
@@ -240,10 +288,18 @@ struct MergePlanner {
   private mutating func addBias(
     _ layer: AdapterLayer, _ bias: Int, _ scaling: Float, _ shapes: LayerShapes, _ number: Int
   ) throws(PlanError) -> TensorName {
-    let name = TensorName(layer.module + ".bias")
-    guard let shape = shape(of: name) else {
-      throw error(.noBias(target: name.string), number, key: bias)
+    let live = layer.module + ".bias"
+    let name: TensorName
+    switch resolve(live, rows: layer.outFeatures) {
+    case .success(let resolved)?:
+      guard let whole = resolved.whole else {
+        throw error(.slicedChange(target: live, what: "lora_bias"), number, key: bias)
+      }
+      name = whole
+    case .failure(let problem)?: throw error(problem.problem, number, key: bias)
+    case nil: throw error(.noBias(target: live), number, key: bias)
     }
+    guard let shape = shape(of: name) else { throw error(.noBias(target: live), number, key: bias) }
     guard shape == [layer.outFeatures] else {
       throw error(
         .shape(factor: "lora_bias", found: [layer.outFeatures], target: name.string, expected: shape), number,
@@ -259,11 +315,11 @@ struct MergePlanner {
     } else {
       works[name, default: TensorWork()].add([term], magnitude: nil)
     }
-    works[name]?.users.append((layer.module, number))
+    works[name]?.users.append(TensorWork.User(module: layer.module, adapter: number, rows: 0..<1))
     return name
   }
 
-  private func checkDType(_ target: TensorName, _ number: Int, key: Int) throws(PlanError) {
+  func checkDType(_ target: TensorName, _ number: Int, key: Int) throws(PlanError) {
     for dtype in [dtype(of: target), works[target]?.replacement?.source.dtype].compactMap({ $0 }) {
       guard dtype.isMergeable else {
         throw error(.targetDType(target: target.string, found: dtype), number, key: key)
@@ -278,7 +334,8 @@ struct MergePlanner {
     guard adapters[number].weight == 1 else {
       throw error(.weightedReplacement(weight: adapters[number].weight), number, key: replacement.tensor)
     }
-    let name = TensorName(replacement.target)
+    let name = try wholeName(replacement.target, number, key: replacement.tensor) ?? TensorName(replacement.target)
+    resolvedReplacements[number, default: []].insert(name)
     let shape = adapter.header.tensors.shape(at: replacement.tensor)
     let dtype = adapter.header.tensors.dtype(at: replacement.tensor)
     guard works[name]?.replacement == nil else {
@@ -312,6 +369,20 @@ struct MergePlanner {
     works[name, default: TensorWork()].replacement = (source, shape, number)
   }
 
+  /// The tensor of the base that an adapter's name means, which must be the whole of one; nil: there is none.
+  private mutating func wholeName(_ name: String, _ number: Int, key: Int) throws(PlanError) -> TensorName? {
+    switch resolve(name, rows: nil) {
+    case nil: return nil
+    case .failure(let problem)?: throw error(problem.problem, number, key: key)
+    case .success(let resolved)?:
+      guard let whole = resolved.whole else {
+        throw error(.slicedChange(target: name, what: "a whole tensor"), number, key: key)
+      }
+      if let rule = resolved.rule { rules[rule, default: 0] += 1 }
+      return whole
+    }
+  }
+
   /// Whether a tensor with more or fewer rows than the base's is a vocabulary of another size: only the embedding and the
   /// head, with its bias, may change so.
   private func isResize(_ name: TensorName, from old: [Int], to new: [Int]) -> Bool {
@@ -325,7 +396,8 @@ struct MergePlanner {
     guard adapters[number].weight == 1 else {
       throw error(.weightedReplacement(weight: adapters[number].weight), number, key: rows.tensor)
     }
-    var name = TensorName(rows.module + ".weight")
+    let live = rows.module + ".weight"
+    var name = try wholeName(live, number, key: rows.tensor) ?? TensorName(live)
     if !exists(name), let pair, pair.isShared, name == pair.head { name = pair.embedding }
     guard let shape = shape(of: name) else {
       let candidates = NearestNames.find(name.string, in: virtualBase.names)
@@ -352,7 +424,7 @@ struct MergePlanner {
       works[name, default: TensorWork()].rows.append(RowReplacement(row: row, values: values))
     }
     works[name]?.rows.sort { $0.row < $1.row }
-    works[name]?.users.append((rows.module, number))
+    works[name]?.users.append(TensorWork.User(module: rows.module, adapter: number, rows: 0..<shape[0]))
   }
 }
 

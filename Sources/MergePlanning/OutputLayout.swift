@@ -21,7 +21,9 @@ extension MergePlanner {
     if let text = indexText(shards) { texts.append(text) }
     let baseRows = pair.flatMap { virtualBase.entry($0.embedding)?.info.shape.first }
     return MergePlan(
-      inputs: baseInputs + adapterInputs, modules: modules, shards: shards, textFiles: texts, equalities: equalities,
+      inputs: baseInputs + adapterInputs, modules: modules,
+      otherRules: rules.sorted { $0.key < $1.key }.map { MergePlan.RuleCount(rule: $0.key, count: $0.value) },
+      shards: shards, textFiles: texts, equalities: equalities,
       warnings: warnings,
       vocabularyRows: pair.flatMap { works[$0.embedding]?.replacement?.shape.first } ?? baseRows,
       baseVocabularyRows: baseRows)

@@ -43,6 +43,20 @@ public struct PlanError: ReportableError, Equatable {
     case targetDType(target: String, found: DType)
     case quantizedBase(method: String)
     case adapterTensorsUnused(count: Int)
+    /// A rule finds more than one tensor.
+    case ambiguousName(target: String, candidates: [String])
+    /// A tensor of the live model that the base has in parts, of which one is not there; `like` is the name of another, or
+    /// its own.
+    case missingPart(target: String, expert: Int?, like: String)
+    case partShape(target: String, tensor: String, found: [Int])
+    /// A part of a tensor whose rows neither shapes nor config.json tell.
+    case unknownSlice(target: String, rule: String)
+    /// What the base has is made into the live tensor by more than a change of rows' places.
+    case unsupportedConversion(target: String, tensor: String, rule: String)
+    /// Something that can only be done to a whole tensor of the base.
+    case slicedChange(target: String, what: String)
+    case mapPattern(pattern: String)
+    case mapUnused(pattern: String)
     /// Something beside a change of the base that has no meaning, or none that is known.
     case baseChange(BaseChange, String)
   }
@@ -66,16 +80,18 @@ public struct PlanError: ReportableError, Equatable {
 
   public var errorClass: String {
     switch problem {
-    case .noTarget, .noBias, .newTensor: "no-target"
+    case .noTarget, .noBias, .newTensor, .missingPart, .mapUnused: "no-target"
+    case .ambiguousName: "ambiguous"
+    case .mapPattern: "pattern"
     case .tied, .tiedBoth: "tied"
     case .lostReplacement, .halfAttention: "pair"
     case .noSuchLayer: "no-target"
     case .tooManyLayers, .tooManyTensors: "adapter-config"
     case .replacedAndChanged: "hit-twice"
     case .targetHitTwice: "hit-twice"
-    case .shape, .rowOutside, .vocabularies, .vocabularyUnknown: "shape"
+    case .shape, .partShape, .rowOutside, .vocabularies, .vocabularyUnknown: "shape"
     case .storedTransposed, .maybeTransposed, .quantizedBase, .groupedConvolution, .replicationOfSeveral,
-      .ambiguousExperts, .weightedReplacement, .baseChange:
+      .ambiguousExperts, .weightedReplacement, .baseChange, .unknownSlice, .unsupportedConversion, .slicedChange:
       "unsupported"
     case .rowTwice: "hit-twice"
     case .targetDType, .replacementDType: "dtype"
@@ -133,6 +149,22 @@ public struct PlanError: ReportableError, Equatable {
       "quantization_config says \"\(method)\": merging into quantised weights is not supported"
     case .baseChange(let change, let what):
       "\(change.rawValue) takes a part out of the base's weight first, which is not merged with \(what)"
+    case .ambiguousName(let target, let candidates):
+      "\(target) may be any of \(candidates.joined(separator: ", ")) of the base"
+    case .missingPart(let target, let expert, let like):
+      "the base has \(target) in parts, and "
+        + (expert.map { "that of expert \($0) is not there, which would be named like \(like)" }
+          ?? "one is not there: it has only some like \(like)")
+    case .partShape(let target, let tensor, let found):
+      "the base has \(target) in parts, and \(tensor) is \(found), which does not fit the others"
+    case .unknownSlice(let target, let rule):
+      "lies in a part of \(target), but nothing says in which rows (\(rule))"
+    case .unsupportedConversion(let target, let tensor, let rule):
+      "\(tensor) of the base holds \(target) with its rows in another order; not supported (\(rule))"
+    case .slicedChange(let target, let what):
+      "\(target) lies in parts of the base's tensors, where \(what) is not supported"
+    case .mapPattern(let pattern): "\"\(pattern)\" is no regular expression"
+    case .mapUnused(let pattern): "no name of the adapter has a match of \"\(pattern)\""
     case .adapterTensorsUnused(let count): "\(count) tensors of the adapter would not be used"
     }
   }
@@ -144,6 +176,7 @@ public struct PlanError: ReportableError, Equatable {
       "--tied split writes both and edits config.json; --tied shared changes both, which the adapter did not"
     case .newTensor: "--add-tensors adds what the base has not, such as a classifier"
     case .ambiguousExperts: "say --expert-layout rank_major or --expert-layout grouped_by_expert"
+    case .mapPattern, .mapUnused: "--map takes REGEX=REPLACEMENT, for names such as model.layers.0.mlp.up_proj.weight"
     case .quantizedBase: "merge into the model's original 16-bit weights"
     default: nil
     }

@@ -12,7 +12,14 @@ struct TensorWork {
   var stages: [TensorUpdate.Stage] = []
   var rows: [RowReplacement] = []
   /// The modules that change it, with the adapter of each.
-  var users: [(module: String, adapter: Int)] = []
+  var users: [User] = []
+
+  struct User {
+    let module: String
+    let adapter: Int
+    /// The rows that it changes, of the tensor as a matrix.
+    let rows: Range<Int>
+  }
 
   /// Adds deltas: to those before them, unless a rescaling stands between.
   mutating func add(_ terms: [DeltaTerm], magnitude: TensorUpdate.Magnitude?) {

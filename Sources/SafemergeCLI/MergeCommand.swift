@@ -75,6 +75,13 @@ struct MergeCommand: ParsableCommand {
       """)
   var expertLayout: ExpertLayout?
 
+  @Option(
+    help: """
+      Rename what the adapter names before anything else is tried: REGEX=REPLACEMENT for names such as \
+      model.layers.0.mlp.up_proj.weight, with \\1 for the first group. May be given several times; the first that fits counts.
+      """)
+  var map: [NameMapArgument] = []
+
   @OptionGroup var combine: CombineOptions
 
   @Flag(help: "Add tensors that the base has not, such as a classifier that was trained with the adapter.")
@@ -213,6 +220,7 @@ struct MergeCommand: ParsableCommand {
     options.addsTensors = addTensors
     options.arithmetic = arithmetic
     options.expertLayout = expertLayout
+    options.nameMaps = map.map(\.map)
     return options
   }
 

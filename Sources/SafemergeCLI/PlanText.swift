@@ -36,6 +36,7 @@ struct PlanText {
           + "\(dtypes(adapter.header.tensors)), \(Quantities.bytes(adapter.header.dataByteCount))\(weight)")
     }
     lines.append("plan     \(actions); layout kept: \(files)")
+    for rule in plan.rules { lines.append("rule     \(rule.rule)   \(Quantities.counted(rule.count, "name"))") }
     if let library {
       let count = plan.updatedTensors.count { $0.update?.residual != nil }
       let what =
@@ -86,7 +87,7 @@ struct PlanText {
   var details: [String] {
     var lines = plan.modules.map { module in
       "merge    \(module.name)   r=\(module.rank) alpha=\(Quantities.number(module.alpha)) "
-        + "scaling=\(Quantities.number(module.scaling)) -> \(module.targets.map(\.string).joined(separator: ", "))"
+        + "scaling=\(Quantities.number(module.scaling)) -> \(targets(module))"
     }
     for tensor in plan.shards.lazy.flatMap(\.tensors) {
       if let rows = tensor.update?.rowReplacements.map(\.row), !rows.isEmpty {
@@ -110,6 +111,16 @@ struct PlanText {
     for name in sideFiles.skipped { lines.append("skip     \(name)   not on the list of files that are copied") }
     return lines.map(\.escapingUnprintable)
   }
+
+  /// The tensors that a module changes, of many the first ones, and the rule by which they were found.
+  private func targets(_ module: MergePlan.Module) -> String {
+    let names = module.targets.prefix(Self.shownTargetCount).map(\.string)
+    let others = module.targets.count - names.count
+    return names.joined(separator: ", ") + (others > 0 ? " and \(others) more" : "")
+      + (module.rule.map { "   (\($0))" } ?? "")
+  }
+
+  private static let shownTargetCount = 3
 
   func done(at path: String, duration: Duration) -> String {
     let seconds = Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18

@@ -1,0 +1,92 @@
+import Adapters
+import Safetensors
+
+extension MergePlanner {
+  /// Adds a layer to parts of the base's tensors.
+  ///
+  /// - Parameter place: Where the layer lies in the live tensor.
+  mutating func addSlices(
+    _ layer: AdapterLayer, _ place: LayerShape, _ resolved: ResolvedName, _ scaling: Double, _ number: Int
+  ) throws(PlanError) {
+    func refuse(_ what: String) -> PlanError {
+      error(.slicedChange(target: resolved.name.string, what: what), number, key: layer.a)
+    }
+    if let change = layer.baseChange { throw refuse("the initialisation \(change.rawValue)") }
+    if layer.target == .attentionOutput { throw refuse("the output of a MultiheadAttention") }
+    if case .embedding = layer.kind { throw refuse("an embedding") }
+    if case .convolution = layer.kind { throw refuse("a convolution") }
+    if layer.bias != nil { throw refuse("lora_bias") }
+    // The parts are all of it: a row without a place would be a part of the adapter that is lost.
+    guard resolved.parts.reduce(0, { $0 + $1.liveRows.count }) == place.rows else { throw refuse("the layer's shape") }
+    let input = input(ofAdapter: number)
+    let table = adapters[number].adapter.header
+    var targets: [TensorName] = []
+    for part in resolved.parts {
+      var magnitude: TensorUpdate.Magnitude?
+      if let index = layer.magnitude {
+        // The rescaling is of a tensor's every row, and along it.
+        let rows = shape(of: part.tensor).map { TensorUpdate.matrix(of: $0).rows }
+        guard place.normAxis == .rows, !part.isTransposed, part.row == 0, rows == part.liveRows.count else {
+          throw refuse("DoRA, which rescales whole tensors,")
+        }
+        let values = FactorView.rowMajor(
+          MergePlan.Source(table, index, input: input), rows: 1, columns: place.rows)
+        magnitude = TensorUpdate.Magnitude(axis: .rows, values: values.columns(part.liveRows))
+      }
+      let terms = place.terms.compactMap { $0.part(part) }
+      guard !terms.isEmpty else { continue }
+      switch options.arithmetic {
+      case .exact: works[part.tensor, default: TensorWork()].add(terms, magnitude: magnitude)
+      case .peft:
+        let stage = PEFTRounding.stage(
+          terms, rank: layer.rank, magnitude, dtype: dtype(of: part.tensor) ?? .f32,
+          roundsDelta: PEFTRounding.roundsDelta(layer, part.tensor, adapters[number].adapter.config))
+        works[part.tensor, default: TensorWork()].stages.append(stage)
+      }
+      let rows =
+        part.isTransposed
+        ? terms.map(\.rows).reduce(part.row..<part.row) { $0.lowerBound..<max($0.upperBound, $1.upperBound) }
+        : part.row..<part.row + part.liveRows.count
+      works[part.tensor]?.users.append(TensorWork.User(module: layer.module, adapter: number, rows: rows))
+      if targets.last != part.tensor { targets.append(part.tensor) }
+    }
+    modules.append(
+      MergePlan.Module(
+        name: layer.module, adapter: number, rank: layer.rank, alpha: layer.alpha, scaling: scaling, targets: targets,
+        rule: resolved.rule))
+  }
+}
+
+extension DeltaTerm {
+  /// What of a term of the live tensor falls into a part, where that lies in the base's tensor; nil: nothing.
+  func part(_ part: ResolvedName.Part) -> DeltaTerm? {
+    let common = rows.clamped(to: part.liveRows)
+    guard !common.isEmpty else { return nil }
+    let own = common.lowerBound - rows.lowerBound..<common.upperBound - rows.lowerBound
+    let cut: Kind =
+      switch kind {
+      case .lowRank(let left, let right): .lowRank(left: left.rows(own), right: right)
+      case .scaled(let values): .scaled(values: values.rows(own))
+      }
+    let first = common.lowerBound - part.liveRows.lowerBound
+    let term = DeltaTerm(
+      rows: first..<first + common.count, columns: columns, kind: cut, scaling: scaling, diagonal: diagonal)
+    return (part.isTransposed ? term.transposed : term).shifted(rows: part.row)
+  }
+}
+
+extension FactorView {
+  /// Some of its rows.
+  func rows(_ range: Range<Int>) -> FactorView {
+    FactorView(
+      source, rows: range.count, columns: columns, offset: offset + range.lowerBound * rowStride, rowStride: rowStride,
+      columnStride: columnStride)
+  }
+
+  /// Some of its columns.
+  func columns(_ range: Range<Int>) -> FactorView {
+    FactorView(
+      source, rows: rows, columns: range.count, offset: offset + range.lowerBound * columnStride, rowStride: rowStride,
+      columnStride: columnStride)
+  }
+}

@@ -1,0 +1,287 @@
+import Adapters
+import Checkpoints
+import Safetensors
+import TestSupport
+import Testing
+
+@testable import MergePlanning
+
+/// Names that the base has not: renamings, and parts of tensors.
+@Suite struct NameResolutionTests {
+  private func plan(
+    _ base: [TestTensor], _ adapter: [TestTensor], config: String = "{}", fields: String = "", maps: [NameMap] = [],
+    arithmetic: MergeOptions.Arithmetic = .exact
+  ) throws -> MergePlan {
+    let scratch = try Scratch()
+    let path = try scratch.folder("base")
+    try writeFile(path + "/model.safetensors", base)
+    try write(Array(config.utf8), to: path + "/config.json")
+    let folder = try writeAdapter(scratch.file("adapter"), rank: 2, alpha: "4", adapter, fields: fields)
+    var options = MergeOptions()
+    options.nameMaps = maps
+    options.arithmetic = arithmetic
+    return try MergePlan(
+      base: Checkpoint(path: path), adapters: [AdapterUse(Adapter(folder: folder))], options: options)
+  }
+
+  private func problem(
+    _ base: [TestTensor], _ adapter: [TestTensor], config: String = "{}", fields: String = "", maps: [NameMap] = []
+  ) throws -> PlanError.Problem {
+    let error = try #require(throws: PlanError.self) {
+      try plan(base, adapter, config: config, fields: fields, maps: maps)
+    }
+    #expect(!error.message.isEmpty)
+    return error.problem
+  }
+
+  private func layer(_ module: String, rows: Int, columns: Int, rank: Int = 2) -> [TestTensor] {
+    [
+      TestTensor("\(module).lora_A.weight", .f32, [rank, columns]),
+      TestTensor("\(module).lora_B.weight", .f32, [rows, rank]),
+    ]
+  }
+
+  private func update(_ plan: MergePlan, _ name: TensorName) throws -> TensorUpdate {
+    try #require(plan.updatedTensors.first { $0.name == name }?.update)
+  }
+
+  private static let mixtral = #"{"model_type":"mixtral","architectures":["MixtralForCausalLM"]}"#
+  private static let parameters = #""target_parameters":["mlp.experts.gate_up_proj"]"#
+  private static let experts = (0..<3).flatMap { expert in
+    ["w1", "w3"].map {
+      TestTensor("model.layers.0.block_sparse_moe.experts.\(expert).\($0).weight", .bf16, [5, 4])
+    } + [TestTensor("model.layers.0.block_sparse_moe.experts.\(expert).w2.weight", .bf16, [4, 5])]
+  }
+  private static let stack = "model.layers.0.mlp.experts"
+
+  // MARK: - Experts
+
+  @Test func stackOnExperts() throws {
+    let adapter = layer(Self.stack, rows: 10, columns: 4, rank: 6)
+    let plan = try plan(Self.experts, adapter, config: Self.mixtral, fields: Self.parameters)
+    #expect(plan.updatedTensors.count { _ in true } == 6)
+    #expect(plan.modules.map(\.targets.count) == [6])
+    #expect(plan.rules.map(\.count) == [1])
+    #expect(plan.rules.first?.rule.contains("mixtral: stack+join1: ") == true)
+    for expert in 0..<3 {
+      for (half, name) in ["w1", "w3"].enumerated() {
+        let name = TensorName("model.layers.0.block_sparse_moe.experts.\(expert).\(name).weight")
+        let update = try update(plan, name)
+        #expect(update.terms.map(\.rows) == [0..<5])
+        #expect(update.terms.map(\.columns) == [0..<4])
+        guard case .lowRank(let left, let right)? = update.terms.first?.kind else {
+          Issue.record("no product")
+          continue
+        }
+        // B's columns are rank-major, A's rows expert-major.
+        #expect([left.offset, left.rowStride, left.columnStride] == [half * 5 * 6 + expert, 6, 3])
+        #expect([right.offset, right.rowStride, right.columnStride] == [expert * 2 * 4, 4, 1])
+      }
+    }
+    // With PEFT's roundings the delta is rounded first, here as in a stack.
+    let rounded = try self.plan(
+      Self.experts, adapter, config: Self.mixtral, fields: Self.parameters, arithmetic: .peft)
+    #expect(rounded.updatedTensors.allSatisfy { $0.update?.stages.first?.intermediate?.roundsDelta == true })
+  }
+
+  @Test func expertsWithoutConfig() throws {
+    let plan = try plan(Self.experts, layer(Self.stack, rows: 10, columns: 4, rank: 6), fields: Self.parameters)
+    #expect(plan.modules.map(\.targets.count) == [6])
+  }
+
+  @Test(arguments: [1, 2]) func anExpertIsMissing(expert: Int) throws {
+    let missing = "model.layers.0.block_sparse_moe.experts.\(expert).w3.weight"
+    let found = try problem(
+      Self.experts.filter { $0.name != missing }, layer(Self.stack, rows: 10, columns: 4, rank: 6),
+      config: Self.mixtral, fields: Self.parameters)
+    guard case .missingPart(Self.stack + ".gate_up_proj", expert, let like) = found else {
+      Issue.record("\(found)")
+      return
+    }
+    #expect(like.hasSuffix(".w3.weight"))
+  }
+
+  @Test func moreExpertsThanTheBaseHas() throws {
+    let found = try problem(
+      Self.experts, layer(Self.stack, rows: 10, columns: 4, rank: 8), config: Self.mixtral,
+      fields: Self.parameters + #","rank_pattern":{}"#)
+    guard case .missingPart(_, 3, _) = found else {
+      Issue.record("\(found)")
+      return
+    }
+  }
+
+  @Test func anExpertOfAnotherShape() throws {
+    let odd = Self.experts.map {
+      $0.name.hasSuffix("experts.1.w1.weight") ? TestTensor($0.name, .bf16, [6, 4]) : $0
+    }
+    let found = try problem(
+      odd, layer(Self.stack, rows: 10, columns: 4, rank: 6), config: Self.mixtral, fields: Self.parameters)
+    guard case .partShape = found else {
+      Issue.record("\(found)")
+      return
+    }
+  }
+
+  @Test func expertsOnAStack() throws {
+    let base = [TestTensor("model.layers.0.mlp.experts.gate_up_proj", .bf16, [3, 10, 4])]
+    let module = "model.layers.0.block_sparse_moe.experts.2"
+    let adapter = layer(module + ".w1", rows: 5, columns: 4) + layer(module + ".w3", rows: 5, columns: 4)
+    let plan = try plan(base, adapter, config: Self.mixtral)
+    let update = try update(plan, "model.layers.0.mlp.experts.gate_up_proj")
+    #expect(update.rows == 30)
+    #expect(update.terms.map(\.rows) == [20..<25, 25..<30])
+    let other = layer("model.layers.0.block_sparse_moe.experts.3.w1", rows: 5, columns: 4)
+    guard case .missingPart(_, 3, _) = try problem(base, other, config: Self.mixtral) else {
+      Issue.record("expert 3 is none of the base's")
+      return
+    }
+  }
+
+  @Test func transposedStack() throws {
+    let config = #"{"model_type":"qwen3_vl_moe_text","architectures":["Qwen3VLMoeTextModel"]}"#
+    let base = [TestTensor("layers.0.mlp.experts.gate_up_proj", .bf16, [3, 4, 10])]
+    let plan = try plan(
+      base, layer("layers.0.mlp.experts", rows: 10, columns: 4, rank: 6), config: config, fields: Self.parameters)
+    let update = try update(plan, "layers.0.mlp.experts.gate_up_proj")
+    #expect(update.terms.map(\.rows) == [0..<4, 4..<8, 8..<12])
+    #expect(update.terms.map(\.columns) == [0..<10, 0..<10, 0..<10])
+  }
+
+  // MARK: - Projections in one tensor
+
+  private static let heads = #"{"model_type":"x","num_attention_heads":4,"num_key_value_heads":2}"#
+  private static let fused = [TestTensor("model.layers.0.self_attn.qkv_proj.weight", .bf16, [16, 6])]
+
+  @Test func splitOnFused() throws {
+    let attention = "model.layers.0.self_attn"
+    let adapter =
+      layer(attention + ".q_proj", rows: 8, columns: 6) + layer(attention + ".k_proj", rows: 4, columns: 6)
+      + layer(attention + ".v_proj", rows: 4, columns: 6)
+    let plan = try plan(Self.fused, adapter, config: Self.heads)
+    let update = try update(plan, "model.layers.0.self_attn.qkv_proj.weight")
+    #expect(Set(update.terms.map(\.rows)) == [0..<8, 8..<12, 12..<16])
+    #expect(update.stages.count == 1)
+    #expect(plan.rules.map(\.count) == [1, 1, 1])
+  }
+
+  @Test func splitOnFusedWithoutHeadCounts() throws {
+    let adapter = layer("model.layers.0.self_attn.q_proj", rows: 8, columns: 6)
+    guard case .unknownSlice = try problem(Self.fused, adapter) else {
+      Issue.record("nothing says where q_proj ends")
+      return
+    }
+  }
+
+  @Test func aPartOfAnotherSize() throws {
+    let adapter = layer("model.layers.0.self_attn.q_proj", rows: 10, columns: 6)
+    guard case .shape = try problem(Self.fused, adapter, config: Self.heads) else {
+      Issue.record("q_proj has 8 rows by the head counts")
+      return
+    }
+  }
+
+  @Test func doraOnAPart() throws {
+    let module = "model.layers.0.self_attn.q_proj"
+    let adapter =
+      layer(module, rows: 8, columns: 6) + [TestTensor(module + ".lora_magnitude_vector", .f32, [8])]
+    guard
+      case .slicedChange = try problem(Self.fused, adapter, config: Self.heads, fields: #""use_dora":true"#)
+    else {
+      Issue.record("DoRA on a part")
+      return
+    }
+  }
+
+  @Test func fusedOnSplit() throws {
+    let attention = "model.layers.0.self_attn"
+    let base = [
+      TestTensor(attention + ".q_proj.weight", .bf16, [8, 6]), TestTensor(attention + ".k_proj.weight", .bf16, [4, 6]),
+      TestTensor(attention + ".v_proj.weight", .bf16, [4, 6]),
+    ]
+    let module = attention + ".qkv_proj"
+    let adapter =
+      layer(module, rows: 16, columns: 6) + [TestTensor(module + ".lora_magnitude_vector", .f32, [16])]
+    let plan = try plan(base, adapter, fields: #""use_dora":true"#)
+    #expect(plan.modules.first?.targets.count == 3)
+    let update = try update(plan, TensorName(attention + ".v_proj.weight"))
+    #expect(update.stages.first?.magnitude?.values.offset == 12)
+    #expect(update.stages.first?.magnitude?.values.columns == 4)
+    guard case .lowRank(let left, _)? = update.terms.first?.kind else { return }
+    #expect([left.rows, left.offset] == [4, 24])
+    guard case .missingPart = try problem(Array(base.dropLast()), layer(module, rows: 16, columns: 6)) else {
+      Issue.record("v_proj is not there")
+      return
+    }
+  }
+
+  @Test func theSameRowsTwice() throws {
+    let base = Self.fused
+    let adapter =
+      layer("model.layers.0.self_attn.q_proj", rows: 8, columns: 6)
+      + layer("layers.0.self_attn.q_proj", rows: 8, columns: 6)
+    guard case .targetHitTwice = try problem(base, adapter, config: Self.heads) else {
+      Issue.record("both are q_proj")
+      return
+    }
+  }
+
+  // MARK: - Beginnings and maps
+
+  @Test(arguments: [
+    ("layers.0.up", "model.layers.0.up"), ("model.layers.0.up", "layers.0.up"),
+    ("model.layers.0.up", "model.language_model.layers.0.up"),
+    ("model.layers.0.up", "language_model.model.layers.0.up"),
+    ("model.model.layers.0.up", "model.layers.0.up"), ("model.layers.0.up", "backbone.layers.0.up"),
+    ("h.0.up", "transformer.h.0.up"), ("lm_head", "language_model.lm_head"),
+    ("model.language_model.layers.0.up", "model.layers.0.up"),
+  ])
+  func otherBeginnings(module: String, tensor: String) throws {
+    let plan = try plan(
+      [TestTensor(tensor + ".weight", .bf16, [5, 4]), TestTensor("other.weight", .bf16, [4])],
+      layer(module, rows: 5, columns: 4))
+    #expect(plan.updatedTensors.map(\.name) == [TensorName(tensor + ".weight")])
+    #expect(plan.rules.count == 1)
+  }
+
+  @Test func exactNamesNeedNoRule() throws {
+    let base = ["model.layers.0.up.weight", "layers.0.up.weight"].map { TestTensor($0, .bf16, [5, 4]) }
+    let plan = try plan(base, layer("layers.0.up", rows: 5, columns: 4))
+    #expect(plan.updatedTensors.map(\.name) == ["layers.0.up.weight"])
+    #expect(plan.rules.isEmpty)
+  }
+
+  @Test func ambiguousBeginnings() throws {
+    let base = ["language_model.layers.0.up.weight", "layers.0.up.weight"].map { TestTensor($0, .bf16, [5, 4]) }
+    let found = try problem(base, layer("model.layers.0.up", rows: 5, columns: 4))
+    guard case .ambiguousName(_, let candidates) = found else {
+      Issue.record("\(found)")
+      return
+    }
+    #expect(candidates.sorted() == base.map(\.name))
+  }
+
+  @Test func maps() throws {
+    let base = [TestTensor("blocks.7.wide.weight", .bf16, [5, 4])]
+    let adapter = layer("model.layers.7.up", rows: 5, columns: 4)
+    let map = NameMap(pattern: #"^model\.layers\.(\d+)\.up\."#, replacement: #"blocks.\1.wide."#)
+    let plan = try plan(base, adapter, maps: [map])
+    #expect(plan.updatedTensors.map(\.name) == ["blocks.7.wide.weight"])
+    #expect(plan.rules.first?.rule.hasPrefix("map: ") == true)
+    let unused = NameMap(pattern: "nowhere", replacement: "x")
+    #expect(try problem(base, adapter, maps: [map, unused]) == .mapUnused(pattern: "nowhere"))
+    let broken = NameMap(pattern: "(", replacement: "x")
+    #expect(try problem(base, adapter, maps: [broken]) == .mapPattern(pattern: "("))
+  }
+
+  @Test func anotherOrderOfRowsIsRefused() throws {
+    let config = #"{"model_type":"kimi_k25","architectures":["KimiK25Model"]}"#
+    let base = [TestTensor("vision_tower.encoder.blocks.0.wqkv.weight", .bf16, [12, 4])]
+    let found = try problem(base, layer("model.vision_tower.layers.0.attn.q_proj", rows: 4, columns: 4), config: config)
+    guard case .unsupportedConversion(_, _, let rule) = found else {
+      Issue.record("\(found)")
+      return
+    }
+    #expect(rule.contains("PermuteForRope"))
+  }
+}
