@@ -21,15 +21,23 @@ struct MergeCommand: ParsableCommand {
         safemerge merge --dry-run ./Llama-3.1-8B ./my-adapter
         safemerge merge base.safetensors ./my-adapter -o merged.safetensors
         safemerge merge ./base ./style=0.7 ./facts -o ./merged
+        safemerge merge meta-llama/Llama-3.1-8B ./my-adapter -o ./merged
+        safemerge merge ./my-adapter -o ./merged
       """)
 
-  @Argument(help: "A folder with a model, its index file, or one safetensors file.", completion: .directory)
+  @Argument(
+    help: """
+      A folder with a model, its index file, one safetensors file, or a model of the hub in the local cache: ORG/NAME, \
+      ORG/NAME@REVISION, hf://... May be left out if the adapters name it.
+      """, completion: .directory)
   var base: String
 
   @Argument(
-    help: "Folders with adapter_config.json and adapter_model.safetensors; FOLDER=W merges W times the adapter.",
-    completion: .directory)
-  var adapters: [String]
+    help: """
+      Folders with adapter_config.json and adapter_model.safetensors, or adapters of the hub in the local cache; \
+      ADAPTER=W merges W times the adapter.
+      """, completion: .directory)
+  var adapters: [String] = []
 
   @Option(name: [.short, .long], help: "The new folder, or the new .safetensors file for a base that is one file.")
   var output: String?
@@ -114,14 +122,13 @@ struct MergeCommand: ParsableCommand {
   var verbose = false
 
   func validate() throws {
-    if adapters.isEmpty { throw ValidationError("Give at least one adapter.") }
     if output == nil, !dryRun { throw ValidationError("Give the result's name with --output.") }
     if let jobs, jobs < 1 { throw ValidationError("--jobs is at least 1.") }
     if quiet, verbose { throw ValidationError("--quiet and --verbose exclude each other.") }
   }
 
   func run() throws {
-    var options = MergeEngine.Options(workers: try workerCount(), kernels: try kernels())
+    var options = MergeEngine.Options(workers: try Workers.count(jobs: jobs), kernels: try kernels())
     options.rounding = round.rounding
     options.nonFinite = onNonfinite
     options.collectsStatistics = report != nil
@@ -129,10 +136,8 @@ struct MergeCommand: ParsableCommand {
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
     let start = ContinuousClock.now
-    let checkpoint = try Checkpoint(path: base)
-    let uses = try adapters.map(AdapterArgument.init).map { argument in
-      AdapterUse(try Adapter(folder: argument.path), weight: argument.weight)
-    }
+    let models = try MergeModels(base, adapters)
+    let (checkpoint, uses) = (models.checkpoint, models.uses)
     if uses.count > 1, combine.method?.decomposes == true { options.decomposer = try decomposer() }
     let combined = try combinedAdapter(checkpoint, uses, options)
     // Its temporary folder is needed until the merge is done.
@@ -150,7 +155,9 @@ struct MergeCommand: ParsableCommand {
     let text = PlanText(
       checkpoint: checkpoint, adapters: uses, plan: plan, sideFiles: sideFiles, vocabulary: vocabulary,
       memory: options.memoryNeed(plan), workers: options.workers, library: options.decomposer?.libraryName)
-    if !quiet { for warning in (combined?.warnings ?? []) + plan.warnings { Diagnostics.warning(warning) } }
+    if !quiet {
+      for warning in models.warnings + (combined?.warnings ?? []) + plan.warnings { Diagnostics.warning(warning) }
+    }
     if dryRun {
       var output = StandardOutput()
       for line in text.summary + text.details { try output.write(line + "\n") }
@@ -167,17 +174,6 @@ struct MergeCommand: ParsableCommand {
     }
     try tell(outcome, plan, options, checkpoint, uses, at: reportPlace)
     if !quiet { Diagnostics.write(text.done(at: place.path, duration: ContinuousClock.now - start)) }
-  }
-
-  private func workerCount() throws -> Int {
-    if let jobs { return jobs }
-    guard let value = ProcessInfo.processInfo.environment["SAFEMERGE_THREADS"], !value.isEmpty else {
-      return ProcessInfo.processInfo.activeProcessorCount
-    }
-    guard let count = Int(value), count > 0 else {
-      throw ValidationError("SAFEMERGE_THREADS is \"\(value)\"; a number of threads of at least 1 is expected.")
-    }
-    return count
   }
 
   private func kernels() throws -> KernelSet {
@@ -230,9 +226,10 @@ struct MergeCommand: ParsableCommand {
       path: output, isFolder: checkpoint.folder != nil, inputs: inputPaths(checkpoint, uses), force: force)
   }
 
-  /// The base, the adapters and their files, which nothing that is written may be.
+  /// The base, the adapters and their files, which nothing that is written may be, and the hub's cache, in which nothing
+  /// is written.
   func inputPaths(_ checkpoint: Checkpoint, _ uses: [AdapterUse]) -> [String] {
-    [checkpoint.path] + checkpoint.files.map(\.path)
+    [checkpoint.path, ModelArgument.cache.path] + checkpoint.files.map(\.path)
       + uses.flatMap { [$0.adapter.path, $0.adapter.weightsPath, $0.adapter.configPath] }
   }
 }
