@@ -27,6 +27,10 @@ let package = Package(
       swiftSettings: librarySettings),
     .target(
       name: "Checkpoints", dependencies: ["Safetensors", "JSONText", "Checksums"], swiftSettings: librarySettings),
+    .target(name: "HubCache", dependencies: ["Checkpoints"], swiftSettings: librarySettings),
+    .target(name: "CTensorScan", cSettings: [.treatAllWarnings(as: .error)]),
+    .target(
+      name: "TensorScan", dependencies: ["CTensorScan", "Safetensors", "Checksums"], swiftSettings: librarySettings),
     .target(name: "Adapters", dependencies: ["Safetensors", "JSONText"], swiftSettings: librarySettings),
     .target(name: "MergePlanning", dependencies: ["Checkpoints", "Adapters"], swiftSettings: librarySettings),
     .target(
@@ -47,7 +51,8 @@ let package = Package(
     .executableTarget(
       name: "SafemergeCLI",
       dependencies: [
-        "MergeEngine", "MergeChecking", "CSignals", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "MergeEngine", "MergeChecking", "HubCache", "TensorScan", "CSignals",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: programSettings),
     .target(
@@ -66,6 +71,10 @@ let package = Package(
       name: "SafetensorsTests", dependencies: ["Safetensors", "TestSupport"], swiftSettings: programSettings),
     .testTarget(
       name: "CheckpointsTests", dependencies: ["Checkpoints", "Checksums", "TestSupport"],
+      swiftSettings: programSettings),
+    .testTarget(name: "HubCacheTests", dependencies: ["HubCache", "TestSupport"], swiftSettings: programSettings),
+    .testTarget(
+      name: "TensorScanTests", dependencies: ["TensorScan", "CTensorScan", "TestSupport"],
       swiftSettings: programSettings),
     .testTarget(
       name: "AdaptersTests", dependencies: ["Adapters", "TestSupport"], swiftSettings: programSettings),

@@ -1,9 +1,9 @@
 import ArgumentParser
 import Safetensors
 
-/// An adapter as typed: a folder, or `FOLDER=WEIGHT`.
+/// An adapter as typed: a folder or a model of the hub, alone or as `ADAPTER=WEIGHT`.
 struct AdapterArgument {
-  let path: String
+  let model: ModelArgument
   let weight: Double
 
   /// A path that exists is taken whole; otherwise a number behind the last "=" is the weight.
@@ -13,10 +13,10 @@ struct AdapterArgument {
       guard let weight = Double(number), weight.isFinite else {
         throw ValidationError("\"\(number)\" is no weight for the adapter \(text[..<sign]); a number is expected.")
       }
-      path = String(text[..<sign])
+      model = try ModelArgument(String(text[..<sign]))
       self.weight = weight
     } else {
-      path = text
+      model = try ModelArgument(text)
       weight = 1
     }
   }

@@ -11,49 +11,129 @@ struct Listing: Sendable {
     let header: SafetensorsHeader
   }
 
+  /// What a listing is of, if it is a folder whose index names the files.
+  struct Index: Sendable {
+    let name: String
+    /// `total_size` of the index; nil: it has none.
+    let totalByteCount: Int?
+  }
+
+  /// As a person calls it: the path, or the model of the hub and its commit.
+  let title: String
   let path: String
   let files: [File]
   /// Nil if the path is no adapter, or one that cannot be folded into modules.
   let adapter: Adapter?
+  let index: Index?
   let warnings: [String]
+  /// What is wrong although there are files to be shown; the exit code tells it.
+  let error: (any Error)?
+  /// Whether there is data behind the headers.
+  let hasData: Bool
 
   /// Reads the headers of a file, of a folder's weights by its index, of an adapter, or, in a folder with nothing that
-  /// transformers would load, of every safetensors file.
-  init(path: String) throws {
-    self.path = path
+  /// transformers would load or whose index does not fit, of every safetensors file.
+  init(_ argument: ModelArgument) throws {
+    path = argument.path
+    title = argument.title
+    hasData = true
     if Self.isAdapterFolder(path) {
+      let path = path
       var adapter: Adapter?
       var warnings: [String] = []
       do throws(AdapterError) { adapter = try Adapter(folder: path) } catch {
         warnings = ["\(error.description); shown as plain tensors"]
       }
       let weights = Paths.join(path, "adapter_model.safetensors")
-      let header = try adapter?.header ?? SafetensorsHeader(path: weights)
+      let header = try adapter?.header ?? argument.read { _ in try SafetensorsHeader(path: weights) }
       self.adapter = adapter
       self.warnings = warnings
       files = [File(label: "adapter_model.safetensors", path: weights, header: header)]
+      index = nil
+      error = nil
       return
     }
     adapter = nil
     do {
-      let checkpoint = try Checkpoint(path: path)
+      let checkpoint = try argument.read(Checkpoint.init(path:))
       files = checkpoint.files.map { File(label: $0.name, path: $0.path, header: $0.header) }
-      warnings = checkpoint.warnings
-    } catch let error as CheckpointError {
-      guard case .noWeights(let others) = error.problem else { throw error }
-      let names = others.filter { $0.hasSuffix(".safetensors") }
-      guard !names.isEmpty else { throw error }
-      files = try names.map { name in
-        let path = Paths.join(path, name)
-        return File(label: name, path: path, header: try SafetensorsHeader(path: path))
+      let index = checkpoint.index.map { Index(name: Self.indexName(checkpoint), totalByteCount: Self.totalSize($0)) }
+      self.index = index
+      error = nil
+      warnings = checkpoint.warnings + Self.sizeWarnings(path, index, files)
+    } catch {
+      let problem = ((error as? IncompleteSnapshot)?.error ?? error as? CheckpointError) as? CheckpointError
+      switch problem?.problem {
+      case .noWeights(let others)?:
+        let names = others.filter { $0.hasSuffix(".safetensors") }
+        guard !names.isEmpty else { throw error }
+        files = try Self.files(names, of: path)
+        warnings = ["\(path): no model.safetensors or index; every safetensors file is shown"]
+        self.error = nil
+      case .tensorNotInShard?, .tensorNotInIndex?, .tensorInOtherShard?, .tensorInTwoShards?, .tensorIndexedTwice?,
+        .missingShard?:
+        let folder = path.hasSuffix(".index.json") ? Paths.folder(path) : path
+        let names = ((try? SystemCalls.entries(ofFolder: folder)) ?? []).filter { $0.hasSuffix(".safetensors") }
+        // A link of the cache whose blob is gone is a file that is not there.
+        files = try Self.files(
+          names.filter { (try? SystemCalls.identity(path: Paths.join(folder, $0))) != nil }, of: folder)
+        guard !files.isEmpty else { throw error }
+        warnings = ["\(path): index and files do not fit; every safetensors file is shown"]
+        self.error = error
+      default: throw error
       }
-      warnings = ["\(path): no model.safetensors or index; every safetensors file is shown"]
+      index = nil
     }
+  }
+
+  /// Reads one header from a stream.
+  init(stream: Int32) throws {
+    path = "-"
+    title = "standard input"
+    files = [File(label: "-", path: "-", header: try SafetensorsHeader(stream: stream, name: "standard input"))]
+    adapter = nil
+    index = nil
+    warnings = []
+    error = nil
+    hasData = false
+  }
+
+  private static func files(_ names: [String], of folder: String) throws -> [File] {
+    try names.map { name in
+      let path = Paths.join(folder, name)
+      return File(label: name, path: path, header: try SafetensorsHeader(path: path))
+    }
+  }
+
+  private static func indexName(_ checkpoint: Checkpoint) -> String {
+    if case .shardedFolder(let name) = checkpoint.layout { name } else { "" }
+  }
+
+  private static func totalSize(_ index: CheckpointIndex) -> Int? {
+    guard case .integer(let size)? = index.metadata.first(where: { $0.key == "total_size" })?.value else { return nil }
+    return Int(size)
+  }
+
+  /// A line if the index says another size than the tensors have.
+  private static func sizeWarnings(_ path: String, _ index: Index?, _ files: [File]) -> [String] {
+    guard let index, let said = index.totalByteCount else { return [] }
+    let found = files.reduce(0) { $0 + $1.header.dataByteCount }
+    return said == found ? [] : ["\(path): \(index.name) says total_size \(said); the tensors have \(found) bytes"]
   }
 
   private static func isAdapterFolder(_ path: String) -> Bool {
     func exists(_ name: String) -> Bool { (try? SystemCalls.identity(path: Paths.join(path, name))) != nil }
     return exists("adapter_config.json") && exists("adapter_model.safetensors") && !exists("model.safetensors")
+  }
+
+  /// The bytes of a tensor of at most 64 KiB; nil if it is larger or cannot be read.
+  func smallTensor(_ tensor: ListedTensor) -> [UInt8]? {
+    let file = files[tensor.file]
+    let data = file.header.tensors.dataOffsets(at: tensor.index)
+    guard hasData, data.count <= 64 << 10, let input = try? InputFile(path: file.path),
+      input.identity == file.header.identity
+    else { return nil }
+    return try? input.bytes(data.lowerBound + file.header.dataStart..<data.upperBound + file.header.dataStart)
   }
 }
 

@@ -1,28 +1,36 @@
 import ArgumentParser
 import Checkpoints
+import Foundation
 import JSONText
 import Safetensors
 
 struct LsCommand: ParsableCommand {
   enum Format: String, CaseIterable, ExpressibleByArgument { case table, json, tsv, names }
   enum Sort: String, CaseIterable, ExpressibleByArgument { case name, size, offset, dtype }
+  enum Hash: String, CaseIterable, ExpressibleByArgument { case files, tensors }
 
   static let configuration = CommandConfiguration(
     commandName: "ls",
     abstract: "Show what is in safetensors files, checkpoints and adapters.",
     discussion: """
-      Only headers are read. A folder stands for the weights that transformers would load from it; an adapter is shown \
-      as its modules.
+      Only headers are read, but for --stats and --hash. A folder stands for the weights that transformers would load \
+      from it; an adapter is shown as its modules, quantised weights as one row each.
 
       Examples:
         safemerge ls model.safetensors
+        safemerge ls ./model --tree --depth 3
         safemerge ls ./model --include '*.layers.0.*' --sort size --reverse
+        safemerge ls ./model --stats
+        safemerge ls ./my-adapter --base ./model
+        safemerge ls org/name@main --summary
         safemerge ls ./model --format tsv | cut -f 1
       """)
 
   @Argument(
-    help: "A safetensors file, an index, or a folder with a model or an adapter.",
-    completion: .file(extensions: ["safetensors", "json"]))
+    help: """
+      A safetensors file, an index, a folder with a model or an adapter, a model of the hub in the local cache (ORG/NAME, \
+      ORG/NAME@REVISION, hf://...), or - for a header on standard input.
+      """, completion: .file(extensions: ["safetensors", "json"]))
   var paths: [String]
 
   @Option(help: "\(Format.allCases.map(\.rawValue).joined(separator: ", ")).")
@@ -30,6 +38,30 @@ struct LsCommand: ParsableCommand {
 
   @Flag(help: "Show a few lines for each path in place of every tensor.")
   var summary = false
+
+  @Flag(help: "Show the parts of the names as a tree with sums; layers that are alike are one.")
+  var tree = false
+
+  @Option(help: "With --tree, how many parts of the names are shown.")
+  var depth: Int?
+
+  @Flag(help: "Show the files in place of the tensors, and whether the index fits them.")
+  var shards = false
+
+  @Flag(help: "Show the metadata of each file in place of the tensors.")
+  var metadata = false
+
+  @Flag(help: "Read the data: smallest, largest, mean, root mean square, zeros, NaNs and infinities of each tensor.")
+  var stats = false
+
+  @Option(help: "Compute SHA-256 checksums: \(Hash.allCases.map(\.rawValue).joined(separator: ", ")).")
+  var hash: Hash?
+
+  @Option(help: "Show which tensors of this base the modules of an adapter change.", completion: .directory)
+  var base: String?
+
+  @Flag(help: "Show the parts of quantised weights as the tensors that they are.")
+  var raw = false
 
   @Option(help: "Show only tensors whose names match the glob; * crosses dots. May be repeated.")
   var include: [String] = []
@@ -46,40 +78,149 @@ struct LsCommand: ParsableCommand {
   @Flag(help: "Show sizes in bytes.")
   var bytes = false
 
+  @Option(
+    name: [.short, .long], help: "Threads that read data. Default: SAFEMERGE_THREADS, else the number of processors.")
+  var jobs: Int?
+
+  @Option(help: "\(ColorMode.allCases.map(\.rawValue).joined(separator: ", ")).")
+  var color: ColorMode = .auto
+
+  @Option(help: "\(ProgressLine.Mode.allCases.map(\.rawValue).joined(separator: ", ")).")
+  var progress: ProgressLine.Mode = .auto
+
   func validate() throws {
     if paths.isEmpty { throw ValidationError("Give at least one path.") }
+    let views = [(summary, "--summary"), (tree, "--tree"), (shards, "--shards"), (metadata, "--metadata")]
+      .filter(\.0).map(\.1)
+    if views.count > 1 { throw ValidationError("\(views[0]) and \(views[1]) exclude each other.") }
     if summary, format != .table { throw ValidationError("--summary goes with --format table only.") }
+    if shards, format == .json {
+      throw ValidationError("--shards has no --format json: without it the document has every file.")
+    }
+    if let depth {
+      guard tree else { throw ValidationError("--depth belongs to --tree.") }
+      guard depth >= 1 else { throw ValidationError("--depth is at least 1.") }
+    }
+    if stats || hash != nil {
+      if let view = views.first { throw ValidationError("--stats and --hash do not go with \(view).") }
+      if format == .names { throw ValidationError("--stats and --hash do not go with --format names.") }
+      if paths.contains("-") { throw ValidationError("A header on standard input has no data to be read.") }
+    }
+    if base != nil, let view = views.first { throw ValidationError("--base does not go with \(view).") }
+    if paths.count(where: { $0 == "-" }) > 1 { throw ValidationError("Standard input can be read once.") }
+    if let jobs, jobs < 1 { throw ValidationError("--jobs is at least 1.") }
   }
 
   func run() throws {
     var status: Int32 = 0
     var listings: [Listing] = []
     for path in paths {
-      do { listings.append(try Listing(path: path)) } catch { status = max(status, Diagnostics.report(error)) }
+      do {
+        let listing = path == "-" ? try Listing(stream: STDIN_FILENO) : try Listing(ModelArgument(path))
+        listings.append(listing)
+        if let error = listing.error { status = max(status, Diagnostics.report(error)) }
+      } catch { status = max(status, Diagnostics.report(error)) }
     }
     for warning in listings.flatMap(\.warnings) { Diagnostics.warning(warning) }
     var output = StandardOutput()
-    if summary {
-      for listing in listings { try output.write(SummaryText(listing).text) }
-    } else if !listings.isEmpty {
-      let tensors = sorted(try selected(listings), listings)
-      switch format {
-      case .table: try TableText(listings, tensors, showsBytes: bytes).write(to: &output)
-      case .json: try output.write(ListingJSON.text(listings, tensors))
-      case .tsv: try ListingLines.writeTSV(listings, tensors, to: &output)
-      case .names: try ListingLines.writeNames(tensors, to: &output)
-      }
-    }
+    if !listings.isEmpty { status = max(status, try write(listings, to: &output)) }
     try output.finish()
     if status != 0 { throw ExitCode(status) }
   }
 
+  private func write(_ listings: [Listing], to output: inout StandardOutput) throws -> Int32 {
+    let style = TextStyle(
+      isColored: format == .table
+        && color.isOn(
+          isTerminal: Descriptors.isTerminal(STDOUT_FILENO), environment: ProcessInfo.processInfo.environment)
+    )
+    if summary {
+      for listing in listings { try output.write(SummaryText(listing).text) }
+    } else if metadata {
+      switch format {
+      case .table: try MetadataText.write(listings, to: &output)
+      case .json: try output.write(ListingJSON(listings).metadata())
+      case .tsv: try MetadataText.writeTSV(listings, to: &output)
+      case .names: try MetadataText.writeNames(listings, to: &output)
+      }
+    } else if shards {
+      let text = ShardText(listings, showsBytes: bytes)
+      switch format {
+      case .tsv: try text.writeTSV(to: &output)
+      case .names: try text.writeNames(to: &output)
+      default: try text.write(to: &output, style: style)
+      }
+    } else if tree {
+      try writeTrees(listings, to: &output, style)
+    } else {
+      return try writeTensors(listings, to: &output, style)
+    }
+    return 0
+  }
+
+  private func writeTrees(_ listings: [Listing], to output: inout StandardOutput, _ style: TextStyle) throws {
+    let tensors = try selected(listings, ordered: false)
+    var byListing: [[ListedTensor]] = listings.map { _ in [] }
+    for tensor in tensors { byListing[tensor.listing].append(tensor) }
+    let trees = byListing.map { TreeText(NameTree($0, listings), depth: depth ?? .max, showsBytes: bytes) }
+    if format == .json { return try output.write(ListingJSON(listings).trees(trees)) }
+    for (listing, tree) in zip(listings, trees) {
+      switch format {
+      case .tsv: try tree.writeTSV(to: &output)
+      case .names: try tree.writeNames(to: &output)
+      default:
+        if listings.count > 1 { try output.write("\(listing.title.escapingUnprintable)\n") }
+        try tree.write(to: &output, style: style)
+      }
+    }
+  }
+
+  private func writeTensors(
+    _ listings: [Listing], to output: inout StandardOutput, _ style: TextStyle
+  ) throws -> Int32 {
+    let tensors = sorted(try selected(listings, ordered: sort == .name), listings)
+    var status: Int32 = 0
+    var matches: [BaseMatches?] = listings.map { _ in nil }
+    if let base {
+      let argument = try ModelArgument(base)
+      let checkpoint = try argument.read(Checkpoint.init(path:))
+      for (number, listing) in listings.enumerated() {
+        guard let adapter = listing.adapter else { continue }
+        // The modules are worth seeing where not all of them fit.
+        do { matches[number] = try BaseMatches(adapter, base: checkpoint) } catch {
+          status = max(status, Diagnostics.report(error))
+        }
+      }
+    }
+    let reads = stats || hash != nil
+    let data =
+      reads
+      ? try ListedData(
+        tensors, listings, statistics: stats, hash: hash, workers: try WorkerCount.of(jobs), progress: progress)
+      : .none
+    let groups = raw || reads || format == .names || format == .tsv ? nil : QuantizedTensors(tensors, listings)
+    switch format {
+    case .table:
+      var table = TableText(
+        listings, tensors, data: data, groups: groups?.groups ?? [], showsBytes: bytes, style: style)
+      table.matches = matches
+      table.showsTensors = reads
+      try table.write(to: &output)
+    case .json:
+      var document = ListingJSON(listings)
+      document.matches = matches
+      try output.write(document.tensors(tensors, data: data, groups: groups?.groups ?? []))
+    case .tsv: try ListingLines.writeTSV(listings, tensors, data, to: &output)
+    case .names: try ListingLines.writeNames(tensors, to: &output)
+    }
+    return status
+  }
+
   /// The tensors that the globs let through, in the order of paths, files and data; the files are gone through on all
   /// processors, and each brings its names in order already if that is wanted.
-  private func selected(_ listings: [Listing]) throws -> [ListedTensor] {
+  private func selected(_ listings: [Listing], ordered: Bool) throws -> [ListedTensor] {
     let includes = include.map(Glob.init)
     let excludes = exclude.map(Glob.init)
-    let sortsByName = sort == .name
     let files = listings.enumerated().flatMap { listing, content in
       content.files.enumerated().map { (listing: listing, file: $0, tensors: $1.header.tensors) }
     }
@@ -91,7 +232,7 @@ struct LsCommand: ParsableCommand {
         (includes.isEmpty || includes.contains { $0.matches(tensor.name) })
           && !excludes.contains { $0.matches(tensor.name) }
       }
-      return sortsByName ? selected.sorted { NaturalOrder.precedes($0.name, $1.name) } : selected
+      return ordered ? selected.sorted { NaturalOrder.precedes($0.name, $1.name) } : selected
     }.flatMap { $0 }
   }
 

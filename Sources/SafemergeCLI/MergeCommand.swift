@@ -21,15 +21,23 @@ struct MergeCommand: ParsableCommand {
         safemerge merge --dry-run ./Llama-3.1-8B ./my-adapter
         safemerge merge base.safetensors ./my-adapter -o merged.safetensors
         safemerge merge ./base ./style=0.7 ./facts -o ./merged
+        safemerge merge meta-llama/Llama-3.1-8B ./my-adapter -o ./merged
+        safemerge merge ./my-adapter -o ./merged
       """)
 
-  @Argument(help: "A folder with a model, its index file, or one safetensors file.", completion: .directory)
+  @Argument(
+    help: """
+      A folder with a model, its index file, one safetensors file, or a model of the hub in the local cache: ORG/NAME, \
+      ORG/NAME@REVISION, hf://... May be left out if the adapters name it.
+      """, completion: .directory)
   var base: String
 
   @Argument(
-    help: "Folders with adapter_config.json and adapter_model.safetensors; FOLDER=W merges W times the adapter.",
-    completion: .directory)
-  var adapters: [String]
+    help: """
+      Folders with adapter_config.json and adapter_model.safetensors, or adapters of the hub in the local cache; \
+      ADAPTER=W merges W times the adapter.
+      """, completion: .directory)
+  var adapters: [String] = []
 
   @Option(name: [.short, .long], help: "The new folder, or the new .safetensors file for a base that is one file.")
   var output: String?
@@ -123,7 +131,6 @@ struct MergeCommand: ParsableCommand {
   var verbose = false
 
   func validate() throws {
-    if adapters.isEmpty { throw ValidationError("Give at least one adapter.") }
     if output == nil, !dryRun { throw ValidationError("Give the result's name with --output.") }
     if let jobs, jobs < 1 { throw ValidationError("--jobs is at least 1.") }
     if quiet, verbose { throw ValidationError("--quiet and --verbose exclude each other.") }
@@ -139,10 +146,8 @@ struct MergeCommand: ParsableCommand {
     options.interruption = Signals.interruption
     Signals.prepareForMerge()
     let start = ContinuousClock.now
-    let checkpoint = try Checkpoint(path: base)
-    let uses = try adapters.map(AdapterArgument.init).map { argument in
-      AdapterUse(try Adapter(folder: argument.path), weight: argument.weight)
-    }
+    let models = try MergeModels(base, adapters)
+    let (checkpoint, uses) = (models.checkpoint, models.uses)
     // The lock comes before any work: nothing is computed for an output that is taken or cannot be.
     let place = try output.map { try self.place($0, checkpoint, uses) }
     let staging = try dryRun ? nil : place.map { try StagingFolder($0, breaksLock: safety.breakLock) }
@@ -162,7 +167,9 @@ struct MergeCommand: ParsableCommand {
     let text = PlanText(
       checkpoint: checkpoint, adapters: uses, plan: plan, sideFiles: sideFiles, vocabulary: vocabulary,
       memory: options.memoryNeed(plan), workers: options.workers, library: options.decomposer?.libraryName)
-    if !quiet { for warning in (combined?.warnings ?? []) + plan.warnings { Diagnostics.warning(warning) } }
+    if !quiet {
+      for warning in models.warnings + (combined?.warnings ?? []) + plan.warnings { Diagnostics.warning(warning) }
+    }
     if dryRun {
       var output = StandardOutput()
       for line in text.summary + text.details { try output.write(line + "\n") }
@@ -237,9 +244,10 @@ struct MergeCommand: ParsableCommand {
       path: output, isFolder: checkpoint.folder != nil, inputs: inputPaths(checkpoint, uses), force: force)
   }
 
-  /// The base, the adapters and their files, which nothing that is written may be.
+  /// The base, the adapters and their files, which nothing that is written may be, and the hub's cache, in which nothing
+  /// is written.
   func inputPaths(_ checkpoint: Checkpoint, _ uses: [AdapterUse]) -> [String] {
-    [checkpoint.path] + checkpoint.files.map(\.path)
+    [checkpoint.path, ModelArgument.cache.path] + checkpoint.files.map(\.path)
       + uses.flatMap { [$0.adapter.path, $0.adapter.weightsPath, $0.adapter.configPath] }
   }
 }

@@ -41,5 +41,43 @@ enum Quantities {
     value == value.rounded() && abs(value) < 1e15 ? String(Int(value)) : "\(value)"
   }
 
+  /// Four digits: `0.02001`, `-1.5`, `3.403e+38`.
+  static func short(_ value: Double) -> String {
+    guard value.isFinite, value != 0 else { return value == 0 ? "0" : "\(value)" }
+    var exponent = 0
+    var magnitude = abs(value)
+    while magnitude >= 10 {
+      magnitude /= 10
+      exponent += 1
+    }
+    while magnitude < 1 {
+      magnitude *= 10
+      exponent -= 1
+    }
+    var digits = Int((magnitude * 1000).rounded())
+    if digits >= 10000 {
+      digits = 1000
+      exponent += 1
+    }
+    let sign = value < 0 ? "-" : ""
+    let text = String(digits)
+    guard (-4...5).contains(exponent) else {
+      let fraction = trimmed(String(text.dropFirst()))
+      let scale = "\(exponent < 0 ? "-" : "+")\(abs(exponent) < 10 ? "0" : "")\(abs(exponent))"
+      return "\(sign)\(text.prefix(1))\(fraction.isEmpty ? "" : ".\(fraction)")e\(scale)"
+    }
+    if exponent < 0 { return "\(sign)0.\(String(repeating: "0", count: -exponent - 1))\(trimmed(text))" }
+    if exponent >= 3 { return "\(sign)\(text)\(String(repeating: "0", count: exponent - 3))" }
+    let fraction = trimmed(String(text.dropFirst(exponent + 1)))
+    return "\(sign)\(text.prefix(exponent + 1))\(fraction.isEmpty ? "" : ".\(fraction)")"
+  }
+
+  /// Without zeros at the end.
+  private static func trimmed(_ digits: String) -> String {
+    var digits = digits
+    while digits.last == "0" { digits.removeLast() }
+    return digits
+  }
+
   static func shape(_ shape: [Int]) -> String { "[\(shape.map(String.init).joined(separator: ", "))]" }
 }

@@ -7,7 +7,7 @@ struct SummaryText {
   let text: String
 
   init(_ listing: Listing) {
-    let path = listing.path.escapingUnprintable
+    let path = listing.title.escapingUnprintable
     if let adapter = listing.adapter {
       text = Self.adapterText(path, adapter)
       return

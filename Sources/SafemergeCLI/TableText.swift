@@ -1,44 +1,90 @@
 import Adapters
 import Checkpoints
 import Safetensors
+import TensorScan
 
 /// `ls --format table`: the modules of adapters, then tensors, as aligned columns and a line with the sums.
 struct TableText: Sendable {
   private let listings: [Listing]
   private let tensors: [ListedTensor]
+  private let data: ListedData
+  private let groups: [QuantizedTensors.Group]
   private let showsBytes: Bool
+  private let style: TextStyle
+  /// Of each listing, what the modules of its adapter change.
+  var matches: [BaseMatches?]
+  /// Whether adapters are shown as tensors too.
+  var showsTensors = false
 
-  init(_ listings: [Listing], _ tensors: [ListedTensor], showsBytes: Bool) {
+  /// - Parameter groups: Of places in `tensors`, each group to be one row.
+  init(
+    _ listings: [Listing], _ tensors: [ListedTensor], data: ListedData = .none, groups: [QuantizedTensors.Group] = [],
+    showsBytes: Bool, style: TextStyle = .plain
+  ) {
     self.listings = listings
     self.tensors = tensors
+    self.data = data
+    self.groups = groups
     self.showsBytes = showsBytes
+    self.style = style
+    matches = listings.map { _ in nil }
   }
 
   func write(to output: inout StandardOutput) throws {
-    for (number, listing) in listings.enumerated() {
+    func showsModules(_ listing: Int) -> Bool { listings[listing].adapter != nil && !showsTensors }
+    for (number, listing) in listings.enumerated() where showsModules(number) {
       guard let adapter = listing.adapter else { continue }
-      try write(listing, adapter, Set(tensors.lazy.filter { $0.listing == number }.map(\.index)), to: &output)
+      let selected = Set(tensors.lazy.filter { $0.listing == number }.map(\.index))
+      try write(adapter, matches[number], selected, to: &output)
     }
-    let plain = tensors.filter { listings[$0.listing].adapter == nil }
-    if listings.contains(where: { $0.adapter == nil }) { try write(plain, to: &output) }
+    let plain = tensors.indices.filter { !showsModules(tensors[$0].listing) }
+    let files = listings.indices.filter { !showsModules($0) }.flatMap { listings[$0].files }
+    if !files.isEmpty { try write(plain, files, to: &output) }
+    if let checksums = data.fileChecksums {
+      for file in files {
+        guard let checksum = checksums[file.path] else { continue }
+        try output.write("sha256 \(checksum)  \(file.path.escapingUnprintable)\n")
+      }
+    }
   }
 
   private func size(_ byteCount: Int) -> String { showsBytes ? String(byteCount) : Quantities.bytes(byteCount) }
 
-  private func write(_ plain: [ListedTensor], to output: inout StandardOutput) throws {
-    let files = listings.filter { $0.adapter == nil }.flatMap(\.files)
+  /// A row: a tensor, or a weight that several tensors make up.
+  private struct Row {
+    let place: Int
+    let group: QuantizedTensors.Group?
+  }
+
+  private func rows(_ places: [Int]) -> [Row] {
+    guard !groups.isEmpty else { return places.map { Row(place: $0, group: nil) } }
+    var groupOfPlace: [Int: Int] = [:]
+    for (number, group) in groups.enumerated() { for place in group.members { groupOfPlace[place] = number } }
+    var shown: Set<Int> = []
+    return places.compactMap { place in
+      guard let number = groupOfPlace[place] else { return Row(place: place, group: nil) }
+      return shown.insert(number).inserted ? Row(place: place, group: groups[number]) : nil
+    }
+  }
+
+  private func write(_ plain: [Int], _ files: [Listing.File], to output: inout StandardOutput) throws {
+    let rows = rows(plain)
     let showsFile = files.count > 1
     let showsPath = listings.count > 1
-    let alignments: [TextTable.Alignment] = [.left, .left, .left, .right] + (showsFile ? [.left] : [])
+    let columns = (data.figures == nil ? [] : ElementFigures.columns.map { $0.uppercased() })
+    let hash = data.tensorChecksums == nil ? [] : ["SHA256"]
+    let alignments: [TextTable.Alignment] =
+      [.left, .left, .left, .right] + columns.map { _ in .right } + hash.map { _ in .left } + (showsFile ? [.left] : [])
     var table = TextTable(
-      header: ["NAME", "DTYPE", "SHAPE", "SIZE"] + (showsFile ? ["FILE"] : []), alignments: alignments)
+      header: ["NAME", "DTYPE", "SHAPE", "SIZE"] + columns + hash + (showsFile ? ["FILE"] : []),
+      alignments: alignments, style: style)
     var parameters = 0
     var bytes = 0
-    let chunks = stride(from: 0, to: plain.count, by: Self.rowsPerChunk).map { start in
-      start..<min(start + Self.rowsPerChunk, plain.count)
+    let chunks = stride(from: 0, to: rows.count, by: Self.rowsPerChunk).map { start in
+      start..<min(start + Self.rowsPerChunk, rows.count)
     }
     let parts = try concurrentMap(chunks) { chunk in
-      rows(plain[chunk], alignments, showsFile: showsFile, showsPath: showsPath)
+      self.table(of: rows[chunk], alignments, showsFile: showsFile, showsPath: showsPath)
     }
     for part in parts {
       table.widen(to: part.table)
@@ -52,36 +98,59 @@ struct TableText: Sendable {
     }
     let all = files.reduce(0) { $0 + $1.header.tensors.count }
     let some = plain.count == all ? "" : "\(Quantities.grouped(plain.count)) of "
-    let count = some + Quantities.grouped(all)
-    try output.write("\(count) tensors, \(Quantities.grouped(parameters)) parameters, \(size(bytes))\n")
+    let count = some + Quantities.counted(all, "tensor")
+    let grouped = groups.isEmpty ? "" : "; \(Quantities.counted(groups.count, "quantised weight")), one row each"
+    try output.write("\(count), \(Quantities.counted(parameters, "parameter")), \(size(bytes))\(grouped)\n")
   }
 
   /// Rows that one thread formats at a time.
   private static let rowsPerChunk = 4096
 
-  private func rows(
-    _ tensors: ArraySlice<ListedTensor>, _ alignments: [TextTable.Alignment], showsFile: Bool, showsPath: Bool
+  private func table(
+    of rows: ArraySlice<Row>, _ alignments: [TextTable.Alignment], showsFile: Bool, showsPath: Bool
   ) -> (table: TextTable, parameters: Int, bytes: Int) {
-    var table = TextTable(alignments: alignments, rowCount: tensors.count)
+    var table = TextTable(alignments: alignments, rowCount: rows.count, style: style)
     var parameters = 0
     var bytes = 0
     // A checkpoint of 100,000 tensors has a handful of shapes: their texts are made once.
     var shapeTexts: [[Int]: String] = [:]
     var sizeTexts: [Int: String] = [:]
-    for tensor in tensors {
+    for row in rows {
+      let tensor = tensors[row.group?.members[0] ?? row.place]
       let file = listings[tensor.listing].files[tensor.file]
       let headers = file.header.tensors
       let shape = headers.shape(at: tensor.index)
-      let byteCount = headers.dataOffsets(at: tensor.index).count
-      parameters += shape.reduce(1, &*)
+      let byteCount = row.group.map(Self.byteCount(self)) ?? headers.dataOffsets(at: tensor.index).count
+      parameters += row.group?.elementCount ?? shape.reduce(1, &*)
       bytes += byteCount
-      table.add(tensor.name)
-      table.add(headers.dtype(at: tensor.index).name)
-      table.add(Self.text(of: shape, &shapeTexts, Quantities.shape))
+      table.add(row.group?.name ?? tensor.name)
+      table.add(row.group?.format ?? headers.dtype(at: tensor.index).name)
+      if let group = row.group {
+        table.add(group.shape.map(Quantities.shape) ?? "?")
+      } else {
+        table.add(Self.text(of: shape, &shapeTexts, Quantities.shape))
+      }
       table.add(Self.text(of: byteCount, &sizeTexts, size))
+      if let all = data.figures {
+        let figures = all[row.place]
+        let cells = figures?.cells ?? ElementFigures.columns.map { _ in "-" }
+        let isBad = (figures?.nanCount ?? 0) + (figures?.infinityCount ?? 0) > 0
+        for (column, cell) in cells.enumerated() { table.add(cell, emphasis: isBad && column > 4 ? .alert : .none) }
+      }
+      if let checksums = data.tensorChecksums { table.add(checksums[row.place].description) }
       if showsFile { table.add(showsPath ? file.path : file.label) }
     }
     return (table, parameters, bytes)
+  }
+
+  private static func byteCount(_ text: TableText) -> (QuantizedTensors.Group) -> Int {
+    { group in
+      group.members.reduce(0) { sum, place in
+        let tensor = text.tensors[place]
+        return sum
+          + text.listings[tensor.listing].files[tensor.file].header.tensors.dataOffsets(at: tensor.index).count
+      }
+    }
   }
 
   private static func text<Key: Hashable>(
@@ -95,14 +164,16 @@ struct TableText: Sendable {
 
   /// A module is shown if one of its tensors was selected.
   private func write(
-    _ listing: Listing, _ adapter: Adapter, _ selected: Set<Int>, to output: inout StandardOutput
+    _ adapter: Adapter, _ matches: BaseMatches?, _ selected: Set<Int>, to output: inout StandardOutput
   ) throws {
     var table = TextTable(
-      header: ["MODULE", "RANK", "ALPHA", "SCALING", "IN", "OUT", "DTYPE", "SIZE"],
-      alignments: [.left, .right, .right, .right, .right, .right, .left, .right])
+      header: ["MODULE", "RANK", "ALPHA", "SCALING", "IN", "OUT", "DTYPE", "SIZE"] + (matches == nil ? [] : ["BASE"]),
+      alignments: [.left, .right, .right, .right, .right, .right, .left, .right] + (matches == nil ? [] : [.left]),
+      style: style)
     var shown = 0
     var bytes = 0
-    for layer in adapter.layers where layer.tensorIndices.contains(where: selected.contains) {
+    for (number, layer) in adapter.layers.enumerated()
+    where layer.tensorIndices.contains(where: selected.contains) {
       let infos = layer.tensorIndices.map { adapter.header.tensors[$0] }
       let layerBytes = infos.reduce(0) { $0 + $1.byteCount }
       shown += 1
@@ -116,6 +187,7 @@ struct TableText: Sendable {
       table.add(String(layer.outFeatures))
       table.add(dtypes)
       table.add(size(layerBytes))
+      if let matches { table.add(matches.targets[number].map(\.string).joined(separator: ", ")) }
     }
     try table.write(to: &output)
     let all = adapter.layers.count

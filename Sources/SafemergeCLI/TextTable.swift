@@ -7,24 +7,29 @@ struct TextTable: Sendable {
   enum Alignment: Sendable { case left, right }
 
   private let alignments: [Alignment]
+  private let style: TextStyle
   private var widths: [Int]
   private var bytes: [UInt8] = []
   /// Of every cell, in the order of rows, where its bytes end and how wide it is.
   private var cells: [(end: Int, width: Int)] = []
+  /// Of the cells that stand out, by their places.
+  private var emphases: [Int: TextStyle.Emphasis] = [:]
 
   /// - Parameters:
   ///   - header: The first row; empty for none.
   ///   - rowCount: Rows that are expected, to make room for them at once.
-  init(header: [String] = [], alignments: [Alignment], rowCount: Int = 0) {
+  init(header: [String] = [], alignments: [Alignment], rowCount: Int = 0, style: TextStyle = .plain) {
     self.alignments = alignments
+    self.style = style
     bytes.reserveCapacity(rowCount * 128)
     cells.reserveCapacity(rowCount * alignments.count)
     widths = alignments.map { _ in 0 }
-    for cell in header { add(cell) }
+    for cell in header { add(cell, emphasis: .strong) }
   }
 
   /// Adds the next cell of the row; unprintable characters are escaped.
-  mutating func add(_ cell: String) {
+  mutating func add(_ cell: String, emphasis: TextStyle.Emphasis = .none) {
+    if style.isColored, emphasis != .none { emphases[cells.count] = emphasis }
     var cell = cell
     // Printable ASCII, which nearly every cell is, is copied as it stands and is as wide as it has bytes.
     let plainByteCount = cell.withUTF8 { utf8 -> Int? in
@@ -58,9 +63,14 @@ struct TextTable: Sendable {
       let isLast = column == alignments.count - 1
       let padding = repeatElement(UInt8(ascii: " "), count: widths[column] - cell.width)
       if alignments[column] == .right { line.append(contentsOf: padding) }
+      let marks = emphases[position].flatMap { style.marks($0) }
+      if let marks { line.append(contentsOf: marks.before.utf8) }
       line.append(contentsOf: bytes[start..<cell.end])
+      if let marks { line.append(contentsOf: marks.after.utf8) }
       start = cell.end
       if isLast {
+        // Where the last cells are empty, nothing is left of what stands between them.
+        while line.last == UInt8(ascii: " ") { line.removeLast() }
         line.append(UInt8(ascii: "\n"))
         try output.write(line)
         line.removeAll(keepingCapacity: true)

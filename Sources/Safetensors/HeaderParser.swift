@@ -33,18 +33,25 @@ struct HeaderParser {
   /// N, checked against its limit and the file's length before anything is allocated for it.
   func headerByteCount(_ file: InputFile) throws(SafetensorsError) -> Int {
     guard file.byteCount >= 8 else { throw error(.truncated(found: UInt64(file.byteCount), expected: 8)) }
-    let bytes = try file.bytes(0..<8)
+    return try headerByteCount(try file.bytes(0..<8), fileByteCount: file.byteCount)
+  }
+
+  /// The same from a file's first 8 bytes.
+  ///
+  /// - Parameter fileByteCount: Nil: not known.
+  func headerByteCount(_ bytes: [UInt8], fileByteCount: Int?) throws(SafetensorsError) -> Int {
     let byteCount = bytes.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     guard byteCount <= UInt64(SafetensorsHeader.largestHeaderByteCount) else {
       throw error(.headerTooLarge(byteCount: byteCount, lookalike: Lookalike(firstBytes: bytes)))
     }
-    guard 8 + byteCount <= UInt64(file.byteCount) else {
-      throw error(.truncated(found: UInt64(file.byteCount), expected: 8 + byteCount))
+    if let fileByteCount, 8 + byteCount > UInt64(fileByteCount) {
+      throw error(.truncated(found: UInt64(fileByteCount), expected: 8 + byteCount))
     }
     return Int(byteCount)
   }
 
-  mutating func parse(_ text: Span<UInt8>, fileByteCount: Int) throws(SafetensorsError) {
+  /// - Parameter fileByteCount: Nil: not known, and not compared with where the tensors end.
+  mutating func parse(_ text: Span<UInt8>, fileByteCount: Int?) throws(SafetensorsError) {
     do throws(UTF8.ValidationError) { _ = try UTF8Span(validating: text) } catch {
       throw self.error(.invalidUTF8(offset: error.byteOffsets.lowerBound))
     }
@@ -58,7 +65,7 @@ struct HeaderParser {
       try read(member, cursor, text)
     }
     try dropRepeatedTensors()
-    try checkOffsets(dataByteCount: UInt64(fileByteCount - 8 - text.count), fileByteCount: UInt64(fileByteCount))
+    try checkOffsets(headerByteCount: UInt64(8 + text.count), fileByteCount: fileByteCount.map(UInt64.init))
     if let outOfRange { throw outOfRange }
     if let repeatedKey { throw error(.duplicateKey(repeatedKey)) }
   }
@@ -221,7 +228,7 @@ struct HeaderParser {
     self.table.entries = table.entries.indices.filter { !repeated.contains($0) }.map { table.entries[$0] }
   }
 
-  private mutating func checkOffsets(dataByteCount: UInt64, fileByteCount: UInt64) throws(SafetensorsError) {
+  private mutating func checkOffsets(headerByteCount: UInt64, fileByteCount: UInt64?) throws(SafetensorsError) {
     let table = table
     var sorted = table.entries
     let isSorted = zip(sorted, sorted.dropFirst()).allSatisfy { ($0.begin, $0.end) <= ($1.begin, $1.end) }
@@ -244,9 +251,10 @@ struct HeaderParser {
       }
       expectedBegin = entry.end
     }
-    guard expectedBegin == dataByteCount else {
-      let (described, overflow) = (fileByteCount - dataByteCount).addingReportingOverflow(expectedBegin)
-      throw error(.coverage(fileByteCount: fileByteCount, described: overflow ? .max : described))
+    let (described, overflow) = headerByteCount.addingReportingOverflow(expectedBegin)
+    let size = fileByteCount ?? min(described, UInt64(Int.max))
+    guard !overflow, described == size else {
+      throw error(.coverage(fileByteCount: size, described: overflow ? .max : described))
     }
     self.table.entries = sorted
   }

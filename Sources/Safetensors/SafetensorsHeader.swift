@@ -45,4 +45,34 @@ public struct SafetensorsHeader: Sendable {
     fileByteCount = file.byteCount
     identity = file.identity
   }
+
+  /// Reads and checks the header that stands at the beginning of a stream; what is behind it is not read, so that the
+  /// file's length is what the header says.
+  ///
+  /// - Parameters:
+  ///   - stream: A descriptor that is open for reading.
+  ///   - name: What errors call it.
+  package init(stream: Int32, name: String) throws(SafetensorsError) {
+    func read(_ byteCount: Int) throws(SafetensorsError) -> [UInt8] {
+      try InputFile.attempt(name) { () throws(SystemCalls.Failure) in
+        try SystemCalls.readNext(stream, byteCount: byteCount)
+      }
+    }
+    var parser = HeaderParser(path: name)
+    let length = try read(8)
+    guard length.count == 8 else {
+      throw SafetensorsError(path: name, .truncated(found: UInt64(length.count), expected: 8))
+    }
+    let byteCount = try parser.headerByteCount(length, fileByteCount: nil)
+    let text = try read(byteCount)
+    guard text.count == byteCount else {
+      throw SafetensorsError(path: name, .truncated(found: UInt64(8 + text.count), expected: UInt64(8 + byteCount)))
+    }
+    try parser.parse(text.span, fileByteCount: nil)
+    metadata = parser.metadata
+    tensors = parser.table
+    headerByteCount = byteCount
+    fileByteCount = 8 + byteCount + (parser.table.entries.last.map { Int($0.end) } ?? 0)
+    identity = try InputFile.attempt(name) { () throws(SystemCalls.Failure) in try SystemCalls.identity(stream) }
+  }
 }

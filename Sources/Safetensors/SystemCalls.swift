@@ -61,6 +61,8 @@ package enum SystemCalls {
   package static let folderInTheWay: Set<Int32> = [EEXIST, ENOTEMPTY, ENOTDIR]
   /// What open says of a socket, or of a device that is not there.
   package static let noSuchDevice = ENXIO
+  /// What stat says of a name that no file can have: too long, or links in a circle.
+  package static let impossibleName: Set<Int32> = [ENAMETOOLONG, ELOOP]
 
   package static func text(of code: Int32) -> String { unsafe String(cString: strerror(code)) }
 
@@ -134,6 +136,31 @@ package enum SystemCalls {
       } catch { failure = error }
     }
     if let failure { throw failure }
+    return bytes
+  }
+
+  /// Reads the next `byteCount` bytes of a stream, or fewer where it ends before.
+  package static func readNext(_ descriptor: Int32, byteCount: Int) throws(Failure) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: byteCount)
+    var done = 0
+    while done < byteCount {
+      let position = done
+      let count = try check("read") {
+        unsafe bytes.withUnsafeMutableBytes { buffer in
+          let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[position...])
+          #if canImport(Darwin)
+          return unsafe Darwin.read(descriptor, rest.baseAddress, rest.count)
+          #elseif canImport(Musl)
+          return unsafe Musl.read(descriptor, rest.baseAddress, rest.count)
+          #else
+          return unsafe Glibc.read(descriptor, rest.baseAddress, rest.count)
+          #endif
+        }
+      }
+      if count == 0 { break }
+      done += count
+    }
+    bytes.removeLast(byteCount - done)
     return bytes
   }
 

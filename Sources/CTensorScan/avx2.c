@@ -1,0 +1,29 @@
+// The loops for AVX2 and F16C.
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+#include <string.h>
+
+#include "CTensorScan.h"
+#include "lanes.h"
+
+cts_figures cts_scan_avx2(cts_dtype dtype, const void *elements, size_t count);
+
+#pragma clang attribute push(__attribute__((target("avx2,f16c"))), apply_to = function)
+
+static inline __attribute__((always_inline)) floats widened_f16(halves h) {
+  __m128i parts[2];
+  memcpy(parts, &h, sizeof parts);
+  __m256 wide[2] = {_mm256_cvtph_ps(parts[0]), _mm256_cvtph_ps(parts[1])};
+  floats result;
+  memcpy(&result, wide, sizeof result);
+  return result;
+}
+
+#define WIDEN_F16
+#define SCAN cts_scan_avx2
+#include "scan_body.h"
+
+#pragma clang attribute pop
+
+#endif

@@ -1,0 +1,52 @@
+import Synchronization
+
+#if canImport(Darwin)
+import Darwin
+#else
+import Glibc
+#endif
+
+/// One line on a terminal's standard error that says how much was read.
+final class ReadingLine: Sendable {
+  private let total: Int
+  private let draws: Bool
+  private let start = ContinuousClock.now
+  private let done = Atomic(0)
+  private let lastDrawn = Mutex<ContinuousClock.Instant?>(nil)
+
+  init(byteCount: Int, mode: ProgressLine.Mode) {
+    total = byteCount
+    draws = mode == .always || (mode == .auto && Descriptors.isTerminal(STDERR_FILENO))
+  }
+
+  func add(_ byteCount: Int) {
+    let done = done.wrappingAdd(byteCount, ordering: .relaxed).newValue
+    guard draws else { return }
+    lastDrawn.withLock { last in
+      let now = ContinuousClock.now
+      if now - (last ?? start) < .milliseconds(100) { return }
+      last = now
+      let text = Self.text(done, of: total, elapsed: now - start)
+      draw(String(text.prefix(max(0, Descriptors.terminalWidth - 1))))
+    }
+  }
+
+  /// Clears the line.
+  func finish() {
+    lastDrawn.withLock { last in
+      if last != nil { draw("") }
+      last = nil
+    }
+  }
+
+  private func draw(_ text: String) { _ = Descriptors.write(Array("\r\u{1b}[2K\(text)".utf8), to: STDERR_FILENO) }
+
+  static func text(_ done: Int, of total: Int, elapsed: Duration) -> String {
+    let seconds = max(Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18, 1e-3)
+    let rate = Double(done) / seconds
+    let left = rate > 0 ? Int(Double(max(0, total - done)) / rate) : 0
+    let percent = total == 0 ? 100 : Int(Double(done) / Double(total) * 100)
+    return "reading  \(percent)%  \(Quantities.bytes(done)) of \(Quantities.bytes(total))  "
+      + "\(Quantities.bytes(Int(rate)))/s  eta \(left / 60):\(left % 60 < 10 ? "0" : "")\(left % 60)"
+  }
+}

@@ -1,0 +1,49 @@
+import ArgumentParser
+
+/// Whether a stream gets colours.
+enum ColorMode: String, CaseIterable, ExpressibleByArgument {
+  case auto, always, never
+
+  /// By the option, then `NO_COLOR`, `CLICOLOR_FORCE`, `TERM=dumb`, `CLICOLOR=0`, and at last whether it is a terminal.
+  ///
+  /// - Source: no-color.org, bixense.com/clicolors.
+  func isOn(isTerminal: Bool, environment: [String: String]) -> Bool {
+    switch self {
+    case .always: return true
+    case .never: return false
+    case .auto:
+      if let value = environment["NO_COLOR"], !value.isEmpty { return false }
+      if let value = environment["CLICOLOR_FORCE"], !value.isEmpty, value != "0" { return true }
+      if environment["TERM"] == "dumb" || environment["CLICOLOR"] == "0" { return false }
+      return isTerminal
+    }
+  }
+}
+
+/// How a text is made to stand out.
+struct TextStyle: Sendable {
+  enum Emphasis: Sendable {
+    case none
+    case strong
+    /// What a person should look at.
+    case alert
+
+    fileprivate var code: String? {
+      switch self {
+      case .none: nil
+      case .strong: "1"
+      case .alert: "31"
+      }
+    }
+  }
+
+  let isColored: Bool
+
+  static let plain = TextStyle(isColored: false)
+
+  /// What stands before and behind a text with this emphasis.
+  func marks(_ emphasis: Emphasis) -> (before: String, after: String)? {
+    guard isColored, let code = emphasis.code else { return nil }
+    return ("\u{1b}[\(code)m", "\u{1b}[0m")
+  }
+}
