@@ -14,7 +14,7 @@ import Testing
       let role: String?
       let name: String
       let size: Int
-      let header_sha256: String?
+      let headerSha256: String?
       let sha256: String?
     }
 
@@ -24,7 +24,9 @@ import Testing
     let files: [File]
 
     init(_ folder: String) throws {
-      self = try JSONDecoder().decode(Text.self, from: Data(try contents(folder + "/.safemerge.json")))
+      let decoder = JSONDecoder()
+      decoder.keyDecodingStrategy = .convertFromSnakeCase
+      self = try decoder.decode(Text.self, from: Data(try contents(folder + "/.safemerge.json")))
     }
   }
 
@@ -47,7 +49,7 @@ import Testing
       guard isWeights else { continue }
       let header = Array(bytes[..<(try SafetensorsHeader(path: output + "/" + file.name).dataStart)])
       let headerChecksum = SHA256Checksum(of: header).description
-      #expect(file.header_sha256 == headerChecksum)
+      #expect(file.headerSha256 == headerChecksum)
     }
     let bases = text.inputs.filter { $0.role == "base" }
     #expect(bases.count == 4)
