@@ -153,7 +153,7 @@ extension ShardJournal.Line {
   }
 
   init?(text: [UInt8]) {
-    guard text.count > Self.markLength + 1 else { return nil }
+    guard text.count > Self.markLength + 1, text[Self.markLength] == UInt8(ascii: " ") else { return nil }
     let json = Array(text[(Self.markLength + 1)...])
     guard Array(text[..<Self.markLength]) == Array(Self.mark(json).utf8), let value = try? JSONParser.parse(json.span),
       let inode = value.string("inode").flatMap({ UInt64($0) }), case .array(let inputs)? = value["inputs"],

@@ -38,7 +38,11 @@ public final class StagingFolder: Sendable {
         return
       } catch {
         // A run that ended removed the folder between two calls.
-        guard case .system(_, SystemCalls.noSuchFile) = error.problem, attempts < 100 else { throw error }
+        guard case .system(_, SystemCalls.noSuchFile) = error.problem, attempts < 100 else {
+          // Of a folder that was made for nothing nothing is left; one in use is not empty.
+          try? SystemCalls.removeFolder(path)
+          throw error
+        }
         attempts += 1
       }
     }

@@ -133,11 +133,15 @@ final class StagingLock: Sendable {
     try? SystemCalls.removeFile(path)
   }
 
+  /// Writes into a lock that is held; one that cannot be written goes.
   private static func write(_ holder: Holder, to descriptor: Int32, _ path: String) throws(CheckpointError) {
-    try CheckpointError.attempt(path) { () throws(SystemCalls.Failure) in
+    do throws(SystemCalls.Failure) {
       let text = holder.text
       try SystemCalls.setSize(descriptor, byteCount: 0)
       try unsafe SystemCalls.write(descriptor, text.span.bytes, at: 0)
+    } catch {
+      try? SystemCalls.removeFile(path)
+      throw CheckpointError(path: path, .system(call: error.call, code: error.code))
     }
   }
 

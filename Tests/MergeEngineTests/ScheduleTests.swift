@@ -149,8 +149,8 @@ import Testing
       ],
       rank: 4)
     // The largest tile: 131 of b's 300 rows, each of 1000 fp32 and twice 1000 BF16, and the left factor's four, BF16
-    // in the file and fp32 after it.
-    let tile = 131 * (1000 * (4 + 2 + 2) + 4 * 2 + 4 * 4)
+    // in the file and fp32 after it; of that 96 rows once more, as the kernel reads them.
+    let tile = 131 * (1000 * (4 + 2 + 2) + 4 * 2 + 4 * 4) + 96 * 4 * 4
     // 64 bytes for each of the rank's rows and each 16 columns begun, and the factor as it is in the file.
     let factors = [64 * 4 * 63 + 4 * 4 * 1000, 64 * 4 * 2 + 4 * 4 * 20, 64 * 4 * 2 + 4 * 4 * 17]
     for workers in [1, 2, 3] {

@@ -53,7 +53,7 @@ import Testing
     let arguments = ["merge", Self.base, Self.one + "=0.7", adapterPath("several-c-f32") + "=-1.5", "-o"]
     #expect(try Program.run(arguments + [scratch.file("sum")]).status == 0)
     #expect(try Program.run(arguments + [scratch.file("cat"), "--combine", "cat"]).status == 0)
-    #expect(try tree(scratch.file("sum")) == tree(scratch.file("cat")))
+    #expect(try model(scratch.file("sum")) == model(scratch.file("cat")))
   }
 
   @Test func randomMethodsSaySoAndAreRepeatable() throws {
@@ -89,10 +89,10 @@ import Testing
     #expect(result.status == 0, "\(result.messages)")
     #expect(result.messageLines.contains { $0.hasPrefix("lapack   ") })
     #expect(try run("rank", ["--svd-rank", "1"]).status == 0)
-    #expect(try tree(scratch.file("m")) != tree(scratch.file("rank")))
+    #expect(try model(scratch.file("m")) != model(scratch.file("rank")))
     let clamped = try run("clamp", ["--svd-clamp", "0.9"])
     #expect(clamped.messageLines.contains { $0.contains("warning:") && $0.contains("--svd-clamp") })
-    #expect(try tree(scratch.file("m")) != tree(scratch.file("clamp")))
+    #expect(try model(scratch.file("m")) != model(scratch.file("clamp")))
     // The library is looked for before anything is computed, for a dry run too.
     for more in [[], ["-n"]] {
       let missing = try run("none", more, environment: ["SAFEMERGE_LAPACK": "/nonexistent"])

@@ -26,7 +26,7 @@ import Testing
     #expect(result.output == [])
     #expect(try scratch.entries() == ["merged"])
     let names = try FileManager.default.contentsOfDirectory(atPath: basePath("llama-bf16-sharded"))
-    #expect(try scratch.entries("merged") == names.sorted())
+    #expect(try scratch.entries("merged") == (names + [".safemerge.json"]).sorted())
     let shards = (1...4).map { "\(output)/model-0000\($0)-of-00004.safetensors" }
     let expected = fixturesPath() + "/cases/linear-bf16/merged/model.safetensors"
     #expect(try Self.tensors(shards) == Self.tensors([expected]))
@@ -100,7 +100,7 @@ import Testing
       "LICENSE", "additional_chat_templates/x.jinja", "chat_template.jinja", "config.json", "generation_config.json",
       "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json",
     ]
-    let found = try tree(output)
+    let found = try model(output)
     #expect(found.keys.sorted() == (copied + ["additional_chat_templates", "model.safetensors"]).sorted())
     for name in copied { #expect(try found[name] == contents(base + "/" + name), "\(name)") }
   }
@@ -117,7 +117,7 @@ import Testing
     // All or nothing: no part of the base's tokenizer beside the adapter's; the rest is the base's.
     #expect(
       try scratch.entries("merged") == [
-        "LICENSE", "config.json", "generation_config.json", "model.safetensors", "tokenizer.json",
+        ".safemerge.json", "LICENSE", "config.json", "generation_config.json", "model.safetensors", "tokenizer.json",
         "tokenizer_config.json",
       ])
     #expect(try contents(output + "/config.json") == contents(basePath("llama-bf16") + "/config.json"))

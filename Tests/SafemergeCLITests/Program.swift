@@ -128,6 +128,9 @@ func tree(_ folder: String) throws -> [String: [UInt8]] {
   return files
 }
 
+/// The same without what says how the result was made.
+func model(_ folder: String) throws -> [String: [UInt8]] { try tree(folder).filter { $0.key != ".safemerge.json" } }
+
 /// A copy of a folder or file of the fixtures in `scratch`.
 func copyOfFixture(_ name: String, in scratch: Scratch, as copy: String) throws -> String {
   try FileManager.default.copyItem(atPath: fixturesPath() + "/" + name, toPath: scratch.file(copy))
