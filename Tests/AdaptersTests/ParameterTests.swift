@@ -92,7 +92,8 @@ import Testing
   @Test(arguments: [
     ([5, 4], [4, 5], "a multiple of rank 2 expected from \"r\", found 5 in shape (5, 4)"),
     ([6, 4], [4, 4], "shape (out, 6) expected, found (4, 4)"), ([6], [4, 6], "shape (experts * 2, in) expected"),
-    ([6, 4, 1], [4, 6, 1], "shape (experts * 2, in) expected"), ([0, 4], [4, 0], "shape without zeros expected, found (0, 4)"),
+    ([6, 4, 1], [4, 6, 1], "shape (experts * 2, in) expected"),
+    ([0, 4], [4, 0], "shape without zeros expected, found (0, 4)"),
   ])
   func factorsOfExpertsMustFit(a: [Int], b: [Int], message: String) throws {
     let error = try refusal(Self.config(["x.down_proj"]), factors("x", a: a, b: b))
