@@ -34,6 +34,9 @@ struct AgainstOptions: ParsableArguments {
   @Option(help: "As the merge's: \(ExpertLayout.allCases.map(\.rawValue).joined(separator: ", ")).")
   var expertLayout: ExpertLayout?
 
+  @Option(help: "As the merge's: REGEX=REPLACEMENT, once for each.")
+  var map: [NameMapArgument] = []
+
   @Flag(help: "As the merge's.")
   var addTensors = false
 
@@ -52,12 +55,13 @@ struct AgainstOptions: ParsableArguments {
     options.addsTensors = addTensors
     options.arithmetic = arithmetic
     options.expertLayout = expertLayout
+    options.nameMaps = map.map(\.map)
     return options
   }
 
   func uses() throws -> [AdapterUse] {
     try adapters.map(AdapterArgument.init).map {
-      AdapterUse(try Adapter(folder: $0.path), weight: $0.weight)
+      AdapterUse(try $0.model.read(Adapter.init(folder:)), weight: $0.weight)
     }
   }
 

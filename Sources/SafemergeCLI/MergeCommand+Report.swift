@@ -64,7 +64,9 @@ extension MergeCommand {
       ("mha-out-proj", mhaOutProj.rawValue), ("expert-layout", expertLayout?.rawValue ?? "auto"),
       ("add-tensors", addTensors ? "true" : "false"), ("on-nonfinite", onNonfinite.rawValue),
     ]
-    options += map.map { ("map", "\($0.map.pattern)=\($0.map.replacement)") }
+    options += map.enumerated().map {
+      ("map \($0.offset + 1)", "\($0.element.map.pattern)=\($0.element.map.replacement)")
+    }
     if let method = combine.method {
       options.append(("combine", method.rawValue))
       if let density = combine.density { options.append(("density", Quantities.number(density))) }
