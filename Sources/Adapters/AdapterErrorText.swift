@@ -43,7 +43,8 @@ extension AdapterError.Problem {
     case .unsupportedField(let field, let value, let reason, _): "\"\(field)\" is \(value): \(reason)"
     case .unknownField(let field, let value):
       "\"\(field)\" is \(value): an unknown field may change the result; only null is allowed"
-    case .pattern(let field, let key, let problem): "\"\(field)\": pattern \"\(key)\": \(problem)"
+    case .pattern(let field, let key, let problem):
+      "\"\(field)\": pattern \"\(key.prefix(200))\(key.count > 200 ? "..." : "")\": \(problem)"
     case .patterns(let field, let problem): "\"\(field)\": \(problem)"
 
     case .keyRepeatedPrefix(let prefix, let count): "the name begins \(count) times with \"\(prefix)\""

@@ -37,6 +37,11 @@ void csg_watch(void) {
     action.sa_flags = SA_RESTART;
     sigemptyset(&action.sa_mask);
     sigaction(numbers[i], &action, NULL);
+    // A launcher's thread that blocks signals hands its mask down: the request to end would never come.
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, numbers[i]);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
   }
 }
 
