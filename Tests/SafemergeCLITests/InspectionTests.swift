@@ -45,7 +45,8 @@ import Testing
     let tsv = try Program.run(["ls", file, "--stats", "--format", "tsv"]).lines
     #expect(tsv[0].hasSuffix("\tfile\tmin\tmax\tmean\trms\tzeros\tnan\tinf"))
     #expect(tsv[2].hasSuffix("\t-2.0\t1.0\t-0.3333333333333333\t1.2909944487358056\t1\t1\t0"))
-    let json = try JSONParser.parse(try Program.run(["ls", file, "--stats", "--format", "json"]).output.span)
+    let output = try Program.run(["ls", file, "--stats", "--format", "json"]).output
+    let json = try JSONParser.parse(output.span)
     guard case .array(let files)? = json["files"], case .array(let tensors)? = files.first?["tensors"] else {
       Issue.record("no tensors")
       return
@@ -74,8 +75,8 @@ import Testing
     #expect(tensors[0].hasSuffix("\tfile\tsha256"))
     #expect(tensors[1].hasSuffix("\t\(SHA256Checksum(of: [9]))"))
     #expect(tensors[2].hasSuffix("\t\(SHA256Checksum(of: [1, 2, 3]))"))
-    let json = try JSONParser.parse(
-      try Program.run(["ls", file, "--hash", "files", "--format", "json"]).output.span)
+    let output = try Program.run(["ls", file, "--hash", "files", "--format", "json"]).output
+    let json = try JSONParser.parse(output.span)
     guard case .array(let documents)? = json["files"] else { return }
     #expect(documents.first?["sha256"] == .string(SHA256Checksum(of: try contents(file)).description))
   }
@@ -101,7 +102,8 @@ import Testing
         "file\tkey\tvalue", "\(file)\tformat\tpt", "\(file)\ta\tx\\u{a}y",
       ])
     #expect(try Program.run(["ls", file, "--metadata", "--format", "names"]).lines == ["format", "a"])
-    let json = try JSONParser.parse(try Program.run(["ls", file, "--metadata", "--format", "json"]).output.span)
+    let output = try Program.run(["ls", file, "--metadata", "--format", "json"]).output
+    let json = try JSONParser.parse(output.span)
     guard case .array(let files)? = json["files"] else { return }
     #expect(files.first?["metadata"]?["a"] == .string("x\ny"))
   }
@@ -150,8 +152,8 @@ import Testing
     let rows = result.lines.dropFirst().dropLast()
     #expect(rows.count == 14)
     for row in rows { #expect(cells(row).last == "\(cells(row)[0]).weight") }
-    let json = try JSONParser.parse(
-      try Program.run(["ls", adapter, "--base", basePath("llama-bf16"), "--format", "json"]).output.span)
+    let output = try Program.run(["ls", adapter, "--base", basePath("llama-bf16"), "--format", "json"]).output
+    let json = try JSONParser.parse(output.span)
     guard case .array(let adapters)? = json["adapters"], case .array(let modules)? = adapters.first?["modules"],
       case .string(let module)? = modules.first?["module"]
     else {
@@ -235,7 +237,8 @@ import Testing
     #expect(lines.last?.hasSuffix("; 1 quantised weight, one row each") == true)
     let raw = try Program.run(["ls", file, "--raw"]).lines
     #expect(raw.count == tensors.count + 3)
-    let json = try JSONParser.parse(try Program.run(["ls", file, "--format", "json"]).output.span)
+    let output = try Program.run(["ls", file, "--format", "json"]).output
+    let json = try JSONParser.parse(output.span)
     guard case .array(let groups)? = json["quantized"], case .array(let parts)? = groups.first?["parts"] else {
       Issue.record("no groups")
       return
