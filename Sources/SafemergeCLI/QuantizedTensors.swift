@@ -115,11 +115,11 @@ struct QuantizedTensors: Sendable {
       return Group(name: values.name.string, format: format, shape: values.shape, members: [weight, scale] + others)
     }
 
+    /// The smallest power of two that makes as many blocks, the last of which may be ragged; else what divides evenly.
     private static func blockSide(_ size: Int, _ count: Int) -> Int {
-      if size % count == 0 { return size / count }
       var side = 1
       while (size + side - 1) / side > count { side *= 2 }
-      return side
+      return (size + side - 1) / side == count || size % count != 0 ? side : size / count
     }
 
     /// compressed-tensors: integers in words of 32 bits, or pairs of FP4.

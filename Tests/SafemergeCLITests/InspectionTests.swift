@@ -276,7 +276,7 @@ import Testing
   @Test(
     arguments: [
       (0, "0"), (1, "1"), (-1.5, "-1.5"), (0.020012, "0.02001"), (3.4028e38, "3.403e+38"), (123456, "123500"),
-      (1e-5, "1e-05"), (0.99996, "1"), (1234.5, "1235"), (0.00012345, "0.0001235"), (.infinity, "inf"),
+      (1e-5, "1e-05"), (0.99996, "1"), (1234.5, "1235"), (0.00012346, "0.0001235"), (.infinity, "inf"),
     ] as [(Double, String)])
   func shortNumbers(_ value: Double, _ text: String) { #expect(Quantities.short(value) == text) }
 }
