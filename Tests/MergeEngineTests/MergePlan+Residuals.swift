@@ -18,7 +18,8 @@ extension MergePlan {
         })
     }
     return MergePlan(
-      inputs: inputs, modules: modules, otherRules: otherRules, shards: shards, textFiles: textFiles, equalities: equalities,
+      inputs: inputs, modules: modules, otherRules: otherRules, shards: shards, textFiles: textFiles,
+      equalities: equalities,
       warnings: warnings, vocabularyRows: vocabularyRows, baseVocabularyRows: baseVocabularyRows)
   }
 }
