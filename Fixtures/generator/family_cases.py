@@ -100,6 +100,8 @@ def cases():
         families.save(model, folder / "base", **({"max_shard_size": "24KB"} if name == "mixtral" else {}))
         loaded = type(model).from_pretrained(folder / "base", dtype=torch.float32).eval()
         wrapped = families.adapter(loaded, exclude=families.FAMILIES[name].exclude)
+        # A folder of the machine that ran this.
+        wrapped.peft_config["default"].base_model_name_or_path = None
         wrapped.save_pretrained(folder / "adapter")
         (folder / "adapter/README.md").unlink(missing_ok=True)
         wrapped.merge_and_unload().save_pretrained(folder / "merged")
