@@ -76,7 +76,9 @@ struct CheckCommand: ParsableCommand {
       if result.findings.isEmpty {
         if !quiet { Diagnostics.write("nothing to repair") }
       } else {
-        let merge = try MergeCommand.parse(against.mergeArguments(to: repair, jobs: jobs, quiet: quiet))
+        var merge = try against.merge(to: repair)
+        merge.jobs = jobs
+        merge.quiet = quiet
         try merge.run()
         repaired = try check(repair, workers: workers)
       }
@@ -112,7 +114,7 @@ struct CheckCommand: ParsableCommand {
       return CheckResult(inspection: inspection, merge: nil, duration: nil)
     }
     let merge = try MergeCheck(
-      opened.output, base: opened.base, adapters: try against.uses(), planning: against.planning,
+      opened.output, base: opened.base, adapters: try against.uses(), planning: against.result.planning,
       options: against.checkOptions(path, workers: workers))
     let report = try merge.run()
     return CheckResult(inspection: inspection, merge: report, duration: ContinuousClock.now - start)

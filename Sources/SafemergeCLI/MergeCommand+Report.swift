@@ -29,7 +29,7 @@ extension MergeCommand {
 
   /// The adapters that modules are told of; those that were combined are one, whose weights are in its factors.
   private func reportedAdapters(_ uses: [AdapterUse]) -> [MergeReport.Request.Adapter] {
-    guard combine.combination(arithmetic) != nil else {
+    guard combine.combination(result.arithmetic) != nil else {
       return uses.map { .init(path: $0.adapter.path, weight: $0.weight) }
     }
     let parts = uses.map { $0.weight == 1 ? $0.adapter.path : "\($0.adapter.path)=\(Quantities.number($0.weight))" }
@@ -55,16 +55,17 @@ extension MergeCommand {
   /// The options that decide the result, under the names of the command line.
   private var reportedOptions: [MergeReport.Request.Option] {
     let rounding =
-      switch round.rounding {
+      switch result.round.rounding {
       case .nearest: "nearest"
       case .stochastic(let seed): "stochastic:\(seed)"
       }
     var options: [(String, String)] = [
-      ("dtype", dtype.rawValue), ("arithmetic", arithmetic.rawValue), ("round", rounding), ("tied", tied.rawValue),
-      ("mha-out-proj", mhaOutProj.rawValue), ("expert-layout", expertLayout?.rawValue ?? "auto"),
-      ("add-tensors", addTensors ? "true" : "false"), ("on-nonfinite", onNonfinite.rawValue),
+      ("dtype", result.dtype.rawValue), ("arithmetic", result.arithmetic.rawValue), ("round", rounding),
+      ("tied", result.tied.rawValue),
+      ("mha-out-proj", result.mhaOutProj.rawValue), ("expert-layout", result.expertLayout?.rawValue ?? "auto"),
+      ("add-tensors", result.addTensors ? "true" : "false"), ("on-nonfinite", onNonfinite.rawValue),
     ]
-    options += map.enumerated().map {
+    options += result.map.enumerated().map {
       ("map \($0.offset + 1)", "\($0.element.map.pattern)=\($0.element.map.replacement)")
     }
     if let method = combine.method {

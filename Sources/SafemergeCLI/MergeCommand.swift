@@ -42,32 +42,7 @@ struct MergeCommand: ParsableCommand {
   @Option(name: [.short, .long], help: "The new folder, or the new .safetensors file for a base that is one file.")
   var output: String?
 
-  @Option(help: "The dtype of the result: \(OutputDType.allCases.map(\.rawValue).joined(separator: ", ")).")
-  var dtype: OutputDType = .same
-
-  @Option(
-    help: """
-      What to do if an adapter makes head and embedding differ that the base keeps as one: \
-      \(MergeOptions.Tied.allCases.map(\.rawValue).joined(separator: ", ")).
-      """)
-  var tied: MergeOptions.Tied = .refuse
-
-  @Option(
-    help: """
-      How often the delta of a MultiheadAttention's out_proj is added; PEFT up to 0.21.2 trains and merges it twice: \
-      \(MergeOptions.AttentionOutput.allCases.map(\.rawValue).joined(separator: ", ")).
-      """)
-  var mhaOutProj: MergeOptions.AttentionOutput = .twice
-
-  @Option(
-    help: """
-      Where rounding happens; peft reproduces PEFT 0.21.2 bit for bit: \
-      \(MergeOptions.Arithmetic.allCases.map(\.rawValue).joined(separator: ", ")).
-      """)
-  var arithmetic: MergeOptions.Arithmetic = .exact
-
-  @Option(help: "How merged elements are rounded: nearest, or stochastic:SEED with a number as the seed.")
-  var round = RoundingArgument(rounding: .nearest)
+  @OptionGroup var result: ResultOptions
 
   @Option(
     help: """
@@ -76,24 +51,7 @@ struct MergeCommand: ParsableCommand {
       """)
   var onNonfinite: MergeEngine.NonFinite = .fail
 
-  @Option(
-    help: """
-      The order of the columns of B in stacked experts, for adapters that do not say it: \
-      \(ExpertLayout.allCases.map(\.rawValue).joined(separator: ", ")).
-      """)
-  var expertLayout: ExpertLayout?
-
-  @Option(
-    help: """
-      Rename what the adapter names before anything else is tried: REGEX=REPLACEMENT for names such as \
-      model.layers.0.mlp.up_proj.weight, with \\1 for the first group. May be given several times; the first that fits counts.
-      """)
-  var map: [NameMapArgument] = []
-
   @OptionGroup var combine: CombineOptions
-
-  @Flag(help: "Add tensors that the base has not, such as a classifier that was trained with the adapter.")
-  var addTensors = false
 
   @Option(
     help: "Write what the merge did to every tensor, and what rounding lost, to a new JSON file.",
@@ -138,7 +96,7 @@ struct MergeCommand: ParsableCommand {
 
   func run() throws {
     var options = MergeEngine.Options(workers: try WorkerCount.of(jobs), kernels: try kernels())
-    options.rounding = round.rounding
+    options.rounding = result.round.rounding
     options.nonFinite = onNonfinite
     options.collectsStatistics = report != nil
     options.computesChecksums = safety.sums || safety.verify != .none
@@ -156,7 +114,7 @@ struct MergeCommand: ParsableCommand {
     // Its temporary folder is needed until the merge is done.
     defer { withExtendedLifetime(combined) {} }
     let plan = try MergePlan(
-      base: checkpoint, adapters: combined.map { [AdapterUse($0.adapter)] } ?? uses, options: mergeOptions)
+      base: checkpoint, adapters: combined.map { [AdapterUse($0.adapter)] } ?? uses, options: result.planning)
     if plan.needsDecompositions { options.decomposer = try decomposer() }
     try MatrixDecomposer.check(plan)
     let sideFiles = try sideFiles(checkpoint, uses, plan)
@@ -210,25 +168,13 @@ struct MergeCommand: ParsableCommand {
   private func combinedAdapter(
     _ checkpoint: Checkpoint, _ uses: [AdapterUse], _ engine: MergeEngine.Options
   ) throws -> CombinedAdapter? {
-    guard let method = combine.combination(arithmetic) else { return nil }
+    guard let method = combine.combination(result.arithmetic) else { return nil }
     var options = CombinedAdapter.Options(
       temporaryFolder: CombineOptions.temporaryFolder(output: dryRun ? nil : output), workers: engine.workers,
       kernels: engine.kernels, computes: !dryRun)
     options.decomposer = engine.decomposer
     options.interruption = engine.interruption
-    return try CombinedAdapter(uses, method: method, base: checkpoint, planning: mergeOptions, options: options)
-  }
-
-  private var mergeOptions: MergeOptions {
-    var options = MergeOptions()
-    options.outputDType = dtype.dtype
-    options.tied = tied
-    options.attentionOutput = mhaOutProj
-    options.addsTensors = addTensors
-    options.arithmetic = arithmetic
-    options.expertLayout = expertLayout
-    options.nameMaps = map.map(\.map)
-    return options
+    return try CombinedAdapter(uses, method: method, base: checkpoint, planning: result.planning, options: options)
   }
 
   private func sideFiles(_ checkpoint: Checkpoint, _ uses: [AdapterUse], _ plan: MergePlan) throws -> SideFiles {

@@ -72,6 +72,24 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: scratch.file("never")))
   }
 
+  /// An adapter that fits with `--map` alone is merged anew with it.
+  @Test func repairsWithTheNamesThatWereGiven() throws {
+    let scratch = try Scratch()
+    let output = try merged(in: scratch)
+    let right = try contents(output + "/model.safetensors")
+    try flip(output + "/model.safetensors")
+    let adapter = try copyOfFixture("cases/linear-bf16/adapter", in: scratch, as: "adapter")
+    let weights = adapter + "/adapter_model.safetensors"
+    let (old, new) = (Array("self_attn".utf8), Array("self_atnn".utf8))
+    try write(try contents(weights).replacing(old, with: new), to: weights)
+    let arguments = ["check", output, "--against", basePath("llama-bf16"), "--adapter", adapter]
+    #expect(try Program.run(arguments + ["--repair", scratch.file("not")]).status == 3)
+    let map = ["--map", #"^(.*)self_atnn(.*)=\1self_attn\2"#]
+    let result = try Program.run(arguments + map + ["--repair", scratch.file("repaired")])
+    #expect(result.status == 0, "\(result.messages) \(result.text)")
+    #expect(try contents(scratch.file("repaired/model.safetensors")) == right)
+  }
+
   private func array(_ value: JSONValue?) -> [JSONValue] {
     if case .array(let values)? = value { values } else { [] }
   }

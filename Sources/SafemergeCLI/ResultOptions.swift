@@ -1,0 +1,63 @@
+import Adapters
+import ArgumentParser
+import MergeEngine
+import MergePlanning
+
+/// The options that decide what a merge of given inputs is, for whoever makes it or judges it.
+struct ResultOptions: ParsableArguments {
+  @Option(help: "The dtype of the result: \(OutputDType.allCases.map(\.rawValue).joined(separator: ", ")).")
+  var dtype: OutputDType = .same
+
+  @Option(
+    help: """
+      What to do if an adapter makes head and embedding differ that the base keeps as one: \
+      \(MergeOptions.Tied.allCases.map(\.rawValue).joined(separator: ", ")).
+      """)
+  var tied: MergeOptions.Tied = .refuse
+
+  @Option(
+    help: """
+      How often the delta of a MultiheadAttention's out_proj is added; PEFT up to 0.21.2 trains and merges it twice: \
+      \(MergeOptions.AttentionOutput.allCases.map(\.rawValue).joined(separator: ", ")).
+      """)
+  var mhaOutProj: MergeOptions.AttentionOutput = .twice
+
+  @Option(
+    help: """
+      Where rounding happens; peft reproduces PEFT 0.21.2 bit for bit: \
+      \(MergeOptions.Arithmetic.allCases.map(\.rawValue).joined(separator: ", ")).
+      """)
+  var arithmetic: MergeOptions.Arithmetic = .exact
+
+  @Option(help: "How merged elements are rounded: nearest, or stochastic:SEED with a number as the seed.")
+  var round = RoundingArgument(rounding: .nearest)
+
+  @Option(
+    help: """
+      The order of the columns of B in stacked experts, for adapters that do not say it: \
+      \(ExpertLayout.allCases.map(\.rawValue).joined(separator: ", ")).
+      """)
+  var expertLayout: ExpertLayout?
+
+  @Option(
+    help: """
+      Rename what the adapter names before anything else is tried: REGEX=REPLACEMENT for names such as \
+      model.layers.0.mlp.up_proj.weight, with \\1 for the first group. May be given several times; the first that fits counts.
+      """)
+  var map: [NameMapArgument] = []
+
+  @Flag(help: "Add tensors that the base has not, such as a classifier that was trained with the adapter.")
+  var addTensors = false
+
+  var planning: MergeOptions {
+    var options = MergeOptions()
+    options.outputDType = dtype.dtype
+    options.tied = tied
+    options.attentionOutput = mhaOutProj
+    options.addsTensors = addTensors
+    options.arithmetic = arithmetic
+    options.expertLayout = expertLayout
+    options.nameMaps = map.map(\.map)
+    return options
+  }
+}
