@@ -25,10 +25,10 @@ enum CheckJSON {
     writer.beginArray()
     for finding in result.findings {
       writer.beginObject()
-      string("class", finding.findingClass, &writer)
-      string("file", finding.file, &writer)
-      string("tensor", finding.tensor?.string, &writer)
-      string("message", finding.message, &writer)
+      writer.member("class", finding.findingClass)
+      writer.member("file", finding.file)
+      writer.member("tensor", finding.tensor?.string)
+      writer.member("message", finding.message)
       writer.end()
     }
     writer.end()
@@ -40,7 +40,7 @@ enum CheckJSON {
     writer.beginArray()
     for file in result.inspection.files {
       writer.beginObject()
-      string("path", file.path, &writer)
+      writer.member("path", file.path)
       writer.key("tensors")
       writer.value(file.header.tensors.count)
       writer.key("bytes")
@@ -59,16 +59,16 @@ enum CheckJSON {
 
   private static func write(_ tensor: MergeCheck.TensorResult, _ writer: inout JSONWriter) {
     writer.beginObject()
-    string("name", tensor.name.string, &writer)
-    string("file", tensor.file, &writer)
-    string("dtype", tensor.dtype.name, &writer)
+    writer.member("name", tensor.name.string)
+    writer.member("file", tensor.file)
+    writer.member("dtype", tensor.dtype.name)
     writer.key("shape")
     writer.value(tensor.shape)
     writer.key("merged")
     writer.value(tensor.isMerged)
     let (verdict, fault) = words(tensor.verdict)
-    string("verdict", verdict, &writer)
-    string("fault", fault, &writer)
+    writer.member("verdict", verdict)
+    writer.member("fault", fault)
     if let comparison = tensor.comparison {
       for (key, count) in [
         ("elements", comparison.elementCount), ("not_exact_rounded", comparison.otherwiseRounded),
@@ -98,10 +98,5 @@ enum CheckJSON {
     case .different: ("different", nil)
     case .notChecked: ("not-checked", nil)
     }
-  }
-
-  private static func string(_ key: String, _ value: String?, _ writer: inout JSONWriter) {
-    writer.key(key)
-    if let value { writer.value(value) } else { writer.null() }
   }
 }

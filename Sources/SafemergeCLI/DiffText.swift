@@ -103,9 +103,9 @@ struct DiffText {
     writer.beginArray()
     for entry in difference.metadata {
       writer.beginObject()
-      string("key", entry.key, &writer)
-      string("left", entry.left, &writer)
-      string("right", entry.right, &writer)
+      writer.member("key", entry.key)
+      writer.member("left", entry.left)
+      writer.member("right", entry.right)
       writer.end()
     }
     writer.end()
@@ -119,7 +119,7 @@ struct DiffText {
 
   private func write(_ tensor: ModelDifference.Tensor, _ writer: inout JSONWriter) {
     writer.beginObject()
-    string("name", tensor.name.string, &writer)
+    writer.member("name", tensor.name.string)
     for (key, side) in [("left", tensor.left), ("right", tensor.right)] {
       writer.key(key)
       guard let side else {
@@ -127,7 +127,7 @@ struct DiffText {
         continue
       }
       writer.beginObject()
-      string("dtype", side.dtype.name, &writer)
+      writer.member("dtype", side.dtype.name)
       writer.key("shape")
       writer.value(side.shape)
       writer.end()
@@ -143,10 +143,5 @@ struct DiffText {
       }
     }
     writer.end()
-  }
-
-  private func string(_ key: String, _ value: String?, _ writer: inout JSONWriter) {
-    writer.key(key)
-    if let value { writer.value(value) } else { writer.null() }
   }
 }
