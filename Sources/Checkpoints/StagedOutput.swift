@@ -214,6 +214,9 @@ public final class StagedOutput: Sendable {
     Paths.join(resultPath, place.isFolder ? name : Self.singleName)
   }
 
+  /// Where the complete result is until it gets its name: a folder, or the one file.
+  package var completePath: String { place.isFolder ? resultPath : path(ofPart: "") }
+
   /// The name of a shard, which may lie in a folder, as one component.
   private static func fileName(of name: String) -> String {
     Paths.components(name).map { component in

@@ -38,6 +38,9 @@ public struct MergeEngine: Sendable {
     public var computesChecksums = false
     /// What is done to find out whether the disk has what was written.
     public var verification = Verification.none
+    /// Judges the complete result, a folder or one file, before it gets its name: what it throws is the merge's error, and
+    /// nothing is kept of a result that it refuses.
+    public var judge: (@Sendable (_ path: String) throws -> Void)?
     /// Asks for an end before the work is done.
     public var interruption = Interruption.never
     /// Rows that are computed at once. The result does not depend on it.
@@ -122,10 +125,17 @@ public struct MergeEngine: Sendable {
         to: staged, sideFiles, inputs, decomposer, states, finished, progress: progress)
       let texts = try write(sideFiles, identity, to: staged, inputs, finished.withLock { $0 })
       try options.interruption.check()
+      try judge(staged.completePath)
       try staged.finish(lastName: texts)
       return outcome
     } catch {
       throw leave(error, staged, at: staging.path, states, finishedShards: finished.withLock { $0.count }, identity)
+    }
+  }
+
+  private func judge(_ path: String) throws {
+    do { try options.judge?(path) } catch {
+      throw error is Interrupted ? error : RefusedResult(cause: error)
     }
   }
 
@@ -134,6 +144,7 @@ public struct MergeEngine: Sendable {
     _ error: any Error, _ staged: StagedOutput, at path: String, _ states: [ShardState], finishedShards: Int,
     _ identity: MergeIdentity?
   ) -> any Error {
+    if let refused = error as? RefusedResult { return refused.cause }
     let isInterrupted = error is Interrupted
     func kept(_ partialByteCount: Int) -> KeptWork {
       KeptWork(

@@ -8,7 +8,10 @@ import Safetensors
 
 /// What `check --against` has to know of the merge: its inputs, and the options that decide its result.
 struct AgainstOptions: ParsableArguments {
-  @Option(help: "Compare the result with the merge of the adapters into this base.", completion: .directory)
+  @Option(
+    help: """
+      Compare the result with the merge of the adapters into this base: a path, or a model of the hub in the local cache.
+      """, completion: .directory)
   var against: String?
 
   @Option(

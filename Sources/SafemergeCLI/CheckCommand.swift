@@ -108,7 +108,9 @@ struct CheckCommand: ParsableCommand {
     guard let base = against.against else { return CheckResult(inspection: inspection, merge: nil, duration: nil) }
     let start = ContinuousClock.now
     let opened: (base: Checkpoint, output: Checkpoint)
-    do { opened = (try Checkpoint(path: base), try Checkpoint(path: path)) } catch {
+    do {
+      opened = (try ModelArgument(base).read(Checkpoint.init(path:)), try Checkpoint(path: path))
+    } catch {
       // What keeps the result from being opened was found already.
       if inspection.findings.isEmpty { throw error }
       return CheckResult(inspection: inspection, merge: nil, duration: nil)

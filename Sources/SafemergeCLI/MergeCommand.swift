@@ -100,7 +100,7 @@ struct MergeCommand: ParsableCommand {
     options.nonFinite = onNonfinite
     options.collectsStatistics = report != nil
     options.computesChecksums = safety.sums || safety.verify != .none
-    options.verification = safety.verify
+    options.verification = safety.verify.reading
     options.interruption = Signals.interruption
     Signals.prepareForMerge()
     let start = ContinuousClock.now
@@ -111,10 +111,10 @@ struct MergeCommand: ParsableCommand {
     let staging = try dryRun ? nil : place.map { try StagingFolder($0, breaksLock: safety.breakLock) }
     if uses.count > 1, combine.method?.decomposes == true { options.decomposer = try decomposer() }
     let combined = try combinedAdapter(checkpoint, uses, options)
+    let mergedUses = combined.map { [AdapterUse($0.adapter)] } ?? uses
     // Its temporary folder is needed until the merge is done.
     defer { withExtendedLifetime(combined) {} }
-    let plan = try MergePlan(
-      base: checkpoint, adapters: combined.map { [AdapterUse($0.adapter)] } ?? uses, options: result.planning)
+    let plan = try MergePlan(base: checkpoint, adapters: mergedUses, options: result.planning)
     if plan.needsDecompositions { options.decomposer = try decomposer() }
     try MatrixDecomposer.check(plan)
     let sideFiles = try sideFiles(checkpoint, uses, plan)
@@ -139,12 +139,17 @@ struct MergeCommand: ParsableCommand {
       version: Safemerge.number, options: identityOptions(uses, library: options.decomposer?.libraryName),
       base: checkpoint, adapters: uses.map(\.adapter), plan: plan, sideFiles: sideFiles,
       interruption: options.interruption)
+    let verification = ResultVerification(
+      base: checkpoint, adapters: mergedUses, result: result, workers: options.workers,
+      interruption: options.interruption, resultPath: place.path)
+    if safety.verify == .full { options.judge = { try verification.verify($0) } }
     let line = ProgressLine(mode: progress, isQuiet: quiet)
     defer { line.finish() }
     let outcome = try MergeEngine(plan, options: options).run(
       in: staging, sideFiles: sideFiles, identity: identity, resumes: safety.resume
     ) { line.update($0) }
     line.finish()
+    if !quiet { for note in verification.notes { Diagnostics.write(note) } }
     for tensor in outcome.nonFinite {
       Diagnostics.warning(tensor.warning)
     }

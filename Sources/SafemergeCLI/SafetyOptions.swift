@@ -21,9 +21,15 @@ struct SafetyOptions: ParsableArguments {
   @Option(
     help: """
       Before the result gets its name, read every weight file from the disk again and compare it with what was written \
-      (read, with --sums): \(Verification.allCases.map(\.rawValue).joined(separator: ", ")).
+      (read, with --sums), and besides compute the merge again by another path, as check --against does (full): \
+      \(Verify.allCases.map(\.rawValue).joined(separator: ", ")).
       """)
-  var verify: Verification = .none
+  var verify: Verify = .none
 }
 
-extension Verification: ExpressibleByArgument {}
+/// How a result is verified before it gets its name.
+enum Verify: String, CaseIterable, ExpressibleByArgument {
+  case none, read, full
+
+  var reading: Verification { self == .none ? .none : .read }
+}

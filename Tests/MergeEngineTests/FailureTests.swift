@@ -214,6 +214,33 @@ import Testing
     #expect(try scratch.entries().count == before.count + 1)
   }
 
+  private struct Refusal: Error {}
+
+  /// A result is judged when it is complete and before it has its name; of one that is refused nothing is left.
+  @Test(arguments: [true, false]) func aResultThatIsRefusedIsNone(sharded: Bool) throws {
+    let scratch = try Scratch()
+    let (base, adapter) = try model(scratch, sharded: sharded)
+    let merge = try merge(scratch, base, adapter)
+    let before = try scratch.entries()
+    let judged = Mutex<[[String]]>([])
+    let isRefused = Mutex(true)
+    var options = MergeEngine.Options(workers: 1)
+    options.judge = { [before] path in
+      let names = Set(try loadTensors(path).keys.map(\.string))
+      judged.withLock { $0.append(names.sorted()) }
+      #expect(try scratch.entries().filter { !$0.hasPrefix(".") } == before)
+      if isRefused.withLock({ $0 }) { throw Refusal() }
+    }
+    #expect(throws: Refusal.self) {
+      try MergeEngine(merge.plan, options: options).run(to: merge.place, sideFiles: merge.sideFiles)
+    }
+    #expect(try scratch.entries() == before)
+    isRefused.withLock { $0 = false }
+    try MergeEngine(merge.plan, options: options).run(to: merge.place, sideFiles: merge.sideFiles)
+    #expect(try scratch.entries().count == before.count + 1)
+    #expect(judged.withLock { $0 } == [["0.weight", "1.weight", "norm"], ["0.weight", "1.weight", "norm"]])
+  }
+
   /// Whatever happens before the end, nothing has the result's name.
   @Test(arguments: [true, false]) func resultIsStaged(sharded: Bool) throws {
     let scratch = try Scratch()

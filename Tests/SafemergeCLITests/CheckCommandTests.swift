@@ -1,7 +1,13 @@
+import Adapters
+import Checkpoints
 import Foundation
 import JSONText
+import MergePlanning
+import Safetensors
 import TestSupport
 import Testing
+
+@testable import SafemergeCLI
 
 /// `safemerge check` and `safemerge diff`, as a user runs them.
 @Suite struct CheckCommandTests {
@@ -48,6 +54,41 @@ import Testing
     #expect(result.lines.last?.hasSuffix("nothing found") == true)
     let other = try Program.run(arguments + ["--adapter", adapterPath("linear-bf16")])
     #expect(other.status == 3)
+  }
+
+  @Test(arguments: [[], ["--dtype", "f32"], ["--round", "stochastic:7"], ["--arithmetic", "peft"]])
+  func aMergeComparesItsOwnResult(options: [String]) throws {
+    let scratch = try Scratch()
+    let output = try merged(in: scratch, options)
+    let verified = scratch.file("verified")
+    let result = try Program.run(
+      ["merge", "-q", "--verify", "full"] + options
+        + [basePath("llama-bf16"), adapterPath("linear-bf16"), "-o", verified])
+    #expect(result.status == 0, "\(result.messages)")
+    #expect(result.errors == [])
+    #expect(try contents(verified + "/model.safetensors") == contents(output + "/model.safetensors"))
+  }
+
+  /// A single bit is enough; the message names the file that the result would have had.
+  @Test func whatIsNotTheMergeIsToldByItsName() throws {
+    let scratch = try Scratch()
+    let output = try merged(in: scratch)
+    let verification = ResultVerification(
+      base: try Checkpoint(path: basePath("llama-bf16")),
+      adapters: [AdapterUse(try Adapter(folder: adapterPath("linear-bf16")))], result: try ResultOptions.parse([]),
+      workers: 2, interruption: .never, resultPath: "/models/out")
+    try verification.verify(output)
+    try flip(output + "/model.safetensors")
+    let error = try #require(throws: WrongResult.self) { try verification.verify(output) }
+    #expect(error.file == "/models/out/model.safetensors")
+    #expect(error.category == .inputOutput)
+    #expect(error.tensor == "model.norm.weight")
+    #expect(error.message.contains("1 element"))
+    let stopped = ResultVerification(
+      base: try Checkpoint(path: basePath("llama-bf16")),
+      adapters: [AdapterUse(try Adapter(folder: adapterPath("linear-bf16")))], result: try ResultOptions.parse([]),
+      workers: 2, interruption: Interruption { true }, resultPath: "/models/out")
+    #expect(throws: Interrupted.self) { try stopped.verify(output) }
   }
 
   @Test func repairs() throws {

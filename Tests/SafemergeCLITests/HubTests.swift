@@ -110,6 +110,16 @@ import Testing
     #expect(try tree(cache) == before)
   }
 
+  @Test func aResultIsComparedWithTheMergeIntoAModelOfTheCache() throws {
+    let output = scratch.file("out")
+    #expect(try run(["merge", "bases/llama-bf16", "org/adapter", "-o", output, "-q"]).status == 0)
+    let result = try run(["check", output, "--against", "bases/llama-bf16", "--adapter", "org/adapter"])
+    #expect(result.status == 0, "\(result.messages)")
+    #expect(result.text.contains("exact"))
+    let missing = try run(["check", output, "--against", "org/missing", "--adapter", "org/adapter"])
+    #expect(expectRefusal(missing, status: 4).contains("hf download org/missing"))
+  }
+
   @Test func theBaseThatIsNotNamedByTheAdapterIsSaid() throws {
     let result = try run(["merge", "org/renamed@feature/x", "org/adapter", "-n"])
     #expect(result.status == 0)

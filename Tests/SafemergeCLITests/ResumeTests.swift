@@ -41,6 +41,20 @@ import Testing
     #expect(try scratch.entries() == ["adapter", "base", "merged", "whole"])
   }
 
+  /// Of work that takes far longer.
+  @Test func aSignalEndsItWithinTwoSeconds() throws {
+    let model = try SlowModel(size: 2048, rank: 256)
+    let now = "perl -MTime::HiRes=time -e 'print time'"
+    let shell = SlowModel.signalling("TERM", after: "^memory", pause: "0.3")
+      .replacingOccurrences(of: "wait $process", with: "start=$(\(now)); wait $process")
+      .replacingOccurrences(of: "exit $status", with: "echo \"$start $(\(now))\"; exit $status")
+    let result = try model.merge(model.scratch.file("merged"), shell: shell)
+    #expect(result.status == 143, "\(result.messages)")
+    let times = try #require(result.lines.last).split(separator: " ").compactMap { Double($0) }
+    try #require(times.count == 2)
+    #expect(times[1] - times[0] < 2)
+  }
+
   @Test(arguments: [true, false]) func aKilledMergeIsGoneOnWith(isFile: Bool) throws {
     let model = try SlowModel()
     let scratch = model.scratch

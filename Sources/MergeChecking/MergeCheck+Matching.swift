@@ -1,0 +1,125 @@
+import CPlainArithmetic
+import Checkpoints
+import MergePlanning
+import Safetensors
+
+/// Which tensor of the result is which of the plan.
+extension MergeCheck {
+  /// A tensor of the plan and the one of the result that is to be it.
+  struct Pair {
+    let planned: MergePlan.Tensor
+    let location: Checkpoint.Location
+    var result: TensorResult
+    /// Nil: it is to be copied.
+    let update: TensorUpdate?
+  }
+
+  func match(_ report: inout Report) -> [Pair] {
+    var pairs: [Pair] = []
+    var names: Set<TensorName> = []
+    var otherDTypes: [String: Int] = [:]
+    let planned = plan.shards.flatMap(\.tensors)
+    for tensor in planned {
+      names.insert(tensor.name)
+      guard let location = output.location(of: tensor.name) ?? tiedPartner(of: tensor.name, &report) else {
+        report.findings.append(
+          Finding("missing-tensor", file: output.path, tensor: tensor.name, "is not in the result"))
+        continue
+      }
+      let info = output.tensor(at: location)
+      guard info.shape == tensor.shape else {
+        report.findings.append(
+          Finding(
+            "shape", file: output.files[location.file].path, tensor: tensor.name,
+            "has the shape \(info.shape); \(tensor.shape) is expected"))
+        continue
+      }
+      var update = tensor.update
+      if info.dtype != tensor.outputDType {
+        guard PlainArithmetic.type(info.dtype) != nil, PlainArithmetic.type(tensor.source.dtype) != nil else {
+          report.findings.append(
+            Finding(
+              "dtype", file: output.files[location.file].path, tensor: tensor.name,
+              "is \(info.dtype.name); \(tensor.outputDType.name) is expected"))
+          continue
+        }
+        otherDTypes["\(info.dtype.name) instead of \(tensor.outputDType.name)", default: 0] += 1
+        if update == nil, info.dtype != tensor.source.dtype, !tensor.shape.contains(0) {
+          update = TensorUpdate(
+            rows: tensor.shape.dropLast().reduce(1, *), columns: tensor.shape.last ?? 1, stages: [])
+        } else if let only = update, only.stages.isEmpty, only.rowReplacements.isEmpty,
+          info.dtype == tensor.source.dtype
+        {
+          update = nil
+        }
+      }
+      pairs.append(
+        Pair(
+          planned: tensor, location: location,
+          result: TensorResult(
+            name: tensor.name, file: output.files[location.file].path, dtype: info.dtype, shape: info.shape,
+            isMerged: tensor.update.map { !$0.terms.isEmpty || !$0.rowReplacements.isEmpty } ?? false, verdict: .same),
+          update: update))
+    }
+    for (what, count) in otherDTypes.sorted(by: { $0.key < $1.key }) {
+      report.notes.append("\(count) tensors are \(what), and were compared in their own dtype")
+    }
+    for name in output.tensorNames where !names.contains(name) { addExtra(name, &report) }
+    return pairs
+  }
+
+  private static func isHead(_ name: TensorName) -> Bool {
+    ["lm_head.weight", "embed_out.weight"].contains { name.string == $0 || name.string.hasSuffix("." + $0) }
+  }
+
+  private static func isEmbedding(_ name: TensorName) -> Bool {
+    ["embed_tokens", "wte", "word_embeddings", "embed_in", "tok_embeddings"].contains {
+      name.string == $0 + ".weight" || name.string.hasSuffix(".\($0).weight")
+    }
+  }
+
+  private var embedding: TensorName? {
+    let found = output.tensorNames.filter(Self.isEmbedding)
+    return found.count == 1 ? found[0] : nil
+  }
+
+  private var tiesEmbeddings: Bool {
+    let config = output.config ?? base.config
+    return config?["tie_word_embeddings"] == .bool(true)
+      || config?["text_config"]?["tie_word_embeddings"] == .bool(true)
+  }
+
+  /// The embedding, in place of a head that a tied model leaves out.
+  private func tiedPartner(of name: TensorName, _ report: inout Report) -> Checkpoint.Location? {
+    guard Self.isHead(name), tiesEmbeddings, let embedding else { return nil }
+    report.notes.append("\(name) is left out and tied to \(embedding), which was compared in its place")
+    return output.location(of: embedding)
+  }
+
+  private func addExtra(_ name: TensorName, _ report: inout Report) {
+    guard let location = output.location(of: name) else { return }
+    let file = output.files[location.file].path
+    if Self.isHead(name), let embedding, let other = output.location(of: embedding), areEqual(location, other) {
+      report.notes.append("\(name) is written out; it is \(embedding)")
+      return
+    }
+    report.findings.append(Finding("extra-tensor", file: file, tensor: name, "is neither the base's nor an adapter's"))
+  }
+
+  func range(_ location: Checkpoint.Location) -> Range<Int> {
+    let header = output.files[location.file].header
+    let offsets = header.tensors.dataOffsets(at: location.index)
+    return header.dataStart + offsets.lowerBound..<header.dataStart + offsets.upperBound
+  }
+
+  /// Where a file of the result is in ``files``.
+  func file(_ location: Checkpoint.Location) -> Int { plan.inputs.count + location.file }
+
+  private func areEqual(_ one: Checkpoint.Location, _ other: Checkpoint.Location) -> Bool {
+    guard output.tensor(at: one).shape == output.tensor(at: other).shape, range(one).count == range(other).count else {
+      return false
+    }
+    let count = try? differingElements(file(one), range(one), file(other), range(other), elementByteCount: 1)
+    return count == 0
+  }
+}

@@ -1,0 +1,129 @@
+import MergePlanning
+import Safetensors
+
+/// Tensors that are merged.
+extension MergeCheck {
+  private func subject(_ pair: Pair, _ update: TensorUpdate) -> ComparisonSubject? {
+    guard let sourceType = PlainArithmetic.type(pair.planned.source.dtype),
+      let type = PlainArithmetic.type(pair.result.dtype)
+    else { return nil }
+    return ComparisonSubject(
+      name: pair.planned.name, source: pair.planned.source, sourceType: sourceType, update: update,
+      file: file(pair.location), range: range(pair.location), type: type)
+  }
+
+  /// Compares with one update, on all threads.
+  private func compare(_ pair: Pair, _ update: TensorUpdate, sample: Int? = nil) throws -> TensorComparison? {
+    guard let subject = subject(pair, update) else { return nil }
+    let job = ComparisonJob(subject, files, isStochastic: options.isStochastic, sample: sample)
+    try onAllThreads(job.pieces.count) { try job.compare(piece: $0) }
+    return job.comparison
+  }
+
+  func compareUpdates(_ pairs: inout [Pair], _ report: inout Report) throws {
+    var jobs: [(pair: Int, job: ComparisonJob)] = []
+    for number in pairs.indices {
+      guard let update = pairs[number].update else { continue }
+      if update.residual != nil {
+        pairs[number].result.verdict = .notChecked("a part was taken out of the base by a decomposition")
+        continue
+      }
+      guard update.rows > 0, update.columns > 0, let subject = subject(pairs[number], update) else { continue }
+      jobs.append((number, ComparisonJob(subject, files, isStochastic: options.isStochastic)))
+    }
+    let pieces = jobs.indices.flatMap { job in jobs[job].job.pieces.indices.map { (job, $0) } }
+    try onAllThreads(pieces.count) { [jobs] number in
+      try jobs[pieces[number].0].job.compare(piece: pieces[number].1)
+    }
+    var exactCount = 0
+    var comparedCount = 0
+    for (number, job) in jobs {
+      let comparison = job.comparison
+      pairs[number].result.comparison = comparison
+      guard pairs[number].result.isMerged, comparison.otherBits != nil else { continue }
+      comparedCount += 1
+      exactCount += comparison.otherBits == 0 ? 1 : 0
+    }
+    let hasPromisedBits =
+      !options.isStochastic && (options.hasPromisedBits ?? (comparedCount > 0 && exactCount * 2 > comparedCount))
+    for (number, job) in jobs {
+      pairs[number].result.verdict = try verdict(pairs[number], job.comparison, hasPromisedBits: hasPromisedBits)
+    }
+  }
+
+  private func verdict(_ pair: Pair, _ comparison: TensorComparison, hasPromisedBits: Bool) throws -> Verdict {
+    if comparison.otherBits == 0 { return .exact }
+    let otherBits = comparison.otherBits ?? 0
+    let isOnlyRounded = comparison.beyondBound == 0
+    if isOnlyRounded, !hasPromisedBits || comparison.otherBits == nil { return .rounded }
+    if let how = try rounding(pair) { return .roundedByPEFT(how) }
+    // An order of summing that is another's shows in many elements; damage in few.
+    if isOnlyRounded {
+      let isOthers = options.hasPromisedBits != true && comparison.isWidespread(otherBits)
+      return isOthers ? .rounded : .damaged(count: otherBits)
+    }
+    if !comparison.isWidespread(comparison.beyondBound), comparison.elementCount >= 1000 {
+      return .damaged(count: comparison.beyondBound)
+    }
+    let fault = try fault(pair)
+    if let fault, fault.isStrong { return .fault(fault.fault) }
+    if comparison.beyondOneUlp == 0, comparison.isWidespread(comparison.beyondBound), pair.result.dtype != .f32 {
+      return .roundedSeveralTimes
+    }
+    if let fault { return .fault(fault.fault) }
+    return comparison.isWidespread(comparison.beyondBound) ? .different : .damaged(count: comparison.beyondBound)
+  }
+
+  /// Which of PEFT's roundings give the tensor's bits; nil: none.
+  private func rounding(_ pair: Pair) throws -> String? {
+    guard let update = updatesOfPEFT[pair.planned.name], update.residual == nil else { return nil }
+    var candidates: [(String, TensorUpdate)] = [("as PEFT 0.21.2 does", update)]
+    let isRounded = { (stage: TensorUpdate.Stage) in
+      stage.intermediate.map {
+        TensorUpdate.Intermediate(dtype: $0.dtype, scaling: $0.scaling, roundsDelta: true)
+      }
+    }
+    candidates.append(
+      (
+        "as PEFT does with safe_merge=True",
+        TensorUpdate(
+          rows: update.rows, columns: update.columns,
+          stages: update.stages.map {
+            TensorUpdate.Stage(terms: $0.terms, magnitude: $0.magnitude, intermediate: isRounded($0))
+          }, rowReplacements: update.rowReplacements)
+      ))
+    for (how, candidate) in candidates where candidate != pair.update {
+      guard try compare(pair, candidate, sample: Self.sampleRows)?.otherBits == 0 else { continue }
+      if try compare(pair, candidate)?.otherBits == 0 { return how }
+    }
+    return nil
+  }
+
+  private static let sampleRows = 32
+
+  /// The known fault that explains every element; whether by roundings alone, or only within one ulp.
+  private func fault(_ pair: Pair) throws -> (fault: Fault, isStrong: Bool)? {
+    guard let update = pair.update else { return nil }
+    let hypotheses = FaultHypotheses(plan: plan, adapters: adapters)
+    var best: (fault: Fault, isStrong: Bool, otherwise: Int)?
+    func consider(_ fault: Fault, _ comparison: TensorComparison?) {
+      guard let comparison, comparison.beyondOneUlp == 0 else { return }
+      let isStrong = comparison.beyondBound == 0
+      let isBetter = best.map {
+        isStrong == $0.isStrong ? comparison.otherwiseRounded < $0.otherwise : isStrong
+      }
+      if isBetter ?? true { best = (fault, isStrong, comparison.otherwiseRounded) }
+    }
+    for (fault, changed) in hypotheses.all(pair.planned.name, update) {
+      guard try compare(pair, changed, sample: Self.sampleRows)?.beyondOneUlp == 0 else { continue }
+      consider(fault, try compare(pair, changed))
+    }
+    // An adapter's copy of the base's weight may be the base's: its delta is what is missing then.
+    if best == nil, plan.inputs[pair.planned.source.input].isAdapter, let own = base.location(of: pair.planned.name),
+      try isBases(pair, own)
+    {
+      return (hypotheses.replacementDropped(pair.planned.name), true)
+    }
+    return best.map { ($0.fault, $0.isStrong) }
+  }
+}
