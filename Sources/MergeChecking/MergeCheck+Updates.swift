@@ -56,11 +56,12 @@ extension MergeCheck {
     let otherBits = comparison.otherBits ?? 0
     let isOnlyRounded = comparison.beyondBound == 0
     if isOnlyRounded, !hasPromisedBits || comparison.otherBits == nil { return .rounded }
-    if let how = try rounding(pair) { return .roundedByPEFT(how) }
+    // In a small tensor PEFT's roundings may differ in one element alone: no excuse where other bits are asked for.
+    let isTold = options.hasPromisedBits == true
+    if !isTold, let how = try rounding(pair) { return .roundedByPEFT(how) }
     // An order of summing that is another's shows in many elements; damage in few.
     if isOnlyRounded {
-      let isOthers = options.hasPromisedBits != true && comparison.isWidespread(otherBits)
-      return isOthers ? .rounded : .damaged(count: otherBits)
+      return !isTold && comparison.isWidespread(otherBits) ? .rounded : .damaged(count: otherBits)
     }
     if !comparison.isWidespread(comparison.beyondBound), comparison.elementCount >= 1000 {
       return .damaged(count: comparison.beyondBound)

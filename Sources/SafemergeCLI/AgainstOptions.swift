@@ -35,17 +35,21 @@ struct AgainstOptions: ParsableArguments {
   }
 
   /// How strictly a result is judged: by what is asked for, and by what the merge wrote down beside it.
-  func checkOptions(_ output: String, workers: Int) -> MergeCheck.Options {
+  ///
+  /// - Throws: ``CombinedResult`` for a result that is no sum of its adapters.
+  func checkOptions(_ output: String, workers: Int) throws -> MergeCheck.Options {
     var options = MergeCheck.Options(workers: workers)
     if case .stochastic = result.round.rounding { options.isStochastic = true }
     if exact { options.hasPromisedBits = true }
-    guard !options.isStochastic, !exact,
-      let bytes = try? BoundedFile.read(Paths.join(output, ".safemerge.json"), limit: 64 << 20),
-      let record = try? JSONParser.parse(bytes.span)
+    let path = Paths.join(output, ".safemerge.json")
+    guard let bytes = try? BoundedFile.read(path, limit: 64 << 20), let record = try? JSONParser.parse(bytes.span),
+      let recorded = record["options"]
     else { return options }
-    if case .string(let rounding)? = record["options"]?["round"], rounding.hasPrefix("stochastic") {
+    if case .string(let method)? = recorded["combine"] { throw CombinedResult(file: path, method: method) }
+    guard !options.isStochastic, !exact else { return options }
+    if case .string(let rounding)? = recorded["round"], rounding.hasPrefix("stochastic") {
       options.isStochastic = true
-    } else {
+    } else if recorded["arithmetic"] == .string(result.arithmetic.rawValue) {
       options.hasPromisedBits = true
     }
     return options
@@ -57,4 +61,17 @@ struct AgainstOptions: ParsableArguments {
     merge.result = result
     return merge
   }
+}
+
+/// A result of `--combine`, which is computed again by no independent path.
+struct CombinedResult: ReportableError {
+  let file: String?
+  let method: String
+  var tensor: String? { nil }
+  var errorClass: String { "unsupported" }
+  var category: ErrorCategory { .refusedInput }
+  var message: String {
+    "says that the adapters were merged with --combine \(method); --against compares with their sum"
+  }
+  var hint: String? { "make the merge again and compare the two with safemerge diff --data" }
 }

@@ -117,7 +117,7 @@ struct CheckCommand: ParsableCommand {
     }
     let merge = try MergeCheck(
       opened.output, base: opened.base, adapters: try against.uses(), planning: against.result.planning,
-      options: against.checkOptions(path, workers: workers))
+      options: try against.checkOptions(path, workers: workers))
     let report = try merge.run()
     return CheckResult(inspection: inspection, merge: report, duration: ContinuousClock.now - start)
   }

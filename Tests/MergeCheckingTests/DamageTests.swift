@@ -9,7 +9,14 @@ import Testing
 /// One bit of a result that is flipped is found, wherever it is.
 @Suite struct DamageTests {
   /// Flips single bits of every tensor: the lowest and one at random, of elements at random.
-  private func flipBits(_ testCase: FixtureCase, _ output: String) throws {
+  ///
+  /// - Parameter isOwn: Whether it is known to be safemerge's own result, as `.safemerge.json` tells.
+  private func flipBits(_ testCase: FixtureCase, _ output: String, isOwn: Bool) throws {
+    func findings() throws -> [Finding] {
+      try check(output, testCase.base, testCase.uses, planning: testCase.options) {
+        $0.hasPromisedBits = isOwn ? true : nil
+      }.findings
+    }
     var random = SeededGenerator()
     let checkpoint = try Checkpoint(path: output)
     for file in checkpoint.files {
@@ -22,8 +29,7 @@ import Testing
           var changed = bytes
           changed[place] ^= 1 << UInt8(bit % 8)
           try write(changed, to: file.path)
-          let report = try check(output, testCase.base, testCase.uses, planning: testCase.options)
-          let found = report.findings
+          let found = try findings()
           #expect(
             found.count == 1 && found[0].tensor == tensor.name && found[0].findingClass == "damaged",
             "\(tensor.name) element \(element) bit \(bit) \(random): \(found.map(\.description))")
@@ -31,7 +37,7 @@ import Testing
       }
       try write(bytes, to: file.path)
     }
-    #expect(try check(output, testCase.base, testCase.uses, planning: testCase.options).findings == [])
+    #expect(try findings() == [])
   }
 
   @Test(arguments: [
@@ -43,7 +49,7 @@ import Testing
     let testCase = try #require(FixtureCase.all.first { $0.name == name })
     let output = scratch.file("merged")
     try merge(testCase.base, testCase.uses, to: output, options: testCase.options)
-    try flipBits(testCase, output)
+    try flipBits(testCase, output, isOwn: true)
   }
 
   @Test(arguments: ["linear-bf16", "linear-f32"])
@@ -51,6 +57,19 @@ import Testing
     let scratch = try Scratch()
     let testCase = try #require(FixtureCase.all.first { $0.name == name })
     let output = try scratch.write(try contents(try #require(testCase.merged)), to: "merged.safetensors")
-    try flipBits(testCase, output)
+    try flipBits(testCase, output, isOwn: false)
+  }
+
+  /// The bits that PEFT's roundings give are other bits where safemerge's are asked for.
+  @Test func otherRoundingsAreFoundInOwnResults() throws {
+    let scratch = try Scratch()
+    let testCase = try #require(FixtureCase.all.first { $0.name == "embedding-bf16" })
+    var options = testCase.options
+    options.arithmetic = .peft
+    let output = scratch.file("merged")
+    try merge(testCase.base, testCase.uses, to: output, options: options)
+    #expect(try check(output, testCase.base, testCase.uses).findings == [])
+    let told = try check(output, testCase.base, testCase.uses) { $0.hasPromisedBits = true }
+    #expect(told.findings.map(\.findingClass) == ["not-the-merge"], "\(told.findings)")
   }
 }

@@ -69,6 +69,31 @@ import Testing
     #expect(try contents(verified + "/model.safetensors") == contents(output + "/model.safetensors"))
   }
 
+  /// What `.safemerge.json` says of the merge decides how strictly it is judged.
+  @Test func readsHowTheResultWasMade() throws {
+    let scratch = try Scratch()
+    let against = ["--against", basePath("tiny-llama-bf16"), "--adapter", adapterPath("embedding-bf16")]
+    let output = scratch.file("peft")
+    let merge = try Program.run(
+      ["merge", "-q", basePath("tiny-llama-bf16"), adapterPath("embedding-bf16"), "--arithmetic", "peft", "-o", output])
+    try #require(merge.status == 0, "\(merge.messages)")
+    let loose = try Program.run(["check", output] + against)
+    #expect(loose.status == 0, "\(loose.text)")
+    #expect(loose.text.contains("as PEFT 0.21.2 does"))
+    #expect(try Program.run(["check", output, "--exact"] + against).status == 3)
+    #expect(try Program.run(["check", output, "--arithmetic", "peft"] + against).status == 0)
+    let combined = scratch.file("combined")
+    let ties = try Program.run(
+      [
+        "merge", "-q", basePath("llama-bf16"), adapterPath("linear-bf16"), adapterPath("linear-bf16"), "--combine",
+        "linear", "-o", combined,
+      ])
+    try #require(ties.status == 0, "\(ties.messages)")
+    let result = try Program.run(
+      ["check", combined, "--against", basePath("llama-bf16"), "--adapter", adapterPath("linear-bf16")])
+    #expect(expectRefusal(result, status: 3).contains("--combine linear"))
+  }
+
   /// A single bit is enough; the message names the file that the result would have had.
   @Test func whatIsNotTheMergeIsToldByItsName() throws {
     let scratch = try Scratch()
