@@ -8,7 +8,7 @@ import Safetensors
 
 /// What `check --against` has to know of the merge: its inputs, and the options that decide its result.
 struct AgainstOptions: ParsableArguments {
-  @Option(help: "Compare the result with the merge of the adapters into this base.", completion: .directory)
+  @Option(help: "Compare the result with the merge of the adapters into this base.", completion: .model)
   var against: String?
 
   @Option(
