@@ -13,8 +13,12 @@ public struct LinearAlgebra: Sendable {
   ///
   /// - Parameter path: A library's path or name; nil: the first that the system has of those known by name, on Linux
   ///   `liblapack.so.3`, `libopenblas.so.0` and `libmkl_rt.so.2`, on macOS Accelerate.
-  /// - Throws: ``LinearAlgebraError/noLibrary(tried:)``; for a given path what is wrong with it.
+  /// - Throws: ``LinearAlgebraError/noLibrary(tried:)``; for a given path what is wrong with it; in a program that was built with
+  ///   `STATIC_EXECUTABLE` always ``LinearAlgebraError/noLibrariesInStaticProgram``.
   public init(path: String? = nil) throws(LinearAlgebraError) {
+    #if STATIC_EXECUTABLE
+    throw .noLibrariesInStaticProgram
+    #else
     if let path {
       library = try LAPACKLibrary(path)
       return
@@ -26,6 +30,7 @@ public struct LinearAlgebra: Sendable {
       }
     }
     throw .noLibrary(tried: LAPACKLibrary.candidates)
+    #endif
   }
 
   /// Refuses what LAPACK would answer with rubbish, or not at all.

@@ -19,7 +19,7 @@ public struct DecompositionError: ReportableError, Equatable {
 
   public var errorClass: String {
     switch problem {
-    case .noLibrary, .libraryNotLoaded, .routineMissing: "lapack"
+    case .noLibrary, .libraryNotLoaded, .routineMissing, .noLibrariesInStaticProgram: "lapack"
     case .notFinite: "nonfinite"
     case .notConverged, .tooLarge: "unsupported"
     case .wrongShape, .badArgument: "internal"
@@ -39,6 +39,8 @@ public struct DecompositionError: ReportableError, Equatable {
       "the merge needs a decomposition of whole matrices, and there is no LAPACK: \(tried.joined(separator: ", ")) not "
         + "found"
     case .libraryNotLoaded(let name, let reason): "LAPACK cannot be opened as \(name): \(reason)"
+    case .noLibrariesInStaticProgram:
+      "the merge needs a decomposition of whole matrices, and this program is linked statically: it opens no LAPACK"
     case .routineMissing(let name, let routine): "\(name) is no LAPACK: it has no \(routine)"
     case .notFinite(let count): "\(count) elements are infinite or NaN: it has no decomposition"
     case .notConverged: "its singular value decomposition does not converge"
@@ -53,6 +55,8 @@ public struct DecompositionError: ReportableError, Equatable {
     switch problem {
     case .noLibrary, .libraryNotLoaded, .routineMissing:
       "install Debian's libopenblas0 or liblapack3, or name a library with SAFEMERGE_LAPACK"
+    case .noLibrariesInStaticProgram:
+      "take a safemerge that is linked dynamically, such as the Debian package or one built from the source"
     default: nil
     }
   }

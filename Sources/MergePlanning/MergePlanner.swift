@@ -280,9 +280,9 @@ struct MergePlanner {
       let leaf = if case .parameter(let leaf) = other.target { leaf } else { "weight" }
       if resolve("\(other.module).\(leaf)", rows: other.outFeatures) == nil { others += 1 }
     }
-    let candidates = NearestNames.find(name.string, in: virtualBase.names)
-    return error(
-      .noTarget(target: name.string, candidates: candidates, otherModules: max(0, others)), number, key: layer.a)
+    let target = mapped(name.string).name
+    let candidates = NearestNames.find(target, in: virtualBase.names)
+    return error(.noTarget(target: target, candidates: candidates, otherModules: max(0, others)), number, key: layer.a)
   }
 
   private mutating func addBias(

@@ -95,7 +95,7 @@ extension MergePlanner {
     return made
   }
 
-  private mutating func mapped(_ name: String) -> (name: String, rule: String?) {
+  mutating func mapped(_ name: String) -> (name: String, rule: String?) {
     for (number, map) in nameMaps.enumerated() {
       guard name.firstMatch(of: map.regex) != nil else { continue }
       usedMaps.insert(number)

@@ -11,7 +11,7 @@ struct AgainstOptions: ParsableArguments {
   @Option(
     help: """
       Compare the result with the merge of the adapters into this base: a path, or a model of the hub in the local cache.
-      """, completion: .directory)
+      """, completion: .model)
   var against: String?
 
   @Option(

@@ -23,7 +23,10 @@ struct CheckCommand: ParsableCommand {
 
   enum Format: String, CaseIterable, ExpressibleByArgument { case text, json }
 
-  @Argument(help: "Folders with a model or an adapter, index files, or safetensors files.", completion: .directory)
+  @Argument(
+    help: """
+      Folders with a model or an adapter, index files, safetensors files, or models of the hub in the local cache.
+      """, completion: .model)
   var paths: [String]
 
   @Flag(help: "Read all data: count NaN and infinities, compare tied tensors, verify the checksums of .safemerge.json.")
@@ -99,7 +102,8 @@ struct CheckCommand: ParsableCommand {
     if status != 0 { throw ExitCode(status) }
   }
 
-  private func check(_ path: String, workers: Int) throws -> CheckResult {
+  private func check(_ text: String, workers: Int) throws -> CheckResult {
+    let path = try ModelArgument(text).path
     var options = ModelInspection.Options(workers: workers)
     options.readsData = data
     options.computesSums = writeSums

@@ -22,10 +22,13 @@ struct DiffCommand: ParsableCommand {
 
   enum Format: String, CaseIterable, ExpressibleByArgument { case table, json, tsv }
 
-  @Argument(help: "A folder with a model or an adapter, an index file, or a safetensors file.", completion: .directory)
+  @Argument(
+    help: """
+      A folder with a model or an adapter, an index file, a safetensors file, or a model of the hub in the local cache.
+      """, completion: .model)
   var left: String
 
-  @Argument(help: "The other.", completion: .directory)
+  @Argument(help: "The other.", completion: .model)
   var right: String
 
   @Flag(help: "Compare values: the largest |a - b|, the share that changed, ||A - B|| / ||A||.")
@@ -47,8 +50,12 @@ struct DiffCommand: ParsableCommand {
   func run() throws {
     var options = ModelDifference.Options(workers: try WorkerCount.of(jobs))
     options.readsData = data
-    let difference = try ModelDifference(left, right, options: options)
-    let text = DiffText(left: left, right: right, difference: difference, comparesValues: data)
+    let models = (left: try ModelArgument(left), right: try ModelArgument(right))
+    let difference = try models.left.read { left in
+      try models.right.read { right in try ModelDifference(left, right, options: options) }
+    }
+    let text = DiffText(
+      left: models.left.title, right: models.right.title, difference: difference, comparesValues: data)
     var output = StandardOutput()
     switch format {
     case .table: try text.writeTable(to: &output)

@@ -30,7 +30,7 @@ struct LsCommand: ParsableCommand {
     help: """
       A safetensors file, an index, a folder with a model or an adapter, a model of the hub in the local cache (ORG/NAME, \
       ORG/NAME@REVISION, hf://...), or - for a header on standard input.
-      """, completion: .file(extensions: ["safetensors", "json"]))
+      """, completion: .model)
   var paths: [String]
 
   @Option(help: "\(Format.allCases.map(\.rawValue).joined(separator: ", ")).")
@@ -57,7 +57,7 @@ struct LsCommand: ParsableCommand {
   @Option(help: "Compute SHA-256 checksums: \(Hash.allCases.map(\.rawValue).joined(separator: ", ")).")
   var hash: Hash?
 
-  @Option(help: "Show which tensors of this base the modules of an adapter change.", completion: .directory)
+  @Option(help: "Show which tensors of this base the modules of an adapter change.", completion: .model)
   var base: String?
 
   @Flag(help: "Show the parts of quantised weights as the tensors that they are.")

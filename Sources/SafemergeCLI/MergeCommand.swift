@@ -29,7 +29,7 @@ struct MergeCommand: ParsableCommand {
     help: """
       A folder with a model, its index file, one safetensors file, or a model of the hub in the local cache: ORG/NAME, \
       ORG/NAME@REVISION, hf://... May be left out if the adapters name it.
-      """, completion: .directory)
+      """, completion: .model)
   var base: String
 
   @Argument(
@@ -39,7 +39,9 @@ struct MergeCommand: ParsableCommand {
       """, completion: .directory)
   var adapters: [String] = []
 
-  @Option(name: [.short, .long], help: "The new folder, or the new .safetensors file for a base that is one file.")
+  @Option(
+    name: [.short, .long], help: "The new folder, or the new .safetensors file for a base that is one file.",
+    completion: .model)
   var output: String?
 
   @OptionGroup var result: ResultOptions

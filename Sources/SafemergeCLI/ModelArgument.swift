@@ -58,7 +58,7 @@ struct ModelArgument: Sendable {
   /// Runs what reads the model; of a snapshot, an error about a file that is missing says how to fetch it.
   func read<Value>(_ body: (String) throws -> Value) throws -> Value {
     do { return try body(path) } catch let error as any ReportableError {
-      guard let snapshot, Self.isAboutMissingFile(error) else { throw error }
+      guard let snapshot, error.file?.hasPrefix(path) == true, Self.isAboutMissingFile(error) else { throw error }
       let command = HubCache.downloadCommand(
         HubReference(repository: snapshot.reference.repository), commit: snapshot.commit)
       throw IncompleteSnapshot(error: error, download: command)

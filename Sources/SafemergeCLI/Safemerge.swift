@@ -26,7 +26,9 @@ struct Safemerge: ParsableCommand {
       4 input/output error, 5 output exists, is in use, or is an input.
       """,
     version: version,
-    subcommands: [MergeCommand.self, LsCommand.self, CheckCommand.self, DiffCommand.self])
+    subcommands: [
+      MergeCommand.self, LsCommand.self, CheckCommand.self, DiffCommand.self, CompletionCommand.self,
+    ])
 
   /// What the bytes of a result may depend on.
   static let number = "0.1.0"

@@ -270,6 +270,11 @@ import Testing
     #expect(plan.rules.first?.rule.hasPrefix("map: ") == true)
     let unused = NameMap(pattern: "nowhere", replacement: "x")
     #expect(try problem(base, adapter, maps: [map, unused]) == .mapUnused(pattern: "nowhere"))
+    let wrong = NameMap(pattern: "up", replacement: "narrow")
+    guard case .noTarget("model.layers.7.narrow.weight", _, _) = try problem(base, adapter, maps: [wrong]) else {
+      Issue.record("the name that a map made is not the one that is missed")
+      return
+    }
     let broken = NameMap(pattern: "(", replacement: "x")
     #expect(try problem(base, adapter, maps: [broken]) == .mapPattern(pattern: "("))
   }

@@ -58,6 +58,22 @@ import Testing
     #expect(result.lines.allSatisfy { $0.contains("lora_") })
   }
 
+  @Test func checksAndComparesWhatIsCached() throws {
+    let alone = try run(["check", "bases/llama-bf16"])
+    #expect(alone.status == 0 && alone.text.contains("nothing found"), "\(alone.messages)\(alone.text)")
+    #expect(try run(["merge", "-q", "bases/llama-bf16", "org/adapter", "-o", scratch.file("out")]).status == 0)
+    let options = ["--against", "bases/llama-bf16", "--adapter", "org/adapter"]
+    let merge = try run(["check", scratch.file("out")] + options)
+    #expect(merge.status == 0 && merge.text.contains("14 tensors merged"), "\(merge.messages)\(merge.text)")
+    #expect(expectRefusal(try run(["check", "org/missing"]), status: 4).contains("hf download org/missing"))
+
+    let same = try run(["diff", "bases/llama-bf16", "org/renamed@feature/x", "--data", "--exit-code"])
+    #expect(same.status == 0, "\(same.messages)\(same.text)")
+    let changed = try run(["diff", "bases/llama-bf16", scratch.file("out"), "--data", "--exit-code"])
+    #expect(changed.status == 1 && changed.text.contains("only in bases/llama-bf16@aaaaaaaaaaaa"), "\(changed.text)")
+    #expect(expectRefusal(try run(["diff", "org/missing", "org/adapter"]), status: 4).contains("org/missing"))
+  }
+
   @Test func aPathThatExistsWins() throws {
     try writeFile(try scratch.folder("bases/llama-bf16") + "/model.safetensors", [TestTensor("mine", .u8, [1])])
     #expect(try run(["ls", "bases/llama-bf16", "--format", "names"], folder: scratch.path).lines == ["mine"])

@@ -1,0 +1,36 @@
+import ArgumentParser
+
+/// `safemerge completion SHELL`: prints what a shell needs to complete commands, options and their values.
+struct CompletionCommand: ParsableCommand {
+  enum Shell: String, CaseIterable, ExpressibleByArgument { case bash, zsh, fish }
+
+  static let configuration = CommandConfiguration(
+    commandName: "completion",
+    abstract: "Print the script by which a shell completes commands, options and values.",
+    discussion: """
+      Examples:
+        safemerge completion bash > ~/.local/share/bash-completion/completions/safemerge
+        safemerge completion zsh > ~/.zfunc/_safemerge
+        safemerge completion fish > ~/.config/fish/completions/safemerge.fish
+      """)
+
+  @Argument(help: "\(Shell.allCases.map(\.rawValue).joined(separator: ", ")).")
+  var shell: Shell
+
+  func run() throws {
+    let kind: CompletionShell =
+      switch shell {
+      case .bash: .bash
+      case .zsh: .zsh
+      case .fish: .fish
+      }
+    var output = StandardOutput()
+    try output.write(Safemerge.completionScript(for: kind) + "\n")
+    try output.finish()
+  }
+}
+
+extension CompletionKind {
+  /// What a model is on disk: a folder, a safetensors file or an index.
+  static var model: CompletionKind { .file(extensions: ["safetensors", "json"]) }
+}
