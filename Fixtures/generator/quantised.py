@@ -161,7 +161,7 @@ def compressed(name, strategy, shape, scale_dtype, block=None):
         scales = hostile(torch.rand(shape) * 0.01).to(scale_dtype)
         tensors[f"{module}.weight"] = codes
         tensors[f"{module}.weight_scale"] = scales
-        decoded[f"{module}.weight"] = dequantize(codes, scales, args=QuantizationArgs(**args), dtype=dtype)
+        decoded[f"{module}.weight"] = dequantize(codes, scales, args=QuantizationArgs(**args)).to(dtype)
     quantization = {
         "quant_method": "compressed-tensors",
         "format": "float-quantized",
@@ -182,6 +182,7 @@ def case_compressed_tensor():
 
 def bitsandbytes_halves(name, quant_type, dtype, nested, block):
     import bitsandbytes.functional as F
+    from bitsandbytes.backends.default.ops import _dequantize_4bit_compute
 
     torch.manual_seed(len(name))
     tensors = plain(dtype)
@@ -195,7 +196,13 @@ def bitsandbytes_halves(name, quant_type, dtype, nested, block):
         tensors[f"{module}.weight"] = codes
         for key, value in state.as_dict(packed=True).items():
             tensors[f"{module}.weight.{key}"] = value
-        decoded[f"{module}.weight"] = F.dequantize_4bit(codes, state)
+        absmax = state.absmax
+        if nested:
+            absmax = F.dequantize_blockwise(state.absmax, state.state2) + state.offset
+        # The compiled kernel for processors takes other blocks where a row is not whole blocks, which neither this
+        # implementation nor the one for GPUs does.
+        decoded[f"{module}.weight"] = _dequantize_4bit_compute(
+            codes.reshape(-1), absmax, state.code, block, weight.shape, dtype)
     quantization = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": quant_type,
                     "bnb_4bit_use_double_quant": nested, "llm_int8_skip_modules": None}
     write(name, [tensors], decoded, dtype, quantization)

@@ -39,12 +39,16 @@ enum CodeTables {
 
   /// The values of bitsandbytes' FP4, which are those of E2M1 in another order, divided by 12.
   static let fp4: [Float] = [
-    0.0, 0.005208333333, 0.66666667, 1.0, 0.33333333, 0.5, 0.16666667, 0.25, -0.0, -0.005208333333, -0.66666667, -1.0,
+    0.0, 0.005208333333, 0.66666667, 1.0, 0.33333333, 0.5, 0.16666667, 0.25, 0.0, -0.005208333333, -0.66666667, -1.0,
     -0.33333333, -0.5, -0.16666667, -0.25,
   ]
 
-  /// OCP Microscaling formats 1.0, E2M1.
-  static let e2m1: [Float] = [0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6]
+  /// Twice the numbers of E2M1, OCP Microscaling formats 1.0: with half a scale the product is the same, and the largest
+  /// scale, 2^128, has a half in fp32.
+  static let doubledE2M1: [Float] = [0, 1, 2, 3, 4, 6, 8, 12, -0.0, -1, -2, -3, -4, -6, -8, -12]
+
+  /// 2^(code - 128): half a scale of MXFP4.
+  static let halvedPowers: [Float] = (0..<256).map { Float(sign: .plus, exponent: $0 - 128, significand: 1) }
 
   /// 2^(code - 127), the last infinite: scales of bytes, as transformers 5.24 reads them.
   static let powers: [Float] = (0..<256).map {

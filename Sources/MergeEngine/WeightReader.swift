@@ -194,7 +194,7 @@ struct WeightReader {
   ) throws {
     let (rows, columns) = (reading.tensor.shape[1], reading.tensor.shape[2])
     let groups = rows / Self.mxfp4Block
-    let (table, powers) = (CodeTables.e2m1, CodeTables.powers)
+    let (table, powers) = (CodeTables.doubledE2M1, CodeTables.halvedPowers)
     var row = elements.lowerBound / columns
     let end = elements.upperBound / columns
     var done = 0
