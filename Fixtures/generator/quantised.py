@@ -180,6 +180,14 @@ def case_compressed_tensor():
     compressed("compressed-tensor", "tensor", (1,), torch.float32)
 
 
+def halves_reference(codes, absmax, code, block, shape, dtype):
+    """`number(code) * absmax` in fp32, rounded once: `dDequantizeNF4(code) * local_abs_max` of bitsandbytes' kernels."""
+    flat = codes.reshape(-1).to(torch.int64)
+    numbers = code[torch.stack([flat >> 4, flat & 15], 1).flatten()][: shape.numel()]
+    scales = absmax.repeat_interleave(block)[: shape.numel()]
+    return (numbers * scales).reshape(shape).to(dtype)
+
+
 def bitsandbytes_halves(name, quant_type, dtype, nested, block):
     import bitsandbytes.functional as F
     from bitsandbytes.backends.default.ops import _dequantize_4bit_compute
@@ -199,10 +207,16 @@ def bitsandbytes_halves(name, quant_type, dtype, nested, block):
         absmax = state.absmax
         if nested:
             absmax = F.dequantize_blockwise(state.absmax, state.state2) + state.offset
-        # The compiled kernel for processors takes other blocks where a row is not whole blocks, which neither this
-        # implementation nor the one for GPUs does.
-        decoded[f"{module}.weight"] = _dequantize_4bit_compute(
-            codes.reshape(-1), absmax, state.code, block, weight.shape, dtype)
+        decoded[f"{module}.weight"] = halves_reference(codes, absmax, state.code, block, weight.shape, dtype)
+        # The compiled kernel for processors takes other blocks where a row is not whole blocks, which neither the plain
+        # implementation nor the one for GPUs does; elsewhere the three agree.
+        plain_result = _dequantize_4bit_compute(codes.reshape(-1), absmax, state.code, block, weight.shape, dtype)
+        assert torch.equal(plain_result, decoded[f"{module}.weight"])
+        whole = weight.flatten()[: 32 * block].reshape(32, block).contiguous()
+        codes, state = F.quantize_4bit(whole, blocksize=block, quant_type=quant_type)
+        assert torch.equal(
+            F.dequantize_4bit(codes, state),
+            halves_reference(codes, state.absmax, state.code, block, whole.shape, dtype))
     quantization = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": quant_type,
                     "bnb_4bit_use_double_quant": nested, "llm_int8_skip_modules": None}
     write(name, [tensors], decoded, dtype, quantization)

@@ -150,7 +150,7 @@ public struct MergeCheck: Sendable {
       }
       var update = tensor.update
       if info.dtype != tensor.outputDType {
-        guard PlainArithmetic.type(info.dtype) != nil, PlainArithmetic.type(tensor.source.dtype) != nil else {
+        guard PlainArithmetic.type(info.dtype) != nil, PlainArithmetic.type(tensor.weightDType) != nil else {
           report.findings.append(
             Finding(
               "dtype", file: output.files[location.file].path, tensor: tensor.name,
@@ -300,12 +300,13 @@ public struct MergeCheck: Sendable {
   // MARK: - Updates
 
   private func subject(_ pair: Pair, _ update: TensorUpdate) -> ComparisonSubject? {
-    guard let sourceType = PlainArithmetic.type(pair.planned.source.dtype),
+    guard let sourceType = PlainArithmetic.type(pair.planned.weightDType),
       let type = PlainArithmetic.type(pair.result.dtype)
     else { return nil }
     return ComparisonSubject(
-      name: pair.planned.name, source: pair.planned.source, sourceType: sourceType, update: update,
-      file: file(pair.location), range: range(pair.location), type: type)
+      name: pair.planned.name, source: pair.planned.source, sourceType: sourceType,
+      quantised: pair.planned.quantised, shape: pair.planned.shape, update: update, file: file(pair.location),
+      range: range(pair.location), type: type)
   }
 
   /// Compares with one update, on all threads.

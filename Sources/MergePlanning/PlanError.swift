@@ -94,8 +94,9 @@ public struct PlanError: ReportableError, Equatable {
     case .replacedAndChanged: "hit-twice"
     case .targetHitTwice: "hit-twice"
     case .shape, .partShape, .rowOutside, .vocabularies, .vocabularyUnknown: "shape"
-    case .storedTransposed, .maybeTransposed, .quantizedBase, .quantisedScheme, .groupedConvolution, .replicationOfSeveral,
-      .ambiguousExperts, .weightedReplacement, .baseChange, .unknownSlice, .unsupportedConversion, .slicedChange:
+    case .storedTransposed, .maybeTransposed, .quantizedBase, .quantisedScheme, .groupedConvolution,
+      .replicationOfSeveral, .ambiguousExperts, .weightedReplacement, .baseChange, .unknownSlice,
+      .unsupportedConversion, .slicedChange:
       "unsupported"
     case .quantisedPart: "quantised"
     case .rowTwice: "hit-twice"
