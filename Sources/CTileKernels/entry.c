@@ -155,3 +155,25 @@ smk_row_statistics smk_statistics_of_row(const smk_kernels *kernels, smk_dtype b
   smk_leave_default_environment(saved);
   return result;
 }
+
+void smk_decode_codes(const smk_kernels *kernels, const float *table, const uint8_t *codes, const smk_code_grid *grid,
+                      smk_dtype out_dtype, void *destination) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->decode_codes(table, codes, grid, out_dtype, destination);
+  smk_leave_default_environment(saved);
+}
+
+void smk_decode_nibbles(const smk_kernels *kernels, const float *table, const uint8_t *codes, size_t first,
+                        size_t count, size_t block, int is_high_first, const float *scales, smk_dtype out_dtype,
+                        void *destination) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->decode_nibbles(table, codes, first, count, block, is_high_first, scales, out_dtype, destination);
+  smk_leave_default_environment(saved);
+}
+
+void smk_decode_transposed(const smk_kernels *kernels, const float *table, const float *scale_table,
+                           const smk_transposed_codes *matrix, smk_dtype out_dtype, void *destination) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->decode_transposed(table, scale_table, matrix, out_dtype, destination);
+  smk_leave_default_environment(saved);
+}

@@ -153,6 +153,7 @@ static uint64_t combine(smk_dtype weight_dtype, const void *weight, const float 
 }
 
 #include "kernel_product.h"
+#include "kernel_decode.h"
 #include "kernel_elementwise.h"
 #include "kernel_norms.h"
 #include "kernel_rescale.h"
@@ -187,4 +188,7 @@ const smk_kernels SMK_TABLE(VARIANT) = {
     .random_words = random_words,
     .round_stochastically = round_stochastically,
     .row_statistics = row_statistics,
+    .decode_codes = decode_codes,
+    .decode_nibbles = decode_nibbles,
+    .decode_transposed = decode_transposed,
 };

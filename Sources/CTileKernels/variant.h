@@ -42,6 +42,12 @@ struct smk_kernels {
                                    uint64_t tensor, uint64_t first);
   smk_row_statistics (*row_statistics)(smk_dtype base_dtype, const void *base, smk_dtype out_dtype,
                                        const void *output, const float *intended, int are_deltas, size_t count);
+  void (*decode_codes)(const float *table, const uint8_t *codes, const smk_code_grid *grid, smk_dtype out_dtype,
+                       void *destination);
+  void (*decode_nibbles)(const float *table, const uint8_t *codes, size_t first, size_t count, size_t block,
+                         int is_high_first, const float *scales, smk_dtype out_dtype, void *destination);
+  void (*decode_transposed)(const float *table, const float *scale_table, const smk_transposed_codes *matrix,
+                            smk_dtype out_dtype, void *destination);
 };
 
 extern const smk_kernels smk_portable;

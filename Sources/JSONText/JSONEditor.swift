@@ -20,17 +20,21 @@ public struct JSONEditor: Sendable {
     return true
   }
 
-  /// Adds a member at the end of the outermost object, in the style of its last one; replaces it if it is there.
-  public mutating func set(_ key: String, to text: String) throws(JSONError) {
-    if try replace([key], with: text) { return }
+  /// Adds a member at the end of an object, in the style of its last one; replaces it if it is there.
+  ///
+  /// - Parameter path: The keys of the object from the outermost on, which is the path of none; nothing changes if there is
+  ///   no such object.
+  public mutating func set(_ key: String, in path: [String] = [], to text: String) throws(JSONError) {
+    if try replace(path + [key], with: text) { return }
+    guard let object = path.isEmpty ? 0..<bytes.count : try valueRange(path) else { return }
     var writer = JSONWriter()
     writer.value(key)
     let member = String(decoding: writer.bytes, as: UTF8.self) + ": " + text
-    guard var cursor = JSONObjectCursor(bytes.span, range: 0..<bytes.count) else { return }
+    guard var cursor = JSONObjectCursor(bytes.span, range: object) else { return }
     var last: JSONObjectCursor.Member?
     while let next = try cursor.next(bytes.span) { last = next }
     guard let last else {
-      guard let brace = bytes.firstIndex(of: UInt8(ascii: "{")) else { return }
+      guard let brace = bytes[object].firstIndex(of: UInt8(ascii: "{")) else { return }
       bytes.insert(contentsOf: member.utf8, at: brace + 1)
       return
     }

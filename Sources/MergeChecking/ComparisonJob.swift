@@ -47,6 +47,7 @@ final class ComparisonJob: Sendable {
     var recomputation = RowRecomputation(prepared, sourceType: subject.sourceType)
     var comparison = TensorComparison()
     if !prepared.hasKnownBits { comparison.otherBits = nil }
+    var decoder = subject.quantised.map { PlainDecoder($0, shape: subject.shape, files) }
     var source: [UInt8] = []
     var found: [UInt8] = []
     var expected: [UInt8] = []
@@ -54,8 +55,7 @@ final class ComparisonJob: Sendable {
     let rowsAtOnce = max(1, Self.blockElementCount / max(1, prepared.columns))
     for first in stride(from: pieces[piece].lowerBound, to: pieces[piece].upperBound, by: rowsAtOnce) {
       let rows = first..<min(first + rowsAtOnce, pieces[piece].upperBound)
-      try read(
-        rows, columns: prepared.columns, of: subject.source.input, subject.source.range, subject.sourceType, &source)
+      try readWeight(rows, columns: prepared.columns, &decoder, &source)
       try read(rows, columns: prepared.columns, of: subject.file, subject.range, subject.type, &found)
       recomputation.compute(rows, from: source)
       let count = rows.count * prepared.columns
@@ -71,6 +71,17 @@ final class ComparisonJob: Sendable {
       state.piecesLeft -= 1
       if state.piecesLeft == 0 { state.prepared = nil }
     }
+  }
+
+  /// Reads the rows of what is merged into, as numbers.
+  private func readWeight(
+    _ rows: Range<Int>, columns: Int, _ decoder: inout PlainDecoder?, _ buffer: inout [UInt8]
+  ) throws(SafetensorsError) {
+    guard decoder == nil else {
+      try decoder?.read(rows.lowerBound * columns..<rows.upperBound * columns, into: &buffer)
+      return
+    }
+    try read(rows, columns: columns, of: subject.source.input, subject.source.range, subject.sourceType, &buffer)
   }
 
   private func read(
@@ -149,12 +160,12 @@ final class ComparisonJob: Sendable {
     var recomputation = RowRecomputation(prepared, sourceType: subject.sourceType)
     let zeros = [Double](repeating: 0, count: prepared.columns)
     var (plain, exact, spreads) = (zeros, zeros, zeros)
+    var decoder = subject.quantised.map { PlainDecoder($0, shape: subject.shape, files) }
     var source: [UInt8] = []
     let rowsAtOnce = max(1, Self.blockElementCount / max(1, prepared.columns))
     for first in stride(from: 0, to: prepared.rows, by: rowsAtOnce) {
       let rows = first..<min(first + rowsAtOnce, prepared.rows)
-      try read(
-        rows, columns: prepared.columns, of: subject.source.input, subject.source.range, subject.sourceType, &source)
+      try readWeight(rows, columns: prepared.columns, &decoder, &source)
       recomputation.addColumnSquares(
         stage: stage, rows, from: source, plain: &plain, exact: &exact, spreads: &spreads)
     }

@@ -36,7 +36,7 @@ extension MergeCheck {
       }
       var update = tensor.update
       if info.dtype != tensor.outputDType {
-        guard PlainArithmetic.type(info.dtype) != nil, PlainArithmetic.type(tensor.source.dtype) != nil else {
+        guard PlainArithmetic.type(info.dtype) != nil, PlainArithmetic.type(tensor.weightDType) != nil else {
           report.findings.append(
             Finding(
               "dtype", file: output.files[location.file].path, tensor: tensor.name,

@@ -4,12 +4,13 @@ import Safetensors
 /// Tensors that are merged.
 extension MergeCheck {
   private func subject(_ pair: Pair, _ update: TensorUpdate) -> ComparisonSubject? {
-    guard let sourceType = PlainArithmetic.type(pair.planned.source.dtype),
+    guard let sourceType = PlainArithmetic.type(pair.planned.weightDType),
       let type = PlainArithmetic.type(pair.result.dtype)
     else { return nil }
     return ComparisonSubject(
-      name: pair.planned.name, source: pair.planned.source, sourceType: sourceType, update: update,
-      file: file(pair.location), range: range(pair.location), type: type)
+      name: pair.planned.name, source: pair.planned.source, sourceType: sourceType,
+      quantised: pair.planned.quantised, shape: pair.planned.shape, update: update, file: file(pair.location),
+      range: range(pair.location), type: type)
   }
 
   /// Compares with one update, on all threads.

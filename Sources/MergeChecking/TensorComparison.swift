@@ -52,7 +52,11 @@ struct ComparisonSubject: Sendable {
   let name: TensorName
   /// Where it was before the merge.
   let source: MergePlan.Source
+  /// Of the numbers that it stands for, if it is codes.
   let sourceType: spa_dtype
+  /// What the source's codes stand for; nil: it holds numbers.
+  let quantised: QuantisedWeight?
+  let shape: [Int]
   let update: TensorUpdate
   /// Where the result has it.
   let file: Int

@@ -28,6 +28,7 @@ final class InputFiles: Sendable {
       var used: Set<Int> = []
       for tensor in shard.tensors {
         used.insert(tensor.source.input)
+        for source in tensor.quantised?.sources ?? [] { used.insert(source.input) }
         for view in tensor.update?.views ?? [] { used.insert(view.source.input) }
       }
       return used
@@ -65,6 +66,11 @@ final class InputFiles: Sendable {
     try reading.file.read(range, into: &buffer)
   }
 
+  /// Reads bytes that lie apart from where the work is: codes and their scales.
+  func readAside(_ input: Int, _ range: Range<Int>, into buffer: inout [UInt8]) throws {
+    try reading(input).file.read(range, into: &buffer)
+  }
+
   /// Says that bytes of an input are copied without being read here.
   func advance(_ input: Int, to range: Range<Int>) throws { try reading(input).advance(to: range) }
 
@@ -99,7 +105,7 @@ final class InputFiles: Sendable {
 
   /// The types that a tensor is computed from and to.
   func elementTypes(of tensor: MergePlan.Tensor) throws -> (source: ElementType, target: ElementType) {
-    (try elementType(tensor.source.dtype), try elementType(tensor.outputDType))
+    (try elementType(tensor.weightDType), try elementType(tensor.outputDType))
   }
 
   /// The base's files that an output file is made from, in their order; the adapters' are a part of the merge's identity.

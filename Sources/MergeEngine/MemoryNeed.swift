@@ -36,7 +36,8 @@ public struct MemoryNeed: Sendable, Equatable {
       if let residual = update.residual {
         work = max(
           work,
-          tensor.source.range.count
+          update.rows * update.columns * tensor.weightDType.bitCount / 8
+            + (tensor.quantised?.byteCount(elements: update.rows * update.columns, shape: tensor.shape) ?? 0)
             + ResidualFactors.workByteCount(residual, rows: update.rows, columns: update.columns))
       }
       guard collectsStatistics, update.changesElements else { continue }
@@ -58,10 +59,10 @@ public struct MemoryNeed: Sendable, Equatable {
   /// A tensor in the base's header, in the plan and in the schedule, with its name.
   private static let tensorByteCount = 1 << 10
 
-  /// The rows of the base and of the left factor as they are in their files, delta in fp32, the left factor's or the
-  /// values' rows in fp32, the former also as a product packs them, and the encoded output; where there is more than one
-  /// sum of deltas, also the rows between the stages, their sum with the delta, and an encoded copy; where a part is taken
-  /// out of the tensor, also what is left.
+  /// Of a quantised weight codes and scales, the rows of the base and of the left factor as they are in their files, delta
+  /// in fp32, the left factor's or the values' rows in fp32, the former also as a product packs them, and the encoded
+  /// output; where there is more than one sum of deltas, also the rows between the stages, their sum with the delta, and
+  /// an encoded copy; where a part is taken out of the tensor, also what is left.
   private static func tileByteCount(
     _ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ tileSize: TileSize
   ) -> Int {
@@ -83,9 +84,10 @@ public struct MemoryNeed: Sendable, Equatable {
     let isOneSum =
       update.stages.count <= 1 && update.stages.allSatisfy { $0.magnitude == nil && $0.intermediate == nil }
     let stages = isOneSum && update.residual == nil ? 0 : 4 + 4 + 4
-    let remainder = update.residual == nil ? 0 : tensor.source.dtype.bitCount / 8
-    let element = 4 + (tensor.source.dtype.bitCount + tensor.outputDType.bitCount) / 8 + stages + remainder
-    return read + scratch + rows * (update.columns * element + widest * 4)
+    let remainder = update.residual == nil ? 0 : tensor.weightDType.bitCount / 8
+    let element = 4 + (tensor.weightDType.bitCount + tensor.outputDType.bitCount) / 8 + stages + remainder
+    let codes = tensor.quantised?.byteCount(elements: rows * update.columns, shape: tensor.shape) ?? 0
+    return read + codes + scratch + rows * (update.columns * element + widest * 4)
   }
 
   private static func residualByteCount(_ update: TensorUpdate) -> Int {

@@ -379,11 +379,9 @@ public struct MergeEngine: Sendable {
         record.add(try FactorActivity(update, preparation), segment: number)
         return try preparation.prepare(tensor, update)
       }
-      let sourceRow = update.columns * tensor.source.dtype.bitCount / 8
       let outputRow = update.columns * tensor.outputDType.bitCount / 8
-      let source = tensor.source.range.lowerBound + rows.lowerBound * sourceRow
-      try inputs.read(tensor.source.input, source..<source + rows.count * sourceRow, into: &buffer)
-      let weight = unsafe buffer.span.extracting(0..<rows.count * sourceRow).bytes
+      let weightByteCount = try worker.read(tensor, update, rows: rows, into: &buffer)
+      let weight = unsafe buffer.span.extracting(0..<weightByteCount).bytes
       let comparesRows = record.statistics != nil && update.changesElements
       let result = try worker.compute(tensor, update, rows: rows, weight: weight, prepared, rounding(of: tensor))
       if comparesRows { try worker.compare(tensor, update, rows: rows, weight: weight) }

@@ -13,6 +13,8 @@ public struct MergeError: ReportableError, Equatable {
     case notShareable(input: String)
     /// The merge needs more memory than it may have.
     case memory(needed: Int, limit: Int)
+    /// The numbers of a file's codes are not those of their format.
+    case codeMap(String)
     /// The plan contradicts itself; a fault of this program, found before anything wrong was written.
     case inconsistentPlan(String)
   }
@@ -37,13 +39,14 @@ public struct MergeError: ReportableError, Equatable {
     case .changed: "changed"
     case .notShareable: "reflink"
     case .memory: "memory"
+    case .codeMap: "quantised"
     case .inconsistentPlan: "internal"
     }
   }
 
   public var category: ErrorCategory {
     switch problem {
-    case .nonFinite, .notEqual, .memory: .refusedInput
+    case .nonFinite, .notEqual, .memory, .codeMap: .refusedInput
     case .changed, .notShareable, .inconsistentPlan: .inputOutput
     }
   }
@@ -58,6 +61,7 @@ public struct MergeError: ReportableError, Equatable {
     case .changed: "the file changed since the merge was planned"
     case .notShareable(let input): "cannot share blocks with \(input): the file system cannot, or it is another one"
     case .memory(let needed, let limit): "the merge needs at least \(needed) bytes of memory, \(limit) are allowed"
+    case .codeMap(let format): "its quant_map is not that of \(format)"
     case .inconsistentPlan(let what): "internal error: \(what)"
     }
   }

@@ -79,18 +79,19 @@ extension UpdatePreparation {
     }
     return try decomposer.withTurn(path: path, tensor: tensor.name.string) { algebra in
       try ResidualFactors(
-        residual, of: widened(tensor, elementCount: update.rows * update.columns), rows: update.rows,
+        residual, of: widened(tensor, update), rows: update.rows,
         columns: update.columns, algebra, kernels)
     }
   }
 
-  private func widened(_ tensor: MergePlan.Tensor, elementCount: Int) throws -> [Float] {
+  private func widened(_ tensor: MergePlan.Tensor, _ update: TensorUpdate) throws -> [Float] {
     let (source, _) = try inputs.elementTypes(of: tensor)
-    var elements = [Float](repeating: 0, count: elementCount)
+    var elements = [Float](repeating: 0, count: update.rows * update.columns)
     var raw: [UInt8] = []
-    try inputs.read(tensor.source.input, tensor.source.range, into: &raw)
+    var reader = WeightReader()
+    let byteCount = try reader.read(tensor, update, rows: 0..<update.rows, inputs, kernels, into: &raw)
     var span = elements.mutableSpan
-    try unsafe kernels.widen(raw.span.bytes, as: source, into: &span)
+    try unsafe kernels.widen(raw.span.extracting(0..<byteCount).bytes, as: source, into: &span)
     return elements
   }
 }

@@ -6,6 +6,7 @@ import TileKernels
 struct TileWorker: ~Copyable {
   private let kernels: KernelSet
   private let inputs: InputFiles
+  private var reader = WeightReader()
   private var delta: [Float] = []
   private var widened: [Float] = []
   /// The tensor's rows after some of several stages, and `W + delta` of the stage at hand.
@@ -26,6 +27,14 @@ struct TileWorker: ~Copyable {
     self.kernels = kernels
     self.inputs = inputs
     comparison = collectsStatistics ? TileComparison() : nil
+  }
+
+  /// Reads `rows` of a tensor's weight to the start of `buffer`, in ``MergePlan/Tensor/weightDType``; returns how many bytes
+  /// they are.
+  mutating func read(
+    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, rows: Range<Int>, into buffer: inout [UInt8]
+  ) throws -> Int {
+    try reader.read(tensor, update, rows: rows, inputs, kernels, into: &buffer)
   }
 
   /// Computes `rows` of a tensor into the first bytes of ``output``.

@@ -50,14 +50,12 @@ struct UpdatePreparation {
     var worker = TileWorker(kernels: kernels, inputs: inputs)
     var raw: [UInt8] = []
     var squares = ColumnSquares(columns: update.columns, asTorch: update.stages[stage].intermediate != nil)
-    let rowByteCount = update.columns * source.byteCount
     let rowsPerTile = tileSize.rows(columns: update.columns)
     var row = 0
     while row < update.rows {
       let rows = row..<min(row + rowsPerTile, update.rows)
-      let start = tensor.source.range.lowerBound + rows.lowerBound * rowByteCount
-      try inputs.read(tensor.source.input, start..<start + rows.count * rowByteCount, into: &raw)
-      let weight = unsafe raw.span.extracting(0..<rows.count * rowByteCount).bytes
+      let byteCount = try worker.read(tensor, update, rows: rows, into: &raw)
+      let weight = unsafe raw.span.extracting(0..<byteCount).bytes
       try worker.addColumnSquares(update, stage: stage, rows: rows, weight: weight, source, packed, to: &squares)
       row = rows.upperBound
     }

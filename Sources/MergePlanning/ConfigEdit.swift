@@ -15,6 +15,11 @@ public enum ConfigEdit: Sendable, Equatable {
   /// The model has a head of this kind, `ForSequenceClassification` say, with so many labels (nil: it has none).
   case head(kind: String, labels: Int?)
 
+  /// These modules are numbers beside quantised ones, in the list of `quantization_config` under `key`.
+  case notQuantised(key: String, modules: [String])
+  /// Nothing is quantised any more.
+  case unquantised
+
   /// The change in words.
   var summary: String {
     switch self {
@@ -24,6 +29,8 @@ public enum ConfigEdit: Sendable, Equatable {
     case .head(let kind, let labels):
       "architectures ends in \(kind)" + (labels.map { ", with \($0) labels" } ?? "")
     case .dtype(let name): "dtype is \(name)"
+    case .notQuantised(let key, let modules): "quantization_config's \(key) has \(modules.count) modules"
+    case .unquantised: "quantization_config is removed"
     }
   }
 
@@ -47,6 +54,13 @@ public enum ConfigEdit: Sendable, Equatable {
         try replicateLists(config, sources, &editor)
       case .head(let kind, let labels):
         try setHead(kind, labels, config, &editor)
+      case .notQuantised(let key, let modules):
+        var writer = JSONWriter()
+        writer.value(.array(modules.map { .string($0) }))
+        try editor.set(
+          key, in: ["quantization_config"], to: String(decoding: writer.bytes, as: UTF8.self))
+      case .unquantised:
+        _ = try editor.remove("quantization_config")
       case .dtype(let name):
         for key in ["dtype", "torch_dtype"] {
           for path in try editor.paths(to: key) {

@@ -72,6 +72,11 @@ public struct MergePlan: Sendable, Equatable {
     public let outputRange: Range<Int>
     /// Nil: the source's bytes are copied.
     public let update: TensorUpdate?
+    /// What the source's codes stand for; nil: the source holds numbers.
+    public internal(set) var quantised: QuantisedWeight? = nil
+
+    /// What the update starts from.
+    public var weightDType: DType { quantised?.dtype ?? source.dtype }
   }
 
   public let inputs: [Input]
@@ -90,6 +95,8 @@ public struct MergePlan: Sendable, Equatable {
   public let vocabularyRows: Int?
   /// Rows of the base's.
   public let baseVocabularyRows: Int?
+  /// Nil: the base is not quantised.
+  public internal(set) var quantisation: Quantisation? = nil
 
   public struct TextFile: Sendable, Equatable {
     /// Relative to the output's folder.

@@ -25,6 +25,7 @@ struct MergePlanner {
   let base: Checkpoint
   let adapters: [AdapterUse]
   let options: MergeOptions
+  let quantised: QuantisedBase
   let virtualBase: VirtualBase
   let replication: LayerReplication?
   let pair: EmbeddingPair?
@@ -45,7 +46,7 @@ struct MergePlanner {
   /// How many names each rule found, beside those of modules.
   var rules: [String: Int] = [:]
 
-  init(base: Checkpoint, adapters: [AdapterUse], options: MergeOptions) throws(PlanError) {
+  init(base: Checkpoint, adapters: [AdapterUse], options: MergeOptions) throws {
     self.base = base
     self.adapters = adapters
     self.options = options
@@ -54,14 +55,16 @@ struct MergePlanner {
         throw PlanError(path: base.path, tensor: nil, .mapPattern(pattern: map.pattern))
       }
     }
-    if let method = ConfigFacts.quantization(base.config) {
-      throw PlanError(path: Paths.join(base.path, "config.json"), tensor: nil, .quantizedBase(method: method))
-    }
+    quantised = try QuantisedBase(base)
     var replication: LayerReplication?
     for use in adapters {
       guard let ranges = use.adapter.config.layerReplication else { continue }
       guard adapters.count == 1 else {
         throw PlanError(path: use.adapter.configPath, tensor: nil, .replicationOfSeveral)
+      }
+      if let method = quantised.method {
+        throw PlanError(
+          path: use.adapter.configPath, tensor: nil, .quantisedScheme("\(method) and layer_replication"))
       }
       guard let made = LayerReplication(ranges) else {
         throw PlanError(path: use.adapter.configPath, tensor: nil, .tooManyLayers(LayerReplication.largestLayerCount))
@@ -69,7 +72,7 @@ struct MergePlanner {
       replication = made
     }
     self.replication = replication
-    virtualBase = try VirtualBase(base, replication: replication)
+    virtualBase = try VirtualBase(base, replication: replication, quantised: quantised)
     pair = EmbeddingPair(virtualBase, config: base.config)
     warnings = base.warnings + adapters.flatMap(\.adapter.warnings)
     warnings += adapters.compactMap { BaseNames(base).warning(for: $0.adapter) }
@@ -125,6 +128,7 @@ struct MergePlanner {
     // A head that is one tensor with the embedding is none of the base's, but was trained like one.
     let sharedHead = pair.flatMap { $0.isShared && !adapter.config.tiesWeights ? $0.head : nil }
     for name in base.tensorNames + [sharedHead].compactMap({ $0 }) where !replaced.contains(name) {
+      if virtualBase.entry(name)?.owner != nil { continue }
       let field =
         adapter.fieldReplacing(name.string)
         ?? liveNames?.liveName(of: name).flatMap { adapter.fieldReplacing($0.string) }

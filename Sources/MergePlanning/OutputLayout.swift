@@ -6,8 +6,9 @@ extension MergePlanner {
   /// Lays the output out: the base's files in their order, each with its tensors in theirs and what is added behind them.
   func plan() throws -> MergePlan {
     try checkEverythingIsPlaced()
+    let decoded = decodedWeights
     var shards: [MergePlan.Shard] = []
-    for (number, file) in base.files.enumerated() { shards.append(try shard(file, number)) }
+    for (number, file) in base.files.enumerated() { shards.append(try shard(file, number, decoded)) }
     let adapterInputs = adapters.map {
       MergePlan.Input(path: $0.adapter.weightsPath, isAdapter: true, identity: $0.adapter.header.identity)
     }
@@ -15,18 +16,25 @@ extension MergePlanner {
       MergePlan.Input(path: $0.path, isAdapter: false, identity: $0.header.identity)
     }
     var warnings = warnings
-    let edits = try allConfigEdits()
+    let edits = try allConfigEdits() + [quantisationEdit].compactMap { $0 }
     var texts: [MergePlan.TextFile] = []
     if let text = try configText(edits, &warnings) { texts.append(text) }
     if let text = indexText(shards) { texts.append(text) }
     let baseRows = pair.flatMap { virtualBase.entry($0.embedding)?.info.shape.first }
-    return MergePlan(
+    var plan = MergePlan(
       inputs: baseInputs + adapterInputs, modules: modules,
       otherRules: rules.sorted { $0.key < $1.key }.map { MergePlan.RuleCount(rule: $0.key, count: $0.value) },
       shards: shards, textFiles: texts, equalities: equalities,
       warnings: warnings,
       vocabularyRows: pair.flatMap { works[$0.embedding]?.replacement?.shape.first } ?? baseRows,
       baseVocabularyRows: baseRows)
+    if let method = quantised.method {
+      let decoded = decodedWeights
+      plan.quantisation = MergePlan.Quantisation(
+        method: method, decoded: decoded.count, kept: quantised.groups.count - decoded.count,
+        configChange: quantisationEdit?.summary)
+    }
+    return plan
   }
 
   /// Whatever the adapters do is done to a tensor that the output has: a change that was left behind would be a part of an
@@ -38,25 +46,48 @@ extension MergePlanner {
     }
   }
 
-  private func shard(_ file: Checkpoint.File, _ number: Int) throws -> MergePlan.Shard {
-    var outputs: [(name: TensorName, source: MergePlan.Source, shape: [Int], dtype: DType)] = []
+  /// A tensor of an output file before its place is known.
+  private struct Output {
+    let name: TensorName
+    let source: MergePlan.Source
+    let shape: [Int]
+    let dtype: DType
+    var quantised: QuantisedWeight?
+  }
+
+  private func shard(
+    _ file: Checkpoint.File, _ number: Int, _ decoded: Set<TensorName>
+  ) throws -> MergePlan.Shard {
+    var outputs: [Output] = []
     for entry in virtualBase.files[number] {
       let own = MergePlan.Source(file.header, entry.location.index, input: number)
+      if let weight = entry.owner ?? entry.group?.name, !decoded.contains(weight) {
+        let info = file.header.tensors[entry.location.index]
+        outputs.append(Output(name: info.name, source: own, shape: info.shape, dtype: info.dtype))
+        continue
+      }
+      // Scales are of no use without their codes.
+      if entry.owner != nil { continue }
       let replacement = works[entry.name]?.replacement
       outputs.append(
-        (
-          entry.name, replacement?.source ?? own, replacement?.shape ?? entry.info.shape,
-          outputDType(entry.info.dtype)
-        ))
+        Output(
+          name: entry.name, source: replacement?.source ?? own, shape: replacement?.shape ?? entry.info.shape,
+          dtype: outputDType(entry.info.dtype), quantised: replacement == nil ? entry.group?.weight : nil))
     }
     for (name, _) in added.filter({ $0.file == number }) {
       guard let work = works[name] else { continue }
       if let replacement = work.replacement {
-        outputs.append((name, replacement.source, replacement.shape, outputDType(addedDType(replacement.source.dtype))))
+        outputs.append(
+          Output(
+            name: name, source: replacement.source, shape: replacement.shape,
+            dtype: outputDType(addedDType(replacement.source.dtype))))
       } else if let original = work.copyOf, let entry = virtualBase.entry(original) {
         let header = base.files[entry.location.file].header
         let source = MergePlan.Source(header, entry.location.index, input: entry.location.file)
-        outputs.append((name, source, entry.info.shape, outputDType(entry.info.dtype)))
+        outputs.append(
+          Output(
+            name: name, source: source, shape: entry.info.shape, dtype: outputDType(entry.info.dtype),
+            quantised: entry.group?.weight))
       }
     }
     let entries = try outputs.map { try HeaderEncoder.Tensor(name: $0.name, dtype: $0.dtype, shape: $0.shape) }
@@ -67,17 +98,22 @@ extension MergePlanner {
       MergePlan.Tensor(
         name: output.name, shape: output.shape, source: output.source, outputDType: output.dtype,
         outputRange: header.bytes.count + range.lowerBound..<header.bytes.count + range.upperBound,
-        update: update(output.name, shape: output.shape, from: output.source.dtype, to: output.dtype))
+        update: update(
+          output.name, shape: output.shape, from: output.quantised?.dtype ?? output.source.dtype, to: output.dtype,
+          isDecoded: output.quantised != nil),
+        quantised: output.quantised)
     }
     return MergePlan.Shard(
       name: file.name, headerBytes: header.bytes, fileByteCount: header.fileByteCount, tensors: tensors)
   }
 
-  private func update(_ name: TensorName, shape: [Int], from source: DType, to output: DType) -> TensorUpdate? {
+  private func update(
+    _ name: TensorName, shape: [Int], from source: DType, to output: DType, isDecoded: Bool
+  ) -> TensorUpdate? {
     guard let work = works[name], !work.stages.isEmpty || !work.rows.isEmpty else {
       // A change of dtype alone: rounded by the same pipeline, with nothing to add.
       // An empty tensor has nothing to round, and dimensions that no product may be formed of.
-      return source == output || shape.contains(0) ? nil : TensorUpdate(roundingOnly: shape)
+      return (source == output && !isDecoded) || shape.contains(0) ? nil : TensorUpdate(roundingOnly: shape)
     }
     let (rows, columns) =
       work.isConvolution ? (shape[0], shape.dropFirst().reduce(1, *)) : TensorUpdate.matrix(of: shape)
@@ -119,17 +155,27 @@ extension MergePlanner {
     for shard in shards {
       for tensor in shard.tensors {
         totalSize += tensor.outputRange.count
-        parameters += tensor.shape.reduce(1, &*)
+        parameters &+= parameterCount(tensor)
         weightMap.append((tensor.name, shard.name))
       }
     }
-    let before = base.files.reduce(0) { $0 + $1.header.tensors.reduce(0) { $0 &+ $1.elementCount } }
+    // Codes count as the numbers that they stand for, decoded or not, and scales not at all.
+    var before = 0
+    for entry in virtualBase.files.joined() where entry.owner == nil { before &+= entry.info.elementCount }
     let metadata = index.metadata.map { member in
       guard member.key == "total_parameters", case .integer(let count) = member.value else { return member }
       return JSONMember(key: member.key, value: .integer(count + Int64(parameters - before)))
     }
     return MergePlan.TextFile(
       name: name, text: CheckpointIndex.text(metadata: metadata, totalSize: totalSize, weightMap: weightMap))
+  }
+
+  private func parameterCount(_ tensor: MergePlan.Tensor) -> Int {
+    if tensor.quantised == nil, let location = base.location(of: tensor.name) {
+      if let group = quantised.group(at: location), works[group.name] == nil { return group.shape.reduce(1, &*) }
+      if quantised.owner(at: location) != nil { return 0 }
+    }
+    return tensor.shape.reduce(1, &*)
   }
 
   private func allConfigEdits() throws(PlanError) -> [ConfigEdit] {

@@ -42,6 +42,10 @@ public struct PlanError: ReportableError, Equatable {
     case maybeTransposed(target: String)
     case targetDType(target: String, found: DType)
     case quantizedBase(method: String)
+    /// Something about a quantised weight that is not known.
+    case quantisedScheme(String)
+    /// A tensor that codes need, as it is found (nil: it is not) and as it must be.
+    case quantisedPart(String, found: String?, expected: String)
     case adapterTensorsUnused(count: Int)
     /// A rule finds more than one tensor.
     case ambiguousName(target: String, candidates: [String])
@@ -90,9 +94,11 @@ public struct PlanError: ReportableError, Equatable {
     case .replacedAndChanged: "hit-twice"
     case .targetHitTwice: "hit-twice"
     case .shape, .partShape, .rowOutside, .vocabularies, .vocabularyUnknown: "shape"
-    case .storedTransposed, .maybeTransposed, .quantizedBase, .groupedConvolution, .replicationOfSeveral,
-      .ambiguousExperts, .weightedReplacement, .baseChange, .unknownSlice, .unsupportedConversion, .slicedChange:
+    case .storedTransposed, .maybeTransposed, .quantizedBase, .quantisedScheme, .groupedConvolution,
+      .replicationOfSeveral, .ambiguousExperts, .weightedReplacement, .baseChange, .unknownSlice,
+      .unsupportedConversion, .slicedChange:
       "unsupported"
+    case .quantisedPart: "quantised"
     case .rowTwice: "hit-twice"
     case .targetDType, .replacementDType: "dtype"
     case .adapterTensorsUnused: "unused"
@@ -146,7 +152,10 @@ public struct PlanError: ReportableError, Equatable {
     case .targetDType(let target, let found):
       "\(target) of the base is \(found.name); F32, F16 or BF16 can be merged into"
     case .quantizedBase(let method):
-      "quantization_config says \"\(method)\": merging into quantised weights is not supported"
+      "quantization_config says \"\(method)\": merging into weights of this kind is not supported"
+    case .quantisedScheme(let what): "a quantised weight with \(what) is not supported"
+    case .quantisedPart(let part, let found?, let expected): "its \(part) is \(found), expected \(expected)"
+    case .quantisedPart(let part, nil, let expected): "the base has no \(part), expected \(expected)"
     case .baseChange(let change, let what):
       "\(change.rawValue) takes a part out of the base's weight first, which is not merged with \(what)"
     case .ambiguousName(let target, let candidates):
@@ -177,7 +186,7 @@ public struct PlanError: ReportableError, Equatable {
     case .newTensor: "--add-tensors adds what the base has not, such as a classifier"
     case .ambiguousExperts: "say --expert-layout rank_major or --expert-layout grouped_by_expert"
     case .mapPattern, .mapUnused: "--map takes REGEX=REPLACEMENT, for names such as model.layers.0.mlp.up_proj.weight"
-    case .quantizedBase: "merge into the model's original 16-bit weights"
+    case .quantizedBase, .quantisedScheme: "merge into the model's original 16-bit weights"
     default: nil
     }
   }

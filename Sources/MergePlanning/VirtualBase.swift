@@ -8,7 +8,12 @@ struct VirtualBase {
   struct Entry {
     let name: TensorName
     let location: Checkpoint.Location
+    /// For codes: of the numbers that they stand for.
     let info: TensorInfo
+    /// What the codes stand for; nil: it is no codes.
+    var group: QuantisedBase.Group?
+    /// The weight whose codes this is a part of, such as their scales.
+    var owner: TensorName?
   }
 
   /// By file of the base, in the order of its data.
@@ -16,7 +21,7 @@ struct VirtualBase {
   private let places: [TensorName: (file: Int, position: Int)]
 
   /// - Parameter replication: For each layer of the result the base's layer that it is a copy of; nil: no replication.
-  init(_ base: Checkpoint, replication: LayerReplication?) throws(PlanError) {
+  init(_ base: Checkpoint, replication: LayerReplication?, quantised: QuantisedBase) throws(PlanError) {
     if let replication {
       let count = base.tensorNames.reduce(0) { $0 + replication.copyCount(of: $1) }
       guard count <= LayerReplication.largestTensorCount else {
@@ -32,6 +37,16 @@ struct VirtualBase {
       for index in file.header.tensors.indices {
         let info = file.header.tensors[index]
         let location = Checkpoint.Location(file: number, index: index)
+        if let group = quantised.group(at: location) {
+          let numbers = TensorInfo(
+            name: group.name, dtype: group.dtype, shape: group.shape, dataOffsets: info.dataOffsets)
+          entries.append(Entry(name: group.name, location: location, info: numbers, group: group))
+          continue
+        }
+        if let owner = quantised.owner(at: location) {
+          entries.append(Entry(name: info.name, location: location, info: info, owner: owner))
+          continue
+        }
         for name in replication?.names(for: info.name) ?? [info.name] {
           entries.append(Entry(name: name, location: location, info: info))
         }

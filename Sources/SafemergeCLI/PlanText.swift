@@ -37,6 +37,12 @@ struct PlanText {
     }
     lines.append("plan     \(actions); layout kept: \(files)")
     for rule in plan.rules { lines.append("rule     \(rule.rule)   \(Quantities.counted(rule.count, "name"))") }
+    if let quantisation = plan.quantisation {
+      let change = quantisation.configChange.map { "; config.json: \($0)" } ?? ""
+      lines.append(
+        "codes    \(quantisation.method): \(Quantities.counted(quantisation.decoded, "weight")) decoded, "
+          + "\(quantisation.kept) kept as they are\(change)")
+    }
     if let library {
       let count = plan.updatedTensors.count { $0.update?.residual != nil }
       let what =

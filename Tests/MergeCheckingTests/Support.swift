@@ -13,7 +13,8 @@ import Testing
 /// A merge from paths, as the program does it.
 func merge(
   _ base: String, _ adapters: [(path: String, weight: Double)], to output: String,
-  options: MergeOptions = MergeOptions(), rounding: MergeEngine.Rounding = .nearest
+  options: MergeOptions = MergeOptions(), rounding: MergeEngine.Rounding = .nearest,
+  nonFinite: MergeEngine.NonFinite = .fail
 ) throws {
   let checkpoint = try Checkpoint(path: base)
   let uses = try adapters.map { AdapterUse(try Adapter(folder: $0.path), weight: $0.weight) }
@@ -24,6 +25,7 @@ func merge(
   let sideFiles = try checkpoint.folder.map { try SideFiles(base: $0, weightFiles: written, adapter: nil) } ?? .none
   var engine = MergeEngine.Options(workers: 2)
   engine.rounding = rounding
+  engine.nonFinite = nonFinite
   _ = try MergeEngine(plan, options: engine).run(to: place, sideFiles: sideFiles)
 }
 

@@ -268,7 +268,7 @@ import Testing
       let error = problem(base: Self.baseTensors(), Self.layer("model.layers.0.q_proj"), config: config)
       #expect(error?.problem == expected, "\(config)")
     }
-    check("{\"quantization_config\": {\"quant_method\": \"fp8\"}}", .quantizedBase(method: "fp8"))
+    check("{\"quantization_config\": {\"quant_method\": \"gptq\"}}", .quantizedBase(method: "gptq"))
     check("{\"quantization_config\": {}}", .quantizedBase(method: "unknown"))
     check("{\"quantization_config\": null}", nil)
     check("{}", nil)

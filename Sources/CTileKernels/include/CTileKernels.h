@@ -186,6 +186,44 @@ smk_row_statistics smk_statistics_of_row(const smk_kernels *kernels, smk_dtype b
                                          smk_dtype out_dtype, const void *output, const float *intended,
                                          int are_deltas, size_t count);
 
+// ---- weights kept as codes: a table says what a code is, a block of elements shares a scale
+
+// Values are products in fp32, each rounded, then rounded to nearest even in the output dtype. Every NaN is written as
+// the positive quiet NaN without payload.
+
+typedef struct {
+  size_t rows, columns;  // of the codes, one byte each, row by row
+  size_t first_row;      // the place of row 0 in its block
+  size_t block_rows, block_columns;
+  const float *scales;   // of the blocks, a row of blocks after another; the last of each may be cut
+  size_t scale_columns;
+  float factor;          // multiplies every value last
+} smk_code_grid;
+
+// destination[m * columns + n] = table[code] * scale * factor; `table` has 256 numbers.
+void smk_decode_codes(const smk_kernels *kernels, const float *table, const uint8_t *codes, const smk_code_grid *grid,
+                      smk_dtype out_dtype, void *destination);
+
+// destination[i] = table[code] * scales[(first + i) / block] for i < count; `table` has 16 numbers, `block` is even.
+// Two codes share a byte, the first in the upper half (`is_high_first`) or the lower; if `first` is odd, code 0 is the
+// second of the first byte.
+void smk_decode_nibbles(const smk_kernels *kernels, const float *table, const uint8_t *codes, size_t first,
+                        size_t count, size_t block, int is_high_first, const float *scales, smk_dtype out_dtype,
+                        void *destination);
+
+typedef struct {
+  const uint8_t *codes;      // of column 0, row 0: two in a byte, the first in the lower half, along the rows
+  size_t code_stride;        // bytes from a column to the next
+  const uint8_t *scales;     // of column 0, rows 0 ..< block
+  size_t scale_stride;       // bytes from a column to the next
+  size_t block;              // rows that share a scale: even
+  size_t first_row, rows, columns;
+} smk_transposed_codes;
+
+// destination[(m - first_row) * columns + n] = table[code] * scale_table[scale] for first_row <= m < first_row + rows.
+void smk_decode_transposed(const smk_kernels *kernels, const float *table, const float *scale_table,
+                           const smk_transposed_codes *matrix, smk_dtype out_dtype, void *destination);
+
 #ifdef __cplusplus
 }
 #endif

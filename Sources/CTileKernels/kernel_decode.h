@@ -1,0 +1,145 @@
+// Weights that are kept as codes. Included by kernel_body.h.
+
+// Products rounded to the output; every NaN is the positive quiet one without payload.
+SMK_INLINE void store_products(const float *values, size_t count, float scale, float factor, const smk_dtype out,
+                               char *destination) {
+  const size_t size = smk_byte_count(out);
+  const vector scales = vector_broadcast(scale), factors = vector_broadcast(factor);
+  size_t i = 0;
+  for (; i + 16 <= count; i += 16) {
+    vector products[16 / VECTOR_WIDTH];
+    magnitudes largest = magnitudes_zero();
+    UNROLL
+    for (size_t v = 0; v < 16 / VECTOR_WIDTH; v++) {
+      products[v] = vector_multiply(vector_multiply(vector_load(values + i + v * VECTOR_WIDTH), scales), factors);
+      largest = magnitudes_max(largest, products[v]);
+    }
+    if (__builtin_expect(magnitudes_reach(largest, smk_first_overflow(out)), 0)) {
+      for (size_t j = i; j < i + 16; j++) {
+        float scaled = values[j] * scale;
+        smk_scalar_store(out, smk_settle_nan(0, smk_bits(scaled * factor)), destination + j * size);
+      }
+      continue;
+    }
+    UNROLL
+    for (size_t v = 0; v < 16 / VECTOR_WIDTH; v++) store_as(out, products[v], destination + (i + v * VECTOR_WIDTH) * size);
+  }
+  for (; i < count; i++) {
+    float scaled = values[i] * scale;
+    smk_scalar_store(out, smk_settle_nan(0, smk_bits(scaled * factor)), destination + i * size);
+  }
+}
+
+// ---- codes of a byte
+
+#define CODES_AT_ONCE 128
+
+SMK_INLINE void decode_codes_to(const float *table, const uint8_t *codes, const smk_code_grid *grid, const smk_dtype out,
+                                char *destination) {
+  const size_t size = smk_byte_count(out);
+  for (size_t row = 0; row < grid->rows; row++) {
+    const float *scales = grid->scales + (grid->first_row + row) / grid->block_rows * grid->scale_columns;
+    for (size_t block = 0; block * grid->block_columns < grid->columns; block++) {
+      size_t column = block * grid->block_columns;
+      size_t end = column + smaller(grid->block_columns, grid->columns - column);
+      while (column < end) {
+        float values[CODES_AT_ONCE];
+        size_t count = smaller(end - column, CODES_AT_ONCE);
+        const uint8_t *source = codes + row * grid->columns + column;
+        for (size_t i = 0; i < count; i++) values[i] = table[source[i]];
+        store_products(values, count, scales[block], grid->factor, out, destination + (row * grid->columns + column) * size);
+        column += count;
+      }
+    }
+  }
+}
+
+static void decode_codes(const float *table, const uint8_t *codes, const smk_code_grid *grid, smk_dtype out,
+                         void *destination) {
+  switch (out) {
+    case SMK_F32: decode_codes_to(table, codes, grid, SMK_F32, destination); break;
+    case SMK_F16: decode_codes_to(table, codes, grid, SMK_F16, destination); break;
+    case SMK_BF16: decode_codes_to(table, codes, grid, SMK_BF16, destination); break;
+  }
+}
+
+// ---- codes of half a byte
+
+// A block has 16 different values: they are rounded once each.
+SMK_INLINE void decode_nibbles_to(const float *table, const uint8_t *codes, size_t first, size_t count, size_t block,
+                                  const int is_high_first, const float *scales, const smk_dtype out,
+                                  char *destination) {
+  const size_t size = smk_byte_count(out);
+  const unsigned even_shift = is_high_first ? 4 : 0;
+  const size_t parity = first % 2;
+  size_t i = 0;
+  for (size_t number = 0; i < count; number++) {
+    uint32_t rounded[16];
+    store_products(table, 16, scales[number], 1, out, (char *)rounded);
+    const size_t end = smaller(count, (number + 1) * block - first);
+    // In whole bytes where they are, so that a byte is loaded once.
+    for (; i < end && (i + parity) % 2 != 0; i++) {
+      unsigned code = codes[(i + parity) / 2] >> (4 - even_shift) & 15;
+      memcpy(destination + i * size, (char *)rounded + code * size, size);
+    }
+    for (; i + 2 <= end; i += 2) {
+      unsigned pair = codes[(i + parity) / 2];
+      memcpy(destination + i * size, (char *)rounded + (pair >> even_shift & 15) * size, size);
+      memcpy(destination + (i + 1) * size, (char *)rounded + (pair >> (4 - even_shift) & 15) * size, size);
+    }
+    for (; i < end; i++) {
+      unsigned code = codes[(i + parity) / 2] >> even_shift & 15;
+      memcpy(destination + i * size, (char *)rounded + code * size, size);
+    }
+  }
+}
+
+static void decode_nibbles(const float *table, const uint8_t *codes, size_t first, size_t count, size_t block,
+                           int is_high_first, const float *scales, smk_dtype out, void *destination) {
+#define DECODE_NIBBLES(dtype)                                                                                   \
+  if (is_high_first) decode_nibbles_to(table, codes, first, count, block, 1, scales, SMK_##dtype, destination); \
+  else decode_nibbles_to(table, codes, first, count, block, 0, scales, SMK_##dtype, destination)
+  switch (out) {
+    case SMK_F32: DECODE_NIBBLES(F32); break;
+    case SMK_F16: DECODE_NIBBLES(F16); break;
+    case SMK_BF16: DECODE_NIBBLES(BF16); break;
+  }
+}
+
+// ---- codes of half a byte in transposed matrices
+
+#define TRANSPOSED_AT_ONCE 32
+
+SMK_INLINE void decode_transposed_to(const float *table, const float *scale_table, const smk_transposed_codes *m,
+                                     const smk_dtype out, char *destination) {
+  const size_t size = smk_byte_count(out);
+  for (size_t column = 0; column < m->columns; column += TRANSPOSED_AT_ONCE) {
+    const size_t width = smaller(TRANSPOSED_AT_ONCE, m->columns - column);
+    for (size_t row = m->first_row; row < m->first_row + m->rows;) {
+      const size_t end = smaller(m->first_row + m->rows, (row / m->block + 1) * m->block);
+      uint32_t rounded[TRANSPOSED_AT_ONCE][16];
+      for (size_t c = 0; c < width; c++) {
+        float scale = scale_table[m->scales[(column + c) * m->scale_stride + row / m->block]];
+        store_products(table, 16, scale, 1, out, (char *)rounded[c]);
+      }
+      for (; row < end; row++) {
+        const uint8_t *codes = m->codes + column * m->code_stride + row / 2;
+        const unsigned shift = row % 2 * 4;
+        char *target = destination + ((row - m->first_row) * m->columns + column) * size;
+        for (size_t c = 0; c < width; c++) {
+          unsigned code = codes[c * m->code_stride] >> shift & 15;
+          memcpy(target + c * size, (char *)rounded[c] + code * size, size);
+        }
+      }
+    }
+  }
+}
+
+static void decode_transposed(const float *table, const float *scale_table, const smk_transposed_codes *matrix,
+                              smk_dtype out, void *destination) {
+  switch (out) {
+    case SMK_F32: decode_transposed_to(table, scale_table, matrix, SMK_F32, destination); break;
+    case SMK_F16: decode_transposed_to(table, scale_table, matrix, SMK_F16, destination); break;
+    case SMK_BF16: decode_transposed_to(table, scale_table, matrix, SMK_BF16, destination); break;
+  }
+}

@@ -1,0 +1,163 @@
+import Checkpoints
+import JSONText
+import Safetensors
+
+extension QuantisedGroups {
+  /// The text of a quant_state is a few hundred bytes.
+  private static let largestStateByteCount = 64 << 10
+
+  /// NF4 and FP4 of bitsandbytes: `weight`, `weight.absmax`, `weight.quant_map` and a text, and with nested statistics
+  /// `weight.nested_absmax` and `weight.nested_quant_map`.
+  func halfGroups() throws -> [QuantisedBase.Group] {
+    var groups: [QuantisedBase.Group] = []
+    let marker = ".quant_state.bitsandbytes__"
+    let endings = QuantisedWeight.Halves.allCases.map { ($0, marker + $0.rawValue) }
+    for file in base.files.indices {
+      let tensors = base.files[file].header.tensors
+      for index in tensors.indices {
+        let name = tensors.name(at: index).string
+        guard let (halves, ending) = endings.first(where: { name.hasSuffix($0.1) }) else { continue }
+        let location = Checkpoint.Location(file: file, index: index)
+        groups.append(try halfGroup(String(name.dropLast(ending.count)), halves, state: location))
+      }
+    }
+    let known = Set(groups.map(\.name))
+    for location in locations(where: { $0.header.tensors.name(at: $1).string.hasSuffix(".absmax") }) {
+      let name = String(base.tensor(at: location).name.string.dropLast(".absmax".count))
+      guard !known.contains(TensorName(name)), let codes = base.location(of: TensorName(name)) else { continue }
+      throw error(codes, .quantisedPart("\(name)\(marker)nf4", found: nil, expected: "with the codes"))
+    }
+    return groups
+  }
+
+  private func halfGroup(
+    _ name: String, _ halves: QuantisedWeight.Halves, state: Checkpoint.Location
+  ) throws -> QuantisedBase.Group {
+    guard let codes = base.location(of: TensorName(name)) else {
+      throw error(state, .quantisedPart(name, found: nil, expected: "beside it"))
+    }
+    let text = try self.state(state)
+    guard text["quant_type"] == .string(halves.rawValue), case .string(let typeName)? = text["dtype"],
+      let dtype = Self.dtype(named: typeName), case .integer(let block)? = text["blocksize"],
+      [32, 64, 128, 256, 512, 1024, 2048, 4096].contains(block), case .array(let dimensions)? = text["shape"]
+    else { throw error(state, .quantisedScheme("a quant_state without quant_type, dtype, blocksize or shape")) }
+    var shape: [Int] = []
+    var count = 1
+    for dimension in dimensions {
+      guard case .integer(let size) = dimension, size > 0, size < 1 << 40,
+        case (let product, let overflow) = count.multipliedReportingOverflow(by: Int(size)), !overflow
+      else { throw error(state, .quantisedScheme("a quant_state with the shape of no weight")) }
+      count = product
+      shape.append(Int(size))
+    }
+    guard shape.count >= 2 else { throw error(state, .quantisedScheme("a quant_state with the shape \(shape)")) }
+    // Where codes are kept in another dtype (`bnb_4bit_quant_storage`), their bytes are the same.
+    let info = base.tensor(at: codes)
+    guard info.byteCount == (count - 1) / 2 + 1 else {
+      throw error(
+        codes,
+        .quantisedPart(
+          name, found: "\(info.byteCount) bytes", expected: "\((count - 1) / 2 + 1) for \(shape)"))
+    }
+    let blocks = (count - 1) / Int(block) + 1
+    let scales = try part("\(name).absmax", of: codes)
+    let map = try part("\(name).quant_map", of: codes)
+    try check(map, dtypes: [.f32], shapes: [[16]], of: codes)
+    var parts = [scales, map, state]
+    var nested: QuantisedWeight.Nested?
+    if text["nested_blocksize"] != nil || base.location(of: TensorName("\(name).nested_absmax")) != nil {
+      guard case .integer(let nestedBlock)? = text["nested_blocksize"], nestedBlock > 0,
+        text["nested_dtype"] == .string("float32"), let offset = Self.number(text["nested_offset"])
+      else {
+        throw error(state, .quantisedScheme("a quant_state without nested_blocksize, nested_dtype or nested_offset"))
+      }
+      try check(scales, dtypes: [.u8], shapes: [[blocks]], of: codes)
+      let nestedScales = try part("\(name).nested_absmax", of: codes)
+      try check(nestedScales, dtypes: [.f32], shapes: [[(blocks - 1) / Int(nestedBlock) + 1]], of: codes)
+      let nestedMap = try part("\(name).nested_quant_map", of: codes)
+      try check(nestedMap, dtypes: [.f32], shapes: [[256]], of: codes)
+      parts += [nestedScales, nestedMap]
+      nested = QuantisedWeight.Nested(
+        scales: source(nestedScales), block: Int(nestedBlock), map: source(nestedMap), offset: Float(offset))
+    } else {
+      try check(scales, dtypes: [.f32], shapes: [[blocks]], of: codes)
+    }
+    let weight = QuantisedWeight(
+      format: .halves(halves, block: Int(block), nested: nested), dtype: dtype, codes: source(codes),
+      scales: source(scales), map: source(map))
+    return QuantisedBase.Group(
+      name: info.name, dtype: dtype, shape: shape, weight: weight, location: codes, parts: parts)
+  }
+
+  private static func number(_ value: JSONValue?) -> Double? {
+    switch value {
+    case .real(let number): number
+    case .integer(let number): Double(number)
+    default: nil
+    }
+  }
+
+  /// The JSON text that a tensor of bytes holds.
+  private func state(_ location: Checkpoint.Location) throws -> JSONValue {
+    let info = base.tensor(at: location)
+    guard info.dtype == .u8, info.byteCount > 0, info.byteCount <= Self.largestStateByteCount else {
+      throw error(location, .quantisedScheme("a quant_state of \(info.dtype.name) \(info.shape)"))
+    }
+    let file = try InputFile(path: base.files[location.file].path)
+    guard file.identity == base.files[location.file].header.identity else {
+      throw SafetensorsError(path: base.files[location.file].path, .changed)
+    }
+    let bytes = try file.bytes(source(location).range)
+    do throws(JSONError) { return try JSONParser.parse(bytes.span) } catch {
+      throw self.error(location, .quantisedScheme("a quant_state that is no JSON text"))
+    }
+  }
+
+  /// int8 of bitsandbytes: `weight`, and `SCB` with the largest magnitude of each row.
+  func int8Groups() throws(PlanError) -> [QuantisedBase.Group] {
+    var groups: [QuantisedBase.Group] = []
+    for location in locations(where: { $0.header.tensors.dtype(at: $1) == .i8 }) {
+      let info = base.tensor(at: location)
+      let name = info.name.string
+      guard name.hasSuffix(".weight") else { continue }
+      let module = String(name.dropLast("weight".count))
+      guard info.shape.count == 2 else { throw error(location, .quantisedScheme("codes of shape \(info.shape)")) }
+      let scales = try part(module + "SCB", of: location)
+      try check(scales, dtypes: [.f32], shapes: [[info.shape[0]]], of: location)
+      let format = base.location(of: TensorName(module + "weight_format"))
+      if let format { try check(format, dtypes: [.u8], shapes: [[]], of: location) }
+      let weight = QuantisedWeight(
+        format: .int8Rows, dtype: dtype, codes: source(location), scales: source(scales), map: nil)
+      groups.append(
+        QuantisedBase.Group(
+          name: info.name, dtype: dtype, shape: info.shape, weight: weight, location: location,
+          parts: [scales] + [format].compactMap { $0 }))
+    }
+    return groups
+  }
+
+  /// MXFP4 of gpt-oss: `X_blocks` (experts, out, groups, 16) and `X_scales` (experts, out, groups) are X, (experts, in,
+  /// out).
+  func mxfp4Groups() throws(PlanError) -> [QuantisedBase.Group] {
+    var groups: [QuantisedBase.Group] = []
+    for location in locations(where: { $0.header.tensors.name(at: $1).string.hasSuffix("_blocks") }) {
+      let info = base.tensor(at: location)
+      let name = String(info.name.string.dropLast("_blocks".count))
+      let shape = info.shape
+      guard info.dtype == .u8, shape.count == 4, shape[3] == 16, shape[2] <= Int.max / 32,
+        base.location(of: TensorName(name)) == nil
+      else {
+        throw error(location, .quantisedScheme("blocks of \(info.dtype.name) \(shape)"))
+      }
+      let scales = try part(name + "_scales", of: location)
+      try check(scales, dtypes: [.u8], shapes: [Array(shape.dropLast())], of: location)
+      let weight = QuantisedWeight(
+        format: .mxfp4, dtype: dtype, codes: source(location), scales: source(scales), map: nil)
+      groups.append(
+        QuantisedBase.Group(
+          name: TensorName(name), dtype: dtype, shape: [shape[0], shape[2] * 32, shape[1]], weight: weight,
+          location: location, parts: [scales]))
+    }
+    return groups
+  }
+}

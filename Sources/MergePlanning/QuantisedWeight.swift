@@ -1,0 +1,81 @@
+import Safetensors
+
+/// A weight that the base keeps as codes, and what they stand for.
+public struct QuantisedWeight: Sendable, Equatable {
+  public enum Format: Sendable, Equatable {
+    /// `value = code * scale`, a scale for each block of the last two dimensions, the last blocks cut where they do not
+    /// fit; the code is a number of 8 bits. Source: transformers 5.24 `Fp8Dequantize`; compressed-tensors
+    /// `float-quantized`; fbgemm.
+    case blocks(Grid)
+    /// `value = code * scale / 127` with the scale of the row. Source: bitsandbytes `int8_vectorwise_dequant`.
+    case int8Rows
+    /// `value = number(code) * scale`, two codes a byte, the first in the upper half, a scale for `block` elements of the
+    /// flat tensor. Source: Dettmers et al., QLoRA, arXiv:2305.14314, section 3; bitsandbytes `dequantize_4bit`.
+    case halves(Halves, block: Int, nested: Nested?)
+    /// `value = number(code) * 2^(scale - 127)`, two codes a byte, the first in the lower half, a scale for 32 elements;
+    /// stored with the last two dimensions exchanged. Source: transformers 5.24 `convert_moe_packed_tensors`.
+    case mxfp4
+  }
+
+  public struct Grid: Sendable, Equatable {
+    public let blockRows: Int
+    public let blockColumns: Int
+    /// Of the last two dimensions.
+    public let rows: Int
+    public let columns: Int
+
+    public init(blockRows: Int, blockColumns: Int, rows: Int, columns: Int) {
+      self.blockRows = blockRows
+      self.blockColumns = blockColumns
+      self.rows = rows
+      self.columns = columns
+    }
+
+    /// Rows of blocks.
+    public var scaleRows: Int { rows == 0 ? 0 : (rows - 1) / blockRows + 1 }
+    public var scaleColumns: Int { columns == 0 ? 0 : (columns - 1) / blockColumns + 1 }
+  }
+
+  public enum Halves: String, Sendable, CaseIterable {
+    case nf4, fp4
+  }
+
+  /// Scales that are codes themselves: `scale = map[code] * nested scale + offset`.
+  public struct Nested: Sendable, Equatable {
+    public let scales: MergePlan.Source
+    /// Scales that share a nested scale.
+    public let block: Int
+    /// 256 numbers in fp32.
+    public let map: MergePlan.Source
+    public let offset: Float
+  }
+
+  public let format: Format
+  /// F32, F16 or BF16: what the reference decodes to. A product is rounded to it once.
+  public let dtype: DType
+  public let codes: MergePlan.Source
+  public let scales: MergePlan.Source
+  /// The 16 numbers of the codes as the file has them, which must be the format's; nil: the format alone says them.
+  public let map: MergePlan.Source?
+
+  /// What it reads.
+  public var sources: [MergePlan.Source] {
+    var sources = [codes, scales] + [map].compactMap { $0 }
+    if case .halves(_, _, let nested?) = format { sources += [nested.scales, nested.map] }
+    return sources
+  }
+}
+
+extension MergePlan {
+  /// What a merge does to a base with quantised weights.
+  public struct Quantisation: Sendable, Equatable {
+    /// `quant_method` of config.json.
+    public let method: String
+    /// Weights that are decoded and written as numbers.
+    public let decoded: Int
+    /// Weights that stay codes.
+    public let kept: Int
+    /// What config.json says of it then; nil: it stays.
+    public let configChange: String?
+  }
+}
