@@ -256,6 +256,143 @@ def case_int8():
     write("int8", [tensors], decoded, dtype, quantization)
 
 
+def packed(name, args, scale_dtype, columns, block):
+    """Integers of 4 bits of compressed-tensors."""
+    from compressed_tensors.compressors import PackedQuantizationCompressor
+    from compressed_tensors.compressors.pack_quantized.helpers import pack_to_int32
+    from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
+
+    torch.manual_seed(len(name))
+    dtype = torch.bfloat16
+    tensors = plain(dtype)
+    decoded = dict(tensors)
+    args = {"num_bits": 4, "type": "int", **args}
+    scheme = QuantizationScheme(targets=["Linear"], weights=QuantizationArgs(**args))
+    rows = ROWS - 1
+    for module in NAMES:
+        codes = torch.randint(-8, 8, (rows, columns), dtype=torch.int8)
+        groups = -(-columns // block)
+        scales = hostile(torch.rand(rows, groups) * 0.01).to(scale_dtype)
+        state = {"weight_packed": pack_to_int32(codes, 4), "weight_scale": scales,
+                 "weight_shape": torch.tensor([rows, columns])}
+        if not args["symmetric"]:
+            zeros = torch.randint(-8, 8, (rows, groups), dtype=torch.int8)
+            state["weight_zero_point"] = pack_to_int32(zeros, 4, packed_dim=0).contiguous()
+        tensors.update({f"{module}.{key}": value for key, value in state.items()})
+        decoded[f"{module}.weight"] = PackedQuantizationCompressor.decompress(state, scheme)["weight"].to(
+            dtype if scale_dtype == torch.float32 else scale_dtype)
+    quantization = {"quant_method": "compressed-tensors", "format": "pack-quantized", "ignore": ["lm_head"],
+                    "config_groups": {"group_0": {"targets": ["Linear"], "weights": args}}}
+    write(name, [tensors], decoded, dtype, quantization)
+
+
+def case_packed_group():
+    packed("packed-group", {"strategy": "group", "group_size": 48, "symmetric": True}, torch.bfloat16, COLUMNS, 48)
+
+
+def case_packed_zeros():
+    packed("packed-zeros", {"strategy": "group", "group_size": 36, "symmetric": False}, torch.float16, COLUMNS, 36)
+
+
+def case_packed_channel():
+    packed("packed-channel", {"strategy": "channel", "symmetric": True}, torch.float32, COLUMNS - 3, COLUMNS - 3)
+
+
+def case_compressed_int8():
+    from compressed_tensors.quantization import QuantizationArgs
+    from compressed_tensors.quantization.lifecycle.forward import dequantize
+
+    torch.manual_seed(11)
+    dtype = torch.bfloat16
+    tensors = plain(dtype)
+    decoded = dict(tensors)
+    args = {"num_bits": 8, "type": "int", "strategy": "channel", "symmetric": True}
+    for module in NAMES:
+        codes = every_code(ROWS, COLUMNS, torch.int8)
+        scales = hostile(torch.rand(ROWS, 1) * 0.01).to(dtype)
+        tensors[f"{module}.weight"] = codes
+        tensors[f"{module}.weight_scale"] = scales
+        decoded[f"{module}.weight"] = dequantize(codes, scales, args=QuantizationArgs(**args)).to(dtype)
+    quantization = {"quant_method": "compressed-tensors", "format": "int-quantized", "ignore": ["lm_head"],
+                    "config_groups": {"group_0": {"targets": ["Linear"], "weights": args}}}
+    write("compressed-int8", [tensors], decoded, dtype, quantization)
+
+
+def case_nvfp4():
+    from compressed_tensors.compressors import NVFP4PackedCompressor
+    from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
+
+    torch.manual_seed(12)
+    dtype = torch.bfloat16
+    tensors = plain(dtype)
+    decoded = dict(tensors)
+    args = {"num_bits": 4, "type": "float", "strategy": "tensor_group", "group_size": 16, "symmetric": True}
+    scheme = QuantizationScheme(targets=["Linear"], weights=QuantizationArgs(**args))
+    for module, scale in zip(NAMES, [1536.0, 3e-36]):
+        state = {"weight_packed": every_code(ROWS, COLUMNS // 2, torch.uint8),
+                 "weight_scale": every_code(ROWS, COLUMNS // 16, torch.float8_e4m3fn),
+                 "weight_global_scale": torch.tensor([scale])}
+        tensors.update({f"{module}.{key}": value for key, value in state.items()})
+        decoded[f"{module}.weight"] = NVFP4PackedCompressor.decompress(state, scheme)["weight"]
+    quantization = {"quant_method": "compressed-tensors", "format": "nvfp4-pack-quantized", "ignore": ["lm_head"],
+                    "config_groups": {"group_0": {"targets": ["Linear"], "weights": args}}}
+    write("nvfp4", [tensors], decoded, dtype, quantization)
+
+
+def words(codes, places, dim):
+    """Eight codes along a dimension in one word of 32 bits."""
+    codes = codes.movedim(dim, -1).to(torch.int64)
+    codes = codes.reshape(*codes.shape[:-1], -1, 8)
+    shifts = 4 * torch.tensor(places)
+    packed = (codes << shifts).sum(-1)
+    packed = torch.where(packed >= 1 << 31, packed - (1 << 32), packed).to(torch.int32)
+    return packed.movedim(-1, dim).contiguous()
+
+
+AWQ_PLACES = [0, 4, 1, 5, 2, 6, 3, 7]
+
+
+def columns_of_words(name, method, dtype, group, order=None, **config):
+    """`scales[g_idx] * (code - zero)` in the scales' dtype, transposed: `dequantize_weight` of GPTQModel and
+    `dequantize_gemm` of AutoAWQ, which unpack and multiply like this."""
+    torch.manual_seed(len(name))
+    tensors = plain(dtype)
+    decoded = dict(tensors)
+    rows = ROWS
+    groups = -(-COLUMNS // group)
+    for module in NAMES:
+        codes = torch.randint(0, 16, (COLUMNS, rows))
+        zeros = torch.randint(1, 16, (groups, rows))
+        scales = hostile(torch.rand(groups, rows) * 0.01).to(dtype)
+        index = torch.arange(COLUMNS) // group
+        if order:
+            index = index[torch.randperm(COLUMNS)]
+        weight = scales[index] * (codes - zeros[index]).to(dtype)
+        if method == "gptq":
+            tensors[f"{module}.qweight"] = words(codes, range(8), 0)
+            stored = zeros if config.get("checkpoint_format") == "gptq_v2" else zeros - 1
+            tensors[f"{module}.qzeros"] = words(stored, range(8), 1)
+            tensors[f"{module}.g_idx"] = index.to(torch.int32)
+        else:
+            tensors[f"{module}.qweight"] = words(codes, AWQ_PLACES, 1)
+            tensors[f"{module}.qzeros"] = words(zeros, AWQ_PLACES, 1)
+        tensors[f"{module}.scales"] = scales
+        decoded[f"{module}.weight"] = weight.T.contiguous()
+    write(name, [tensors], decoded, dtype, {"quant_method": method, "bits": 4, "group_size": group, **config})
+
+
+def case_gptq():
+    columns_of_words("gptq", "gptq", torch.float16, 32, order=True, desc_act=True, sym=False)
+
+
+def case_gptq_v2():
+    columns_of_words("gptq-v2", "gptq", torch.bfloat16, 48, desc_act=False, sym=True, checkpoint_format="gptq_v2")
+
+
+def case_awq():
+    columns_of_words("awq", "awq", torch.float16, 48, zero_point=True, version="gemm")
+
+
 def case_mxfp4():
     from transformers.integrations.mxfp4 import convert_moe_packed_tensors
 

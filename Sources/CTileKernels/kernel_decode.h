@@ -34,11 +34,34 @@ SMK_INLINE void store_products(const float *values, size_t count, float scale, f
 
 #define CODES_AT_ONCE 128
 
+// A row whose columns have blocks in any order.
+SMK_INLINE void decode_scattered(const float *table, const uint8_t *codes, const smk_code_grid *grid, const float *scales,
+                                 const float *zeros, const smk_dtype out, char *destination) {
+  const size_t size = smk_byte_count(out);
+  for (size_t column = 0; column < grid->columns; column += CODES_AT_ONCE) {
+    float values[CODES_AT_ONCE];
+    size_t count = smaller(grid->columns - column, CODES_AT_ONCE);
+    for (size_t i = 0; i < count; i++) {
+      uint32_t block = grid->blocks[column + i];
+      float number = table[codes[column + i]];
+      if (zeros) number -= zeros[block];
+      values[i] = number * scales[block];
+    }
+    store_products(values, count, 1, grid->factor, out, destination + column * size);
+  }
+}
+
 SMK_INLINE void decode_codes_to(const float *table, const uint8_t *codes, const smk_code_grid *grid, const smk_dtype out,
                                 char *destination) {
   const size_t size = smk_byte_count(out);
   for (size_t row = 0; row < grid->rows; row++) {
-    const float *scales = grid->scales + (grid->first_row + row) / grid->block_rows * grid->scale_columns;
+    const size_t scale_row = (grid->first_row + row) / grid->block_rows * grid->scale_columns;
+    const float *scales = grid->scales + scale_row;
+    const float *zeros = grid->zeros ? grid->zeros + scale_row : NULL;
+    if (grid->blocks) {
+      decode_scattered(table, codes + row * grid->columns, grid, scales, zeros, out, destination + row * grid->columns * size);
+      continue;
+    }
     for (size_t block = 0; block * grid->block_columns < grid->columns; block++) {
       size_t column = block * grid->block_columns;
       size_t end = column + smaller(grid->block_columns, grid->columns - column);
@@ -47,6 +70,9 @@ SMK_INLINE void decode_codes_to(const float *table, const uint8_t *codes, const 
         size_t count = smaller(end - column, CODES_AT_ONCE);
         const uint8_t *source = codes + row * grid->columns + column;
         for (size_t i = 0; i < count; i++) values[i] = table[source[i]];
+        if (zeros) {
+          for (size_t i = 0; i < count; i++) values[i] -= zeros[block];
+        }
         store_products(values, count, scales[block], grid->factor, out, destination + (row * grid->columns + column) * size);
         column += count;
       }

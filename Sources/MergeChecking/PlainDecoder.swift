@@ -6,14 +6,14 @@ import Safetensors
 ///
 /// One object a thread: it keeps what it read last.
 struct PlainDecoder {
-  private let weight: QuantisedWeight
+  let weight: QuantisedWeight
   private let shape: [Int]
-  private let files: OpenFiles
+  let files: OpenFiles
   private var codes: [UInt8] = []
   private var codeRange = 0..<0
   private var scales: [Float] = []
   private var scaleRange = 0..<0
-  private var values: [Float] = []
+  var values: [Float] = []
 
   init(_ weight: QuantisedWeight, shape: [Int], _ files: OpenFiles) {
     self.weight = weight
@@ -35,6 +35,8 @@ struct PlainDecoder {
     case .int8Rows: try decodeRows(elements)
     case .halves(let halves, let block, let nested): try decodeHalves(halves, block: block, nested, elements)
     case .mxfp4: try decodeExperts(elements)
+    case .packedRows(let packed): try decodePackedRows(packed, elements)
+    case .packedColumns(let packed): try decodePackedColumns(packed, elements)
     }
     // Codes have no NaN of their own: each is the plain one.
     for index in 0..<elements.count where values[index].isNaN { values[index] = .nan }
@@ -44,7 +46,7 @@ struct PlainDecoder {
   // MARK: - Reading
 
   /// Makes ``codes`` the bytes `range` of the codes.
-  private mutating func readCodes(_ range: Range<Int>) throws(SafetensorsError) {
+  mutating func readCodes(_ range: Range<Int>) throws(SafetensorsError) {
     guard codeRange.lowerBound > range.lowerBound || codeRange.upperBound < range.upperBound || codes.isEmpty else {
       return
     }
@@ -52,10 +54,10 @@ struct PlainDecoder {
     codeRange = range
   }
 
-  private func code(_ byte: Int) -> UInt8 { codes[byte - codeRange.lowerBound] }
+  func code(_ byte: Int) -> UInt8 { codes[byte - codeRange.lowerBound] }
 
   /// Makes ``scales`` those of `range`.
-  private mutating func readScales(_ range: Range<Int>) throws(SafetensorsError) {
+  mutating func readScales(_ range: Range<Int>) throws(SafetensorsError) {
     guard scaleRange.lowerBound > range.lowerBound || scaleRange.upperBound < range.upperBound || scales.isEmpty else {
       return
     }
@@ -63,10 +65,10 @@ struct PlainDecoder {
     scaleRange = range
   }
 
-  private func scale(_ index: Int) -> Float { scales[index - scaleRange.lowerBound] }
+  func scale(_ index: Int) -> Float { scales[index - scaleRange.lowerBound] }
 
   /// Some elements of a tensor of scales as fp32.
-  private func numbers(_ source: MergePlan.Source, _ range: Range<Int>) throws(SafetensorsError) -> [Float] {
+  func numbers(_ source: MergePlan.Source, _ range: Range<Int>) throws(SafetensorsError) -> [Float] {
     var bytes: [UInt8] = []
     let size = source.dtype.bitCount / 8
     try files.read(
@@ -86,7 +88,7 @@ struct PlainDecoder {
     }
   }
 
-  private static func shifted(_ range: Range<Int>, _ source: MergePlan.Source) -> Range<Int> {
+  static func shifted(_ range: Range<Int>, _ source: MergePlan.Source) -> Range<Int> {
     source.range.lowerBound + range.lowerBound..<source.range.lowerBound + range.upperBound
   }
 
@@ -125,10 +127,12 @@ struct PlainDecoder {
     let first = elements.lowerBound / grid.columns * grid.columns
     let last = (elements.upperBound - 1) / grid.columns * grid.columns
     try readScales(block(first)..<block(last) + grid.scaleColumns)
-    let exponentBits = weight.codes.dtype == .f8E5M2 ? 5 : 4
+    let dtype = weight.codes.dtype
     for element in elements {
-      values[element - elements.lowerBound] =
-        Self.float8(code(element), exponentBits: exponentBits) * scale(block(element))
+      let code = code(element)
+      let number =
+        dtype == .i8 ? Float(Int8(bitPattern: code)) : Self.float8(code, exponentBits: dtype == .f8E5M2 ? 5 : 4)
+      values[element - elements.lowerBound] = number * scale(block(element))
     }
   }
 
@@ -187,17 +191,18 @@ struct PlainDecoder {
         let (row, column) = (element - matrix * size).quotientAndRemainder(dividingBy: columns)
         let place = matrix * size + column * rows + row
         let pair = code(place / 2)
-        values[element - elements.lowerBound] = e2m1(row % 2 == 0 ? pair & 15 : pair >> 4, exponent: scale(place / 32))
+        let number = Self.e2m1(row % 2 == 0 ? pair & 15 : pair >> 4)
+        let scale = scale(place / 32)
+        // The byte 255 is 2^128 here, which fp32 has not.
+        values[element - elements.lowerBound] = scale == .infinity ? number * 0x1p127 * 2 : number * scale
       }
     }
   }
 
-  /// The sign, two bits of exponent and one of fraction, times a power of two that fp32 may not have.
-  private func e2m1(_ code: UInt8, exponent scale: Float) -> Float {
+  /// The sign, two bits of exponent and one of fraction.
+  static func e2m1(_ code: UInt8) -> Float {
     let exponent = Int(code >> 1 & 3)
     let magnitude = exponent == 0 ? Float(code & 1) / 2 : Float(2 + code & 1) * Float(1 << (exponent - 1)) / 2
-    let number = code < 8 ? magnitude : -magnitude
-    // The byte 255, which fp32 has not, is 2^128 here.
-    return scale == .infinity ? number * 0x1p127 * 2 : number * scale
+    return code < 8 ? magnitude : -magnitude
   }
 }

@@ -43,6 +43,14 @@ enum CodeTables {
     -0.33333333, -0.5, -0.16666667, -0.25,
   ]
 
+  /// The code itself, as the numbers of codes of a byte: only the first 16 are asked for.
+  static let integers: [Float] = (0..<256).map { Float($0) }
+
+  static let integersLess8: [Float] = (0..<256).map { Float($0) - 8 }
+
+  /// E2M1, OCP Microscaling formats 1.0; only the first 16 are asked for.
+  static let e2m1: [Float] = (0..<256).map { doubledE2M1[$0 % 16] / 2 }
+
   /// Twice the numbers of E2M1, OCP Microscaling formats 1.0: with half a scale the product is the same, and the largest
   /// scale, 2^128, has a half in fp32.
   static let doubledE2M1: [Float] = [0, 1, 2, 3, 4, 6, 8, 12, -0.0, -1, -2, -3, -4, -6, -8, -12]

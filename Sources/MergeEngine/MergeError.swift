@@ -15,6 +15,8 @@ public struct MergeError: ReportableError, Equatable {
     case memory(needed: Int, limit: Int)
     /// The numbers of a file's codes are not those of their format.
     case codeMap(String)
+    /// Something about codes that is only seen in their data.
+    case codes(String)
     /// The plan contradicts itself; a fault of this program, found before anything wrong was written.
     case inconsistentPlan(String)
   }
@@ -39,14 +41,14 @@ public struct MergeError: ReportableError, Equatable {
     case .changed: "changed"
     case .notShareable: "reflink"
     case .memory: "memory"
-    case .codeMap: "quantised"
+    case .codeMap, .codes: "quantised"
     case .inconsistentPlan: "internal"
     }
   }
 
   public var category: ErrorCategory {
     switch problem {
-    case .nonFinite, .notEqual, .memory, .codeMap: .refusedInput
+    case .nonFinite, .notEqual, .memory, .codeMap, .codes: .refusedInput
     case .changed, .notShareable, .inconsistentPlan: .inputOutput
     }
   }
@@ -62,6 +64,7 @@ public struct MergeError: ReportableError, Equatable {
     case .notShareable(let input): "cannot share blocks with \(input): the file system cannot, or it is another one"
     case .memory(let needed, let limit): "the merge needs at least \(needed) bytes of memory, \(limit) are allowed"
     case .codeMap(let format): "its quant_map is not that of \(format)"
+    case .codes(let what): "its codes have \(what)"
     case .inconsistentPlan(let what): "internal error: \(what)"
     }
   }

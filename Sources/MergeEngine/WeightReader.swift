@@ -4,9 +4,14 @@ import TileKernels
 
 /// Reads rows of a tensor's weight; decodes those that are kept as codes.
 struct WeightReader {
-  private var codes: [UInt8] = []
+  var codes: [UInt8] = []
   private var scaleBytes: [UInt8] = []
-  private var scales: [Float] = []
+  var scales: [Float] = []
+  var zeros: [Float] = []
+  /// Codes of half a byte, a byte each.
+  var unpacked: [UInt8] = []
+  /// Rows of a transposed matrix that are held.
+  var slab: Slab?
   /// The matrix whose codes and scales are held, of those that are read whole.
   private var held: MergePlan.Source?
 
@@ -25,6 +30,7 @@ struct WeightReader {
       return byteCount
     }
     if weight.format != .mxfp4 { held = nil }
+    if case .packedColumns = weight.format {} else { slab = nil }
     if buffer.count < byteCount { buffer = [UInt8](repeating: 0, count: byteCount) }
     let elements = rows.lowerBound * update.columns..<rows.upperBound * update.columns
     guard !elements.isEmpty else { return 0 }
@@ -39,6 +45,8 @@ struct WeightReader {
     case .halves(let type, let block, let nested):
       try readHalves(type, block: block, nested, elements, reading, into: &buffer)
     case .mxfp4: try readTransposed(elements, reading, into: &buffer)
+    case .packedRows(let packed): try readPackedRows(packed, elements, reading, into: &buffer)
+    case .packedColumns(let packed): try readPackedColumns(packed, elements, reading, into: &buffer)
     }
     return byteCount
   }
@@ -47,7 +55,7 @@ struct WeightReader {
   private static let int8Factor: Float = 7.874015718698502e-3
 
   /// What stays the same while a tile is read.
-  private struct Reading {
+  struct Reading {
     let tensor: MergePlan.Tensor
     let weight: QuantisedWeight
     let type: ElementType
@@ -121,18 +129,23 @@ struct WeightReader {
   }
 
   /// Reads scales in fp32 to the start of ``scales``.
-  private mutating func readScales(_ source: MergePlan.Source, _ range: Range<Int>, _ reading: Reading) throws {
+  mutating func readScales(_ source: MergePlan.Source, _ range: Range<Int>, _ reading: Reading) throws {
     try reading.read(source, range, into: &scaleBytes)
     if scales.count < range.count { scales = [Float](repeating: 0, count: range.count) }
     if let type = source.dtype.elementType {
       try Self.widen(scaleBytes, as: type, count: range.count, into: &scales, reading.kernels)
       return
     }
-    let table = source.dtype == .u8 ? CodeTables.powers : CodeTables.e8m0
+    let table =
+      switch source.dtype {
+      case .u8: CodeTables.powers
+      case .f8E4M3: CodeTables.e4m3
+      default: CodeTables.e8m0
+      }
     for index in 0..<range.count { scales[index] = table[Int(scaleBytes[index])] }
   }
 
-  private static func widen(
+  static func widen(
     _ bytes: [UInt8], as type: ElementType, count: Int, into scales: inout [Float], _ kernels: KernelSet
   ) throws {
     let part = bytes.span.extracting(0..<count * type.byteCount)
@@ -236,6 +249,10 @@ extension QuantisedWeight {
     case .int8Rows: elements + 8 * (elements / max(shape.last ?? 1, 1) + 2)
     case .halves(_, let block, _): elements / 2 + 10 * (elements / block + 2) + 4096
     case .mxfp4: shape.dropFirst().reduce(1, *) / 2 * 17 / 16
+    case .packedRows(let packed):
+      elements + elements / max(packed.grid.columns, 1) * (packed.rowByteCount + 10 * packed.grid.scaleColumns) + 4096
+    case .packedColumns(let packed):
+      elements + packed.slabRows * (packed.columns / 2 + 16 * packed.groupCount) + 8 * packed.columns
     }
   }
 }

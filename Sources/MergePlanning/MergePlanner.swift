@@ -128,7 +128,7 @@ struct MergePlanner {
     // A head that is one tensor with the embedding is none of the base's, but was trained like one.
     let sharedHead = pair.flatMap { $0.isShared && !adapter.config.tiesWeights ? $0.head : nil }
     for name in base.tensorNames + [sharedHead].compactMap({ $0 }) where !replaced.contains(name) {
-      if virtualBase.entry(name)?.owner != nil { continue }
+      if let location = base.location(of: name), quantised.owner(at: location) != nil { continue }
       let field =
         adapter.fieldReplacing(name.string)
         ?? liveNames?.liveName(of: name).flatMap { adapter.fieldReplacing($0.string) }

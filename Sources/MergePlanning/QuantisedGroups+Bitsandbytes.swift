@@ -103,11 +103,7 @@ extension QuantisedGroups {
     guard info.dtype == .u8, info.byteCount > 0, info.byteCount <= Self.largestStateByteCount else {
       throw error(location, .quantisedScheme("a quant_state of \(info.dtype.name) \(info.shape)"))
     }
-    let file = try InputFile(path: base.files[location.file].path)
-    guard file.identity == base.files[location.file].header.identity else {
-      throw SafetensorsError(path: base.files[location.file].path, .changed)
-    }
-    let bytes = try file.bytes(source(location).range)
+    let bytes = try bytes(location)
     do throws(JSONError) { return try JSONParser.parse(bytes.span) } catch {
       throw self.error(location, .quantisedScheme("a quant_state that is no JSON text"))
     }

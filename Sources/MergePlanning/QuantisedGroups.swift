@@ -25,11 +25,16 @@ struct QuantisedGroups {
 
   func groups() throws -> [QuantisedBase.Group] {
     switch method {
-    case "fp8": return try float8Groups(scales: ["_scale_inv"], block: .config)
-    case "fbgemm_fp8": return try float8Groups(scales: ["_scale"], block: .rows)
+    case "fp8": return try byteGroups(of: Self.float8, scales: "_scale_inv", block: .config)
+    case "fbgemm_fp8": return try byteGroups(of: Self.float8, scales: "_scale", block: .rows)
     case "compressed-tensors":
-      try checkCompressedScheme()
-      return try float8Groups(scales: ["_scale"], block: .scales)
+      switch try compressedScheme() {
+      case .byte(let dtype): return try byteGroups(of: [dtype], scales: "_scale", block: .scales)
+      case .integers(let group, let isSymmetric):
+        return try packedGroups(numbers: .integers, group: group, isSymmetric: isSymmetric)
+      case .e2m1: return try packedGroups(numbers: .e2m1, group: 16, isSymmetric: true)
+      }
+    case "gptq", "awq": return try columnGroups()
     case "bitsandbytes": return try halfGroups() + int8Groups()
     case "mxfp4": return try mxfp4Groups()
     default: throw PlanError(path: configPath, tensor: nil, .quantizedBase(method: method))
@@ -77,6 +82,15 @@ struct QuantisedGroups {
     }
   }
 
+  /// The data of a small tensor.
+  func bytes(_ location: Checkpoint.Location) throws -> [UInt8] {
+    let file = try InputFile(path: base.files[location.file].path)
+    guard file.identity == base.files[location.file].header.identity else {
+      throw SafetensorsError(path: base.files[location.file].path, .changed)
+    }
+    return try file.bytes(source(location).range)
+  }
+
   /// Every tensor with its place, for which `include` is true.
   func locations(where include: (Checkpoint.File, Int) -> Bool) -> [Checkpoint.Location] {
     base.files.enumerated().flatMap { number, file in
@@ -96,19 +110,19 @@ extension QuantisedGroups {
     case scales
   }
 
+  static let float8: [DType] = [.f8E4M3, .f8E5M2]
   static let scaleDTypes: [DType] = [.f32, .bf16, .f16, .f8E8M0, .u8]
 
-  /// Codes of 8 bits with scales in the tensor whose name has one of the endings more.
-  func float8Groups(scales endings: [String], block rule: BlockRule) throws(PlanError) -> [QuantisedBase.Group] {
+  /// Codes of 8 bits with scales in the tensor whose name has `ending` more.
+  func byteGroups(
+    of dtypes: [DType], scales ending: String, block rule: BlockRule
+  ) throws(PlanError) -> [QuantisedBase.Group] {
     let configured = try blockSize()
     var groups: [QuantisedBase.Group] = []
-    for location in locations(where: { [.f8E4M3, .f8E5M2].contains($0.header.tensors.dtype(at: $1)) }) {
+    for location in locations(where: { dtypes.contains($0.header.tensors.dtype(at: $1)) }) {
       let info = base.tensor(at: location)
       let name = info.name.string
-      let found = endings.lazy.compactMap { self.base.location(of: TensorName(name + $0)) }.first
-      guard let scales = found else {
-        throw error(location, .quantisedPart(name + endings[0], found: nil, expected: "with the codes"))
-      }
+      let scales = try part(name + ending, of: location)
       guard info.shape.count >= 2 else {
         throw error(location, .quantisedScheme("codes of shape \(info.shape)"))
       }
@@ -169,31 +183,8 @@ extension QuantisedGroups {
   }
 
   /// What compressed-tensors says of the weights of each of its groups.
-  private var weightSchemes: [JSONValue] {
+  var weightSchemes: [JSONValue] {
     guard case .object(let groups)? = config["config_groups"] else { return [] }
     return groups.compactMap { $0.value["weights"] }.filter { $0 != .null }
-  }
-
-  /// compressed-tensors has many formats: floats of 8 bits with a scale for the tensor, a row or a block are known.
-  func checkCompressedScheme() throws(PlanError) {
-    var formats = [config["format"]]
-    if case .object(let groups)? = config["config_groups"] { formats += groups.map { $0.value["format"] } }
-    let names = formats.compactMap { value -> String? in
-      guard case .string(let name)? = value else { return nil }
-      return name
-    }
-    guard let unknown = names.first(where: { $0 != "float-quantized" }) ?? (names.isEmpty ? "no format" : nil) else {
-      for scheme in weightSchemes {
-        guard scheme["type"] == .string("float"), scheme["num_bits"] == .integer(8) else {
-          throw PlanError(
-            path: configPath, tensor: nil, .quantisedScheme("float-quantized weights that are not floats of 8 bits"))
-        }
-        if case .string(let strategy)? = scheme["strategy"], !["tensor", "channel", "block"].contains(strategy) {
-          throw PlanError(path: configPath, tensor: nil, .quantisedScheme("the strategy \"\(strategy)\""))
-        }
-      }
-      return
-    }
-    throw PlanError(path: configPath, tensor: nil, .quantizedBase(method: "compressed-tensors, \(unknown)"))
   }
 }

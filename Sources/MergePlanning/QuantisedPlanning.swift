@@ -6,7 +6,12 @@ extension MergePlanner {
   /// The quantised weights that are written as numbers: those that an adapter changes, and those of the same modules, which
   /// are loaded in one way.
   var decodedWeights: Set<TensorName> {
-    guard quantised.method != nil else { return [] }
+    guard let method = quantised.method else { return [] }
+    // GPTQ has no list of what is not quantised that all who load it know.
+    if method == "gptq" {
+      let isChanged = works.keys.contains { quantised.groups[$0] != nil }
+      return isChanged ? Set(quantised.groups.keys) : []
+    }
     let modules = Set(works.keys.compactMap { quantised.groups[$0]?.module })
     return Set(quantised.groups.values.lazy.filter { modules.contains($0.module) }.map(\.name))
   }
@@ -16,7 +21,7 @@ extension MergePlanner {
     let decoded = decodedWeights
     guard let method = quantised.method, !decoded.isEmpty else { return nil }
     guard decoded.count < quantised.groups.count else { return .unquantised }
-    let key = Self.skipList(of: method)
+    let key = skipList(of: method)
     let modules = Set(decoded.compactMap { quantised.groups[$0]?.module }).sorted {
       $0.utf8.lexicographicallyPrecedes($1.utf8)
     }
@@ -33,12 +38,18 @@ extension MergePlanner {
     return .notQuantised(key: key, modules: before + modules.filter { !known.contains($0) })
   }
 
-  private static func skipList(of method: String) -> String {
+  private func skipList(of method: String) -> String {
     switch method {
     case "bitsandbytes": "llm_int8_skip_modules"
     case "compressed-tensors": "ignore"
+    // Another name for the list, which transformers reads where the usual one is not there.
+    case "fp8" where isArray("ignored_layers") && !isArray("modules_to_not_convert"): "ignored_layers"
     default: "modules_to_not_convert"
     }
+  }
+
+  private func isArray(_ key: String) -> Bool {
+    if case .array? = base.config?["quantization_config"]?[key] { true } else { false }
   }
 
   /// Without a list transformers leaves the head alone; with one it leaves what the list says: every matrix of the base that

@@ -15,6 +15,12 @@ public struct QuantisedWeight: Sendable, Equatable {
     /// `value = number(code) * 2^(scale - 127)`, two codes a byte, the first in the lower half, a scale for 32 elements;
     /// stored with the last two dimensions exchanged. Source: transformers 5.24 `convert_moe_packed_tensors`.
     case mxfp4
+    /// `value = (code - zero) * scale`, or `number(code) * scale`, two codes a byte, the first in the lower half. Source:
+    /// compressed-tensors `pack-quantized` and `nvfp4-pack-quantized`.
+    case packedRows(PackedRows)
+    /// `value = (code - zero) * scale`, stored transposed in words of eight codes. Source: AutoGPTQ and GPTQModel
+    /// `dequantize_weight`; AutoAWQ `dequantize_gemm`.
+    case packedColumns(PackedColumns)
   }
 
   public struct Grid: Sendable, Equatable {
@@ -34,6 +40,49 @@ public struct QuantisedWeight: Sendable, Equatable {
     /// Rows of blocks.
     public var scaleRows: Int { rows == 0 ? 0 : (rows - 1) / blockRows + 1 }
     public var scaleColumns: Int { columns == 0 ? 0 : (columns - 1) / blockColumns + 1 }
+  }
+
+  /// Rows of codes of half a byte, each from a whole byte on.
+  public struct PackedRows: Sendable, Equatable {
+    public enum Numbers: Sendable, Equatable {
+      /// The code itself; without zeros less 8.
+      case integers
+      /// E2M1, OCP Microscaling formats 1.0.
+      case e2m1
+    }
+
+    public let numbers: Numbers
+    public let grid: Grid
+    public let rowByteCount: Int
+    /// Codes of half a byte, for each scale one, eight rows in a word of 32 bits: subtracted from the code. Nil: 8 is.
+    public let zeros: MergePlan.Source?
+    /// One number in fp32, by which every scale is divided.
+    public let globalScale: MergePlan.Source?
+  }
+
+  /// The order of GPTQ and AWQ: a scale for a row of the weight and a group of its columns.
+  public struct PackedColumns: Sendable, Equatable {
+    public enum Order: Sendable, Equatable {
+      /// Eight columns in a word, the first lowest.
+      case gptq
+      /// Eight rows in a word, in the places 0, 4, 1, 5, 2, 6, 3, 7.
+      case awq
+    }
+
+    public let order: Order
+    /// Of the weight as numbers.
+    public let rows: Int
+    public let columns: Int
+    /// Columns that share a scale; the last may be fewer.
+    public let group: Int
+    /// Words of eight rows, for each group.
+    public let zeros: MergePlan.Source
+    /// Whether the zeros are kept less one.
+    public let areZerosOneLess: Bool
+    /// The group of each column, in I32; nil: they follow each other.
+    public let groupOfColumn: MergePlan.Source?
+
+    public var groupCount: Int { columns == 0 ? 0 : (columns - 1) / group + 1 }
   }
 
   public enum Halves: String, Sendable, CaseIterable {
@@ -61,7 +110,12 @@ public struct QuantisedWeight: Sendable, Equatable {
   /// What it reads.
   public var sources: [MergePlan.Source] {
     var sources = [codes, scales] + [map].compactMap { $0 }
-    if case .halves(_, _, let nested?) = format { sources += [nested.scales, nested.map] }
+    switch format {
+    case .halves(_, _, let nested?): sources += [nested.scales, nested.map]
+    case .packedRows(let packed): sources += [packed.zeros, packed.globalScale].compactMap { $0 }
+    case .packedColumns(let packed): sources += [packed.zeros, packed.groupOfColumn].compactMap { $0 }
+    default: break
+    }
     return sources
   }
 }

@@ -60,7 +60,8 @@ struct VirtualBase {
     var places: [TensorName: (file: Int, position: Int)] = [:]
     places.reserveCapacity(files.reduce(0) { $0 + $1.count })
     for (number, entries) in files.enumerated() {
-      for (position, entry) in entries.enumerated() { places[entry.name] = (number, position) }
+      // Scales and the like are nothing that an adapter could change.
+      for (position, entry) in entries.enumerated() where entry.owner == nil { places[entry.name] = (number, position) }
     }
     self.files = files
     self.places = places

@@ -41,17 +41,20 @@ public struct TransposedCodes: Sendable, Equatable {
 // is written as the positive quiet one.
 
 extension KernelSet {
-  /// Decodes codes of a byte: `output[m, n] = table[code] * scale * factor`.
+  /// Decodes codes of a byte: `output[m, n] = (table[code] - zero) * scale * factor`.
   ///
   /// - Parameters:
   ///   - codes: A byte for each element of the rows of `matrix`.
   ///   - table: 256 numbers.
   ///   - scales: One for each block, a row of blocks after another.
+  ///   - zeros: Subtracted from the numbers of a block, like the scales; empty: none.
+  ///   - blockOfColumn: Empty: the columns of a block follow each other.
   ///   - place: The element of the output that comes first.
   /// - Throws: ``ShapeError`` if a span does not fit.
   public func decode(
     _ codes: RawSpan, by table: Span<Float>, _ matrix: CodeBlocks, blocks: (rows: Int, columns: Int),
-    scales: Span<Float>, factor: Float = 1, into output: inout MutableRawSpan, at place: Int = 0, as type: ElementType
+    scales: Span<Float>, zeros: [Float] = [], blockOfColumn: [UInt32] = [], factor: Float = 1,
+    into output: inout MutableRawSpan, at place: Int = 0, as type: ElementType
   ) throws(ShapeError) {
     try requireNotNegative("rows", matrix.rows)
     try requireNotNegative("columns", matrix.columns)
@@ -62,22 +65,35 @@ extension KernelSet {
     try require(.source, codes.byteCount, atLeast: count)
     try require(.values, table.count, exactly: 256)
     guard count > 0 else { return }
-    try require(.factors, matrix.scaleColumns, exactly: (matrix.columns - 1) / blocks.columns + 1)
+    if blockOfColumn.isEmpty {
+      try require(.factors, matrix.scaleColumns, exactly: (matrix.columns - 1) / blocks.columns + 1)
+    } else {
+      try require(.values, blockOfColumn.count, exactly: matrix.columns)
+      guard blockOfColumn.allSatisfy({ $0 < matrix.scaleColumns }) else {
+        throw .outOfRange("block of a column", 0..<Int(blockOfColumn.max() ?? 0), count: matrix.scaleColumns)
+      }
+    }
     let blockRows = (matrix.firstRow + matrix.rows - 1) / blocks.rows + 1
     try require(.factors, scales.count, atLeast: try product(blockRows, matrix.scaleColumns, of: .factors))
+    if !zeros.isEmpty { try require(.factors, zeros.count, atLeast: blockRows * matrix.scaleColumns) }
     try requireNotNegative("place", place)
     try require(.output, output.byteCount, atLeast: try product(place + count, type.byteCount, of: .output))
     unsafe codes.withUnsafeBytes { codes in
       unsafe table.withUnsafeBufferPointer { table in
         unsafe scales.withUnsafeBufferPointer { scales in
-          unsafe output.withUnsafeMutableBytes { output in
-            var grid = unsafe smk_code_grid(
-              rows: matrix.rows, columns: matrix.columns, first_row: matrix.firstRow, block_rows: blocks.rows,
-              block_columns: blocks.columns, scales: scales.baseAddress, scale_columns: matrix.scaleColumns,
-              factor: factor)
-            unsafe smk_decode_codes(
-              self.table, table.baseAddress, codes.baseAddress?.assumingMemoryBound(to: UInt8.self), &grid, type.code,
-              output.baseAddress.map { unsafe $0 + place * type.byteCount })
+          unsafe zeros.withUnsafeBufferPointer { zeros in
+            unsafe blockOfColumn.withUnsafeBufferPointer { blockOfColumn in
+              unsafe output.withUnsafeMutableBytes { output in
+                var grid = unsafe smk_code_grid(
+                  rows: matrix.rows, columns: matrix.columns, first_row: matrix.firstRow, block_rows: blocks.rows,
+                  block_columns: blocks.columns, scales: scales.baseAddress, scale_columns: matrix.scaleColumns,
+                  zeros: zeros.isEmpty ? nil : zeros.baseAddress,
+                  blocks: blockOfColumn.isEmpty ? nil : blockOfColumn.baseAddress, factor: factor)
+                unsafe smk_decode_codes(
+                  self.table, table.baseAddress, codes.baseAddress?.assumingMemoryBound(to: UInt8.self), &grid,
+                  type.code, output.baseAddress.map { unsafe $0 + place * type.byteCount })
+              }
+            }
           }
         }
       }

@@ -109,14 +109,14 @@ import Testing
     #expect(refusal([Self.codes(), Self.scales(), zeros])?.errorClass == "unsupported")
   }
 
-  @Test(arguments: ["gptq", "awq", "torchao", "modelopt", "hqq", "quanto", "eetq", "aqlm", "higgs"])
+  @Test(arguments: ["torchao", "modelopt", "hqq", "quanto", "eetq", "aqlm", "higgs", "auto-round", "fp_quant", "vptq"])
   func otherMethodsAreRefusedByName(method: String) {
     let error = refusal([TestTensor("m.proj.qweight", .i32, [2, 6])], "{\"quant_method\": \"\(method)\"}")
     #expect(error?.errorClass == "unsupported")
     #expect(error?.message.contains("\"\(method)\"") == true)
   }
 
-  @Test(arguments: ["pack-quantized", "nvfp4-pack-quantized", "int-quantized", "marlin-24"])
+  @Test(arguments: ["mxfp4-pack-quantized", "mixed-precision", "marlin-24", "dense", "naive-quantized"])
   func otherFormatsOfCompressedTensorsAreRefusedByName(format: String) {
     let error = refusal(
       [TestTensor("m.proj.weight_packed", .i32, [6, 2])],
@@ -162,6 +162,20 @@ import Testing
   @Test func layersOfAQuantisedBaseAreNotReplicated() {
     let error = refusal([Self.codes(), Self.scales()], fields: "\"layer_replication\": [[0, 1]]")
     #expect(error?.errorClass == "unsupported")
+  }
+
+  /// A file alone has no config.json to say what its codes are.
+  @Test func codesWithoutConfigAreRefused() throws {
+    let scratch = try Scratch()
+    let file = scratch.file("model.safetensors")
+    try writeFile(file, [Self.codes(), Self.scales()])
+    let adapter = try writeAdapter(
+      scratch.file("adapter"), rank: 2, alpha: "2",
+      [TestTensor("m.proj.lora_A.weight", .f32, [2, 10]), TestTensor("m.proj.lora_B.weight", .f32, [6, 2])])
+    let error = try #require(throws: PlanError.self) {
+      try MergePlan(base: Checkpoint(path: file), adapters: [AdapterUse(Adapter(folder: adapter))])
+    }
+    #expect(error.problem == .targetDType(target: Self.weight, found: .f8E4M3))
   }
 
   /// The experts of a layer are loaded together: one that is merged makes numbers of all.

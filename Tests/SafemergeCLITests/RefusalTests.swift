@@ -119,10 +119,10 @@ import Testing
     let scratch = try Scratch()
     let base = try copyOfFixture("bases/tiny-llama-bf16", in: scratch, as: "base")
     let config = String(decoding: try contents(base + "/config.json"), as: UTF8.self)
-    let quantised = "{\"quantization_config\": {\"quant_method\": \"gptq\"}," + config.dropFirst()
+    let quantised = "{\"quantization_config\": {\"quant_method\": \"hqq\"}," + config.dropFirst()
     try write(Array(quantised.utf8), to: base + "/config.json")
     try expectNothing(
-      scratch, base: base, adapter: adapterPath("keys-bf16"), status: 3, names: ["\"gptq\"", "[unsupported]"])
+      scratch, base: base, adapter: adapterPath("keys-bf16"), status: 3, names: ["\"hqq\"", "[unsupported]"])
   }
 
   @Test func unknownFieldIsRefused() throws {

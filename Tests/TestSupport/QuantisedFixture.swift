@@ -8,8 +8,11 @@ package struct QuantisedFixture: Sendable, CustomStringConvertible {
   package var description: String { name }
 
   package static let all = [
-    "compressed-channel", "compressed-tensor", "fbgemm", "fp4-nested", "fp8-block", "fp8-e8m0", "fp8-small-block",
-    "fp8-tensor", "int8", "mxfp4", "mxfp8", "nf4", "nf4-large-block", "nf4-nested",
+    "awq", "compressed-channel", "compressed-int8", "compressed-tensor", "fbgemm", "fp4-nested", "fp8-block",
+    "fp8-e8m0",
+    "fp8-small-block", "fp8-tensor", "gptq", "gptq-v2", "int8", "mxfp4", "mxfp8", "nf4", "nf4-large-block",
+    "nf4-nested",
+    "nvfp4", "packed-channel", "packed-group", "packed-zeros",
   ].map { QuantisedFixture($0) }
 
   package init(_ name: String) { self.name = name }
@@ -21,6 +24,9 @@ package struct QuantisedFixture: Sendable, CustomStringConvertible {
 
   /// Whether its weights are stacks of experts.
   package var hasExperts: Bool { name == "mxfp4" }
+
+  /// Whether a change of one weight makes numbers of all.
+  package var decodesAll: Bool { name.hasPrefix("gptq") }
 
   /// Names of the weights that are codes in the base.
   package var weights: [String] {

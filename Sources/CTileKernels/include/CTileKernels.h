@@ -197,10 +197,13 @@ typedef struct {
   size_t block_rows, block_columns;
   const float *scales;   // of the blocks, a row of blocks after another; the last of each may be cut
   size_t scale_columns;
-  float factor;          // multiplies every value last
+  const float *zeros;      // of the blocks, like the scales; null: none
+  const uint32_t *blocks;  // the block of each column; null: column / block_columns
+  float factor;            // multiplies every value last
 } smk_code_grid;
 
-// destination[m * columns + n] = table[code] * scale * factor; `table` has 256 numbers.
+// destination[m * columns + n] = (table[code] - zero) * scale * factor; `table` has 256 numbers. A difference is rounded
+// too; those of small integers are exact.
 void smk_decode_codes(const smk_kernels *kernels, const float *table, const uint8_t *codes, const smk_code_grid *grid,
                       smk_dtype out_dtype, void *destination);
 
@@ -223,6 +226,20 @@ typedef struct {
 // destination[(m - first_row) * columns + n] = table[code] * scale_table[scale] for first_row <= m < first_row + rows.
 void smk_decode_transposed(const smk_kernels *kernels, const float *table, const float *scale_table,
                            const smk_transposed_codes *matrix, smk_dtype out_dtype, void *destination);
+
+// A byte for each of `count` codes of half a byte, from the one at place `first` on: two in a byte, the first in its upper
+// half (`is_high_first`) or its lower.
+void smk_unpack_halves(const uint8_t *source, size_t first, size_t count, int is_high_first, uint8_t *codes);
+
+// Eight codes of half a byte in a word of 32 bits, of a matrix that is stored transposed. `codes` gets a byte for each: rows
+// `first_row` ..< `first_row` + `row_count`, each of `columns`.
+//
+// Along the columns (GPTQ): `words` is columns / 8 times `word_columns`, a word for each row, the first code lowest.
+void smk_unpack_along_columns(const uint8_t *words, size_t word_columns, size_t first_row, size_t row_count,
+                              size_t columns, uint8_t *codes);
+// Along the rows (AWQ): `words` is `columns` times `word_columns`, a word for 8 rows, in the places 0, 4, 1, 5, 2, 6, 3, 7.
+void smk_unpack_along_rows(const uint8_t *words, size_t word_columns, size_t first_row, size_t row_count,
+                           size_t columns, uint8_t *codes);
 
 #ifdef __cplusplus
 }

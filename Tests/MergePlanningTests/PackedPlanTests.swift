@@ -1,0 +1,171 @@
+import Adapters
+import Checkpoints
+import Safetensors
+import TestSupport
+import Testing
+
+@testable import MergePlanning
+
+/// Bases whose codes share words, and what is not one.
+@Suite struct PackedPlanTests {
+  private func plan(_ base: [TestTensor], _ quantization: String) throws -> MergePlan {
+    let scratch = try Scratch()
+    let path = try scratch.folder("base")
+    try writeFile(path + "/model.safetensors", base)
+    try write(Array("{\"quantization_config\": {\(quantization)}}".utf8), to: path + "/config.json")
+    let adapter = try writeAdapter(
+      scratch.file("adapter"), rank: 2, alpha: "2",
+      [TestTensor("m.proj.lora_A.weight", .f32, [2, 32]), TestTensor("m.proj.lora_B.weight", .f32, [16, 2])])
+    return try MergePlan(base: Checkpoint(path: path), adapters: [AdapterUse(Adapter(folder: adapter))])
+  }
+
+  private func errorClass(_ base: [TestTensor], _ quantization: String) -> String? {
+    do {
+      _ = try plan(base, quantization)
+      return nil
+    } catch { return (error as? any ReportableError)?.errorClass }
+  }
+
+  private func changed(_ base: [TestTensor], _ name: String, _ tensor: TestTensor?) -> [TestTensor] {
+    base.filter { $0.name != name } + [tensor].compactMap { $0 }
+  }
+
+  // MARK: - compressed-tensors
+
+  private static func shape(_ rows: UInt8, _ columns: UInt8) -> TestTensor {
+    TestTensor(
+      "m.proj.weight_shape", .i64, [2], bytes: [rows, 0, 0, 0, 0, 0, 0, 0, columns, 0, 0, 0, 0, 0, 0, 0])
+  }
+
+  private static let packed = [
+    TestTensor("m.proj.weight_packed", .i32, [16, 4]), TestTensor("m.proj.weight_scale", .bf16, [16, 2]),
+    shape(16, 32),
+  ]
+
+  private static func scheme(_ weights: String, format: String = "pack-quantized") -> String {
+    """
+    "quant_method": "compressed-tensors", "format": "\(format)",
+    "config_groups": {"group_0": {"weights": {\(weights)}}}
+    """
+  }
+
+  private static let groups = scheme(
+    #""num_bits": 4, "type": "int", "strategy": "group", "group_size": 16, "symmetric": true"#)
+
+  @Test func packedRows() throws {
+    let plan = try plan(Self.packed, Self.groups)
+    #expect(plan.shards[0].tensors.map(\.name.string) == ["m.proj.weight"])
+    #expect(plan.shards[0].tensors[0].shape == [16, 32])
+    #expect(errorClass(changed(Self.packed, "m.proj.weight_shape", nil), Self.groups) == "quantised")
+    #expect(errorClass(changed(Self.packed, "m.proj.weight_scale", nil), Self.groups) == "quantised")
+    #expect(errorClass(changed(Self.packed, "m.proj.weight_shape", Self.shape(16, 33)), Self.groups) == "quantised")
+    #expect(errorClass(changed(Self.packed, "m.proj.weight_shape", Self.shape(15, 32)), Self.groups) == "quantised")
+    for shape in [[16, 1], [16, 4], [2, 16], [16]] {
+      let other = TestTensor("m.proj.weight_scale", .bf16, shape)
+      #expect(errorClass(changed(Self.packed, "m.proj.weight_scale", other), Self.groups) == "quantised")
+    }
+    let order = TestTensor("m.proj.weight_g_idx", .i32, [32])
+    #expect(errorClass(Self.packed + [order], Self.groups) == "unsupported")
+    let zeros = TestTensor("m.proj.weight_zero_point", .i32, [2, 2])
+    #expect(errorClass(Self.packed + [zeros], Self.groups) == "unsupported")
+    let asymmetric = Self.groups.replacing("true", with: "false")
+    #expect(errorClass(Self.packed + [zeros], asymmetric) == nil)
+    #expect(errorClass(Self.packed, asymmetric) == "quantised")
+  }
+
+  @Test(arguments: [
+    #""num_bits": 8, "type": "int", "strategy": "group", "group_size": 16"#,
+    #""num_bits": 3, "type": "int", "strategy": "group", "group_size": 16"#,
+    #""num_bits": 4, "type": "int", "strategy": "group", "group_size": 0"#,
+    #""num_bits": 4, "type": "int", "strategy": "token""#,
+    #""num_bits": 4, "type": "float", "strategy": "group", "group_size": 16"#,
+  ])
+  func otherSchemesAreRefused(weights: String) {
+    #expect(errorClass(Self.packed, Self.scheme(weights)) == "unsupported")
+  }
+
+  @Test func severalSchemesAreRefused() {
+    let two = """
+      "quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": {
+      "group_0": {"weights": {"num_bits": 4, "type": "int", "strategy": "group", "group_size": 16}},
+      "group_1": {"weights": {"num_bits": 4, "type": "int", "strategy": "channel"}}}
+      """
+    #expect(errorClass(Self.packed, two) == "unsupported")
+  }
+
+  @Test func nvfp4() throws {
+    let base = [
+      TestTensor("m.proj.weight_packed", .u8, [16, 16]), TestTensor("m.proj.weight_scale", .f8E4M3, [16, 2]),
+      TestTensor("m.proj.weight_global_scale", .f32, [1]),
+    ]
+    let scheme = Self.scheme(
+      #""num_bits": 4, "type": "float", "strategy": "tensor_group", "group_size": 16"#, format: "nvfp4-pack-quantized")
+    #expect(try plan(base, scheme).shards[0].tensors[0].shape == [16, 32])
+    #expect(errorClass(changed(base, "m.proj.weight_global_scale", nil), scheme) == "quantised")
+    let float = TestTensor("m.proj.weight_scale", .f32, [16, 2])
+    #expect(errorClass(changed(base, "m.proj.weight_scale", float), scheme) == "quantised")
+    #expect(errorClass(base, scheme.replacing("16", with: "32")) == "unsupported")
+  }
+
+  // MARK: - GPTQ and AWQ
+
+  private static let gptq = [
+    TestTensor("m.proj.qweight", .i32, [4, 16]), TestTensor("m.proj.qzeros", .i32, [2, 2]),
+    TestTensor("m.proj.scales", .f16, [2, 16]), TestTensor("m.proj.g_idx", .i32, [32]),
+    TestTensor("m.other.qweight", .i32, [4, 16]), TestTensor("m.other.qzeros", .i32, [2, 2]),
+    TestTensor("m.other.scales", .f16, [2, 16]), TestTensor("m.other.g_idx", .i32, [32]),
+  ]
+  private static let awq = [
+    TestTensor("m.proj.qweight", .i32, [32, 2]), TestTensor("m.proj.qzeros", .i32, [2, 2]),
+    TestTensor("m.proj.scales", .f16, [2, 16]),
+  ]
+
+  /// There is no list of what is not quantised: all becomes numbers.
+  @Test func gptqIsDecodedAsAWhole() throws {
+    let plan = try plan(Self.gptq, #""quant_method": "gptq", "bits": 4, "group_size": 16"#)
+    #expect(Set(plan.shards[0].tensors.map(\.name.string)) == ["m.proj.weight", "m.other.weight"])
+    #expect(plan.shards[0].tensors.allSatisfy { $0.shape == [16, 32] && $0.outputDType == .f16 })
+    #expect(
+      plan.quantisation
+        == MergePlan.Quantisation(
+          method: "gptq", decoded: 2, kept: 0, configChange: "quantization_config is removed"))
+  }
+
+  @Test func wordsThatDoNotFitAreRefused() {
+    let config = #""quant_method": "gptq", "bits": 4, "group_size": 16"#
+    for name in ["qzeros", "scales"] {
+      #expect(errorClass(changed(Self.gptq, "m.proj.\(name)", nil), config) == "quantised")
+    }
+    let scales = TestTensor("m.proj.scales", .f16, [1, 16])
+    #expect(errorClass(changed(Self.gptq, "m.proj.scales", scales), config) == "quantised")
+    #expect(errorClass(Self.gptq, config.replacing("16", with: "8")) == "quantised")
+    #expect(errorClass(Self.awq, #""quant_method": "awq", "bits": 4, "group_size": 16, "version": "gemm""#) == nil)
+    let wide = TestTensor("m.proj.qweight", .i32, [16, 4])
+    #expect(
+      errorClass(
+        changed(Self.awq, "m.proj.qweight", wide), #""quant_method": "awq", "bits": 4, "group_size": 16"#)
+        == "quantised")
+    let inOrder = changed(Self.gptq, "m.proj.g_idx", nil)
+    #expect(errorClass(inOrder, config) == nil)
+    #expect(errorClass(inOrder, config + #", "desc_act": true"#) == "quantised")
+  }
+
+  @Test(arguments: [
+    #""quant_method": "gptq", "bits": 8, "group_size": 16"#, #""quant_method": "gptq", "bits": 3, "group_size": 16"#,
+    #""quant_method": "gptq", "bits": 4"#, #""quant_method": "gptq", "bits": 4, "group_size": 0"#,
+    #""quant_method": "gptq", "bits": 4, "group_size": 16, "checkpoint_format": "marlin""#,
+    #""quant_method": "gptq", "bits": 4, "group_size": 16, "dynamic": {"+:.*": {"bits": 8}}"#,
+  ])
+  func otherLayoutsOfGPTQAreRefused(config: String) {
+    #expect(errorClass(Self.gptq, config) == "unsupported")
+  }
+
+  @Test(arguments: [
+    #""quant_method": "awq", "bits": 8, "group_size": 16"#,
+    #""quant_method": "awq", "bits": 4, "group_size": 16, "version": "gemv""#,
+    #""quant_method": "awq", "bits": 4, "group_size": 16, "version": "exllama""#,
+  ])
+  func otherLayoutsOfAWQAreRefused(config: String) {
+    #expect(errorClass(Self.awq, config) == "unsupported")
+  }
+}
