@@ -14,6 +14,8 @@ public enum ConfigEdit: Sendable, Equatable {
 
   /// The model has a head of this kind, `ForSequenceClassification` say, with so many labels (nil: it has none).
   case head(kind: String, labels: Int?)
+  /// `transformers_weights`, the file that has the weights or the index.
+  case weights(String)
 
   /// The change in words.
   var summary: String {
@@ -24,6 +26,7 @@ public enum ConfigEdit: Sendable, Equatable {
     case .head(let kind, let labels):
       "architectures ends in \(kind)" + (labels.map { ", with \($0) labels" } ?? "")
     case .dtype(let name): "dtype is \(name)"
+    case .weights(let name): "transformers_weights is \(name)"
     }
   }
 
@@ -47,6 +50,10 @@ public enum ConfigEdit: Sendable, Equatable {
         try replicateLists(config, sources, &editor)
       case .head(let kind, let labels):
         try setHead(kind, labels, config, &editor)
+      case .weights(let name):
+        var writer = JSONWriter()
+        writer.value(name)
+        _ = try editor.replace(["transformers_weights"], with: String(decoding: writer.bytes, as: UTF8.self))
       case .dtype(let name):
         for key in ["dtype", "torch_dtype"] {
           for path in try editor.paths(to: key) {

@@ -3,19 +3,18 @@ import JSONText
 import Safetensors
 
 extension MergePlanner {
-  /// Lays the output out: the base's files in their order, each with its tensors in theirs and what is added behind them.
+  /// Lays the output out: the base's tensors in the order of its files, and what is added behind them.
   func plan() throws -> MergePlan {
     try checkEverythingIsPlaced()
-    var shards: [MergePlan.Shard] = []
-    for (number, file) in base.files.enumerated() { shards.append(try shard(file, number)) }
+    var warnings = warnings
+    let shards = try shards(&warnings)
     let adapterInputs = adapters.map {
       MergePlan.Input(path: $0.adapter.weightsPath, isAdapter: true, identity: $0.adapter.header.identity)
     }
     let baseInputs = base.files.map {
       MergePlan.Input(path: $0.path, isAdapter: false, identity: $0.header.identity)
     }
-    var warnings = warnings
-    let edits = try allConfigEdits()
+    let edits = try allConfigEdits(shards)
     var texts: [MergePlan.TextFile] = []
     if let text = try configText(edits, &warnings) { texts.append(text) }
     if let text = indexText(shards) { texts.append(text) }
@@ -38,49 +37,44 @@ extension MergePlanner {
     }
   }
 
-  private func shard(_ file: Checkpoint.File, _ number: Int) throws -> MergePlan.Shard {
-    var outputs: [(name: TensorName, source: MergePlan.Source, shape: [Int], dtype: DType)] = []
+  /// The output's tensors that one file of the base has, and those that are added behind them.
+  func tensors(ofFile number: Int) -> [OutputTensor] {
+    let file = base.files[number]
+    var outputs: [OutputTensor] = []
     for entry in virtualBase.files[number] {
       let own = MergePlan.Source(file.header, entry.location.index, input: number)
       let replacement = works[entry.name]?.replacement
       outputs.append(
-        (
-          entry.name, replacement?.source ?? own, replacement?.shape ?? entry.info.shape,
-          outputDType(entry.info.dtype)
-        ))
+        OutputTensor(
+          name: entry.name, source: replacement?.source ?? own, shape: replacement?.shape ?? entry.info.shape,
+          dtype: outputDType(entry.info.dtype)))
     }
     for (name, _) in added.filter({ $0.file == number }) {
       guard let work = works[name] else { continue }
       if let replacement = work.replacement {
-        outputs.append((name, replacement.source, replacement.shape, outputDType(addedDType(replacement.source.dtype))))
+        outputs.append(
+          OutputTensor(
+            name: name, source: replacement.source, shape: replacement.shape,
+            dtype: outputDType(addedDType(replacement.source.dtype))))
       } else if let original = work.copyOf, let entry = virtualBase.entry(original) {
         let header = base.files[entry.location.file].header
         let source = MergePlan.Source(header, entry.location.index, input: entry.location.file)
-        outputs.append((name, source, entry.info.shape, outputDType(entry.info.dtype)))
+        outputs.append(
+          OutputTensor(name: name, source: source, shape: entry.info.shape, dtype: outputDType(entry.info.dtype)))
       }
     }
-    let entries = try outputs.map { try HeaderEncoder.Tensor(name: $0.name, dtype: $0.dtype, shape: $0.shape) }
-    // The data keeps its place in the blocks of the file, so that what is not changed can be shared with the base.
-    let header = try HeaderEncoder(
-      path: file.path, metadata: metadata(file.header), tensors: entries, phase: file.header.dataStart)
-    let tensors = zip(outputs, header.dataOffsets).map { output, range in
-      MergePlan.Tensor(
-        name: output.name, shape: output.shape, source: output.source, outputDType: output.dtype,
-        outputRange: header.bytes.count + range.lowerBound..<header.bytes.count + range.upperBound,
-        update: update(output.name, shape: output.shape, from: output.source.dtype, to: output.dtype))
-    }
-    return MergePlan.Shard(
-      name: file.name, headerBytes: header.bytes, fileByteCount: header.fileByteCount, tensors: tensors)
+    return outputs
   }
 
-  private func update(_ name: TensorName, shape: [Int], from source: DType, to output: DType) -> TensorUpdate? {
+  func update(_ name: TensorName, shape: [Int], from source: DType, to output: DType) -> TensorUpdate? {
     guard let work = works[name], !work.stages.isEmpty || !work.rows.isEmpty else {
       // A change of dtype alone: rounded by the same pipeline, with nothing to add.
       // An empty tensor has nothing to round, and dimensions that no product may be formed of.
       return source == output || shape.contains(0) ? nil : TensorUpdate(roundingOnly: shape)
     }
-    let (rows, columns) =
+    var (rows, columns) =
       work.isConvolution ? (shape[0], shape.dropFirst().reduce(1, *)) : TensorUpdate.matrix(of: shape)
+    (rows, columns) = (rows / work.turnCount, columns * work.turnCount)
     var stages = work.stages
     if options.arithmetic == .peft, let base = dtype(of: name), base != source {
       // PEFT loads a replaced weight in the base's dtype before it adds anything.
@@ -105,39 +99,13 @@ extension MergePlanner {
     return counts.max { ($0.value, $0.key) < ($1.value, $1.key) }?.key ?? own
   }
 
-  /// The base's, in its order, with `format: pt` added where it is missing: transformers up to 4.41 cannot load without.
-  private func metadata(_ header: SafetensorsHeader) -> [SafetensorsHeader.MetadataEntry] {
-    let own = header.metadata ?? []
-    return own.contains { $0.key == "format" } ? own : own + [.init(key: "format", value: "pt")]
-  }
-
-  private func indexText(_ shards: [MergePlan.Shard]) -> MergePlan.TextFile? {
-    guard case .shardedFolder(let name) = base.layout, let index = base.index else { return nil }
-    var totalSize = 0
-    var parameters = 0
-    var weightMap: [(tensor: TensorName, shardName: String)] = []
-    for shard in shards {
-      for tensor in shard.tensors {
-        totalSize += tensor.outputRange.count
-        parameters += tensor.shape.reduce(1, &*)
-        weightMap.append((tensor.name, shard.name))
-      }
-    }
-    let before = base.files.reduce(0) { $0 + $1.header.tensors.reduce(0) { $0 &+ $1.elementCount } }
-    let metadata = index.metadata.map { member in
-      guard member.key == "total_parameters", case .integer(let count) = member.value else { return member }
-      return JSONMember(key: member.key, value: .integer(count + Int64(parameters - before)))
-    }
-    return MergePlan.TextFile(
-      name: name, text: CheckpointIndex.text(metadata: metadata, totalSize: totalSize, weightMap: weightMap))
-  }
-
-  private func allConfigEdits() throws(PlanError) -> [ConfigEdit] {
+  private func allConfigEdits(_ shards: [MergePlan.Shard]) throws(PlanError) -> [ConfigEdit] {
     var edits = configEdits
     if let replication { edits.append(.layers(sources: replication.sources)) }
     if let dtype = options.outputDType, dtype != dominantDType { edits.append(.dtype(Self.torchName(dtype))) }
     if let edit = try vocabularyEdit() { edits.append(edit) }
     if let edit = headEdit() { edits.append(edit) }
+    if let edit = weightsEdit(shards) { edits.append(edit) }
     return edits
   }
 
