@@ -8,9 +8,13 @@ extension MergeEngine.Options {
   /// are not too many.
   func openFileWorkers(_ plan: MergePlan, _ schedule: TileSchedule) -> Int {
     let workers = min(workers, max(1, schedule.jobCount))
-    let adapters = plan.inputs.count { $0.isAdapter }
-    guard 2 * min(workers, plan.shards.count) + adapters > Self.largestOpenFileCount else { return workers }
-    return max(1, (Self.largestOpenFileCount - adapters) / 2)
+    let files = max(plan.shards.count, plan.inputs.count { !$0.isAdapter })
+    return min(workers, files) > Self.openBaseCount(plan) ? Self.openBaseCount(plan) : workers
+  }
+
+  /// Files of the base that are open at once at the most, and as many of the result: half of what the adapters leave.
+  static func openBaseCount(_ plan: MergePlan) -> Int {
+    max(1, (largestOpenFileCount - plan.inputs.count { $0.isAdapter }) / 2)
   }
 
   /// Makes the tiles smaller and the workers fewer until the merge holds no more than `limit` bytes.

@@ -6,24 +6,29 @@ import Synchronization
 import TileKernels
 
 /// The files that a plan reads: opened when a job first needs one, let go when the last output file that needs it is
-/// complete.
+/// complete, or when an output file is made of so many that one that has not been needed for long must make room.
 ///
 /// They are read into the callers' buffers, not mapped: a file that is cut meanwhile is an error of one call and not a
 /// fault of the process, and what is resident does not grow. `docs/performance.md` has the measurement.
 final class InputFiles: Sendable {
   private struct State {
     var files: [Int: Reading] = [:]
+    /// When each of the base's open files was last asked for, by a count of such questions.
+    var uses: [Int: Int] = [:]
+    var useCount = 0
     /// Output files not complete yet that need each input.
     var users: [Int: Int] = [:]
   }
 
   private let inputs: [MergePlan.Input]
   private let inputsOfShards: [Set<Int>]
+  private let openBaseCount: Int
   private let state: Mutex<State>
   private let checksums = Mutex<[Int: SHA256Checksum]>([:])
 
   init(_ plan: MergePlan) {
     inputs = plan.inputs
+    openBaseCount = MergeEngine.Options.openBaseCount(plan)
     inputsOfShards = plan.shards.map { shard in
       var used: Set<Int> = []
       for tensor in shard.tensors {
@@ -45,7 +50,14 @@ final class InputFiles: Sendable {
 
   private func reading(_ input: Int) throws -> Reading {
     try state.withLock { state in
+      state.useCount += 1
+      if !inputs[input].isAdapter { state.uses[input] = state.useCount }
       if let reading = state.files[input] { return reading }
+      // Whoever reads it still holds it open: that are no more than there are workers.
+      if state.uses.count > openBaseCount, let oldest = state.uses.min(by: { $0.value < $1.value })?.key {
+        state.uses[oldest] = nil
+        try state.files.removeValue(forKey: oldest)?.finish()
+      }
       let file = try InputFile(path: inputs[input].path)
       guard file.identity == inputs[input].identity else {
         throw MergeError(path: inputs[input].path, tensor: nil, .changed)
@@ -146,7 +158,10 @@ final class InputFiles: Sendable {
       inputsOfShards[shard].compactMap { input -> Reading? in
         let reading = state.files[input]
         state.users[input, default: 1] -= 1
-        if state.users[input] == 0 { state.files[input] = nil }
+        if state.users[input] == 0 {
+          state.files[input] = nil
+          state.uses[input] = nil
+        }
         return reading
       }
     }

@@ -108,6 +108,9 @@ public struct MergeEngine: Sendable {
     in staging: StagingFolder, sideFiles: SideFiles, identity: MergeIdentity?, resumes: Bool = true,
     progress: (@Sendable (MergeProgress) -> Void)? = nil
   ) throws -> Outcome {
+    guard staging.place.isFolder || plan.shards.count == 1 else {
+      throw MergeError(path: staging.place.path, tensor: nil, .inconsistentPlan("one file is to hold several"))
+    }
     let inputs = InputFiles(plan)
     for equality in plan.equalities { try check(equality, inputs) }
     let decomposer = try options.decomposer ?? (plan.needsDecompositions ? MatrixDecomposer() : nil)

@@ -26,8 +26,9 @@ struct OutputCreation {
         guard case .copy(let input, let source, let output) = segment.kind, source.count >= Self.smallestShare else {
           continue
         }
+        guard Self.holdsBlock(source, output) else { continue }
         guard let part = try file.clone(source, of: try inputs.file(input), at: output) else {
-          if mode == .reflink, Self.holdsBlock(source, output) {
+          if mode == .reflink {
             throw MergeError(path: shard.name, tensor: nil, .notShareable(input: inputs.path(of: input)))
           }
           break

@@ -14,6 +14,8 @@ public enum ConfigEdit: Sendable, Equatable {
 
   /// The model has a head of this kind, `ForSequenceClassification` say, with so many labels (nil: it has none).
   case head(kind: String, labels: Int?)
+  /// `transformers_weights`, the file that has the weights or the index.
+  case weights(String)
 
   /// These modules are numbers beside quantised ones, in the list of `quantization_config` under `key`.
   case notQuantised(key: String, modules: [String])
@@ -31,6 +33,7 @@ public enum ConfigEdit: Sendable, Equatable {
     case .dtype(let name): "dtype is \(name)"
     case .notQuantised(let key, let modules): "quantization_config's \(key) has \(modules.count) modules"
     case .unquantised: "quantization_config is removed"
+    case .weights(let name): "transformers_weights is \(name)"
     }
   }
 
@@ -61,6 +64,10 @@ public enum ConfigEdit: Sendable, Equatable {
           key, in: ["quantization_config"], to: String(decoding: writer.bytes, as: UTF8.self))
       case .unquantised:
         _ = try editor.remove("quantization_config")
+      case .weights(let name):
+        var writer = JSONWriter()
+        writer.value(name)
+        _ = try editor.replace(["transformers_weights"], with: String(decoding: writer.bytes, as: UTF8.self))
       case .dtype(let name):
         for key in ["dtype", "torch_dtype"] {
           for path in try editor.paths(to: key) {

@@ -54,5 +54,8 @@ public struct MergeOptions: Sendable, Equatable {
   /// every one must be.
   public var nameMaps: [NameMap] = []
 
+  /// How the result is divided among weight files.
+  public var fileSizes = FileSizes.asBase
+
   public init(outputDType: DType? = nil) { self.outputDType = outputDType }
 }

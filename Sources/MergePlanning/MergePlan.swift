@@ -83,7 +83,7 @@ public struct MergePlan: Sendable, Equatable {
   public let modules: [Module]
   /// How many of the adapters' other tensors were found by each rule, in the order of the rules' bytes.
   public let otherRules: [RuleCount]
-  /// In the order of the base's files.
+  /// In the order of the base's files; where these are divided anew, in the order of their tensors.
   public let shards: [Shard]
   /// Small files of the output that the merge writes itself, the index last.
   public let textFiles: [TextFile]

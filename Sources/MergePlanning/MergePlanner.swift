@@ -7,8 +7,9 @@ extension MergePlan {
   /// Plans the merge of `adapters` into `base`: `W + sum of weight_i * delta_i`, rounded once.
   ///
   /// Every tensor of every adapter must be used, every module must have its tensor in the base, of the shape that its
-  /// factors make, and no tensor may be replaced by two adapters. The output keeps the base's files, its order of tensors and
-  /// its metadata, to which `format: pt` is added where it is missing.
+  /// factors make, and no tensor may be replaced by two adapters. The output keeps the base's order of tensors and its
+  /// metadata, to which `format: pt` is added where it is missing, and its files unless ``MergeOptions/fileSizes`` asks for
+  /// others.
   ///
   /// - Throws: ``PlanError``, or ``SafetensorsError`` if a header would be too large.
   public init(base: Checkpoint, adapters: [AdapterUse], options: MergeOptions = MergeOptions()) throws {
@@ -251,8 +252,13 @@ struct MergePlanner {
       let name = other.adapter == number ? "the adapter itself" : "another adapter"
       throw error(.replacedAndChanged(target: part.tensor.string, other: name), number, key: layer.a)
     }
+    if work.turnCount != part.turnCount, !work.stages.isEmpty {
+      throw error(
+        .slicedChange(target: part.tensor.string, what: "a second change, of rows that do not lie by turns,"), number,
+        key: layer.a)
+    }
     guard layer.target == .weight || !isWhole else { return }
-    let rows = part.row..<part.row + part.liveRows.count
+    let rows = part.rows
     if let other = work.users.first(where: { $0.adapter == number && (part.isTransposed || $0.rows.overlaps(rows)) }) {
       throw error(.targetHitTwice(target: part.tensor.string, other: other.module), number, key: layer.a)
     }
@@ -414,6 +420,9 @@ struct MergePlanner {
         .shape(factor: "the rows", found: found, target: name.string, expected: shape), number, key: rows.tensor)
     }
     try checkDType(name, number, key: rows.tensor)
+    guard works[name]?.turnCount ?? 1 == 1 else {
+      throw error(.slicedChange(target: name.string, what: "a change of single rows"), number, key: rows.tensor)
+    }
     let source = MergePlan.Source(adapter.header, rows.tensor, input: input(ofAdapter: number))
     var replaced = Set(works[name]?.rows.map(\.row) ?? [])
     for (position, row) in rows.indices.enumerated() {

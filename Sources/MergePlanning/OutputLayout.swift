@@ -3,20 +3,18 @@ import JSONText
 import Safetensors
 
 extension MergePlanner {
-  /// Lays the output out: the base's files in their order, each with its tensors in theirs and what is added behind them.
+  /// Lays the output out: the base's tensors in the order of its files, and what is added behind them.
   func plan() throws -> MergePlan {
     try checkEverythingIsPlaced()
-    let decoded = decodedWeights
-    var shards: [MergePlan.Shard] = []
-    for (number, file) in base.files.enumerated() { shards.append(try shard(file, number, decoded)) }
+    var warnings = warnings
+    let shards = try shards(&warnings)
     let adapterInputs = adapters.map {
       MergePlan.Input(path: $0.adapter.weightsPath, isAdapter: true, identity: $0.adapter.header.identity)
     }
     let baseInputs = base.files.map {
       MergePlan.Input(path: $0.path, isAdapter: false, identity: $0.header.identity)
     }
-    var warnings = warnings
-    let edits = try allConfigEdits() + [quantisationEdit].compactMap { $0 }
+    let edits = try allConfigEdits(shards) + [quantisationEdit].compactMap { $0 }
     var texts: [MergePlan.TextFile] = []
     if let text = try configText(edits, &warnings) { texts.append(text) }
     if let text = indexText(shards) { texts.append(text) }
@@ -46,31 +44,24 @@ extension MergePlanner {
     }
   }
 
-  /// A tensor of an output file before its place is known.
-  private struct Output {
-    let name: TensorName
-    let source: MergePlan.Source
-    let shape: [Int]
-    let dtype: DType
-    var quantised: QuantisedWeight?
-  }
-
-  private func shard(
-    _ file: Checkpoint.File, _ number: Int, _ decoded: Set<TensorName>
-  ) throws -> MergePlan.Shard {
-    var outputs: [Output] = []
+  /// The output's tensors that one file of the base has, and those that are added behind them.
+  ///
+  /// - Parameter decoded: The quantised weights that are written as numbers.
+  func tensors(ofFile number: Int, decoded: Set<TensorName>) -> [OutputTensor] {
+    let file = base.files[number]
+    var outputs: [OutputTensor] = []
     for entry in virtualBase.files[number] {
       let own = MergePlan.Source(file.header, entry.location.index, input: number)
       if let weight = entry.owner ?? entry.group?.name, !decoded.contains(weight) {
         let info = file.header.tensors[entry.location.index]
-        outputs.append(Output(name: info.name, source: own, shape: info.shape, dtype: info.dtype))
+        outputs.append(OutputTensor(name: info.name, source: own, shape: info.shape, dtype: info.dtype))
         continue
       }
       // Scales are of no use without their codes.
       if entry.owner != nil { continue }
       let replacement = works[entry.name]?.replacement
       outputs.append(
-        Output(
+        OutputTensor(
           name: entry.name, source: replacement?.source ?? own, shape: replacement?.shape ?? entry.info.shape,
           dtype: outputDType(entry.info.dtype), quantised: replacement == nil ? entry.group?.weight : nil))
     }
@@ -78,36 +69,22 @@ extension MergePlanner {
       guard let work = works[name] else { continue }
       if let replacement = work.replacement {
         outputs.append(
-          Output(
+          OutputTensor(
             name: name, source: replacement.source, shape: replacement.shape,
             dtype: outputDType(addedDType(replacement.source.dtype))))
       } else if let original = work.copyOf, let entry = virtualBase.entry(original) {
         let header = base.files[entry.location.file].header
         let source = MergePlan.Source(header, entry.location.index, input: entry.location.file)
         outputs.append(
-          Output(
+          OutputTensor(
             name: name, source: source, shape: entry.info.shape, dtype: outputDType(entry.info.dtype),
             quantised: entry.group?.weight))
       }
     }
-    let entries = try outputs.map { try HeaderEncoder.Tensor(name: $0.name, dtype: $0.dtype, shape: $0.shape) }
-    // The data keeps its place in the blocks of the file, so that what is not changed can be shared with the base.
-    let header = try HeaderEncoder(
-      path: file.path, metadata: metadata(file.header), tensors: entries, phase: file.header.dataStart)
-    let tensors = zip(outputs, header.dataOffsets).map { output, range in
-      MergePlan.Tensor(
-        name: output.name, shape: output.shape, source: output.source, outputDType: output.dtype,
-        outputRange: header.bytes.count + range.lowerBound..<header.bytes.count + range.upperBound,
-        update: update(
-          output.name, shape: output.shape, from: output.quantised?.dtype ?? output.source.dtype, to: output.dtype,
-          isDecoded: output.quantised != nil),
-        quantised: output.quantised)
-    }
-    return MergePlan.Shard(
-      name: file.name, headerBytes: header.bytes, fileByteCount: header.fileByteCount, tensors: tensors)
+    return outputs
   }
 
-  private func update(
+  func update(
     _ name: TensorName, shape: [Int], from source: DType, to output: DType, isDecoded: Bool
   ) -> TensorUpdate? {
     guard let work = works[name], !work.stages.isEmpty || !work.rows.isEmpty else {
@@ -115,8 +92,9 @@ extension MergePlanner {
       // An empty tensor has nothing to round, and dimensions that no product may be formed of.
       return (source == output && !isDecoded) || shape.contains(0) ? nil : TensorUpdate(roundingOnly: shape)
     }
-    let (rows, columns) =
+    var (rows, columns) =
       work.isConvolution ? (shape[0], shape.dropFirst().reduce(1, *)) : TensorUpdate.matrix(of: shape)
+    (rows, columns) = (rows / work.turnCount, columns * work.turnCount)
     var stages = work.stages
     if options.arithmetic == .peft, let base = dtype(of: name), base != source {
       // PEFT loads a replaced weight in the base's dtype before it adds anything.
@@ -141,36 +119,8 @@ extension MergePlanner {
     return counts.max { ($0.value, $0.key) < ($1.value, $1.key) }?.key ?? own
   }
 
-  /// The base's, in its order, with `format: pt` added where it is missing: transformers up to 4.41 cannot load without.
-  private func metadata(_ header: SafetensorsHeader) -> [SafetensorsHeader.MetadataEntry] {
-    let own = header.metadata ?? []
-    return own.contains { $0.key == "format" } ? own : own + [.init(key: "format", value: "pt")]
-  }
-
-  private func indexText(_ shards: [MergePlan.Shard]) -> MergePlan.TextFile? {
-    guard case .shardedFolder(let name) = base.layout, let index = base.index else { return nil }
-    var totalSize = 0
-    var parameters = 0
-    var weightMap: [(tensor: TensorName, shardName: String)] = []
-    for shard in shards {
-      for tensor in shard.tensors {
-        totalSize += tensor.outputRange.count
-        parameters &+= parameterCount(tensor)
-        weightMap.append((tensor.name, shard.name))
-      }
-    }
-    // Codes count as the numbers that they stand for, decoded or not, and scales not at all.
-    var before = 0
-    for entry in virtualBase.files.joined() where entry.owner == nil { before &+= entry.info.elementCount }
-    let metadata = index.metadata.map { member in
-      guard member.key == "total_parameters", case .integer(let count) = member.value else { return member }
-      return JSONMember(key: member.key, value: .integer(count + Int64(parameters - before)))
-    }
-    return MergePlan.TextFile(
-      name: name, text: CheckpointIndex.text(metadata: metadata, totalSize: totalSize, weightMap: weightMap))
-  }
-
-  private func parameterCount(_ tensor: MergePlan.Tensor) -> Int {
+  /// The numbers that a tensor of the output stands for: of codes that stay, those; of their scales none.
+  func parameterCount(_ tensor: MergePlan.Tensor) -> Int {
     if tensor.quantised == nil, let location = base.location(of: tensor.name) {
       if let group = quantised.group(at: location), works[group.name] == nil { return group.shape.reduce(1, &*) }
       if quantised.owner(at: location) != nil { return 0 }
@@ -178,12 +128,13 @@ extension MergePlanner {
     return tensor.shape.reduce(1, &*)
   }
 
-  private func allConfigEdits() throws(PlanError) -> [ConfigEdit] {
+  private func allConfigEdits(_ shards: [MergePlan.Shard]) throws(PlanError) -> [ConfigEdit] {
     var edits = configEdits
     if let replication { edits.append(.layers(sources: replication.sources)) }
     if let dtype = options.outputDType, dtype != dominantDType { edits.append(.dtype(Self.torchName(dtype))) }
     if let edit = try vocabularyEdit() { edits.append(edit) }
     if let edit = headEdit() { edits.append(edit) }
+    if let edit = weightsEdit(shards) { edits.append(edit) }
     return edits
   }
 

@@ -8,6 +8,8 @@ struct TensorWork {
   var copyOf: TensorName?
   /// Whether the matrix is that of a convolution: the first dimension and all others.
   var isConvolution = false
+  /// Of how many parts the rows lie by turns; the stages are of a matrix of so many times fewer rows and more columns.
+  var turnCount = 1
   var residual: TensorUpdate.Residual?
   var stages: [TensorUpdate.Stage] = []
   var rows: [RowReplacement] = []

@@ -68,6 +68,8 @@ extension MergeCommand {
     options += result.map.enumerated().map {
       ("map \($0.offset + 1)", "\($0.element.map.pattern)=\($0.element.map.replacement)")
     }
+    if let size = result.maxShardSize { options.append(("max-shard-size", String(size.byteCount))) }
+    if result.singleFile { options.append(("single-file", "true")) }
     if let method = combine.method {
       options.append(("combine", method.rawValue))
       if let density = combine.density { options.append(("density", Quantities.number(density))) }

@@ -11,8 +11,8 @@ struct MergeCommand: ParsableCommand {
     commandName: "merge",
     abstract: "Merge PEFT LoRA adapters into a base checkpoint.",
     discussion: """
-      The result has the base's layout: a file for a file, a folder with the same shards for a folder, with the base's \
-      configuration and the tokenizer of the adapter if it has one, else of the base. Every tensor of the adapter is \
+      The result has the base's layout unless an option asks for another: a file for a file, a folder with the same \
+      shards for a folder, with the base's configuration and the tokenizer of the adapter if it has one, else of the base. Every tensor of the adapter is \
       used, or nothing is written.
 
       Examples:
@@ -22,6 +22,7 @@ struct MergeCommand: ParsableCommand {
         safemerge merge ./base ./style=0.7 ./facts -o ./merged
         safemerge merge meta-llama/Llama-3.1-8B ./my-adapter -o ./merged
         safemerge merge ./my-adapter -o ./merged
+        safemerge merge ./base ./my-adapter -o ./merged --max-shard-size 5GB
       """)
 
   @Argument(
@@ -125,7 +126,8 @@ struct MergeCommand: ParsableCommand {
     if let memory { try options.limitMemory(to: memory.byteCount, for: plan) }
     let text = PlanText(
       checkpoint: checkpoint, adapters: uses, plan: plan, sideFiles: sideFiles, vocabulary: vocabulary,
-      memory: options.memoryNeed(plan), workers: options.workers, library: options.decomposer?.libraryName)
+      fileSizes: result.fileSizes, memory: options.memoryNeed(plan), workers: options.workers,
+      library: options.decomposer?.libraryName)
     if !quiet {
       for warning in models.warnings + (combined?.warnings ?? []) + plan.warnings { Diagnostics.warning(warning) }
     }
@@ -185,7 +187,8 @@ struct MergeCommand: ParsableCommand {
 
   private func sideFiles(_ checkpoint: Checkpoint, _ uses: [AdapterUse], _ plan: MergePlan) throws -> SideFiles {
     guard let folder = checkpoint.folder else { return .none }
-    let written = Set(checkpoint.files.map(\.name) + plan.textFiles.map(\.name))
+    var written = Set(checkpoint.files.map(\.name) + plan.textFiles.map(\.name))
+    if case .shardedFolder(let indexName) = checkpoint.layout { written.insert(indexName) }
     let tokenizers = uses.map { Paths.folder($0.adapter.configPath) }.filter { SideFiles.hasTokenizer($0) }
     guard tokenizers.count <= 1 else { throw SeveralTokenizers(folders: tokenizers) }
     return try SideFiles(base: folder, weightFiles: written, adapter: tokenizers.first)
@@ -193,7 +196,8 @@ struct MergeCommand: ParsableCommand {
 
   private func place(_ output: String, _ checkpoint: Checkpoint, _ uses: [AdapterUse]) throws -> OutputPlace {
     try OutputPlace(
-      path: output, isFolder: checkpoint.folder != nil, inputs: inputPaths(checkpoint, uses), force: force)
+      path: output, isFolder: checkpoint.folder != nil || result.maxShardSize != nil,
+      inputs: inputPaths(checkpoint, uses), force: force)
   }
 
   /// The base, the adapters and their files, which nothing that is written may be, and the hub's cache, in which nothing

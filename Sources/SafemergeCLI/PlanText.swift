@@ -12,6 +12,7 @@ struct PlanText {
   let plan: MergePlan
   let sideFiles: SideFiles
   let vocabulary: VocabularyFit?
+  let fileSizes: FileSizes
   let memory: MemoryNeed
   let workers: Int
   /// The LAPACK that takes tensors apart; nil: none is needed.
@@ -21,8 +22,7 @@ struct PlanText {
   var summary: [String] {
     let tensors = checkpoint.files.lazy.flatMap(\.header.tensors)
     let bytes = checkpoint.files.reduce(0) { $0 + $1.header.dataByteCount }
-    let isSharded = checkpoint.layout != .singleFile && plan.shards.count > 1
-    let files = Quantities.counted(plan.shards.count, isSharded ? "shard" : "file")
+    let files = Self.files(checkpoint.files.count)
     var lines = [
       "base     \(checkpoint.path)   \(files), \(Quantities.counted(checkpoint.tensorCount, "tensor")), "
         + "\(dtypes(tensors)), \(Quantities.bytes(bytes))"
@@ -34,7 +34,7 @@ struct PlanText {
         "adapter  \(adapter.path)   LoRA \(scalings(adapter)), \(Quantities.counted(adapter.layers.count, "module")), "
           + "\(dtypes(adapter.header.tensors)), \(Quantities.bytes(adapter.header.dataByteCount))\(weight)")
     }
-    lines.append("plan     \(actions); layout kept: \(files)")
+    lines.append("plan     \(actions); \(layout)")
     for rule in plan.rules { lines.append("rule     \(rule.rule)   \(Quantities.counted(rule.count, "name"))") }
     if let quantisation = plan.quantisation {
       let change = quantisation.configChange.map { "; config.json: \($0)" } ?? ""
@@ -51,6 +51,21 @@ struct PlanText {
     if let line = vocabulary?.line { lines.append("vocab    \(line)") }
     lines.append("memory   at most \(Quantities.bytes(memory.total)) for \(Quantities.counted(workers, "worker"))")
     return lines.map(\.escapingUnprintable)
+  }
+
+  private static func files(_ count: Int) -> String { Quantities.counted(count, count > 1 ? "shard" : "file") }
+
+  /// Which files the weights come to.
+  private var layout: String {
+    let files = Self.files(plan.shards.count)
+    switch fileSizes {
+    case .asBase: return "layout kept: \(files)"
+    case .single: return "written as \(files)"
+    case .atMost(let limit):
+      let larger = plan.shards.count { $0.tensors.count == 1 && $0.tensors[0].outputRange.count > limit }
+      return "written as \(files) of at most \(Quantities.grouped(limit)) bytes"
+        + (larger > 0 ? " and \(Quantities.counted(larger, "larger tensor")) alone" : "")
+    }
   }
 
   /// How many tensors are merged, replaced, converted and copied, and how many bytes they are.

@@ -49,6 +49,24 @@ struct ResultOptions: ParsableArguments {
   @Flag(help: "Add tensors that the base has not, such as a classifier that was trained with the adapter.")
   var addTensors = false
 
+  @Option(
+    help: """
+      Divide the result anew into weight files of at most this size, such as 5GB or 500MiB (KB, MB and GB are powers of \
+      1000), as transformers does; a larger tensor is alone in a file. The result is a folder then.
+      """)
+  var maxShardSize: FileSizeArgument?
+
+  @Flag(help: "Write one weight file, without an index, also for a base of several.")
+  var singleFile = false
+
+  func validate() throws {
+    if singleFile, maxShardSize != nil {
+      throw ValidationError("--single-file and --max-shard-size exclude each other.")
+    }
+  }
+
+  var fileSizes: FileSizes { singleFile ? .single : maxShardSize.map { .atMost($0.byteCount) } ?? .asBase }
+
   var planning: MergeOptions {
     var options = MergeOptions()
     options.outputDType = dtype.dtype
@@ -57,6 +75,7 @@ struct ResultOptions: ParsableArguments {
     options.addsTensors = addTensors
     options.arithmetic = arithmetic
     options.expertLayout = expertLayout
+    options.fileSizes = fileSizes
     options.nameMaps = map.map(\.map)
     return options
   }
