@@ -43,6 +43,12 @@ def operation(op):
         return f"split{op.dim}"
     if name == "Transpose":
         return f"transpose{op.dim0}{op.dim1}"
+    if name == "Interleave" and not op.inverse:
+        return f"interleave{op.dim}"
+    if name == "ErnieFuseAndSplitTextVisionExperts" and (op.stack_dim, op.concat_dim) == (0, 1):
+        return "divide"
+    if name == "PermuteForRope" and not op.inverse:
+        return f"rope({op.subconfig_key or ''};{','.join(op.permute_layer_names or [])})"
     return name
 
 

@@ -49,7 +49,8 @@ def sized(values, fixes):
             result[name] = value
     result |= {name: value for name, value in fixes.items() if not isinstance(value, dict) or name not in result}
     for name, value in fixes.items():
-        if isinstance(value, dict) and isinstance(values.get(name), dict) and "model_type" not in values[name]:
+        plain = values.get(name) is None or isinstance(values[name], dict) and "model_type" not in values[name]
+        if isinstance(value, dict) and plain:
             result[name] = value
     count = result.get("num_hidden_layers") or result.get("n_layer")
     for name in ("layer_types", "layers_block_type", "mlp_layer_types", "block_types"):
@@ -101,9 +102,10 @@ FAMILIES = {f.model_type + ("" if f.cls.endswith(("ForCausalLM", "ForConditional
     family("ernie4_5_moe", "Ernie4_5_MoeForCausalLM"),
     family("hy_v3", "HYV3ForCausalLM"),
     family("mimo_v2_flash", "MiMoV2FlashForCausalLM"),
-    family("bailing_hybrid", "BailingHybridForCausalLM", num_key_value_heads=4, n_group=1, topk_group=1, num_experts=4, group_norm_size=1),
+    family("bailing_hybrid", "BailingHybridForCausalLM", num_key_value_heads=4, num_expert_group=1, topk_group=1, num_experts=4, group_norm_size=1),
     family("laguna", "LagunaForCausalLM", num_attention_heads_per_layer=[4, 4]),
-    family("jamba", "JambaForCausalLM", use_mamba_kernels=False, attn_layer_period=2, attn_layer_offset=1, expert_layer_period=2, expert_layer_offset=1),
+    # Its forward reads dt_proj's weight past the adapter's wrapper.
+    family("jamba", "JambaForCausalLM", exclude="dt_proj", use_mamba_kernels=False, attn_layer_period=2, attn_layer_offset=1, expert_layer_period=2, expert_layer_offset=1),
     family("lfm2_moe", "Lfm2MoeForCausalLM", num_dense_layers=1, layer_types=["conv", "full_attention"]),
     family("nemotron_h", "NemotronHForCausalLM", exclude="out_proj", layers_block_type=["mamba", "attention", "moe"], num_hidden_layers=3),
     family("granitemoe", "GraniteMoeForCausalLM"),
@@ -115,10 +117,26 @@ FAMILIES = {f.model_type + ("" if f.cls.endswith(("ForCausalLM", "ForConditional
     family("gemma4_text", "Gemma4ForCausalLM", per_layer_config={}),
     family("gemma3n_text", "Gemma3nForCausalLM", intermediate_size=48, activation_sparsity_pattern=[0.0, 0.0], num_kv_shared_layers=0, layer_types=["sliding_attention", "full_attention"]),
     family("gpt_neox", "GPTNeoXForCausalLM"),
-    family("hrm_text", "HrmTextForCausalLM"),
+    family("hrm_text", "HrmTextForCausalLM", num_layers_per_stack=1, H_cycles=1, L_cycles=1, L_bp_cycles=[1]),
     family("olmo_hybrid", "OlmoHybridForCausalLM"),
     family("kimi_linear", "KimiLinearForCausalLM", num_key_value_heads=4),
     family("phi3", "Phi3ForCausalLM"),
+    family("mellum", "MellumForCausalLM"),
+    family("beam", "BeamForCausalLM"),
+    family("kolibri1", "Kolibri1ForCausalLM"),
+    family("axk1", "AXK1ForCausalLM", num_key_value_heads=4),
+    family("axk2", "AXK2ForCausalLM", num_key_value_heads=4),
+    family("flint", "FlintForCausalLM"),
+    family("dbrx", "DbrxForCausalLM", n_heads=4, attn_config=dict(kv_n_heads=2, rope_theta=10000.0, clip_qkv=8.0), ffn_config=dict(moe_num_experts=4, moe_top_k=2)),
+    family("glm5_next", "Glm5NextForConditionalGeneration"),
+    family("mistral4", "Mistral4ForCausalLM", num_key_value_heads=4),
+    family("mistral_large4", "MistralLarge4ForConditionalGeneration"),
+    family("inkling_mm_model", "InklingForConditionalGeneration", text_config=dict(swa_num_attention_heads=4, swa_num_key_value_heads=2, swa_head_dim=8, sliding_window_size=16, d_rel=4, rel_extent=32, layer_types=["hybrid_sliding", "hybrid"], mlp_layer_types=["dense", "sparse"])),
+    family("inkling2_text", "Inkling2ForCausalLM", unpadded_vocab_size=96, swa_num_attention_heads=4, swa_num_key_value_heads=2, swa_head_dim=8, sliding_window_size=16, d_rel=4, rel_extent=32, n_layers_per_attn_res_block=1),
+    family("kimi_k25", "Kimi_K25ForConditionalGeneration", text_config=dict(num_key_value_heads=4)),
+    family("ernie4_5_vl_moe", "Ernie4_5_VLMoeForConditionalGeneration", text_config=dict(moe_intermediate_size=[24, 20], moe_num_experts=4, moe_k=2, mlp_layer_types=["dense", "sparse"], rope_parameters={"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 10000.0})),
+    family("roberta", "RobertaForCausalLM", exclude="lm_head", is_decoder=True),
+    family("radio", "RadioModel"),
     family("llava", "LlavaForConditionalGeneration"),
     family("llava_next", "LlavaNextForConditionalGeneration"),
     family("llava_next_video", "LlavaNextVideoForConditionalGeneration"),
@@ -181,8 +199,68 @@ def build(name, **fixes):
     return model
 
 
-def save(model, folder, **kwargs):
-    """As on the hub: with the prefixes that transformers drops when it loads."""
+def transposed(tensors):
+    """The experts' matrices as (experts, in, out)."""
+    return {
+        k: v.transpose(1, 2).contiguous() if re.search(r"experts\.(gate_up|down)_proj$", k) else v for k, v in tensors.items()
+    }
+
+
+def renamed(*pairs):
+    def rename(tensors):
+        result = {}
+        for name, value in tensors.items():
+            for old, new in pairs:
+                name = re.sub(old, new, name)
+            result[name] = value
+        return result
+
+    return rename
+
+
+# Layouts that are on the hub and that this release of transformers reads and does not write: from what it writes.
+HUB = {
+    "qwen3_vl_moe": transposed,
+    "bert:BertModel": renamed((r"LayerNorm\.weight$", "LayerNorm.gamma"), (r"LayerNorm\.bias$", "LayerNorm.beta"), (r"^", "bert.")),
+    # Of releases 4.52 to 4.57.
+    "llava": renamed(
+        (r"^language_model\.model\.", "model.language_model."), (r"^language_model\.lm_head", "lm_head"),
+        (r"^(vision_tower|multi_modal_projector)\.", r"model.\1."),
+    ),
+    "gemma3": renamed(
+        (r"^language_model\.model\.", "model.language_model."), (r"^language_model\.lm_head", "lm_head"),
+        (r"^(vision_tower|multi_modal_projector)\.", r"model.\1."),
+    ),
+    # With the live model's names, as `save_original_format=False` writes.
+    "mixtral": None,
+    "qwen2_vl": None,
+    "gte:GteModel": None,
+}
+
+
+def rewrite(folder, change):
+    import pathlib
+
+    import safetensors.torch
+
+    for file in sorted(pathlib.Path(folder).glob("*.safetensors")):
+        tensors = safetensors.torch.load_file(file)
+        safetensors.torch.save_file(change(tensors), file, metadata={"format": "pt"})
+
+
+def save(model, folder, hub=None, **kwargs):
+    """As on the hub: with the prefixes that transformers drops when it loads.
+
+    With `hub`, the name of a family, in the other layout that HUB has for it.
+    """
+    if hub and HUB[hub] is None:
+        return model.save_pretrained(folder, save_original_format=False, **kwargs)
+    save(model, folder, **kwargs) if hub else save_original(model, folder, **kwargs)
+    if hub:
+        rewrite(folder, HUB[hub])
+
+
+def save_original(model, folder, **kwargs):
     conversions = get_model_conversion_mapping(model, add_legacy=False)
     # Where models inside of the thinker bring its prefix again, that is not a layout that exists.
     if conversions and "thinker" not in model.config.model_type:

@@ -1,6 +1,6 @@
 """Writes Fixtures/families: names.json, and base, adapter and merged model of a few families.
 
-    python generator/family_cases.py [names|cases]
+    python generator/family_cases.py [names|cases [FAMILY ...]]
 
 `names.json` holds for every family of families.py what its config.json says of kinds, and pairs of a name on disk and the
 names that transformers' own `rename_source_key` makes of it. The merged models are what PEFT merges in memory, written by
@@ -27,12 +27,26 @@ from transformers import core_model_loading as loading
 from transformers.conversion_mapping import get_model_conversion_mapping
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "families"
+LARGEST = 200_000
+# Large modules that are like any other.
+EXCLUDED = {
+    "qwen3_vl_moe": "merger", "inkling_mm_model": "vision_tower", "ernie4_5_vl_moe": "resampler_model|vision_tower",
+    "kimi_k25": "mm_projector",
+}
 # Families with what makes their models smaller still.
 CASES = {
     "mixtral": {"num_hidden_layers": 1},
     "granitemoe": {"num_hidden_layers": 1},
     "llava": {"text_config": {"num_hidden_layers": 1}, "vision_config": {"num_hidden_layers": 1}},
     "nomic_bert:NomicBertModel": {"num_hidden_layers": 1},
+    # Experts as (in, out) matrices.
+    "qwen3_vl_moe@hub": {"text_config": {"num_hidden_layers": 1}, "vision_config": {"depth": 1, "deepstack_visual_indexes": [0]}},
+    # Gate and up by turns, in one layer's linear layers and in the other's stacks.
+    "inkling_mm_model": {"vision_config": {"n_layers": 1}},
+    # Experts divided among two stacks.
+    "ernie4_5_vl_moe": {"vision_config": {"depth": 1}},
+    # Heads for another kind of rotation.
+    "kimi_k25": {"text_config": {"num_hidden_layers": 1}, "vision_config": {"num_hidden_layers": 1}},
 }
 
 
@@ -91,26 +105,37 @@ def names():
     print(len(result), "families")
 
 
-def cases():
+def cases(chosen):
     for name, fixes in CASES.items():
+        if chosen and name not in chosen:
+            continue
+        hub = name.removesuffix("@hub") if name.endswith("@hub") else None
+        name = name.removesuffix("@hub")
+        # What is fixed of a section is fixed in the family's too.
+        own = families.FAMILIES[name].fixes
+        fixes = {k: own.get(k, {}) | v if isinstance(v, dict) else v for k, v in fixes.items()}
         folder = FOLDER / name.split(":")[0]
         shutil.rmtree(folder, ignore_errors=True)
         model = families.build(name, **fixes)
         # Experts of one layer in several files.
-        families.save(model, folder / "base", **({"max_shard_size": "24KB"} if name == "mixtral" else {}))
+        families.save(model, folder / "base", hub=hub, **({"max_shard_size": "24KB"} if name == "mixtral" else {}))
         loaded = type(model).from_pretrained(folder / "base", dtype=torch.float32).eval()
-        wrapped = families.adapter(loaded, exclude=families.FAMILIES[name].exclude)
+        wrapped = families.adapter(loaded, exclude=families.FAMILIES[name].exclude or EXCLUDED.get(name))
         # A folder of the machine that ran this.
-        wrapped.peft_config["default"].base_model_name_or_path = None
+        wrapped.peft_config["default"].base_model_name_or_path = loaded.name_or_path = None
         wrapped.save_pretrained(folder / "adapter")
         (folder / "adapter/README.md").unlink(missing_ok=True)
-        wrapped.merge_and_unload().save_pretrained(folder / "merged")
+        families.save(wrapped.merge_and_unload(), folder / "merged", hub=hub)
         # What the merge does not change is as in the base.
         old = safetensors.torch.load_file
         before = {k: v for f in (folder / "base").glob("*.safetensors") for k, v in old(f).items()}
         after = old(folder / "merged/model.safetensors")
         changed = {k: v for k, v in after.items() if not torch.equal(v, before[k])}
         safetensors.torch.save_file(changed, folder / "merged/model.safetensors")
+        if sum(v.nbytes for v in before.values()) > LARGEST:
+            # Embeddings and the like, which no adapter changes, are left out.
+            kept = {k: v for k, v in before.items() if k in changed or v.nbytes < 1024}
+            safetensors.torch.save_file(kept, folder / "base/model.safetensors", metadata={"format": "pt"})
         for file in list((folder / "merged").glob("*.json")) + list((folder / "base").glob("generation_config.json")):
             file.unlink()
         print(name, sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()))
@@ -119,7 +144,7 @@ def cases():
 warnings.simplefilter("ignore")
 logging.disable(logging.WARNING)
 FOLDER.mkdir(exist_ok=True)
-if sys.argv[1:] != ["cases"]:
+if sys.argv[1:2] != ["cases"]:
     names()
-if sys.argv[1:] != ["names"]:
-    cases()
+if sys.argv[1:2] != ["names"]:
+    cases(sys.argv[2:])

@@ -78,6 +78,9 @@ extension ConfigFacts {
     return nil
   }
 
+  /// Heads of an attention with as many keys as queries; nil: the config does not say.
+  static func attentionHeads(_ config: JSONValue?) -> Int? { count("num_attention_heads", config) }
+
   /// A count that a config has; nil: none that can be one.
   private static func count(_ key: String, _ section: JSONValue?) -> Int? {
     guard case .integer(let value)? = section?[key], (1...1 << 20).contains(value) else { return nil }

@@ -36,6 +36,12 @@ struct ConversionRules {
     let sourceCount: Int
     /// The number of the expert.
     let number: Int?
+
+    /// Whether heads are put into another order, in a tensor or in equal parts of one, and nothing else is done.
+    var isRotated: Bool {
+      guard case .rope? = steps.last else { return false }
+      return steps.count == 1 || (steps.count == 2 && steps[0] == .chunk(0))
+    }
   }
 
   /// Longer names are no model's, and patterns may take the square of a length.

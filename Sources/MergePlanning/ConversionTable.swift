@@ -598,8 +598,8 @@ enum ConversionTable {
     transpose01: mlp.gate.weight_1 > mlp.vision_moe.gate.weight
     transpose01: mlp.gate.weight > mlp.text_moe.gate.weight
     chunk0: mlp.moe_statics.e_score_correction_bias > mlp.text_moe.gate.moe_statics.e_score_correction_bias mlp.vision_moe.gate.moe_statics.e_score_correction_bias
-    ErnieFuseAndSplitTextVisionExperts: experts.*.down_proj.weight > text_moe.experts.down_proj vision_moe.experts.down_proj
-    ErnieFuseAndSplitTextVisionExperts: experts.*.gate_proj.weight experts.*.up_proj.weight > text_moe.experts.gate_up_proj vision_moe.experts.gate_up_proj
+    divide: experts.*.down_proj.weight > text_moe.experts.down_proj vision_moe.experts.down_proj
+    divide: experts.*.gate_proj.weight experts.*.up_proj.weight > text_moe.experts.gate_up_proj vision_moe.experts.gate_up_proj
     family esm
     encoder.layer.*.attention.self.rotary_embeddings.inv_freq > rotary_embeddings.inv_freq
     LayerNorm.gamma > LayerNorm.weight
@@ -678,7 +678,7 @@ enum ConversionTable {
     ^flow_lm\.flow_net\.res_blocks\.(\d+)\.adaLN_modulation\.1\. > flow_head.layers.\1.adaln_proj.
     ^flow_lm\.flow_net\.final_layer\.linear\. > flow_head.final_layer.proj.
     ^flow_lm\.flow_net\.final_layer\.adaLN_modulation\.1\. > flow_head.final_layer.adaln_proj.
-    chunk0+PermuteForRope: self_attn\.in_proj\.weight > self_attn.q_proj.weight self_attn.k_proj.weight self_attn.v_proj.weight
+    chunk0+rope(;q_proj,k_proj): self_attn\.in_proj\.weight > self_attn.q_proj.weight self_attn.k_proj.weight self_attn.v_proj.weight
     family granite_speech granite_speech_plus
     ^language_model.lm_head > lm_head
     ^language_model > model.language_model
@@ -772,7 +772,7 @@ enum ConversionTable {
     _message_gate\.gain_weight > _message_gate.message_gate_proj.weight
     _message_gate\.forget_weight > _message_gate.forget_gate_proj.weight
     Inkling2LoopMergeMessageQueries: middle_cycle_cross_pass_queries middle_cycle_cross_pass_kv_queries > message_input.query
-    Inkling2LoopDequantizeExperts+Interleave: mlp\.experts\.w13_weight mlp\.experts\.w13_weight_scale mlp\.experts\.w13_weight_amax mlp\.experts\.w13_weight_outer_scale_denominator > mlp.experts.gate_up_proj
+    Inkling2LoopDequantizeExperts+interleave1: mlp\.experts\.w13_weight mlp\.experts\.w13_weight_scale mlp\.experts\.w13_weight_amax mlp\.experts\.w13_weight_outer_scale_denominator > mlp.experts.gate_up_proj
     Inkling2LoopDequantizeExperts: mlp\.experts\.w2_weight mlp\.experts\.w2_weight_scale mlp\.experts\.w2_weight_amax mlp\.experts\.w2_weight_outer_scale_denominator > mlp.experts.down_proj
     model\.llm\.unembed\. > lm_head.
     Inkling2UnpadVocab: lm_head\.weight > lm_head.weight
@@ -810,8 +810,8 @@ enum ConversionTable {
     model\.llm\. > model.
     embed\.weight > embed_tokens.weight
     embed_norm\. > embed_tokens.embed_norm.
-    Interleave: mlp\.experts\.w13_weight > mlp.experts.gate_up_proj
-    Interleave: mlp\.experts\.w13_weight_scale > mlp.experts.gate_up_proj_scale_inv
+    interleave1: mlp\.experts\.w13_weight > mlp.experts.gate_up_proj
+    interleave1: mlp\.experts\.w13_weight_scale > mlp.experts.gate_up_proj_scale_inv
     mlp\.experts\.w2_weight > mlp.experts.down_proj
     mlp\.experts\.w2_weight_scale > mlp.experts.down_proj_scale_inv
     mlp.gate.bias > mlp.gate.e_score_correction_bias
@@ -851,11 +851,11 @@ enum ConversionTable {
     vision_tower.layers.norm_(\d+) > vision_tower.encoder_layers.\1.layer_norm
     audio_tower.encoder.weight > audio_tower.embed_audio_tokens.embed_audio_tokens.weight
     audio_tower.final_norm.weight > audio_tower.norm.weight
-    Interleave+chunk1: shared_w13_weight > gate_proj up_proj
+    interleave1+chunk1: shared_w13_weight > gate_proj up_proj
     shared_w2_weight > down_proj
-    Interleave: mlp.experts.w13_weight > mlp.experts.gate_up_proj
+    interleave1: mlp.experts.w13_weight > mlp.experts.gate_up_proj
     mlp.experts.w2_weight > mlp.experts.down_proj
-    Interleave+chunk0: mlp.w13_dn.weight > mlp.gate_proj.weight mlp.up_proj.weight
+    interleave0+chunk0: mlp.w13_dn.weight > mlp.gate_proj.weight mlp.up_proj.weight
     mlp.w2_md.weight > mlp.down_proj.weight
     mlp.gate.bias > mlp.gate.e_score_correction_bias
     attn\.wq_du > self_attn.q_proj
@@ -895,7 +895,7 @@ enum ConversionTable {
     mm_projector.proj.2 > model.mm_projector.out_proj
     blocks > layers
     vision_tower.patch_embed.pos_emb.weight > model.vision_tower.patch_embed.pos_emb.position_embeddings
-    chunk0+PermuteForRope: wqkv > attn.q_proj attn.k_proj attn.v_proj
+    chunk0+rope(vision_config;q_proj,k_proj): wqkv > attn.q_proj attn.k_proj attn.v_proj
     stack+join1: mlp.experts.*.gate_proj.weight mlp.experts.*.up_proj.weight > mlp.experts.gate_up_proj
     stack: mlp.experts.*.down_proj.weight > mlp.experts.down_proj
     family kimi_linear
@@ -999,8 +999,8 @@ enum ConversionTable {
     \.(feed_forward|shared_experts)\.w1\. > .\1.gate_proj.
     \.(feed_forward|shared_experts)\.w2\. > .\1.down_proj.
     \.(feed_forward|shared_experts)\.w3\. > .\1.up_proj.
-    PermuteForRope: attention\.wq\. > attention.q_proj.
-    PermuteForRope: attention\.wk\. > attention.k_proj.
+    rope(vision_config;): attention\.wq\. > attention.q_proj.
+    rope(vision_config;): attention\.wk\. > attention.k_proj.
     family mistral_large4_text
     \.attention\. > .self_attn.
     \.wq\. > .q_proj.
@@ -1244,8 +1244,8 @@ enum ConversionTable {
     \.attn\. > .self_attn.
     \.ln_1\. > .layernorm_before.
     \.ln_2\. > .layernorm_after.
-    chunk0+PermuteForRope: attn\.in_proj_weight > attn.q_proj.weight attn.k_proj.weight attn.v_proj.weight
-    chunk0+PermuteForRope: attn\.in_proj_bias > attn.q_proj.bias attn.k_proj.bias attn.v_proj.bias
+    chunk0+rope(vision_config;q_proj,k_proj): attn\.in_proj_weight > attn.q_proj.weight attn.k_proj.weight attn.v_proj.weight
+    chunk0+rope(vision_config;q_proj,k_proj): attn\.in_proj_bias > attn.q_proj.bias attn.k_proj.bias attn.v_proj.bias
     family step3p7
     ^vision_model\. > model.vision_model.
     ^vit_large_projector\. > model.multi_modal_projector.

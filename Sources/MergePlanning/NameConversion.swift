@@ -14,16 +14,37 @@ struct NameConversion {
     /// Parts of the sizes that the model's modules have (`Split`).
     case split(Int)
     case transpose(Int, Int)
+    /// The even places along a dimension before the odd ones (`Interleave`).
+    case interleave(Int)
+    /// As ``stack``, the sources one behind the other along dimension 1, with the numbers divided among the targets in
+    /// their order (`ErnieFuseAndSplitTextVisionExperts`).
+    case divide
+    /// Of each head the even rows before the odd ones (`PermuteForRope`): in live tensors whose name has one of these
+    /// components, nil: in all, with the heads of a section of config.json, nil: of its top.
+    case rope(section: String?, components: [String]?)
     /// Something that no range of rows expresses.
     case other(String)
 
     init(_ text: Substring) {
+      if text == "divide" {
+        self = .divide
+        return
+      }
+      if text.hasPrefix("rope("), text.hasSuffix(")") {
+        let fields = text.dropFirst("rope(".count).dropLast().split(separator: ";", omittingEmptySubsequences: false)
+        let components = fields.dropFirst().first.map { $0.split(separator: ",").map(String.init) }
+        self = .rope(
+          section: fields.first.flatMap { $0.isEmpty ? nil : String($0) },
+          components: components.flatMap { $0.isEmpty ? nil : $0 })
+        return
+      }
       let digits = text.reversed().prefix { $0.isASCII && $0.isNumber }.reversed().compactMap(\.wholeNumberValue)
       switch (text.dropLast(digits.count), digits.count) {
       case ("stack", 0): self = .stack
       case ("join", 1): self = .join(digits[0])
       case ("chunk", 1): self = .chunk(digits[0])
       case ("split", 1): self = .split(digits[0])
+      case ("interleave", 1): self = .interleave(digits[0])
       case ("transpose", 2): self = .transpose(digits[0], digits[1])
       default: self = .other(String(text))
       }

@@ -13,6 +13,17 @@ struct ResolvedName: Equatable {
     let row: Int
     /// Whether the part lies with rows and columns exchanged: ``row`` is then still a row, and the part has all columns.
     let isTransposed: Bool
+    /// Of how many parts the rows lie by turns, this one's being every so manyth from ``row`` + ``turn`` on; 1: its rows are
+    /// neighbours.
+    var turnCount = 1
+    var turn = 0
+    /// Of ``liveRows`` every so manyth belongs to the part, from the first on.
+    var liveStep = 1
+
+    /// How many rows it has.
+    var count: Int { liveRows.count / liveStep + (liveRows.count % liveStep == 0 ? 0 : 1) }
+    /// The rows that the part takes of its tensor, those that lie by turns counted a part behind the other.
+    var rows: Range<Int> { row + turn * count..<row + (turn + 1) * count }
   }
 
   /// What the live model calls it.
@@ -171,6 +182,12 @@ extension MergePlanner {
     }
     switch steps {
     case [.stack], [.stack, .join(1)]: return stacked(name, pieces, part.sourceCount, experts: experts)
+    case [.divide]:
+      return stacked(
+        name, pieces, part.sourceCount, experts: experts, target: first.target, of: first.place.names.count)
+    case [.interleave(shape.count - 2)], [.interleave(shape.count - 2), .chunk(shape.count - 2)]:
+      return interleaved(name, pieces, shape, isChunked: steps.count == 2)
+    case _ where part.isRotated: return rotated(name, pieces, shape, steps)
     case [.join(0)], [.join(1)]: return joined(name, pieces, part.sourceCount, dimension: steps == [.join(0)] ? 0 : 1)
     case [.chunk(0)], [.split(0)]:
       guard pieces.count == 1 else {
@@ -212,8 +229,12 @@ extension MergePlanner {
   }
 
   /// Experts that lie one by one, or a source each.
+  ///
+  /// - Parameters:
+  ///   - target: Which of several live stacks it is, among which the experts are divided in their order.
   private func stacked(
-    _ name: TensorName, _ pieces: [LiveNames.Piece], _ sources: Int, experts: Int?
+    _ name: TensorName, _ pieces: [LiveNames.Piece], _ sources: Int, experts: Int?, target: Int = 0,
+    of targets: Int = 1
   ) -> Resolution {
     var byNumber: [Int: [Int: TensorName]] = [:]
     for piece in pieces {
@@ -225,12 +246,14 @@ extension MergePlanner {
       }
       byNumber[part.source, default: [:]][number] = piece.tensor
     }
-    let count = max((byNumber.values.compactMap { $0.keys.max() }.max() ?? -1) + 1, experts ?? 0)
+    let all = max((byNumber.values.compactMap { $0.keys.max() }.max() ?? -1) + 1, (experts ?? 0) * targets)
+    let share = all / targets + (all % targets == 0 ? 0 : 1)
+    let numbers = min(target * share, all)..<min((target + 1) * share, all)
     var parts: [ResolvedName.Part] = []
     var row = 0
     var columns: Int?
     var height: Int?
-    for expert in 0..<count {
+    for expert in numbers {
       let start = row
       for source in 0..<sources {
         guard let tensor = byNumber[source]?[expert], let shape = shape(of: tensor) else {
@@ -258,8 +281,8 @@ extension MergePlanner {
     }
     return .success(
       ResolvedName(
-        name: name, shape: [count, height ?? 0, columns ?? 0], parts: parts, rule: pieces.first?.place.rule, whole: nil)
-    )
+        name: name, shape: [numbers.count, height ?? 0, columns ?? 0], parts: parts, rule: pieces.first?.place.rule,
+        whole: nil))
   }
 
   /// Tensors on disk that are one in the live model: one behind the other along their rows, or expert by expert.

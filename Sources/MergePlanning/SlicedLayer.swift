@@ -17,7 +17,7 @@ extension MergePlanner {
     if case .convolution = layer.kind { throw refuse("a convolution") }
     if layer.bias != nil { throw refuse("lora_bias") }
     // The parts are all of it: a row without a place would be a part of the adapter that is lost.
-    guard resolved.parts.reduce(0, { $0 + $1.liveRows.count }) == place.rows else { throw refuse("the layer's shape") }
+    guard resolved.parts.reduce(0, { $0 + $1.count }) == place.rows else { throw refuse("the layer's shape") }
     let input = input(ofAdapter: number)
     let table = adapters[number].adapter.header
     var targets: [TensorName] = []
@@ -26,15 +26,16 @@ extension MergePlanner {
       if let index = layer.magnitude {
         // The rescaling is of a tensor's every row, and along it.
         let rows = shape(of: part.tensor).map { TensorUpdate.matrix(of: $0).rows }
-        guard place.normAxis == .rows, !part.isTransposed, part.row == 0, rows == part.liveRows.count else {
+        guard place.normAxis == .rows, !part.isTransposed, part.rows == 0..<(rows ?? 0), part.liveStep == 1 else {
           throw refuse("DoRA, which rescales whole tensors,")
         }
         let values = FactorView.rowMajor(
           MergePlan.Source(table, index, input: input), rows: 1, columns: place.rows)
         magnitude = TensorUpdate.Magnitude(axis: .rows, values: values.columns(part.liveRows))
       }
-      let terms = place.terms.compactMap { $0.part(part) }
+      let terms = place.terms.compactMap { $0.part(part, columns: place.columns) }
       guard !terms.isEmpty else { continue }
+      works[part.tensor, default: TensorWork()].turnCount = part.turnCount
       switch options.arithmetic {
       case .exact: works[part.tensor, default: TensorWork()].add(terms, magnitude: magnitude)
       case .peft:
@@ -46,7 +47,7 @@ extension MergePlanner {
       let rows =
         part.isTransposed
         ? terms.map(\.rows).reduce(part.row..<part.row) { $0.lowerBound..<max($0.upperBound, $1.upperBound) }
-        : part.row..<part.row + part.liveRows.count
+        : part.rows
       works[part.tensor]?.users.append(TensorWork.User(module: layer.module, adapter: number, rows: rows))
       if targets.last != part.tensor { targets.append(part.tensor) }
     }
@@ -59,27 +60,36 @@ extension MergePlanner {
 
 extension DeltaTerm {
   /// What of a term of the live tensor falls into a part, where that lies in the base's tensor; nil: nothing.
-  func part(_ part: ResolvedName.Part) -> DeltaTerm? {
+  ///
+  /// - Parameter width: Columns of the live tensor.
+  func part(_ part: ResolvedName.Part, columns width: Int) -> DeltaTerm? {
     let common = rows.clamped(to: part.liveRows)
     guard !common.isEmpty else { return nil }
-    let own = common.lowerBound - rows.lowerBound..<common.upperBound - rows.lowerBound
-    let cut: Kind =
+    let step = part.liveStep
+    let first = (common.lowerBound - part.liveRows.lowerBound + step - 1) / step
+    let end = (common.upperBound - part.liveRows.lowerBound + step - 1) / step
+    guard first < end else { return nil }
+    let start = part.liveRows.lowerBound + first * step - rows.lowerBound
+    func cut(_ view: FactorView) -> FactorView { view.rows(from: start, count: end - first, step: step) }
+    let cutKind: Kind =
       switch kind {
-      case .lowRank(let left, let right): .lowRank(left: left.rows(own), right: right)
-      case .scaled(let values): .scaled(values: values.rows(own))
+      case .lowRank(let left, let right): .lowRank(left: cut(left), right: right)
+      case .scaled(let values): .scaled(values: cut(values))
       }
-    let first = common.lowerBound - part.liveRows.lowerBound
+    // Rows by turns lie beside each other in a matrix of as many times the columns.
+    let offset = part.turn * width
     let term = DeltaTerm(
-      rows: first..<first + common.count, columns: columns, kind: cut, scaling: scaling, diagonal: diagonal)
-    return (part.isTransposed ? term.transposed : term).shifted(rows: part.row)
+      rows: first..<end, columns: columns.lowerBound + offset..<columns.upperBound + offset, kind: cutKind,
+      scaling: scaling, diagonal: diagonal)
+    return (part.isTransposed ? term.transposed : term).shifted(rows: part.row / part.turnCount)
   }
 }
 
 extension FactorView {
-  /// Some of its rows.
-  func rows(_ range: Range<Int>) -> FactorView {
+  /// Some of its rows, every so manyth.
+  func rows(from first: Int, count: Int, step: Int) -> FactorView {
     FactorView(
-      source, rows: range.count, columns: columns, offset: offset + range.lowerBound * rowStride, rowStride: rowStride,
+      source, rows: count, columns: columns, offset: offset + first * rowStride, rowStride: step * rowStride,
       columnStride: columnStride)
   }
 

@@ -279,14 +279,84 @@ import Testing
     #expect(try problem(base, adapter, maps: [broken]) == .mapPattern(pattern: "("))
   }
 
-  @Test func anotherOrderOfRowsIsRefused() throws {
-    let config = #"{"model_type":"kimi_k25","architectures":["KimiK25Model"]}"#
-    let base = [TestTensor("vision_tower.encoder.blocks.0.wqkv.weight", .bf16, [12, 4])]
-    let found = try problem(base, layer("model.vision_tower.layers.0.attn.q_proj", rows: 4, columns: 4), config: config)
+  // MARK: - Rows in another order
+
+  /// Experts that the live model has in two stacks, divided in their order.
+  @Test func expertsOfTwoStacks() throws {
+    let config = #"{"model_type":"ernie4_5_vl_moe"}"#
+    let base = (0..<6).flatMap { expert in
+      ["gate", "up"].map { TestTensor("model.layers.0.mlp.experts.\(expert).\($0)_proj.weight", .bf16, [5, 4]) }
+    }
+    for (stack, numbers) in [("text_moe", 0..<3), ("vision_moe", 3..<6)] {
+      let adapter = layer("model.language_model.layers.0.mlp.\(stack).experts", rows: 10, columns: 4, rank: 6)
+      let fields = #""target_parameters":["experts.gate_up_proj"]"#
+      let plan = try plan(base, adapter, config: config, fields: fields)
+      let expected = numbers.flatMap { expert in
+        ["gate", "up"].map { TensorName("model.layers.0.mlp.experts.\(expert).\($0)_proj.weight") }
+      }
+      #expect(plan.updatedTensors.map(\.name) == expected)
+      for (place, name) in expected.enumerated() {
+        guard case .lowRank(let left, let right)? = try update(plan, name).terms.first?.kind else {
+          Issue.record("no product")
+          continue
+        }
+        // Row and column of the factors that belong to the expert and the half.
+        #expect(right.offset == place / 2 * 8 && right.rowStride == 4, "\(name)")
+        #expect(left.offset == place % 2 * 5 * 6 + place / 2 && left.columnStride == 3, "\(name)")
+      }
+      let missing = try problem(
+        base.filter { $0.name != "model.layers.0.mlp.experts.\(numbers.upperBound - 1).up_proj.weight" }, adapter,
+        config: config, fields: fields)
+      guard case .missingPart(_, numbers.upperBound - 1, _) = missing else {
+        Issue.record("\(missing)")
+        continue
+      }
+    }
+  }
+
+  /// A tensor whose rows lie by turns is not changed as a whole too.
+  @Test func rowsByTurnsAndInOrder() throws {
+    let config = #"{"model_type":"inkling_mm_model"}"#
+    let name = "model.llm.layers.1.mlp.w13_dn"
+    let base = [TestTensor(name + ".weight", .bf16, [10, 4])]
+    let gate = layer("model.language_model.layers.1.mlp.gate_proj", rows: 5, columns: 4)
+    let plan = try plan(base, gate, config: config)
+    let update = try update(plan, TensorName(name + ".weight"))
+    #expect([update.rows, update.columns] == [5, 8])
+    #expect(update.terms.map(\.columns) == [0..<4])
+    guard case .slicedChange = try problem(base, gate + layer(name, rows: 10, columns: 4), config: config) else {
+      Issue.record("both orders at once")
+      return
+    }
+    let odd = [TestTensor(name + ".weight", .bf16, [11, 4])]
+    guard case .partShape = try problem(odd, gate, config: config) else {
+      Issue.record("11 rows are not two halves")
+      return
+    }
+  }
+
+  @Test(arguments: ["", #","vision_config":{}"#, #","vision_config":{"num_attention_heads":5}"#])
+  func headsForRotationMustBeKnown(section: String) throws {
+    let config = #"{"model_type":"kimi_k25""# + section + "}"
+    let base = [TestTensor("vision_tower.encoder.blocks.0.wqkv.weight", .bf16, [36, 4])]
+    let found = try problem(
+      base, layer("model.vision_tower.layers.0.attn.q_proj", rows: 12, columns: 4), config: config)
+    guard case .unknownSlice(_, let rule) = found else {
+      Issue.record("\(found)")
+      return
+    }
+    #expect(rule.contains("rope("))
+  }
+
+  @Test func anotherConversionIsRefused() throws {
+    let base = [TestTensor("model.llm.layers.0.mlp.experts.w13_weight", .bf16, [3, 10, 4])]
+    let found = try problem(
+      base, layer("model.layers.0.mlp.experts", rows: 10, columns: 4, rank: 6),
+      config: #"{"model_type":"inkling2_loop_text"}"#, fields: Self.parameters)
     guard case .unsupportedConversion(_, _, let rule) = found else {
       Issue.record("\(found)")
       return
     }
-    #expect(rule.contains("PermuteForRope"))
+    #expect(rule.contains("Inkling2LoopDequantizeExperts"))
   }
 }
