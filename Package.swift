@@ -9,7 +9,7 @@ let package = Package(
   platforms: [.macOS(.v26)],
   products: [
     .library(name: "Safetensors", targets: ["Safetensors"]),
-    .library(name: "MergeEngine", targets: ["MergeEngine"]),
+    .library(name: "MergeEngine", targets: ["MergeEngine", "MergePlanning", "Adapters", "Checkpoints"]),
     .executable(name: "safemerge", targets: ["SafemergeCLI"]),
   ],
   dependencies: [
@@ -41,6 +41,7 @@ let package = Package(
     .target(
       name: "MergeEngine", dependencies: ["MergePlanning", "TileKernels", "LinearAlgebra"],
       swiftSettings: librarySettings),
+    .target(name: "ReportPage", dependencies: ["MergeEngine"], swiftSettings: librarySettings),
     .target(name: "CSignals", cSettings: [.treatAllWarnings(as: .error)]),
     .target(
       name: "CPlainArithmetic", cSettings: [.treatAllWarnings(as: .error)],
@@ -51,7 +52,7 @@ let package = Package(
     .executableTarget(
       name: "SafemergeCLI",
       dependencies: [
-        "MergeEngine", "MergeChecking", "HubCache", "TensorScan", "CSignals",
+        "MergeEngine", "MergeChecking", "HubCache", "TensorScan", "ReportPage", "CSignals",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: programSettings),
@@ -86,10 +87,16 @@ let package = Package(
     .testTarget(
       name: "MergeEngineTests", dependencies: ["MergeEngine", "TestSupport"], swiftSettings: programSettings),
     .testTarget(
+      name: "ReportPageTests", dependencies: ["ReportPage", "TestSupport"], swiftSettings: programSettings),
+    .testTarget(
       name: "SafemergeCLITests", dependencies: ["SafemergeCLI", "Checksums", "TestSupport"],
       swiftSettings: programSettings),
     .testTarget(
       name: "MergeBenchmarkTests", dependencies: ["MergeBenchmark", "CBenchmark", "TestSupport"],
+      swiftSettings: programSettings),
+    .testTarget(
+      name: "LibraryTests",
+      dependencies: ["MergeEngine", "MergePlanning", "Checkpoints", "Adapters", "Safetensors", "TestSupport"],
       swiftSettings: programSettings),
     .testTarget(
       name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "TestSupport"], swiftSettings: programSettings),

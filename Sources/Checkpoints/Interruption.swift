@@ -5,6 +5,9 @@ public struct Interruption: Sendable {
   /// - Parameter isAsked: Called often, from several threads at once.
   public init(_ isAsked: @escaping @Sendable () -> Bool) { self.isAsked = isAsked }
 
+  /// Whether the work should stop.
+  package var isAskedFor: Bool { isAsked() }
+
   public static let never = Interruption { false }
 
   /// - Throws: ``Interrupted`` once the work was asked to stop.

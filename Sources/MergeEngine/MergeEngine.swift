@@ -11,10 +11,12 @@ public struct MergeProgress: Sendable, Equatable {
   /// Bytes of the output's weight files.
   public let bytesDone: Int
   public let bytesTotal: Int
+  /// Those of ``bytesDone`` that are in weight files which a run before completed.
+  public let bytesKept: Int
   public let shardsDone: Int
   public let shardsTotal: Int
   /// The weight file that was just completed; nil between two.
-  public let finishedShard: String?
+  public let finishedShard: WrittenShard?
 }
 
 /// Carries a plan out.
@@ -239,7 +241,8 @@ public struct MergeEngine: Sendable {
     let failure = Mutex<Failure?>(nil)
     let record = MergeRecord(collectsStatistics: options.collectsStatistics)
     let kept = Set(finished.withLock { $0.keys })
-    let done = Mutex<(bytes: Int, shards: Int)>((kept.reduce(0) { $0 + plan.shards[$1].fileByteCount }, kept.count))
+    let keptByteCount = kept.reduce(0) { $0 + plan.shards[$1].fileByteCount }
+    let done = Mutex<(bytes: Int, shards: Int)>((keptByteCount, kept.count))
 
     let creation = OutputCreation(
       plan: plan, schedule: schedule, inputs: inputs, staged: staged, mode: options.copyMode,
@@ -270,17 +273,20 @@ public struct MergeEngine: Sendable {
             try output.part.journal?.add(range, of: output.file)
           }
           let isLast = state.finishJob()
+          var written: WrittenShard?
           if isLast, let output = state.take() {
             let part = try complete(output.part, segment.shard, staged, inputs, drops: drops)
             finished.withLock { $0[segment.shard] = part }
+            written = WrittenShard(
+              name: shard.name, byteCount: shard.fileByteCount, checksum: part.file.checksum, isKept: false)
           }
           done.withLock { done in
             done.bytes += range.count
             if isLast { done.shards += 1 }
             progress?(
               MergeProgress(
-                bytesDone: done.bytes, bytesTotal: plan.outputByteCount, shardsDone: done.shards,
-                shardsTotal: plan.shards.count, finishedShard: isLast ? shard.name : nil))
+                bytesDone: done.bytes, bytesTotal: plan.outputByteCount, bytesKept: keptByteCount,
+                shardsDone: done.shards, shardsTotal: plan.shards.count, finishedShard: written))
           }
         } catch {
           failure.withLock { failure in
@@ -293,7 +299,13 @@ public struct MergeEngine: Sendable {
     }
     if let failure = failure.withLock({ $0 }) { throw failure.error }
     try record.addActivities(plan, schedule, UpdatePreparation(inputs: inputs, kernels: options.kernels))
-    return record.outcome(plan, schedule)
+    let parts = finished.withLock { $0 }
+    let shards = plan.shards.enumerated().map { number, shard in
+      WrittenShard(
+        name: shard.name, byteCount: shard.fileByteCount, checksum: parts[number]?.file.checksum,
+        isKept: kept.contains(number))
+    }
+    return record.outcome(plan, schedule, shards)
   }
 
   /// Checks that there is room for what is still to be written, before anything is.

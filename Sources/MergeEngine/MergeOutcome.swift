@@ -3,6 +3,8 @@ import Safetensors
 extension MergeEngine {
   /// What a merge found.
   public struct Outcome: Sendable, Equatable {
+    /// The weight files, in the order of the plan.
+    public let shards: [WrittenShard]
     /// Tensors whose finite elements became infinite or NaN, with how many did, in the order of the output.
     public let nonFinite: [NonFiniteTensor]
     /// The places in the plan's modules of those whose change is nothing but zeros: lora_A or lora_B is all zero.

@@ -29,7 +29,7 @@ final class MergeRecord: Sendable {
   }
 
   /// What was found, in the order of the output.
-  func outcome(_ plan: MergePlan, _ schedule: TileSchedule) -> MergeEngine.Outcome {
+  func outcome(_ plan: MergePlan, _ schedule: TileSchedule, _ shards: [WrittenShard]) -> MergeEngine.Outcome {
     func tensor(_ number: Int) -> MergePlan.Tensor? {
       let segment = schedule.segments[number]
       guard case .tiles(let tensor, _) = segment.kind else { return nil }
@@ -40,6 +40,7 @@ final class MergeRecord: Sendable {
     }
     let activities = inOrder(factors.withLock { $0 })
     return MergeEngine.Outcome(
+      shards: shards,
       nonFinite: inOrder(nonFinite.withLock { $0 }).map { .init(name: $0.tensor.name, count: $0.value) },
       untrainedModules: FactorActivity.untrained(
         plan, Dictionary(activities.map { ($0.tensor.name, $0.value) }, uniquingKeysWith: { one, _ in one })),

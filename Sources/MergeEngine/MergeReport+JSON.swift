@@ -10,6 +10,7 @@ extension MergeReport {
     writer.key("schema")
     writer.value(Self.schema)
     write(request, &writer)
+    writeResult(&writer)
     writer.key("modules")
     writer.beginArray()
     for module in modules { write(module, &writer) }
@@ -61,6 +62,34 @@ extension MergeReport {
     writer.end()
   }
 
+  private func writeResult(_ writer: inout JSONWriter) {
+    writer.key("result")
+    writer.beginObject()
+    for sum in actionSums {
+      writer.key(sum.action.participle)
+      writer.beginObject()
+      writer.key("tensors")
+      writer.value(sum.tensorCount)
+      writer.key("bytes")
+      writer.value(sum.byteCount)
+      writer.end()
+    }
+    writer.key("files")
+    writer.beginArray()
+    for shard in shards {
+      writer.beginObject()
+      writer.key("name")
+      writer.value(shard.name)
+      writer.key("bytes")
+      writer.value(shard.byteCount)
+      writer.key("sha256")
+      if let checksum = shard.checksum { writer.value(checksum.description) } else { writer.null() }
+      writer.end()
+    }
+    writer.end()
+    writer.end()
+  }
+
   private func write(_ module: MergePlan.Module, _ writer: inout JSONWriter) {
     writer.beginObject()
     writer.key("name")
@@ -84,6 +113,8 @@ extension MergeReport {
     writer.beginObject()
     writer.key("name")
     writer.value(tensor.name.string)
+    writer.key("shape")
+    writer.value(tensor.shape)
     writer.key("modules")
     writer.value(tensor.modules)
     writer.key("base_dtype")

@@ -53,6 +53,7 @@ public struct MergeReport: Sendable, Equatable {
   /// A tensor that an adapter changes.
   public struct Tensor: Sendable, Equatable {
     public let name: TensorName
+    public let shape: [Int]
     public let statistics: TensorStatistics
     /// The modules that change it, by their places in ``MergeReport/modules``.
     public let modules: [Int]
@@ -61,6 +62,10 @@ public struct MergeReport: Sendable, Equatable {
   }
 
   public let request: Request
+  /// What was done to how many tensors.
+  public let actionSums: [MergePlan.ActionSum]
+  /// The weight files of the result.
+  public let shards: [WrittenShard]
   public let modules: [MergePlan.Module]
   /// In the order of the output.
   public let tensors: [Tensor]
@@ -74,20 +79,25 @@ public struct MergeReport: Sendable, Equatable {
   /// - Parameter outcome: With statistics.
   public init(_ request: Request, plan: MergePlan, options: MergeEngine.Options, outcome: MergeEngine.Outcome) {
     self.request = request
+    actionSums = plan.actionSums
+    shards = outcome.shards
     modules = plan.modules
     var users: [TensorName: [Int]] = [:]
     for (number, module) in plan.modules.enumerated() {
       for target in module.targets { users[target, default: []].append(number) }
     }
     var lowRank: Set<TensorName> = []
+    var shapes: [TensorName: [Int]] = [:]
     for tensor in plan.updatedTensors {
+      shapes[tensor.name] = tensor.shape
       let terms = tensor.update?.terms ?? []
       if terms.contains(where: { if case .lowRank = $0.kind { true } else { false } }) { lowRank.insert(tensor.name) }
     }
     tensors = outcome.statistics.compactMap { statistics in
       statistics.name.map { name in
         Tensor(
-          name: name, statistics: statistics, modules: users[name] ?? [], isLowRank: lowRank.contains(name))
+          name: name, shape: shapes[name] ?? [], statistics: statistics, modules: users[name] ?? [],
+          isLowRank: lowRank.contains(name))
       }
     }
     totals = TensorStatistics(sumOf: outcome.statistics)

@@ -33,6 +33,7 @@ public struct UnfinishedMerge: ReportableError {
   public var file: String? { cause.file }
   public var tensor: String? { cause.tensor }
   public var message: String { cause.message }
+  public var candidates: [String] { cause.candidates }
   public var hint: String? {
     let parts = [cause.hint, kept.summary.map { "\($0): the same command goes on with them" }]
     return parts.compactMap { $0 }.joined(separator: "; ")

@@ -1,7 +1,7 @@
 import Safetensors
 
 /// Finds the tensors whose names a person may have meant.
-enum NearestNames {
+package enum NearestNames {
   static let largestAnswer = 3
 
   /// Names of `candidates` that are most like `name`: those that begin and end as it does over the most bytes, of them
@@ -39,7 +39,7 @@ enum NearestNames {
   }
 
   /// Levenshtein's distance on bytes, of names of at most 512 bytes.
-  static func editDistance(_ one: String, _ other: String) -> Int {
+  package static func editDistance(_ one: String, _ other: String) -> Int {
     let (left, right) = (Array(one.utf8.prefix(512)), Array(other.utf8.prefix(512)))
     var row = Array(0...right.count)
     for (i, leftByte) in left.enumerated() {

@@ -178,6 +178,13 @@ public struct PlanError: ReportableError, Equatable {
     }
   }
 
+  public var candidates: [String] {
+    switch problem {
+    case .noTarget(_, let candidates, _), .newTensor(_, let candidates), .ambiguousName(_, let candidates): candidates
+    default: []
+    }
+  }
+
   public var hint: String? {
     switch problem {
     case .noTarget, .shape: adapterBase.map { "the adapter names the base model \"\($0)\"" }

@@ -29,14 +29,44 @@ enum Diagnostics {
 
   static func warning(_ message: String) { write("safemerge: warning: \(message.escapingUnprintable)") }
 
-  /// One line for the error; returns the exit code that it stands for.
+  /// One line for the error, and the last event where there are events; returns the exit code that it stands for.
   static func report(_ error: any Error) -> Int32 {
-    guard let error = error as? any ReportableError else {
-      write("safemerge: error: \(String(describing: error).escapingUnprintable)")
+    guard let found = error as? any ReportableError else {
+      let error = UnknownError(message: String(describing: error))
+      write("safemerge: error: \(error.message.escapingUnprintable)")
+      EventStream.standard.error(error, status: ExitStatus.inputOutput)
       return ExitStatus.inputOutput
     }
+    let error: any ReportableError = ExplainedError(found) ?? found
+    let status = ExitStatus.of(error.category)
+    EventStream.standard.error(error, status: status)
     let hint = error.hint.map { "; \($0)" } ?? ""
     write("safemerge: error: \((error.description + hint).escapingUnprintable) [\(error.errorClass)]")
-    return ExitStatus.of(error.category)
+    return status
+  }
+
+  /// Words about wrong usage as they are, and the last event where there are events; returns the exit code.
+  ///
+  /// - Parameters:
+  ///   - message: What is wrong.
+  ///   - text: The same with the usage.
+  static func reportUsage(_ message: String, text: String) -> Int32 {
+    write(text)
+    EventStream.standard.error(UsageError(message: message), status: ExitStatus.usage)
+    return ExitStatus.usage
+  }
+
+  private struct UnknownError: ReportableError {
+    let message: String
+    var errorClass: String { "internal" }
+    var category: ErrorCategory { .inputOutput }
+    var file: String? { nil }
+  }
+
+  private struct UsageError: ReportableError {
+    let message: String
+    var errorClass: String { "usage" }
+    var category: ErrorCategory { .refusedInput }
+    var file: String? { nil }
   }
 }

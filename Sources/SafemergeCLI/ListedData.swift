@@ -1,4 +1,5 @@
 import Checksums
+import MergeEngine
 import TensorScan
 
 /// What `ls` found out by reading data.

@@ -2,29 +2,35 @@ import Adapters
 import Checkpoints
 import MergeEngine
 import MergePlanning
+import ReportPage
 
 extension MergeCommand {
   /// Where the report goes, checked; nil if none is wanted.
   func reportPlace(_ checkpoint: Checkpoint, _ uses: [AdapterUse]) throws -> ReportPlace? {
     guard let report else { return nil }
-    return try ReportPlace(path: report, inputs: inputPaths(checkpoint, uses), output: output, force: force)
+    let inputs = OutputPlace.inputPaths(checkpoint, uses.map(\.adapter)) + [ModelArgument.cache.path]
+    return try ReportPlace(path: report, inputs: inputs, output: output, force: force)
   }
+
+  /// Whether the report is a page.
+  private var isPage: Bool { report.map { $0.hasSuffix(".html") || $0.hasSuffix(".htm") } ?? false }
 
   /// Says what the merge found, and writes the report if there is a place for one.
   func tell(
     _ outcome: MergeEngine.Outcome, _ plan: MergePlan, _ options: MergeEngine.Options, _ checkpoint: Checkpoint,
     _ uses: [AdapterUse], at place: ReportPlace?
   ) throws {
-    if !quiet { for warning in outcome.untrainedWarnings(plan) { Diagnostics.warning(warning) } }
+    for warning in outcome.untrainedWarnings(plan) { warn(warning) }
     guard let place else { return }
     let request = MergeReport.Request(
       program: Safemerge.version, base: checkpoint.path, adapters: reportedAdapters(uses), output: output ?? "",
       options: reportedOptions)
     let report = MergeReport(request, plan: plan, options: options, outcome: outcome)
-    try place.write(report.json)
-    if quiet { return }
-    if let warning = report.sizeWarning { Diagnostics.warning(warning) }
-    for line in ReportText(report: report).lines { Diagnostics.write(line) }
+    let json = report.json
+    try place.write(isPage ? ReportPage(ReportDocument(json.span, path: place.path)).html : json)
+    EventStream.standard.report(report, at: place.path)
+    if let warning = report.sizeWarning { warn(warning) }
+    if speaks { for line in ReportText(report: report).lines { Diagnostics.write(line) } }
   }
 
   /// The adapters that modules are told of; those that were combined are one, whose weights are in its factors.

@@ -56,8 +56,10 @@ struct MergeCommand: ParsableCommand {
   @OptionGroup var combine: CombineOptions
 
   @Option(
-    help: "Write what the merge did to every tensor, and what rounding lost, to a new JSON file.",
-    completion: .file(extensions: ["json"]))
+    help: """
+      Write what the merge did to every tensor, and what rounding lost, to a new JSON file; to one that ends in .html, as \
+      a page for a browser.
+      """, completion: .file(extensions: ["json", "html"]))
   var report: String?
 
   @Flag(name: [.customShort("n"), .long], help: "Check everything and print the plan; compute and write nothing.")
@@ -87,16 +89,30 @@ struct MergeCommand: ParsableCommand {
   @Flag(name: [.short, .long], help: "Print errors only.")
   var quiet = false
 
-  @Flag(name: [.short, .long], help: "Print every module and file.")
-  var verbose = false
+  @Flag(
+    name: [.short, .long], help: "Print every module and file; twice: every tensor and how long each step took, too.")
+  var verbose: Int
+
+  @Flag(
+    help: """
+      Write events to standard output, a JSON object a line, in place of the lines for people on standard error; errors \
+      and warnings come on both.
+      """)
+  var json = false
 
   func validate() throws {
-    if output == nil, !dryRun { throw ValidationError("Give the result's name with --output.") }
     if let jobs, jobs < 1 { throw ValidationError("--jobs is at least 1.") }
-    if quiet, verbose { throw ValidationError("--quiet and --verbose exclude each other.") }
+    if quiet, verbose > 0 { throw ValidationError("--quiet and --verbose exclude each other.") }
   }
 
+  /// Whether lines for people are printed.
+  var speaks: Bool { !quiet && !json }
+
   func run() throws {
+    if json { EventStream.standard.begin() }
+    // Who cannot be told anything is not worked for.
+    try EventStream.standard.check()
+    if output == nil, !dryRun { throw ValidationError("Give the result's name with --output.") }
     var options = MergeEngine.Options(workers: try WorkerCount.of(jobs), kernels: try kernels())
     options.rounding = result.round.rounding
     options.nonFinite = onNonfinite
@@ -105,13 +121,14 @@ struct MergeCommand: ParsableCommand {
     options.verification = safety.verify.reading
     options.interruption = Signals.interruption
     Signals.prepareForMerge()
-    let start = ContinuousClock.now
+    var clock = StepClock()
     let models = try MergeModels(base, adapters)
     let (checkpoint, uses) = (models.checkpoint, models.uses)
     // The lock comes before any work: nothing is computed for an output that is taken or cannot be.
     let place = try output.map { try self.place($0, checkpoint, uses) }
     let staging = try dryRun ? nil : place.map { try StagingFolder($0, breaksLock: safety.breakLock) }
     if uses.count > 1, combine.method?.decomposes == true { options.decomposer = try decomposer() }
+    clock.finish("headers")
     let combined = try combinedAdapter(checkpoint, uses, options)
     let mergedUses = combined.map { [AdapterUse($0.adapter)] } ?? uses
     // Its temporary folder is needed until the merge is done.
@@ -119,7 +136,7 @@ struct MergeCommand: ParsableCommand {
     let plan = try MergePlan(base: checkpoint, adapters: mergedUses, options: result.planning)
     if plan.needsDecompositions { options.decomposer = try decomposer() }
     try MatrixDecomposer.check(plan)
-    let sideFiles = try sideFiles(checkpoint, uses, plan)
+    let sideFiles = try SideFiles(plan, base: checkpoint, adapters: uses.map(\.adapter))
     let vocabulary = try VocabularyFit(plan, sideFiles)
     let reportPlace = try reportPlace(checkpoint, uses)
     options.copyMode = copy
@@ -128,15 +145,14 @@ struct MergeCommand: ParsableCommand {
       checkpoint: checkpoint, adapters: uses, plan: plan, sideFiles: sideFiles, vocabulary: vocabulary,
       fileSizes: result.fileSizes, memory: options.memoryNeed(plan), workers: options.workers,
       library: options.decomposer?.libraryName)
-    if !quiet {
-      for warning in models.warnings + (combined?.warnings ?? []) + plan.warnings { Diagnostics.warning(warning) }
+    for warning in models.warnings + (combined?.warnings ?? []) + plan.warnings { warn(warning) }
+    EventStream.standard.plan(text, output: output, isDryRun: dryRun)
+    clock.finish("plan")
+    if dryRun { return try finishDryRun(text, clock) }
+    if speaks {
+      for line in text.summary + (verbose > 0 ? text.details(copies: verbose > 1) : []) { Diagnostics.write(line) }
+      if verbose > 1 { Diagnostics.write("using    kernels \(options.kernels.name), copies \(copy.rawValue)") }
     }
-    if dryRun {
-      var output = StandardOutput()
-      for line in text.summary + text.details { try output.write(line + "\n") }
-      return try output.finish()
-    }
-    if !quiet { for line in text.summary + (verbose ? text.details : []) { Diagnostics.write(line) } }
     guard let place, let staging else { return }
     let identity = try MergeIdentity(
       version: Safemerge.number, options: identityOptions(uses, library: options.decomposer?.libraryName),
@@ -146,18 +162,55 @@ struct MergeCommand: ParsableCommand {
       base: checkpoint, adapters: mergedUses, result: result, workers: options.workers,
       interruption: options.interruption, resultPath: place.path)
     if safety.verify == .full { options.judge = { try verification.verify($0) } }
-    let line = ProgressLine(mode: progress, isQuiet: quiet)
+    clock.finish("inputs")
+    let line = ProgressLine(mode: progress, isQuiet: quiet, events: json ? .standard : nil)
     defer { line.finish() }
     let outcome = try MergeEngine(plan, options: options).run(
       in: staging, sideFiles: sideFiles, identity: identity, resumes: safety.resume
     ) { line.update($0) }
     line.finish()
-    if !quiet { for note in verification.notes { Diagnostics.write(note) } }
-    for tensor in outcome.nonFinite {
-      Diagnostics.warning(tensor.warning)
-    }
+    clock.finish("weights")
+    for note in verification.notes { tell(note: note) }
+    for shard in outcome.shards where shard.isKept { EventStream.standard.shard(shard) }
+    for tensor in outcome.nonFinite { warn(tensor.warning, evenQuietly: true) }
     try tell(outcome, plan, options, checkpoint, uses, at: reportPlace)
-    if !quiet { Diagnostics.write(text.done(at: place.path, duration: ContinuousClock.now - start)) }
+    clock.finish("report")
+    if speaks, verbose > 1 { Diagnostics.write(clock.line) }
+    try finish(
+      MergeSummary(
+        plan: text, output: place.path, isDryRun: false, shards: outcome.shards, verification: safety.verify,
+        duration: clock.duration, peakMemory: ProcessMemory.peak))
+  }
+
+  /// Says what was done.
+  private func finish(_ summary: MergeSummary) throws {
+    if speaks { for line in summary.lines { Diagnostics.write(line) } }
+    EventStream.standard.done(summary)
+    try EventStream.standard.check()
+  }
+
+  private func finishDryRun(_ text: PlanText, _ clock: StepClock) throws {
+    if json {
+      return try finish(
+        MergeSummary(
+          plan: text, output: output, isDryRun: true, shards: [], verification: safety.verify,
+          duration: clock.duration, peakMemory: ProcessMemory.peak))
+    }
+    var output = StandardOutput()
+    for line in text.summary + text.details(copies: true) { try output.write(line + "\n") }
+    try output.finish()
+  }
+
+  /// What is worth knowing and no reason to worry.
+  private func tell(note: String) {
+    if speaks { Diagnostics.write(note) }
+    EventStream.standard.note(note)
+  }
+
+  /// - Parameter evenQuietly: Whether `--quiet` does not silence it.
+  func warn(_ message: String, evenQuietly: Bool = false) {
+    if !quiet || evenQuietly { Diagnostics.warning(message) }
+    EventStream.standard.warning(message)
   }
 
   private func kernels() throws -> KernelSet {
@@ -185,26 +238,11 @@ struct MergeCommand: ParsableCommand {
     return try CombinedAdapter(uses, method: method, base: checkpoint, planning: result.planning, options: options)
   }
 
-  private func sideFiles(_ checkpoint: Checkpoint, _ uses: [AdapterUse], _ plan: MergePlan) throws -> SideFiles {
-    guard let folder = checkpoint.folder else { return .none }
-    var written = Set(checkpoint.files.map(\.name) + plan.textFiles.map(\.name))
-    if case .shardedFolder(let indexName) = checkpoint.layout { written.insert(indexName) }
-    let tokenizers = uses.map { Paths.folder($0.adapter.configPath) }.filter { SideFiles.hasTokenizer($0) }
-    guard tokenizers.count <= 1 else { throw SeveralTokenizers(folders: tokenizers) }
-    return try SideFiles(base: folder, weightFiles: written, adapter: tokenizers.first)
-  }
-
   private func place(_ output: String, _ checkpoint: Checkpoint, _ uses: [AdapterUse]) throws -> OutputPlace {
+    // Nothing is written in the hub's cache.
     try OutputPlace(
-      path: output, isFolder: checkpoint.folder != nil || result.maxShardSize != nil,
-      inputs: inputPaths(checkpoint, uses), force: force)
-  }
-
-  /// The base, the adapters and their files, which nothing that is written may be, and the hub's cache, in which nothing
-  /// is written.
-  func inputPaths(_ checkpoint: Checkpoint, _ uses: [AdapterUse]) -> [String] {
-    [checkpoint.path, ModelArgument.cache.path] + checkpoint.files.map(\.path)
-      + uses.flatMap { [$0.adapter.path, $0.adapter.weightsPath, $0.adapter.configPath] }
+      path: output, base: checkpoint, adapters: uses.map(\.adapter), inputs: [ModelArgument.cache.path],
+      isFolder: checkpoint.folder != nil || result.maxShardSize != nil, force: force)
   }
 }
 

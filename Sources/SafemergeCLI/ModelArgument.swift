@@ -93,5 +93,6 @@ struct IncompleteSnapshot: ReportableError {
   var file: String? { error.file }
   var tensor: String? { error.tensor }
   var message: String { error.message }
+  var candidates: [String] { error.candidates }
   var hint: String? { "the cached snapshot is not complete; fetch it with: \(download)" }
 }

@@ -48,7 +48,7 @@ struct PlanText {
         count > 0 ? "takes a part out of \(Quantities.counted(count, "tensor"))" : "decomposes the combined updates"
       lines.append("lapack   \(library) \(what)")
     }
-    if let line = vocabulary?.line { lines.append("vocab    \(line)") }
+    if let line = vocabulary.flatMap(vocabularyLine) { lines.append("vocab    \(line)") }
     lines.append("memory   at most \(Quantities.bytes(memory.total)) for \(Quantities.counted(workers, "worker"))")
     return lines.map(\.escapingUnprintable)
   }
@@ -68,43 +68,33 @@ struct PlanText {
     }
   }
 
+  /// What the rows behind the last token are; nil if there are none.
+  private func vocabularyLine(_ fit: VocabularyFit) -> String? {
+    guard fit.rows > fit.tokens else { return nil }
+    return "embedding: \(Quantities.counted(fit.rows, "row")), tokenizer: \(Quantities.counted(fit.tokens, "token")), "
+      + "\(Quantities.counted(fit.rows - fit.tokens, "row")) of padding"
+  }
+
   /// How many tensors are merged, replaced, converted and copied, and how many bytes they are.
   private var actions: String {
-    var sums: [Action: (count: Int, bytes: Int)] = [:]
-    for tensor in plan.shards.lazy.flatMap(\.tensors) {
-      sums[action(tensor), default: (0, 0)].count += 1
-      sums[action(tensor), default: (0, 0)].bytes += tensor.outputRange.count
-    }
-    let parts = Action.allCases.compactMap { action in
-      sums[action].map { sum in
-        "\(sum.count) \(action.participle) (\(Quantities.bytes(sum.bytes)))"
-      }
+    let parts = plan.actionSums.filter { $0.tensorCount > 0 }.map { sum in
+      "\(Quantities.grouped(sum.tensorCount)) \(sum.action.participle) (\(Quantities.bytes(sum.byteCount)))"
     }
     let sides = checkpoint.layout == .singleFile ? [] : [Quantities.counted(sideFiles.files.count, "side file")]
     return "tensors: " + (parts + sides).joined(separator: ", ")
   }
 
-  private enum Action: String, CaseIterable {
-    case merge, replace, convert, copy
-
-    var participle: String {
-      switch self {
-      case .merge: "merged"
-      case .replace: "replaced"
-      case .convert: "converted"
-      case .copy: "copied"
-      }
-    }
+  /// What an adapter brings, once it is merged: `14 modules of ./adapter, r=4 alpha=7 (scaling 1.75)`.
+  func mergedModules(_ use: AdapterUse) -> String {
+    let weight = use.weight == 1 ? "" : ", weight \(Quantities.number(use.weight))"
+    let scaling = use.adapter.layers.isEmpty ? "" : ", \(scalings(use.adapter))"
+    return "\(Quantities.counted(use.adapter.layers.count, "module")) of \(use.adapter.path)\(scaling)\(weight)"
   }
 
-  private func action(_ tensor: MergePlan.Tensor) -> Action {
-    if let update = tensor.update, !update.stages.isEmpty || !update.rowReplacements.isEmpty { return .merge }
-    if plan.inputs[tensor.source.input].isAdapter { return .replace }
-    return tensor.update == nil ? .copy : .convert
-  }
-
-  /// Each merged module, each other tensor, and each file that is written.
-  var details: [String] {
+  /// Each merged module, each tensor that is replaced or converted, and each file.
+  ///
+  /// - Parameter copies: Whether tensors that are only copied are named too.
+  func details(copies: Bool) -> [String] {
     var lines = plan.modules.map { module in
       "merge    \(module.name)   r=\(module.rank) alpha=\(Quantities.number(module.alpha)) "
         + "scaling=\(Quantities.number(module.scaling)) -> \(targets(module))"
@@ -113,10 +103,10 @@ struct PlanText {
       if let rows = tensor.update?.rowReplacements.map(\.row), !rows.isEmpty {
         lines.append("rows     \(tensor.name)   \(rows.map(String.init).joined(separator: ", "))")
       }
-      let action = action(tensor)
-      guard action != .merge else { continue }
-      let name = action.rawValue + String(repeating: " ", count: 9 - action.rawValue.count)
-      lines.append("\(name)\(tensor.name)   \(tensor.outputDType.name) \(Quantities.shape(tensor.shape))")
+      let action = plan.action(tensor)
+      guard action != .merge, copies || action != .copy else { continue }
+      lines.append(
+        "\(action.rawValue.padded(to: 9))\(tensor.name)   \(tensor.outputDType.name) \(Quantities.shape(tensor.shape))")
     }
     for use in adapters {
       for ignored in use.adapter.ignoredTensors {
@@ -141,29 +131,6 @@ struct PlanText {
   }
 
   private static let shownTargetCount = 3
-
-  func done(at path: String, duration: Duration) -> String {
-    let seconds = Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
-    let tenths = Int((seconds * 10).rounded())
-    let line =
-      "done     \(path)   \(Quantities.bytes(plan.outputByteCount)) in \(tenths / 10).\(tenths % 10) s, "
-      + "peak memory \(Quantities.bytes(Self.peakMemory))"
-    return line.escapingUnprintable
-  }
-
-  /// The largest resident set so far, in bytes, mapped pages included.
-  private static var peakMemory: Int {
-    #if os(Linux)
-    // Not getrusage: its figure begins with that of the process that started this one.
-    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-    let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") } ?? ""
-    return (line.split(separator: " ").compactMap { Int($0) }.first ?? 0) * 1024
-    #else
-    var usage = rusage()
-    getrusage(RUSAGE_SELF, &usage)
-    return usage.ru_maxrss
-    #endif
-  }
 
   private func scalings(_ adapter: Adapter) -> String {
     let layers = adapter.layers

@@ -9,37 +9,52 @@ import Darwin
 import Glibc
 #endif
 
-/// One line on standard error that says how far the merge is; where there is no terminal, one line a finished shard.
+/// How far the merge is: one line on a terminal's standard error; where there is none, one line a finished shard; with
+/// `--json`, events.
 final class ProgressLine: Sendable {
   enum Mode: String, CaseIterable, ExpressibleByArgument { case auto, always, never }
 
   private struct State {
-    var lastDrawn: ContinuousClock.Instant?
+    var lastTold: ContinuousClock.Instant?
     var isShown = false
   }
 
   private let draws: Bool
   private let reportsShards: Bool
+  /// Nil: no events.
+  private let events: EventStream?
+  /// Between two of them; nil: none at all.
+  private let interval: Duration?
   private let start = ContinuousClock.now
   private let state = Mutex(State())
 
-  init(mode: Mode, isQuiet: Bool) {
+  init(mode: Mode, isQuiet: Bool, events: EventStream?) {
     let isTerminal = Descriptors.isTerminal(STDERR_FILENO)
-    draws = mode == .always || (mode == .auto && isTerminal && !isQuiet)
-    reportsShards = mode == .auto && !isTerminal && !isQuiet
+    self.events = events
+    let speaks = events == nil && !isQuiet
+    draws = events == nil && mode == .always || mode == .auto && isTerminal && speaks
+    reportsShards = mode == .auto && !isTerminal && speaks
+    interval = events == nil ? .milliseconds(100) : mode == .never ? nil : .milliseconds(mode == .always ? 100 : 1000)
   }
 
   func update(_ progress: MergeProgress) {
-    if reportsShards, let name = progress.finishedShard, progress.shardsTotal > 1 {
-      Diagnostics.write("shard    \(progress.shardsDone)/\(progress.shardsTotal)  \(name.escapingUnprintable)")
+    if let shard = progress.finishedShard {
+      events?.shard(shard)
+      if reportsShards, progress.shardsTotal > 1 {
+        Diagnostics.write("shard    \(progress.shardsDone)/\(progress.shardsTotal)  \(shard.name.escapingUnprintable)")
+      }
     }
-    guard draws else { return }
+    guard draws || events != nil, let interval else { return }
     state.withLock { state in
       let now = ContinuousClock.now
-      if let last = state.lastDrawn, now - last < .milliseconds(100) { return }
-      state.lastDrawn = now
+      if let last = state.lastTold, now - last < interval { return }
+      state.lastTold = now
+      let rate = TransferRate(
+        done: progress.bytesDone - progress.bytesKept, left: progress.bytesTotal - progress.bytesDone,
+        elapsed: now - start)
+      if let events { return events.progress(progress, rate: rate) }
       state.isShown = true
-      draw(Self.text(progress, elapsed: now - start, width: Descriptors.terminalWidth - 1))
+      draw(Self.text(progress, rate, width: Descriptors.terminalWidth - 1))
     }
   }
 
@@ -53,17 +68,16 @@ final class ProgressLine: Sendable {
 
   private func draw(_ text: String) { _ = Descriptors.write(Array("\r\u{1b}[2K\(text)".utf8), to: STDERR_FILENO) }
 
-  static func text(_ progress: MergeProgress, elapsed: Duration, width: Int) -> String {
-    let seconds = max(Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18, 1e-3)
+  /// - Parameter width: Columns that the line may have.
+  static func text(_ progress: MergeProgress, _ rate: TransferRate, width: Int) -> String {
     let share = progress.bytesTotal == 0 ? 1 : Double(progress.bytesDone) / Double(progress.bytesTotal)
-    let rate = Double(progress.bytesDone) / seconds
-    let left = rate > 0 ? Int(Double(progress.bytesTotal - progress.bytesDone) / rate) : 0
-    let percent = String(Int(share * 100))
+    let percent = String(
+      progress.bytesTotal == 0 ? 100 : Int(Double(progress.bytesDone) * 100 / Double(progress.bytesTotal)))
     let figures =
       "\(String(repeating: " ", count: 3 - min(3, percent.count)))\(percent)%  "
       + "\(Quantities.bytes(progress.bytesDone)) of \(Quantities.bytes(progress.bytesTotal))  "
-      + "\(Quantities.bytes(Int(rate)))/s  shard \(min(progress.shardsDone + 1, progress.shardsTotal))"
-      + "/\(progress.shardsTotal)  eta \(left / 60):\(left % 60 < 10 ? "0" : "")\(left % 60)"
+      + "\(Quantities.bytes(rate.bytesPerSecond))/s  "
+      + "shard \(min(progress.shardsDone + 1, progress.shardsTotal))/\(progress.shardsTotal)  eta \(rate.timeLeft)"
     let barWidth = min(30, width - figures.count - 13)
     guard barWidth >= 10 else { return String("merging  \(figures)".prefix(max(0, width))) }
     let filled = Int(share * Double(barWidth - 1))

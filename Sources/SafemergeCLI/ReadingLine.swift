@@ -1,3 +1,4 @@
+import MergeEngine
 import Synchronization
 
 #if canImport(Darwin)
@@ -42,11 +43,9 @@ final class ReadingLine: Sendable {
   private func draw(_ text: String) { _ = Descriptors.write(Array("\r\u{1b}[2K\(text)".utf8), to: STDERR_FILENO) }
 
   static func text(_ done: Int, of total: Int, elapsed: Duration) -> String {
-    let seconds = max(Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18, 1e-3)
-    let rate = Double(done) / seconds
-    let left = rate > 0 ? Int(Double(max(0, total - done)) / rate) : 0
-    let percent = total == 0 ? 100 : Int(Double(done) / Double(total) * 100)
+    let rate = TransferRate(done: done, left: total - done, elapsed: elapsed)
+    let percent = total == 0 ? 100 : Int(Double(done) * 100 / Double(total))
     return "reading  \(percent)%  \(Quantities.bytes(done)) of \(Quantities.bytes(total))  "
-      + "\(Quantities.bytes(Int(rate)))/s  eta \(left / 60):\(left % 60 < 10 ? "0" : "")\(left % 60)"
+      + "\(Quantities.bytes(rate.bytesPerSecond))/s  eta \(rate.timeLeft)"
   }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Checkpoints
 import JSONText
 import MergeEngine
+import MergePlanning
 
 #if canImport(Darwin)
 import Darwin
@@ -27,7 +28,8 @@ struct Safemerge: ParsableCommand {
       """,
     version: version,
     subcommands: [
-      MergeCommand.self, LsCommand.self, CheckCommand.self, DiffCommand.self, CompletionCommand.self,
+      MergeCommand.self, LsCommand.self, CheckCommand.self, DiffCommand.self, ReportCommand.self,
+      CompletionCommand.self,
     ])
 
   /// What the bytes of a result may depend on.
@@ -65,6 +67,11 @@ struct Safemerge: ParsableCommand {
       Diagnostics.write(helpMessage())
       Self.leave(ExitStatus.usage)
     }
+    if isForJSON(arguments) { EventStream.standard.begin() }
+    if let message = unknownCommand(arguments) {
+      let usage = "Error: \(message)\nUsage: safemerge <subcommand>\n  See 'safemerge --help' for more information."
+      Self.leave(Diagnostics.reportUsage(message, text: usage))
+    }
     do {
       var command = try parseAsRoot(arguments)
       try command.run()
@@ -73,17 +80,18 @@ struct Safemerge: ParsableCommand {
     } catch let error as InterruptedMerge {
       let kept = error.kept.summary.map { "\($0): the same command goes on with them" }
       Diagnostics.write("safemerge: interrupted; \(kept ?? "nothing is left of the merge")".escapingUnprintable)
+      EventStream.standard.interrupted(by: Signals.received, kept: error.kept)
       Signals.endIfAsked()
       Self.leave(ExitStatus.inputOutput)
     } catch is Interrupted {
       Diagnostics.write("safemerge: interrupted; nothing was written")
+      EventStream.standard.interrupted(by: Signals.received, kept: nil)
       Signals.endIfAsked()
       Self.leave(ExitStatus.inputOutput)
     } catch {
       let code = exitCode(for: error)
       if code == .validationFailure {
-        Diagnostics.write(fullMessage(for: error))
-        Self.leave(ExitStatus.usage)
+        Self.leave(Diagnostics.reportUsage(message(for: error), text: fullMessage(for: error)))
       }
       if code == .success {
         do {
@@ -95,6 +103,21 @@ struct Safemerge: ParsableCommand {
       }
       Self.leave(Diagnostics.report(error))
     }
+  }
+
+  /// Whether events are asked for, so that wrong usage is one too.
+  private static func isForJSON(_ arguments: [String]) -> Bool {
+    arguments.first == "merge" && arguments.prefix { $0 != "--" }.contains("--json")
+      && !arguments.contains { ["-h", "--help"].contains($0) }
+  }
+
+  /// What is wrong with the first argument, if it is a word that is no command.
+  private static func unknownCommand(_ arguments: [String]) -> String? {
+    let commands = configuration.subcommands.compactMap { $0.configuration.commandName } + ["help"]
+    guard let word = arguments.first, word.utf8.first != UInt8(ascii: "-"), !commands.contains(word) else { return nil }
+    let near = commands.map { (name: $0, distance: NearestNames.editDistance($0, word)) }
+      .filter { $0.distance <= 2 }.min { $0.distance < $1.distance }
+    return "Unknown command '\(word.escapingUnprintable)'." + (near.map { " Did you mean '\($0.name)'?" } ?? "")
   }
 
   private static func leave(_ status: Int32) -> Never {

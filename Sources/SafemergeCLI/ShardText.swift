@@ -1,4 +1,5 @@
 import JSONText
+import MergeEngine
 import Safetensors
 
 /// `ls --shards`: a row a file, and whether the index says the same as the headers.

@@ -24,9 +24,17 @@ enum Signals {
   /// Asks for an end once a signal did.
   static let interruption = Interruption { csg_received() != 0 }
 
+  /// The signal that asked for the end; nil: none did.
+  static var received: Int32? {
+    let number = csg_received()
+    return number == 0 ? nil : number
+  }
+
   /// Ends the process by the signal that asked for it; comes back if none did.
   static func endIfAsked() {
-    let number = csg_received()
-    if number != 0 { csg_end_by(number) }
+    if let received { end(by: received) }
   }
+
+  /// Ends the process as the signal would.
+  static func end(by number: Int32) -> Never { csg_end_by(number) }
 }

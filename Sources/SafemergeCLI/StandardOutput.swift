@@ -32,6 +32,8 @@ struct StandardOutput: ~Copyable {
   private mutating func flush() throws(Failure) {
     let code = Descriptors.write(buffer, to: STDOUT_FILENO)
     buffer.removeAll(keepingCapacity: true)
+    // Who reads no more is told nothing, whatever is done about the signal.
+    if code == EPIPE { Signals.end(by: SIGPIPE) }
     if code != 0 { throw Failure(code: code) }
   }
 

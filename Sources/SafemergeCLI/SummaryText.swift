@@ -1,5 +1,6 @@
 import Adapters
 import JSONText
+import MergeEngine
 import Safetensors
 
 /// `ls --summary`: what a path is, in a few lines.

@@ -1,5 +1,6 @@
 import Adapters
 import Checkpoints
+import MergeEngine
 import Safetensors
 import TensorScan
 

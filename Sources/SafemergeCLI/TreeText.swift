@@ -1,4 +1,5 @@
 import JSONText
+import MergeEngine
 import Safetensors
 
 /// `ls --tree`: the tensors by the parts of their names.

@@ -6,6 +6,7 @@ public enum Lookalike: String, Sendable, CaseIterable {
   case lfsPointer = "a git-lfs pointer"
   case markup = "an HTML or XML page"
   case gzip = "a gzip archive"
+  case json = "a JSON text"
   case bigEndianLength = "a file whose header length is written big-endian"
 
   init?(firstBytes bytes: [UInt8]) {
@@ -20,6 +21,8 @@ public enum Lookalike: String, Sendable, CaseIterable {
       self = .lfsPointer
     } else if starts(Array("<".utf8)) {
       self = .markup
+    } else if bytes.count >= 2, bytes[0] == UInt8(ascii: "{"), [0x20, 0x0A, 0x0D, 0x22].contains(bytes[1]) {
+      self = .json
     } else if starts([0x1F, 0x8B]) {
       self = .gzip
     } else if bytes.count >= 8, bytes[..<4].allSatisfy({ $0 == 0 }), bytes[4] < 6 {
@@ -35,6 +38,7 @@ public enum Lookalike: String, Sendable, CaseIterable {
     case .lfsPointer: "the real file was not downloaded: git lfs pull, or hf download"
     case .markup: "an error page saved in place of the file? download it again"
     case .gzip: "unpack it first"
+    case .json: "name the folder that it lies in"
     case .gguf, .bigEndianLength: nil
     }
   }

@@ -22,11 +22,15 @@ public protocol ReportableError: Error, Sendable, CustomStringConvertible {
   var message: String { get }
   /// What to do about it.
   var hint: String? { get }
+  /// Names that may have been meant in place of one that was not found, the likeliest first; ``message`` or ``hint`` has
+  /// them too.
+  var candidates: [String] { get }
 }
 
 extension ReportableError {
   public var tensor: String? { nil }
   public var hint: String? { nil }
+  public var candidates: [String] { [] }
 
   /// File, tensor and message, joined by colons.
   public var description: String {

@@ -28,6 +28,8 @@ public struct SafetensorsError: ReportableError, Equatable {
     /// The tensors end elsewhere than the file.
     case coverage(fileByteCount: UInt64, described: UInt64)
     case noSuchTensor
+    /// A dtype that is not read or written as fp32.
+    case notFloats(DType)
   }
 
   /// The file as the caller named it; empty where no file is concerned yet.
@@ -63,6 +65,7 @@ public struct SafetensorsError: ReportableError, Equatable {
     case .offsets: "offsets"
     case .coverage: "coverage"
     case .noSuchTensor: "missing-tensor"
+    case .notFloats: "dtype"
     }
   }
 
@@ -103,6 +106,7 @@ public struct SafetensorsError: ReportableError, Equatable {
         ? "truncated: has \(fileByteCount) bytes, its header describes \(described)"
         : "has \(fileByteCount) bytes, its header describes \(described)"
     case .noSuchTensor: "no such tensor"
+    case .notFloats(let dtype): "is \(dtype.name); F32, F16, BF16 or, for reading, F64 expected"
     }
   }
 

@@ -311,7 +311,7 @@ import Testing
     #expect(steps.allSatisfy { $0.bytesTotal == total && $0.shardsTotal == 3 })
     #expect(steps.last?.bytesDone == total)
     #expect(steps.last?.shardsDone == 3)
-    let finished = steps.compactMap(\.finishedShard)
+    let finished = steps.compactMap(\.finishedShard?.name)
     #expect(finished.sorted() == (0..<3).map { "model-\($0).safetensors" })
     #expect(steps.count == TileSchedule(merge.plan).jobCount)
   }

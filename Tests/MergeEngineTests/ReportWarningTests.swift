@@ -163,8 +163,8 @@ import Testing
     }
     #expect(
       keys(json) == [
-        "schema", "program", "base", "adapters", "output", "options", "modules", "tensors", "totals", "warnings",
-        "advice",
+        "schema", "program", "base", "adapters", "output", "options", "result", "modules", "tensors", "totals",
+        "warnings", "advice",
       ])
     let numbers = [
       "elements", "changed_elements", "changed_share", "delta_norm", "base_norm", "delta_to_base", "rounding_loss",
@@ -172,7 +172,10 @@ import Testing
     #expect(json["schema"] == .integer(1))
     #expect(keys(first(json["adapters"])) == ["path", "weight"])
     #expect(keys(first(json["modules"])) == ["name", "adapter", "rank", "alpha", "scaling", "targets"])
-    #expect(keys(first(json["tensors"])) == ["name", "modules", "base_dtype", "dtype"] + numbers)
+    #expect(keys(first(json["tensors"])) == ["name", "shape", "modules", "base_dtype", "dtype"] + numbers)
+    #expect(keys(json["result"]) == ["merged", "replaced", "converted", "copied", "files"])
+    #expect(keys(json["result"]?["merged"]) == ["tensors", "bytes"])
+    #expect(keys(first(json["result"]?["files"])) == ["name", "bytes", "sha256"])
     #expect(keys(json["totals"]) == ["tensors"] + numbers)
     #expect(first(json["tensors"])?["modules"] == .array([.integer(0)]))
     #expect(first(json["modules"])?["targets"] == .array([.string("a.proj.weight"), .string("a.proj.bias")]))

@@ -5,6 +5,7 @@ import Safetensors
 import TestSupport
 import Testing
 
+@testable import MergeEngine
 @testable import SafemergeCLI
 
 /// What `safemerge ls` shows beyond the table of tensors.

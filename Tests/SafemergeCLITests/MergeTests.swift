@@ -30,7 +30,7 @@ import Testing
     let shards = (1...4).map { "\(output)/model-0000\($0)-of-00004.safetensors" }
     let expected = fixturesPath() + "/cases/linear-bf16/merged/model.safetensors"
     #expect(try Self.tensors(shards) == Self.tensors([expected]))
-    for word in ["base ", "adapter ", "plan ", "memory ", "shard ", "done "] {
+    for word in ["base ", "adapter ", "plan ", "memory ", "shard ", "merged ", "copied ", "done "] {
       #expect(result.messageLines.contains { $0.hasPrefix(word) }, "\(word): \(result.messages)")
     }
     // What was merged can be read again.
@@ -162,9 +162,15 @@ import Testing
     #expect(result.status == 0)
     for text in [
       "merge    model.layers.1.self_attn.v_proj   r=4 alpha=7 scaling=1.75 -> model.layers.1.self_attn.v_proj.weight",
-      "copy     model.norm.weight   BF16 [36]", "write    model.safetensors", "write    LICENSE", "skip     README.md",
-      "skip     pytorch_model.bin", "skip     training_args.bin",
+      "write    model.safetensors", "write    LICENSE", "skip     README.md", "skip     pytorch_model.bin",
+      "skip     training_args.bin",
     ] { #expect(result.messages.contains(text), "\(text)") }
+    let more = ["copy     model.norm.weight   BF16 [36]", "using    kernels ", "time     headers "]
+    for text in more { #expect(!result.messages.contains(text), "\(text)") }
+    let twice = try Program.run(
+      ["merge", basePath("llama-bf16"), adapterPath("linear-bf16"), "-vv", "-f", "-o", scratch.file("merged")])
+    #expect(twice.status == 0)
+    for text in more { #expect(twice.messages.contains(text), "\(text)") }
   }
 
   @Test func dryRunPrintsThePlanAndWritesNothing() throws {

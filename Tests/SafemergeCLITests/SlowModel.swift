@@ -57,17 +57,19 @@ struct SlowModel {
 
   /// A shell script that runs the program, waits for a line of it that matches `pattern`, sends it a signal, and ends as
   /// it does.
-  static func signalling(_ signal: String, after pattern: String, pause: String = "0") -> String {
+  ///
+  /// - Parameter stream: Where the line is looked for: standard output 1, standard error 2.
+  static func signalling(_ signal: String, after pattern: String, pause: String = "0", stream: Int = 2) -> String {
     """
     log="$TMPDIR/log"
     # A shell lets what it starts in the background ignore SIGINT.
-    perl -e '$SIG{$_} = "DEFAULT" for qw(INT HUP TERM); exec @ARGV' "$0" "$@" 2>"$log" & process=$!
+    perl -e '$SIG{$_} = "DEFAULT" for qw(INT HUP TERM); exec @ARGV' "$0" "$@" \(stream)>"$log" & process=$!
     until grep -q "\(pattern)" "$log" || ! kill -0 $process 2>/dev/null; do sleep 0.01; done
     sleep \(pause)
     kill -\(signal) $process 2>/dev/null
     wait $process
     status=$?
-    cat "$log" >&2
+    cat "$log" >&\(stream)
     exit $status
     """
   }

@@ -1,6 +1,7 @@
 import TestSupport
 import Testing
 
+@testable import MergeEngine
 @testable import SafemergeCLI
 
 @Suite struct NaturalOrderTests {

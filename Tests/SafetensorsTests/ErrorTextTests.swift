@@ -13,6 +13,7 @@ import Testing
       (Array("version https://git-lfs".utf8), .lfsPointer, "git lfs pull"),
       (Array("<!DOCTYPE html>".utf8), .markup, "download"),
       (Array("<?xml version".utf8), .markup, "download"),
+      (Array("{\n  \"model".utf8), .json, "folder"), (Array("{\"model\":".utf8), .json, "folder"),
       ([0x1F, 0x8B, 8, 0, 1, 2, 3, 4], .gzip, "unpack"),
       ([0, 0, 0, 0, 0, 0, 1, 0], .bigEndianLength, nil),
       ([0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], nil, nil),
@@ -52,7 +53,7 @@ import Testing
       (.offsets(begin: 4, end: 2, expectedBegin: 4), ["[4, 2]", "end before they begin"]),
       (.coverage(fileByteCount: 9, described: 12), ["truncated", "has 9", "describes 12"]),
       (.coverage(fileByteCount: 12, described: 9), ["has 12", "describes 9"]),
-      (.noSuchTensor, ["no such tensor"]),
+      (.noSuchTensor, ["no such tensor"]), (.notFloats(.i8), ["I8", "BF16"]),
     ] as [(Problem, [String])])
   func messagesSayFoundAndExpected(problem: Problem, parts: [String]) {
     let error = SafetensorsError(path: "dir/f.safetensors", problem, tensor: "a.b")

@@ -1,7 +1,7 @@
 /// Numbers as people read them, the same in every locale.
-enum Quantities {
+package enum Quantities {
   /// Bytes in binary units with one decimal: `15.0 GiB`.
-  static func bytes(_ count: Int) -> String {
+  package static func bytes(_ count: Int) -> String {
     if count < 1024 { return "\(count) B" }
     var tenths = count
     var unit = 0
@@ -23,7 +23,7 @@ enum Quantities {
   }
 
   /// Digits in groups of three: `8,030,261,248`.
-  static func grouped(_ count: Int) -> String {
+  package static func grouped(_ count: Int) -> String {
     let digits = String(count)
     var result = ""
     for (position, digit) in digits.enumerated() {
@@ -34,15 +34,17 @@ enum Quantities {
   }
 
   /// `1 row`, `32,064 rows`.
-  static func counted(_ count: Int, _ noun: String) -> String { "\(grouped(count)) \(noun)\(count == 1 ? "" : "s")" }
+  package static func counted(_ count: Int, _ noun: String) -> String {
+    "\(grouped(count)) \(noun)\(count == 1 ? "" : "s")"
+  }
 
   /// A number without a fraction where it has none: `2`, `0.5`.
-  static func number(_ value: Double) -> String {
+  package static func number(_ value: Double) -> String {
     value == value.rounded() && abs(value) < 1e15 ? String(Int(value)) : "\(value)"
   }
 
   /// Four digits: `0.02001`, `-1.5`, `3.403e+38`.
-  static func short(_ value: Double) -> String {
+  package static func short(_ value: Double) -> String {
     guard value.isFinite, value != 0 else { return value == 0 ? "0" : "\(value)" }
     var exponent = 0
     var magnitude = abs(value)
@@ -79,5 +81,5 @@ enum Quantities {
     return digits
   }
 
-  static func shape(_ shape: [Int]) -> String { "[\(shape.map(String.init).joined(separator: ", "))]" }
+  package static func shape(_ shape: [Int]) -> String { "[\(shape.map(String.init).joined(separator: ", "))]" }
 }

@@ -1,15 +1,14 @@
 import Checkpoints
-import MergePlanning
 
 /// How many tokens the result's tokenizer has, and how many rows its embedding has for them.
-struct VocabularyFit {
-  let rows: Int
-  let tokens: Int
+public struct VocabularyFit: Sendable, Equatable {
+  public let rows: Int
+  public let tokens: Int
 
   /// Nil if one of the numbers is not known, or if neither the rows nor the tokenizer are the adapter's.
   ///
   /// Throws if a tokenizer that the adapter brought has more tokens than there are rows: the model could not read them.
-  init?(_ plan: MergePlan, _ sideFiles: SideFiles) throws(TokenizerTooLarge) {
+  public init?(_ plan: MergePlan, _ sideFiles: SideFiles) throws(TokenizerTooLarge) {
     guard let rows = plan.vocabularyRows, rows != plan.baseVocabularyRows || sideFiles.tokenizerIsAdapters,
       let path = sideFiles.files.first(where: { $0.name == "tokenizer.json" })?.sourcePath,
       let tokens = TokenizerFile.tokenCount(path)
@@ -19,12 +18,5 @@ struct VocabularyFit {
     }
     self.rows = rows
     self.tokens = tokens
-  }
-
-  /// What the rows behind the last token are; nil if there are none.
-  var line: String? {
-    guard rows > tokens else { return nil }
-    return "embedding: \(Quantities.counted(rows, "row")), tokenizer: \(Quantities.counted(tokens, "token")), "
-      + "\(Quantities.counted(rows - tokens, "row")) of padding"
   }
 }

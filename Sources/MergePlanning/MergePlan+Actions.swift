@@ -1,0 +1,49 @@
+import Safetensors
+
+extension MergePlan {
+  /// What is done to a tensor of the output.
+  public enum Action: String, Sendable, CaseIterable {
+    /// An adapter adds to it, rescales it or writes rows of it.
+    case merge
+    /// An adapter brings it whole.
+    case replace
+    /// It is only rounded to another dtype.
+    case convert
+    /// Its bytes stay.
+    case copy
+
+    /// `merged`.
+    public var participle: String {
+      switch self {
+      case .merge: "merged"
+      case .replace: "replaced"
+      case .convert: "converted"
+      case .copy: "copied"
+      }
+    }
+  }
+
+  /// How many tensors one thing is done to, and how many bytes they have in the output.
+  public struct ActionSum: Sendable, Equatable {
+    public let action: Action
+    public fileprivate(set) var tensorCount = 0
+    public fileprivate(set) var byteCount = 0
+  }
+
+  public func action(_ tensor: Tensor) -> Action {
+    if let update = tensor.update, !update.stages.isEmpty || !update.rowReplacements.isEmpty { return .merge }
+    if inputs[tensor.source.input].isAdapter { return .replace }
+    return tensor.update == nil ? .copy : .convert
+  }
+
+  /// Of every action, also where it is done to none.
+  public var actionSums: [ActionSum] {
+    var sums = Dictionary(uniqueKeysWithValues: Action.allCases.map { ($0, ActionSum(action: $0)) })
+    for tensor in shards.lazy.flatMap(\.tensors) {
+      let action = action(tensor)
+      sums[action]?.tensorCount += 1
+      sums[action]?.byteCount += tensor.outputRange.count
+    }
+    return Action.allCases.compactMap { sums[$0] }
+  }
+}

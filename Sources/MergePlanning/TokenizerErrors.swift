@@ -1,0 +1,25 @@
+import Safetensors
+
+/// Two adapters bring tokenizers of their own, and the result can have one.
+public struct SeveralTokenizers: ReportableError, Equatable {
+  public let folders: [String]
+  public var errorClass: String { "tokenizers" }
+  public var category: ErrorCategory { .refusedInput }
+  public var file: String? { folders.first }
+  public var message: String {
+    "has a tokenizer of its own, and so have \(folders.dropFirst().joined(separator: ", "))"
+  }
+  public var hint: String? { "remove tokenizer_config.json from all but one of the adapters' folders" }
+}
+
+/// The adapter's tokenizer has tokens that the merged model has no rows for.
+public struct TokenizerTooLarge: ReportableError, Equatable {
+  public let path: String
+  public let tokens: Int
+  public let rows: Int
+  public var errorClass: String { "tokenizers" }
+  public var category: ErrorCategory { .refusedInput }
+  public var file: String? { path }
+  public var message: String { "has \(tokens) tokens, but the merged embedding has \(rows) rows" }
+  public var hint: String? { "is this the adapter's base? its embedding was not saved with the adapter" }
+}

@@ -1,0 +1,231 @@
+import Adapters
+import Checkpoints
+import Foundation
+import MergeEngine
+import MergePlanning
+import Safetensors
+import Synchronization
+import TestSupport
+import Testing
+
+// Nothing here is a part of the package that others cannot use: no @testable, no access to package declarations.
+
+/// The code of docs/library.md, compiled and run as it stands there.
+@Suite struct SnippetTests {
+  private let base = fixturesPath() + "/bases/llama-bf16-sharded"
+  private let adapter = fixturesPath() + "/cases/linear-bf16/adapter"
+
+  @Test func reading() throws {
+    let folder = base
+    var lines: [String] = []
+    func print(_ items: Any...) { lines.append(items.map { "\($0)" }.joined(separator: " ")) }
+    // snippet: reading
+    let file = try SafetensorsFile(path: folder + "/model-00001-of-00004.safetensors")
+    for tensor in file.header.tensors {
+      print(tensor.name, tensor.dtype.name, tensor.shape)
+    }
+    let elements: [Float] = try file.floats("model.embed_tokens.weight")
+    let largest = elements.map(\.magnitude).max() ?? 0
+    // end
+    #expect(lines.contains("model.embed_tokens.weight BF16 [64, 36]"), "\(lines)")
+    #expect(elements.count == 64 * 36)
+    #expect(largest > 0 && largest < 100)
+  }
+
+  @Test func spans() throws {
+    let folder = base
+    // snippet: spans
+    let file = try SafetensorsFile(path: folder + "/model-00001-of-00004.safetensors")
+    let isZero = try file.withBytes(of: "model.embed_tokens.weight") { (bytes) throws(SafetensorsError) -> Bool in
+      bytes.byteOffsets.allSatisfy { bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self) == 0 }
+    }
+    // end
+    #expect(!isZero)
+  }
+
+  @Test func writing() throws {
+    let scratch = try Scratch()
+    let path = scratch.file("new.safetensors")
+    // snippet: writing
+    let weight = try TensorData("layer.weight", [1, 2, 3, 4, 5, 6], shape: [2, 3], as: .bf16)
+    let bias = try TensorData("layer.bias", [0.5, -0.5])
+    try SafetensorsWriter.write(path: path, [weight, bias], metadata: ["format": "pt"])
+    // end
+    let file = try SafetensorsFile(path: path)
+    #expect(file.header.metadata == [.init(key: "format", value: "pt")])
+    #expect(try file.floats("layer.weight") == [1, 2, 3, 4, 5, 6])
+    #expect(try file.data("layer.bias") == bias)
+    #expect(file.tensor("layer.weight")?.shape == [2, 3])
+  }
+
+  @Test func planning() throws {
+    let (base, adapter) = (self.base, self.adapter)
+    var lines: [String] = []
+    func print(_ text: String) { lines.append(text) }
+    // snippet: planning
+    let merge = try ModelMerge(base: base, adapters: [adapter])
+    for module in merge.plan.modules {
+      print("\(module.name): r=\(module.rank), scaling \(module.scaling)")
+    }
+    for sum in merge.plan.actionSums {
+      print("\(sum.tensorCount) tensors \(sum.action.participle)")
+    }
+    // end
+    #expect(lines.count == 14 + 4)
+    #expect(lines.contains("model.layers.0.self_attn.q_proj: r=4, scaling 1.75"))
+    #expect(lines.contains("14 tensors merged") && lines.contains("7 tensors copied"))
+  }
+
+  @Test func merging() throws {
+    let scratch = try Scratch()
+    let (base, adapter, output) = (self.base, self.adapter, scratch.file("merged"))
+    let lines = Mutex<[String]>([])
+    @Sendable func print(_ text: String) { lines.withLock { $0.append(text) } }
+    // snippet: merging
+    let merge = try ModelMerge(base: base, adapters: [adapter])
+    var options = MergeEngine.Options(workers: 4)
+    options.computesChecksums = true
+    let outcome = try merge.run(to: output, options: options) { progress in
+      print("\(progress.bytesDone) of \(progress.bytesTotal) bytes")
+    }
+    // end
+    #expect(lines.withLock { $0.last } == "47640 of 47640 bytes")
+    #expect(outcome.shards.count == 4 && outcome.shards.allSatisfy { $0.checksum != nil })
+    #expect(try merged(output) == expected())
+    #expect(try scratch.entries() == ["merged"])
+  }
+
+  @Test func streaming() async throws {
+    let scratch = try Scratch()
+    let (base, adapter, output) = (self.base, self.adapter, scratch.file("merged"))
+    var ends = 0
+    func print(_ text: String) { if text == "merged" { ends += 1 } }
+    // snippet: streaming
+    let merge = try ModelMerge(base: base, adapters: [adapter])
+    for try await event in merge.events(to: output, options: .init(workers: 4)) {
+      switch event {
+      case .progress(let progress): print("\(progress.shardsDone) of \(progress.shardsTotal) shards")
+      case .done: print("merged")
+      }
+    }
+    // end
+    #expect(ends == 1)
+    #expect(try merged(output) == expected())
+  }
+
+  @Test func weights() throws {
+    let scratch = try Scratch()
+    let (base, style, facts, output) = (self.base, self.adapter, self.adapter, scratch.file("merged"))
+    // snippet: weights
+    var planning = MergeOptions()
+    planning.outputDType = .f32
+    let merge = try ModelMerge(
+      base: Checkpoint(path: base),
+      adapters: [
+        AdapterUse(Adapter(folder: style), weight: 0.7),
+        AdapterUse(Adapter(folder: facts)),
+      ],
+      options: planning)
+    try merge.run(to: output, options: .init(workers: 4))
+    // end
+    let file = try SafetensorsFile(path: output + "/model-00001-of-00004.safetensors")
+    #expect(file.header.tensors.allSatisfy { $0.dtype == .f32 })
+  }
+
+  @Test func errors() throws {
+    let (base, adapter) = (self.base, fixturesPath() + "/cases/refused-arrow-bf16/adapter")
+    var lines: [String] = []
+    func print(_ text: String) { lines.append(text) }
+    // snippet: errors
+    do {
+      _ = try ModelMerge(base: base, adapters: [adapter])
+    } catch let error as any ReportableError {
+      print("\(error.errorClass): \(error.description)")
+      if let hint = error.hint { print(hint) }
+    }
+    // end
+    #expect(lines.first?.hasPrefix("unsupported: \(adapter)") == true, "\(lines)")
+  }
+
+  /// Cancelling the task that reads events stops the merge, and nothing is left of it.
+  @Test func cancelling() async throws {
+    let scratch = try Scratch()
+    let output = scratch.file("merged")
+    let merge = try ModelMerge(base: base, adapters: [adapter])
+    let task = Task {
+      for try await event in merge.events(to: output, options: .init(workers: 1)) {
+        if case .progress = event { return }
+      }
+    }
+    try await task.value
+    // The stream is gone; the merge notices at its next job, or had ended already.
+    for _ in 0..<500 where try scratch.entries().contains(where: { $0.hasPrefix(".") }) {
+      try await Task.sleep(for: .milliseconds(10))
+    }
+    let entries = try scratch.entries()
+    #expect(entries == [] || entries == ["merged"])
+  }
+
+  @Test func aStreamThrowsWhatTheMergeThrows() async throws {
+    let scratch = try Scratch()
+    let output = try scratch.folder("merged/taken")
+    let merge = try ModelMerge(base: base, adapters: [adapter])
+    await #expect(throws: (any Error).self) {
+      for try await _ in merge.events(to: output + "/..", options: .init(workers: 1)) {}
+    }
+  }
+
+  /// Every block of Swift in the documents is one of the snippets above, word for word.
+  @Test func theDocumentsShowTheseSnippets() throws {
+    let root = fixturesPath() + "/.."
+    let source = String(decoding: try contents(root + "/Tests/LibraryTests/SnippetTests.swift"), as: UTF8.self)
+    var snippets: [String: String] = [:]
+    var name: String?
+    for line in source.split(separator: "\n", omittingEmptySubsequences: false) {
+      let text = line.drop { $0 == " " }
+      if text.hasPrefix("// snippet: ") {
+        name = String(text.dropFirst("// snippet: ".count))
+      } else if text == "// end" {
+        name = nil
+      } else if let name {
+        // The bodies of tests are four spaces in.
+        snippets[name, default: ""] += line.dropFirst(4) + "\n"
+      }
+    }
+    #expect(snippets.count == 8)
+    var shown: Set<String> = []
+    for document in ["README.md", "docs/library.md"] {
+      let text = String(decoding: try contents(root + "/" + document), as: UTF8.self)
+      let blocks = text.components(separatedBy: "```swift\n").dropFirst().compactMap {
+        $0.components(separatedBy: "```").first
+      }
+      for block in blocks {
+        var code = block
+        while code.hasPrefix("import ") { code = String(code.drop { $0 != "\n" }.dropFirst()) }
+        if code.hasPrefix("\n") { code.removeFirst() }
+        // The manifest of a package is no code that runs here.
+        if code.contains(".package(") { continue }
+        let found = snippets.first { $0.value == code }
+        #expect(found != nil, "\(document) shows what no test runs:\n\(code)")
+        if let found { shown.insert(found.key) }
+      }
+    }
+    #expect(shown == Set(snippets.keys))
+  }
+
+  private func merged(_ folder: String) throws -> [String: [Float]] {
+    var tensors: [String: [Float]] = [:]
+    for number in 1...4 {
+      let file = try SafetensorsFile(path: folder + "/model-0000\(number)-of-00004.safetensors")
+      for tensor in file.header.tensors { tensors[tensor.name.string] = try file.floats(tensor.name) }
+    }
+    return tensors
+  }
+
+  /// What PEFT merged.
+  private func expected() throws -> [String: [Float]] {
+    let file = try SafetensorsFile(path: fixturesPath() + "/cases/linear-bf16/merged/model.safetensors")
+    return try Dictionary(
+      uniqueKeysWithValues: file.header.tensors.map { ($0.name.string, try file.floats($0.name)) })
+  }
+}

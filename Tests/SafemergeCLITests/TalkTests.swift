@@ -1,0 +1,144 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import MergeEngine
+@testable import SafemergeCLI
+
+/// What `safemerge` says to people.
+@Suite struct TalkTests {
+  private static let base = basePath("llama-bf16-sharded")
+  private static let adapter = adapterPath("linear-bf16")
+
+  private func lines(_ result: Program.Result, _ word: String) -> [String] {
+    result.messageLines.filter { $0.hasPrefix(word.padded(to: 9)) }
+  }
+
+  @Test func theSummarySaysWhatWasDone() throws {
+    let scratch = try Scratch()
+    let output = scratch.file("merged")
+    let result = try Program.run(["merge", Self.base, Self.adapter, "-o", output])
+    #expect(
+      lines(result, "merged") == [
+        "merged   14 tensors (35.0 KiB): 14 modules of \(Self.adapter), r=4 alpha=7 (scaling 1.75)"
+      ], "\(result.messages)")
+    #expect(lines(result, "copied") == ["copied   7 tensors (9.4 KiB), 2 side files"])
+    let done = try #require(result.messageLines.last)
+    #expect(done.hasPrefix("done     \(output)   "))
+    #expect(done.contains("/s), peak memory ") && done.hasSuffix(", not verified (--verify read)"))
+    // The plan comes before the work, the summary after it.
+    let words = result.messageLines.map { String($0.prefix { $0 != " " }) }
+    let shards = [String](repeating: "shard", count: 4)
+    #expect(words == ["base", "adapter", "plan", "memory"] + shards + ["merged", "copied", "done"])
+  }
+
+  @Test(arguments: [
+    (["--verify", "read"], "verified: 4 files read back from the disk"), (["--sums"], "SHA-256 of 4 files taken"),
+  ])
+  func theSummarySaysWhetherTheResultWasVerified(options: [String], text: String) throws {
+    let scratch = try Scratch()
+    let result = try Program.run(["merge", Self.base, Self.adapter, "-o", scratch.file("merged")] + options)
+    #expect(result.messageLines.last?.hasSuffix(", \(text)") == true, "\(result.messages)")
+  }
+
+  @Test func everyAdapterIsNamedWithItsWeight() throws {
+    let scratch = try Scratch()
+    let result = try Program.run(
+      ["merge", Self.base, Self.adapter, Self.adapter + "=0.5", "--dtype", "f32", "-o", scratch.file("merged")])
+    let module = "14 modules of \(Self.adapter), r=4 alpha=7 (scaling 1.75)"
+    #expect(
+      lines(result, "merged") == ["merged   14 tensors (70.0 KiB): \(module); \(module), weight 0.5"],
+      "\(result.messages)")
+    #expect(lines(result, "converted") == ["converted 7 tensors (18.7 KiB)"])
+    #expect(lines(result, "copied") == ["copied   0 tensors (0 B), 2 side files"])
+  }
+
+  @Test func filesOfAMergeBeforeAreSaid() throws {
+    let model = try SlowModel()
+    let output = model.scratch.file("merged")
+    let result = try model.merge(output, shell: SlowModel.signalling("TERM", after: "^shard    1/"))
+    guard result.status == 143 else { return }
+    let next = try model.merge(output)
+    #expect(lines(next, "kept").count == 1, "\(next.messages)")
+    #expect(lines(next, "kept").first?.hasSuffix(" of 4 files of a merge before") == true)
+  }
+
+  // MARK: Suggestions
+
+  @Test func pathsThatMayHaveBeenMeant() throws {
+    let scratch = try Scratch()
+    for name in ["Llama-3.1-8B", "Llama-3.1-70B", "other"] { _ = try scratch.folder("models/\(name)") }
+    for (name, wanted) in [
+      ("models/Llama-3.1-8b", ["models/Llama-3.1-8B", "models/Llama-3.1-70B"]),
+      ("models/Llama-3.1-8", ["models/Llama-3.1-8B"]),
+      ("modles/other", ["models/other"]), ("modles/nothing", []), ("elsewhere", []),
+    ] {
+      #expect(NearPaths.find(scratch.file(name)) == wanted.map(scratch.file), "\(name)")
+    }
+    let arguments = ["merge", scratch.file("models/othr"), Self.adapter, "-o", scratch.file("m")]
+    #expect(
+      expectRefusal(try Program.run(arguments), status: 4)
+        .contains("no such file or folder; did you mean \(scratch.file("models/other"))? [not-found]"))
+    // Relative to the folder at hand, where it may be a model of the hub as well.
+    let relative = try Program.run(["ls", "models/othr"], folder: scratch.path)
+    #expect(
+      expectRefusal(relative, status: 4).contains("did you mean models/other? or fetch it with: hf download"))
+  }
+
+  @Test func baseAndAdapterInTheWrongOrder() throws {
+    let scratch = try Scratch()
+    let base = basePath("llama-bf16")
+    for (arguments, text) in [
+      ([base, base], "this is a model: the base comes first, then the adapters"),
+      ([Self.adapter, base], "this is a model: the base comes first, then the adapters"),
+    ] {
+      let result = try Program.run(["merge"] + arguments + ["-o", scratch.file("m")])
+      #expect(expectRefusal(result, status: 3).contains(text), "\(result.messages)")
+    }
+    let folder = try Program.run(["merge", fixturesPath() + "/bases", Self.adapter, "-o", scratch.file("m")])
+    #expect(expectRefusal(folder, status: 3).contains("models in it: \(fixturesPath())/bases/"))
+    let config = try Program.run(["ls", base + "/config.json"])
+    #expect(expectRefusal(config, status: 3).contains("but a JSON text; name the folder that it lies in"))
+  }
+
+  @Test(arguments: [
+    (["mrge"], "Unknown command 'mrge'. Did you mean 'merge'?"), (["chekc", "x"], "Did you mean 'check'?"),
+    (["frobnicate"], "Unknown command 'frobnicate'.\n"), (["m\u{1b}[31m"], "Unknown command 'm\\u{1b}[31m'."),
+    (["merge", "a", "b", "--outpt", "c"], "Did you mean '--output'?"),
+    (["merge", "a", "b"], "Give the result's name with --output."),
+  ])
+  func wordsThatMayHaveBeenMeant(arguments: [String], text: String) throws {
+    let result = try Program.run(arguments)
+    #expect(result.status == 2 && result.output == [])
+    #expect(result.messages.contains(text), "\(result.messages)")
+    #expect(rawControls(result.messages) == [])
+  }
+
+  // MARK: Progress
+
+  @Test func theRateLeavesOutWhatWasThereBefore() {
+    let rate = TransferRate(done: 100 << 20, left: 300 << 20, elapsed: .seconds(2))
+    #expect(rate.bytesPerSecond == 50 << 20 && rate.secondsLeft == 6)
+    #expect(TransferRate(done: 0, left: 10, elapsed: .seconds(1)).secondsLeft == nil)
+    #expect(TransferRate(done: 1, left: .max, elapsed: .seconds(1)).secondsLeft == 1_000_000_000)
+    #expect(TransferRate(done: 1, left: 0, elapsed: .zero).secondsLeft == 0)
+  }
+
+  @Test(arguments: [(0, "0:00"), (6, "0:06"), (75, "1:15"), (3600, "1:00:00"), (3723, "1:02:03")])
+  func timeLeft(seconds: Int, text: String) {
+    #expect(TransferRate(done: 1 << 20, left: seconds << 20, elapsed: .seconds(1)).timeLeft == text)
+  }
+
+  @Test func theProgressLineFitsTheTerminal() {
+    let progress = MergeProgress(
+      bytesDone: 58 << 26, bytesTotal: 100 << 26, bytesKept: 0, shardsDone: 2, shardsTotal: 4, finishedShard: nil)
+    let rate = TransferRate(done: progress.bytesDone, left: 42 << 26, elapsed: .seconds(3))
+    #expect(
+      ProgressLine.text(progress, rate, width: 100)
+        == "merging  [================>             ]   58%  3.6 GiB of 6.3 GiB  1.2 GiB/s  shard 3/4  eta 0:03")
+    for width in [0, 1, 20, 40, 60, 80, 200] {
+      #expect(ProgressLine.text(progress, rate, width: width).count <= max(width, 0), "\(width)")
+    }
+    #expect(TransferRate(done: 0, left: 1, elapsed: .zero).timeLeft == "-:--")
+  }
+}
