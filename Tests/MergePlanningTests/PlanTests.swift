@@ -268,7 +268,10 @@ import Testing
       let error = problem(base: Self.baseTensors(), Self.layer("model.layers.0.q_proj"), config: config)
       #expect(error?.problem == expected, "\(config)")
     }
-    check("{\"quantization_config\": {\"quant_method\": \"gptq\"}}", .quantizedBase(method: "gptq"))
+    check("{\"quantization_config\": {\"quant_method\": \"aqlm\"}}", .quantizedBase(method: "aqlm"))
+    check(
+      "{\"quantization_config\": {\"quant_method\": \"gptq\"}}",
+      .quantizedBase(method: "gptq, codes that are not of 4 bits"))
     check("{\"quantization_config\": {}}", .quantizedBase(method: "unknown"))
     check("{\"quantization_config\": null}", nil)
     check("{}", nil)
