@@ -1,4 +1,4 @@
-// The loops for AVX2 and F16C.
+// The loops for AVX2, FMA and F16C.
 #if defined(__x86_64__)
 
 #include <immintrin.h>
@@ -9,7 +9,7 @@
 
 cts_figures cts_scan_avx2(cts_dtype dtype, const void *elements, size_t count);
 
-#pragma clang attribute push(__attribute__((target("avx2,f16c"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
 static inline __attribute__((always_inline)) floats widened_f16(halves h) {
   __m128i parts[2];
@@ -21,6 +21,7 @@ static inline __attribute__((always_inline)) floats widened_f16(halves h) {
 }
 
 #define WIDEN_F16
+#define ADD_SQUARE(squares, wide) __builtin_elementwise_fma(wide, wide, squares)
 #define SCAN cts_scan_avx2
 #include "scan_body.h"
 

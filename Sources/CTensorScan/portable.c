@@ -21,7 +21,7 @@ void cts_count_bytes(const void *bytes, size_t count, uint64_t *counters) {
 cts_figures cts_scan_avx2(cts_dtype dtype, const void *elements, size_t count);
 
 cts_figures cts_scan(cts_dtype dtype, const void *elements, size_t count) {
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c")) {
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) {
     return cts_scan_avx2(dtype, elements, count);
   }
   return cts_scan_portable(dtype, elements, count);

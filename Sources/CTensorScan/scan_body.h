@@ -1,11 +1,15 @@
 // The loops of a scan. The file that includes this defines SCAN, the function's name, and types of 16 lanes by lanes.h;
-// with WIDEN_F16 it has its own widened_f16.
+// with WIDEN_F16 it has its own widened_f16, with ADD_SQUARE its own fused sum of squares.
 #include <string.h>
 
 #include "CTensorScan.h"
 #include "lanes.h"
 
 #define BLOCK 1024
+
+#ifndef ADD_SQUARE
+#define ADD_SQUARE(squares, wide) ((squares) + (wide) * (wide))
+#endif
 
 typedef struct {
   doubles sums, squares;
@@ -48,28 +52,6 @@ CTS_INLINE void add_any(scan_state *state, const double *values, size_t count) {
   memcpy(&state->squares, squares, sizeof squares);
 }
 
-// BLOCK finite elements.
-CTS_INLINE void add_finite(scan_state *state, const float *values) {
-  floats least = state->least, most = state->most;
-  masks zeros = state->zeros;
-  doubles sums = state->sums, squares = state->squares;
-  for (size_t i = 0; i < BLOCK; i += LANES) {
-    floats v;
-    memcpy(&v, values + i, sizeof v);
-    least = v < least ? v : least;
-    most = v > most ? v : most;
-    zeros += v == 0;
-    doubles wide = __builtin_convertvector(v, doubles);
-    sums += wide;
-    squares += wide * wide;
-  }
-  state->sums = sums;
-  state->squares = squares;
-  state->least = least;
-  state->most = most;
-  state->zeros = zeros;
-}
-
 CTS_INLINE void count_zeros(scan_state *state) {
   state->figures.zeros -= (uint64_t)(int64_t)__builtin_reduce_add(state->zeros);
   state->zeros = 0;
@@ -88,23 +70,40 @@ CTS_INLINE floats widened_f16(halves h) {
 }
 #endif
 
-// Widens BLOCK elements; returns whether all are finite.
-CTS_INLINE int widen_block(cts_dtype dtype, const char *elements, float *values) {
-  words largest = 0;
-  for (size_t i = 0; i < BLOCK; i += LANES) {
+// LANES elements from element i on.
+CTS_INLINE floats widened(cts_dtype dtype, const char *elements, size_t i) {
+  if (dtype == CTS_F32) {
     floats v;
-    if (dtype == CTS_F32) {
-      memcpy(&v, elements + 4 * i, sizeof v);
-    } else {
-      halves h;
-      memcpy(&h, elements + 2 * i, sizeof h);
-      v = dtype == CTS_BF16 ? widened_bf16(h) : widened_f16(h);
-    }
-    words magnitude = (words)v & 0x7fffffff;
-    largest = magnitude > largest ? magnitude : largest;
-    memcpy(values + i, &v, sizeof v);
+    memcpy(&v, elements + 4 * i, sizeof v);
+    return v;
   }
-  return __builtin_reduce_max(largest) < 0x7f800000;
+  halves h;
+  memcpy(&h, elements + 2 * i, sizeof h);
+  return dtype == CTS_BF16 ? widened_bf16(h) : widened_f16(h);
+}
+
+// Adds BLOCK elements if all are finite; else returns 0 and leaves `state` as it is.
+CTS_INLINE int add_finite(scan_state *state, cts_dtype dtype, const char *elements) {
+  floats least = state->least, most = state->most;
+  masks zeros = state->zeros;
+  doubles sums = state->sums, squares = state->squares;
+  for (size_t i = 0; i < BLOCK; i += LANES) {
+    floats v = widened(dtype, elements, i);
+    least = v < least ? v : least;
+    most = v > most ? v : most;
+    zeros += v == 0;
+    doubles wide = __builtin_convertvector(v, doubles);
+    sums += wide;
+    squares = ADD_SQUARE(squares, wide);
+  }
+  // An infinity or a NaN stays in the sum of its lane; of finite fp32 values fp64 holds any sum.
+  if (!__builtin_reduce_and(sums - sums == 0)) return 0;
+  state->sums = sums;
+  state->squares = squares;
+  state->least = least;
+  state->most = most;
+  state->zeros = zeros;
+  return 1;
 }
 
 CTS_INLINE double element(cts_dtype dtype, const char *elements, size_t i) {
@@ -149,13 +148,11 @@ CTS_INLINE cts_figures scan(cts_dtype dtype, const char *elements, size_t count)
   state.figures.maximum = -__builtin_inf();
   int is_short_float = dtype == CTS_F16 || dtype == CTS_BF16 || dtype == CTS_F32;
   size_t width = width_of(dtype);
-  float values[BLOCK] __attribute__((aligned(64)));
   double wide[BLOCK];
   for (size_t done = 0; done < count; done += BLOCK) {
     const char *block = elements + done * width;
     size_t block_count = count - done < BLOCK ? count - done : BLOCK;
-    if (is_short_float && block_count == BLOCK && widen_block(dtype, block, values)) {
-      add_finite(&state, values);
+    if (is_short_float && block_count == BLOCK && add_finite(&state, dtype, block)) {
       // Before the sum of all lanes could leave 32 bits.
       if (done % (BLOCK << 16) == 0) count_zeros(&state);
       continue;

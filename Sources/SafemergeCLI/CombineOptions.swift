@@ -1,6 +1,5 @@
 import ArgumentParser
 import Checkpoints
-import Foundation
 import MergeEngine
 import MergePlanning
 
@@ -123,8 +122,8 @@ struct CombineOptions: ParsableArguments {
   ///
   /// - Parameter output: Nil: nothing is written.
   static func temporaryFolder(output: String?) -> String {
-    if let folder = ProcessInfo.processInfo.environment["SAFEMERGE_TMPDIR"], !folder.isEmpty { return folder }
-    return output.map(Paths.folder) ?? FileManager.default.temporaryDirectory.path
+    if let folder = Surroundings.variables["SAFEMERGE_TMPDIR"], !folder.isEmpty { return folder }
+    return output.map(Paths.folder) ?? Surroundings.temporaryFolder
   }
 }
 

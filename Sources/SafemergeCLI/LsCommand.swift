@@ -1,8 +1,13 @@
 import ArgumentParser
 import Checkpoints
-import Foundation
 import JSONText
 import Safetensors
+
+#if canImport(Darwin)
+import Darwin
+#else
+import Glibc
+#endif
 
 struct LsCommand: ParsableCommand {
   enum Format: String, CaseIterable, ExpressibleByArgument { case table, json, tsv, names }
@@ -132,7 +137,7 @@ struct LsCommand: ParsableCommand {
     let style = TextStyle(
       isColored: format == .table
         && color.isOn(
-          isTerminal: Descriptors.isTerminal(STDOUT_FILENO), environment: ProcessInfo.processInfo.environment)
+          isTerminal: Descriptors.isTerminal(STDOUT_FILENO), environment: Surroundings.variables)
     )
     if summary {
       for listing in listings { try output.write(SummaryText(listing).text) }

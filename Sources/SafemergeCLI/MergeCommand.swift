@@ -1,7 +1,6 @@
 import Adapters
 import ArgumentParser
 import Checkpoints
-import Foundation
 import MergeEngine
 import MergePlanning
 import Safetensors
@@ -161,13 +160,13 @@ struct MergeCommand: ParsableCommand {
 
   private func kernels() throws -> KernelSet {
     do throws(KernelSelectionError) {
-      return try KernelSet.selected(environment: ProcessInfo.processInfo.environment["SAFEMERGE_SIMD"])
+      return try KernelSet.selected(environment: Surroundings.variables["SAFEMERGE_SIMD"])
     } catch { throw ValidationError("SAFEMERGE_SIMD: \(error.description)") }
   }
 
   /// The LAPACK that was named, or the system's: not to be found is found out before anything is written.
   private func decomposer() throws -> MatrixDecomposer {
-    let name = ProcessInfo.processInfo.environment["SAFEMERGE_LAPACK"] ?? ""
+    let name = Surroundings.variables["SAFEMERGE_LAPACK"] ?? ""
     return try MatrixDecomposer(lapack: name.isEmpty ? nil : name)
   }
 

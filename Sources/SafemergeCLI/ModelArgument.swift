@@ -1,6 +1,5 @@
 import Adapters
 import Checkpoints
-import Foundation
 import HubCache
 import Safetensors
 
@@ -51,8 +50,8 @@ struct ModelArgument: Sendable {
 
   /// The cache that huggingface_hub uses with this environment.
   static var cache: HubCache {
-    let variables = ProcessInfo.processInfo.environment
-    return HubCache(path: HubEnvironment.cachePath(variables, home: variables["HOME"] ?? NSHomeDirectory()))
+    let variables = Surroundings.variables
+    return HubCache(path: HubEnvironment.cachePath(variables, home: Surroundings.homeFolder))
   }
 
   /// Runs what reads the model; of a snapshot, an error about a file that is missing says how to fetch it.

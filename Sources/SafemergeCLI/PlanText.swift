@@ -1,6 +1,5 @@
 import Adapters
 import Checkpoints
-import Foundation
 import JSONText
 import MergeEngine
 import MergePlanning

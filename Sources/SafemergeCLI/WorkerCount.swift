@@ -1,12 +1,11 @@
 import ArgumentParser
-import Foundation
 
 /// How many threads a command uses: as typed, else by the environment, else as many as there are processors.
 enum WorkerCount {
   static func of(_ jobs: Int?) throws -> Int {
     if let jobs { return jobs }
-    guard let value = ProcessInfo.processInfo.environment["SAFEMERGE_THREADS"], !value.isEmpty else {
-      return ProcessInfo.processInfo.activeProcessorCount
+    guard let value = Surroundings.variables["SAFEMERGE_THREADS"], !value.isEmpty else {
+      return Surroundings.processorCount
     }
     guard let count = Int(value), count > 0 else {
       throw ValidationError("SAFEMERGE_THREADS is \"\(value)\"; a number of threads of at least 1 is expected.")
