@@ -22,6 +22,8 @@ extension MergePlanner {
     let table = adapters[number].adapter.header
     var targets: [TensorName] = []
     for part in resolved.parts {
+      // Codes are decoded by the rows that they have on disk.
+      if part.turnCount > 1, quantised.groups[part.tensor] != nil { throw refuse("a quantised weight by turns") }
       var magnitude: TensorUpdate.Magnitude?
       if let index = layer.magnitude {
         // The rescaling is of a tensor's every row, and along it.

@@ -335,6 +335,20 @@ import Testing
     }
   }
 
+  /// Codes are decoded by the rows that they have on disk.
+  @Test func codesByTurnsAreRefused() throws {
+    let config =
+      #"{"model_type":"inkling_mm_model","quantization_config":{"quant_method":"fp8","weight_block_size":[4,4]}}"#
+    let name = "model.llm.layers.1.mlp.w13_dn.weight"
+    let base = [TestTensor(name, .f8E4M3, [10, 4]), TestTensor(name + "_scale_inv", .f32, [3, 1])]
+    let gate = layer("model.language_model.layers.1.mlp.gate_proj", rows: 5, columns: 4)
+    guard case .slicedChange(_, let what) = try problem(base, gate, config: config) else {
+      Issue.record("codes were taken for numbers in another order")
+      return
+    }
+    #expect(what == "a quantised weight by turns")
+  }
+
   @Test(arguments: ["", #","vision_config":{}"#, #","vision_config":{"num_attention_heads":5}"#])
   func headsForRotationMustBeKnown(section: String) throws {
     let config = #"{"model_type":"kimi_k25""# + section + "}"
