@@ -233,7 +233,8 @@ import Testing
     _ = try scratch.folder(folder)
     let path = scratch.file(folder)
     try SafetensorsWriter.write(
-      path: path + "/base.safetensors", [TensorData("w.weight", .f32, shape: [1, 1], bytes: [0, 0, 0, 0])])
+      path: path + "/base.safetensors", [TensorData("w.weight", .f32, shape: [1, 1], bytes: [0, 0, 0, 0])],
+      metadata: ["format": "pt"])
     let adapter = try writeAdapter(
       path + "/adapter", rank: 1, alpha: "1",
       [TestTensor("w.lora_A.weight", .f32, [1, 1]), TestTensor("w.lora_B.weight", .f32, [1, 1])])
