@@ -54,17 +54,9 @@ public struct MergeIdentity: Sendable, Equatable {
   package var text: [UInt8] {
     var writer = JSONWriter(indentation: 2)
     writer.beginObject()
-    writer.key("schema")
-    writer.value(1)
-    writer.key("version")
-    writer.value(version)
-    writer.key("options")
-    writer.beginObject()
-    for option in options {
-      writer.key(option.name)
-      writer.value(option.value)
-    }
-    writer.end()
+    writer.member("schema", 1)
+    writer.member("version", version)
+    writer.member("options", options)
     writer.key("inputs")
     writer.beginArray()
     for input in inputs { input.write(to: &writer) }
@@ -160,5 +152,14 @@ extension JSONValue {
 
   func string(_ key: String) -> String? {
     if case .string(let value)? = self[key] { value } else { nil }
+  }
+}
+
+extension JSONWriter {
+  /// Options by their names.
+  package mutating func member(_ key: String, _ options: [MergeIdentity.Option]) {
+    member(key) { writer in
+      for option in options { writer.member(option.name, option.value) }
+    }
   }
 }

@@ -1,3 +1,4 @@
+import Checkpoints
 import MergePlanning
 import Safetensors
 
@@ -23,25 +24,15 @@ public struct MergeReport: Sendable, Equatable {
       }
     }
 
-    public struct Option: Sendable, Equatable {
-      public let name: String
-      public let value: String
-
-      public init(name: String, value: String) {
-        self.name = name
-        self.value = value
-      }
-    }
-
     /// The program and the versions of its parts.
     public let program: String
     public let base: String
     public let adapters: [Adapter]
     public let output: String
     /// What changes the result, as the command line has it; not the number of workers or the instruction set.
-    public let options: [Option]
+    public let options: [MergeIdentity.Option]
 
-    public init(program: String, base: String, adapters: [Adapter], output: String, options: [Option]) {
+    public init(program: String, base: String, adapters: [Adapter], output: String, options: [MergeIdentity.Option]) {
       self.program = program
       self.base = base
       self.adapters = adapters

@@ -26,17 +26,9 @@ struct Provenance {
   var text: [UInt8] {
     var writer = JSONWriter(indentation: 2)
     writer.beginObject()
-    writer.key("schema")
-    writer.value(1)
-    writer.key("safemerge")
-    writer.value(identity.version)
-    writer.key("options")
-    writer.beginObject()
-    for option in identity.options {
-      writer.key(option.name)
-      writer.value(option.value)
-    }
-    writer.end()
+    writer.member("schema", 1)
+    writer.member("safemerge", identity.version)
+    writer.member("options", identity.options)
     writer.key("inputs")
     writer.beginArray()
     for (number, input) in identity.inputs.enumerated() where input.role != "written" {
@@ -44,22 +36,13 @@ struct Provenance {
       input.write(to: &writer, checksum: isBase ? baseChecksums[number] : input.checksum)
     }
     writer.end()
-    writer.key("files")
-    writer.beginArray()
-    for file in files {
-      writer.beginObject()
-      writer.key("name")
-      writer.value(file.name)
-      writer.key("size")
-      writer.value(file.byteCount)
+    writer.list("files", files) { file, writer in
+      writer.member("name", file.name)
+      writer.member("size", file.byteCount)
       for (name, checksum) in [("header_sha256", file.headerChecksum), ("sha256", file.checksum)] {
-        guard let checksum else { continue }
-        writer.key(name)
-        writer.value(checksum.description)
+        if let checksum { writer.member(name, checksum.description) }
       }
-      writer.end()
     }
-    writer.end()
     writer.end()
     return writer.bytes + [UInt8(ascii: "\n")]
   }

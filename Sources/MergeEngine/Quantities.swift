@@ -46,23 +46,10 @@ package enum Quantities {
   /// Four digits: `0.02001`, `-1.5`, `3.403e+38`.
   package static func short(_ value: Double) -> String {
     guard value.isFinite, value != 0 else { return value == 0 ? "0" : "\(value)" }
-    var exponent = 0
-    var magnitude = abs(value)
-    while magnitude >= 10 {
-      magnitude /= 10
-      exponent += 1
-    }
-    while magnitude < 1 {
-      magnitude *= 10
-      exponent -= 1
-    }
-    var digits = Int((magnitude * 1000).rounded())
-    if digits >= 10000 {
-      digits = 1000
-      exponent += 1
-    }
+    let decimal = DecimalDigits(abs(value), count: 4)
+    let exponent = decimal.exponent
     let sign = value < 0 ? "-" : ""
-    let text = String(digits)
+    let text = String(decimal.digits)
     guard (-4...5).contains(exponent) else {
       let fraction = trimmed(String(text.dropFirst()))
       let scale = "\(exponent < 0 ? "-" : "+")\(abs(exponent) < 10 ? "0" : "")\(abs(exponent))"

@@ -5,21 +5,8 @@ public enum ReportNumbers {
     guard value.isFinite else { return "\(value)" }
     guard value != 0 else { return "0" }
     let sign = value < 0 ? "-" : ""
-    var exponent = 0
-    var mantissa = value.magnitude
-    while mantissa >= 10 {
-      mantissa /= 10
-      exponent += 1
-    }
-    while mantissa < 1 {
-      mantissa *= 10
-      exponent -= 1
-    }
-    var digits = Int((mantissa * 100).rounded())
-    if digits == 1000 {
-      digits = 100
-      exponent += 1
-    }
+    let decimal = DecimalDigits(value.magnitude, count: 3)
+    let (digits, exponent) = (decimal.digits, decimal.exponent)
     if exponent < -4 || exponent > 8 {
       let place = exponent.magnitude < 10 ? "0\(exponent.magnitude)" : "\(exponent.magnitude)"
       return "\(sign)\(digits / 100).\(digits / 10 % 10)\(digits % 10)e\(exponent < 0 ? "-" : "+")\(place)"

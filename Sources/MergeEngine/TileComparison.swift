@@ -19,7 +19,7 @@ struct TileComparison {
 
   /// Keeps values before PEFT rounds them.
   mutating func keep(values: [Float], count: Int) {
-    if kept.count < count { kept = [Float](repeating: 0, count: count) }
+    kept.grow(to: count, filler: 0)
     kept.replaceSubrange(0..<count, with: values[..<count])
   }
 

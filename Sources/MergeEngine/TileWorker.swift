@@ -48,7 +48,7 @@ struct TileWorker: ~Copyable {
     let (source, target) = try inputs.elementTypes(of: tensor)
     let count = rows.count * update.columns
     let firstElement = rows.lowerBound * update.columns
-    Self.grow(&output, to: count * target.byteCount, filler: 0)
+    output.grow(to: count * target.byteCount, filler: 0)
     let nonFinite: UInt64
     if case .nearest = rounding, comparison == nil, let (term, left, packed) = Self.onlyProduct(update, prepared) {
       nonFinite = try mergeProduct(term, left, packed, rows: rows, weight: weight, source, target)
@@ -164,8 +164,8 @@ struct TileWorker: ~Copyable {
       throw MergeError(path: inputs.path(of: 0), tensor: nil, .inconsistentPlan("a residual was not prepared"))
     }
     let count = rows.count * update.columns
-    Self.grow(&delta, to: count, filler: -0.0)
-    Self.grow(&remainder, to: count * source.byteCount, filler: 0)
+    delta.grow(to: count, filler: -0.0)
+    remainder.grow(to: count * source.byteCount, filler: 0)
     try Self.subtract(residual, rows: rows, columns: update.columns, from: weight, source, &delta, &remainder, kernels)
     // Taken out while `body` changes the other buffers.
     var start: [UInt8] = []
@@ -228,7 +228,7 @@ struct TileWorker: ~Copyable {
         } else {
           try Self.addInPlace(delta, count: count, to: &value, kernels)
         }
-        Self.grow(&encoded, to: count * 4, filler: 0)
+        encoded.grow(to: count * 4, filler: 0)
         _ = try Self.rescale(
           weight, source, value, factors, magnitude.axis, update.columns, into: &encoded, .f32, kernels)
         try Self.widen(bytes: encoded, as: .f32, count: count, into: &value, kernels)
@@ -240,7 +240,7 @@ struct TileWorker: ~Copyable {
       if !isSum, number == last, stage.intermediate != nil { comparison?.keep(values: value, count: count) }
       if let intermediate = stage.intermediate {
         let type = try inputs.elementType(intermediate.dtype)
-        Self.grow(&encoded, to: count * type.byteCount, filler: 0)
+        encoded.grow(to: count * type.byteCount, filler: 0)
         try Self.round(value, count: count, into: &encoded, type, kernels)
         try Self.widen(bytes: encoded, as: type, count: count, into: &value, kernels)
       }
@@ -281,7 +281,7 @@ struct TileWorker: ~Copyable {
     scratch: inout [Float], _ raw: inout [UInt8], _ inputs: InputFiles, _ kernels: KernelSet
   ) throws {
     let count = rows.count * columns
-    grow(&delta, to: count, filler: -0.0)
+    delta.grow(to: count, filler: -0.0)
     var span = delta.mutableSpan
     try KernelSet.clear(&span, count: count)
     for (term, packed) in zip(terms, factors) {
@@ -324,7 +324,7 @@ struct TileWorker: ~Copyable {
     let rowByteCount = update.columns * target.byteCount
     for replacement in update.rowReplacements where rows.contains(replacement.row) {
       try Self.widen(replacement.values, rows: 0..<1, into: &widened, &raw, inputs, kernels)
-      Self.grow(&encoded, to: rowByteCount, filler: 0)
+      encoded.grow(to: rowByteCount, filler: 0)
       try Self.round(widened, count: update.columns, into: &encoded, target, kernels)
       let start = (replacement.row - rows.lowerBound) * rowByteCount
       output.replaceSubrange(start..<start + rowByteCount, with: encoded[..<rowByteCount])
@@ -359,7 +359,7 @@ struct TileWorker: ~Copyable {
   private static func sum(
     _ weight: RawSpan, _ source: ElementType, _ delta: [Float], into sums: inout [Float], _ kernels: KernelSet
   ) throws {
-    grow(&sums, to: weight.byteCount / source.byteCount, filler: 0)
+    sums.grow(to: weight.byteCount / source.byteCount, filler: 0)
     var span = sums.mutableSpan
     try kernels.sum(weight, as: source, with: delta.span, into: &span)
   }
@@ -416,7 +416,7 @@ struct TileWorker: ~Copyable {
     _ kernels: KernelSet
   ) throws {
     let factor = try inputs.read(view, rows: rows, into: &raw)
-    grow(&buffer, to: rows.count * view.columns, filler: 0)
+    buffer.grow(to: rows.count * view.columns, filler: 0)
     var span = buffer.mutableSpan
     try unsafe kernels.packLeft(factor, in: raw.span.bytes, into: &span)
   }
@@ -427,9 +427,5 @@ struct TileWorker: ~Copyable {
     let part = bytes.span.extracting(0..<count * type.byteCount)
     var span = value.mutableSpan
     try unsafe kernels.widen(part.bytes, as: type, into: &span)
-  }
-
-  private static func grow<Element>(_ buffer: inout [Element], to count: Int, filler: Element) {
-    if buffer.count < count { buffer = Array(repeating: filler, count: count) }
   }
 }

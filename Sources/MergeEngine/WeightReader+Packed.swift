@@ -12,7 +12,7 @@ extension WeightReader {
     let rows = elements.lowerBound / grid.columns..<(elements.upperBound - 1) / grid.columns + 1
     try reading.readBytes(
       reading.weight.codes, rows.lowerBound * packed.rowByteCount..<rows.upperBound * packed.rowByteCount, into: &codes)
-    Self.grow(&unpacked, to: elements.count)
+    unpacked.grow(to: elements.count, filler: 0)
     for row in 0..<rows.count {
       try PackedHalves.unpack(
         codes, first: row * packed.rowByteCount * 2, count: grid.columns, isHighFirst: false, into: &unpacked,
@@ -21,17 +21,16 @@ extension WeightReader {
     let scaleRows = rows.lowerBound / grid.blockRows..<(rows.upperBound - 1) / grid.blockRows + 1
     zeros = []
     if let source = packed.zeros { try readZeros(source, scaleRows, columns: grid.scaleColumns, reading) }
+    var globalScale: Float?
     if let source = packed.globalScale {
       try readScales(source, 0..<1, reading)
-      let global = scales[0]
-      try readScales(
-        reading.weight.scales, scaleRows.lowerBound * grid.scaleColumns..<scaleRows.upperBound * grid.scaleColumns,
-        reading)
-      for index in 0..<scaleRows.count * grid.scaleColumns { scales[index] /= global }
-    } else {
-      try readScales(
-        reading.weight.scales, scaleRows.lowerBound * grid.scaleColumns..<scaleRows.upperBound * grid.scaleColumns,
-        reading)
+      globalScale = scales[0]
+    }
+    try readScales(
+      reading.weight.scales, scaleRows.lowerBound * grid.scaleColumns..<scaleRows.upperBound * grid.scaleColumns,
+      reading)
+    if let globalScale {
+      for index in 0..<scaleRows.count * grid.scaleColumns { scales[index] /= globalScale }
     }
     let table =
       switch packed.numbers {
@@ -72,10 +71,6 @@ extension WeightReader {
       into: &output, at: place, as: reading.type)
   }
 
-  private static func grow(_ buffer: inout [UInt8], to count: Int) {
-    if buffer.count < count { buffer = [UInt8](repeating: 0, count: count) }
-  }
-
   // MARK: - Transposed words
 
   /// Some rows of a matrix that is stored transposed, as it is stored: a row has bits of every one of its words.
@@ -96,7 +91,7 @@ extension WeightReader {
       let slabRows = start..<min(start + packed.slabRows, packed.rows)
       let slab = try loadSlab(packed, slabRows, reading)
       let part = row - start..<min(slabRows.upperBound, rows.upperBound) - start
-      Self.grow(&unpacked, to: part.count * packed.columns)
+      unpacked.grow(to: part.count * packed.columns, filler: 0)
       try PackedHalves.unpackTransposed(
         codes, packed.order == .gptq ? .columns : .rows,
         wordColumns: packed.order == .gptq ? slabRows.count : slabRows.count / 8, rows: part, columns: packed.columns,
@@ -163,7 +158,7 @@ extension WeightReader {
     let type = try reading.inputs.elementType(reading.weight.scales.dtype)
     var wide = [Float](repeating: 0, count: rows * groups)
     try Self.widen(codes, as: type, count: rows * groups, into: &wide, reading.kernels)
-    if scales.count < rows * groups { scales = [Float](repeating: 0, count: rows * groups) }
+    scales.grow(to: rows * groups, filler: 0)
     for row in 0..<rows {
       for group in 0..<groups { scales[row * groups + group] = wide[group * rows + row] }
     }

@@ -31,7 +31,7 @@ struct WeightReader {
     }
     if weight.format != .mxfp4 { held = nil }
     if case .packedColumns = weight.format {} else { slab = nil }
-    if buffer.count < byteCount { buffer = [UInt8](repeating: 0, count: byteCount) }
+    buffer.grow(to: byteCount, filler: 0)
     let elements = rows.lowerBound * update.columns..<rows.upperBound * update.columns
     guard !elements.isEmpty else { return 0 }
     let reading = Reading(tensor: tensor, weight: weight, type: try inputs.elementType(weight.dtype), inputs, kernels)
@@ -131,7 +131,7 @@ struct WeightReader {
   /// Reads scales in fp32 to the start of ``scales``.
   mutating func readScales(_ source: MergePlan.Source, _ range: Range<Int>, _ reading: Reading) throws {
     try reading.read(source, range, into: &scaleBytes)
-    if scales.count < range.count { scales = [Float](repeating: 0, count: range.count) }
+    scales.grow(to: range.count, filler: 0)
     if let type = source.dtype.elementType {
       try Self.widen(scaleBytes, as: type, count: range.count, into: &scales, reading.kernels)
       return
@@ -192,7 +192,7 @@ struct WeightReader {
     try readScales(nested.map, 0..<256, reading)
     let map = Array(scales[..<256])
     try reading.read(reading.weight.scales, blocks, into: &scaleBytes)
-    if scales.count < blocks.count { scales = [Float](repeating: 0, count: blocks.count) }
+    scales.grow(to: blocks.count, filler: 0)
     for (index, number) in blocks.enumerated() {
       let product = map[Int(scaleBytes[index])] * outerScales[number / nested.block - outer.lowerBound]
       scales[index] = product + nested.offset

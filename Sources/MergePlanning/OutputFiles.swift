@@ -21,8 +21,9 @@ extension MergePlanner {
 
   /// Divides the output among files: the base's with their names, or others of the sizes that are asked for, over which the
   /// tensors go on in the base's order.
-  func shards(_ warnings: inout [String]) throws -> [MergePlan.Shard] {
-    let decoded = decodedWeights
+  ///
+  /// - Parameter decoded: The quantised weights that are written as numbers.
+  func shards(decoded: Set<TensorName>, _ warnings: inout [String]) throws -> [MergePlan.Shard] {
     let files = base.files.indices.map { tensors(ofFile: $0, decoded: decoded) }
     guard fileSizes != .asBase else {
       return try zip(base.files, files).map { file, tensors in

@@ -7,13 +7,15 @@ extension MergePlanner {
   func plan() throws -> MergePlan {
     try checkEverythingIsPlaced()
     var warnings = warnings
-    let shards = try shards(&warnings)
+    let decoded = decodedWeights
+    let shards = try shards(decoded: decoded, &warnings)
     let adapterInputs = adapters.map {
       MergePlan.Input(path: $0.adapter.weightsPath, isAdapter: true, identity: $0.adapter.header.identity)
     }
     let baseInputs = base.files.map {
       MergePlan.Input(path: $0.path, isAdapter: false, identity: $0.header.identity)
     }
+    let quantisationEdit = quantisationEdit(decoded)
     let edits = try allConfigEdits(shards) + [quantisationEdit].compactMap { $0 }
     var texts: [MergePlan.TextFile] = []
     if let text = try configText(edits, &warnings) { texts.append(text) }
@@ -27,7 +29,6 @@ extension MergePlanner {
       vocabularyRows: pair.flatMap { works[$0.embedding]?.replacement?.shape.first } ?? baseRows,
       baseVocabularyRows: baseRows)
     if let method = quantised.method {
-      let decoded = decodedWeights
       plan.quantisation = MergePlan.Quantisation(
         method: method, decoded: decoded.count, kept: quantised.groups.count - decoded.count,
         configChange: quantisationEdit?.summary)

@@ -17,8 +17,9 @@ extension MergePlanner {
   }
 
   /// What config.json must say of the weights that are numbers now.
-  var quantisationEdit: ConfigEdit? {
-    let decoded = decodedWeights
+  ///
+  /// - Parameter decoded: ``decodedWeights``.
+  func quantisationEdit(_ decoded: Set<TensorName>) -> ConfigEdit? {
     guard let method = quantised.method, !decoded.isEmpty else { return nil }
     guard decoded.count < quantised.groups.count else { return .unquantised }
     let key = skipList(of: method)

@@ -39,7 +39,7 @@ struct AgainstOptions: ParsableArguments {
   /// - Throws: ``CombinedResult`` for a result that is no sum of its adapters.
   func checkOptions(_ output: String, workers: Int) throws -> MergeCheck.Options {
     var options = MergeCheck.Options(workers: workers)
-    if case .stochastic = result.round.rounding { options.isStochastic = true }
+    options.isStochastic = result.round.isStochastic
     if exact { options.hasPromisedBits = true }
     let path = Paths.join(output, ".safemerge.json")
     guard let bytes = try? BoundedFile.read(path, limit: 64 << 20), let record = try? JSONParser.parse(bytes.span),

@@ -46,7 +46,7 @@ extension MergeCommand {
   ///
   /// - Parameter library: The LAPACK that takes tensors apart, whose bits are its own; nil: none is needed.
   func identityOptions(_ uses: [AdapterUse], library: String?) -> [MergeIdentity.Option] {
-    var options = reportedOptions.map { MergeIdentity.Option(name: $0.name, value: $0.value) }
+    var options = reportedOptions
     if combine.method != nil {
       if let rank = combine.svdRank { options.append(.init(name: "svd-rank", value: String(rank))) }
       if let clamp = combine.svdClamp { options.append(.init(name: "svd-clamp", value: "\(clamp)")) }
@@ -59,7 +59,7 @@ extension MergeCommand {
   }
 
   /// The options that decide the result, under the names of the command line.
-  private var reportedOptions: [MergeReport.Request.Option] {
+  private var reportedOptions: [MergeIdentity.Option] {
     let rounding =
       switch result.round.rounding {
       case .nearest: "nearest"

@@ -256,6 +256,10 @@ extension ExpertLayout: ExpressibleByArgument {}
 struct RoundingArgument: ExpressibleByArgument {
   let rounding: MergeEngine.Rounding
 
+  var isStochastic: Bool {
+    if case .stochastic = rounding { true } else { false }
+  }
+
   init(rounding: MergeEngine.Rounding) { self.rounding = rounding }
 
   init?(argument: String) {

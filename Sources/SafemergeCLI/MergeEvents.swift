@@ -13,15 +13,12 @@ extension EventStream {
 
   func plan(_ text: PlanText, output: String?, isDryRun: Bool) {
     send("plan") { event in
-      event.key("dry_run")
-      event.value(isDryRun)
+      event.member("dry_run", isDryRun)
       event.member("output", output)
-      event.key("base")
-      write(text.checkpoint, &event)
+      event.member("base") { write(text.checkpoint, &$0) }
       event.list("adapters", text.adapters) { write($0, &$1) }
       event.list("modules", text.plan.modules) { write($0, &$1) }
-      event.key("tensors")
-      write(text.plan.actionSums, &event)
+      event.member("tensors") { $0.members(text.plan.actionSums) }
       event.list("rules", text.plan.rules) { rule, event in
         event.member("rule", rule.rule)
         event.member("names", rule.count)
@@ -55,8 +52,7 @@ extension EventStream {
       event.member("file", shard.name)
       event.member("bytes", shard.byteCount)
       event.member("sha256", shard.checksum?.description)
-      event.key("kept")
-      event.value(shard.isKept)
+      event.member("kept", shard.isKept)
     }
   }
 
@@ -64,29 +60,21 @@ extension EventStream {
     send("report") { event in
       event.member("path", path)
       event.member("tensors", report.tensors.count)
-      event.key("delta_to_base")
-      event.value(report.totals.ratio)
-      event.key("rounding_loss")
-      event.value(report.totals.loss)
-      event.key("advice")
-      event.beginArray()
-      for line in report.advice { event.value(line) }
-      event.end()
+      event.member("delta_to_base", report.totals.ratio)
+      event.member("rounding_loss", report.totals.loss)
+      event.member("advice", report.advice)
     }
   }
 
   func done(_ summary: MergeSummary) {
     send("done", isLast: true) { event in
-      event.key("dry_run")
-      event.value(summary.isDryRun)
+      event.member("dry_run", summary.isDryRun)
       event.member("output", summary.output)
       event.member("bytes", summary.plan.plan.outputByteCount)
-      event.key("tensors")
-      write(summary.plan.plan.actionSums, &event)
+      event.member("tensors") { $0.members(summary.plan.plan.actionSums) }
       event.member("shards_kept", summary.shards.count { $0.isKept })
       event.member("verify", summary.verification.rawValue)
-      event.key("seconds")
-      event.value(summary.seconds)
+      event.member("seconds", summary.seconds)
       event.member("peak_memory", summary.peakMemory)
     }
   }
@@ -98,10 +86,7 @@ extension EventStream {
       event.member("tensor", error.tensor)
       event.member("message", error.message)
       event.member("hint", error.hint)
-      event.key("candidates")
-      event.beginArray()
-      for name in error.candidates { event.value(name) }
-      event.end()
+      event.member("candidates", error.candidates)
       event.member("exit", Int(status))
     }
   }
@@ -111,34 +96,30 @@ extension EventStream {
     send("interrupted", isLast: true) { event in
       event.key("signal")
       if let signal { event.value(signal) } else { event.null() }
-      event.key("kept")
       if let kept, kept.summary != nil {
-        event.beginObject()
-        event.member("path", kept.path)
-        event.member("shards", kept.finishedShards)
-        event.member("shards_total", kept.shards)
-        event.member("partial_bytes", kept.partialByteCount)
-        event.end()
+        event.member("kept") { event in
+          event.member("path", kept.path)
+          event.member("shards", kept.finishedShards)
+          event.member("shards_total", kept.shards)
+          event.member("partial_bytes", kept.partialByteCount)
+        }
       } else {
-        event.null()
+        event.member("kept", String?.none)
       }
       event.member("exit", Int(signal.map { 128 + $0 } ?? ExitStatus.inputOutput))
     }
   }
 
   private func write(_ checkpoint: Checkpoint, _ event: inout JSONWriter) {
-    event.beginObject()
     event.member("path", checkpoint.path)
     event.member("shards", checkpoint.files.count)
     event.member("tensors", checkpoint.tensorCount)
     event.member("bytes", checkpoint.files.reduce(0) { $0 + $1.header.dataByteCount })
-    event.end()
   }
 
   private func write(_ use: AdapterUse, _ event: inout JSONWriter) {
     event.member("path", use.adapter.path)
-    event.key("weight")
-    event.value(use.weight)
+    event.member("weight", use.weight)
     event.member("modules", use.adapter.layers.count)
     event.member("tensors", use.adapter.header.tensors.count)
     event.member("base_model", use.adapter.baseModelName)
@@ -148,51 +129,9 @@ extension EventStream {
     event.member("name", module.name)
     event.member("adapter", module.adapter)
     event.member("rank", module.rank)
-    event.key("alpha")
-    event.value(module.alpha)
-    event.key("scaling")
-    event.value(module.scaling)
-    event.key("targets")
-    event.beginArray()
-    for target in module.targets { event.value(target.string) }
-    event.end()
+    event.member("alpha", module.alpha)
+    event.member("scaling", module.scaling)
+    event.member("targets", module.targets.map(\.string))
     event.member("rule", module.rule)
-  }
-
-  private func write(_ sums: [MergePlan.ActionSum], _ event: inout JSONWriter) {
-    event.beginObject()
-    for sum in sums {
-      event.key(sum.action.participle)
-      event.beginObject()
-      event.member("tensors", sum.tensorCount)
-      event.member("bytes", sum.byteCount)
-      event.end()
-    }
-    event.end()
-  }
-}
-
-extension JSONWriter {
-  fileprivate mutating func member(_ key: String, _ value: Int) {
-    self.key(key)
-    self.value(value)
-  }
-
-  fileprivate mutating func value(_ real: Double?) {
-    if let real { self.value(real) } else { null() }
-  }
-
-  /// A member that is a list of objects.
-  fileprivate mutating func list<Element>(
-    _ key: String, _ elements: some Sequence<Element>, _ members: (Element, inout JSONWriter) -> Void
-  ) {
-    self.key(key)
-    beginArray()
-    for element in elements {
-      beginObject()
-      members(element, &self)
-      end()
-    }
-    end()
   }
 }

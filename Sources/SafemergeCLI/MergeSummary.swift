@@ -35,10 +35,10 @@ struct MergeSummary {
 
   private var doneLine: String {
     let tenths = Int((duration.inSeconds * 10).rounded())
-    let rate = Double(plan.plan.outputByteCount) / max(duration.inSeconds, 1e-3)
+    let rate = TransferRate(done: plan.plan.outputByteCount, left: 0, elapsed: duration)
     return
       "done     \(output ?? "")   \(Quantities.bytes(plan.plan.outputByteCount)) in \(tenths / 10).\(tenths % 10) s "
-      + "(\(Quantities.bytes(Int(rate)))/s), peak memory \(Quantities.bytes(peakMemory)), \(check)"
+      + "(\(Quantities.bytes(rate.bytesPerSecond))/s), peak memory \(Quantities.bytes(peakMemory)), \(check)"
   }
 
   private var check: String {

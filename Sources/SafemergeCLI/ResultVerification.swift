@@ -25,7 +25,7 @@ final class ResultVerification: Sendable {
     planning = result.planning
     self.resultPath = resultPath
     var options = MergeCheck.Options(workers: workers)
-    if case .stochastic = result.round.rounding { options.isStochastic = true }
+    options.isStochastic = result.round.isStochastic
     options.hasPromisedBits = !options.isStochastic
     options.interruption = interruption
     self.options = options
