@@ -37,6 +37,7 @@ struct QuantisedGroups {
     case "gptq", "awq": return try columnGroups()
     case "bitsandbytes": return try halfGroups() + int8Groups()
     case "mxfp4": return try mxfp4Groups()
+    case "torchao": return try torchaoGroups()
     case "compression_config":
       throw PlanError(
         path: configPath, tensor: nil, .quantisedScheme("compression_config in place of quantization_config"))

@@ -140,7 +140,7 @@ import Testing
     #expect(refusal([Self.codes(), Self.scales(), zeros])?.errorClass == "unsupported")
   }
 
-  @Test(arguments: ["torchao", "modelopt", "hqq", "quanto", "eetq", "aqlm", "higgs", "auto-round", "fp_quant", "vptq"])
+  @Test(arguments: ["modelopt", "hqq", "quanto", "eetq", "aqlm", "higgs", "auto-round", "fp_quant", "vptq"])
   func otherMethodsAreRefusedByName(method: String) {
     let error = refusal([TestTensor("m.proj.qweight", .i32, [2, 6])], "{\"quant_method\": \"\(method)\"}")
     #expect(error?.errorClass == "unsupported")
