@@ -51,6 +51,7 @@ static const struct {
   float (*steps)(size_t steps);
 } sets[] = {
 #if defined(__x86_64__)
+    {"avx512bf16", avx512_operations, avx512_steps},
     {"avx512", avx512_operations, avx512_steps},
     {"avx2", avx2_operations, avx2_steps},
 #elif defined(__aarch64__)

@@ -17,10 +17,11 @@ static int has_avx512(void) {
 #endif
 
 const smk_kernels *smk_kernels_at(size_t index) {
-  const smk_kernels *runnable[3];
+  const smk_kernels *runnable[4];
   size_t count = 0;
 #if defined(__x86_64__)
   __builtin_cpu_init();
+  if (has_avx512() && __builtin_cpu_supports("avx512bf16")) runnable[count++] = &smk_avx512bf16;
   if (has_avx512()) runnable[count++] = &smk_avx512;
   if (has_avx2()) runnable[count++] = &smk_avx2;
 #elif defined(__aarch64__)
@@ -31,7 +32,7 @@ const smk_kernels *smk_kernels_at(size_t index) {
 }
 
 static int is_known(const char *name) {
-  static const char *const names[] = {"portable", "avx2", "avx512", "neon"};
+  static const char *const names[] = {"portable", "avx2", "avx512", "avx512bf16", "neon"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     if (strcmp(name, names[i]) == 0) return 1;
   }

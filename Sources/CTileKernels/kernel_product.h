@@ -8,6 +8,18 @@
 #define DEPTH_STEP (256 / BLOCK_PANELS)
 #define STRIPE_BYTES (32 << 10)
 
+// Up to SHALLOW_RANK memory is the limit, not arithmetic. Then stripes are as wide as the second-level cache likes, so that
+// rows are read and written without breaks, and blocks have few rows, so that few streams of memory are open at a time.
+#define SHALLOW_RANK 8
+#define SHALLOW_STRIPE_BYTES (256 << 10)
+#define SHALLOW_BLOCK_ROWS (BLOCK_ROWS < 4 ? BLOCK_ROWS : 4)
+
+// The weights of the next rows come from memory while these are computed: the hardware fetches along a row, not down. The
+// address may lie past the end, which a prefetch ignores.
+SMK_INLINE void prefetch_row_below(const char *source, size_t byte_count) {
+  __builtin_prefetch((const void *)((uintptr_t)source + byte_count), 0, 2);
+}
+
 // What becomes of the products: one of the pairs of dtypes, or this.
 #define ADD_TO_DELTA 9
 #define PAIR(in, out) ((in) * 3 + (out))
@@ -30,6 +42,34 @@ struct run {
   smk_dtype in, out;
 };
 
+#if HAS_BRISK_BF16_PAIRS
+// merge_block to bf16 with an instruction that is not right for every value. Returns whether one may be among them.
+SMK_INLINE int merge_block_briskly(const smk_dtype in, const size_t rows, const size_t vectors, const struct run *r,
+                                   size_t first, const vector (*sums)[BLOCK_VECTORS]) {
+  const size_t in_size = smk_byte_count(in), out_size = smk_byte_count(SMK_BF16);
+  const size_t weight_stride = r->weight_stride, destination_stride = r->destination_stride;
+  const vector scale = vector_broadcast(r->scale);
+  const char *weight = r->weight + first * in_size;
+  char *destination = r->destination + first * out_size;
+  brisk_words seen = brisk_words_none();
+  UNROLL
+  for (size_t m = 0; m < rows; m++) {
+    UNROLL
+    for (size_t v = 0; v + 1 < vectors; v += 2) {
+      const char *source = weight + m * weight_stride + v * VECTOR_WIDTH * in_size;
+      char *target = destination + m * destination_stride + v * VECTOR_WIDTH * out_size;
+      vector low, high;
+      prefetch_row_below(source, rows * weight_stride);
+      load_pair_as(in, source, &low, &high);
+      low = vector_add(low, vector_multiply(scale, sums[m][v]));
+      high = vector_add(high, vector_multiply(scale, sums[m][v + 1]));
+      seen = vector_store_bf16_pair_briskly(target, low, high, seen);
+    }
+  }
+  return brisk_words_may_be_wrong(seen);
+}
+#endif
+
 // destination = round(weight + scale * sums) for a whole block. Returns whether a sum is not finite in the output's dtype:
 // then the block is to be computed again.
 SMK_INLINE int merge_block(const smk_dtype in, const smk_dtype out, const size_t rows, const size_t vectors,
@@ -39,6 +79,9 @@ SMK_INLINE int merge_block(const smk_dtype in, const smk_dtype out, const size_t
   const vector scale = vector_broadcast(r->scale);
   const char *weight = r->weight + first * in_size;
   char *destination = r->destination + first * out_size;
+#if HAS_BRISK_BF16_PAIRS
+  if (out == SMK_BF16 && vectors % 2 == 0 && !merge_block_briskly(in, rows, vectors, r, first, sums)) return 0;
+#endif
   magnitudes largest = magnitudes_zero();
   UNROLL
   for (size_t m = 0; m < rows; m++) {
@@ -47,6 +90,7 @@ SMK_INLINE int merge_block(const smk_dtype in, const smk_dtype out, const size_t
       const char *source = weight + m * weight_stride + v * VECTOR_WIDTH * in_size;
       char *target = destination + m * destination_stride + v * VECTOR_WIDTH * out_size;
       vector low, high;
+      prefetch_row_below(source, rows * weight_stride);
       if (v + 1 == vectors) {
         low = vector_add(load_as(in, source), vector_multiply(scale, sums[m][v]));
         largest = magnitudes_max(largest, low);
@@ -202,15 +246,16 @@ static const run_function run_functions[BLOCK_PANELS][BLOCK_ROWS] = {NAME_RUNS(1
 
 // The height of the next of the blocks that `rows` rows are cut into, all of about the same: 8 rows go faster as 4 + 4
 // than as 6 + 2.
-SMK_INLINE size_t block_height(size_t rows) {
-  size_t blocks = (rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
+SMK_INLINE size_t block_height(size_t rows, size_t rank) {
+  const size_t most = rank <= SHALLOW_RANK ? SHALLOW_BLOCK_ROWS : BLOCK_ROWS;
+  size_t blocks = (rows + most - 1) / most;
   return (rows + blocks - 1) / blocks;
 }
 
 // packed[block][k][row of the block]
 static void pack_blocks(const float *left, size_t rows, size_t rank, float *packed) {
   for (size_t m = 0, height; m < rows; m += height) {
-    height = block_height(rows - m);
+    height = block_height(rows - m, rank);
     for (size_t k = 0; k < rank; k++) {
       for (size_t i = 0; i < height; i++) packed[m * rank + k * height + i] = left[(m + i) * rank + k];
     }
@@ -229,7 +274,7 @@ static uint64_t multiply_stripe(const struct run *stripe, size_t rows, size_t pa
     r.is_first = k == 0;
     r.is_last = k + r.depth == rank;
     for (size_t m = 0, height; m < rows; m += height) {
-      height = block_height(rows - m);
+      height = block_height(rows - m, rank);
       r.weight = stripe->weight + m * stripe->weight_stride;
       r.destination = stripe->destination + m * stripe->destination_stride;
       r.left = stripe->left + m * rank + k * height;
@@ -246,7 +291,8 @@ static uint64_t multiply(const struct run *all, const float *left, size_t rows, 
                          size_t out_size, float *scratch) {
   float partial[ROW_STEP * BLOCK_COLUMNS];
   const size_t rank = all->rank;
-  const size_t blocks = rank > DEPTH_STEP ? 1 : STRIPE_BYTES / sizeof(float) / BLOCK_COLUMNS / (rank + 1);
+  const size_t stripe_bytes = rank <= SHALLOW_RANK ? SHALLOW_STRIPE_BYTES : STRIPE_BYTES;
+  const size_t blocks = rank > DEPTH_STEP ? 1 : stripe_bytes / sizeof(float) / BLOCK_COLUMNS / (rank + 1);
   const size_t stripe_columns = (blocks > 0 ? blocks : 1) * BLOCK_COLUMNS;
   uint64_t overflows = 0;
   for (size_t first_row = 0; first_row < rows; first_row += ROW_STEP) {

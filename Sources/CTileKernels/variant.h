@@ -54,6 +54,7 @@ extern const smk_kernels smk_portable;
 #if defined(__x86_64__)
 extern const smk_kernels smk_avx2;
 extern const smk_kernels smk_avx512;
+extern const smk_kernels smk_avx512bf16;
 #elif defined(__aarch64__)
 extern const smk_kernels smk_neon;
 #endif

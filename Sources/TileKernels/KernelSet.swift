@@ -10,7 +10,7 @@ public struct KernelSet: Sendable {
   /// For the operations in this target's extensions only.
   nonisolated(unsafe) let table: OpaquePointer  // static and constant
 
-  /// `avx512`, `avx2`, `neon` or `portable`.
+  /// `avx512bf16`, `avx512`, `avx2`, `neon` or `portable`.
   public let name: String
 
   private init(table: OpaquePointer) {

@@ -76,7 +76,7 @@ import Testing
     var runs: [([String], [String: String])] = [1, 2, 7].map { (["-j", "\($0)"], [:]) }
     runs += [([], ["SAFEMERGE_THREADS": "3"]), ([], ["SAFEMERGE_SIMD": ""]), ([], ["SAFEMERGE_SIMD": "off"])]
     var count = 0
-    for name in ["avx512", "avx2", "neon", "portable"] { runs.append(([], ["SAFEMERGE_SIMD": name])) }
+    for name in ["avx512bf16", "avx512", "avx2", "neon", "portable"] { runs.append(([], ["SAFEMERGE_SIMD": name])) }
     for (number, (arguments, environment)) in runs.enumerated() {
       let output = scratch.file("merged\(number)")
       let result = try Program.run(

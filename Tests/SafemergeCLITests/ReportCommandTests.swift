@@ -56,7 +56,7 @@ import Testing
   @Test func bytesDependOnTheInputsAlone() throws {
     var first: [UInt8]?
     var runs: [([String], [String: String])] = ["1", "2", "7"].map { (["-j", $0], [:]) }
-    for name in ["avx512", "avx2", "neon", "portable"] { runs.append(([], ["SAFEMERGE_SIMD": name])) }
+    for name in ["avx512bf16", "avx512", "avx2", "neon", "portable"] { runs.append(([], ["SAFEMERGE_SIMD": name])) }
     for (arguments, environment) in runs {
       let scratch = try Scratch()
       let result = try Program.run(

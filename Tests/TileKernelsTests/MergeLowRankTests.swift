@@ -81,8 +81,8 @@ struct MergeLowRankTests {
   @Test("More columns than share the cache")
   func manyColumns() throws {
     var random = SeededGenerator()
-    for (columns, rank) in [(8200, 1), (4100, 2), (300, 33)] {
-      try checkRandom(rows: 3, columns: columns, rank: rank, random: &random)
+    for (columns, rank) in [(33_000, 1), (8300, 7), (7400, 8), (1000, 9), (300, 33)] {
+      try checkRandom(rows: 5, columns: columns, rank: rank, random: &random)
     }
   }
 
@@ -135,6 +135,33 @@ struct MergeLowRankTests {
       try check(
         rows: rows, columns: columns, rank: rank, scale: 0.1, left: left, right: right, weights: weights, .bf16, .bf16,
         "\(place), \(random)")
+    }
+  }
+
+  @Test("One subnormal or zero result at every place among ordinary ones", arguments: [2, 9])
+  func oneSubnormal(rank: Int) throws {
+    var random = SeededGenerator()
+    let (rows, columns) = (8, 32)
+    let ordinary = random.floats(rows * columns).map { Reference.narrow($0.bitPattern, .bf16) }
+    let (left, right) = ([Float](repeating: 0, count: rows * rank), random.floats(rank * columns))
+    for place in 0..<rows * columns {
+      var weights = ordinary
+      weights[place] = [0x0001, 0x807f, 0x0000, 0x8000][place % 4]
+      try check(
+        rows: rows, columns: columns, rank: rank, scale: 1, left: left, right: right, weights: weights, .bf16, .bf16,
+        "\(place), \(random)")
+    }
+  }
+
+  @Test("Sums just below the least normal number, which round up to it or do not")
+  func leastNormal() throws {
+    let sums: [UInt32] = [0x007f_7fff, 0x007f_8000, 0x007f_8001, 0x007f_ffff, 0x0080_0000, 0x807f_8000, 0x807f_ffff]
+    for sum in sums {
+      var left = [Float](repeating: 0, count: 8)
+      left[5] = Float(bitPattern: sum)
+      try check(
+        rows: 8, columns: 32, rank: 1, scale: 1, left: left, right: [Float](repeating: 1, count: 32),
+        weights: (0..<8 * 32).map { $0 / 32 == 5 ? 0 : 0x3f80 }, .bf16, .bf16, "\(sum)")
     }
   }
 

@@ -3,7 +3,7 @@ import TileKernels
 
 @Suite("Choosing kernels")
 struct SelectionTests {
-  static let known = ["avx512", "avx2", "neon", "portable"]
+  static let known = ["avx512bf16", "avx512", "avx2", "neon", "portable"]
 
   @Test("What can run is listed fastest first, and ends with the portable kernels")
   func available() throws {
@@ -15,6 +15,7 @@ struct SelectionTests {
     #expect(names == ["neon", "portable"])
     #else
     #expect(!names.contains("neon"))
+    #expect(!names.contains("avx512bf16") || names.contains("avx512"))
     #expect(!names.contains("avx512") || names.contains("avx2"))
     #endif
   }

@@ -37,7 +37,7 @@ typedef enum {
 // The variants that this CPU can run, fastest first: `index` 0 is the default. NULL at the end of the list.
 const smk_kernels *smk_kernels_at(size_t index);
 
-// The variant called `name` ("portable", "avx2", "avx512", "neon"), or NULL; `availability` (may be NULL) says why.
+// The variant called `name` ("portable", "avx2", "avx512", "avx512bf16", "neon"), or NULL; `availability` (may be NULL) says why.
 const smk_kernels *smk_kernels_named(const char *name, smk_availability *availability);
 
 const char *smk_kernels_name(const smk_kernels *kernels);
