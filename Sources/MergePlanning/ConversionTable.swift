@@ -1609,6 +1609,8 @@ enum ConversionTable {
     model Qwen3_5Model model visual:vision_config:Qwen3_5VisionModel:qwen3_5_vision language_model:text_config:Qwen3_5TextModel:qwen3_5_text
     model Qwen3_5MoeForConditionalGeneration model model.visual:vision_config:Qwen3_5MoeVisionModel:qwen3_5_moe_vision model.language_model:text_config:Qwen3_5MoeTextModel:qwen3_5_moe_text
     model Qwen3_5MoeModel model visual:vision_config:Qwen3_5MoeVisionModel:qwen3_5_moe_vision language_model:text_config:Qwen3_5MoeTextModel:qwen3_5_moe_text
+    model Qwen4ExpForConditionalGeneration model model.visual:vision_config:Qwen4ExpVisionModel:qwen4_exp_vision model.language_model:text_config:Qwen4ExpTextModel:qwen4_exp_text
+    model Qwen4ExpModel model visual:vision_config:Qwen4ExpVisionModel:qwen4_exp_vision language_model:text_config:Qwen4ExpTextModel:qwen4_exp_text
     model RTDetrForObjectDetection model model.backbone.model:backbone_config:RTDetrResNetBackbone:rt_detr_resnet
     model RTDetrModel model backbone.model:backbone_config:RTDetrResNetBackbone:rt_detr_resnet
     model RTDetrV2ForObjectDetection model model.backbone.model:backbone_config:RTDetrResNetBackbone:rt_detr_resnet
