@@ -61,6 +61,13 @@ def sized(values, fixes):
     return result
 
 
+# Qwen4Exp's indexed attention.
+INDEXER = dict(
+    indexer_n_heads=2, indexer_kv_heads=1, indexer_head_dim=8, indexer_budget=16, indexer_compress_ratio=4, hc_lowrank=8,
+    ple_embed_dim=16,
+)
+
+
 @dataclasses.dataclass
 class Family:
     model_type: str
@@ -84,6 +91,7 @@ FAMILIES = {f.model_type + ("" if f.cls.endswith(("ForCausalLM", "ForConditional
     family("qwen3_next", "Qwen3NextForCausalLM"),
     family("qwen3_5_moe_text", "Qwen3_5MoeForCausalLM"),
     family("qwen3_5_text", "Qwen3_5ForCausalLM"),
+    family("qwen4_exp_text", "Qwen4ExpForCausalLM", **INDEXER),
     family("deepseek_v2", "DeepseekV2ForCausalLM", topk_method="greedy", num_key_value_heads=4, num_experts_per_tok=2, n_group=1, topk_group=1),
     family("deepseek_v3", "DeepseekV3ForCausalLM", num_key_value_heads=4),
     family("deepseek_v32", "DeepseekV32ForCausalLM", num_key_value_heads=4),
@@ -160,6 +168,7 @@ FAMILIES = {f.model_type + ("" if f.cls.endswith(("ForCausalLM", "ForConditional
     family("qwen3_vl_moe", "Qwen3VLMoeForConditionalGeneration"),
     family("qwen3_5", "Qwen3_5ForConditionalGeneration"),
     family("qwen3_5_moe", "Qwen3_5MoeForConditionalGeneration"),
+    family("qwen4_exp", "Qwen4ExpForConditionalGeneration", text_config=INDEXER),
     family("glm4v_moe", "Glm4vMoeForConditionalGeneration", text_config=dict(rope_parameters={"rope_type": "default", "mrope_section": [1, 1, 0], "rope_theta": 10000.0, "partial_rotary_factor": 0.5})),
     family("qwen2_5_omni_thinker", "Qwen2_5OmniThinkerForConditionalGeneration", text_config=dict(rope_parameters={"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 10000.0})),
     family("qwen3_omni_moe_thinker", "Qwen3OmniMoeThinkerForConditionalGeneration"),
