@@ -11,7 +11,7 @@ import TileKernels
       let tile = TileCases(kernels: kernels, rows: 3, columns: 40)
       var cases = try [1, 5].flatMap { [try tile.lowRank($0), try tile.packRight($0)] } + tile.plain()
       for type in ElementType.allCases {
-        cases += try tile.weighted(type)
+        cases += try tile.weighted(type) + tile.decoding(type)
         cases.append(try StreamingMerge(kernels, type, tile: tile, elements: 500).merge(rank: 2))
       }
       for kernelCase in cases {
@@ -20,6 +20,7 @@ import TileKernels
       }
       #expect(try tile.plain().map(\.name) == TileCases.plainNames)
       #expect(try tile.weighted(.bf16).map(\.name) == TileCases.weightedNames)
+      #expect(try tile.decoding(.bf16).map(\.name) == TileCases.decodingNames)
     }
   }
 

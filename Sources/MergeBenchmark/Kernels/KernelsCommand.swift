@@ -84,6 +84,7 @@ struct KernelsCommand: ParsableCommand {
         try measurement.measureAll(TileCases.plainNames, kernels) { try tile.plain() }
         for type in try elementTypes() {
           try measurement.measureAll(TileCases.weightedNames, kernels) { try tile.weighted(type) }
+          try measurement.measureAll(TileCases.decodingNames, kernels) { try tile.decoding(type) }
           for rank in ranks {
             try measurement.measure("mergeLowRank", kernels) { [try tile.mergeLowRank(rank, type)] }
           }
