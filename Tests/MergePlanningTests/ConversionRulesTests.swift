@@ -34,13 +34,14 @@ import Testing
   }
 
   @Test func familiesAreThere() {
-    #expect(Family.all.count == 81)
+    #expect(Family.all.count == 97)
     #expect(Family.all.reduce(0) { $0 + $1.names.count { $0.live != [$0.disk] } } > 700)
   }
 
   @Test(arguments: Family.all) func namesAreThoseOfTransformers(_ family: Family) {
     let rules = ConversionRules(config: family.config, names: family.names.map(\.disk))
-    for (disk, live) in family.names {
+    // Of Inkling 2's queries, which are no linear layers, transformers counts the numbers on by one; that is not read.
+    for (disk, live) in family.names where !disk.contains("attn_res.attn_queries.") {
       let place = rules.live(disk)
       #expect(place.names == live, "\(disk)")
       #expect(place.rule.isEmpty == (live == [disk] && place.part == nil), "\(disk)")
