@@ -3,7 +3,7 @@
 //
 //   VARIANT                          its name as an identifier
 //   VECTOR_WIDTH                     floats in a vector: a divisor of 16
-//   BLOCK_ROWS, BLOCK_PANELS         the register block: 4, 6 or 8 rows, at most 2 panels of 16 columns
+//   BLOCK_ROWS, BLOCK_PANELS         the register block: 4 or 6 rows, 1 or 4 panels of 16 columns
 //   UNROLL                           a pragma before loops over the register block
 //   vector, vector_load, vector_store, vector_broadcast, vector_zero, vector_add, vector_subtract,
 //   vector_multiply
