@@ -29,7 +29,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import safetensors.torch
 import torch
 from generator import families
-from peft import PeftModel
 
 TOLERANCE = {"f32": 1e-5, "bf16": 2e-5}
 
@@ -76,7 +75,13 @@ def check(name, program, folder, dtype, shards):
     side_by_side = wrapped
     if dtype != "f32":
         wide = cls.from_pretrained(base, dtype=torch.float32).eval()
-        side_by_side = PeftModel.from_pretrained(wide, folder / "adapter").eval()
+        side_by_side = families.adapter(wide, exclude=families.FAMILIES[name].exclude)
+        # Not what PEFT loads: of laguna's and inkling2_text's adapters PEFT 0.21.2 leaves out factors that it saved.
+        factors = dict(wrapped.named_parameters())
+        with torch.no_grad():
+            for path, parameter in side_by_side.named_parameters():
+                if "lora_" in path:
+                    parameter.copy_(factors[path])
     expected = outputs(side_by_side, values)
     merged = folder / "merged"
     run = subprocess.run(

@@ -85,7 +85,8 @@ def shrink(config, depth=0):
 
 def complete(config, depth=0):
     """Gives sizes that have no default one."""
-    sizes = {"pad_token_id": 0, "vocab_size": 32, "head_dim": 16, "num_key_value_heads": 2}
+    sizes = {"pad_token_id": 0, "vocab_size": 32, "head_dim": 16, "num_key_value_heads": 2, "indexer_n_heads": 2,
+             "indexer_kv_heads": 2, "indexer_head_dim": 16, "indexer_budget": 64, "indexer_compress_ratio": 4}
     for name, value in sizes.items():
         if hasattr(config, name) and getattr(config, name) is None:
             with contextlib.suppress(Exception):
@@ -93,6 +94,8 @@ def complete(config, depth=0):
     size, heads = getattr(config, "hidden_size", None), getattr(config, "num_attention_heads", None)
     if isinstance(size, int) and isinstance(heads, int) and size % heads:
         config.num_attention_heads = 8
+    if getattr(config, "layer_types", 0) is None and isinstance(getattr(config, "num_hidden_layers", None), int):
+        config.layer_types = ["full_attention"] * config.num_hidden_layers
     if getattr(config, "vocabulary_map", 0) is None:
         config.vocabulary_map = {"<image>": 1}
     for value in list(vars(config).values()):

@@ -2,7 +2,7 @@
 
     python quantised.py [CASE...]
 
-Needs torch, transformers, bitsandbytes and compressed-tensors. Each case is a folder with a base, and decoded.safetensors:
+Needs torch, transformers, bitsandbytes, compressed-tensors and torchao. Each case is a folder with a base, and decoded.safetensors:
 the same tensors with every quantised weight as numbers. NaN is written as the positive quiet one.
 """
 
@@ -31,7 +31,7 @@ def settled(tensor):
     return torch.where(tensor.isnan(), torch.full_like(tensor, torch.nan).abs(), tensor)
 
 
-def write(name, shards, decoded, dtype, quantization, **fields):
+def write(name, shards, decoded, dtype, quantization, metadata={}, **fields):
     folder = HERE / name
     base = folder / "base"
     base.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def write(name, shards, decoded, dtype, quantization, **fields):
     if len(shards) == 1:
         names = ["model.safetensors"]
     for file, tensors in zip(names, shards):
-        save_file({key: value.contiguous() for key, value in tensors.items()}, base / file, {"format": "pt"})
+        save_file({key: value.contiguous() for key, value in tensors.items()}, base / file, metadata | {"format": "pt"})
     if len(shards) > 1:
         size = sum(t.numel() * t.element_size() for tensors in shards for t in tensors.values())
         weight_map = {key: file for file, tensors in zip(names, shards) for key in tensors}
@@ -413,6 +413,67 @@ def case_mxfp4():
             decoded[key] = convert_moe_packed_tensors(blocks, scales, dtype=dtype)
     quantization = {"quant_method": "mxfp4", "modules_to_not_convert": ["lm_head"]}
     write("mxfp4", [tensors], decoded, dtype, quantization, model_type="gpt_oss")
+
+
+def torchao(name, make, dtype, config, is_elsewhere=False):
+    """`dequantize` of torchao's own classes, in the layout that transformers has of torchao for safetensors."""
+    from torchao.core.config import config_to_dict
+    from torchao.prototype.safetensors.safetensors_support import flatten_tensor_state_dict
+
+    torch.manual_seed(len(name))
+    tensors = plain(dtype)
+    weights = {f"{module}.weight": make() for module in NAMES}
+    flat, metadata = flatten_tensor_state_dict(tensors | weights)
+    decoded = tensors | {key: weight.dequantize() for key, weight in weights.items()}
+    quantization = {"quant_method": "torchao", "quant_type": {"default": config_to_dict(config)},
+                    "modules_to_not_convert": None, "include_input_output_embeddings": False}
+    shards = [flat]
+    if is_elsewhere:
+        shards = [{k: v for k, v in flat.items() if k.endswith("_scale") == scales} for scales in (False, True)]
+    write(name, shards, decoded, dtype, quantization, metadata)
+
+
+def case_torchao_int8():
+    from torchao.quantization import Int8Tensor, Int8WeightOnlyConfig
+
+    def make():
+        zeros = torch.randint(-128, 128, (ROWS, 1), dtype=torch.int8)
+        return Int8Tensor(every_code(ROWS, COLUMNS, torch.int8), hostile(torch.rand(ROWS, 1) * 0.01), [1, COLUMNS],
+                          torch.bfloat16, zero_point=zeros)
+
+    torchao("torchao-int8", make, torch.bfloat16, Int8WeightOnlyConfig(), is_elsewhere=True)
+
+
+def case_torchao_intx():
+    from torchao.quantization import IntxUnpackedToInt8Tensor, IntxWeightOnlyConfig, PerGroup
+
+    def make():
+        scales = hostile(torch.rand(ROWS, COLUMNS // 48) * 0.01).to(torch.float16)
+        zeros = torch.randint(-8, 8, scales.shape, dtype=torch.int8)
+        codes = torch.randint(-8, 8, (ROWS, COLUMNS), dtype=torch.int8)
+        return IntxUnpackedToInt8Tensor(codes, scales, zeros, torch.int4, [1, 48], torch.float16, None)
+
+    torchao("torchao-intx", make, torch.float16, IntxWeightOnlyConfig(torch.int4, PerGroup(48)))
+
+
+def case_torchao_float8():
+    from torchao.quantization import Float8Tensor, Float8WeightOnlyConfig
+
+    def make():
+        scales = hostile(torch.rand(ROWS // 8, COLUMNS // 16) * 0.01)
+        return Float8Tensor(every_code(ROWS, COLUMNS, torch.float8_e4m3fn), scales, [8, 16], dtype=torch.bfloat16)
+
+    torchao("torchao-float8", make, torch.bfloat16, Float8WeightOnlyConfig())
+
+
+def case_torchao_float8_tensor():
+    from torchao.quantization import Float8Tensor, Float8WeightOnlyConfig
+
+    def make():
+        return Float8Tensor(every_code(ROWS, COLUMNS, torch.float8_e5m2), torch.rand(1, 1), [ROWS, COLUMNS],
+                            dtype=torch.float32)
+
+    torchao("torchao-float8-tensor", make, torch.float32, Float8WeightOnlyConfig())
 
 
 if __name__ == "__main__":

@@ -69,6 +69,25 @@ SMK_INLINE int magnitudes_reach(magnitudes m, uint32_t bits) {
   return _mm256_movemask_epi8(_mm256_cmpgt_epi32(m, _mm256_set1_epi32((int)bits - 1))) != 0;
 }
 
+#define HAS_LOOKUP 1
+typedef struct {
+  __m256 low, high;
+} lookup;
+SMK_INLINE lookup lookup_of(const float *numbers) {
+  return (lookup){_mm256_loadu_ps(numbers), _mm256_loadu_ps(numbers + 8)};
+}
+SMK_INLINE __m256 lookup_8(lookup numbers, __m128i codes) {
+  __m256i places = _mm256_cvtepu8_epi32(codes);
+  // The sign of each place says whether its number is in the upper half.
+  __m256 is_high = _mm256_castsi256_ps(_mm256_slli_epi32(places, 28));
+  return _mm256_blendv_ps(_mm256_permutevar8x32_ps(numbers.low, places),
+                          _mm256_permutevar8x32_ps(numbers.high, places), is_high);
+}
+SMK_INLINE void lookup_16(lookup numbers, smk_bytes codes, vector *values) {
+  values[0] = lookup_8(numbers, (__m128i)codes);
+  values[1] = lookup_8(numbers, _mm_srli_si128((__m128i)codes, 8));
+}
+
 #include "kernel_body.h"
 
 #pragma clang attribute pop

@@ -69,3 +69,10 @@ SMK_INLINE magnitudes magnitudes_max(magnitudes m, vector v) {
 SMK_INLINE int magnitudes_reach(magnitudes m, uint32_t bits) {
   return _mm512_cmpge_epi32_mask(m, _mm512_set1_epi32((int)bits)) != 0;
 }
+
+#define HAS_LOOKUP 1
+typedef __m512 lookup;
+SMK_INLINE lookup lookup_of(const float *numbers) { return _mm512_loadu_ps(numbers); }
+SMK_INLINE void lookup_16(lookup numbers, smk_bytes codes, vector *values) {
+  *values = _mm512_permutexvar_ps(_mm512_cvtepu8_epi32((__m128i)codes), numbers);
+}

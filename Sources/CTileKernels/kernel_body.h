@@ -11,6 +11,8 @@
 //   vector_load_f16, vector_load_bf16, vector_store_f16, vector_store_bf16
 //                                    16-bit values at any alignment; the stores need not handle NaN
 //   HAS_BF16_PAIRS                   optional: vector_load_bf16_pair, vector_store_bf16_pair, two vectors at once
+//   HAS_LOOKUP                       optional: lookup, 16 numbers; lookup_of(numbers); lookup_16(numbers, codes, values): those
+//                                    of 16 codes below 16, a byte each
 //   HAS_BRISK_BF16_PAIRS             optional: brisk_words and its functions, a faster store with a check afterwards
 //   magnitudes, magnitudes_zero, magnitudes_max(m, v), magnitudes_reach(m, bits)
 //                                    the running maximum of |v| as integers, lane by lane; whether one is >= bits

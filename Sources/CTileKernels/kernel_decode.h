@@ -69,6 +69,8 @@ SMK_INLINE void decode_codes_to(const float *table, const uint8_t *codes, const 
         float values[CODES_AT_ONCE];
         size_t count = smaller(end - column, CODES_AT_ONCE);
         const uint8_t *source = codes + row * grid->columns + column;
+        // One by one: a gather takes longer on many processors.
+#pragma clang loop vectorize(disable)
         for (size_t i = 0; i < count; i++) values[i] = table[source[i]];
         if (zeros) {
           for (size_t i = 0; i < count; i++) values[i] -= zeros[block];
@@ -91,32 +93,107 @@ static void decode_codes(const float *table, const uint8_t *codes, const smk_cod
 
 // ---- codes of half a byte
 
-// A block has 16 different values: they are rounded once each.
+#if HAS_LOOKUP
+
+SMK_INLINE smk_bytes load_bytes(const uint8_t *source) {
+  smk_bytes result;
+  memcpy(&result, source, sizeof result);
+  return result;
+}
+
+SMK_INLINE smk_bytes low_by_turns(smk_bytes a, smk_bytes b) {
+  return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+
+SMK_INLINE smk_bytes high_by_turns(smk_bytes a, smk_bytes b) {
+  return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+
+// GROUP values, each with a scale of its own.
+SMK_INLINE void store_group(lookup numbers, const smk_bytes codes[2], const vector *scales, const smk_dtype out,
+                            char *destination) {
+  const size_t size = smk_byte_count(out);
+  vector products[GROUP_VECTORS];
+  magnitudes largest = magnitudes_zero();
+  lookup_16(numbers, codes[0], products);
+  lookup_16(numbers, codes[1], products + GROUP_VECTORS / 2);
+  UNROLL
+  for (size_t v = 0; v < GROUP_VECTORS; v++) {
+    products[v] = vector_multiply(products[v], scales[v]);
+    largest = magnitudes_max(largest, products[v]);
+  }
+  if (__builtin_expect(magnitudes_reach(largest, smk_first_overflow(out)), 0)) {
+    float values[GROUP];
+    for (size_t v = 0; v < GROUP_VECTORS; v++) vector_store(values + v * VECTOR_WIDTH, products[v]);
+    for (size_t i = 0; i < GROUP; i++) {
+      smk_scalar_store(out, smk_settle_nan(0, smk_bits(values[i])), destination + i * size);
+    }
+    return;
+  }
+  UNROLL
+  for (size_t v = 0; v < GROUP_VECTORS; v += 2) {
+    store_pair_as(out, products[v], products[v + 1], destination + v * VECTOR_WIDTH * size);
+  }
+}
+
+// Groups from a whole byte on, as many as there are before `end`; returns where they end.
+SMK_INLINE size_t decode_groups(lookup numbers, const uint8_t *source, size_t start, size_t end,
+                                const int is_high_first, float scale, const smk_dtype out, char *destination) {
+  const size_t size = smk_byte_count(out);
+  vector scales[GROUP_VECTORS];
+  UNROLL
+  for (size_t v = 0; v < GROUP_VECTORS; v++) scales[v] = vector_broadcast(scale);
+  for (; start + GROUP <= end; start += GROUP, source += GROUP / 2) {
+    smk_bytes pairs = load_bytes(source);
+    smk_bytes even = is_high_first ? pairs >> 4 : pairs & 15, odd = is_high_first ? pairs & 15 : pairs >> 4;
+    const smk_bytes codes[2] = {low_by_turns(even, odd), high_by_turns(even, odd)};
+    store_group(numbers, codes, scales, out, destination + start * size);
+  }
+  return start;
+}
+
+#endif
+
+// Some codes of a block, which has 16 different values: they are rounded once each.
+SMK_INLINE void decode_part(const float *table, const uint8_t *codes, size_t parity, size_t i, size_t end,
+                            const int is_high_first, float scale, const smk_dtype out, char *destination) {
+  const size_t size = smk_byte_count(out);
+  const unsigned even_shift = is_high_first ? 4 : 0;
+  uint32_t rounded[16];
+  store_products(table, 16, scale, 1, out, (char *)rounded);
+  // In whole bytes where they are, so that a byte is loaded once.
+  for (; i < end && (i + parity) % 2 != 0; i++) {
+    unsigned code = codes[(i + parity) / 2] >> (4 - even_shift) & 15;
+    memcpy(destination + i * size, (char *)rounded + code * size, size);
+  }
+  for (; i + 2 <= end; i += 2) {
+    unsigned pair = codes[(i + parity) / 2];
+    memcpy(destination + i * size, (char *)rounded + (pair >> even_shift & 15) * size, size);
+    memcpy(destination + (i + 1) * size, (char *)rounded + (pair >> (4 - even_shift) & 15) * size, size);
+  }
+  for (; i < end; i++) {
+    unsigned code = codes[(i + parity) / 2] >> even_shift & 15;
+    memcpy(destination + i * size, (char *)rounded + code * size, size);
+  }
+}
+
 SMK_INLINE void decode_nibbles_to(const float *table, const uint8_t *codes, size_t first, size_t count, size_t block,
                                   const int is_high_first, const float *scales, const smk_dtype out,
                                   char *destination) {
-  const size_t size = smk_byte_count(out);
-  const unsigned even_shift = is_high_first ? 4 : 0;
   const size_t parity = first % 2;
   size_t i = 0;
-  for (size_t number = 0; i < count; number++) {
-    uint32_t rounded[16];
-    store_products(table, 16, scales[number], 1, out, (char *)rounded);
+  for (size_t number = first / block; i < count; number++) {
     const size_t end = smaller(count, (number + 1) * block - first);
-    // In whole bytes where they are, so that a byte is loaded once.
-    for (; i < end && (i + parity) % 2 != 0; i++) {
-      unsigned code = codes[(i + parity) / 2] >> (4 - even_shift) & 15;
-      memcpy(destination + i * size, (char *)rounded + code * size, size);
+#if HAS_LOOKUP
+    const size_t start = i + (i + parity) % 2;
+    if (start + GROUP <= end) {
+      if (start > i) decode_part(table, codes, parity, i, start, is_high_first, scales[number], out, destination);
+      i = decode_groups(lookup_of(table), codes + (start + parity) / 2, start, end, is_high_first, scales[number], out,
+                        destination);
     }
-    for (; i + 2 <= end; i += 2) {
-      unsigned pair = codes[(i + parity) / 2];
-      memcpy(destination + i * size, (char *)rounded + (pair >> even_shift & 15) * size, size);
-      memcpy(destination + (i + 1) * size, (char *)rounded + (pair >> (4 - even_shift) & 15) * size, size);
-    }
-    for (; i < end; i++) {
-      unsigned code = codes[(i + parity) / 2] >> even_shift & 15;
-      memcpy(destination + i * size, (char *)rounded + code * size, size);
-    }
+#endif
+    if (i < end) decode_part(table, codes, parity, i, end, is_high_first, scales[number], out, destination);
+    i = end;
   }
 }
 
@@ -134,15 +211,76 @@ static void decode_nibbles(const float *table, const uint8_t *codes, size_t firs
 
 // ---- codes of half a byte in transposed matrices
 
+#if HAS_LOOKUP
+
+// Bytes of 16 columns, `stride` bytes apart: result i has byte i of each.
+SMK_INLINE void load_transposed(const uint8_t *source, size_t stride, smk_bytes result[16]) {
+  smk_bytes columns[16];
+  UNROLL
+  for (size_t i = 0; i < 16; i++) columns[i] = load_bytes(source + i * stride);
+  // Each round turns the eight bits of a byte's place by one: after four, row and column are exchanged.
+  UNROLL
+  for (size_t round = 0; round < 2; round++) {
+    UNROLL
+    for (size_t i = 0; i < 8; i++) {
+      result[2 * i] = low_by_turns(columns[i], columns[i + 8]);
+      result[2 * i + 1] = high_by_turns(columns[i], columns[i + 8]);
+    }
+    UNROLL
+    for (size_t i = 0; i < 8; i++) {
+      columns[2 * i] = low_by_turns(result[i], result[i + 8]);
+      columns[2 * i + 1] = high_by_turns(result[i], result[i + 8]);
+    }
+  }
+  memcpy(result, columns, sizeof columns);
+}
+
+// GROUP columns of the rows before `end`, which lie in the same 16 bytes of a column.
+SMK_INLINE void decode_square(lookup numbers, const float *scale_table, const smk_transposed_codes *m, size_t column,
+                              size_t row, size_t end, const smk_dtype out, char *destination) {
+  const size_t size = smk_byte_count(out);
+  const uint8_t *codes = m->codes + column * m->code_stride + row / GROUP * (GROUP / 2);
+  smk_bytes pairs[2][16];
+  load_transposed(codes, m->code_stride, pairs[0]);
+  load_transposed(codes + 16 * m->code_stride, m->code_stride, pairs[1]);
+  float column_scales[GROUP];
+  for (size_t c = 0; c < GROUP; c++) {
+    column_scales[c] = scale_table[m->scales[(column + c) * m->scale_stride + row / m->block]];
+  }
+  vector scales[GROUP_VECTORS];
+  UNROLL
+  for (size_t v = 0; v < GROUP_VECTORS; v++) scales[v] = vector_load(column_scales + v * VECTOR_WIDTH);
+  for (; row < end; row++) {
+    smk_bytes low = pairs[0][row % GROUP / 2], high = pairs[1][row % GROUP / 2];
+    const smk_bytes codes[2] = {row % 2 ? low >> 4 : low & 15, row % 2 ? high >> 4 : high & 15};
+    store_group(numbers, codes, scales, out, destination + ((row - m->first_row) * m->columns + column) * size);
+  }
+}
+
+#endif
+
 #define TRANSPOSED_AT_ONCE 32
 
 SMK_INLINE void decode_transposed_to(const float *table, const float *scale_table, const smk_transposed_codes *m,
                                      const smk_dtype out, char *destination) {
   const size_t size = smk_byte_count(out);
-  for (size_t column = 0; column < m->columns; column += TRANSPOSED_AT_ONCE) {
+  const size_t last = m->first_row + m->rows;
+  size_t column = 0;
+#if HAS_LOOKUP
+  if (m->block % GROUP == 0) {
+    for (; column + GROUP <= m->columns; column += GROUP) {
+      for (size_t row = m->first_row; row < last;) {
+        const size_t end = smaller(last, (row / GROUP + 1) * GROUP);
+        decode_square(lookup_of(table), scale_table, m, column, row, end, out, destination);
+        row = end;
+      }
+    }
+  }
+#endif
+  for (; column < m->columns; column += TRANSPOSED_AT_ONCE) {
     const size_t width = smaller(TRANSPOSED_AT_ONCE, m->columns - column);
-    for (size_t row = m->first_row; row < m->first_row + m->rows;) {
-      const size_t end = smaller(m->first_row + m->rows, (row / m->block + 1) * m->block);
+    for (size_t row = m->first_row; row < last;) {
+      const size_t end = smaller(last, (row / m->block + 1) * m->block);
       uint32_t rounded[TRANSPOSED_AT_ONCE][16];
       for (size_t c = 0; c < width; c++) {
         float scale = scale_table[m->scales[(column + c) * m->scale_stride + row / m->block]];

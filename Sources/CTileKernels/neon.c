@@ -50,6 +50,20 @@ SMK_INLINE magnitudes magnitudes_max(magnitudes m, vector v) {
 }
 SMK_INLINE int magnitudes_reach(magnitudes m, uint32_t bits) { return vmaxvq_u32(m) >= bits; }
 
+#define HAS_LOOKUP 1
+typedef uint8x16x4_t lookup;  // the first, second, third and last byte of each number
+SMK_INLINE lookup lookup_of(const float *numbers) { return vld4q_u8((const uint8_t *)numbers); }
+SMK_INLINE void lookup_16(lookup numbers, smk_bytes codes, vector *values) {
+  uint8x16_t places = (uint8x16_t)codes;
+  uint8x16x2_t low = vzipq_u8(vqtbl1q_u8(numbers.val[0], places), vqtbl1q_u8(numbers.val[1], places));
+  uint8x16x2_t high = vzipq_u8(vqtbl1q_u8(numbers.val[2], places), vqtbl1q_u8(numbers.val[3], places));
+  for (size_t half = 0; half < 2; half++) {
+    uint16x8x2_t words = vzipq_u16(vreinterpretq_u16_u8(low.val[half]), vreinterpretq_u16_u8(high.val[half]));
+    values[2 * half] = vreinterpretq_f32_u16(words.val[0]);
+    values[2 * half + 1] = vreinterpretq_f32_u16(words.val[1]);
+  }
+}
+
 #include "kernel_body.h"
 
 #endif

@@ -59,6 +59,8 @@ extern const smk_kernels smk_avx512bf16;
 extern const smk_kernels smk_neon;
 #endif
 
+typedef uint8_t smk_bytes __attribute__((vector_size(16)));
+
 SMK_INLINE size_t smk_byte_count(smk_dtype dtype) { return dtype == SMK_F32 ? 4 : 2; }
 
 #endif

@@ -45,9 +45,13 @@ public struct JSONEditor: Sendable {
     bytes.insert(contentsOf: [UInt8(ascii: ",")] + gap + Array(member.utf8), at: last.valueRange.upperBound)
   }
 
-  /// Removes a member of the outermost object with the comma that belongs to it; false if there is none.
-  public mutating func remove(_ key: String) throws(JSONError) -> Bool {
-    guard var cursor = JSONObjectCursor(bytes.span, range: 0..<bytes.count) else { return false }
+  /// Removes a member of an object with the comma that belongs to it; false if there is none.
+  ///
+  /// - Parameter path: The keys of the object from the outermost on, which is the path of none.
+  public mutating func remove(_ key: String, in path: [String] = []) throws(JSONError) -> Bool {
+    guard let object = path.isEmpty ? 0..<bytes.count : try valueRange(path),
+      var cursor = JSONObjectCursor(bytes.span, range: object)
+    else { return false }
     var previousEnd: Int?
     while let member = try cursor.next(bytes.span) {
       guard try cursor.key(of: member, bytes.span) == key else {

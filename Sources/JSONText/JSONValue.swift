@@ -14,6 +14,9 @@ public enum JSONValue: Equatable, Sendable {
     return members.first { $0.key.utf8.elementsEqual(key.utf8) }?.value
   }
 
+  /// The value at `path`, the keys from the outermost object on; nil if there is none.
+  public subscript(path: [String]) -> JSONValue? { path.reduce(Optional(self)) { value, key in value?[key] } }
+
   /// What kind of JSON value this is, as an error message says it.
   public var kindName: String {
     switch self {

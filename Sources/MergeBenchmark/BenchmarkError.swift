@@ -10,6 +10,10 @@ enum BenchmarkError: Error, Equatable, CustomStringConvertible {
   case unknownTarget(String, known: [String])
   case tooManyShards(shards: Int, tensors: Int)
   case dtypeNotMade(DType)
+  case formatOfFamily(format: String, family: String)
+  case notInBlocks(option: String, value: Int, block: Int)
+  case sparseCodes
+  case doraOfExperts
   case cannotStart(program: String, code: Int32)
   case failed(command: String, ending: ChildProcess.Ending, message: String)
   case interrupted
@@ -28,6 +32,11 @@ enum BenchmarkError: Error, Equatable, CustomStringConvertible {
     case .unknownTarget(let name, let known):
       "--targets: \"\(name)\" is no module of this model; it has \(known.joined(separator: ", "))"
     case .tooManyShards(let shards, let tensors): "--shards \(shards): the model has only \(tensors) tensors"
+    case .formatOfFamily(let format, let family):
+      "--format \(format) is not made of --model \(family); mxfp4 is of gpt-oss, the others of llama and moe"
+    case .notInBlocks(let option, let value, let block): "\(option) \(value) is not a multiple of \(block)"
+    case .sparseCodes: "--sparse makes plain weights only"
+    case .doraOfExperts: "--dora is not made of stacks of experts; say --targets q,k,v,o"
     case .dtypeNotMade(let dtype): "\(dtype.name): only BF16, F16 and F32 are made"
     case .cannotStart(let program, let code): "\(program): cannot be started: \(SystemCalls.text(of: code))"
     case .failed(let command, let ending, let message):

@@ -32,6 +32,7 @@ struct PlainDecoder {
     if buffer.count < byteCount { buffer = [UInt8](repeating: 0, count: byteCount) }
     switch weight.format {
     case .blocks(let grid): try decodeBlocks(grid, elements)
+    case .integers(let grid, let zeros): try decodeBlocks(grid, elements, zeros: zeros)
     case .int8Rows: try decodeRows(elements)
     case .halves(let halves, let block, let nested): try decodeHalves(halves, block: block, nested, elements)
     case .mxfp4: try decodeExperts(elements)
@@ -114,7 +115,7 @@ struct PlainDecoder {
   }
 
   private mutating func decodeBlocks(
-    _ grid: QuantisedWeight.Grid, _ elements: Range<Int>
+    _ grid: QuantisedWeight.Grid, _ elements: Range<Int>, zeros zeroSource: MergePlan.Source? = nil
   ) throws(SafetensorsError) {
     guard !elements.isEmpty else { return }
     try readCodes(elements)
@@ -126,13 +127,16 @@ struct PlainDecoder {
     // Along a row the blocks follow each other, and begin anew in the next one of the same blocks.
     let first = elements.lowerBound / grid.columns * grid.columns
     let last = (elements.upperBound - 1) / grid.columns * grid.columns
-    try readScales(block(first)..<block(last) + grid.scaleColumns)
+    let places = block(first)..<block(last) + grid.scaleColumns
+    try readScales(places)
+    let zeros = try zeroSource.map { source throws(SafetensorsError) in try numbers(source, places) }
     let dtype = weight.codes.dtype
     for element in elements {
       let code = code(element)
       let number =
         dtype == .i8 ? Float(Int8(bitPattern: code)) : Self.float8(code, exponentBits: dtype == .f8E5M2 ? 5 : 4)
-      values[element - elements.lowerBound] = number * scale(block(element))
+      let zero = zeros.map { $0[block(element) - places.lowerBound] } ?? 0
+      values[element - elements.lowerBound] = (number - zero) * scale(block(element))
     }
   }
 

@@ -2,7 +2,7 @@ import MergePlanning
 import Safetensors
 
 /// What codes stand for, by their value.
-enum CodeTables {
+package enum CodeTables {
   /// OCP 8-bit floating point, E4M3: no infinities, NaN where all bits but the sign are set.
   static let e4m3: [Float] = (0..<256).map { code in
     let magnitude = code & 0x7F
@@ -31,7 +31,7 @@ enum CodeTables {
   static let int8: [Float] = (0..<256).map { Float(Int8(truncatingIfNeeded: $0)) }
 
   /// The values of the 4-bit NormalFloat, Dettmers et al., arXiv:2305.14314, appendix E, as bitsandbytes has them.
-  static let nf4: [Float] = [
+  package static let nf4: [Float] = [
     -1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
     -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
     0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0,

@@ -37,6 +37,7 @@ struct WeightReader {
     let reading = Reading(tensor: tensor, weight: weight, type: try inputs.elementType(weight.dtype), inputs, kernels)
     switch weight.format {
     case .blocks(let grid): try readBlocks(grid, elements, reading, into: &buffer)
+    case .integers(let grid, let zeros): try readBlocks(grid, zeros: zeros, elements, reading, into: &buffer)
     case .int8Rows:
       let columns = tensor.shape.last ?? 1
       let grid = QuantisedWeight.Grid(
@@ -91,8 +92,8 @@ struct WeightReader {
   // MARK: - Codes of a byte
 
   private mutating func readBlocks(
-    _ grid: QuantisedWeight.Grid, _ elements: Range<Int>, _ reading: Reading, factor: Float = 1,
-    into buffer: inout [UInt8]
+    _ grid: QuantisedWeight.Grid, zeros zeroSource: MergePlan.Source? = nil, _ elements: Range<Int>,
+    _ reading: Reading, factor: Float = 1, into buffer: inout [UInt8]
   ) throws {
     let rows = elements.lowerBound / grid.columns..<(elements.upperBound - 1) / grid.columns + 1
     let table = Self.table(of: reading.weight.codes.dtype)
@@ -104,8 +105,13 @@ struct WeightReader {
       let count = min(grid.rows - first, rows.upperBound - row)
       let scaleRows = first / grid.blockRows..<(first + count - 1) / grid.blockRows + 1
       let start = matrix * grid.scaleRows + scaleRows.lowerBound
-      try readScales(
-        reading.weight.scales, start * grid.scaleColumns..<(start + scaleRows.count) * grid.scaleColumns, reading)
+      let scalePlaces = start * grid.scaleColumns..<(start + scaleRows.count) * grid.scaleColumns
+      zeros = []
+      if let zeroSource {
+        try readScales(zeroSource, scalePlaces, reading)
+        zeros = Array(scales[..<scalePlaces.count])
+      }
+      try readScales(reading.weight.scales, scalePlaces, reading)
       let done = (row - rows.lowerBound) * grid.columns
       let blocks = CodeBlocks(
         firstRow: first - scaleRows.lowerBound * grid.blockRows, rows: count, columns: grid.columns,
@@ -115,7 +121,7 @@ struct WeightReader {
       var output = unsafe target.mutableBytes
       try reading.kernels.decode(
         source, by: table.span, blocks, blocks: (grid.blockRows, grid.blockColumns), scales: scales.span,
-        factor: factor, into: &output, at: done, as: reading.type)
+        zeros: zeros, factor: factor, into: &output, at: done, as: reading.type)
       row += count
     }
   }
@@ -140,6 +146,7 @@ struct WeightReader {
       switch source.dtype {
       case .u8: CodeTables.powers
       case .f8E4M3: CodeTables.e4m3
+      case .i8: CodeTables.int8
       default: CodeTables.e8m0
       }
     for index in 0..<range.count { scales[index] = table[Int(scaleBytes[index])] }
@@ -246,6 +253,8 @@ extension QuantisedWeight {
     case .blocks(let grid):
       // A row of blocks more at either end.
       elements + 8 * (elements / (grid.blockRows * grid.blockColumns) + 2 * grid.scaleColumns + 2)
+    case .integers(let grid, _):
+      elements + 13 * (elements / (grid.blockRows * grid.blockColumns) + 2 * grid.scaleColumns + 2)
     case .int8Rows: elements + 8 * (elements / max(shape.last ?? 1, 1) + 2)
     case .halves(_, let block, _): elements / 2 + 10 * (elements / block + 2) + 4096
     case .mxfp4: shape.dropFirst().reduce(1, *) / 2 * 17 / 16

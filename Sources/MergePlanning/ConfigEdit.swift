@@ -17,8 +17,8 @@ public enum ConfigEdit: Sendable, Equatable {
   /// `transformers_weights`, the file that has the weights or the index.
   case weights(String)
 
-  /// These modules are numbers beside quantised ones, in the list of `quantization_config` under `key`.
-  case notQuantised(key: String, modules: [String])
+  /// These modules are numbers beside quantised ones, in the list under `key` of the object at `path`.
+  case notQuantised(path: [String], key: String, modules: [String])
   /// Nothing is quantised any more.
   case unquantised
 
@@ -31,7 +31,8 @@ public enum ConfigEdit: Sendable, Equatable {
     case .head(let kind, let labels):
       "architectures ends in \(kind)" + (labels.map { ", with \($0) labels" } ?? "")
     case .dtype(let name): "dtype is \(name)"
-    case .notQuantised(let key, let modules): "quantization_config's \(key) has \(modules.count) modules"
+    case .notQuantised(let path, let key, let modules):
+      "\(path.joined(separator: "."))'s \(key) has \(modules.count) modules"
     case .unquantised: "quantization_config is removed"
     case .weights(let name): "transformers_weights is \(name)"
     }
@@ -47,7 +48,7 @@ public enum ConfigEdit: Sendable, Equatable {
         for path in try editor.paths(to: "tie_word_embeddings") { _ = try editor.replace(path, with: "false") }
         try editor.set("tie_word_embeddings", to: "false")
       case .vocabulary(let old, let new):
-        for path in try editor.paths(to: "vocab_size") where value(config, path) == .integer(Int64(old)) {
+        for path in try editor.paths(to: "vocab_size") where config[path] == .integer(Int64(old)) {
           _ = try editor.replace(path, with: String(new))
         }
       case .layers(let sources):
@@ -57,13 +58,12 @@ public enum ConfigEdit: Sendable, Equatable {
         try replicateLists(config, sources, &editor)
       case .head(let kind, let labels):
         try setHead(kind, labels, config, &editor)
-      case .notQuantised(let key, let modules):
+      case .notQuantised(let path, let key, let modules):
         var writer = JSONWriter()
         writer.value(.array(modules.map { .string($0) }))
-        try editor.set(
-          key, in: ["quantization_config"], to: String(decoding: writer.bytes, as: UTF8.self))
+        try editor.set(key, in: path, to: String(decoding: writer.bytes, as: UTF8.self))
       case .unquantised:
-        _ = try editor.remove("quantization_config")
+        for section in ConfigFacts.quantizationSections { _ = try editor.remove("quantization_config", in: section) }
       case .weights(let name):
         var writer = JSONWriter()
         writer.value(name)
@@ -71,7 +71,7 @@ public enum ConfigEdit: Sendable, Equatable {
       case .dtype(let name):
         for key in ["dtype", "torch_dtype"] {
           for path in try editor.paths(to: key) {
-            if case .string = value(config, path) { _ = try editor.replace(path, with: "\"\(name)\"") }
+            if case .string = config[path] { _ = try editor.replace(path, with: "\"\(name)\"") }
           }
         }
       }
@@ -100,17 +100,13 @@ public enum ConfigEdit: Sendable, Equatable {
     _ config: JSONValue, _ sources: [Int], _ editor: inout JSONEditor
   ) throws(JSONError) {
     for path in try editor.paths(to: "layer_types") {
-      guard case .array(let entries)? = value(config, path), let last = sources.max(), last < entries.count else {
+      guard case .array(let entries)? = config[path], let last = sources.max(), last < entries.count else {
         continue
       }
       var writer = JSONWriter()
       writer.value(.array(sources.map { entries[$0] }))
       _ = try editor.replace(path, with: String(decoding: writer.bytes, as: UTF8.self))
     }
-  }
-
-  private static func value(_ config: JSONValue, _ path: [String]) -> JSONValue? {
-    path.reduce(Optional(config)) { value, key in value?[key] }
   }
 }
 

@@ -28,10 +28,25 @@ enum ConfigFacts {
     return isStoredTransposed
   }
 
+  /// The objects that may have `quantization_config`, as paths, the one that counts first: transformers 5.24 looks at the
+  /// top, then at the text model's section (`get_hf_quantizer`, `get_text_config(decoder=True)`).
+  static let quantizationSections = [[], ["text_config"], ["decoder"], ["generator"]]
+
+  /// Where the base says how it is quantised; nil if it is not.
+  static func quantizationPath(_ config: JSONValue?) -> [String]? {
+    guard let config else { return nil }
+    return quantizationSections.lazy.map { $0 + ["quantization_config"] }
+      .first { config[$0].map { $0 != .null } ?? false }
+  }
+
   /// `quant_method` of the base; nil if it is not quantised.
   static func quantization(_ config: JSONValue?) -> String? {
-    guard let quantization = config?["quantization_config"], quantization != .null else { return nil }
-    if case .string(let name)? = quantization["quant_method"] { return name }
+    guard let config else { return nil }
+    guard let path = quantizationPath(config) else {
+      // The key of early compressed-tensors, which transformers does not read.
+      return config["compression_config"].flatMap { $0 == .null ? nil : "compression_config" }
+    }
+    if case .string(let name)? = config[path]?["quant_method"] { return name }
     return "unknown"
   }
 

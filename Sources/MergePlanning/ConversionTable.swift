@@ -1494,7 +1494,9 @@ enum ConversionTable {
     model LwDetrModel model backbone.backbone:backbone_config:LwDetrViTBackbone:lw_detr_vit backbone.backbone.encoder:backbone_config:LwDetrViTEncoder:lw_detr_vit
     model MMGroundingDinoForObjectDetection model model.backbone.conv_encoder.model:backbone_config:SwinBackbone:swin model.backbone.conv_encoder.model.swin:backbone_config:SwinModel:swin model.backbone.conv_encoder.model.swin.encoder:backbone_config:SwinEncoder:swin model.text_backbone:text_config:BertModel:bert
     model MMGroundingDinoModel model backbone.conv_encoder.model:backbone_config:SwinBackbone:swin backbone.conv_encoder.model.swin:backbone_config:SwinModel:swin backbone.conv_encoder.model.swin.encoder:backbone_config:SwinEncoder:swin text_backbone:text_config:BertModel:bert
+    model Mask2FormerForUniversalSegmentation model model.pixel_level_module.encoder:backbone_config:SwinBackbone:swin model.pixel_level_module.encoder.swin:backbone_config:SwinModel:swin model.pixel_level_module.encoder.swin.encoder:backbone_config:SwinEncoder:swin
     model Mask2FormerModel model pixel_level_module.encoder:backbone_config:SwinBackbone:swin pixel_level_module.encoder.swin:backbone_config:SwinModel:swin pixel_level_module.encoder.swin.encoder:backbone_config:SwinEncoder:swin
+    model MaskFormerForInstanceSegmentation model model.pixel_level_module.encoder:backbone_config:MaskFormerSwinBackbone:swin model.pixel_level_module.encoder.model:backbone_config:MaskFormerSwinModel:swin model.transformer_module.decoder:decoder_config:MaskFormerDetrDecoder:detr
     model MaskFormerModel model pixel_level_module.encoder:backbone_config:MaskFormerSwinBackbone:swin pixel_level_module.encoder.model:backbone_config:MaskFormerSwinModel:swin transformer_module.decoder:decoder_config:MaskFormerDetrDecoder:detr
     model MetaClip2ForImageClassification metaclip_2 vision_model:vision_config:MetaClip2VisionModel:metaclip_2_vision_model
     model MetaClip2Model metaclip_2 text_model:text_config:MetaClip2TextModel:metaclip_2_text_model vision_model:vision_config:MetaClip2VisionModel:metaclip_2_vision_model
@@ -1542,6 +1544,7 @@ enum ConversionTable {
     model OmniASRForCTC model model.audio_tower:audio_config:OmniASRAudioModel:omniasr_audio
     model OmniASRForConditionalGeneration model model.audio_tower:audio_config:OmniASRAudioModel:omniasr_audio model.language_model:text_config:LlamaModel:llama
     model OmniASRModel model audio_tower:audio_config:OmniASRAudioModel:omniasr_audio language_model:text_config:LlamaModel:llama
+    model OneFormerForUniversalSegmentation model model.pixel_level_module.encoder:backbone_config:SwinBackbone:swin model.pixel_level_module.encoder.swin:backbone_config:SwinModel:swin model.pixel_level_module.encoder.swin.encoder:backbone_config:SwinEncoder:swin
     model OneFormerModel model pixel_level_module.encoder:backbone_config:SwinBackbone:swin pixel_level_module.encoder.swin:backbone_config:SwinModel:swin pixel_level_module.encoder.swin.encoder:backbone_config:SwinEncoder:swin
     model Ovis2ForConditionalGeneration model model.vision_tower:vision_config:Ovis2VisionModel:ovis2_vision model.language_model:text_config:Qwen2Model:qwen2
     model Ovis2Model model vision_tower:vision_config:Ovis2VisionModel:ovis2_vision language_model:text_config:Qwen2Model:qwen2
@@ -1606,6 +1609,8 @@ enum ConversionTable {
     model Qwen3_5Model model visual:vision_config:Qwen3_5VisionModel:qwen3_5_vision language_model:text_config:Qwen3_5TextModel:qwen3_5_text
     model Qwen3_5MoeForConditionalGeneration model model.visual:vision_config:Qwen3_5MoeVisionModel:qwen3_5_moe_vision model.language_model:text_config:Qwen3_5MoeTextModel:qwen3_5_moe_text
     model Qwen3_5MoeModel model visual:vision_config:Qwen3_5MoeVisionModel:qwen3_5_moe_vision language_model:text_config:Qwen3_5MoeTextModel:qwen3_5_moe_text
+    model Qwen4ExpForConditionalGeneration model model.visual:vision_config:Qwen4ExpVisionModel:qwen4_exp_vision model.language_model:text_config:Qwen4ExpTextModel:qwen4_exp_text
+    model Qwen4ExpModel model visual:vision_config:Qwen4ExpVisionModel:qwen4_exp_vision language_model:text_config:Qwen4ExpTextModel:qwen4_exp_text
     model RTDetrForObjectDetection model model.backbone.model:backbone_config:RTDetrResNetBackbone:rt_detr_resnet
     model RTDetrModel model backbone.model:backbone_config:RTDetrResNetBackbone:rt_detr_resnet
     model RTDetrV2ForObjectDetection model model.backbone.model:backbone_config:RTDetrResNetBackbone:rt_detr_resnet

@@ -28,9 +28,8 @@ extension MergePlanner {
     guard fileSizes != .asBase else {
       return try zip(base.files, files).map { file, tensors in
         // The data keeps its place in the blocks of the file, so that what is not changed can be shared with the base.
-        try shard(file.name, withFormat(file.header.metadata ?? []), tensors, path: file.path) { _ in
-          file.header.dataStart
-        }
+        let metadata = withFormat(withNumbers(file.header.metadata ?? [], decoded: decoded))
+        return try shard(file.name, metadata, tensors, path: file.path) { _ in file.header.dataStart }
       }
     }
     let all = Array(files.joined())
@@ -38,7 +37,7 @@ extension MergePlanner {
     if case .atMost(let limit) = fileSizes {
       groups = FileSizes.groups(try all.map { try Self.encoded($0).byteCount }, limit: limit)
     }
-    let metadata = withFormat(commonMetadata(&warnings))
+    let metadata = withFormat(withNumbers(commonMetadata(&warnings), decoded: decoded))
     return try groups.enumerated().map { number, places in
       let tensors = try Self.aligned(places.map { all[$0] })
       return try shard(FileSizes.name(stem, number, of: groups.count), metadata, tensors, path: base.path) {

@@ -14,7 +14,7 @@ struct QuantisedGroups {
   init(_ base: Checkpoint, method: String) throws(PlanError) {
     self.base = base
     self.method = method
-    config = base.config?["quantization_config"] ?? .null
+    config = ConfigFacts.quantizationPath(base.config).flatMap { base.config?[$0] } ?? .null
     let names = [base.config, base.config?["text_config"]].flatMap { [$0?["dtype"], $0?["torch_dtype"]] }
     dtype =
       names.lazy.compactMap { name -> DType? in
@@ -37,6 +37,10 @@ struct QuantisedGroups {
     case "gptq", "awq": return try columnGroups()
     case "bitsandbytes": return try halfGroups() + int8Groups()
     case "mxfp4": return try mxfp4Groups()
+    case "torchao": return try torchaoGroups()
+    case "compression_config":
+      throw PlanError(
+        path: configPath, tensor: nil, .quantisedScheme("compression_config in place of quantization_config"))
     default: throw PlanError(path: configPath, tensor: nil, .quantizedBase(method: method))
     }
   }

@@ -22,12 +22,13 @@ extension MergePlanner {
   func quantisationEdit(_ decoded: Set<TensorName>) -> ConfigEdit? {
     guard let method = quantised.method, !decoded.isEmpty else { return nil }
     guard decoded.count < quantised.groups.count else { return .unquantised }
-    let key = skipList(of: method)
+    guard let path = ConfigFacts.quantizationPath(base.config), let config = base.config?[path] else { return nil }
+    let key = skipList(of: method, config)
     let modules = Set(decoded.compactMap { quantised.groups[$0]?.module }).sorted {
       $0.utf8.lexicographicallyPrecedes($1.utf8)
     }
     var before: [String] = []
-    if case .array(let entries)? = base.config?["quantization_config"]?[key] {
+    if case .array(let entries)? = config[key] {
       before = entries.compactMap { entry in
         guard case .string(let name) = entry else { return nil }
         return name
@@ -36,21 +37,18 @@ extension MergePlanner {
       before = defaultSkips
     }
     let known = Set(before)
-    return .notQuantised(key: key, modules: before + modules.filter { !known.contains($0) })
+    return .notQuantised(path: path, key: key, modules: before + modules.filter { !known.contains($0) })
   }
 
-  private func skipList(of method: String) -> String {
-    switch method {
+  private func skipList(of method: String, _ config: JSONValue) -> String {
+    func isArray(_ key: String) -> Bool { if case .array? = config[key] { true } else { false } }
+    return switch method {
     case "bitsandbytes": "llm_int8_skip_modules"
     case "compressed-tensors": "ignore"
     // Another name for the list, which transformers reads where the usual one is not there.
     case "fp8" where isArray("ignored_layers") && !isArray("modules_to_not_convert"): "ignored_layers"
     default: "modules_to_not_convert"
     }
-  }
-
-  private func isArray(_ key: String) -> Bool {
-    if case .array? = base.config?["quantization_config"]?[key] { true } else { false }
   }
 
   /// Without a list transformers leaves the head alone; with one it leaves what the list says: every matrix of the base that

@@ -7,6 +7,9 @@ public struct QuantisedWeight: Sendable, Equatable {
     /// fit; the code is a number of 8 bits. Source: transformers 5.24 `Fp8Dequantize`; compressed-tensors
     /// `float-quantized`; fbgemm.
     case blocks(Grid)
+    /// `value = (code - zero) * scale` with integers of 8 bits, a scale and a zero for each block. Source: torchao 0.18
+    /// `dequantize_affine`.
+    case integers(Grid, zeros: MergePlan.Source)
     /// `value = code * scale / 127` with the scale of the row. Source: bitsandbytes `int8_vectorwise_dequant`.
     case int8Rows
     /// `value = number(code) * scale`, two codes a byte, the first in the upper half, a scale for `block` elements of the
@@ -111,6 +114,7 @@ public struct QuantisedWeight: Sendable, Equatable {
   public var sources: [MergePlan.Source] {
     var sources = [codes, scales] + [map].compactMap { $0 }
     switch format {
+    case .integers(_, let zeros): sources.append(zeros)
     case .halves(_, _, let nested?): sources += [nested.scales, nested.map]
     case .packedRows(let packed): sources += [packed.zeros, packed.globalScale].compactMap { $0 }
     case .packedColumns(let packed): sources += [packed.zeros, packed.groupOfColumn].compactMap { $0 }

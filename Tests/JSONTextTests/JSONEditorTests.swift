@@ -49,6 +49,10 @@ private func edited(_ text: String, _ edit: (inout JSONEditor) throws -> Void) t
     #expect(try edited("{\n  \"a\": 1,\n  \"b\": 2\n}") { _ = try $0.remove("a") } == "{\n  \"b\": 2\n}")
     #expect(try edited("{\"a\": 1}") { _ = try $0.remove("a") } == "{}")
     #expect(try edited("{\"a\": 1}") { _ = try $0.remove("c") } == "{\"a\": 1}")
+    let nested = "{\"a\": 1, \"b\": {\"c\": {\"a\": 2, \"d\": 3}}}"
+    #expect(try edited(nested) { _ = try $0.remove("a", in: ["b", "c"]) } == "{\"a\": 1, \"b\": {\"c\": {\"d\": 3}}}")
+    #expect(try edited(nested) { _ = try $0.remove("a", in: ["b"]) } == nested)
+    #expect(try edited(nested) { _ = try $0.remove("a", in: ["c"]) } == nested)
   }
 
   @Test func refusesWhatIsNoObject() {

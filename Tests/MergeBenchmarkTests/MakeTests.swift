@@ -1,5 +1,6 @@
 import Adapters
 import Checkpoints
+import MergeEngine
 import MergePlanning
 import Safetensors
 import TestSupport
@@ -14,6 +15,8 @@ import Testing
     let arguments: [String]
     let modules: Int
     var shards = 1
+    /// Weights that are codes.
+    var decoded = 0
     var testDescription: String { name }
   }
 
@@ -27,6 +30,14 @@ import Testing
     Case(name: "one layer", arguments: ["--adapter-layers", "1", "--dtype", "f32"], modules: 7),
     Case(name: "sparse", arguments: ["--sparse", "--shards", "5"], modules: 14, shards: 5),
     Case(name: "a file a tensor", arguments: ["--shards", "21"], modules: 14, shards: 21),
+    Case(name: "gpt-oss", arguments: ["--model", "gpt-oss"], modules: 2 * 6),
+    Case(name: "gpt-oss, one stack", arguments: ["--model", "gpt-oss", "--targets", "q,down"], modules: 4),
+    Case(
+      name: "experts in FP8", arguments: ["--model", "moe", "--format", "fp8-block", "--hidden", "192"],
+      modules: 2 * (4 + 3 * 4), decoded: 2 * (4 + 3 * 4)),
+    Case(
+      name: "NF4, three files", arguments: ["--format", "nf4", "--shards", "3"], modules: 14, shards: 3, decoded: 14),
+    Case(name: "MXFP4", arguments: ["--model", "gpt-oss", "--format", "mxfp4"], modules: 2 * 6, decoded: 2 * 2),
     Case(name: "another shape", arguments: ["--layers", "1", "--vocab", "7", "--intermediate", "33"], modules: 7),
   ]
 
@@ -49,6 +60,7 @@ import Testing
     let plan = try MergePlan(base: checkpoint, adapters: [AdapterUse(adapter)], options: MergeOptions())
     #expect(plan.warnings == [])
     #expect(Array(plan.updatedTensors).count == made.modules)
+    #expect(plan.quantisation?.decoded ?? 0 == made.decoded)
   }
 
   @Test func valuesAreOfTheirSize() throws {
@@ -66,6 +78,29 @@ import Testing
       let deviation = (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Float(values.count)).squareRoot()
       #expect(abs(deviation - 0.02) < 0.006, "\(tensor.name)")
       #expect(values.allSatisfy { $0.isNormal }, "\(tensor.name)")
+    }
+  }
+
+  /// Codes of every format decode to numbers of the size of weights.
+  @Test(arguments: [
+    ["--format", "fp8-block"], ["--format", "nf4"], ["--model", "gpt-oss", "--format", "mxfp4"],
+  ])
+  func codesAreOfTheirSize(arguments: [String]) throws {
+    let scratch = try Scratch()
+    let folder = try make(arguments, in: scratch)
+    try ModelMerge(base: folder + "/base", adapters: [folder + "/adapter"])
+      .run(to: scratch.file("merged"), options: MergeEngine.Options(workers: 2))
+    let (header, bytes) = (
+      try SafetensorsHeader(path: scratch.file("merged") + "/model.safetensors"),
+      try contents(scratch.file("merged") + "/model.safetensors")
+    )
+    for tensor in header.tensors where tensor.dtype == .bf16 && tensor.shape.count > 1 {
+      let start = header.dataStart + tensor.dataOffsets.lowerBound
+      let values = (0..<tensor.elementCount).map { element in
+        Float(bitPattern: (UInt32(bytes[start + 2 * element]) | UInt32(bytes[start + 2 * element + 1]) << 8) << 16)
+      }
+      let deviation = (values.reduce(0) { $0 + $1 * $1 } / Float(values.count)).squareRoot()
+      #expect((0.002...0.08).contains(deviation), "\(tensor.name) \(deviation)")
     }
   }
 
@@ -95,6 +130,14 @@ import Testing
     (["--heads", "3"], .headsDoNotDivide(hidden: 64, heads: 3)),
     (["--kv-heads", "3"], .groupsDoNotDivide(heads: 4, keyValueHeads: 3)),
     (["--layers", "0"], .notPositive(option: "--layers", value: 0)),
+    (["--format", "mxfp4"], .formatOfFamily(format: "mxfp4", family: "llama")),
+    (["--model", "gpt-oss", "--format", "nf4"], .formatOfFamily(format: "nf4", family: "gpt-oss")),
+    (
+      ["--model", "gpt-oss", "--format", "mxfp4", "--intermediate", "80"],
+      .notInBlocks(option: "--intermediate", value: 80, block: 32)
+    ),
+    (["--format", "nf4", "--sparse"], .sparseCodes),
+    (["--model", "gpt-oss", "--dora"], .doraOfExperts),
     (["--shards", "22"], .tooManyShards(shards: 22, tensors: 21)),
   ])
   func whatCannotBeMadeIsRefused(arguments: [String], expected: BenchmarkError) throws {

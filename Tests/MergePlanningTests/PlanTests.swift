@@ -274,6 +274,16 @@ import Testing
       .quantizedBase(method: "gptq, codes that are not of 4 bits"))
     check("{\"quantization_config\": {}}", .quantizedBase(method: "unknown"))
     check("{\"quantization_config\": null}", nil)
+    for section in ["text_config", "decoder", "generator"] {
+      check("{\"\(section)\": {\"quantization_config\": {\"quant_method\": \"aqlm\"}}}", .quantizedBase(method: "aqlm"))
+    }
+    check(
+      "{\"quantization_config\": {\"quant_method\": \"eetq\"}, \"text_config\": {\"quantization_config\": {}}}",
+      .quantizedBase(method: "eetq"))
+    check("{\"vision_config\": {\"quantization_config\": {\"quant_method\": \"aqlm\"}}}", nil)
+    check(
+      "{\"compression_config\": {\"quant_method\": \"compressed-tensors\", \"format\": \"float-quantized\"}}",
+      .quantisedScheme("compression_config in place of quantization_config"))
     check("{}", nil)
   }
 

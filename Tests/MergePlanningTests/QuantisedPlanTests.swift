@@ -22,7 +22,7 @@ import Testing
 
   private func plan(
     _ base: [TestTensor], _ quantization: String, more: [TestTensor] = [], index: [String: String] = [:],
-    fields: String = ""
+    fields: String = "", config: String? = nil
   ) throws -> MergePlan {
     let scratch = try Scratch()
     let path = try scratch.folder("base")
@@ -43,7 +43,7 @@ import Testing
           )
         })
     }
-    try write(Array("{\"quantization_config\": \(quantization)}".utf8), to: path + "/config.json")
+    try write(Array((config ?? "{\"quantization_config\": \(quantization)}").utf8), to: path + "/config.json")
     let adapter = try writeAdapter(
       scratch.file("adapter"), rank: 2, alpha: "2",
       [TestTensor("m.proj.lora_A.weight", .f32, [2, 10]), TestTensor("m.proj.lora_B.weight", .f32, [6, 2])],
@@ -68,6 +68,37 @@ import Testing
         == MergePlan.Quantisation(method: "fp8", decoded: 1, kept: 0, configChange: "quantization_config is removed"))
     #expect(plan.shards[0].tensors.map(\.name.string) == [Self.weight])
     #expect(plan.shards[0].tensors[0].outputDType == .bf16)
+  }
+
+  /// Models of text and images have it with the text model's sizes.
+  @Test(arguments: ["text_config", "decoder", "generator"])
+  func theTextModelsSectionMaySayIt(section: String) throws {
+    func config(_ more: String) -> String {
+      "{\"a\": 1, \"\(section)\": {\"dtype\": \"float16\", \"quantization_config\": {\(more)}}}"
+    }
+    let fp8 = "\"quant_method\": \"fp8\", \"weight_block_size\": [4, 4]"
+    func edited(_ base: [TestTensor], _ config: String) throws -> (plan: MergePlan, text: String?) {
+      let plan = try plan(base, "", config: config)
+      return (plan, plan.textFiles.first { $0.name == "config.json" }.map { String(decoding: $0.text, as: UTF8.self) })
+    }
+    let whole = try edited([Self.codes(), Self.scales()], config(fp8))
+    #expect(whole.plan.quantisation?.method == "fp8")
+    #expect(whole.plan.shards[0].tensors.map(\.name.string) == [Self.weight])
+    #expect(whole.text == "{\"a\": 1, \"\(section)\": {\"dtype\": \"float16\"}}")
+    let other = "m.other.weight"
+    let two = [
+      Self.codes(), Self.scales(), TestTensor(other, .f8E4M3, [4, 4]), TestTensor(other + "_scale_inv", .f32, [1, 1]),
+    ]
+    let part = try edited(two, config(fp8))
+    #expect(part.plan.quantisation?.kept == 1)
+    #expect(
+      part.plan.quantisation?.configChange
+        == "\(section).quantization_config's modules_to_not_convert has 2 modules")
+    #expect(part.text == config(fp8 + ", \"modules_to_not_convert\": [\"lm_head\",\"m.proj\"]"))
+    // What stands at the top counts; where nothing quantised is left, none may stay.
+    let both = "{\"quantization_config\": {\(fp8)}, " + config("\"quant_method\": \"aqlm\"").dropFirst()
+    #expect(
+      try edited([Self.codes(), Self.scales()], both).text == "{\"a\": 1, \"\(section)\": {\"dtype\": \"float16\"}}")
   }
 
   @Test func scalesMayBeInAnotherShard() throws {
@@ -109,7 +140,7 @@ import Testing
     #expect(refusal([Self.codes(), Self.scales(), zeros])?.errorClass == "unsupported")
   }
 
-  @Test(arguments: ["torchao", "modelopt", "hqq", "quanto", "eetq", "aqlm", "higgs", "auto-round", "fp_quant", "vptq"])
+  @Test(arguments: ["modelopt", "hqq", "quanto", "eetq", "aqlm", "higgs", "auto-round", "fp_quant", "vptq"])
   func otherMethodsAreRefusedByName(method: String) {
     let error = refusal([TestTensor("m.proj.qweight", .i32, [2, 6])], "{\"quant_method\": \"\(method)\"}")
     #expect(error?.errorClass == "unsupported")

@@ -9,10 +9,9 @@ package struct QuantisedFixture: Sendable, CustomStringConvertible {
 
   package static let all = [
     "awq", "compressed-channel", "compressed-int8", "compressed-tensor", "fbgemm", "fp4-nested", "fp8-block",
-    "fp8-e8m0",
-    "fp8-small-block", "fp8-tensor", "gptq", "gptq-v2", "int8", "mxfp4", "mxfp8", "nf4", "nf4-large-block",
-    "nf4-nested",
-    "nvfp4", "packed-channel", "packed-group", "packed-zeros",
+    "fp8-e8m0", "fp8-small-block", "fp8-tensor", "gptq", "gptq-v2", "int8", "mxfp4", "mxfp8", "nf4", "nf4-large-block",
+    "nf4-nested", "nvfp4", "packed-channel", "packed-group", "packed-zeros", "torchao-float8", "torchao-float8-tensor",
+    "torchao-int8", "torchao-intx",
   ].map { QuantisedFixture($0) }
 
   package init(_ name: String) { self.name = name }

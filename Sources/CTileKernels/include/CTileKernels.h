@@ -224,6 +224,7 @@ typedef struct {
 } smk_transposed_codes;
 
 // destination[(m - first_row) * columns + n] = table[code] * scale_table[scale] for first_row <= m < first_row + rows.
+// Whole blocks of rows are there in every column: bytes of rows beside those asked for are read.
 void smk_decode_transposed(const smk_kernels *kernels, const float *table, const float *scale_table,
                            const smk_transposed_codes *matrix, smk_dtype out_dtype, void *destination);
 

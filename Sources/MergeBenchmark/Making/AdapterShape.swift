@@ -8,6 +8,8 @@ struct AdapterShape: Sendable {
   var isDoRA: Bool
   /// The values of `target_modules`.
   let targets: [String]
+  /// The values of `target_parameters`: stacks of experts.
+  let parameters: [String]
   let modules: [LinearModule]
 
   /// - Parameters:
@@ -33,7 +35,10 @@ struct AdapterShape: Sendable {
         chosen.append(name)
       }
     }
-    self.targets = chosen.sorted()
+    let stacks = model.family == .gptOSS ? ModelShape.stacks.filter(chosen.contains) : []
+    if isDoRA, !stacks.isEmpty { throw .doraOfExperts }
+    self.targets = chosen.filter { !stacks.contains($0) }.sorted()
+    parameters = stacks.map { "mlp.experts.\($0)" }
     let isChosen = Set(chosen.map { Substring($0) })
     modules = model.linearModules.filter { isChosen.contains($0.kind) && $0.layer < layers ?? .max }
   }
@@ -41,7 +46,8 @@ struct AdapterShape: Sendable {
   /// The tensors with the names that PEFT 0.21 saves.
   var tensors: [ModelTensor] {
     modules.flatMap { module in
-      let prefix = "base_model.model.\(module.name)"
+      let prefix = "base_model.model.\(path(module))"
+      let rank = rank * (module.experts ?? 1)
       var tensors = [
         ModelTensor(name: "\(prefix).lora_A.weight", shape: [rank, module.inputs], values: .factorA),
         ModelTensor(name: "\(prefix).lora_B.weight", shape: [module.outputs, rank], values: .factorB),
@@ -54,6 +60,13 @@ struct AdapterShape: Sendable {
       }
       return tensors
     }
+  }
+
+  /// What PEFT calls a module; of two stacks it wraps the first, and what wraps that is the second's.
+  private func path(_ module: LinearModule) -> String {
+    guard module.experts != nil, let dot = module.name.lastIndex(of: ".") else { return module.name }
+    let isInner = parameters.count > 1 && module.kind == ModelShape.stacks[0]
+    return module.name[..<dot] + (isInner ? ".base_layer" : "")
   }
 
   /// The text of adapter_config.json.
@@ -80,12 +93,22 @@ struct AdapterShape: Sendable {
     writer.value(0.0)
     writer.key("peft_type")
     writer.value("LORA")
+    if !parameters.isEmpty {
+      writer.key("peft_version")
+      writer.value("0.21.2")
+    }
     writer.key("r")
     writer.value(rank)
     writer.key("target_modules")
     writer.beginArray()
     for target in targets { writer.value(target) }
     writer.end()
+    if !parameters.isEmpty {
+      writer.key("target_parameters")
+      writer.beginArray()
+      for parameter in parameters { writer.value(parameter) }
+      writer.end()
+    }
     writer.key("task_type")
     writer.value("CAUSAL_LM")
     writer.key("use_dora")

@@ -22,7 +22,11 @@ struct CheckpointMaker: Sendable {
     let file = try OutputFile(path: path, byteCount: header.fileByteCount)
     try file.write(header.bytes.span.bytes, at: 0)
     var tables: [Table: NormalValues] = [:]
-    for (tensor, values) in tensors {
+    for (number, (tensor, values)) in tensors.enumerated() {
+      if case .bytes(let bytes) = values {
+        try file.write(bytes.span.bytes, at: header.bytes.count + header.dataOffsets[number].lowerBound)
+        continue
+      }
       let table = Table(values: values, dtype: tensor.dtype)
       if tables[table] == nil { tables[table] = try NormalValues(values, tensor.dtype) }
     }
@@ -41,6 +45,7 @@ struct CheckpointMaker: Sendable {
   ) throws {
     var pieces: [(tensor: Int, start: Int)] = []
     for (number, element) in tensors.enumerated() {
+      if case .bytes = element.values { continue }
       for start in stride(from: 0, to: element.tensor.byteCount, by: Self.pieceByteCount) {
         pieces.append((number, start))
       }

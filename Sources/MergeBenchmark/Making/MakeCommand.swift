@@ -13,6 +13,8 @@ struct MakeCommand: ParsableCommand {
         MergeBenchmark make /dev/shm/bench --size 1.2b --rank 16
         MergeBenchmark make /dev/shm/bench --size 1.2b --rank 64 --adapter r64 --adapter-only
         MergeBenchmark make /dev/shm/moe --size 1.2b --model moe --layers 3
+        MergeBenchmark make /dev/shm/nf4 --size 1.2b --format nf4
+        MergeBenchmark make /dev/shm/mxfp4 --size 1.2b --model gpt-oss --layers 3 --format mxfp4
         MergeBenchmark make /dev/shm/huge --size 1.4t --sparse --targets q,v --adapter-layers 2
       """)
 
@@ -23,6 +25,10 @@ struct MakeCommand: ParsableCommand {
 
   @Option(help: "The dtype of the base: bf16, f16 or f32.")
   var dtype = FloatDType.bf16
+
+  @Option(
+    help: "What the weights of linear layers are: plain, fp8-block or nf4; of gpt-oss's experts: plain or mxfp4.")
+  var format = WeightFormat.plain
 
   @Option(help: "Files of the base. Default: 1; for --size 1.4t 1433.")
   var shards: Int?
@@ -65,6 +71,7 @@ struct MakeCommand: ParsableCommand {
     let shape = try model.shape()
     let change = try AdapterShape(
       shape, rank: rank, alpha: alpha, isDoRA: dora, targets: targets, layers: adapterLayers)
+    if sparse, format != .plain { throw BenchmarkError.sparseCodes }
     let (basePath, adapterPath) = (folder + "/base", folder + "/" + adapter)
     for path in adapterOnly ? [adapterPath] : [basePath, adapterPath] {
       let existing = try BenchmarkError.attempt(path) { () throws(SystemCalls.Failure) in
@@ -82,16 +89,18 @@ struct MakeCommand: ParsableCommand {
 
   private func makeBase(_ shape: ModelShape, at path: String) throws {
     let layout = try ShardLayout(
-      shape.tensors, dtype: dtype.dtype, shardCount: shards ?? model.size.shardCount)
+      format.tensors(of: shape), dtype: dtype.dtype, shardCount: shards ?? model.size.shardCount,
+      elementCount: shape.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) })
     try Folders.make(path)
     let maker = CheckpointMaker(seed: seed, isSparse: sparse, workers: Processor.count)
     for shard in layout.shards { try maker.write(shard.tensors, to: path + "/" + shard.name) }
-    try SmallFile.write(path + "/config.json", shape.configText(dtype: dtype.dtype))
+    try SmallFile.write(path + "/config.json", shape.configText(dtype: dtype.dtype, format: format))
     if let index = layout.indexText { try SmallFile.write(path + "/model.safetensors.index.json", index) }
     let tensors = layout.shards.reduce(0) { $0 + $1.tensors.count }
     tell(
       "\(path): \(shape.family.rawValue), \(layout.elementCount) parameters in \(tensors) tensors, "
-        + "\(layout.byteCount) bytes of \(dtype.rawValue) in \(layout.shards.count) files")
+        + "\(layout.byteCount) bytes of \(dtype.rawValue)\(format == .plain ? "" : " and \(format.rawValue)") in \(layout.shards.count) files"
+    )
   }
 
   private func makeAdapter(_ change: AdapterShape, at path: String) throws {
@@ -111,7 +120,7 @@ struct ModelOptions: ParsableArguments {
   @Option(help: "The sizes to start from: \(ModelSize.allCases.map(\.rawValue).joined(separator: ", ")).")
   var size = ModelSize.medium
 
-  @Option(help: "llama or moe (Mixtral). Default: llama; for --size 1.4t moe.")
+  @Option(help: "llama, moe (Mixtral) or gpt-oss. Default: llama; for --size 1.4t moe.")
   var model: ModelFamily?
 
   @Option(help: "Layers.")
@@ -132,7 +141,7 @@ struct ModelOptions: ParsableArguments {
   @Option(help: "Heads of keys and values.")
   var kvHeads: Int?
 
-  @Option(help: "Experts of a layer (moe).")
+  @Option(help: "Experts of a layer (moe, gpt-oss).")
   var experts: Int?
 
   func shape() throws(BenchmarkError) -> ModelShape {
@@ -164,3 +173,4 @@ enum FloatDType: String, CaseIterable, ExpressibleByArgument {
 
 extension ModelSize: ExpressibleByArgument {}
 extension ModelFamily: ExpressibleByArgument {}
+extension WeightFormat: ExpressibleByArgument {}

@@ -3,12 +3,12 @@ import Safetensors
 
 extension ModelShape {
   /// The text of config.json, with the keys that transformers 5 writes.
-  func configText(dtype: DType) -> [UInt8] {
+  func configText(dtype: DType, format: WeightFormat = .plain) -> [UInt8] {
     var writer = JSONWriter(indentation: 2)
     writer.beginObject()
     writer.key("architectures")
     writer.beginArray()
-    writer.value(family == .moe ? "MixtralForCausalLM" : "LlamaForCausalLM")
+    writer.value(className)
     writer.end()
     func number(_ key: String, _ value: Int) {
       writer.key(key)
@@ -18,7 +18,7 @@ extension ModelShape {
       writer.key(key)
       writer.value(value)
     }
-    if family == .llama { flag("attention_bias", false) }
+    if family != .moe { flag("attention_bias", family == .gptOSS) }
     writer.key("attention_dropout")
     writer.value(0.0)
     number("bos_token_id", 1)
@@ -35,12 +35,13 @@ extension ModelShape {
     number("max_position_embeddings", 2048)
     if family == .llama { flag("mlp_bias", false) }
     writer.key("model_type")
-    writer.value(family == .moe ? "mixtral" : "llama")
+    writer.value(modelType)
     number("num_attention_heads", heads)
-    if family == .moe { number("num_experts_per_tok", min(2, experts)) }
+    if family != .llama { number("num_experts_per_tok", min(2, experts)) }
     number("num_hidden_layers", layers)
     number("num_key_value_heads", keyValueHeads)
-    if family == .moe { number("num_local_experts", experts) }
+    if family != .llama { number("num_local_experts", experts) }
+    format.describe(to: &writer)
     writer.key("rms_norm_eps")
     writer.value(1e-5)
     writer.key("rope_parameters")
@@ -55,6 +56,24 @@ extension ModelShape {
     number("vocab_size", vocabulary)
     writer.end()
     return writer.bytes + [UInt8(ascii: "\n")]
+  }
+}
+
+extension ModelShape {
+  private var className: String {
+    switch family {
+    case .llama: "LlamaForCausalLM"
+    case .moe: "MixtralForCausalLM"
+    case .gptOSS: "GptOssForCausalLM"
+    }
+  }
+
+  private var modelType: String {
+    switch family {
+    case .llama: "llama"
+    case .moe: "mixtral"
+    case .gptOSS: "gpt_oss"
+    }
   }
 }
 

@@ -4,6 +4,8 @@ enum ModelFamily: String, CaseIterable, Sendable {
   case llama
   /// Mixtral: a router and experts with three matrices each.
   case moe
+  /// gpt-oss: a router and experts in two stacks of transposed matrices.
+  case gptOSS = "gpt-oss"
 }
 
 /// The sizes of a model.

@@ -1,25 +1,32 @@
+import Safetensors
+
 /// A tensor of a model, before it has a place in a file.
 struct ModelTensor: Equatable, Sendable {
   let name: String
   let shape: [Int]
   let values: ValueKind
+  /// Nil: that of the model.
+  var dtype: DType? = nil
 }
 
-/// A linear layer that an adapter may have factors for.
+/// A linear layer that an adapter may have factors for, or a stack of experts.
 struct LinearModule: Equatable, Sendable {
   /// The path in the model, without `.weight`.
   let name: String
   let outputs: Int
   let inputs: Int
   let layer: Int
+  /// Of a stack: how many matrices of `inputs` x `outputs` it has.
+  var experts: Int? = nil
 
   /// The last part of the path: what `target_modules` names.
   var kind: Substring { name.split(separator: ".").last ?? "" }
 }
 
 extension ModelShape {
-  /// Every tensor under the name that Hugging Face's Llama and Mixtral checkpoints give it, in the order of the modules.
+  /// Every tensor under the name that Hugging Face's checkpoints of the family give it, in the order of the modules.
   var tensors: [ModelTensor] {
+    if family == .gptOSS { return stackedTensors }
     var tensors = [ModelTensor(name: "model.embed_tokens.weight", shape: [vocabulary, hidden], values: .weight)]
     for layer in 0..<layers {
       tensors.append(norm("model.layers.\(layer).input_layernorm"))
@@ -43,17 +50,21 @@ extension ModelShape {
   /// What `target_modules` may name, in the order of a layer.
   var targetNames: [String] {
     let attention = ["q_proj", "k_proj", "v_proj", "o_proj"]
-    return attention + (family == .moe ? ["w1", "w2", "w3"] : ["gate_proj", "up_proj", "down_proj"])
+    return switch family {
+    case .llama: attention + ["gate_proj", "up_proj", "down_proj"]
+    case .moe: attention + ["w1", "w2", "w3"]
+    case .gptOSS: attention + Self.stacks
+    }
   }
 
-  private func attention(_ layer: Int) -> [LinearModule] {
+  func attention(_ layer: Int) -> [LinearModule] {
     [("q", hidden, hidden), ("k", keyValueSize, hidden), ("v", keyValueSize, hidden), ("o", hidden, hidden)].map {
       LinearModule(
         name: "model.layers.\(layer).self_attn.\($0)_proj", outputs: $1, inputs: $2, layer: layer)
     }
   }
 
-  private func feedForward(_ layer: Int) -> [LinearModule] {
+  func feedForward(_ layer: Int) -> [LinearModule] {
     let wide = (outputs: intermediate, inputs: hidden)
     let narrow = (outputs: hidden, inputs: intermediate)
     switch family {
@@ -70,14 +81,15 @@ extension ModelShape {
             inputs: $1.inputs, layer: layer)
         }
       }
+    case .gptOSS: return expertStacks(layer)
     }
   }
 
-  private func weight(_ module: LinearModule) -> ModelTensor {
+  func weight(_ module: LinearModule) -> ModelTensor {
     ModelTensor(name: module.name + ".weight", shape: [module.outputs, module.inputs], values: .weight)
   }
 
-  private func norm(_ module: String) -> ModelTensor {
+  func norm(_ module: String) -> ModelTensor {
     ModelTensor(name: module + ".weight", shape: [hidden], values: .normWeight)
   }
 }

@@ -7,7 +7,7 @@ import Darwin
 import Glibc
 #endif
 
-/// 65,536 values of a normal distribution, one for each 16 random bits, in a dtype.
+/// 65,536 values of a normal distribution, one for each 16 random bits, in a dtype; or as many pairs of bytes.
 ///
 /// Two instructions a value: a file of some GiB is filled as fast as it is written. Values in fp32 get their low 16 bits
 /// at random. No value is zero, subnormal, infinite or NaN.
@@ -16,6 +16,12 @@ struct NormalValues: Sendable {
   private let byteCount: Int
 
   init(_ kind: ValueKind, _ dtype: DType) throws(BenchmarkError) {
+    if dtype.bitCount == 8 {
+      let bytes = (0..<256).map { Self.byte(UInt32($0), kind, dtype) }
+      byteCount = 2
+      bits = (0..<65_536).map { bytes[$0 >> 8] << 8 | bytes[$0 & 0xFF] }
+      return
+    }
     let type: ElementType
     switch dtype {
     case .bf16: type = .bf16
@@ -30,6 +36,13 @@ struct NormalValues: Sendable {
     }
     byteCount = type.byteCount
     bits = Self.encode(values, as: type)
+  }
+
+  /// A random byte as one of its kind.
+  private static func byte(_ random: UInt32, _ kind: ValueKind, _ dtype: DType) -> UInt32 {
+    // 12 * 2^-7 is about 0.1.
+    if kind == .exponents { return 117 + random % 4 }
+    return dtype == .f8E4M3 && random & 0x7F == 0x7F ? random - 1 : random
   }
 
   /// Fills `buffer` from its start up to a whole word after `byteCount` bytes; the same bits for the same `key`.

@@ -13,20 +13,23 @@ struct ShardLayout: Sendable {
   let elementCount: Int
 
   /// Neighbouring tensors stay together; in a file they stand in the order of the safetensors reference.
-  init(_ tensors: [ModelTensor], dtype: DType, shardCount: Int) throws {
+  ///
+  /// - Parameter elementCount: Nil: the tensors' elements.
+  init(_ tensors: [ModelTensor], dtype: DType, shardCount: Int, elementCount: Int? = nil) throws {
     guard shardCount > 0 else { throw BenchmarkError.notPositive(option: "--shards", value: shardCount) }
     guard shardCount <= tensors.count else {
       throw BenchmarkError.tooManyShards(shards: shardCount, tensors: tensors.count)
     }
     let described = try tensors.map { tensor in
       (
-        tensor: try HeaderEncoder.Tensor(name: TensorName(tensor.name), dtype: dtype, shape: tensor.shape),
+        tensor: try HeaderEncoder.Tensor(
+          name: TensorName(tensor.name), dtype: tensor.dtype ?? dtype, shape: tensor.shape),
         values: tensor.values
       )
     }
     let total = described.reduce(0) { $0 + $1.tensor.byteCount }
     byteCount = total
-    elementCount = total * 8 / dtype.bitCount
+    self.elementCount = elementCount ?? total * 8 / dtype.bitCount
     var shards: [Shard] = []
     var first = 0
     var before = 0

@@ -1,0 +1,47 @@
+import Safetensors
+
+/// Where a tensor that an adapter names lies in the base.
+struct ResolvedName: Equatable {
+  /// Rows of a tensor of the base that hold rows of the live one.
+  struct Part: Equatable {
+    let tensor: TensorName
+    /// Of the live tensor as a matrix.
+    let liveRows: Range<Int>
+    /// The row of the base's tensor where they begin.
+    let row: Int
+    /// Whether the part lies with rows and columns exchanged: ``row`` is then still a row, and the part has all columns.
+    let isTransposed: Bool
+    /// Of how many parts the rows lie by turns, this one's being every so manyth from ``row`` + ``turn`` on; 1: its rows are
+    /// neighbours.
+    var turnCount = 1
+    var turn = 0
+    /// Of ``liveRows`` every so manyth belongs to the part, from the first on.
+    var liveStep = 1
+
+    /// How many rows it has.
+    var count: Int { liveRows.count / liveStep + (liveRows.count % liveStep == 0 ? 0 : 1) }
+    /// The rows that the part takes of its tensor, those that lie by turns counted a part behind the other.
+    var rows: Range<Int> { row + turn * count..<row + (turn + 1) * count }
+  }
+
+  /// What the live model calls it.
+  let name: TensorName
+  /// The live tensor's shape.
+  let shape: [Int]
+  /// They cover all of the live tensor's rows, in their order.
+  let parts: [Part]
+  /// Nil: the base has the name.
+  let rule: String?
+
+  /// The one tensor of the base that it is, as it is; nil: it is parts of some.
+  let whole: TensorName?
+}
+
+extension ResolvedName {
+  /// The same, found with another rule before.
+  func adding(_ other: String?) -> ResolvedName {
+    guard let other else { return self }
+    return ResolvedName(
+      name: name, shape: shape, parts: parts, rule: rule.map { "\(other); \($0)" } ?? other, whole: whole)
+  }
+}
