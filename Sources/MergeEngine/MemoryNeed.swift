@@ -25,6 +25,7 @@ public struct MemoryNeed: Sendable, Equatable {
 
   init(_ plan: MergePlan, workers: Int, tileSize: TileSize, collectsStatistics: Bool) {
     let workers = min(workers, TileSchedule(plan, tileSize: tileSize).jobCount)
+    let collectsStatistics = collectsStatistics || plan.requantises
     var (tile, work) = (0, 0)
     var packed: [Int] = []
     var rows: [Int] = []
@@ -40,9 +41,9 @@ public struct MemoryNeed: Sendable, Equatable {
             + (tensor.quantised?.byteCount(elements: update.rows * update.columns, shape: tensor.shape) ?? 0)
             + ResidualFactors.workByteCount(residual, rows: update.rows, columns: update.columns))
       }
-      guard collectsStatistics, update.changesElements else { continue }
+      guard collectsStatistics, update.changesElements, tensor.requantised?.part != .scales else { continue }
       rows.append(update.rows)
-      tileRows = max(tileRows, min(update.rows, tileSize.rows(columns: update.columns)))
+      tileRows = max(tileRows, Self.tileRows(tensor, update, tileSize))
     }
     decomposition = work
     tiles = max(tile, OutputFile.pieceByteCount) * workers
@@ -66,7 +67,7 @@ public struct MemoryNeed: Sendable, Equatable {
   private static func tileByteCount(
     _ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ tileSize: TileSize
   ) -> Int {
-    let rows = min(update.rows, tileSize.rows(columns: update.columns))
+    let rows = tileRows(tensor, update, tileSize)
     let views =
       update.terms.map { term in
         switch term.kind {
@@ -85,9 +86,15 @@ public struct MemoryNeed: Sendable, Equatable {
       update.stages.count <= 1 && update.stages.allSatisfy { $0.magnitude == nil && $0.intermediate == nil }
     let stages = isOneSum && update.residual == nil ? 0 : 4 + 4 + 4
     let remainder = update.residual == nil ? 0 : tensor.weightDType.bitCount / 8
-    let element = 4 + (tensor.weightDType.bitCount + tensor.outputDType.bitCount) / 8 + stages + remainder
+    // What is made codes again is in fp32 before; the new codes, and what they stand for.
+    let output = tensor.requantised == nil ? tensor.outputDType.bitCount / 8 : 4 + 1 + 4
+    let element = 4 + tensor.weightDType.bitCount / 8 + output + stages + remainder
     let codes = tensor.quantised?.byteCount(elements: rows * update.columns, shape: tensor.shape) ?? 0
     return read + codes + scratch + rows * (update.columns * element + widest * 4)
+  }
+
+  private static func tileRows(_ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ tileSize: TileSize) -> Int {
+    tensor.requantised?.tileRows(update, tileSize) ?? min(update.rows, tileSize.rows(columns: update.columns))
   }
 
   private static func residualByteCount(_ update: TensorUpdate) -> Int {

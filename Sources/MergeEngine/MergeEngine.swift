@@ -73,7 +73,7 @@ public struct MergeEngine: Sendable {
   }
 
   private let plan: MergePlan
-  private let options: Options
+  let options: Options
   private let schedule: TileSchedule
 
   public init(_ plan: MergePlan, options: Options) {
@@ -117,7 +117,7 @@ public struct MergeEngine: Sendable {
     for equality in plan.equalities { try check(equality, inputs) }
     let decomposer = try options.decomposer ?? (plan.needsDecompositions ? MatrixDecomposer() : nil)
     try MatrixDecomposer.check(plan)
-    let countsTensors = options.collectsStatistics || options.nonFinite == .warn
+    let countsTensors = collectsStatistics || options.nonFinite == .warn
     let staged = try StagedOutput(staging, identity: identity, resumes: resumes && !countsTensors)
     let states = schedule.shardJobCounts.map(ShardState.init(jobCount:))
     let finished = Mutex<[Int: PartRecord]>([:])
@@ -137,6 +137,9 @@ public struct MergeEngine: Sendable {
       throw leave(error, staged, at: staging.path, states, finishedShards: finished.withLock { $0.count }, identity)
     }
   }
+
+  /// What becomes of a weight that is made codes again is always looked at.
+  private var collectsStatistics: Bool { options.collectsStatistics || plan.requantises }
 
   private func judge(_ path: String) throws {
     do { try options.judge?(path) } catch {
@@ -239,7 +242,7 @@ public struct MergeEngine: Sendable {
     let factors = FactorStore()
     let nextJob = Atomic<Int>(0)
     let failure = Mutex<Failure?>(nil)
-    let record = MergeRecord(collectsStatistics: options.collectsStatistics)
+    let record = MergeRecord(collectsStatistics: collectsStatistics)
     let kept = Set(finished.withLock { $0.keys })
     let keptByteCount = kept.reduce(0) { $0 + plan.shards[$1].fileByteCount }
     let done = Mutex<(bytes: Int, shards: Int)>((keptByteCount, kept.count))
@@ -253,7 +256,7 @@ public struct MergeEngine: Sendable {
 
     DispatchQueue.concurrentPerform(iterations: options.openFileWorkers(plan, schedule)) { _ in
       var worker = TileWorker(
-        kernels: options.kernels, inputs: inputs, collectsStatistics: options.collectsStatistics)
+        kernels: options.kernels, inputs: inputs, collectsStatistics: collectsStatistics)
       var buffer: [UInt8] = []
       while true {
         let job = nextJob.add(1, ordering: .relaxed).oldValue
@@ -386,13 +389,10 @@ public struct MergeEngine: Sendable {
       let tensor = shard.tensors[tensorNumber]
       guard let update = tensor.update else { return }
       let rows = position * rowsPerTile..<min((position + 1) * rowsPerTile, update.rows)
-      let prepared = try factors.prepared(
-        segment: number, tileCount: schedule.jobCount(of: segment, without: destination.part.done, plan)
-      ) {
-        let preparation = UpdatePreparation(
-          inputs: inputs, kernels: options.kernels, tileSize: options.tileSize, decomposer: decomposer)
-        record.add(try FactorActivity(update, preparation), segment: number)
-        return try preparation.prepare(tensor, update)
+      let prepared = try prepare(number, tensor, update, destination, inputs, decomposer, factors, record)
+      if let requantised = tensor.requantised {
+        try writeCodes(rows, number, tensor, update, requantised, file, &worker, &buffer, inputs, prepared, record)
+        return factors.release(segment: number)
       }
       let outputRow = update.columns * tensor.outputDType.bitCount / 8
       let weightByteCount = try worker.read(tensor, update, rows: rows, into: &buffer)
@@ -414,6 +414,36 @@ public struct MergeEngine: Sendable {
       }
       record.addNonFinite(result.nonFinite, segment: number)
       factors.release(segment: number)
+    case .bands(let tensorNumber, let bandsPerTile):
+      let tensor = shard.tensors[tensorNumber]
+      guard let update = tensor.update, let requantised = tensor.requantised else { return }
+      let bands = requantised.bands(ofTile: position, bandsPerTile, rows: update.rows)
+      let prepared = try prepare(number, tensor, update, destination, inputs, decomposer, factors, record)
+      switch requantised.part {
+      case .codes:
+        try writeCodes(
+          requantised.rows(ofBands: bands), number, tensor, update, requantised, file, &worker, &buffer, inputs,
+          prepared, record)
+      case .scales:
+        try writeScales(bands, tensor, update, requantised, file, &worker, &buffer, inputs, prepared)
+      }
+      factors.release(segment: number)
+    }
+  }
+
+  /// What the jobs of a segment share, prepared by the first of them.
+  private func prepare(
+    _ number: Int, _ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ destination: ShardState.Output,
+    _ inputs: InputFiles, _ decomposer: MatrixDecomposer?, _ factors: FactorStore, _ record: MergeRecord
+  ) throws -> PreparedUpdate {
+    try factors.prepared(
+      segment: number,
+      tileCount: schedule.jobCount(of: schedule.segments[number], without: destination.part.done, plan)
+    ) {
+      let preparation = UpdatePreparation(
+        inputs: inputs, kernels: options.kernels, tileSize: options.tileSize, decomposer: decomposer)
+      record.add(try FactorActivity(update, preparation), segment: number)
+      return try preparation.prepare(tensor, update)
     }
   }
 }

@@ -24,14 +24,17 @@ public struct TensorStatistics: Sendable, Equatable {
   /// The sum of squares of the base.
   public let baseSquares: Double
 
-  init(_ tensor: MergePlan.Tensor, _ sums: RowStatistics) {
+  /// What became of the codes of a weight that is made codes again; nil: it is numbers, or several are summed.
+  public let codes: CodeChanges?
+
+  init(_ tensor: MergePlan.Tensor, _ sums: RowStatistics, _ codes: CodeChanges? = nil) {
     self.init(
       name: tensor.name, source: tensor.source.dtype, output: tensor.outputDType,
-      elementCount: tensor.shape.reduce(1, &*), sums)
+      elementCount: tensor.shape.reduce(1, &*), sums, codes)
   }
 
   /// Several tensors together, added in their order.
-  init(sumOf tensors: [TensorStatistics]) {
+  public init(sumOf tensors: [TensorStatistics]) {
     var sums = RowStatistics()
     for tensor in tensors {
       sums += RowStatistics(
@@ -44,8 +47,12 @@ public struct TensorStatistics: Sendable, Equatable {
       elementCount: tensors.reduce(0) { $0 + $1.elementCount }, sums)
   }
 
-  private init(name: TensorName?, source: DType?, output: DType?, elementCount: Int, _ sums: RowStatistics) {
+  private init(
+    name: TensorName?, source: DType?, output: DType?, elementCount: Int, _ sums: RowStatistics,
+    _ codes: CodeChanges? = nil
+  ) {
     self.name = name
+    self.codes = codes
     sourceDType = source
     outputDType = output
     self.elementCount = elementCount

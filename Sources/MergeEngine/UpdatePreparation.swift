@@ -29,7 +29,29 @@ struct UpdatePreparation {
         magnitudes: try widened(magnitude.values),
         columnNorms: magnitude.axis == .columns ? try columnNorms(tensor, update, stage: number, packed) : nil)
     }
-    return PreparedUpdate(factors: factors, residual: residual, rescalings: rescalings)
+    var prepared = PreparedUpdate(factors: factors, residual: residual, rescalings: rescalings)
+    if let requantised = tensor.requantised, requantised.hasLargeBands {
+      prepared.largest = try largestMagnitudes(tensor, update, requantised, prepared)
+    }
+    return prepared
+  }
+
+  /// The largest magnitudes in the blocks of the merged weight, by a pass over it.
+  private func largestMagnitudes(
+    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ requantised: Requantisation, _ prepared: PreparedUpdate
+  ) throws -> [Float] {
+    var worker = TileWorker(kernels: kernels, inputs: inputs)
+    var raw: [UInt8] = []
+    var largest = [Float](repeating: 0, count: requantised.bandCount(rows: update.rows) * requantised.grid.scaleColumns)
+    let rowsPerTile = tileSize.rows(columns: update.columns)
+    for first in stride(from: 0, to: update.rows, by: rowsPerTile) {
+      let rows = first..<min(first + rowsPerTile, update.rows)
+      let byteCount = try worker.read(tensor, update, rows: rows, into: &raw)
+      let weight = unsafe raw.span.extracting(0..<byteCount).bytes
+      _ = try worker.compute(tensor, update, rows: rows, weight: weight, prepared, .nearest)
+      try worker.findLargest(requantised, rows: rows, into: &largest, firstBand: 0)
+    }
+    return largest
   }
 
   /// Rows of a matrix in fp32, one after the other; nil: all of them.

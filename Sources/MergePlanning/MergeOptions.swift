@@ -54,6 +54,9 @@ public struct MergeOptions: Sendable, Equatable {
   /// every one must be.
   public var nameMaps: [NameMap] = []
 
+  /// Whether quantised weights that are merged are written in the base's own format again, not as numbers.
+  public var requantises = false
+
   /// How the result is divided among weight files.
   public var fileSizes = FileSizes.asBase
 

@@ -74,6 +74,8 @@ public struct MergePlan: Sendable, Equatable {
     public let update: TensorUpdate?
     /// What the source's codes stand for; nil: the source holds numbers.
     public internal(set) var quantised: QuantisedWeight? = nil
+    /// How the merged weight is made codes again, or their scales; nil: numbers are written.
+    public internal(set) var requantised: Requantisation? = nil
 
     /// What the update starts from.
     public var weightDType: DType { quantised?.dtype ?? source.dtype }
@@ -122,5 +124,7 @@ public struct MergePlan: Sendable, Equatable {
 
   public var tensorCount: Int { shards.reduce(0) { $0 + $1.tensors.count } }
   public var outputByteCount: Int { shards.reduce(0) { $0 + $1.fileByteCount } }
+  /// Whether a merged weight is written in the base's own format again.
+  public var requantises: Bool { shards.contains { $0.tensors.contains { $0.requantised != nil } } }
   public var updatedTensors: some Sequence<Tensor> { shards.lazy.flatMap(\.tensors).filter { $0.update != nil } }
 }

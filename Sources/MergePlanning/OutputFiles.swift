@@ -10,6 +10,8 @@ struct OutputTensor {
   let dtype: DType
   /// What its numbers are decoded from; nil: its bytes are what they are.
   var quantised: QuantisedWeight?
+  /// How they are made codes again, or the scales of codes, and of which weight; nil: numbers are written.
+  var requantised: (weight: TensorName, Requantisation)?
 }
 
 extension MergePlanner {
@@ -22,9 +24,13 @@ extension MergePlanner {
   /// Divides the output among files: the base's with their names, or others of the sizes that are asked for, over which the
   /// tensors go on in the base's order.
   ///
-  /// - Parameter decoded: The quantised weights that are written as numbers.
-  func shards(decoded: Set<TensorName>, _ warnings: inout [String]) throws -> [MergePlan.Shard] {
-    let files = base.files.indices.map { tensors(ofFile: $0, decoded: decoded) }
+  /// - Parameters:
+  ///   - decoded: The quantised weights that are written as numbers.
+  ///   - requantised: Those that are merged and written as codes.
+  func shards(
+    decoded: Set<TensorName>, requantised: [TensorName: QuantisedBase.Group], _ warnings: inout [String]
+  ) throws -> [MergePlan.Shard] {
+    let files = try base.files.indices.map { try tensors(ofFile: $0, decoded: decoded, requantised: requantised) }
     guard fileSizes != .asBase else {
       return try zip(base.files, files).map { file, tensors in
         // The data keeps its place in the blocks of the file, so that what is not changed can be shared with the base.
@@ -101,13 +107,19 @@ extension MergePlanner {
       MergePlan.Tensor(
         name: output.name, shape: output.shape, source: output.source, outputDType: output.dtype,
         outputRange: header.bytes.count + range.lowerBound..<header.bytes.count + range.upperBound,
-        update: update(
-          output.name, shape: output.shape, from: output.quantised?.dtype ?? output.source.dtype, to: output.dtype,
-          isDecoded: output.quantised != nil),
-        quantised: output.quantised)
+        update: update(of: output), quantised: output.quantised, requantised: output.requantised?.1)
     }
     return MergePlan.Shard(
       name: name, headerBytes: header.bytes, fileByteCount: header.fileByteCount, tensors: placed)
+  }
+
+  private func update(of output: OutputTensor) -> TensorUpdate? {
+    if let weight = output.requantised?.weight, let group = quantised.groups[weight] {
+      return update(weight, shape: group.shape, from: .f32, to: .f32, isDecoded: true)
+    }
+    return update(
+      output.name, shape: output.shape, from: output.quantised?.dtype ?? output.source.dtype, to: output.dtype,
+      isDecoded: output.quantised != nil)
   }
 
   /// Tensors of several files behind one another: in their order, or, if an element would lie on no multiple of its size,

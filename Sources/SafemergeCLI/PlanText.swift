@@ -38,9 +38,11 @@ struct PlanText {
     for rule in plan.rules { lines.append("rule     \(rule.rule)   \(Quantities.counted(rule.count, "name"))") }
     if let quantisation = plan.quantisation {
       let change = quantisation.configChange.map { "; config.json: \($0)" } ?? ""
-      lines.append(
-        "codes    \(quantisation.method): \(Quantities.counted(quantisation.decoded, "weight")) decoded, "
-          + "\(quantisation.kept) kept as they are\(change)")
+      let what =
+        quantisation.requantised > 0
+        ? Quantities.counted(quantisation.requantised, "weight") + " merged and made codes again"
+        : Quantities.counted(quantisation.decoded, "weight") + " decoded"
+      lines.append("codes    \(quantisation.method): \(what), \(quantisation.kept) kept as they are\(change)")
     }
     if let library {
       let count = plan.updatedTensors.count { $0.update?.residual != nil }
