@@ -201,3 +201,17 @@ smk_code_changes smk_compare_codes(const smk_kernels *kernels, const void *weigh
   smk_leave_default_environment(saved);
   return changes;
 }
+
+void smk_block_magnitudes(const smk_kernels *kernels, const float *values, size_t count, size_t block,
+                          float *magnitudes) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->block_magnitudes(values, count, block, magnitudes);
+  smk_leave_default_environment(saved);
+}
+
+void smk_through_halves(const smk_kernels *kernels, float *values, size_t count, size_t block, const float *bounds,
+                        const float *numbers, const float *magnitudes, const float *scales) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->through_halves(values, count, block, bounds, numbers, magnitudes, scales);
+  smk_leave_default_environment(saved);
+}

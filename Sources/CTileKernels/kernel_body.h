@@ -195,4 +195,6 @@ const smk_kernels SMK_TABLE(VARIANT) = {
     .largest_finite = largest_finite,
     .encode_e4m3 = encode_e4m3,
     .compare_codes = compare_codes,
+    .block_magnitudes = block_magnitudes,
+    .through_halves = through_halves,
 };

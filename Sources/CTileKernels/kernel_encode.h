@@ -66,3 +66,26 @@ static smk_code_changes compare_codes(const void *weight, const float *intended,
   }
   return result;
 }
+
+static void block_magnitudes(const float *values, size_t count, size_t block, float *magnitudes) {
+  for (size_t start = 0, number = 0; start < count; start += block, number++) {
+    magnitudes[number] = largest_finite(values + start, 0, 1, smaller(block, count - start));
+  }
+}
+
+static void through_halves(float *values, size_t count, size_t block, const float *bounds, const float *numbers,
+                           const float *magnitudes, const float *scales) {
+  for (size_t start = 0, number = 0; start < count; start += block, number++) {
+    const size_t end = start + smaller(block, count - start);
+    const float largest = magnitudes[number] > 1e-38f ? magnitudes[number] : 1e-38f;
+    const float factor = 1 / largest, scale = scales[number];
+    for (size_t i = start; i < end; i++) {
+      const float value = values[i];
+      const float scaled = value * factor;
+      uint32_t code = 0;
+      for (size_t bound = 0; bound < 15; bound++) code += scaled > bounds[bound];
+      const float product = numbers[code] * scale;
+      values[i] = smk_is_finite(smk_bits(value)) ? product : value;
+    }
+  }
+}

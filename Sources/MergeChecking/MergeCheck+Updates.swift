@@ -29,6 +29,10 @@ extension MergeCheck {
         pairs[number].result.verdict = .notChecked("a part was taken out of the base by a decomposition")
         continue
       }
+      if pairs[number].planned.trainedAs != nil {
+        pairs[number].result.verdict = .notChecked("what quantising left of the base in training is not computed here")
+        continue
+      }
       if pairs[number].planned.requantised != nil {
         pairs[number].result.verdict = .notChecked("codes that are made again are not computed here")
         continue

@@ -72,9 +72,9 @@ public struct MergeEngine: Sendable {
     case warn
   }
 
-  private let plan: MergePlan
+  let plan: MergePlan
   let options: Options
-  private let schedule: TileSchedule
+  let schedule: TileSchedule
 
   public init(_ plan: MergePlan, options: Options) {
     self.plan = plan
@@ -138,8 +138,8 @@ public struct MergeEngine: Sendable {
     }
   }
 
-  /// What becomes of a weight that is made codes again is always looked at.
-  private var collectsStatistics: Bool { options.collectsStatistics || plan.requantises }
+  /// What becomes of a weight that is made codes again, or was codes in training, is always looked at.
+  private var collectsStatistics: Bool { options.collectsStatistics || plan.measuresTensors }
 
   private func judge(_ path: String) throws {
     do { try options.judge?(path) } catch {
@@ -395,11 +395,15 @@ public struct MergeEngine: Sendable {
         return factors.release(segment: number)
       }
       let outputRow = update.columns * tensor.outputDType.bitCount / 8
-      let weightByteCount = try worker.read(tensor, update, rows: rows, into: &buffer)
+      let weightByteCount = try worker.read(tensor, update, rows: rows, scales: prepared.scales, into: &buffer)
       let weight = unsafe buffer.span.extracting(0..<weightByteCount).bytes
       let comparesRows = record.statistics != nil && update.changesElements
       let result = try worker.compute(tensor, update, rows: rows, weight: weight, prepared, rounding(of: tensor))
       if comparesRows { try worker.compare(tensor, update, rows: rows, weight: weight) }
+      if comparesRows, tensor.trainedAs != nil {
+        let lost = try worker.compareTraining(tensor, update, rows: rows, weight: weight)
+        record.training.add(segment: number, rowCount: update.rows, rows: rows, lost)
+      }
       if result.nonFinite > 0, options.nonFinite == .fail {
         throw MergeError(
           path: inputs.path(of: tensor.source.input), tensor: tensor.name,
@@ -428,22 +432,6 @@ public struct MergeEngine: Sendable {
         try writeScales(bands, tensor, update, requantised, file, &worker, &buffer, inputs, prepared)
       }
       factors.release(segment: number)
-    }
-  }
-
-  /// What the jobs of a segment share, prepared by the first of them.
-  private func prepare(
-    _ number: Int, _ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ destination: ShardState.Output,
-    _ inputs: InputFiles, _ decomposer: MatrixDecomposer?, _ factors: FactorStore, _ record: MergeRecord
-  ) throws -> PreparedUpdate {
-    try factors.prepared(
-      segment: number,
-      tileCount: schedule.jobCount(of: schedule.segments[number], without: destination.part.done, plan)
-    ) {
-      let preparation = UpdatePreparation(
-        inputs: inputs, kernels: options.kernels, tileSize: options.tileSize, decomposer: decomposer)
-      record.add(try FactorActivity(update, preparation), segment: number)
-      return try preparation.prepare(tensor, update)
     }
   }
 }

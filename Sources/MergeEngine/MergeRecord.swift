@@ -10,6 +10,8 @@ final class MergeRecord: Sendable {
   private let codes = Mutex<[Int: CodeChanges]>([:])
   /// Nil: no statistics are wanted.
   let statistics: StatisticsStore?
+  /// What quantising lost in training.
+  let training = StatisticsStore()
 
   init(collectsStatistics: Bool) { statistics = collectsStatistics ? StatisticsStore() : nil }
 
@@ -43,7 +45,10 @@ final class MergeRecord: Sendable {
       found.sorted { $0.key < $1.key }.compactMap { number, value in tensor(number).map { ($0, value) } }
     }
     let codes = codes.withLock { $0 }
-    let sums = (statistics?.sums ?? [:]).map { number, sums in (number, (sums: sums, codes: codes[number])) }
+    let training = training.sums
+    let sums = (statistics?.sums ?? [:]).map { number, sums in
+      (number, (sums: sums, codes: codes[number], training: training[number]?.lostSquares))
+    }
     let activities = inOrder(factors.withLock { $0 })
     return MergeEngine.Outcome(
       shards: shards,
@@ -51,7 +56,7 @@ final class MergeRecord: Sendable {
       untrainedModules: FactorActivity.untrained(
         plan, Dictionary(activities.map { ($0.tensor.name, $0.value) }, uniquingKeysWith: { one, _ in one })),
       statistics: inOrder(Dictionary(uniqueKeysWithValues: sums)).map {
-        TensorStatistics($0.tensor, $0.value.sums, $0.value.codes)
+        TensorStatistics($0.tensor, $0.value.sums, $0.value.codes, $0.value.training)
       })
   }
 }

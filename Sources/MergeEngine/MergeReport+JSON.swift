@@ -71,6 +71,9 @@ extension MergeReport {
     writer.member("base_norm", statistics.baseNorm)
     writer.member("delta_to_base", statistics.ratio)
     writer.member("rounding_loss", statistics.loss)
+    guard let norm = statistics.trainingNorm else { return }
+    writer.member("training_norm", norm)
+    writer.member("training_to_delta", statistics.trainingRatio)
   }
 }
 

@@ -14,6 +14,10 @@ struct PreparedUpdate: Sendable {
   /// take a pass over the tensor; nil: the tiles find them.
   var largest: [Float]?
 
+  /// What each block's codes were multiplied by in training, where these scales were codes themselves; nil: the blocks'
+  /// largest magnitudes.
+  var scales: [Float]?
+
   /// The magnitudes of one stage and, where they run along columns, their norms.
   struct Rescaling: Sendable {
     let magnitudes: [Float]

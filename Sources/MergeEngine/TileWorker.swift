@@ -34,10 +34,13 @@ struct TileWorker: ~Copyable {
 
   /// Reads `rows` of a tensor's weight to the start of `buffer`, in ``MergePlan/Tensor/weightDType``; returns how many bytes
   /// they are.
+  ///
+  /// - Parameter scales: ``PreparedUpdate/scales``.
   mutating func read(
-    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, rows: Range<Int>, into buffer: inout [UInt8]
+    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, rows: Range<Int>, scales: [Float]? = nil,
+    into buffer: inout [UInt8]
   ) throws -> Int {
-    try reader.read(tensor, update, rows: rows, inputs, kernels, into: &buffer)
+    try reader.read(tensor, update, rows: rows, scales: scales, inputs, kernels, into: &buffer)
   }
 
   /// Computes `rows` of a tensor into the first bytes of ``output``.

@@ -10,6 +10,8 @@ struct OutputTensor {
   let dtype: DType
   /// What its numbers are decoded from; nil: its bytes are what they are.
   var quantised: QuantisedWeight?
+  /// How it was quantised in training; nil: it was not.
+  var trainedAs: TrainingQuantisation?
   /// How they are made codes again, or the scales of codes, and of which weight; nil: numbers are written.
   var requantised: (weight: TensorName, Requantisation)?
 }
@@ -27,10 +29,14 @@ extension MergePlanner {
   /// - Parameters:
   ///   - decoded: The quantised weights that are written as numbers.
   ///   - requantised: Those that are merged and written as codes.
+  ///   - trained: Those that are quantised as in training first.
   func shards(
-    decoded: Set<TensorName>, requantised: [TensorName: QuantisedBase.Group], _ warnings: inout [String]
+    decoded: Set<TensorName>, requantised: [TensorName: QuantisedBase.Group], trained: TrainedWeights,
+    _ warnings: inout [String]
   ) throws -> [MergePlan.Shard] {
-    let files = try base.files.indices.map { try tensors(ofFile: $0, decoded: decoded, requantised: requantised) }
+    let files = try base.files.indices.map {
+      try tensors(ofFile: $0, decoded: decoded, requantised: requantised, trained: trained)
+    }
     guard fileSizes != .asBase else {
       return try zip(base.files, files).map { file, tensors in
         // The data keeps its place in the blocks of the file, so that what is not changed can be shared with the base.
@@ -107,7 +113,8 @@ extension MergePlanner {
       MergePlan.Tensor(
         name: output.name, shape: output.shape, source: output.source, outputDType: output.dtype,
         outputRange: header.bytes.count + range.lowerBound..<header.bytes.count + range.upperBound,
-        update: update(of: output), quantised: output.quantised, requantised: output.requantised?.1)
+        update: update(of: output), quantised: output.quantised, requantised: output.requantised?.1,
+        trainedAs: output.trainedAs)
     }
     return MergePlan.Shard(
       name: name, headerBytes: header.bytes, fileByteCount: header.fileByteCount, tensors: placed)
@@ -119,7 +126,7 @@ extension MergePlanner {
     }
     return update(
       output.name, shape: output.shape, from: output.quantised?.dtype ?? output.source.dtype, to: output.dtype,
-      isDecoded: output.quantised != nil)
+      isDecoded: output.quantised != nil || output.trainedAs != nil)
   }
 
   /// Tensors of several files behind one another: in their order, or, if an element would lie on no multiple of its size,
@@ -144,7 +151,7 @@ extension MergePlanner {
     let block = HeaderEncoder.blockByteCount
     var copied: [Int: Int] = [:]
     for (tensor, range) in zip(tensors, dataOffsets) {
-      guard tensor.dtype == tensor.source.dtype, tensor.quantised == nil,
+      guard tensor.dtype == tensor.source.dtype, tensor.quantised == nil, tensor.trainedAs == nil,
         works[tensor.name].map({ $0.stages.isEmpty && $0.rows.isEmpty }) ?? true
       else { continue }
       let phase = (tensor.source.range.lowerBound - range.lowerBound) % block

@@ -9,7 +9,8 @@ extension MergePlanner {
     var warnings = warnings
     let requantised = try requantisedWeights()
     let decoded = options.requantises ? [] : decodedWeights
-    let shards = try shards(decoded: decoded, requantised: requantised, &warnings)
+    let trained = try trainedWeights()
+    let shards = try shards(decoded: decoded, requantised: requantised, trained: trained, &warnings)
     let adapterInputs = adapters.map {
       MergePlan.Input(path: $0.adapter.weightsPath, isAdapter: true, identity: $0.adapter.header.identity)
     }
@@ -35,6 +36,10 @@ extension MergePlanner {
         kept: quantised.groups.count - decoded.count - requantised.count,
         configChange: quantisationEdit?.summary)
     }
+    if let quantisation = options.baseWas {
+      plan.training = MergePlan.Training(
+        quantisation: quantisation, merged: trained.merged.count, others: trained.others.count, left: trained.left)
+    }
     return plan
   }
 
@@ -52,8 +57,10 @@ extension MergePlanner {
   /// - Parameters:
   ///   - decoded: The quantised weights that are written as numbers.
   ///   - requantised: Those that are merged and written as codes.
+  ///   - trained: Those that are quantised as in training first.
   func tensors(
-    ofFile number: Int, decoded: Set<TensorName>, requantised: [TensorName: QuantisedBase.Group]
+    ofFile number: Int, decoded: Set<TensorName>, requantised: [TensorName: QuantisedBase.Group],
+    trained: TrainedWeights
   ) throws(PlanError) -> [OutputTensor] {
     let file = base.files[number]
     var outputs: [OutputTensor] = []
@@ -75,7 +82,8 @@ extension MergePlanner {
       outputs.append(
         OutputTensor(
           name: entry.name, source: replacement?.source ?? own, shape: replacement?.shape ?? entry.info.shape,
-          dtype: outputDType(entry.info.dtype), quantised: replacement == nil ? entry.group?.weight : nil))
+          dtype: outputDType(entry.info.dtype), quantised: replacement == nil ? entry.group?.weight : nil,
+          trainedAs: trained.contains(entry.name) ? options.baseWas : nil))
     }
     for (name, _) in added.filter({ $0.file == number }) {
       guard let work = works[name] else { continue }

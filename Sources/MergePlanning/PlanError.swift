@@ -48,6 +48,8 @@ public struct PlanError: ReportableError, Equatable {
     case quantisedPart(String, found: String?, expected: String)
     /// Something that is not made codes of the base's own format again.
     case requantising(String)
+    /// Something that is not quantised as in training.
+    case training(String)
     case adapterTensorsUnused(count: Int)
     /// A rule finds more than one tensor.
     case ambiguousName(target: String, candidates: [String])
@@ -98,7 +100,7 @@ public struct PlanError: ReportableError, Equatable {
     case .shape, .partShape, .rowOutside, .vocabularies, .vocabularyUnknown: "shape"
     case .storedTransposed, .maybeTransposed, .quantizedBase, .quantisedScheme, .groupedConvolution,
       .replicationOfSeveral, .ambiguousExperts, .weightedReplacement, .baseChange, .unknownSlice,
-      .unsupportedConversion, .slicedChange, .requantising:
+      .unsupportedConversion, .slicedChange, .requantising, .training:
       "unsupported"
     case .quantisedPart: "quantised"
     case .rowTwice: "hit-twice"
@@ -159,6 +161,7 @@ public struct PlanError: ReportableError, Equatable {
     case .quantisedPart(let part, let found?, let expected): "its \(part) is \(found), expected \(expected)"
     case .quantisedPart(let part, nil, let expected): "the base has no \(part), expected \(expected)"
     case .requantising(let what): "--requantize same is not supported for \(what)"
+    case .training(let what): "--base-was is not supported for \(what)"
     case .baseChange(let change, let what):
       "\(change.rawValue) takes a part out of the base's weight first, which is not merged with \(what)"
     case .ambiguousName(let target, let candidates):

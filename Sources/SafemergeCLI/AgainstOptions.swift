@@ -49,6 +49,7 @@ struct AgainstOptions: ParsableArguments {
     if recorded["requantize"] != nil, result.requantize == nil {
       throw OtherOption(file: path, option: "requantize")
     }
+    if recorded["base-was"] != nil, result.baseWas == nil { throw OtherOption(file: path, option: "base-was") }
     guard !options.isStochastic, !exact else { return options }
     if case .string(let rounding)? = recorded["round"], rounding.hasPrefix("stochastic") {
       options.isStochastic = true

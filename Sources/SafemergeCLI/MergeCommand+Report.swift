@@ -22,6 +22,11 @@ extension MergeCommand {
     _ uses: [AdapterUse], at place: ReportPlace?
   ) throws {
     for warning in outcome.untrainedWarnings(plan) + outcome.requantisingWarnings { warn(warning) }
+    let trained = outcome.statistics.filter { $0.trainingSquares != nil }
+    if !trained.isEmpty {
+      EventStream.standard.training(trained)
+      if speaks { Diagnostics.write(TrainingText(trained).line.escapingUnprintable) }
+    }
     if !outcome.requantised.isEmpty {
       EventStream.standard.requantised(outcome)
       if speaks { Diagnostics.write(RequantisedText(outcome.requantised).line.escapingUnprintable) }
@@ -80,6 +85,7 @@ extension MergeCommand {
       ("map \($0.offset + 1)", "\($0.element.map.pattern)=\($0.element.map.replacement)")
     }
     if let format = result.requantize { options.append(("requantize", format.rawValue)) }
+    if let training = result.baseWas { options.append(("base-was", training.text)) }
     if let size = result.maxShardSize { options.append(("max-shard-size", String(size.byteCount))) }
     if result.singleFile { options.append(("single-file", "true")) }
     if let method = combine.method {

@@ -105,6 +105,9 @@ struct MergeCommand: ParsableCommand {
     if safety.verify == .full, result.requantize != nil {
       throw ValidationError("--verify full does not compute the codes of --requantize again; --verify read reads them.")
     }
+    if safety.verify == .full, result.baseWas != nil {
+      throw ValidationError("--verify full does not quantise for --base-was again; --verify read reads the result.")
+    }
     if quiet, verbose > 0 { throw ValidationError("--quiet and --verbose exclude each other.") }
   }
 

@@ -71,6 +71,19 @@ extension EventStream {
     }
   }
 
+  /// What quantising did to each merged weight in training.
+  func training(_ tensors: [TensorStatistics]) {
+    send("training") { event in
+      event.member("ratio", TensorStatistics(sumOf: tensors).trainingRatio)
+      event.list("tensors", tensors) { tensor, event in
+        event.member("name", tensor.name?.string)
+        event.member("training_norm", tensor.trainingNorm)
+        event.member("delta_norm", tensor.deltaNorm)
+        event.member("ratio", tensor.trainingRatio)
+      }
+    }
+  }
+
   func report(_ report: MergeReport, at path: String) {
     send("report") { event in
       event.member("path", path)

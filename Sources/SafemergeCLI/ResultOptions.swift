@@ -53,6 +53,14 @@ struct ResultOptions: ParsableArguments {
       """)
   var requantize: Requantize?
 
+  @Option(
+    help: ArgumentHelp(
+      """
+      Merge into what 4-bit quantisation left of the base's linear layers while the adapter was trained (QLoRA): nf4, \
+      nf4:BLOCK with elements that share a scale (64), or nf4:BLOCK,double where scales were quantised too.
+      """, valueName: "base-was"))
+  var baseWas: TrainingArgument?
+
   @Flag(help: "Add tensors that the base has not, such as a classifier that was trained with the adapter.")
   var addTensors = false
 
@@ -69,6 +77,9 @@ struct ResultOptions: ParsableArguments {
   func validate() throws {
     if singleFile, maxShardSize != nil {
       throw ValidationError("--single-file and --max-shard-size exclude each other.")
+    }
+    if requantize != nil, baseWas != nil {
+      throw ValidationError("--requantize is for a quantised base and --base-was for one of numbers.")
     }
     if requantize != nil {
       if dtype != .same { throw ValidationError("--requantize and --dtype exclude each other.") }
@@ -90,6 +101,7 @@ struct ResultOptions: ParsableArguments {
     options.fileSizes = fileSizes
     options.nameMaps = map.map(\.map)
     options.requantises = requantize != nil
+    options.baseWas = baseWas?.quantisation
     return options
   }
 }

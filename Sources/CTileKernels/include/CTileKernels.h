@@ -248,6 +248,15 @@ smk_code_changes smk_compare_codes(const smk_kernels *kernels, const void *weigh
                                    int are_deltas, const uint8_t *before, const uint8_t *codes, float scale,
                                    size_t stride, size_t rows, size_t columns);
 
+// The largest finite magnitude of each `block` values; 0 where none is finite.
+void smk_block_magnitudes(const smk_kernels *kernels, const float *values, size_t count, size_t block,
+                          float *magnitudes);
+
+// values[i] = numbers[code] * scale, code being how many of the 15 bounds are below values[i] * (1 / max(magnitude, 1e-38)),
+// with a magnitude and a scale for each `block` values. What is not finite stays.
+void smk_through_halves(const smk_kernels *kernels, float *values, size_t count, size_t block, const float *bounds,
+                        const float *numbers, const float *magnitudes, const float *scales);
+
 // A byte for each of `count` codes of half a byte, from the one at place `first` on: two in a byte, the first in its upper
 // half (`is_high_first`) or its lower.
 void smk_unpack_halves(const uint8_t *source, size_t first, size_t count, int is_high_first, uint8_t *codes);
