@@ -158,6 +158,7 @@ static uint64_t combine(smk_dtype weight_dtype, const void *weight, const float 
 #include "kernel_product.h"
 #include "kernel_decode.h"
 #include "kernel_elementwise.h"
+#include "kernel_encode.h"
 #include "kernel_norms.h"
 #include "kernel_rescale.h"
 #include "kernel_statistics.h"
@@ -194,4 +195,9 @@ const smk_kernels SMK_TABLE(VARIANT) = {
     .decode_codes = decode_codes,
     .decode_nibbles = decode_nibbles,
     .decode_transposed = decode_transposed,
+    .largest_finite = largest_finite,
+    .encode_e4m3 = encode_e4m3,
+    .compare_codes = compare_codes,
+    .block_magnitudes = block_magnitudes,
+    .through_halves = through_halves,
 };
