@@ -4,10 +4,8 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "CTensorScan.h"
 #include "lanes.h"
-
-cts_figures cts_scan_avx2(cts_dtype dtype, const void *elements, size_t count);
+#include "variants.h"
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 

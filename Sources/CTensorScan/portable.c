@@ -1,4 +1,5 @@
 // Whatever the compiler makes of the loops for the architecture's baseline: SSE2, NEON.
+#include "variants.h"
 #define SCAN cts_scan_portable
 #include "scan_body.h"
 
@@ -15,22 +16,3 @@ void cts_count_bytes(const void *bytes, size_t count, uint64_t *counters) {
     for (int table = 0; table < 4; table++) counters[value] += tables[table][value];
   }
 }
-
-#if defined(__x86_64__)
-
-cts_figures cts_scan_avx2(cts_dtype dtype, const void *elements, size_t count);
-
-cts_figures cts_scan(cts_dtype dtype, const void *elements, size_t count) {
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) {
-    return cts_scan_avx2(dtype, elements, count);
-  }
-  return cts_scan_portable(dtype, elements, count);
-}
-
-#else
-
-cts_figures cts_scan(cts_dtype dtype, const void *elements, size_t count) {
-  return cts_scan_portable(dtype, elements, count);
-}
-
-#endif

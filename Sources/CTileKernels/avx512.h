@@ -6,8 +6,8 @@
 #include "scalar.h"
 
 #define VECTOR_WIDTH 16
-#define BLOCK_ROWS 8
-#define BLOCK_PANELS 2
+#define BLOCK_ROWS 4
+#define BLOCK_PANELS 4
 #define UNROLL _Pragma("clang loop unroll(full)")
 
 typedef __m512 vector;

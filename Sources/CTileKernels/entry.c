@@ -177,3 +177,41 @@ void smk_decode_transposed(const smk_kernels *kernels, const float *table, const
   kernels->decode_transposed(table, scale_table, matrix, out_dtype, destination);
   smk_leave_default_environment(saved);
 }
+
+float smk_largest_finite(const smk_kernels *kernels, const void *values, size_t stride, size_t rows, size_t columns) {
+  smk_environment saved = smk_enter_default_environment();
+  float largest = kernels->largest_finite(values, stride, rows, columns);
+  smk_leave_default_environment(saved);
+  return largest;
+}
+
+void smk_encode_e4m3(const smk_kernels *kernels, const void *values, size_t stride, size_t rows, size_t columns,
+                     float scale, int divides, uint8_t *codes) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->encode_e4m3(values, stride, rows, columns, scale, divides, codes);
+  smk_leave_default_environment(saved);
+}
+
+smk_code_changes smk_compare_codes(const smk_kernels *kernels, const void *weight, const float *intended,
+                                   int are_deltas, const uint8_t *before, const uint8_t *codes, float scale,
+                                   size_t stride, size_t rows, size_t columns) {
+  smk_environment saved = smk_enter_default_environment();
+  smk_code_changes changes =
+      kernels->compare_codes(weight, intended, are_deltas, before, codes, scale, stride, rows, columns);
+  smk_leave_default_environment(saved);
+  return changes;
+}
+
+void smk_block_magnitudes(const smk_kernels *kernels, const float *values, size_t count, size_t block,
+                          float *magnitudes) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->block_magnitudes(values, count, block, magnitudes);
+  smk_leave_default_environment(saved);
+}
+
+void smk_through_halves(const smk_kernels *kernels, float *values, size_t count, size_t block, const float *bounds,
+                        const float *numbers, const float *magnitudes, const float *scales) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->through_halves(values, count, block, bounds, numbers, magnitudes, scales);
+  smk_leave_default_environment(saved);
+}

@@ -3,7 +3,7 @@
 //
 //   VARIANT                          its name as an identifier
 //   VECTOR_WIDTH                     floats in a vector: a divisor of 16
-//   BLOCK_ROWS, BLOCK_PANELS         the register block: 4, 6 or 8 rows, at most 2 panels of 16 columns
+//   BLOCK_ROWS, BLOCK_PANELS         the register block: 4 or 6 rows, 1 or 4 panels of 16 columns
 //   UNROLL                           a pragma before loops over the register block
 //   vector, vector_load, vector_store, vector_broadcast, vector_zero, vector_add, vector_subtract,
 //   vector_multiply
@@ -158,6 +158,7 @@ static uint64_t combine(smk_dtype weight_dtype, const void *weight, const float 
 #include "kernel_product.h"
 #include "kernel_decode.h"
 #include "kernel_elementwise.h"
+#include "kernel_encode.h"
 #include "kernel_norms.h"
 #include "kernel_rescale.h"
 #include "kernel_statistics.h"
@@ -194,4 +195,9 @@ const smk_kernels SMK_TABLE(VARIANT) = {
     .decode_codes = decode_codes,
     .decode_nibbles = decode_nibbles,
     .decode_transposed = decode_transposed,
+    .largest_finite = largest_finite,
+    .encode_e4m3 = encode_e4m3,
+    .compare_codes = compare_codes,
+    .block_magnitudes = block_magnitudes,
+    .through_halves = through_halves,
 };

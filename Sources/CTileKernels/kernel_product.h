@@ -12,7 +12,7 @@
 // rows are read and written without breaks, and blocks have few rows, so that few streams of memory are open at a time.
 #define SHALLOW_RANK 8
 #define SHALLOW_STRIPE_BYTES (256 << 10)
-#define SHALLOW_BLOCK_ROWS (BLOCK_ROWS < 4 ? BLOCK_ROWS : 4)
+#define SHALLOW_BLOCK_ROWS 4
 
 // The weights of the next rows come from memory while these are computed: the hardware fetches along a row, not down. The
 // address may lie past the end, which a prefetch ignores.
@@ -227,21 +227,19 @@ typedef uint64_t (*run_function)(const struct run *);
 #elif BLOCK_ROWS == 6
 #define DEFINE_RUNS(panels) DEFINE_RUNS_TO_4(panels) DEFINE_RUN(5, panels) DEFINE_RUN(6, panels)
 #define NAME_RUNS(panels) {NAME_RUNS_TO_4(panels), multiply_5x##panels, multiply_6x##panels}
-#elif BLOCK_ROWS == 8
-#define DEFINE_RUNS(panels) \
-  DEFINE_RUNS_TO_4(panels) DEFINE_RUN(5, panels) DEFINE_RUN(6, panels) DEFINE_RUN(7, panels) DEFINE_RUN(8, panels)
-#define NAME_RUNS(panels) \
-  {NAME_RUNS_TO_4(panels), multiply_5x##panels, multiply_6x##panels, multiply_7x##panels, multiply_8x##panels}
 #else
-#error "BLOCK_ROWS must be 4, 6 or 8"
+#error "BLOCK_ROWS must be 4 or 6"
 #endif
 
+// Whole blocks, and one panel at a time for what is left of a row.
 DEFINE_RUNS(1)
-#if BLOCK_PANELS == 2
-DEFINE_RUNS(2)
-static const run_function run_functions[BLOCK_PANELS][BLOCK_ROWS] = {NAME_RUNS(1), NAME_RUNS(2)};
+#if BLOCK_PANELS == 1
+static const run_function run_functions[1][BLOCK_ROWS] = {NAME_RUNS(1)};
+#elif BLOCK_PANELS == 4
+DEFINE_RUNS(4)
+static const run_function run_functions[2][BLOCK_ROWS] = {NAME_RUNS(1), NAME_RUNS(4)};
 #else
-static const run_function run_functions[BLOCK_PANELS][BLOCK_ROWS] = {NAME_RUNS(1)};
+#error "BLOCK_PANELS must be 1 or 4"
 #endif
 
 // The height of the next of the blocks that `rows` rows are cut into, all of about the same: 8 rows go faster as 4 + 4
@@ -279,7 +277,7 @@ static uint64_t multiply_stripe(const struct run *stripe, size_t rows, size_t pa
       r.destination = stripe->destination + m * stripe->destination_stride;
       r.left = stripe->left + m * rank + k * height;
       r.partial = partial + m * BLOCK_COLUMNS;
-      overflows += run_functions[panels - 1][height - 1](&r);
+      overflows += run_functions[panels > 1][height - 1](&r);
     }
     k += r.depth;
   } while (k < rank);

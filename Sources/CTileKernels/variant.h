@@ -48,6 +48,14 @@ struct smk_kernels {
                          int is_high_first, const float *scales, smk_dtype out_dtype, void *destination);
   void (*decode_transposed)(const float *table, const float *scale_table, const smk_transposed_codes *matrix,
                             smk_dtype out_dtype, void *destination);
+  float (*largest_finite)(const void *values, size_t stride, size_t rows, size_t columns);
+  void (*encode_e4m3)(const void *values, size_t stride, size_t rows, size_t columns, float scale, int divides,
+                      uint8_t *codes);
+  smk_code_changes (*compare_codes)(const void *weight, const float *intended, int are_deltas, const uint8_t *before,
+                                    const uint8_t *codes, float scale, size_t stride, size_t rows, size_t columns);
+  void (*block_magnitudes)(const float *values, size_t count, size_t block, float *magnitudes);
+  void (*through_halves)(float *values, size_t count, size_t block, const float *bounds, const float *numbers,
+                         const float *magnitudes, const float *scales);
 };
 
 extern const smk_kernels smk_portable;

@@ -11,6 +11,12 @@ extension JSONWriter {
     self.value(value)
   }
 
+  /// An integer, or null.
+  package mutating func member(_ key: String, _ value: (some BinaryInteger)?) {
+    self.key(key)
+    if let value { self.value(value) } else { null() }
+  }
+
   package mutating func member(_ key: String, _ value: Bool) {
     self.key(key)
     self.value(value)

@@ -12,5 +12,5 @@ struct BenchmarkProgram: ParsableCommand {
         MergeBenchmark merge /dev/shm/bench/base /dev/shm/bench/adapter -- --jobs 1
         MergeBenchmark kernels
       """,
-    subcommands: [MakeCommand.self, MergeCommand.self, ListCommand.self, KernelsCommand.self])
+    subcommands: [MakeCommand.self, MergeCommand.self, ListCommand.self, StatisticsCommand.self, KernelsCommand.self])
 }

@@ -29,6 +29,14 @@ extension MergeCheck {
         pairs[number].result.verdict = .notChecked("a part was taken out of the base by a decomposition")
         continue
       }
+      if pairs[number].planned.trainedAs != nil {
+        pairs[number].result.verdict = .notChecked("what quantising left of the base in training is not computed here")
+        continue
+      }
+      if pairs[number].planned.requantised != nil {
+        pairs[number].result.verdict = .notChecked("codes that are made again are not computed here")
+        continue
+      }
       guard update.rows > 0, update.columns > 0, let subject = subject(pairs[number], update) else { continue }
       jobs.append((number, ComparisonJob(subject, files, isStochastic: options.isStochastic)))
     }

@@ -37,6 +37,9 @@ package enum CodeTables {
     0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0,
   ]
 
+  /// Half way between neighbours in ``nf4``.
+  static let nf4Bounds: [Float] = zip(nf4, nf4.dropFirst()).map { ($0 + $1) / 2 }
+
   /// The values of bitsandbytes' FP4, which are those of E2M1 in another order, divided by 12.
   static let fp4: [Float] = [
     0.0, 0.005208333333, 0.66666667, 1.0, 0.33333333, 0.5, 0.16666667, 0.25, 0.0, -0.005208333333, -0.66666667, -1.0,

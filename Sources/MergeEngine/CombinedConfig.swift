@@ -13,47 +13,30 @@ struct CombinedConfig {
     let rank = layout.modules.first?.rank ?? 1
     var writer = JSONWriter(indentation: 2)
     writer.beginObject()
-    writer.key("peft_type")
-    writer.value("LORA")
-    writer.key("r")
-    writer.value(rank)
-    writer.key("lora_alpha")
-    writer.value(rank)
-    writer.key("use_rslora")
-    writer.value(false)
+    writer.member("peft_type", "LORA")
+    writer.member("r", rank)
+    writer.member("lora_alpha", rank)
+    writer.member("use_rslora", false)
     let patterns = Self.patterns(layout.modules, rank: rank)
     for field in ["rank_pattern", "alpha_pattern"] {
-      writer.key(field)
-      writer.beginObject()
-      for (pattern, rank) in patterns {
-        writer.key(pattern)
-        writer.value(rank)
+      writer.member(field) { writer in
+        for (pattern, rank) in patterns { writer.member(pattern, rank) }
       }
-      writer.end()
     }
-    Self.write("target_modules", layout.modules.map(\.patternName), to: &writer)
-    Self.write("modules_to_save", adapters.flatMap(\.config.savedModules), to: &writer)
+    writer.member("target_modules", layout.modules.map(\.patternName))
+    writer.member("modules_to_save", adapters.flatMap(\.config.savedModules))
     // Where shapes and the family of models leave it open this decides; an adapter without a transposed layer lacks it.
-    writer.key("fan_in_fan_out")
-    writer.value(adapters.contains(where: \.config.fanInFanOut))
+    writer.member("fan_in_fan_out", adapters.contains(where: \.config.fanInFanOut))
     // PEFT copies the first adapter's config; this is the initialisation that it merges with a rounding more.
-    writer.key("init_lora_weights")
-    if adapters.first?.config.initialisation == .named("mica") { writer.value("mica") } else { writer.value(true) }
-    if let name = adapters.first?.baseModelName {
-      writer.key("base_model_name_or_path")
-      writer.value(name)
+    if adapters.first?.config.initialisation == .named("mica") {
+      writer.member("init_lora_weights", "mica")
+    } else {
+      writer.member("init_lora_weights", true)
     }
-    writer.key("peft_version")
-    writer.value("0.21.2")
+    if let name = adapters.first?.baseModelName { writer.member("base_model_name_or_path", name) }
+    writer.member("peft_version", "0.21.2")
     writer.end()
     text = writer.bytes
-  }
-
-  private static func write(_ field: String, _ names: [String], to writer: inout JSONWriter) {
-    writer.key(field)
-    writer.beginArray()
-    for name in names { writer.value(name) }
-    writer.end()
   }
 
   /// The modules of another rank than `rank`, each by its path. A path is also a pattern that fits the ends of longer ones:

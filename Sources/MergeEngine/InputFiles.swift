@@ -115,9 +115,10 @@ final class InputFiles: Sendable {
     return type
   }
 
-  /// The types that a tensor is computed from and to.
+  /// The types that a tensor is computed from and to; what is made codes again is so from fp32.
   func elementTypes(of tensor: MergePlan.Tensor) throws -> (source: ElementType, target: ElementType) {
-    (try elementType(tensor.weightDType), try elementType(tensor.outputDType))
+    if tensor.requantised != nil { return (try elementType(tensor.weightDType), .f32) }
+    return (try elementType(tensor.weightDType), try elementType(tensor.outputDType))
   }
 
   /// The base's files that an output file is made from, in their order; the adapters' are a part of the merge's identity.

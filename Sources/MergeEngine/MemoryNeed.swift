@@ -25,6 +25,7 @@ public struct MemoryNeed: Sendable, Equatable {
 
   init(_ plan: MergePlan, workers: Int, tileSize: TileSize, collectsStatistics: Bool) {
     let workers = min(workers, TileSchedule(plan, tileSize: tileSize).jobCount)
+    let collectsStatistics = collectsStatistics || plan.measuresTensors
     var (tile, work) = (0, 0)
     var packed: [Int] = []
     var rows: [Int] = []
@@ -32,7 +33,10 @@ public struct MemoryNeed: Sendable, Equatable {
     for tensor in plan.updatedTensors {
       guard let update = tensor.update else { continue }
       tile = max(tile, Self.tileByteCount(tensor, update, tileSize))
-      packed.append(update.terms.reduce(Self.residualByteCount(update)) { $0 + Self.packedByteCount($1) })
+      packed.append(
+        update.terms.reduce(Self.residualByteCount(update) + Self.scalesByteCount(tensor, update)) {
+          $0 + Self.packedByteCount($1)
+        })
       if let residual = update.residual {
         work = max(
           work,
@@ -40,9 +44,9 @@ public struct MemoryNeed: Sendable, Equatable {
             + (tensor.quantised?.byteCount(elements: update.rows * update.columns, shape: tensor.shape) ?? 0)
             + ResidualFactors.workByteCount(residual, rows: update.rows, columns: update.columns))
       }
-      guard collectsStatistics, update.changesElements else { continue }
+      guard collectsStatistics, update.changesElements, tensor.requantised?.part != .scales else { continue }
       rows.append(update.rows)
-      tileRows = max(tileRows, min(update.rows, tileSize.rows(columns: update.columns)))
+      tileRows = max(tileRows, Self.tileRows(tensor, update, tileSize))
     }
     decomposition = work
     tiles = max(tile, OutputFile.pieceByteCount) * workers
@@ -66,7 +70,7 @@ public struct MemoryNeed: Sendable, Equatable {
   private static func tileByteCount(
     _ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ tileSize: TileSize
   ) -> Int {
-    let rows = min(update.rows, tileSize.rows(columns: update.columns))
+    let rows = tileRows(tensor, update, tileSize)
     let views =
       update.terms.map { term in
         switch term.kind {
@@ -85,13 +89,27 @@ public struct MemoryNeed: Sendable, Equatable {
       update.stages.count <= 1 && update.stages.allSatisfy { $0.magnitude == nil && $0.intermediate == nil }
     let stages = isOneSum && update.residual == nil ? 0 : 4 + 4 + 4
     let remainder = update.residual == nil ? 0 : tensor.weightDType.bitCount / 8
-    let element = 4 + (tensor.weightDType.bitCount + tensor.outputDType.bitCount) / 8 + stages + remainder
+    // What is made codes again is in fp32 before; the new codes, and what they stand for.
+    let output = tensor.requantised == nil ? tensor.outputDType.bitCount / 8 : 4 + 1 + 4
+    let element = 4 + tensor.weightDType.bitCount / 8 + output + stages + remainder
+    // The rows with what shares scales with them, as they are and in fp32, and what they are compared by.
+    let training = tensor.trainedAs.map { (rows * update.columns + 2 * $0.block) * 18 } ?? 0
     let codes = tensor.quantised?.byteCount(elements: rows * update.columns, shape: tensor.shape) ?? 0
-    return read + codes + scratch + rows * (update.columns * element + widest * 4)
+    return read + codes + training + scratch + rows * (update.columns * element + widest * 4)
+  }
+
+  private static func tileRows(_ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ tileSize: TileSize) -> Int {
+    tensor.requantised?.tileRows(update, tileSize) ?? min(update.rows, tileSize.rows(columns: update.columns))
   }
 
   private static func residualByteCount(_ update: TensorUpdate) -> Int {
     update.residual.map { ResidualFactors.byteCount($0, rows: update.rows, columns: update.columns) } ?? 0
+  }
+
+  /// Of scales that are codes themselves, which take a pass over the tensor.
+  private static func scalesByteCount(_ tensor: MergePlan.Tensor, _ update: TensorUpdate) -> Int {
+    guard let training = tensor.trainedAs, training.isNested else { return 0 }
+    return 3 * 4 * (update.rows * update.columns / training.block + 1)
   }
 
   /// The packed factor, and as it is in its file while it is packed.

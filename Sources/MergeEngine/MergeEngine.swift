@@ -72,9 +72,9 @@ public struct MergeEngine: Sendable {
     case warn
   }
 
-  private let plan: MergePlan
-  private let options: Options
-  private let schedule: TileSchedule
+  let plan: MergePlan
+  let options: Options
+  let schedule: TileSchedule
 
   public init(_ plan: MergePlan, options: Options) {
     self.plan = plan
@@ -117,7 +117,7 @@ public struct MergeEngine: Sendable {
     for equality in plan.equalities { try check(equality, inputs) }
     let decomposer = try options.decomposer ?? (plan.needsDecompositions ? MatrixDecomposer() : nil)
     try MatrixDecomposer.check(plan)
-    let countsTensors = options.collectsStatistics || options.nonFinite == .warn
+    let countsTensors = collectsStatistics || options.nonFinite == .warn
     let staged = try StagedOutput(staging, identity: identity, resumes: resumes && !countsTensors)
     let states = schedule.shardJobCounts.map(ShardState.init(jobCount:))
     let finished = Mutex<[Int: PartRecord]>([:])
@@ -137,6 +137,9 @@ public struct MergeEngine: Sendable {
       throw leave(error, staged, at: staging.path, states, finishedShards: finished.withLock { $0.count }, identity)
     }
   }
+
+  /// What becomes of a weight that is made codes again, or was codes in training, is always looked at.
+  private var collectsStatistics: Bool { options.collectsStatistics || plan.measuresTensors }
 
   private func judge(_ path: String) throws {
     do { try options.judge?(path) } catch {
@@ -239,7 +242,7 @@ public struct MergeEngine: Sendable {
     let factors = FactorStore()
     let nextJob = Atomic<Int>(0)
     let failure = Mutex<Failure?>(nil)
-    let record = MergeRecord(collectsStatistics: options.collectsStatistics)
+    let record = MergeRecord(collectsStatistics: collectsStatistics)
     let kept = Set(finished.withLock { $0.keys })
     let keptByteCount = kept.reduce(0) { $0 + plan.shards[$1].fileByteCount }
     let done = Mutex<(bytes: Int, shards: Int)>((keptByteCount, kept.count))
@@ -253,7 +256,7 @@ public struct MergeEngine: Sendable {
 
     DispatchQueue.concurrentPerform(iterations: options.openFileWorkers(plan, schedule)) { _ in
       var worker = TileWorker(
-        kernels: options.kernels, inputs: inputs, collectsStatistics: options.collectsStatistics)
+        kernels: options.kernels, inputs: inputs, collectsStatistics: collectsStatistics)
       var buffer: [UInt8] = []
       while true {
         let job = nextJob.add(1, ordering: .relaxed).oldValue
@@ -386,20 +389,21 @@ public struct MergeEngine: Sendable {
       let tensor = shard.tensors[tensorNumber]
       guard let update = tensor.update else { return }
       let rows = position * rowsPerTile..<min((position + 1) * rowsPerTile, update.rows)
-      let prepared = try factors.prepared(
-        segment: number, tileCount: schedule.jobCount(of: segment, without: destination.part.done, plan)
-      ) {
-        let preparation = UpdatePreparation(
-          inputs: inputs, kernels: options.kernels, tileSize: options.tileSize, decomposer: decomposer)
-        record.add(try FactorActivity(update, preparation), segment: number)
-        return try preparation.prepare(tensor, update)
+      let prepared = try prepare(number, tensor, update, destination, inputs, decomposer, factors, record)
+      if let requantised = tensor.requantised {
+        try writeCodes(rows, number, tensor, update, requantised, file, &worker, &buffer, inputs, prepared, record)
+        return factors.release(segment: number)
       }
       let outputRow = update.columns * tensor.outputDType.bitCount / 8
-      let weightByteCount = try worker.read(tensor, update, rows: rows, into: &buffer)
+      let weightByteCount = try worker.read(tensor, update, rows: rows, scales: prepared.scales, into: &buffer)
       let weight = unsafe buffer.span.extracting(0..<weightByteCount).bytes
       let comparesRows = record.statistics != nil && update.changesElements
       let result = try worker.compute(tensor, update, rows: rows, weight: weight, prepared, rounding(of: tensor))
       if comparesRows { try worker.compare(tensor, update, rows: rows, weight: weight) }
+      if comparesRows, tensor.trainedAs != nil {
+        let lost = try worker.compareTraining(tensor, update, rows: rows, weight: weight)
+        record.training.add(segment: number, rowCount: update.rows, rows: rows, lost)
+      }
       if result.nonFinite > 0, options.nonFinite == .fail {
         throw MergeError(
           path: inputs.path(of: tensor.source.input), tensor: tensor.name,
@@ -413,6 +417,20 @@ public struct MergeEngine: Sendable {
         record.statistics?.add(segment: number, rowCount: update.rows, rows: rows, compared)
       }
       record.addNonFinite(result.nonFinite, segment: number)
+      factors.release(segment: number)
+    case .bands(let tensorNumber, let bandsPerTile):
+      let tensor = shard.tensors[tensorNumber]
+      guard let update = tensor.update, let requantised = tensor.requantised else { return }
+      let bands = requantised.bands(ofTile: position, bandsPerTile, rows: update.rows)
+      let prepared = try prepare(number, tensor, update, destination, inputs, decomposer, factors, record)
+      switch requantised.part {
+      case .codes:
+        try writeCodes(
+          requantised.rows(ofBands: bands), number, tensor, update, requantised, file, &worker, &buffer, inputs,
+          prepared, record)
+      case .scales:
+        try writeScales(bands, tensor, update, requantised, file, &worker, &buffer, inputs, prepared)
+      }
       factors.release(segment: number)
     }
   }

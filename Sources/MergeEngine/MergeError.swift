@@ -15,6 +15,8 @@ public struct MergeError: ReportableError, Equatable {
     case memory(needed: Int, limit: Int)
     /// The numbers of a file's codes are not those of their format.
     case codeMap(String)
+    /// The scale of a block of new codes has no number in the dtype of the scales.
+    case scaleOverflow(DType)
     /// Something about codes that is only seen in their data.
     case codes(String)
     /// The plan contradicts itself; a fault of this program, found before anything wrong was written.
@@ -41,14 +43,14 @@ public struct MergeError: ReportableError, Equatable {
     case .changed: "changed"
     case .notShareable: "reflink"
     case .memory: "memory"
-    case .codeMap, .codes: "quantised"
+    case .codeMap, .codes, .scaleOverflow: "quantised"
     case .inconsistentPlan: "internal"
     }
   }
 
   public var category: ErrorCategory {
     switch problem {
-    case .nonFinite, .notEqual, .memory, .codeMap, .codes: .refusedInput
+    case .nonFinite, .notEqual, .memory, .codeMap, .codes, .scaleOverflow: .refusedInput
     case .changed, .notShareable, .inconsistentPlan: .inputOutput
     }
   }
@@ -64,6 +66,7 @@ public struct MergeError: ReportableError, Equatable {
     case .notShareable(let input): "cannot share blocks with \(input): the file system cannot, or it is another one"
     case .memory(let needed, let limit): "the merge needs at least \(needed) bytes of memory, \(limit) are allowed"
     case .codeMap(let format): "its quant_map is not that of \(format)"
+    case .scaleOverflow(let dtype): "the scale of a block would be too large for \(dtype.name)"
     case .codes(let what): "its codes have \(what)"
     case .inconsistentPlan(let what): "internal error: \(what)"
     }

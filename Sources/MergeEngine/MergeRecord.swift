@@ -7,13 +7,20 @@ import TileKernels
 final class MergeRecord: Sendable {
   private let nonFinite = Mutex<[Int: UInt64]>([:])
   private let factors = Mutex<[Int: FactorActivity]>([:])
+  private let codes = Mutex<[Int: CodeChanges]>([:])
   /// Nil: no statistics are wanted.
   let statistics: StatisticsStore?
+  /// What quantising lost in training.
+  let training = StatisticsStore()
 
   init(collectsStatistics: Bool) { statistics = collectsStatistics ? StatisticsStore() : nil }
 
   func addNonFinite(_ count: UInt64, segment: Int) {
     if count > 0 { nonFinite.withLock { $0[segment, default: 0] += count } }
+  }
+
+  func add(_ changes: CodeChanges, segment: Int) {
+    codes.withLock { $0[segment, default: CodeChanges()] += changes }
   }
 
   func add(_ activity: FactorActivity, segment: Int) { factors.withLock { $0[segment] = activity } }
@@ -22,7 +29,7 @@ final class MergeRecord: Sendable {
   func addActivities(_ plan: MergePlan, _ schedule: TileSchedule, _ preparation: UpdatePreparation) throws {
     let known = factors.withLock { Set($0.keys) }
     for (number, segment) in schedule.segments.enumerated() where !known.contains(number) {
-      guard case .tiles(let tensor, _) = segment.kind, let update = plan.shards[segment.shard].tensors[tensor].update
+      guard let tensor = segment.kind.tensor, let update = plan.shards[segment.shard].tensors[tensor].update
       else { continue }
       add(try FactorActivity(update, preparation), segment: number)
     }
@@ -32,11 +39,15 @@ final class MergeRecord: Sendable {
   func outcome(_ plan: MergePlan, _ schedule: TileSchedule, _ shards: [WrittenShard]) -> MergeEngine.Outcome {
     func tensor(_ number: Int) -> MergePlan.Tensor? {
       let segment = schedule.segments[number]
-      guard case .tiles(let tensor, _) = segment.kind else { return nil }
-      return plan.shards[segment.shard].tensors[tensor]
+      return segment.kind.tensor.map { plan.shards[segment.shard].tensors[$0] }
     }
     func inOrder<Value>(_ found: [Int: Value]) -> [(tensor: MergePlan.Tensor, value: Value)] {
       found.sorted { $0.key < $1.key }.compactMap { number, value in tensor(number).map { ($0, value) } }
+    }
+    let codes = codes.withLock { $0 }
+    let training = training.sums
+    let sums = (statistics?.sums ?? [:]).map { number, sums in
+      (number, (sums: sums, codes: codes[number], training: training[number]?.lostSquares))
     }
     let activities = inOrder(factors.withLock { $0 })
     return MergeEngine.Outcome(
@@ -44,6 +55,8 @@ final class MergeRecord: Sendable {
       nonFinite: inOrder(nonFinite.withLock { $0 }).map { .init(name: $0.tensor.name, count: $0.value) },
       untrainedModules: FactorActivity.untrained(
         plan, Dictionary(activities.map { ($0.tensor.name, $0.value) }, uniquingKeysWith: { one, _ in one })),
-      statistics: inOrder(statistics?.sums ?? [:]).map { TensorStatistics($0.tensor, $0.value) })
+      statistics: inOrder(Dictionary(uniqueKeysWithValues: sums)).map {
+        TensorStatistics($0.tensor, $0.value.sums, $0.value.codes, $0.value.training)
+      })
   }
 }

@@ -57,6 +57,10 @@ extension MergeReport {
     writer.member("base_dtype", tensor.statistics.sourceDType?.name ?? "")
     writer.member("dtype", tensor.statistics.outputDType?.name ?? "")
     writeNumbers(tensor.statistics, &writer)
+    guard let codes = tensor.statistics.codes else { return }
+    writer.member("changed_codes", codes.changedCount)
+    writer.member("half_steps", codes.halfStepCount)
+    writer.member("vanishes", tensor.statistics.changeVanishes)
   }
 
   private func writeNumbers(_ statistics: TensorStatistics, _ writer: inout JSONWriter) {
@@ -67,6 +71,9 @@ extension MergeReport {
     writer.member("base_norm", statistics.baseNorm)
     writer.member("delta_to_base", statistics.ratio)
     writer.member("rounding_loss", statistics.loss)
+    guard let norm = statistics.trainingNorm else { return }
+    writer.member("training_norm", norm)
+    writer.member("training_to_delta", statistics.trainingRatio)
   }
 }
 

@@ -94,6 +94,7 @@ public struct MergeReport: Sendable, Equatable {
     totals = TensorStatistics(sumOf: outcome.statistics)
     warnings =
       plan.warnings + outcome.nonFinite.map(\.warning) + outcome.untrainedWarnings(plan)
+      + outcome.requantisingWarnings
       + [Self.sizeWarning(tensors)].compactMap { $0 }
     advice = [Self.roundingAdvice(tensors, options.rounding)].compactMap { $0 }
   }
@@ -113,7 +114,8 @@ public struct MergeReport: Sendable, Equatable {
   }
 
   private static func roundingAdvice(_ tensors: [Tensor], _ rounding: MergeEngine.Rounding) -> String? {
-    let losses = tensors.filter { $0.statistics.outputDType != .f32 }.compactMap { tensor in
+    let rounded = tensors.filter { $0.statistics.outputDType != .f32 && $0.statistics.codes == nil }
+    let losses = rounded.compactMap { tensor in
       tensor.statistics.loss.map { (name: tensor.name, loss: $0) }
     }
     let noticeable = losses.filter { $0.loss > noticeableLoss }

@@ -10,6 +10,14 @@ struct PreparedUpdate: Sendable {
   /// The scale of each stage that rescales.
   let rescalings: [Rescaling?]
 
+  /// The largest magnitudes in the blocks of a weight that is made codes again, a row of blocks after another, where they
+  /// take a pass over the tensor; nil: the tiles find them.
+  var largest: [Float]?
+
+  /// What each block's codes were multiplied by in training, where these scales were codes themselves; nil: the blocks'
+  /// largest magnitudes.
+  var scales: [Float]?
+
   /// The magnitudes of one stage and, where they run along columns, their norms.
   struct Rescaling: Sendable {
     let magnitudes: [Float]

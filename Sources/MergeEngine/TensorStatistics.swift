@@ -24,14 +24,22 @@ public struct TensorStatistics: Sendable, Equatable {
   /// The sum of squares of the base.
   public let baseSquares: Double
 
-  init(_ tensor: MergePlan.Tensor, _ sums: RowStatistics) {
+  /// What became of the codes of a weight that is made codes again; nil: it is numbers, or several are summed.
+  public let codes: CodeChanges?
+
+  /// The sum of squares of what quantising in training changed; nil: it was not quantised, as far as is known.
+  public let trainingSquares: Double?
+
+  init(
+    _ tensor: MergePlan.Tensor, _ sums: RowStatistics, _ codes: CodeChanges? = nil, _ trainingSquares: Double? = nil
+  ) {
     self.init(
       name: tensor.name, source: tensor.source.dtype, output: tensor.outputDType,
-      elementCount: tensor.shape.reduce(1, &*), sums)
+      elementCount: tensor.shape.reduce(1, &*), sums, codes, trainingSquares)
   }
 
   /// Several tensors together, added in their order.
-  init(sumOf tensors: [TensorStatistics]) {
+  public init(sumOf tensors: [TensorStatistics]) {
     var sums = RowStatistics()
     for tensor in tensors {
       sums += RowStatistics(
@@ -41,11 +49,17 @@ public struct TensorStatistics: Sendable, Equatable {
     func common(_ dtypes: [DType?]) -> DType? { Set(dtypes).count == 1 ? dtypes[0] : nil }
     self.init(
       name: nil, source: common(tensors.map(\.sourceDType)), output: common(tensors.map(\.outputDType)),
-      elementCount: tensors.reduce(0) { $0 + $1.elementCount }, sums)
+      elementCount: tensors.reduce(0) { $0 + $1.elementCount }, sums, nil,
+      tensors.contains { $0.trainingSquares != nil } ? tensors.reduce(0.0) { $0 + ($1.trainingSquares ?? 0) } : nil)
   }
 
-  private init(name: TensorName?, source: DType?, output: DType?, elementCount: Int, _ sums: RowStatistics) {
+  private init(
+    name: TensorName?, source: DType?, output: DType?, elementCount: Int, _ sums: RowStatistics,
+    _ codes: CodeChanges? = nil, _ trainingSquares: Double? = nil
+  ) {
+    self.trainingSquares = trainingSquares
     self.name = name
+    self.codes = codes
     sourceDType = source
     outputDType = output
     self.elementCount = elementCount
@@ -59,6 +73,11 @@ public struct TensorStatistics: Sendable, Equatable {
   public var deltaNorm: Double { intendedSquares.squareRoot() }
   /// The Frobenius norm of the base.
   public var baseNorm: Double { baseSquares.squareRoot() }
+  /// The Frobenius norm of what quantising in training changed.
+  public var trainingNorm: Double? { trainingSquares?.squareRoot() }
+  /// What quantising in training changed, in units of the intended change: `||q|| / ||delta||`; nil where it is not known or
+  /// no change was intended.
+  public var trainingRatio: Double? { intendedSquares > 0 ? trainingNorm.map { $0 / deltaNorm } : nil }
   /// The norm of the intended change in units of the base's; nil for a base of zeros.
   public var ratio: Double? { baseSquares > 0 ? deltaNorm / baseNorm : nil }
   /// What rounding lost: `||applied - intended|| / ||intended||`; nil if no change was intended.

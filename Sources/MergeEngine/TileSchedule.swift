@@ -16,6 +16,16 @@ struct TileSchedule: Sendable {
       case copy(input: Int, source: Range<Int>, output: Int)
       /// The rows of one updated tensor.
       case tiles(tensor: Int, rowsPerTile: Int)
+      /// The bands of a tensor that is made codes again, or of the scales of one: rows of blocks, each whole.
+      case bands(tensor: Int, bandsPerTile: Int)
+
+      /// The place of the updated tensor in its shard; nil: none is updated.
+      var tensor: Int? {
+        switch self {
+        case .header, .copy: nil
+        case .tiles(let tensor, _), .bands(let tensor, _): tensor
+        }
+      }
     }
 
     let shard: Int
@@ -53,7 +63,14 @@ struct TileSchedule: Sendable {
       }
       append(.header, 1)
       for (number, tensor) in shard.tensors.enumerated() {
-        if let update = tensor.update {
+        if let update = tensor.update, let requantised = tensor.requantised,
+          requantised.part == .scales || !requantised.hasLargeBands
+        {
+          appendPending()
+          let count = requantised.bandCount(rows: update.rows)
+          let bands = requantised.bandsPerTile(update, tileSize)
+          append(.bands(tensor: number, bandsPerTile: bands), Self.ceilingQuotient(count, bands))
+        } else if let update = tensor.update {
           appendPending()
           let rows = tileSize.rows(columns: update.columns)
           append(.tiles(tensor: number, rowsPerTile: rows), Self.ceilingQuotient(update.rows, rows))
@@ -98,6 +115,19 @@ struct TileSchedule: Sendable {
       let first = position * rowsPerTile
       let start = tensor.outputRange.lowerBound
       return start + first * row..<start + min(first + rowsPerTile, update.rows) * row
+    case .bands(let number, let bandsPerTile):
+      let tensor = plan.shards[segment.shard].tensors[number]
+      guard let update = tensor.update, let requantised = tensor.requantised else { return tensor.outputRange }
+      let bands = requantised.bands(ofTile: position, bandsPerTile, rows: update.rows)
+      let start = tensor.outputRange.lowerBound
+      switch requantised.part {
+      case .codes:
+        let rows = requantised.rows(ofBands: bands)
+        return start + rows.lowerBound * update.columns..<start + rows.upperBound * update.columns
+      case .scales:
+        let band = requantised.grid.scaleColumns * tensor.outputDType.bitCount / 8
+        return start + bands.lowerBound * band..<start + bands.upperBound * band
+      }
     }
   }
 

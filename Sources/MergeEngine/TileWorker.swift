@@ -4,13 +4,13 @@ import TileKernels
 
 /// One worker's buffers and the pipeline that runs in them: decode, delta, combine or rescale, encode.
 struct TileWorker: ~Copyable {
-  private let kernels: KernelSet
-  private let inputs: InputFiles
-  private var reader = WeightReader()
-  private var delta: [Float] = []
+  let kernels: KernelSet
+  let inputs: InputFiles
+  var reader = WeightReader()
+  private(set) var delta: [Float] = []
   private var widened: [Float] = []
   /// The tensor's rows after some of several stages, and `W + delta` of the stage at hand.
-  private var value: [Float] = []
+  private(set) var value: [Float] = []
   private var sums: [Float] = []
   private var norms: [Float] = []
   private var factors: [Float] = []
@@ -21,7 +21,10 @@ struct TileWorker: ~Copyable {
   private var raw: [UInt8] = []
   private(set) var output: [UInt8] = []
   /// Nil: no statistics are wanted.
-  private(set) var comparison: TileComparison?
+  var comparison: TileComparison?
+  /// Rows that are made codes again, and what the codes stand for, in fp32.
+  var codes: [UInt8] = []
+  var decoded: [UInt8] = []
 
   init(kernels: KernelSet, inputs: InputFiles, collectsStatistics: Bool = false) {
     self.kernels = kernels
@@ -31,10 +34,13 @@ struct TileWorker: ~Copyable {
 
   /// Reads `rows` of a tensor's weight to the start of `buffer`, in ``MergePlan/Tensor/weightDType``; returns how many bytes
   /// they are.
+  ///
+  /// - Parameter scales: ``PreparedUpdate/scales``.
   mutating func read(
-    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, rows: Range<Int>, into buffer: inout [UInt8]
+    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, rows: Range<Int>, scales: [Float]? = nil,
+    into buffer: inout [UInt8]
   ) throws -> Int {
-    try reader.read(tensor, update, rows: rows, inputs, kernels, into: &buffer)
+    try reader.read(tensor, update, rows: rows, scales: scales, inputs, kernels, into: &buffer)
   }
 
   /// Computes `rows` of a tensor into the first bytes of ``output``.
@@ -93,7 +99,7 @@ struct TileWorker: ~Copyable {
   }
 
   /// Whether the update is a sum of deltas that is rounded with the weight in one pass.
-  private static func isOneDelta(_ update: TensorUpdate) -> Bool {
+  static func isOneDelta(_ update: TensorUpdate) -> Bool {
     update.stages.count <= 1 && isSum(update) && update.stages.allSatisfy { $0.intermediate == nil }
   }
 

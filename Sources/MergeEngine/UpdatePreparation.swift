@@ -13,6 +13,7 @@ struct UpdatePreparation {
   /// Derives what is taken out of the tensor, packs the right factors, widens the magnitudes and, where norms run down the
   /// columns, passes over the tensor once to find them.
   func prepare(_ tensor: MergePlan.Tensor, _ update: TensorUpdate) throws -> PreparedUpdate {
+    let scales = try trainingScales(tensor, update)
     let residual = try update.residual.map { try residualFactors($0, of: tensor, update) }
     var raw: [UInt8] = []
     let factors = try update.stages.map { stage in
@@ -22,14 +23,36 @@ struct UpdatePreparation {
         return try unsafe PackedRight(factor, in: raw.span.bytes, kernels: kernels)
       }
     }
-    let packed = PreparedUpdate(factors: factors, residual: residual, rescalings: [])
+    let packed = PreparedUpdate(factors: factors, residual: residual, rescalings: [], scales: scales)
     let rescalings = try update.stages.enumerated().map { number, stage -> PreparedUpdate.Rescaling? in
       guard let magnitude = stage.magnitude else { return nil }
       return PreparedUpdate.Rescaling(
         magnitudes: try widened(magnitude.values),
         columnNorms: magnitude.axis == .columns ? try columnNorms(tensor, update, stage: number, packed) : nil)
     }
-    return PreparedUpdate(factors: factors, residual: residual, rescalings: rescalings)
+    var prepared = PreparedUpdate(factors: factors, residual: residual, rescalings: rescalings, scales: scales)
+    if let requantised = tensor.requantised, requantised.hasLargeBands {
+      prepared.largest = try largestMagnitudes(tensor, update, requantised, prepared)
+    }
+    return prepared
+  }
+
+  /// The largest magnitudes in the blocks of the merged weight, by a pass over it.
+  private func largestMagnitudes(
+    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ requantised: Requantisation, _ prepared: PreparedUpdate
+  ) throws -> [Float] {
+    var worker = TileWorker(kernels: kernels, inputs: inputs)
+    var raw: [UInt8] = []
+    var largest = [Float](repeating: 0, count: requantised.bandCount(rows: update.rows) * requantised.grid.scaleColumns)
+    let rowsPerTile = tileSize.rows(columns: update.columns)
+    for first in stride(from: 0, to: update.rows, by: rowsPerTile) {
+      let rows = first..<min(first + rowsPerTile, update.rows)
+      let byteCount = try worker.read(tensor, update, rows: rows, into: &raw)
+      let weight = unsafe raw.span.extracting(0..<byteCount).bytes
+      _ = try worker.compute(tensor, update, rows: rows, weight: weight, prepared, .nearest)
+      try worker.findLargest(requantised, rows: rows, into: &largest, firstBand: 0)
+    }
+    return largest
   }
 
   /// Rows of a matrix in fp32, one after the other; nil: all of them.
@@ -54,7 +77,7 @@ struct UpdatePreparation {
     var row = 0
     while row < update.rows {
       let rows = row..<min(row + rowsPerTile, update.rows)
-      let byteCount = try worker.read(tensor, update, rows: rows, into: &raw)
+      let byteCount = try worker.read(tensor, update, rows: rows, scales: packed.scales, into: &raw)
       let weight = unsafe raw.span.extracting(0..<byteCount).bytes
       try worker.addColumnSquares(update, stage: stage, rows: rows, weight: weight, source, packed, to: &squares)
       row = rows.upperBound

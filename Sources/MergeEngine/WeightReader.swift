@@ -8,6 +8,12 @@ struct WeightReader {
   private var scaleBytes: [UInt8] = []
   var scales: [Float] = []
   var zeros: [Float] = []
+  /// Rows that were quantised as in training, as the base has them, with what shares scales with them; and the byte at which
+  /// they start.
+  private(set) var unquantised: [UInt8] = []
+  private(set) var unquantisedStart = 0
+  private var wide: [Float] = []
+  private var magnitudes: [Float] = []
   /// Codes of half a byte, a byte each.
   var unpacked: [UInt8] = []
   /// Rows of a transposed matrix that are held.
@@ -17,13 +23,21 @@ struct WeightReader {
 
   /// Reads `rows` of `tensor`, seen as `update` sees it, to the start of `buffer`, which grows if it has to.
   ///
+  /// - Parameter scales: Of weights that were quantised in training with scales that were codes, what the codes of each block
+  ///   are multiplied by; nil: the largest magnitudes.
   /// - Returns: How many bytes they are, of elements of `tensor.weightDType`.
   mutating func read(
-    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, rows: Range<Int>, _ inputs: InputFiles, _ kernels: KernelSet,
-    into buffer: inout [UInt8]
+    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, rows: Range<Int>, scales: [Float]? = nil,
+    _ inputs: InputFiles, _ kernels: KernelSet, into buffer: inout [UInt8]
   ) throws -> Int {
     let rowByteCount = update.columns * tensor.weightDType.bitCount / 8
     let byteCount = rows.count * rowByteCount
+    if let training = tensor.trainedAs {
+      try readTrained(
+        tensor, training, rows.lowerBound * update.columns..<rows.upperBound * update.columns,
+        elementCount: update.rows * update.columns, scales: scales, inputs, kernels, into: &buffer)
+      return byteCount
+    }
     guard let weight = tensor.quantised else {
       let start = tensor.source.range.lowerBound + rows.lowerBound * rowByteCount
       try inputs.read(tensor.source.input, start..<start + byteCount, into: &buffer)
@@ -87,6 +101,65 @@ struct WeightReader {
       let start = source.range.lowerBound
       try inputs.readAside(source.input, start + range.lowerBound..<start + range.upperBound, into: &buffer)
     }
+  }
+
+  // MARK: - Weights as they were in training
+
+  /// Reads elements with what shares a scale with them, and makes them what quantising left of them.
+  private mutating func readTrained(
+    _ tensor: MergePlan.Tensor, _ training: TrainingQuantisation, _ elements: Range<Int>, elementCount: Int,
+    scales: [Float]?, _ inputs: InputFiles, _ kernels: KernelSet, into buffer: inout [UInt8]
+  ) throws {
+    let type = try inputs.elementType(tensor.weightDType)
+    let block = training.block
+    buffer.grow(to: elements.count * type.byteCount, filler: 0)
+    guard !elements.isEmpty else { return }
+    let blocks = elements.lowerBound / block..<(elements.upperBound - 1) / block + 1
+    let whole = blocks.lowerBound * block..<min(blocks.upperBound * block, elementCount)
+    let start = tensor.source.range.lowerBound
+    try inputs.read(
+      tensor.source.input, start + whole.lowerBound * type.byteCount..<start + whole.upperBound * type.byteCount,
+      into: &unquantised)
+    unquantisedStart = (elements.lowerBound - whole.lowerBound) * type.byteCount
+    wide.grow(to: whole.count, filler: 0)
+    magnitudes.grow(to: blocks.count, filler: 0)
+    try Self.widen(unquantised, as: type, count: whole.count, into: &wide, kernels)
+    try Self.findMagnitudes(wide, whole.count, block, into: &magnitudes, kernels)
+    guard (scales?.count ?? blocks.upperBound) >= blocks.upperBound else {
+      throw MergeError(
+        path: inputs.path(of: tensor.source.input), tensor: tensor.name, .inconsistentPlan("scales are missing"))
+    }
+    try Self.quantise(
+      &wide, whole.count, block, magnitudes, scales: scales.map { Array($0[blocks]) } ?? magnitudes, kernels)
+    try Self.round(
+      wide, from: elements.lowerBound - whole.lowerBound, count: elements.count, into: &buffer, type, kernels)
+  }
+
+  private static func findMagnitudes(
+    _ values: [Float], _ count: Int, _ block: Int, into magnitudes: inout [Float], _ kernels: KernelSet
+  ) throws {
+    var span = magnitudes.mutableSpan
+    try kernels.blockMagnitudes(values.span, count: count, block: block, into: &span)
+  }
+
+  private static func quantise(
+    _ values: inout [Float], _ count: Int, _ block: Int, _ magnitudes: [Float], scales: [Float], _ kernels: KernelSet
+  ) throws {
+    let (bounds, numbers) = (CodeTables.nf4Bounds, CodeTables.nf4)
+    var span = values.mutableSpan
+    try kernels.throughHalves(
+      &span, count: count, block: block, bounds: bounds.span, numbers: numbers.span, magnitudes: magnitudes.span,
+      scales: scales.span)
+  }
+
+  private static func round(
+    _ values: [Float], from first: Int, count: Int, into bytes: inout [UInt8], _ type: ElementType,
+    _ kernels: KernelSet
+  ) throws {
+    let part = values.span.extracting(first..<first + count)
+    var span = bytes.mutableSpan
+    var raw = unsafe span.mutableBytes
+    _ = try unsafe kernels.encode(part, for: part.bytes, as: .f32, into: &raw, as: type)
   }
 
   // MARK: - Codes of a byte

@@ -54,6 +54,13 @@ public struct MergeOptions: Sendable, Equatable {
   /// every one must be.
   public var nameMaps: [NameMap] = []
 
+  /// Whether quantised weights that are merged are written in the base's own format again, not as numbers.
+  public var requantises = false
+
+  /// How the base's linear layers were quantised while the adapters were trained: the merge starts from what those
+  /// weights were then; nil: from the base's.
+  public var baseWas: TrainingQuantisation?
+
   /// How the result is divided among weight files.
   public var fileSizes = FileSizes.asBase
 

@@ -74,6 +74,11 @@ public struct MergePlan: Sendable, Equatable {
     public let update: TensorUpdate?
     /// What the source's codes stand for; nil: the source holds numbers.
     public internal(set) var quantised: QuantisedWeight? = nil
+    /// How the merged weight is made codes again, or their scales; nil: numbers are written.
+    public internal(set) var requantised: Requantisation? = nil
+
+    /// How the weight was quantised in training: the update starts from what that left of it; nil: from the source.
+    public internal(set) var trainedAs: TrainingQuantisation? = nil
 
     /// What the update starts from.
     public var weightDType: DType { quantised?.dtype ?? source.dtype }
@@ -97,6 +102,8 @@ public struct MergePlan: Sendable, Equatable {
   public let baseVocabularyRows: Int?
   /// Nil: the base is not quantised.
   public internal(set) var quantisation: Quantisation? = nil
+  /// Nil: nothing is quantised as in training.
+  public internal(set) var training: Training? = nil
 
   public struct TextFile: Sendable, Equatable {
     /// Relative to the output's folder.
@@ -122,5 +129,9 @@ public struct MergePlan: Sendable, Equatable {
 
   public var tensorCount: Int { shards.reduce(0) { $0 + $1.tensors.count } }
   public var outputByteCount: Int { shards.reduce(0) { $0 + $1.fileByteCount } }
+  /// Whether a merged weight is written in the base's own format again.
+  public var requantises: Bool { shards.contains { $0.tensors.contains { $0.requantised != nil } } }
+  /// Whether what becomes of tensors is measured in any case.
+  public var measuresTensors: Bool { requantises || training != nil }
   public var updatedTensors: some Sequence<Tensor> { shards.lazy.flatMap(\.tensors).filter { $0.update != nil } }
 }

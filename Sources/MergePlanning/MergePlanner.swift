@@ -211,6 +211,8 @@ struct MergePlanner {
     }
     works[target]?.users.append(TensorWork.User(module: layer.module, adapter: number, rows: 0..<place.rows))
     if case .convolution = layer.kind { works[target]?.isConvolution = true }
+    if case .embedding = layer.kind { works[target]?.isEmbedding = true }
+    if place.normAxis == .columns { works[target]?.isStoredTransposed = true }
     var targets = [target]
     if let bias = layer.bias { targets.append(try addBias(layer, bias, Float(scaling), shapes, number)) }
     modules.append(

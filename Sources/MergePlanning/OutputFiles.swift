@@ -10,6 +10,10 @@ struct OutputTensor {
   let dtype: DType
   /// What its numbers are decoded from; nil: its bytes are what they are.
   var quantised: QuantisedWeight?
+  /// How it was quantised in training; nil: it was not.
+  var trainedAs: TrainingQuantisation?
+  /// How they are made codes again, or the scales of codes, and of which weight; nil: numbers are written.
+  var requantised: (weight: TensorName, Requantisation)?
 }
 
 extension MergePlanner {
@@ -22,9 +26,17 @@ extension MergePlanner {
   /// Divides the output among files: the base's with their names, or others of the sizes that are asked for, over which the
   /// tensors go on in the base's order.
   ///
-  /// - Parameter decoded: The quantised weights that are written as numbers.
-  func shards(decoded: Set<TensorName>, _ warnings: inout [String]) throws -> [MergePlan.Shard] {
-    let files = base.files.indices.map { tensors(ofFile: $0, decoded: decoded) }
+  /// - Parameters:
+  ///   - decoded: The quantised weights that are written as numbers.
+  ///   - requantised: Those that are merged and written as codes.
+  ///   - trained: Those that are quantised as in training first.
+  func shards(
+    decoded: Set<TensorName>, requantised: [TensorName: QuantisedBase.Group], trained: TrainedWeights,
+    _ warnings: inout [String]
+  ) throws -> [MergePlan.Shard] {
+    let files = try base.files.indices.map {
+      try tensors(ofFile: $0, decoded: decoded, requantised: requantised, trained: trained)
+    }
     guard fileSizes != .asBase else {
       return try zip(base.files, files).map { file, tensors in
         // The data keeps its place in the blocks of the file, so that what is not changed can be shared with the base.
@@ -100,13 +112,20 @@ extension MergePlanner {
       MergePlan.Tensor(
         name: output.name, shape: output.shape, source: output.source, outputDType: output.dtype,
         outputRange: header.bytes.count + range.lowerBound..<header.bytes.count + range.upperBound,
-        update: update(
-          output.name, shape: output.shape, from: output.quantised?.dtype ?? output.source.dtype, to: output.dtype,
-          isDecoded: output.quantised != nil),
-        quantised: output.quantised)
+        update: update(of: output), quantised: output.quantised, requantised: output.requantised?.1,
+        trainedAs: output.trainedAs)
     }
     return MergePlan.Shard(
       name: name, headerBytes: header.bytes, fileByteCount: header.fileByteCount, tensors: placed)
+  }
+
+  private func update(of output: OutputTensor) -> TensorUpdate? {
+    if let weight = output.requantised?.weight, let group = quantised.groups[weight] {
+      return update(weight, shape: group.shape, from: .f32, to: .f32, isDecoded: true)
+    }
+    return update(
+      output.name, shape: output.shape, from: output.quantised?.dtype ?? output.source.dtype, to: output.dtype,
+      isDecoded: output.quantised != nil || output.trainedAs != nil)
   }
 
   /// Tensors of several files behind one another: in their order, or, if an element would lie on no multiple of its size,
@@ -131,7 +150,7 @@ extension MergePlanner {
     let block = HeaderEncoder.blockByteCount
     var copied: [Int: Int] = [:]
     for (tensor, range) in zip(tensors, dataOffsets) {
-      guard tensor.dtype == tensor.source.dtype, tensor.quantised == nil,
+      guard tensor.dtype == tensor.source.dtype, tensor.quantised == nil, tensor.trainedAs == nil,
         works[tensor.name].map({ $0.stages.isEmpty && $0.rows.isEmpty }) ?? true
       else { continue }
       let phase = (tensor.source.range.lowerBound - range.lowerBound) % block

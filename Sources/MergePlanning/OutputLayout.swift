@@ -7,8 +7,10 @@ extension MergePlanner {
   func plan() throws -> MergePlan {
     try checkEverythingIsPlaced()
     var warnings = warnings
-    let decoded = decodedWeights
-    let shards = try shards(decoded: decoded, &warnings)
+    let requantised = try requantisedWeights()
+    let decoded = options.requantises ? [] : decodedWeights
+    let trained = try trainedWeights()
+    let shards = try shards(decoded: decoded, requantised: requantised, trained: trained, &warnings)
     let adapterInputs = adapters.map {
       MergePlan.Input(path: $0.adapter.weightsPath, isAdapter: true, identity: $0.adapter.header.identity)
     }
@@ -30,8 +32,13 @@ extension MergePlanner {
       baseVocabularyRows: baseRows)
     if let method = quantised.method {
       plan.quantisation = MergePlan.Quantisation(
-        method: method, decoded: decoded.count, kept: quantised.groups.count - decoded.count,
+        method: method, decoded: decoded.count, requantised: requantised.count,
+        kept: quantised.groups.count - decoded.count - requantised.count,
         configChange: quantisationEdit?.summary)
+    }
+    if let quantisation = options.baseWas {
+      plan.training = MergePlan.Training(
+        quantisation: quantisation, merged: trained.merged.count, others: trained.others.count, left: trained.left)
     }
     return plan
   }
@@ -47,15 +54,26 @@ extension MergePlanner {
 
   /// The output's tensors that one file of the base has, and those that are added behind them.
   ///
-  /// - Parameter decoded: The quantised weights that are written as numbers.
-  func tensors(ofFile number: Int, decoded: Set<TensorName>) -> [OutputTensor] {
+  /// - Parameters:
+  ///   - decoded: The quantised weights that are written as numbers.
+  ///   - requantised: Those that are merged and written as codes.
+  ///   - trained: Those that are quantised as in training first.
+  func tensors(
+    ofFile number: Int, decoded: Set<TensorName>, requantised: [TensorName: QuantisedBase.Group],
+    trained: TrainedWeights
+  ) throws(PlanError) -> [OutputTensor] {
     let file = base.files[number]
     var outputs: [OutputTensor] = []
     for entry in virtualBase.files[number] {
       let own = MergePlan.Source(file.header, entry.location.index, input: number)
       if let weight = entry.owner ?? entry.group?.name, !decoded.contains(weight) {
         let info = file.header.tensors[entry.location.index]
-        outputs.append(OutputTensor(name: info.name, source: own, shape: info.shape, dtype: info.dtype))
+        var output = OutputTensor(name: info.name, source: own, shape: info.shape, dtype: info.dtype)
+        if let group = requantised[weight], entry.group != nil || own == group.weight.scales {
+          output.requantised = (weight, try requantisation(group, entry.group == nil ? .scales : .codes))
+          output.quantised = group.weight.unrounded
+        }
+        outputs.append(output)
         continue
       }
       // Scales are of no use without their codes.
@@ -64,7 +82,8 @@ extension MergePlanner {
       outputs.append(
         OutputTensor(
           name: entry.name, source: replacement?.source ?? own, shape: replacement?.shape ?? entry.info.shape,
-          dtype: outputDType(entry.info.dtype), quantised: replacement == nil ? entry.group?.weight : nil))
+          dtype: outputDType(entry.info.dtype), quantised: replacement == nil ? entry.group?.weight : nil,
+          trainedAs: trained.contains(entry.name) ? options.baseWas : nil))
     }
     for (name, _) in added.filter({ $0.file == number }) {
       guard let work = works[name] else { continue }
@@ -122,6 +141,7 @@ extension MergePlanner {
 
   /// The numbers that a tensor of the output stands for: of codes that stay, those; of their scales none.
   func parameterCount(_ tensor: MergePlan.Tensor) -> Int {
+    if tensor.requantised?.part == .scales { return 0 }
     if tensor.quantised == nil, let location = base.location(of: tensor.name) {
       if let group = quantised.group(at: location), works[group.name] == nil { return group.shape.reduce(1, &*) }
       if quantised.owner(at: location) != nil { return 0 }

@@ -46,6 +46,10 @@ public struct PlanError: ReportableError, Equatable {
     case quantisedScheme(String)
     /// A tensor that codes need, as it is found (nil: it is not) and as it must be.
     case quantisedPart(String, found: String?, expected: String)
+    /// Something that is not made codes of the base's own format again.
+    case requantising(String)
+    /// Something that is not quantised as in training.
+    case training(String)
     case adapterTensorsUnused(count: Int)
     /// A rule finds more than one tensor.
     case ambiguousName(target: String, candidates: [String])
@@ -96,7 +100,7 @@ public struct PlanError: ReportableError, Equatable {
     case .shape, .partShape, .rowOutside, .vocabularies, .vocabularyUnknown: "shape"
     case .storedTransposed, .maybeTransposed, .quantizedBase, .quantisedScheme, .groupedConvolution,
       .replicationOfSeveral, .ambiguousExperts, .weightedReplacement, .baseChange, .unknownSlice,
-      .unsupportedConversion, .slicedChange:
+      .unsupportedConversion, .slicedChange, .requantising, .training:
       "unsupported"
     case .quantisedPart: "quantised"
     case .rowTwice: "hit-twice"
@@ -156,6 +160,8 @@ public struct PlanError: ReportableError, Equatable {
     case .quantisedScheme(let what): "a quantised weight with \(what) is not supported"
     case .quantisedPart(let part, let found?, let expected): "its \(part) is \(found), expected \(expected)"
     case .quantisedPart(let part, nil, let expected): "the base has no \(part), expected \(expected)"
+    case .requantising(let what): "--requantize same is not supported for \(what)"
+    case .training(let what): "--base-was is not supported for \(what)"
     case .baseChange(let change, let what):
       "\(change.rawValue) takes a part out of the base's weight first, which is not merged with \(what)"
     case .ambiguousName(let target, let candidates):
@@ -193,6 +199,7 @@ public struct PlanError: ReportableError, Equatable {
     case .newTensor: "--add-tensors adds what the base has not, such as a classifier"
     case .ambiguousExperts: "say --expert-layout rank_major or --expert-layout grouped_by_expert"
     case .mapPattern, .mapUnused: "--map takes REGEX=REPLACEMENT, for names such as model.layers.0.mlp.up_proj.weight"
+    case .requantising: "without --requantize merged weights are written in 16 bits"
     case .quantizedBase, .quantisedScheme: "merge into the model's original 16-bit weights"
     default: nil
     }

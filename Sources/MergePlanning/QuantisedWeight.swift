@@ -110,6 +110,11 @@ public struct QuantisedWeight: Sendable, Equatable {
   /// The 16 numbers of the codes as the file has them, which must be the format's; nil: the format alone says them.
   public let map: MergePlan.Source?
 
+  /// The same weight, whose products are not rounded to fewer bits than fp32.
+  var unrounded: QuantisedWeight {
+    QuantisedWeight(format: format, dtype: .f32, codes: codes, scales: scales, map: map)
+  }
+
   /// What it reads.
   public var sources: [MergePlan.Source] {
     var sources = [codes, scales] + [map].compactMap { $0 }
@@ -131,7 +136,9 @@ extension MergePlan {
     public let method: String
     /// Weights that are decoded and written as numbers.
     public let decoded: Int
-    /// Weights that stay codes.
+    /// Weights that are merged and made codes again.
+    public var requantised = 0
+    /// Weights that stay the codes that they are.
     public let kept: Int
     /// What config.json says of it then; nil: it stays.
     public let configChange: String?

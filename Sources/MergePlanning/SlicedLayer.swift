@@ -38,6 +38,8 @@ extension MergePlanner {
       let terms = place.terms.compactMap { $0.part(part, columns: place.columns) }
       guard !terms.isEmpty else { continue }
       works[part.tensor, default: TensorWork()].turnCount = part.turnCount
+      works[part.tensor]?.isSliced = true
+      if part.isTransposed { works[part.tensor]?.isStoredTransposed = true }
       switch options.arithmetic {
       case .exact: works[part.tensor, default: TensorWork()].add(terms, magnitude: magnitude)
       case .peft:

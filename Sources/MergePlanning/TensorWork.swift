@@ -8,6 +8,12 @@ struct TensorWork {
   var copyOf: TensorName?
   /// Whether the matrix is that of a convolution: the first dimension and all others.
   var isConvolution = false
+  /// Whether it is an embedding's.
+  var isEmbedding = false
+  /// Whether its rows are the live weight's columns.
+  var isStoredTransposed = false
+  /// Whether a change comes from a live tensor that lies in other parts.
+  var isSliced = false
   /// Of how many parts the rows lie by turns; the stages are of a matrix of so many times fewer rows and more columns.
   var turnCount = 1
   var residual: TensorUpdate.Residual?

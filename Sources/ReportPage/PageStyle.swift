@@ -46,6 +46,7 @@ enum PageStyle {
     .plain { width: 100%; font-size: 14px; }
     .plain th, .plain td { padding: 6px 14px 6px 0; text-align: right; border-bottom: 1px solid var(--rule);
       white-space: nowrap; }
+    .plain th + th, .plain td + td { padding-left: 12px; }
     .plain th { color: var(--soft); font-weight: 500; }
     .plain th:first-child, .plain td.name { text-align: left; }
     .plain td.name { white-space: normal; overflow-wrap: anywhere; min-width: 150px; }
@@ -99,6 +100,7 @@ enum PageStyle {
       .tiles { grid-template-columns: repeat(2, 1fr); }
       .plain { font-size: 13px; }
       .plain th, .plain td { padding-right: 8px; }
+      .plain th + th, .plain td + td { padding-left: 6px; }
       .plain td.name { min-width: 96px; }
       .facts { grid-template-columns: 1fr; gap: 0; }
       .facts dd { margin-bottom: 8px; }

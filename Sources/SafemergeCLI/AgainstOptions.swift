@@ -46,6 +46,10 @@ struct AgainstOptions: ParsableArguments {
       let recorded = record["options"]
     else { return options }
     if case .string(let method)? = recorded["combine"] { throw CombinedResult(file: path, method: method) }
+    if recorded["requantize"] != nil, result.requantize == nil {
+      throw OtherOption(file: path, option: "requantize")
+    }
+    if recorded["base-was"] != nil, result.baseWas == nil { throw OtherOption(file: path, option: "base-was") }
     guard !options.isStochastic, !exact else { return options }
     if case .string(let rounding)? = recorded["round"], rounding.hasPrefix("stochastic") {
       options.isStochastic = true
@@ -61,6 +65,16 @@ struct AgainstOptions: ParsableArguments {
     merge.result = result
     return merge
   }
+}
+
+/// A result that was made with an option which is not given here.
+struct OtherOption: ReportableError {
+  let file: String?
+  let option: String
+  var errorClass: String { "unsupported" }
+  var category: ErrorCategory { .refusedInput }
+  var message: String { "says that the merge was made with --\(option), without which another result is expected" }
+  var hint: String? { "give --\(option) to the check too" }
 }
 
 /// A result of `--combine`, which is computed again by no independent path.

@@ -87,61 +87,39 @@ struct DiffText {
   var json: [UInt8] {
     var writer = JSONWriter(escapesUnprintable: true)
     writer.beginObject()
-    writer.key("schema")
-    writer.value(1)
-    writer.key("left")
-    writer.value(left)
-    writer.key("right")
-    writer.value(right)
-    writer.key("different")
-    writer.value(difference.isDifferent)
-    writer.key("other_files")
-    writer.value(difference.hasOtherFiles)
-    writer.key("compared")
-    writer.value(difference.tensors.count)
-    writer.key("metadata")
-    writer.beginArray()
-    for entry in difference.metadata {
-      writer.beginObject()
+    writer.member("schema", 1)
+    writer.member("left", left)
+    writer.member("right", right)
+    writer.member("different", difference.isDifferent)
+    writer.member("other_files", difference.hasOtherFiles)
+    writer.member("compared", difference.tensors.count)
+    writer.list("metadata", difference.metadata) { entry, writer in
       writer.member("key", entry.key)
       writer.member("left", entry.left)
       writer.member("right", entry.right)
-      writer.end()
     }
-    writer.end()
-    writer.key("tensors")
-    writer.beginArray()
-    for tensor in changed { write(tensor, &writer) }
-    writer.end()
+    writer.list("tensors", changed, members: write)
     writer.end()
     return writer.bytes + [UInt8(ascii: "\n")]
   }
 
   private func write(_ tensor: ModelDifference.Tensor, _ writer: inout JSONWriter) {
-    writer.beginObject()
     writer.member("name", tensor.name.string)
     for (key, side) in [("left", tensor.left), ("right", tensor.right)] {
-      writer.key(key)
       guard let side else {
-        writer.null()
+        writer.member(key, nil as String?)
         continue
       }
-      writer.beginObject()
-      writer.member("dtype", side.dtype.name)
-      writer.key("shape")
-      writer.value(side.shape)
-      writer.end()
-    }
-    if let values = tensor.values {
-      writer.key("elements")
-      writer.value(values.elementCount)
-      writer.key("changed")
-      writer.value(values.changedCount)
-      for (key, number) in [("largest", values.largest), ("relative_norm", values.relativeNorm)] {
-        writer.key(key)
-        if let number { writer.value(number) } else { writer.null() }
+      writer.member(key) { writer in
+        writer.member("dtype", side.dtype.name)
+        writer.member("shape", side.shape)
       }
     }
-    writer.end()
+    if let values = tensor.values {
+      writer.member("elements", values.elementCount)
+      writer.member("changed", values.changedCount)
+      writer.member("largest", values.largest)
+      writer.member("relative_norm", values.relativeNorm)
+    }
   }
 }

@@ -17,8 +17,7 @@ struct ListingJSON {
   private func document(_ body: (inout JSONWriter) -> Void) -> [UInt8] {
     var writer = JSONWriter(escapesUnprintable: true)
     writer.beginObject()
-    writer.key("schema")
-    writer.value(1)
+    writer.member("schema", 1)
     body(&writer)
     writer.end()
     return writer.bytes + [UInt8(ascii: "\n")]
@@ -27,189 +26,108 @@ struct ListingJSON {
   /// Every file with its tensors, adapters with their modules, quantised weights, and the sums.
   func tensors(_ tensors: [ListedTensor], data: ListedData, groups: [QuantizedTensors.Group]) -> [UInt8] {
     document { writer in
-      writer.key("files")
-      writer.beginArray()
       var byFile: [[[Int]]] = listings.map { $0.files.map { _ in [] } }
       for (place, tensor) in tensors.enumerated() { byFile[tensor.listing][tensor.file].append(place) }
+      let files = zip(listings, byFile).flatMap { zip($0.files, $1) }
       var total = (tensors: 0, parameters: 0, bytes: 0)
-      for (listing, files) in zip(listings, byFile) {
-        for (file, places) in zip(listing.files, files) {
-          Self.write(file, places.map { (tensors[$0].index, $0) }, data, &writer, &total)
-        }
+      writer.list("files", files) { file, writer in
+        Self.write(file.0, file.1.map { (tensors[$0].index, $0) }, data, &writer, &total)
       }
-      writer.end()
       if !groups.isEmpty {
-        writer.key("quantized")
-        writer.beginArray()
-        for group in groups { write(group, tensors, &writer) }
-        writer.end()
+        writer.list("quantized", groups) { group, writer in Self.write(group, tensors, &writer) }
       }
-      let adapters = listings.enumerated().compactMap { number, listing in
-        listing.adapter.map { (listing.path, $0, matches[number]) }
+      let adapters = zip(listings, matches).compactMap { listing, matches in
+        listing.adapter.map { (path: listing.path, adapter: $0, matches: matches) }
       }
       if !adapters.isEmpty {
-        writer.key("adapters")
-        writer.beginArray()
-        for (path, adapter, matches) in adapters { Self.write(path, adapter, matches, &writer) }
-        writer.end()
+        writer.list("adapters", adapters) { Self.write($0.path, $0.adapter, $0.matches, &$1) }
       }
-      writer.key("total")
-      writer.beginObject()
-      for (key, count) in [("tensors", total.tensors), ("parameters", total.parameters), ("bytes", total.bytes)] {
-        writer.key(key)
-        writer.value(count)
+      writer.member("total") { writer in
+        writer.member("tensors", total.tensors)
+        writer.member("parameters", total.parameters)
+        writer.member("bytes", total.bytes)
       }
-      writer.end()
     }
   }
 
   /// The trees, one for each listing.
   func trees(_ trees: [TreeText]) -> [UInt8] {
     document { writer in
-      writer.key("trees")
-      writer.beginArray()
-      for (listing, tree) in zip(listings, trees) {
-        writer.beginObject()
-        writer.key("path")
-        writer.value(listing.path)
-        tree.writeMembers(to: &writer)
-        writer.end()
+      writer.list("trees", zip(listings, trees)) { tree, writer in
+        writer.member("path", tree.0.path)
+        tree.1.writeMembers(to: &writer)
       }
-      writer.end()
     }
   }
 
   /// The metadata of every file.
   func metadata() -> [UInt8] {
     document { writer in
-      writer.key("files")
-      writer.beginArray()
-      for file in listings.lazy.flatMap(\.files) {
-        writer.beginObject()
-        writer.key("path")
-        writer.value(file.path)
+      writer.list("files", listings.lazy.flatMap(\.files)) { file, writer in
+        writer.member("path", file.path)
         Self.writeMetadata(file, &writer)
-        writer.end()
       }
-      writer.end()
     }
   }
 
-  private func write(_ group: QuantizedTensors.Group, _ tensors: [ListedTensor], _ writer: inout JSONWriter) {
-    writer.beginObject()
-    writer.key("name")
-    writer.value(group.name)
-    writer.key("format")
-    writer.value(group.format)
-    writer.key("shape")
-    if let shape = group.shape { writer.value(shape) } else { writer.null() }
-    writer.key("parts")
-    writer.value(.array(group.members.map { .string(tensors[$0].name) }))
-    writer.end()
+  private static func write(_ group: QuantizedTensors.Group, _ tensors: [ListedTensor], _ writer: inout JSONWriter) {
+    writer.member("name", group.name)
+    writer.member("format", group.format)
+    if let shape = group.shape { writer.member("shape", shape) } else { writer.member("shape", nil as String?) }
+    writer.member("parts", group.members.map { tensors[$0].name })
   }
 
   private static func write(
     _ file: Listing.File, _ tensors: [(index: Int, place: Int)], _ data: ListedData, _ writer: inout JSONWriter,
     _ total: inout (tensors: Int, parameters: Int, bytes: Int)
   ) {
-    writer.beginObject()
-    writer.key("path")
-    writer.value(file.path)
-    writer.key("header_bytes")
-    writer.value(file.header.headerByteCount)
-    if let checksum = data.fileChecksums?[file.path] {
-      writer.key("sha256")
-      writer.value(checksum.description)
-    }
+    writer.member("path", file.path)
+    writer.member("header_bytes", file.header.headerByteCount)
+    if let checksum = data.fileChecksums?[file.path] { writer.member("sha256", checksum.description) }
     writeMetadata(file, &writer)
-    writer.key("tensors")
-    writer.beginArray()
-    for tensor in tensors {
+    writer.list("tensors", tensors) { tensor, writer in
       let info = file.header.tensors[tensor.index]
-      writer.beginObject()
-      writer.key("name")
-      writer.value(info.name.string)
-      writer.key("dtype")
-      writer.value(info.dtype.name)
-      writer.key("shape")
-      writer.value(info.shape)
-      writer.key("data_offsets")
-      writer.value([info.dataOffsets.lowerBound, info.dataOffsets.upperBound])
-      writer.key("file_offset")
-      writer.value(file.header.dataStart + info.dataOffsets.lowerBound)
+      writer.member("name", info.name.string)
+      writer.member("dtype", info.dtype.name)
+      writer.member("shape", info.shape)
+      writer.member("data_offsets", [info.dataOffsets.lowerBound, info.dataOffsets.upperBound])
+      writer.member("file_offset", file.header.dataStart + info.dataOffsets.lowerBound)
       if let figures = data.figures?[tensor.place] ?? nil { write(figures, &writer) }
-      if let checksums = data.tensorChecksums {
-        writer.key("sha256")
-        writer.value(checksums[tensor.place].description)
-      }
-      writer.end()
+      if let checksums = data.tensorChecksums { writer.member("sha256", checksums[tensor.place].description) }
       total.tensors += 1
       total.parameters += info.elementCount
       total.bytes += info.byteCount
     }
-    writer.end()
-    writer.end()
   }
 
   private static func writeMetadata(_ file: Listing.File, _ writer: inout JSONWriter) {
-    writer.key("metadata")
-    if let metadata = file.header.metadata {
-      writer.beginObject()
-      for entry in metadata {
-        writer.key(entry.key)
-        writer.value(entry.value)
-      }
-      writer.end()
-    } else {
-      writer.null()
+    guard let metadata = file.header.metadata else { return writer.member("metadata", nil as String?) }
+    writer.member("metadata") { writer in
+      for entry in metadata { writer.member(entry.key, entry.value) }
     }
   }
 
   private static func write(_ figures: ElementFigures, _ writer: inout JSONWriter) {
-    writer.key("statistics")
-    writer.beginObject()
-    let reals = [figures.minimum, figures.maximum, figures.mean, figures.rootMeanSquare]
-    for (key, value) in zip(ElementFigures.columns, reals) {
-      writer.key(key)
-      if let value { writer.value(value) } else { writer.null() }
+    writer.member("statistics") { writer in
+      let reals = [figures.minimum, figures.maximum, figures.mean, figures.rootMeanSquare]
+      for (key, value) in zip(ElementFigures.columns, reals) { writer.member(key, value) }
+      let counts = [figures.zeroCount, figures.nanCount, figures.infinityCount]
+      for (key, value) in zip(ElementFigures.columns.dropFirst(reals.count), counts) { writer.member(key, value) }
     }
-    let counts = [figures.zeroCount, figures.nanCount, figures.infinityCount]
-    for (key, value) in zip(ElementFigures.columns.dropFirst(reals.count), counts) {
-      writer.key(key)
-      writer.value(value)
-    }
-    writer.end()
   }
 
   private static func write(
     _ path: String, _ adapter: Adapter, _ matches: BaseMatches?, _ writer: inout JSONWriter
   ) {
-    writer.beginObject()
-    writer.key("path")
-    writer.value(path)
-    writer.key("peft_type")
-    writer.value("LORA")
-    writer.key("base_model_name_or_path")
-    if let name = adapter.baseModelName { writer.value(name) } else { writer.null() }
-    writer.key("modules")
-    writer.beginArray()
-    for (number, layer) in adapter.layers.enumerated() {
-      writer.beginObject()
-      writer.key("module")
-      writer.value(layer.module)
-      writer.key("rank")
-      writer.value(layer.rank)
-      writer.key("alpha")
-      writer.value(layer.alpha)
-      writer.key("scaling")
-      writer.value(layer.scaling)
-      if let matches {
-        writer.key("base_tensors")
-        writer.value(.array(matches.targets[number].map { .string($0.string) }))
-      }
-      writer.end()
+    writer.member("path", path)
+    writer.member("peft_type", "LORA")
+    writer.member("base_model_name_or_path", adapter.baseModelName)
+    writer.list("modules", adapter.layers.enumerated()) { layer, writer in
+      writer.member("module", layer.element.module)
+      writer.member("rank", layer.element.rank)
+      writer.member("alpha", layer.element.alpha)
+      writer.member("scaling", layer.element.scaling)
+      if let matches { writer.member("base_tensors", matches.targets[layer.offset].map(\.string)) }
     }
-    writer.end()
-    writer.end()
   }
 }

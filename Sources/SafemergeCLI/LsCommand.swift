@@ -164,10 +164,13 @@ struct LsCommand: ParsableCommand {
   }
 
   private func writeTrees(_ listings: [Listing], to output: inout StandardOutput, _ style: TextStyle) throws {
-    let tensors = try selected(listings, ordered: false)
-    var byListing: [[ListedTensor]] = listings.map { _ in [] }
-    for tensor in tensors { byListing[tensor.listing].append(tensor) }
-    let trees = byListing.map { TreeText(NameTree($0, listings), depth: depth ?? .max, showsBytes: bytes) }
+    let filter = NameFilter(include: include, exclude: exclude)
+    let trees = try listings.map { listing in
+      let files = try concurrentMap(listing.files) { file in
+        (tensors: file.header.tensors, places: filter.places(in: file.header.tensors))
+      }
+      return TreeText(NameTree(files), depth: depth ?? .max, showsBytes: bytes)
+    }
     if format == .json { return try output.write(ListingJSON(listings).trees(trees)) }
     for (listing, tree) in zip(listings, trees) {
       switch format {
@@ -183,7 +186,7 @@ struct LsCommand: ParsableCommand {
   private func writeTensors(
     _ listings: [Listing], to output: inout StandardOutput, _ style: TextStyle
   ) throws -> Int32 {
-    let tensors = sorted(try selected(listings, ordered: sort == .name), listings)
+    let tensors = sorted(try selected(listings), listings)
     var status: Int32 = 0
     var matches: [BaseMatches?] = listings.map { _ in nil }
     if let base {
@@ -221,23 +224,19 @@ struct LsCommand: ParsableCommand {
     return status
   }
 
-  /// The tensors that the globs let through, in the order of paths, files and data; the files are gone through on all
-  /// processors, and each brings its names in order already if that is wanted.
-  private func selected(_ listings: [Listing], ordered: Bool) throws -> [ListedTensor] {
-    let includes = include.map(Glob.init)
-    let excludes = exclude.map(Glob.init)
+  /// The tensors that the globs let through, in the order of paths and files; the files are gone through on all processors,
+  /// and each brings its names in order already if that is wanted.
+  private func selected(_ listings: [Listing]) throws -> [ListedTensor] {
+    let filter = NameFilter(include: include, exclude: exclude)
+    let isOrdered = sort == .name
     let files = listings.enumerated().flatMap { listing, content in
       content.files.enumerated().map { (listing: listing, file: $0, tensors: $1.header.tensors) }
     }
     return try concurrentMap(files) { listing, file, tensors in
-      let listed = tensors.indices.map { index in
+      let selected = filter.places(in: tensors).map { index in
         ListedTensor(name: tensors.name(at: index).string, listing: listing, file: file, index: index)
       }
-      let selected = listed.filter { tensor in
-        (includes.isEmpty || includes.contains { $0.matches(tensor.name) })
-          && !excludes.contains { $0.matches(tensor.name) }
-      }
-      return ordered ? selected.sorted { NaturalOrder.precedes($0.name, $1.name) } : selected
+      return isOrdered ? selected.sorted { NaturalOrder.precedes($0.name, $1.name) } : selected
     }.flatMap { $0 }
   }
 

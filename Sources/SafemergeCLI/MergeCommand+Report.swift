@@ -1,5 +1,6 @@
 import Adapters
 import Checkpoints
+import JSONText
 import MergeEngine
 import MergePlanning
 import ReportPage
@@ -20,7 +21,16 @@ extension MergeCommand {
     _ outcome: MergeEngine.Outcome, _ plan: MergePlan, _ options: MergeEngine.Options, _ checkpoint: Checkpoint,
     _ uses: [AdapterUse], at place: ReportPlace?
   ) throws {
-    for warning in outcome.untrainedWarnings(plan) { warn(warning) }
+    for warning in outcome.untrainedWarnings(plan) + outcome.requantisingWarnings { warn(warning) }
+    let trained = outcome.statistics.filter { $0.trainingSquares != nil }
+    if !trained.isEmpty {
+      EventStream.standard.training(trained)
+      if speaks { Diagnostics.write(TrainingText(trained).line.escapingUnprintable) }
+    }
+    if !outcome.requantised.isEmpty {
+      EventStream.standard.requantised(outcome)
+      if speaks { Diagnostics.write(RequantisedText(outcome.requantised).line.escapingUnprintable) }
+    }
     guard let place else { return }
     let request = MergeReport.Request(
       program: Safemerge.version, base: checkpoint.path, adapters: reportedAdapters(uses), output: output ?? "",
@@ -74,6 +84,8 @@ extension MergeCommand {
     options += result.map.enumerated().map {
       ("map \($0.offset + 1)", "\($0.element.map.pattern)=\($0.element.map.replacement)")
     }
+    if let format = result.requantize { options.append(("requantize", format.rawValue)) }
+    if let training = result.baseWas { options.append(("base-was", training.text)) }
     if let size = result.maxShardSize { options.append(("max-shard-size", String(size.byteCount))) }
     if result.singleFile { options.append(("single-file", "true")) }
     if let method = combine.method {

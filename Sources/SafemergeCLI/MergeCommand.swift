@@ -102,6 +102,12 @@ struct MergeCommand: ParsableCommand {
 
   func validate() throws {
     if let jobs, jobs < 1 { throw ValidationError("--jobs is at least 1.") }
+    if safety.verify == .full, result.requantize != nil {
+      throw ValidationError("--verify full does not compute the codes of --requantize again; --verify read reads them.")
+    }
+    if safety.verify == .full, result.baseWas != nil {
+      throw ValidationError("--verify full does not quantise for --base-was again; --verify read reads the result.")
+    }
     if quiet, verbose > 0 { throw ValidationError("--quiet and --verbose exclude each other.") }
   }
 

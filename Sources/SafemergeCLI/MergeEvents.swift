@@ -56,6 +56,34 @@ extension EventStream {
     }
   }
 
+  /// What became of each weight that was made codes again.
+  func requantised(_ outcome: MergeEngine.Outcome) {
+    send("requantised") { event in
+      event.list("tensors", outcome.requantised) { tensor, event in
+        event.member("name", tensor.name?.string)
+        event.member("elements", tensor.elementCount)
+        event.member("error", tensor.loss)
+        event.member("delta_norm", tensor.deltaNorm)
+        event.member("changed_codes", tensor.codes?.changedCount ?? 0)
+        event.member("half_steps", tensor.codes?.halfStepCount ?? 0)
+        event.member("vanishes", tensor.changeVanishes)
+      }
+    }
+  }
+
+  /// What quantising did to each merged weight in training.
+  func training(_ tensors: [TensorStatistics]) {
+    send("training") { event in
+      event.member("ratio", TensorStatistics(sumOf: tensors).trainingRatio)
+      event.list("tensors", tensors) { tensor, event in
+        event.member("name", tensor.name?.string)
+        event.member("training_norm", tensor.trainingNorm)
+        event.member("delta_norm", tensor.deltaNorm)
+        event.member("ratio", tensor.trainingRatio)
+      }
+    }
+  }
+
   func report(_ report: MergeReport, at path: String) {
     send("report") { event in
       event.member("path", path)

@@ -38,10 +38,13 @@ struct PlanText {
     for rule in plan.rules { lines.append("rule     \(rule.rule)   \(Quantities.counted(rule.count, "name"))") }
     if let quantisation = plan.quantisation {
       let change = quantisation.configChange.map { "; config.json: \($0)" } ?? ""
-      lines.append(
-        "codes    \(quantisation.method): \(Quantities.counted(quantisation.decoded, "weight")) decoded, "
-          + "\(quantisation.kept) kept as they are\(change)")
+      let what =
+        quantisation.requantised > 0
+        ? Quantities.counted(quantisation.requantised, "weight") + " merged and made codes again"
+        : Quantities.counted(quantisation.decoded, "weight") + " decoded"
+      lines.append("codes    \(quantisation.method): \(what), \(quantisation.kept) kept as they are\(change)")
     }
+    if let training = plan.training { lines.append("was      \(Self.text(training))") }
     if let library {
       let count = plan.updatedTensors.count { $0.update?.residual != nil }
       let what =
@@ -51,6 +54,20 @@ struct PlanText {
     if let line = vocabulary.flatMap(vocabularyLine) { lines.append("vocab    \(line)") }
     lines.append("memory   at most \(Quantities.bytes(memory.total)) for \(Quantities.counted(workers, "worker"))")
     return lines.map(\.escapingUnprintable)
+  }
+
+  /// What is quantised first, and what may have been in training and is not.
+  private static func text(_ training: MergePlan.Training) -> String {
+    let quantisation = training.quantisation
+    var text =
+      "nf4 in blocks of \(quantisation.block)\(quantisation.isNested ? ", scales too" : ""): "
+      + Quantities.counted(training.merged, "merged weight") + " and "
+      + Quantities.counted(training.others, "other linear weight") + " are what quantising left of them"
+    guard !training.left.isEmpty else { return text }
+    let names = training.left.prefix(shownTargetCount).map(\.string).joined(separator: ", ")
+    let others = training.left.count - min(training.left.count, shownTargetCount)
+    text += "; not known to have been, and left as they are: \(names)" + (others > 0 ? " and \(others) more" : "")
+    return text
   }
 
   private static func files(_ count: Int) -> String { Quantities.counted(count, count > 1 ? "shard" : "file") }

@@ -46,6 +46,21 @@ struct ResultOptions: ParsableArguments {
       """)
   var map: [NameMapArgument] = []
 
+  @Option(
+    help: """
+      Write the merged weights of a quantised base in the base's own format again, in place of 16 bits; of FP8 alone, and \
+      most of a small change is lost: \(Requantize.allCases.map(\.rawValue).joined(separator: ", ")).
+      """)
+  var requantize: Requantize?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Merge into what 4-bit quantisation left of the base's linear layers while the adapter was trained (QLoRA): nf4, \
+      nf4:BLOCK with elements that share a scale (64), or nf4:BLOCK,double where scales were quantised too.
+      """, valueName: "base-was"))
+  var baseWas: TrainingArgument?
+
   @Flag(help: "Add tensors that the base has not, such as a classifier that was trained with the adapter.")
   var addTensors = false
 
@@ -63,6 +78,14 @@ struct ResultOptions: ParsableArguments {
     if singleFile, maxShardSize != nil {
       throw ValidationError("--single-file and --max-shard-size exclude each other.")
     }
+    if requantize != nil, baseWas != nil {
+      throw ValidationError("--requantize is for a quantised base and --base-was for one of numbers.")
+    }
+    if requantize != nil {
+      if dtype != .same { throw ValidationError("--requantize and --dtype exclude each other.") }
+      if arithmetic != .exact { throw ValidationError("--requantize goes with --arithmetic exact.") }
+      if round.isStochastic { throw ValidationError("--requantize rounds to the nearest.") }
+    }
   }
 
   var fileSizes: FileSizes { singleFile ? .single : maxShardSize.map { .atMost($0.byteCount) } ?? .asBase }
@@ -77,6 +100,14 @@ struct ResultOptions: ParsableArguments {
     options.expertLayout = expertLayout
     options.fileSizes = fileSizes
     options.nameMaps = map.map(\.map)
+    options.requantises = requantize != nil
+    options.baseWas = baseWas?.quantisation
     return options
   }
+}
+
+/// The format in which merged weights of a quantised base are written, if not as numbers.
+enum Requantize: String, CaseIterable, ExpressibleByArgument {
+  /// The base's.
+  case same
 }

@@ -72,53 +72,33 @@ struct TreeText {
   /// Members of an object: sums, sums by dtype, children.
   func writeMembers(to writer: inout JSONWriter) {
     write(tree.sums, &writer)
-    writer.key("dtypes")
-    writer.beginObject()
-    for (dtype, sums) in tree.dtypeSums {
-      writer.key(dtype.name)
-      writer.beginObject()
-      write(sums, &writer)
-      writer.end()
+    writer.member("dtypes") { writer in
+      for (dtype, sums) in tree.dtypeSums { writer.member(dtype.name) { write(sums, &$0) } }
     }
-    writer.end()
-    writer.key("children")
-    writer.beginArray()
-    for node in tree.roots { write(node, path: "", left: depth, &writer) }
-    writer.end()
+    writer.list("children", tree.roots) { write($0, path: "", left: depth, &$1) }
   }
 
   private func write(_ sums: NameTree.Sums, _ writer: inout JSONWriter) {
-    for (key, value) in [("tensors", sums.tensors), ("parameters", sums.parameters), ("bytes", sums.bytes)] {
-      writer.key(key)
-      writer.value(value)
-    }
+    writer.member("tensors", sums.tensors)
+    writer.member("parameters", sums.parameters)
+    writer.member("bytes", sums.bytes)
   }
 
   private func write(_ node: NameTree.Node, path: String, left: Int, _ writer: inout JSONWriter) {
     let path = path.isEmpty ? node.label : "\(path).\(node.label)"
-    writer.beginObject()
-    writer.key("path")
-    writer.value(path)
+    writer.member("path", path)
     write(node.sums, &writer)
-    writer.key("dtypes")
-    writer.value(.array(node.dtypes.sorted().map { .string($0.name) }))
-    if let tensor = node.tensor {
-      writer.key("shape")
-      writer.value(tensor.shape)
-    }
+    writer.member("dtypes", node.dtypes.names)
+    if let tensor = node.tensor { writer.member("shape", tensor.shape) }
     if !node.children.isEmpty, left > 1 {
-      writer.key("children")
-      writer.beginArray()
-      for child in node.children { write(child, path: path, left: left - 1, &writer) }
-      writer.end()
+      writer.list("children", node.children) { write($0, path: path, left: left - 1, &$1) }
     }
-    writer.end()
   }
 
   private func size(_ byteCount: Int) -> String { showsBytes ? String(byteCount) : Quantities.bytes(byteCount) }
 
   private static func dtypes(_ node: NameTree.Node) -> String {
-    node.dtypes.sorted().map(\.name).joined(separator: ",")
+    node.dtypes.names.joined(separator: ",")
   }
 
   /// Of a tensor, or of what a cut leaves of one.

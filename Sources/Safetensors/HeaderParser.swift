@@ -187,7 +187,7 @@ struct HeaderParser {
     // An entry is at most 64 KiB long, so its rank fits 16 bits.
     table.entries.append(
       TensorTable.Entry(
-        nameStart: nameStart, begin: entry.dataOffsets[0], end: entry.dataOffsets[1], shapeStart: shapeStart,
+        nameStart: nameStart, begin: entry.dataOffsets.begin, end: entry.dataOffsets.end, shapeStart: shapeStart,
         nameByteCount: UInt32(nameRange.count), rank: UInt16(entry.shape.count), dtype: dtype))
   }
 

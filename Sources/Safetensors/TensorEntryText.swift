@@ -4,8 +4,7 @@ import JSONText
 struct TensorEntryText {
   private(set) var dtype = ""
   private(set) var shape: [UInt64] = []
-  /// Begin and end.
-  private(set) var dataOffsets: [UInt64] = [0, 0]
+  private(set) var dataOffsets: (begin: UInt64, end: UInt64) = (0, 0)
   /// What is wrong with the entry's form, in an error's words; nil: nothing.
   private(set) var complaint: String?
 
@@ -26,7 +25,7 @@ struct TensorEntryText {
     case .other(let found): complaint = complaint ?? "shape is \(found); an array of naturals expected"
     }
     switch tree.naturals("data_offsets") {
-    case .value(let found) where found.count == 2: dataOffsets = found
+    case .value(let found) where found.count == 2: dataOffsets = (found[0], found[1])
     case .value(let found): complaint = complaint ?? "data_offsets has \(found.count) elements; two expected"
     case .missing: complaint = complaint ?? "entry has no data_offsets"
     case .other(let found): complaint = complaint ?? "data_offsets is \(found); two naturals expected"
@@ -35,8 +34,8 @@ struct TensorEntryText {
 
   /// Reads an entry of the usual form: the three members and no other, without escapes in their names.
   ///
-  /// A dtype or shape that stands in the same bytes as one that jansson has parsed is not parsed again: neighbours mostly
-  /// share them. Nil for every other form, well or ill, which ``init(_:_:)`` reads and judges.
+  /// A dtype or shape that stands in the same bytes as the one before is not parsed again, which neighbours mostly share,
+  /// and plain numbers need no parser. Nil for every other form, well or ill, which ``init(_:_:)`` reads and judges.
   init?(usual text: Span<UInt8>, _ range: Range<Int>, _ known: inout KnownValues) throws(JSONError) {
     guard var cursor = JSONObjectCursor(text, range: range, depthLimit: JSONLimits.depth - 1) else { return nil }
     var seen: (dtype: Bool, shape: Bool, offsets: Bool) = (false, false, false)
@@ -50,7 +49,7 @@ struct TensorEntryText {
         shape = value
         seen.shape = true
       } else if !seen.offsets, Self.isKey(text, member, "data_offsets") {
-        guard let value = try JSONTree.naturals(text, range: member.valueRange), value.count == 2 else { return nil }
+        guard let value = try Self.pair(text, member.valueRange) else { return nil }
         dataOffsets = value
         seen.offsets = true
       } else {
@@ -58,6 +57,18 @@ struct TensorEntryText {
       }
     }
     guard seen == (true, true, true) else { return nil }
+  }
+
+  /// Two naturals; nil if the value is anything else.
+  private static func pair(_ text: Span<UInt8>, _ range: Range<Int>) throws(JSONError) -> (UInt64, UInt64)? {
+    var (first, second, count): (UInt64, UInt64, Int) = (0, 0, 0)
+    let isPlain = PlainNaturals.read(text, range) { number in
+      (first, second) = (second, number)
+      count += 1
+    }
+    if isPlain { return count == 2 ? (first, second) : nil }
+    guard let value = try JSONTree.naturals(text, range: range), value.count == 2 else { return nil }
+    return (value[0], value[1])
   }
 
   private static func isKey(_ text: Span<UInt8>, _ member: JSONObjectCursor.Member, _ key: StaticString) -> Bool {
@@ -82,8 +93,13 @@ struct TensorEntryText {
 
     fileprivate mutating func shape(_ text: Span<UInt8>, _ range: Range<Int>) throws(JSONError) -> [UInt64]? {
       if Self.isSame(text, range, shapeBytes) { return lastShape }
-      guard let value = try JSONTree.naturals(text, range: range) else { return nil }
-      shapeBytes = range.map { text[$0] }
+      var value: [UInt64] = []
+      if !PlainNaturals.read(text, range, { value.append($0) }) {
+        guard let parsed = try JSONTree.naturals(text, range: range) else { return nil }
+        value = parsed
+      }
+      shapeBytes.removeAll(keepingCapacity: true)
+      for index in range { shapeBytes.append(text[index]) }
       lastShape = value
       return value
     }
@@ -115,7 +131,7 @@ struct TensorEntryText {
       case "data_offsets":
         guard let found = Self.naturals(text, member.valueRange) else { return nil }
         if found.count == 2, let begin = found[0], let end = found[1] {
-          dataOffsets = [begin, end]
+          dataOffsets = (begin, end)
         } else {
           complaint = "data_offsets holds something else than two naturals of 64 bits"
         }

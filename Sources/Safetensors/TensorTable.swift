@@ -54,6 +54,14 @@ public struct TensorTable: RandomAccessCollection, Sendable {
 
   public func name(at index: Int) -> TensorName { name(of: entries[index]) }
 
+  /// The dimensions without an array of their own.
+  package func dimensions(at index: Int) -> ArraySlice<UInt64> { shape(of: entries[index]) }
+
+  /// Calls `body` with the bytes of a name, for those who need no ``TensorName`` of it.
+  package func withNameBytes<Value>(at index: Int, _ body: (Span<UInt8>) throws -> Value) rethrows -> Value {
+    try body(nameBytes.span.extracting(nameRange(entries[index])))
+  }
+
   func name(of entry: Entry) -> TensorName {
     TensorName(String(decoding: nameBytes[nameRange(entry)], as: UTF8.self))
   }

@@ -1,3 +1,5 @@
+import Adapters
+import Checkpoints
 import Foundation
 import MergePlanning
 import Safetensors
@@ -102,6 +104,11 @@ import Testing
           let rows = position * rowsPerTile..<min((position + 1) * rowsPerTile, update?.rows ?? 0)
           #expect(rowsPerTile * (update?.columns ?? 0) <= max(1 << 20, update?.columns ?? 0), "\(comment)")
           written[segment.shard].append(start + rows.lowerBound * row..<start + rows.upperBound * row)
+        case .bands(let tensor, _):
+          // Which rows and scales these are, the tests of requantising tell.
+          #expect(shard.tensors[tensor].requantised != nil, "\(comment)")
+          written[segment.shard].append(
+            schedule.outputRange(ofJob: segment.firstJob + position, in: segment, plan))
         }
       }
       // A run of copies is one range of the base: each of its tensors moves by the same distance.
@@ -123,6 +130,16 @@ import Testing
       }
       #expect(end == shard.fileByteCount, "\(comment)")
     }
+  }
+
+  @Test(arguments: RequantisingTests.cases) func codesAndScalesAreWrittenOnce(name: String) throws {
+    let folder = RequantisingTests.folder(name)
+    var options = MergeOptions()
+    options.requantises = true
+    let plan = try MergePlan(
+      base: Checkpoint(path: folder + "/base"), adapters: [AdapterUse(try Adapter(folder: folder + "/adapter"))],
+      options: options)
+    for size in TileSize.all { check(plan, TileSchedule(plan, tileSize: size), "\(name), \(size)") }
   }
 
   @Test func neighboursAreCopiedTogether() throws {

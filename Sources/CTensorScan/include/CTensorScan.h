@@ -35,8 +35,18 @@ typedef struct {
 // are rounded to fp64.
 cts_figures cts_scan(cts_dtype dtype, const void *elements, size_t count);
 
-// The same with no more than the architecture's baseline.
-cts_figures cts_scan_portable(cts_dtype dtype, const void *elements, size_t count);
+// The instruction sets that there are loops for, slowest first.
+typedef enum {
+  CTS_PORTABLE,
+  CTS_AVX2,
+  CTS_AVX512,
+} cts_variant;
+
+// The fastest that the processor runs; it runs those before it too.
+cts_variant cts_best_variant(void);
+
+// The same as cts_scan with a variant that the processor runs.
+cts_figures cts_scan_by(cts_variant variant, cts_dtype dtype, const void *elements, size_t count);
 
 // Adds to each of 256 counters how often its byte stands in `bytes`.
 void cts_count_bytes(const void *bytes, size_t count, uint64_t *counters);

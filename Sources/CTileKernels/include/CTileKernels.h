@@ -228,6 +228,36 @@ typedef struct {
 void smk_decode_transposed(const smk_kernels *kernels, const float *table, const float *scale_table,
                            const smk_transposed_codes *matrix, smk_dtype out_dtype, void *destination);
 
+// ---- weights that are made codes again: a part of a matrix in fp32, rows `stride` elements apart
+
+// The largest magnitude of those that are finite; 0 if none is.
+float smk_largest_finite(const smk_kernels *kernels, const void *values, size_t stride, size_t rows, size_t columns);
+
+// code = value / scale (`divides`) or value * scale, rounded to fp32 and then to the nearest number of E4M3, halves to
+// even; the codes lie as the values do. Magnitudes above 448, the largest, become 448; every NaN becomes 0x7f.
+void smk_encode_e4m3(const smk_kernels *kernels, const void *values, size_t stride, size_t rows, size_t columns,
+                     float scale, int divides, uint8_t *codes);
+
+typedef struct {
+  uint64_t changed;     // codes that are not what they were
+  uint64_t half_steps;  // changes c, not 0, with |c| >= scale * half the distance from |code| to the next greater number
+} smk_code_changes;
+
+// What became of codes of E4M3: c = intended[i] (`are_deltas`) or intended[i] - weight[i], of fp32; a NaN is large.
+// `scale` is positive. A row has fewer than 2^32 elements.
+smk_code_changes smk_compare_codes(const smk_kernels *kernels, const void *weight, const float *intended,
+                                   int are_deltas, const uint8_t *before, const uint8_t *codes, float scale,
+                                   size_t stride, size_t rows, size_t columns);
+
+// The largest finite magnitude of each `block` values; 0 where none is finite.
+void smk_block_magnitudes(const smk_kernels *kernels, const float *values, size_t count, size_t block,
+                          float *magnitudes);
+
+// values[i] = numbers[code] * scale, code being how many of the 15 bounds are below values[i] * (1 / max(magnitude, 1e-38)),
+// with a magnitude and a scale for each `block` values. What is not finite stays.
+void smk_through_halves(const smk_kernels *kernels, float *values, size_t count, size_t block, const float *bounds,
+                        const float *numbers, const float *magnitudes, const float *scales);
+
 // A byte for each of `count` codes of half a byte, from the one at place `first` on: two in a byte, the first in its upper
 // half (`is_high_first`) or its lower.
 void smk_unpack_halves(const uint8_t *source, size_t first, size_t count, int is_high_first, uint8_t *codes);

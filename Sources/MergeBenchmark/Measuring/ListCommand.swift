@@ -5,7 +5,8 @@ struct ListCommand: ParsableCommand {
     commandName: "list",
     abstract: "Measure what reads headers only: listings and plans.",
     discussion: """
-      Runs `safemerge ls --summary BASE`, and with an adapter `safemerge merge --dry-run BASE ADAPTER`, in turn.
+      Runs `safemerge ls --summary BASE`, `safemerge ls --tree BASE` and with an adapter `safemerge merge --dry-run BASE \
+      ADAPTER`, in turn.
 
       Example:
         MergeBenchmark list /dev/shm/huge/base /dev/shm/huge/adapter
@@ -23,7 +24,7 @@ struct ListCommand: ParsableCommand {
     Interruption.install()
     let program = try options.programPath()
     let output = Output(isJSON: options.json)
-    var commands = [(name: "ls --summary", command: [program, "ls", "--summary", base])]
+    var commands = ["--summary", "--tree"].map { (name: "ls \($0)", command: [program, "ls", $0, base]) }
     if let adapter { commands.append(("merge --dry-run", [program, "merge", "--dry-run", base, adapter])) }
     var runs: [[ChildProcess]] = commands.map { _ in [] }
     for number in 0..<options.warmup + options.runs {

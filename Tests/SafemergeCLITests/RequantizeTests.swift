@@ -1,0 +1,101 @@
+import JSONText
+import TestSupport
+import Testing
+
+/// `safemerge merge --requantize same`, as a user sees it.
+@Suite struct RequantizeTests {
+  private static func arguments(_ name: String) -> [String] {
+    let folder = fixturesPath() + "/requantised/\(name)"
+    return ["merge", folder + "/base", folder + "/adapter", "--requantize", "same"]
+  }
+
+  @Test func planSummaryAndReport() throws {
+    let scratch = try Scratch()
+    let report = scratch.file("report.json")
+    let result = try Program.run(
+      Self.arguments("small-block") + ["-o", scratch.file("merged"), "--report", report])
+    #expect(result.status == 0, "\(result.messages)")
+    let lines = result.messageLines
+    #expect(lines.contains("codes    fp8: 1 weight merged and made codes again, 1 kept as they are"), "\(lines)")
+    #expect(
+      lines.contains {
+        $0.hasPrefix(
+          "codes    1 weight made codes again, 67.6 % of the codes changed; the error is 21.6 % of the change")
+      }, "\(lines)")
+    #expect(!lines.contains { $0.contains("warning") })
+    // What no rounding of another kind would help.
+    #expect(!lines.contains { $0.hasPrefix("advice") })
+    let text = try contents(report)
+    let json = try JSONParser.parse(text.span)
+    guard case .array(let tensors)? = json["tensors"] else { return #expect(Bool(false)) }
+    #expect(tensors.count == 1)
+    #expect(tensors.first?["dtype"] == .string("F8_E4M3"))
+    #expect(tensors.first?["changed_codes"] == .integer(3893))
+    #expect(tensors.first?["half_steps"] == .integer(3648))
+    #expect(tensors.first?["vanishes"] == .bool(false))
+    #expect(json["options"]?["requantize"] == .string("same"))
+    let page = try Program.run(["report", report, "-o", scratch.file("page.html")])
+    #expect(page.status == 0, "\(page.messages)")
+  }
+
+  @Test func lostChangesAreNamed() throws {
+    let scratch = try Scratch()
+    let result = try Program.run(Self.arguments("lost") + ["-o", scratch.file("merged"), "--json"])
+    #expect(result.status == 0)
+    #expect(
+      result.messages.contains(
+        "warning: 1 of 1 weights that are made codes again lose their change whole, because it is below half a step "
+          + "everywhere or changes no code: model.layers.0.proj.weight; in 16 bits, without --requantize, it is kept"),
+      "\(result.messages)")
+    let schema = try JSONSchema(path: fixturesPath() + "/../docs/json.schema.json")
+    let events = try result.lines.map { line in
+      let bytes = Array(line.utf8)
+      return try JSONParser.parse(bytes.span)
+    }
+    for event in events { #expect(schema.problems(event) == [], "\(event)") }
+    let found = events.filter { $0["event"] == .string("requantised") }
+    #expect(found.count == 1)
+    guard case .array(let tensors)? = found.first?["tensors"] else { return #expect(Bool(false)) }
+    #expect(tensors.map { $0["name"] } == [.string("model.layers.0.proj.weight")])
+    #expect(tensors.first?["vanishes"] == .bool(true))
+    #expect(tensors.first?["half_steps"] == .integer(0))
+  }
+
+  @Test(arguments: [
+    ["--dtype", "bf16"], ["--arithmetic", "peft"], ["--round", "stochastic:1"], ["--verify", "full"],
+  ])
+  func excludesWhatItCannotMean(more: [String]) throws {
+    let scratch = try Scratch()
+    let result = try Program.run(Self.arguments("block") + ["-o", scratch.file("merged")] + more)
+    #expect(result.status == 2)
+    #expect(result.messages.contains("--requantize"))
+    #expect(try scratch.entries() == [])
+  }
+
+  @Test func otherFormatsAreRefused() throws {
+    let scratch = try Scratch()
+    let fixture = QuantisedFixture("nf4")
+    let adapter = try fixture.adapter(scratch.file("adapter"), layers: 0..<1)
+    let result = try Program.run(
+      ["merge", fixture.base, adapter, "-o", scratch.file("merged"), "--requantize", "same"])
+    #expect(result.status == 3)
+    #expect(
+      result.messages.contains("--requantize same is not supported for bitsandbytes, nf4"), "\(result.messages)")
+    #expect(try scratch.entries() == ["adapter"])
+  }
+
+  /// The check knows that it does not know; without the option it asks for it.
+  @Test func theCheckNamesWhatItDoesNotCompute() throws {
+    let scratch = try Scratch()
+    let merged = scratch.file("merged")
+    #expect(try Program.run(Self.arguments("block") + ["-o", merged]).status == 0)
+    let folder = fixturesPath() + "/requantised/block"
+    let check = ["check", merged, "--against", folder + "/base", "--adapter", folder + "/adapter"]
+    let result = try Program.run(check + ["--requantize", "same"])
+    #expect(result.status == 0, "\(result.messages)\(result.text)")
+    #expect(result.text.contains("not checked: codes that are made again are not computed here"), "\(result.text)")
+    let without = try Program.run(check)
+    #expect(without.status == 3)
+    #expect(without.messages.contains("--requantize"), "\(without.messages)")
+  }
+}
