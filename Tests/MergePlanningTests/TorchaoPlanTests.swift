@@ -31,7 +31,9 @@ import Testing
     return all.filter { $0.name != prefix + without } + more
   }
 
-  private func plan(_ tensors: [TestTensor], _ description: String?, other: String? = nil) throws -> MergePlan {
+  private func plan(
+    _ tensors: [TestTensor], _ description: String?, other: String? = nil, _ options: MergeOptions = MergeOptions()
+  ) throws -> MergePlan {
     let scratch = try Scratch()
     let path = try scratch.folder("base")
     var metadata: [SafetensorsHeader.MetadataEntry] = [
@@ -59,7 +61,8 @@ import Testing
     let adapter = try writeAdapter(
       scratch.file("adapter"), rank: 2, alpha: "2",
       [TestTensor("m.proj.lora_A.weight", .f32, [2, 10]), TestTensor("m.proj.lora_B.weight", .f32, [6, 2])])
-    return try MergePlan(base: Checkpoint(path: path), adapters: [AdapterUse(Adapter(folder: adapter))])
+    return try MergePlan(
+      base: Checkpoint(path: path), adapters: [AdapterUse(Adapter(folder: adapter))], options: options)
   }
 
   private func write(
@@ -123,6 +126,13 @@ import Testing
     #expect(refusal(Self.tensors(), Self.description(parts: ["qdata", "scale"]))?.contains("zero_point") == true)
     #expect(refusal(Self.tensors(), Self.description(), other: Self.description("X"))?.contains("another file") == true)
     #expect(refusal(Self.tensors(), Self.description(dtype: "float64"))?.contains("dtype") == true)
+  }
+
+  @Test func nothingIsWrittenInTheFormatAgain() throws {
+    var options = MergeOptions()
+    options.requantises = true
+    let error = #expect(throws: PlanError.self) { try plan(Self.tensors(), Self.description(), options) }
+    #expect(error?.problem == .requantising("torchao"))
   }
 
   @Test(arguments: ["qdata", "scale", "zero_point"])
