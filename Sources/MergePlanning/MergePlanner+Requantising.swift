@@ -40,8 +40,8 @@ extension MergePlanner {
     }
     guard case .blocks(let grid) = weight.format else { throw refused(describe(weight.format, method)) }
     guard weight.codes.dtype == .f8E4M3 else { throw refused("\(method) with codes of \(weight.codes.dtype.name)") }
-    let config = base.config?["quantization_config"]
-    let isPowerOfTwo = weight.scales.dtype == .f8E8M0 || config?["scale_fmt"] == .string("ue8m0")
+    let scaleFormat = ConfigFacts.quantizationPath(base.config).flatMap { base.config?[$0 + ["scale_fmt"]] }
+    let isPowerOfTwo = weight.scales.dtype == .f8E8M0 || scaleFormat == .string("ue8m0")
     guard [.f32, .bf16, .f16, .f8E8M0].contains(weight.scales.dtype) else {
       throw refused("\(method) with scales of \(weight.scales.dtype.name)")
     }
@@ -52,7 +52,7 @@ extension MergePlanner {
 
   private func describe(_ format: QuantisedWeight.Format, _ method: String) -> String {
     switch format {
-    case .blocks, .int8Rows: "\(method), 8 bits"
+    case .blocks, .integers, .int8Rows: "\(method), 8 bits"
     case .halves(let halves, _, _): "\(method), \(halves.rawValue)"
     case .mxfp4: method
     case .packedRows(let packed): "\(method), \(packed.numbers == .e2m1 ? "nvfp4-pack-quantized" : "pack-quantized")"
