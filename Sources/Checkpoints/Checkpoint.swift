@@ -56,7 +56,7 @@ public struct Checkpoint: Sendable {
   /// config.json, else `model.safetensors`, else `model.safetensors.index.json`. Every header is read and checked; of a
   /// sharded model index and headers must agree exactly, both ways, and no tensor may stand twice.
   ///
-  /// - Throws: ``CheckpointError``, or ``SafetensorsError`` for a weight file.
+  /// - Throws: ``CheckpointError``, or `SafetensorsError` for a weight file.
   public init(path: String) throws {
     guard
       let identity = try CheckpointError.attempt(

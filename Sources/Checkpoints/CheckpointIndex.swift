@@ -139,6 +139,7 @@ public struct CheckpointIndex: Equatable, Sendable {
   /// - Parameters:
   ///   - metadata: Kept as it is but for `total_size`, which is set.
   ///   - totalSize: Bytes of all tensors, without headers.
+  ///   - weightMap: In any order.
   public static func text(
     metadata: [JSONMember], totalSize: Int, weightMap: [(tensor: TensorName, shardName: String)]
   ) -> [UInt8] {

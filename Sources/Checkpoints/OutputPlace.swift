@@ -19,6 +19,7 @@ public struct OutputPlace: Sendable {
   ///   - isFolder: Whether the result is a folder.
   ///   - inputs: The paths of the base and the adapters and of all their files: the result must be none of them, lie in
   ///     none of their folders, and contain none.
+  ///   - force: Whether a model that is there may be replaced.
   public init(path: String, isFolder: Bool, inputs: [String], force: Bool) throws(CheckpointError) {
     let path = Paths.withoutTrailingSlashes(path)
     self.path = path

@@ -12,6 +12,7 @@ public struct ReportPlace: Sendable {
   ///   - inputs: The paths of the base and the adapters and of all their files: the report must be none of them and lie in
   ///     none of their folders.
   ///   - output: The merge's result, which the report must not be and not lie in; nil: there is none.
+  ///   - force: Whether a file that is there may be replaced.
   public init(path: String, inputs: [String], output: String?, force: Bool) throws(CheckpointError) {
     self.path = path
     let name = Paths.components(path).last ?? ""

@@ -5,8 +5,8 @@ import Synchronization
 /// A result in the making, in its staging folder, that gets its name when it is complete.
 ///
 /// The staging folder holds `plan.json`, which says what merge it is; `partial` with what is being written; `result` with
-/// the files that are complete; and `parts` with a ``PartRecord`` for each complete weight file. An object that goes away
-/// before ``finish()`` takes all of it along, unless it was told to ``keep()`` it for the next run.
+/// the files that are complete; and `parts` with a `PartRecord` for each complete weight file. An object that goes away
+/// before `finish()` takes all of it along, unless it was told to `keep()` it for the next run.
 public final class StagedOutput: Sendable {
   public let place: OutputPlace
   private let staging: StagingFolder
@@ -34,6 +34,7 @@ public final class StagedOutput: Sendable {
   /// Begins a result, or goes on with what is in the staging folder.
   ///
   /// - Parameters:
+  ///   - staging: The folder, which is locked.
   ///   - identity: What decides the result; nil: nothing is kept for another run.
   ///   - resumes: Whether what a run of the same identity left is used; otherwise it is removed.
   /// - Throws: ``CheckpointError/Problem/otherMerge(_:)`` if a run of another identity left something.

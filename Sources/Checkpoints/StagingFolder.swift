@@ -20,7 +20,9 @@ public final class StagingFolder: Sendable {
 
   /// Makes the folder, or takes the one that is there, and locks it.
   ///
-  /// - Parameter breaksLock: Whether the lock is taken from a run that is not seen to be alive on this machine.
+  /// - Parameters:
+  ///   - place: Where the result goes.
+  ///   - breaksLock: Whether the lock is taken from a run that is not seen to be alive on this machine.
   /// - Throws: ``CheckpointError/Problem/inUse(host:process:isDead:)``, or `stagingNotOurs` for a folder that others could
   ///   have put there.
   public convenience init(_ place: OutputPlace, breaksLock: Bool = false) throws(CheckpointError) {

@@ -2,7 +2,7 @@ import Safetensors
 
 /// `weight_map` of an index: tensors and the shards that hold them, in the order of the file.
 ///
-/// The names share one buffer, as those of a ``TensorTable`` do: an index of 100,000 tensors is two pieces of memory.
+/// The names share one buffer, as those of a `TensorTable` do: an index of 100,000 tensors is two pieces of memory.
 public struct WeightMap: RandomAccessCollection, Equatable, Sendable {
   /// A tensor and the place of its shard in ``CheckpointIndex/shardNames``.
   public struct Entry: Equatable, Sendable {

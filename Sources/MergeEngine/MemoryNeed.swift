@@ -18,7 +18,12 @@ public struct MemoryNeed: Sendable, Equatable {
 
   public var total: Int { tiles + factors + statistics + decomposition + tables }
 
-  /// - Parameter workers: Threads; those beyond the jobs hold nothing.
+  /// What a merge with standard tiles holds.
+  ///
+  /// - Parameters:
+  ///   - plan: The merge.
+  ///   - workers: Threads; those beyond the jobs hold nothing.
+  ///   - collectsStatistics: Whether the merge is for a report.
   public init(_ plan: MergePlan, workers: Int, collectsStatistics: Bool = false) {
     self.init(plan, workers: workers, tileSize: .standard, collectsStatistics: collectsStatistics)
   }

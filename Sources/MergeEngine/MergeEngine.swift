@@ -100,10 +100,12 @@ public struct MergeEngine: Sendable {
   /// With statistics or counts of elements that are not finite every tensor is computed, whatever a run before did.
   ///
   /// - Parameters:
+  ///   - staging: The folder in which the result comes into being.
+  ///   - sideFiles: What is copied along.
   ///   - identity: What decides the result; nil: nothing is kept for a next run, and no `.safemerge.json` is written.
   ///   - resumes: Whether the run goes on with what one of the same identity left.
   ///   - progress: Called from the workers after each job, by one at a time.
-  /// - Throws: ``MergeError``, ``SafetensorsError`` or ``CheckpointError`` of the first job, in the order of the output, that
+  /// - Throws: ``MergeError``, `SafetensorsError` or `CheckpointError` of the first job, in the order of the output, that
   ///   failed, as ``UnfinishedMerge`` where work is kept; ``InterruptedMerge``.
   @discardableResult
   public func run(

@@ -67,7 +67,13 @@ public struct MergeReport: Sendable, Equatable {
   /// What could be done about what rounding lost.
   public let advice: [String]
 
-  /// - Parameter outcome: With statistics.
+  /// The report of a merge that is done.
+  ///
+  /// - Parameters:
+  ///   - request: What was asked for, as it was typed.
+  ///   - plan: What was to be done.
+  ///   - options: How the engine did it.
+  ///   - outcome: With statistics.
   public init(_ request: Request, plan: MergePlan, options: MergeEngine.Options, outcome: MergeEngine.Outcome) {
     self.request = request
     actionSums = plan.actionSums

@@ -33,7 +33,8 @@ public struct ModelMerge: Sendable {
   /// - Parameters:
   ///   - base: A folder with a model, its index file, or one safetensors file.
   ///   - adapters: Folders with adapter_config.json and adapter_model.safetensors, each merged with the weight 1.
-  /// - Throws: An error of ``Checkpoint``, ``Adapter`` or ``MergePlan``, each a ``ReportableError``.
+  ///   - options: What the plan is free to decide.
+  /// - Throws: An error of `Checkpoint`, `Adapter` or `MergePlan`, each a `ReportableError`.
   public init(base: String, adapters: [String], options: MergeOptions = MergeOptions()) throws {
     try self.init(
       base: Checkpoint(path: base), adapters: adapters.map { AdapterUse(try Adapter(folder: $0)) }, options: options)
@@ -41,7 +42,7 @@ public struct ModelMerge: Sendable {
 
   /// Plans the merge of adapters with weights of their own.
   ///
-  /// - Throws: ``PlanError``, ``SeveralTokenizers``, ``TokenizerTooLarge``, ``CheckpointError``.
+  /// - Throws: `PlanError`, `SeveralTokenizers`, `TokenizerTooLarge`, `CheckpointError`.
   public init(base: Checkpoint, adapters: [AdapterUse], options: MergeOptions = MergeOptions()) throws {
     self.base = base
     self.adapters = adapters
@@ -55,9 +56,10 @@ public struct ModelMerge: Sendable {
   ///
   /// - Parameters:
   ///   - output: A new folder; a new file that ends in .safetensors where the base is one.
+  ///   - options: Workers, and how the result is written and verified.
   ///   - force: Whether a model that is there is replaced.
   ///   - progress: Called from the workers, by one at a time.
-  /// - Throws: ``CheckpointError``, ``MergeError``, ``SafetensorsError``; ``InterruptedMerge`` if the options' interruption
+  /// - Throws: `CheckpointError`, ``MergeError``, `SafetensorsError`; ``InterruptedMerge`` if the options' interruption
   ///   asked for it. The output is as it was then.
   @discardableResult
   public func run(

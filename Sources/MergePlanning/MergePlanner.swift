@@ -11,7 +11,7 @@ extension MergePlan {
   /// metadata, to which `format: pt` is added where it is missing, and its files unless ``MergeOptions/fileSizes`` asks for
   /// others.
   ///
-  /// - Throws: ``PlanError``, or ``SafetensorsError`` if a header would be too large.
+  /// - Throws: ``PlanError``, or `SafetensorsError` if a header would be too large.
   public init(base: Checkpoint, adapters: [AdapterUse], options: MergeOptions = MergeOptions()) throws {
     var planner = try MergePlanner(base: base, adapters: adapters, options: options)
     for number in adapters.indices { try planner.match(number) }

@@ -99,8 +99,8 @@ enum PageStyle {
       h1 { font-size: 23px; }
       .tiles { grid-template-columns: repeat(2, 1fr); }
       .plain { font-size: 13px; }
-      .plain th, .plain td { padding-right: 8px; }
-      .plain th + th, .plain td + td { padding-left: 6px; }
+      .plain th, .plain td { padding-right: 6px; }
+      .plain th + th, .plain td + td { padding-left: 4px; }
       .plain td.name { min-width: 96px; }
       .facts { grid-template-columns: 1fr; gap: 0; }
       .facts dd { margin-bottom: 8px; }

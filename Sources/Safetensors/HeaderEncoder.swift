@@ -44,10 +44,13 @@ public struct HeaderEncoder: Sendable {
   /// The bytes are those of `safetensors` 0.8.0 `serialize` for the same order: compact JSON, `__metadata__` first,
   /// then dtype, shape and data_offsets of each tensor.
   ///
-  /// - Parameter metadata: Written in its order; nil: none.
-  /// - Parameter phase: Where the data should start, modulo ``blockByteCount``: more spaces then stand behind the JSON
-  ///   text, so that data that comes from a file where it starts there can share that file's blocks; a multiple of 8,
-  ///   otherwise it is not kept. Nil: no more spaces than the format asks for.
+  /// - Parameters:
+  ///   - path: The file that it is for, which errors name.
+  ///   - metadata: Written in its order; nil: none.
+  ///   - tensors: In the order of their data.
+  ///   - phase: Where the data should start, modulo ``blockByteCount``: more spaces then stand behind the JSON text, so
+  ///     that data that comes from a file where it starts there can share that file's blocks; a multiple of 8, otherwise
+  ///     it is not kept. Nil: no more spaces than the format asks for.
   /// - Throws: `headerTooLarge` if the header does not fit the format's limit.
   public init(
     path: String, metadata: [SafetensorsHeader.MetadataEntry]?, tensors: [Tensor], phase: Int? = nil

@@ -6,6 +6,7 @@ public enum SafetensorsWriter {
   /// there is replaced.
   ///
   /// - Parameters:
+  ///   - path: The file.
   ///   - metadata: Written in its order; nil: none.
   ///   - tensors: The entry of each tensor and its bytes, little-endian and row-major.
   /// - Throws: `sizeMismatch` if a tensor's bytes are not as many as its entry says, `duplicateKey` (also for a tensor

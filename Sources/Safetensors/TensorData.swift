@@ -7,8 +7,13 @@ public struct TensorData: Sendable, Equatable {
   /// As they stand in a file: little-endian.
   public let bytes: [UInt8]
 
-  /// - Parameter bytes: Little-endian and row-major, as many as `dtype` and `shape` need; a file with others is not
-  ///   written.
+  /// A tensor of these bytes.
+  ///
+  /// - Parameters:
+  ///   - name: As it stands in the file.
+  ///   - dtype: The type of the elements.
+  ///   - shape: Elements by dimension, row-major; empty for a single element.
+  ///   - bytes: Little-endian and row-major, as many as `dtype` and `shape` need; a file with others is not written.
   public init(_ name: TensorName, _ dtype: DType, shape: [Int], bytes: [UInt8]) {
     self.name = name
     self.dtype = dtype
@@ -19,6 +24,8 @@ public struct TensorData: Sendable, Equatable {
   /// A tensor of these elements.
   ///
   /// - Parameters:
+  ///   - name: As it stands in the file.
+  ///   - elements: Row-major.
   ///   - shape: Nil: one dimension.
   ///   - dtype: F32, which keeps the elements, or F16 or BF16, to which each is rounded: to the nearest, halves to even.
   /// - Throws: `sizeMismatch` if the elements are not as many as the shape says, `notFloats` for another dtype.
@@ -95,7 +102,10 @@ extension SafetensorsFile {
 extension SafetensorsWriter {
   /// Writes `tensors` to `path`, whole or not at all; a file that was there is replaced.
   ///
-  /// - Parameter metadata: Written in the order of its keys; nil: none.
+  /// - Parameters:
+  ///   - path: The file.
+  ///   - tensors: In any order.
+  ///   - metadata: Written in the order of its keys; nil: none.
   /// - Throws: `sizeMismatch`, `overflow`, `partialByte`, `schema`, `duplicateKey`, `system`.
   public static func write(
     path: String, _ tensors: [TensorData], metadata: [String: String]? = nil

@@ -83,7 +83,7 @@ public struct TensorTable: RandomAccessCollection, Sendable {
     dimensions[entry.shapeStart..<entry.shapeStart + Int(entry.rank)]
   }
 
-  /// The bytes that ``entries`` and the shared buffers hold.
+  /// The bytes that `entries` and the shared buffers hold.
   public var memoryByteCount: Int {
     entries.capacity * MemoryLayout<Entry>.stride + nameBytes.capacity
       + dimensions.capacity * MemoryLayout<UInt64>.stride
