@@ -116,7 +116,9 @@ struct PlainRequantisation {
 
   private static func widened(_ bytes: [UInt8], _ dtype: DType) -> [Float] {
     if [.f8E8M0, .u8].contains(dtype) {
-      return bytes.map { $0 == 255 ? (dtype == .u8 ? .infinity : .nan) : Float(sign: .plus, exponent: Int($0) - 127, significand: 1) }
+      return bytes.map {
+        $0 == 255 ? (dtype == .u8 ? .infinity : .nan) : Float(sign: .plus, exponent: Int($0) - 127, significand: 1)
+      }
     }
     return Elements.bits(bytes, dtype).map { Elements.widen($0, dtype) }
   }

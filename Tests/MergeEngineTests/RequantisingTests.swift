@@ -148,6 +148,26 @@ import TileKernels
     #expect(error?.message == "--requantize same is not supported for a base that is not quantised")
   }
 
+  /// Codes of scales are made for bitsandbytes' own numbers alone, and there is none for what is not finite.
+  @Test(arguments: ["nested_quant_map", "nested_absmax"]) func otherStatisticsAreRefused(part: String) throws {
+    let scratch = try Scratch()
+    let base = try scratch.folder("base")
+    let file = try LoadedFile(Self.folder("nf4-nested") + "/base/model.safetensors")
+    var bytes = file.bytes
+    let tensor = try #require(file.info("model.layers.0.proj.weight.\(part)"))
+    // The last byte of a number: the exponent becomes the largest, or another.
+    let place = file.header.dataStart + tensor.dataOffsets.lowerBound
+    bytes[place + 2] = 0x80
+    bytes[place + 3] = 0x7F
+    try write(bytes, to: base + "/model.safetensors")
+    try write(try contents(Self.folder("nf4-nested") + "/base/config.json"), to: base + "/config.json")
+    let output = scratch.file("merged")
+    let error = refusal { try merge(base, Self.folder("nf4-nested") + "/adapter", to: output).run() }
+    #expect(error?.errorClass == "quantised")
+    #expect(error?.message.contains(part == "nested_absmax" ? "not finite" : "quant_map") == true)
+    #expect(!FileManager.default.fileExists(atPath: output))
+  }
+
   /// A scale that its dtype cannot hold is an error, and leaves nothing.
   @Test func aScaleThatDoesNotFitIsRefused() throws {
     let scratch = try Scratch()
