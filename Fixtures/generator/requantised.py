@@ -1,8 +1,8 @@
-"""Makes the merges into FP8 that are written in FP8 again, in the folder requantised.
+"""Makes the merges into FP8 and NF4 that are written in FP8 and NF4 again, in the folder requantised.
 
     python requantised.py [CASE...]
 
-Needs torch, transformers and compressed-tensors. Each case is a folder with a base, an adapter for its first layer,
+Needs torch, transformers, compressed-tensors and bitsandbytes. Each case is a folder with a base, an adapter for its first layer,
 merged.safetensors: the base with the merged weight quantised by the reference implementation of the format, and
 numbers.json: for each merged weight the error in units of the change, how many codes changed, and how many deltas are at
 least half a step of their codes.
@@ -186,6 +186,104 @@ def case_compressed_tensor():
     shape = (300, 24)
     write("compressed-tensor", shape, lambda v: quantise_as_compressed_tensors(v, "tensor", torch.float32), shape,
           "_scale", compressed("tensor"))
+
+
+class Halves:
+    """A weight in NF4, as bitsandbytes quantises it, but for nested scales: these are about a mean that is given."""
+
+    def __init__(self, value, block, mean=None):
+        from bitsandbytes import functional
+        from trained import through_codes
+
+        self.shape, self.block = value.shape, block
+        self.codes, state = functional.quantize_4bit(value, blocksize=block, quant_type="nf4")
+        self.numbers = state.code
+        self.scales = state.absmax
+        self.parts = {"absmax": state.absmax}
+        if mean is not None:
+            map_ = functional.create_dynamic_map()
+            differences = state.absmax - mean
+            self.scales = through_codes(differences) + mean
+            self.parts = {
+                "absmax": torch.cat([(part[:, None] - map_ * row.abs().max()).abs().argmin(1).to(torch.uint8)
+                                     for part, row in zip((self.scales - mean).split(256), differences.split(256))]),
+                "nested_absmax": torch.stack([part.abs().max() for part in differences.split(256)]),
+                "nested_quant_map": map_,
+            }
+        self.parts["quant_map"] = self.numbers
+
+    def single(self):
+        pairs = self.codes.reshape(-1)
+        return torch.stack([pairs >> 4, pairs & 15], 1).reshape(-1)[: self.shape.numel()]
+
+    def wide_scales(self):
+        return self.scales.repeat_interleave(self.block)[: self.shape.numel()]
+
+    def values(self):
+        return (self.numbers[self.single().long()] * self.wide_scales()).reshape(self.shape)
+
+    def tensors(self, key, mean):
+        state = {"quant_type": "nf4", "blocksize": self.block, "dtype": "bfloat16", "shape": list(self.shape)}
+        if mean is not None:
+            state |= {"nested_blocksize": 256, "nested_dtype": "float32", "nested_offset": mean.item()}
+        text = torch.tensor(list(json.dumps(state).encode()), dtype=torch.uint8)
+        return {key: self.codes, f"{key}.quant_state.bitsandbytes__nf4": text,
+                **{f"{key}.{name}": part for name, part in self.parts.items()}}
+
+
+def write_halves(name, shape, block, nested):
+    from bitsandbytes import functional
+
+    torch.manual_seed(len(name))
+    folder = HERE / name
+    base, adapter = folder / "base", folder / "adapter"
+    base.mkdir(parents=True, exist_ok=True)
+    adapter.mkdir(exist_ok=True)
+    tensors = {"lm_head.weight": torch.randn(8, shape[-1]).to(torch.bfloat16)}
+    weights = []
+    for layer in range(2):
+        value = torch.randn(shape) * 0.02
+        value[2] = 0
+        mean = functional.quantize_4bit(value, blocksize=block, quant_type="nf4")[1].absmax.mean() if nested else None
+        weights.append((Halves(value, block, mean), mean))
+        tensors |= weights[-1][0].tensors(f"model.layers.{layer}.proj.weight", mean)
+    save_file(tensors, base / "model.safetensors", {"format": "pt"})
+    quantization = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4",
+                    "bnb_4bit_use_double_quant": nested, "llm_int8_skip_modules": None}
+    (base / "config.json").write_text(
+        json.dumps({"dtype": "bfloat16", "quantization_config": quantization}, indent=2) + "\n")
+    old, mean = weights[0]
+    a, b = torch.randn(RANK, shape[-1]) * 0.03, torch.randn(shape[0], RANK) * 0.03
+    b[2] = 0
+    module = "base_model.model.model.layers.0.proj"
+    save_file({f"{module}.lora_A.weight": a, f"{module}.lora_B.weight": b}, adapter / "adapter_model.safetensors",
+              {"format": "pt"})
+    (adapter / "adapter_config.json").write_text(json.dumps(
+        {"peft_type": "LORA", "r": RANK, "lora_alpha": ALPHA, "peft_version": "0.21.2", "target_modules": ["proj"]},
+        indent=2) + "\n")
+    delta = b @ a * (ALPHA / RANK)
+    new = Halves(old.values() + delta, block, mean)
+    key = "model.layers.0.proj.weight"
+    save_file({**tensors, **new.tensors(key, mean)}, folder / "merged.safetensors", {"format": "pt"})
+    steps = new.numbers.diff()
+    least = torch.minimum(torch.cat([torch.tensor([torch.inf]), steps]), torch.cat([steps, torch.tensor([torch.inf])]))
+    half = least[new.single().long()] / 2 * new.wide_scales().abs()
+    change = delta.reshape(-1)
+    lost = (new.values().double() - old.values().double()) - delta.double()
+    (folder / "numbers.json").write_text(json.dumps({key: {
+        "error": (lost.norm() / delta.double().norm()).item(),
+        "changed_codes": (new.single() != old.single()).sum().item(),
+        "half_steps": ((change.abs() >= half) & (change != 0)).sum().item(),
+    }}, indent=2) + "\n")
+
+
+def case_nf4():
+    """Blocks that begin within rows."""
+    write_halves("nf4", (50, 96), 64, nested=False)
+
+
+def case_nf4_nested():
+    write_halves("nf4-nested", (300, 96), 64, nested=True)
 
 
 if __name__ == "__main__":

@@ -210,8 +210,8 @@ void smk_block_magnitudes(const smk_kernels *kernels, const float *values, size_
 }
 
 void smk_through_halves(const smk_kernels *kernels, float *values, size_t count, size_t block, const float *bounds,
-                        const float *numbers, const float *magnitudes, const float *scales) {
+                        const float *numbers, const float *magnitudes, const float *scales, uint8_t *codes) {
   smk_environment saved = smk_enter_default_environment();
-  kernels->through_halves(values, count, block, bounds, numbers, magnitudes, scales);
+  kernels->through_halves(values, count, block, bounds, numbers, magnitudes, scales, codes);
   smk_leave_default_environment(saved);
 }

@@ -74,7 +74,7 @@ static void block_magnitudes(const float *values, size_t count, size_t block, fl
 }
 
 static void through_halves(float *values, size_t count, size_t block, const float *bounds, const float *numbers,
-                           const float *magnitudes, const float *scales) {
+                           const float *magnitudes, const float *scales, uint8_t *codes) {
   for (size_t start = 0, number = 0; start < count; start += block, number++) {
     const size_t end = start + smaller(block, count - start);
     const float largest = magnitudes[number] > 1e-38f ? magnitudes[number] : 1e-38f;
@@ -86,6 +86,7 @@ static void through_halves(float *values, size_t count, size_t block, const floa
       for (size_t bound = 0; bound < 15; bound++) code += scaled > bounds[bound];
       const float product = numbers[code] * scale;
       values[i] = smk_is_finite(smk_bits(value)) ? product : value;
+      if (codes) codes[i] = (uint8_t)code;
     }
   }
 }

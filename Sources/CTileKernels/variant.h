@@ -55,7 +55,7 @@ struct smk_kernels {
                                     const uint8_t *codes, float scale, size_t stride, size_t rows, size_t columns);
   void (*block_magnitudes)(const float *values, size_t count, size_t block, float *magnitudes);
   void (*through_halves)(float *values, size_t count, size_t block, const float *bounds, const float *numbers,
-                         const float *magnitudes, const float *scales);
+                         const float *magnitudes, const float *scales, uint8_t *codes);
 };
 
 extern const smk_kernels smk_portable;

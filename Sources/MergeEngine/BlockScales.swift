@@ -57,11 +57,11 @@ struct BlockScales {
     return power == value ? power : power * 2
   }
 
-  /// To nearest even; E8M0 has powers of two alone, which these are.
+  /// To nearest even; E8M0, and bytes that are exponents (MXFP8), have powers of two alone, which these are.
   private static func rounded(
     _ values: [Float], to dtype: DType, _ inputs: InputFiles, _ kernels: KernelSet
   ) throws -> (bytes: [UInt8], numbers: [Float]) {
-    if dtype == .f8E8M0 {
+    if dtype == .f8E8M0 || dtype == .u8 {
       let bytes = values.map { UInt8(clamping: Int(clamping: $0.exponent) + 127) }
       return (bytes, bytes.map { CodeTables.e8m0[Int($0)] })
     }

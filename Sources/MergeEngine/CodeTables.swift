@@ -40,6 +40,13 @@ package enum CodeTables {
   /// Half way between neighbours in ``nf4``.
   static let nf4Bounds: [Float] = zip(nf4, nf4.dropFirst()).map { ($0 + $1) / 2 }
 
+  /// Half of the distance to the nearer neighbour in ``nf4``.
+  static let nf4HalfSteps: [Float] = nf4.indices.map { code in
+    let down = code > 0 ? nf4[code] - nf4[code - 1] : .infinity
+    let up = code < 15 ? nf4[code + 1] - nf4[code] : .infinity
+    return min(down, up) / 2
+  }
+
   /// The values of bitsandbytes' FP4, which are those of E2M1 in another order, divided by 12.
   static let fp4: [Float] = [
     0.0, 0.005208333333, 0.66666667, 1.0, 0.33333333, 0.5, 0.16666667, 0.25, 0.0, -0.005208333333, -0.66666667, -1.0,

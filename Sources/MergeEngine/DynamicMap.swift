@@ -39,18 +39,29 @@ enum DynamicMap {
   static func throughCodes(_ scales: [Float]) -> [Float] {
     guard !scales.isEmpty else { return [] }
     let mean = Float(scales.reduce(0.0) { $0 + Double($1) } / Double(scales.count))
+    return codes(scales[...], about: mean, block: block).numbers
+  }
+
+  /// Codes of scales about a mean, the scale of each `block` of them, and what they stand for.
+  static func codes(
+    _ scales: ArraySlice<Float>, about mean: Float, block: Int
+  ) -> (codes: [UInt8], scales: [Float], numbers: [Float]) {
     var result = scales.map { $0 - mean }
+    var codes = [UInt8](repeating: 0, count: result.count)
+    var outer: [Float] = []
     for start in stride(from: 0, to: result.count, by: block) {
       let range = start..<min(start + block, result.count)
       let largest = result[range].reduce(0) { max($0, abs($1)) }
+      outer.append(largest)
       let factor = 1 / max(largest, 1e-38)
       for index in range {
-        let scaled = min(max(result[index] * factor, -1), 1)
-        let product = numbers[code(of: scaled)] * largest
+        let code = code(of: min(max(result[index] * factor, -1), 1))
+        codes[index] = UInt8(code)
+        let product = numbers[code] * largest
         result[index] = product + mean
       }
     }
-    return result
+    return (codes, outer, result)
   }
 
   /// How many bounds are below a number.

@@ -95,7 +95,9 @@ public struct MemoryNeed: Sendable, Equatable {
     let stages = isOneSum && update.residual == nil ? 0 : 4 + 4 + 4
     let remainder = update.residual == nil ? 0 : tensor.weightDType.bitCount / 8
     // What is made codes again is in fp32 before; the new codes, and what they stand for.
-    let output = tensor.requantised == nil ? tensor.outputDType.bitCount / 8 : 4 + 1 + 4
+    let output =
+      tensor.requantised == nil
+      ? tensor.outputDType.bitCount / 8 : 4 + 1 + 4 + (tensor.requantised?.halves == nil ? 0 : 4 + 1)
     let element = 4 + tensor.weightDType.bitCount / 8 + output + stages + remainder
     // The rows with what shares scales with them, as they are and in fp32, and what they are compared by.
     let training = tensor.trainedAs.map { (rows * update.columns + 2 * $0.block) * 18 } ?? 0

@@ -425,12 +425,17 @@ public struct MergeEngine: Sendable {
       guard let update = tensor.update, let requantised = tensor.requantised else { return }
       let bands = requantised.bands(ofTile: position, bandsPerTile, rows: update.rows)
       let prepared = try prepare(number, tensor, update, destination, inputs, decomposer, factors, record)
+      if let halves = requantised.halves {
+        try writeHalves(
+          bands, halves, number, tensor, update, requantised, file, &worker, &buffer, inputs, prepared, record)
+        return factors.release(segment: number)
+      }
       switch requantised.part {
       case .codes:
         try writeCodes(
           requantised.rows(ofBands: bands), number, tensor, update, requantised, file, &worker, &buffer, inputs,
           prepared, record)
-      case .scales:
+      case .scales, .nestedScales:
         try writeScales(bands, tensor, update, requantised, file, &worker, &buffer, inputs, prepared)
       }
       factors.release(segment: number)

@@ -35,7 +35,8 @@ public struct TensorStatistics: Sendable, Equatable {
   ) {
     self.init(
       name: tensor.name, source: tensor.source.dtype, output: tensor.outputDType,
-      elementCount: tensor.shape.reduce(1, &*), sums, codes, trainingSquares)
+      elementCount: tensor.update.map { $0.rows * $0.columns } ?? tensor.shape.reduce(1, &*), sums, codes,
+      trainingSquares)
   }
 
   /// Several tensors together, added in their order.

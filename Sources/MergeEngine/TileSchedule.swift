@@ -64,7 +64,7 @@ struct TileSchedule: Sendable {
       append(.header, 1)
       for (number, tensor) in shard.tensors.enumerated() {
         if let update = tensor.update, let requantised = tensor.requantised,
-          requantised.part == .scales || !requantised.hasLargeBands
+          requantised.part != .codes || !requantised.hasLargeBands
         {
           appendPending()
           let count = requantised.bandCount(rows: update.rows)
@@ -120,14 +120,9 @@ struct TileSchedule: Sendable {
       guard let update = tensor.update, let requantised = tensor.requantised else { return tensor.outputRange }
       let bands = requantised.bands(ofTile: position, bandsPerTile, rows: update.rows)
       let start = tensor.outputRange.lowerBound
-      switch requantised.part {
-      case .codes:
-        let rows = requantised.rows(ofBands: bands)
-        return start + rows.lowerBound * update.columns..<start + rows.upperBound * update.columns
-      case .scales:
-        let band = requantised.grid.scaleColumns * tensor.outputDType.bitCount / 8
-        return start + bands.lowerBound * band..<start + bands.upperBound * band
-      }
+      let range = requantised.byteRange(
+        ofBands: bands, elementByteCount: tensor.outputDType.bitCount / 8)
+      return start + range.lowerBound..<start + range.upperBound
     }
   }
 

@@ -24,6 +24,7 @@ struct TileWorker: ~Copyable {
   var comparison: TileComparison?
   /// Rows that are made codes again, and what the codes stand for, in fp32.
   var codes: [UInt8] = []
+  var halfValues: [Float] = []
   var decoded: [UInt8] = []
 
   init(kernels: KernelSet, inputs: InputFiles, collectsStatistics: Bool = false) {

@@ -146,10 +146,12 @@ struct WeightReader {
     _ values: inout [Float], _ count: Int, _ block: Int, _ magnitudes: [Float], scales: [Float], _ kernels: KernelSet
   ) throws {
     let (bounds, numbers) = (CodeTables.nf4Bounds, CodeTables.nf4)
+    var none: [UInt8] = []
+    var codes = none.mutableSpan
     var span = values.mutableSpan
     try kernels.throughHalves(
       &span, count: count, block: block, bounds: bounds.span, numbers: numbers.span, magnitudes: magnitudes.span,
-      scales: scales.span)
+      scales: scales.span, codes: &codes)
   }
 
   private static func round(

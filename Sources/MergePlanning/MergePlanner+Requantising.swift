@@ -40,16 +40,46 @@ extension MergePlanner {
     func refused(_ what: String) -> PlanError {
       PlanError(path: base.files[group.location.file].path, tensor: group.name, .requantising(what))
     }
+    if case .halves(.nf4, let block, let nested) = weight.format {
+      guard let grid = Self.grid(block: block * (nested?.block ?? 1), of: group.shape) else {
+        throw refused("\(method), nf4, with rows of \(group.shape.last ?? 0) elements")
+      }
+      return Requantisation(
+        rule: .reciprocal, grid: grid, part: part, halves: Requantisation.Halves(block: block, nested: nested))
+    }
     guard case .blocks(let grid) = weight.format else { throw refused(describe(weight.format, method)) }
     guard weight.codes.dtype == .f8E4M3 else { throw refused("\(method) with codes of \(weight.codes.dtype.name)") }
     let scaleFormat = ConfigFacts.quantizationPath(base.config).flatMap { base.config?[$0 + ["scale_fmt"]] }
-    let isPowerOfTwo = weight.scales.dtype == .f8E8M0 || scaleFormat == .string("ue8m0")
-    guard [.f32, .bf16, .f16, .f8E8M0].contains(weight.scales.dtype) else {
+    let isPowerOfTwo = [.f8E8M0, .u8].contains(weight.scales.dtype) || scaleFormat == .string("ue8m0")
+    guard [.f32, .bf16, .f16, .f8E8M0, .u8].contains(weight.scales.dtype) else {
       throw refused("\(method) with scales of \(weight.scales.dtype.name)")
     }
     return Requantisation(
       rule: method == "compressed-tensors" ? .quotient : .reciprocal, isPowerOfTwo: isPowerOfTwo, grid: grid, part: part
     )
+  }
+
+  /// Bands of as many rows as hold whole runs of so many elements; nil: they would be too large to be held.
+  private static func grid(block: Int, of shape: [Int]) -> QuantisedWeight.Grid? {
+    let (rows, columns) = TensorUpdate.matrix(of: shape)
+    guard rows > 0, columns > 0 else { return nil }
+    var (one, other) = (columns, block)
+    while other > 0 { (one, other) = (other, one % other) }
+    let bandRows = min(block / one, rows)
+    guard bandRows <= largestBandElementCount / columns else { return nil }
+    return QuantisedWeight.Grid(blockRows: bandRows, blockColumns: columns, rows: rows, columns: columns)
+  }
+
+  private static let largestBandElementCount = 1 << 22
+
+  /// Which part of a weight that is made codes again a tensor is; nil: one that stays.
+  func requantisedPart(
+    _ group: QuantisedBase.Group, _ source: MergePlan.Source, isCodes: Bool
+  ) -> Requantisation.Part? {
+    if isCodes { return .codes }
+    if source == group.weight.scales { return .scales }
+    if case .halves(_, _, let nested?) = group.weight.format, source == nested.scales { return .nestedScales }
+    return nil
   }
 
   private func describe(_ format: QuantisedWeight.Format, _ method: String) -> String {

@@ -69,8 +69,8 @@ extension MergePlanner {
       if let weight = entry.owner ?? entry.group?.name, !decoded.contains(weight) {
         let info = file.header.tensors[entry.location.index]
         var output = OutputTensor(name: info.name, source: own, shape: info.shape, dtype: info.dtype)
-        if let group = requantised[weight], entry.group != nil || own == group.weight.scales {
-          output.requantised = (weight, try requantisation(group, entry.group == nil ? .scales : .codes))
+        if let group = requantised[weight], let part = requantisedPart(group, own, isCodes: entry.group != nil) {
+          output.requantised = (weight, try requantisation(group, part))
           output.quantised = group.weight.unrounded
         }
         outputs.append(output)
@@ -141,7 +141,9 @@ extension MergePlanner {
 
   /// The numbers that a tensor of the output stands for: of codes that stay, those; of their scales none.
   func parameterCount(_ tensor: MergePlan.Tensor) -> Int {
-    if tensor.requantised?.part == .scales { return 0 }
+    if let requantised = tensor.requantised, let update = tensor.update {
+      return requantised.part == .codes ? update.rows &* update.columns : 0
+    }
     if tensor.quantised == nil, let location = base.location(of: tensor.name) {
       if let group = quantised.group(at: location), works[group.name] == nil { return group.shape.reduce(1, &*) }
       if quantised.owner(at: location) != nil { return 0 }

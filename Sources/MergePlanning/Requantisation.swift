@@ -18,13 +18,58 @@ public struct Requantisation: Sendable, Equatable {
   }
 
   /// Which tensor of the result it is.
-  public enum Part: Sendable, Equatable { case codes, scales }
+  public enum Part: Sendable, Equatable { case codes, scales, nestedScales }
+
+  /// NF4 of bitsandbytes: two codes a byte, and a scale for so many elements of the flat weight.
+  ///
+  /// A scale is the largest magnitude of its elements, a code the number of midpoints between the 16 numbers that are below
+  /// `value * (1 / scale)`. Nested scales are codes of 8 bits about the base's own mean, with a scale for so many of them.
+  /// Source: bitsandbytes 0.50.2 `quantize_4bit`, which takes a new mean.
+  public struct Halves: Sendable, Equatable {
+    public let block: Int
+    public let nested: QuantisedWeight.Nested?
+  }
 
   public let rule: Rule
   /// Whether a scale is the next power of two that is not smaller. Source: transformers 5.24 `Fp8Quantize`, `ue8m0`.
   public let isPowerOfTwo: Bool
   public let grid: QuantisedWeight.Grid
   public let part: Part
+  /// Codes of half a byte, whose bands are as many rows as hold whole blocks, of nested scales too; nil: codes of E4M3.
+  public let halves: Halves?
+
+  init(
+    rule: Rule, isPowerOfTwo: Bool = false, grid: QuantisedWeight.Grid, part: Part, halves: Halves? = nil
+  ) {
+    self.rule = rule
+    self.isPowerOfTwo = isPowerOfTwo
+    self.grid = grid
+    self.part = part
+    self.halves = halves
+  }
+
+  /// The bytes that some bands have in the tensor of the result, counted from its start.
+  ///
+  /// - Parameter elementByteCount: Of a scale.
+  public func byteRange(ofBands bands: Range<Int>, elementByteCount: Int) -> Range<Int> {
+    let elements =
+      firstRow(ofBand: bands.lowerBound) * grid.columns..<firstRow(ofBand: bands.upperBound) * grid.columns
+    guard let halves else {
+      if part == .codes { return elements }
+      let band = grid.scaleColumns * elementByteCount
+      return bands.lowerBound * band..<bands.upperBound * band
+    }
+    func quotients(_ size: Int) -> Range<Int> { elements.lowerBound / size..<(elements.upperBound + size - 1) / size }
+    switch part {
+    case .codes: return quotients(2)
+    case .scales:
+      let scales = quotients(halves.block)
+      return scales.lowerBound * elementByteCount..<scales.upperBound * elementByteCount
+    case .nestedScales:
+      let scales = quotients(halves.block * (halves.nested?.block ?? 1))
+      return scales.lowerBound * elementByteCount..<scales.upperBound * elementByteCount
+    }
+  }
 
   /// Rows of blocks of a stack of matrices that has so many rows: bands.
   public func bandCount(rows: Int) -> Int { grid.rows == 0 ? 0 : rows / grid.rows * grid.scaleRows }
@@ -43,7 +88,7 @@ public struct Requantisation: Sendable, Equatable {
   }
 
   /// Whether a band has so many rows that they are not held at once: its scales take a pass over the tensor.
-  public var hasLargeBands: Bool { min(grid.blockRows, grid.rows) > Self.largestBandRowCount }
+  public var hasLargeBands: Bool { halves == nil && min(grid.blockRows, grid.rows) > Self.largestBandRowCount }
 
   private static let largestBandRowCount = 256
 }

@@ -48,8 +48,8 @@ struct ResultOptions: ParsableArguments {
 
   @Option(
     help: """
-      Write the merged weights of a quantised base in the base's own format again, in place of 16 bits; of FP8 alone, and \
-      most of a small change is lost: \(Requantize.allCases.map(\.rawValue).joined(separator: ", ")).
+      Write the merged weights of a quantised base in the base's own format again, in place of 16 bits; of FP8 and NF4 \
+      alone, and most of a small change is lost: \(Requantize.allCases.map(\.rawValue).joined(separator: ", ")).
       """)
   var requantize: Requantize?
 

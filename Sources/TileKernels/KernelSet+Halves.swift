@@ -30,10 +30,11 @@ extension KernelSet {
   ///   - numbers: 16.
   ///   - magnitudes: The largest of each block.
   ///   - scales: What codes of each block are multiplied by.
+  ///   - codes: Gets a byte for each value; empty: it gets none.
   /// - Throws: ``ShapeError`` if a span does not fit.
   public func throughHalves(
     _ values: inout MutableSpan<Float>, count: Int, block: Int, bounds: Span<Float>, numbers: Span<Float>,
-    magnitudes: Span<Float>, scales: Span<Float>
+    magnitudes: Span<Float>, scales: Span<Float>, codes: inout MutableSpan<UInt8>
   ) throws(ShapeError) {
     try requireNotNegative("count", count)
     guard block > 0 else { throw .wrongCount(.factors, expected: 1, found: block) }
@@ -44,6 +45,8 @@ extension KernelSet {
     let blocks = (count - 1) / block + 1
     try require(.factors, magnitudes.count, atLeast: blocks)
     try require(.factors, scales.count, atLeast: blocks)
+    let hasCodes = codes.count > 0
+    if hasCodes { try require(.output, codes.count, atLeast: count) }
     unsafe values.withUnsafeMutableBufferPointer { values in
       unsafe bounds.withUnsafeBufferPointer { bounds in
         unsafe numbers.withUnsafeBufferPointer { numbers in
@@ -53,7 +56,10 @@ extension KernelSet {
                 let numbers = numbers.baseAddress, let magnitudes = magnitudes.baseAddress,
                 let scales = scales.baseAddress
               else { return }
-              unsafe smk_through_halves(table, values, count, block, bounds, numbers, magnitudes, scales)
+              unsafe codes.withUnsafeMutableBufferPointer { codes in
+                unsafe smk_through_halves(
+                  table, values, count, block, bounds, numbers, magnitudes, scales, hasCodes ? codes.baseAddress : nil)
+              }
             }
           }
         }

@@ -58,7 +58,7 @@ struct PlainRequantisation {
   private static func scale(_ largest: Float, _ dtype: DType, isQuotient: Bool) -> (scale: Float, factor: Float) {
     let factor = 1 / largest * 448
     var scale = isQuotient ? largest / 448 : 1 / factor
-    if dtype == .f8E8M0, scale > 0 { scale = Float(exp2(ceil(log2(Double(scale))))) }
+    if [.f8E8M0, .u8].contains(dtype), scale > 0 { scale = Float(exp2(ceil(log2(Double(scale))))) }
     scale = widened(bytes(scale, dtype), dtype)[0]
     guard largest > 0, scale > 0, (1 / scale).isFinite else { return (1, 1) }
     return (scale, dtype == .f32 ? factor : 1 / scale)
@@ -115,14 +115,16 @@ struct PlainRequantisation {
   }
 
   private static func widened(_ bytes: [UInt8], _ dtype: DType) -> [Float] {
-    if dtype == .f8E8M0 {
-      return bytes.map { $0 == 255 ? .nan : Float(sign: .plus, exponent: Int($0) - 127, significand: 1) }
+    if [.f8E8M0, .u8].contains(dtype) {
+      return bytes.map {
+        $0 == 255 ? (dtype == .u8 ? .infinity : .nan) : Float(sign: .plus, exponent: Int($0) - 127, significand: 1)
+      }
     }
     return Elements.bits(bytes, dtype).map { Elements.widen($0, dtype) }
   }
 
   private static func bytes(_ value: Float, _ dtype: DType) -> [UInt8] {
-    if dtype == .f8E8M0 { return [UInt8(max(0, min(254, Int(max(-200, value.exponent)) + 127)))] }
+    if [.f8E8M0, .u8].contains(dtype) { return [UInt8(max(0, min(254, Int(max(-200, value.exponent)) + 127)))] }
     let bits = Elements.narrow(value, dtype)
     return (0..<dtype.bitCount / 8).map { UInt8(truncatingIfNeeded: bits >> UInt32(8 * $0)) }
   }

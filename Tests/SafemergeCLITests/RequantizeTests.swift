@@ -74,13 +74,13 @@ import Testing
 
   @Test func otherFormatsAreRefused() throws {
     let scratch = try Scratch()
-    let fixture = QuantisedFixture("nf4")
+    let fixture = QuantisedFixture("fp4-nested")
     let adapter = try fixture.adapter(scratch.file("adapter"), layers: 0..<1)
     let result = try Program.run(
       ["merge", fixture.base, adapter, "-o", scratch.file("merged"), "--requantize", "same"])
     #expect(result.status == 3)
     #expect(
-      result.messages.contains("--requantize same is not supported for bitsandbytes, nf4"), "\(result.messages)")
+      result.messages.contains("--requantize same is not supported for bitsandbytes, fp4"), "\(result.messages)")
     #expect(try scratch.entries() == ["adapter"])
   }
 
