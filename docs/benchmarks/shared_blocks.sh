@@ -32,7 +32,18 @@ fi
 weights=$(find "$work/made/base" -name '*.safetensors')
 sync -f "$work"
 
-used() { sync -f "$work" && df -B1 --output=used "$work" | tail -1; }
+# Bytes in use once the file system has freed what was removed, which it does some time later.
+used() {
+  local last=-1 now
+  sync -f "$work"
+  now=$(df -B1 --output=used "$work" | tail -1)
+  until [ "$now" = "$last" ]; do
+    sleep 1
+    sync -f "$work"
+    last=$now now=$(df -B1 --output=used "$work" | tail -1)
+  done
+  echo "$now"
+}
 seconds() {
   local start end
   start=$(date +%s%N)
@@ -55,10 +66,10 @@ for round in $(seq 0 "$runs"); do
   sync -f "$work"
   # The first round warms the caches and does not count.
   if [ "$round" -gt 0 ]; then
-    echo "$merged $copied $more" | awk '{ printf "%d %d %.3f %d\n", $1, $2, $1 / $2, $3 }' | tee -a "$images/rounds.$$" |
-      awk -v round="$round" '{ printf "%5d %9d %8d %9s  %d\n", round, $1, $2, $3, $4 }'
+    echo "$merged $copied $more" | awk '{ printf "%d %d %.3f %.0f\n", $1, $2, $1 / $2, $3 }' | tee -a "$images/rounds.$$" |
+      awk -v round="$round" '{ printf "%5d %9d %8d %9s  %s\n", round, $1, $2, $3, $4 }'
   fi
 done
 sort -g -k 3 "$images/rounds.$$" | awk '{ ratio[NR] = $3; if ($4 > most) most = $4 }
-  END { printf "merge/cp median %s, %s to %s; at most %d bytes more in use\n", ratio[int((NR + 1) / 2)], ratio[1], ratio[NR], most }'
+  END { printf "merge/cp median %s, %s to %s; at most %.0f bytes more in use\n", ratio[int((NR + 1) / 2)], ratio[1], ratio[NR], most }'
 rm -f "$images/rounds.$$"
