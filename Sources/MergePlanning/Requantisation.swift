@@ -50,7 +50,9 @@ public struct Requantisation: Sendable, Equatable {
 
   /// The bytes that some bands have in the tensor of the result, counted from its start.
   ///
-  /// - Parameter elementByteCount: Of a scale.
+  /// - Parameters:
+  ///   - bands: Counted from the tensor's start.
+  ///   - elementByteCount: Of a scale.
   public func byteRange(ofBands bands: Range<Int>, elementByteCount: Int) -> Range<Int> {
     let elements =
       firstRow(ofBand: bands.lowerBound) * grid.columns..<firstRow(ofBand: bands.upperBound) * grid.columns

@@ -14,7 +14,9 @@ public struct TrainingQuantisation: Sendable, Equatable {
   /// The sizes that bitsandbytes has.
   public static let blocks = [32, 64, 128, 256, 512, 1024, 2048, 4096]
 
-  /// - Parameter block: One of ``blocks``.
+  /// - Parameters:
+  ///   - block: One of ``blocks``.
+  ///   - isNested: Whether the scales were quantised too.
   public init?(block: Int = 64, isNested: Bool = false) {
     guard Self.blocks.contains(block) else { return nil }
     self.block = block
