@@ -13,8 +13,7 @@ extension TileWorker {
     try WeightReader.widen(output, as: .f32, count: count, into: &halfValues, kernels)
     guard halfValues[..<count].allSatisfy(\.isFinite) else { return nil }
     var magnitudes = [Float](repeating: 0, count: (count - 1) / halves.block + 1)
-    var span = magnitudes.mutableSpan
-    try kernels.blockMagnitudes(halfValues.span, count: count, block: halves.block, into: &span)
+    try kernels.findMagnitudes(halfValues, count: count, block: halves.block, into: &magnitudes)
     return magnitudes
   }
 
@@ -27,7 +26,8 @@ extension TileWorker {
   ) throws -> CodeChanges {
     let count = rows.count * update.columns
     var single = [UInt8](repeating: 0, count: count)
-    try Self.encode(&halfValues, count, halves.block, magnitudes, scales.numbers, into: &single, kernels)
+    try kernels.throughNF4(
+      &halfValues, count: count, block: halves.block, magnitudes: magnitudes, scales: scales.numbers, codes: &single)
     // A half that stands for nothing has the code of 0, as bitsandbytes writes it.
     codes = (0..<(count + 1) / 2).map { pair in
       single[2 * pair] << 4 | (2 * pair + 1 < count ? single[2 * pair + 1] : Self.zeroCode)
@@ -36,38 +36,12 @@ extension TileWorker {
     let intended = isOneDelta ? delta : value
     let changes = try compareHalves(single, before: weight, intended, isOneDelta, scales.numbers, halves.block)
     decoded.grow(to: count * 4, filler: 0)
-    try Self.bytes(halfValues, count: count, into: &decoded, kernels)
-    guard var comparison else { return changes }
-    self.comparison = nil
-    try comparison.compare(
-      decoded, as: .f32, with: weight, as: .f32, intended: intended, are: isOneDelta ? .deltas : .values,
-      rowCount: rows.count, columns: update.columns, kernels)
-    self.comparison = comparison
+    try kernels.round(halfValues, count: count, into: &decoded, as: .f32)
+    try compareDecoded(update, rows: rows, weight: weight)
     return changes
   }
 
   private static let zeroCode: UInt8 = 7
-
-  private static func encode(
-    _ values: inout [Float], _ count: Int, _ block: Int, _ magnitudes: [Float], _ scales: [Float],
-    into codes: inout [UInt8], _ kernels: KernelSet
-  ) throws {
-    let (bounds, numbers) = (CodeTables.nf4Bounds, CodeTables.nf4)
-    var span = values.mutableSpan
-    var output = codes.mutableSpan
-    try kernels.throughHalves(
-      &span, count: count, block: block, bounds: bounds.span, numbers: numbers.span, magnitudes: magnitudes.span,
-      scales: scales.span, codes: &output)
-  }
-
-  private static func bytes(
-    _ values: [Float], count: Int, into bytes: inout [UInt8], _ kernels: KernelSet
-  ) throws {
-    let part = values.span.extracting(0..<count)
-    var span = bytes.mutableSpan
-    var raw = unsafe span.mutableBytes
-    _ = try unsafe kernels.encode(part, for: part.bytes, as: .f32, into: &raw, as: .f32)
-  }
 
   /// How many codes changed, and how many changes are at least half the distance from the new code's number to the nearer of
   /// its neighbours.

@@ -39,14 +39,23 @@ extension TileWorker {
       changes += CodeChanges(changedCount: changed, halfStepCount: halfSteps)
     }
     try decode(requantised, rows: rows, columns: columns, scales, firstBand: firstBand)
-    guard var comparison else { return changes }
+    try compareDecoded(update, rows: rows, weight: weight)
+    return changes
+  }
+
+  /// Compares ``decoded``, what the codes of the rows that were computed last stand for, with the base's rows and with what
+  /// was meant, for ``comparison``.
+  ///
+  /// - Parameter weight: These rows before the merge, in fp32.
+  mutating func compareDecoded(_ update: TensorUpdate, rows: Range<Int>, weight: RawSpan) throws {
+    guard var comparison else { return }
     // Taken out while it is changed, so that its buffers are not copied.
     self.comparison = nil
+    let isOneDelta = Self.isOneDelta(update)
     try comparison.compare(
-      decoded, as: .f32, with: weight, as: .f32, intended: intended,
-      are: isOneDelta ? .deltas : .values, rowCount: rows.count, columns: columns, kernels)
+      decoded, as: .f32, with: weight, as: .f32, intended: isOneDelta ? delta : value,
+      are: isOneDelta ? .deltas : .values, rowCount: rows.count, columns: update.columns, kernels)
     self.comparison = comparison
-    return changes
   }
 
   private static func encode(

@@ -248,7 +248,7 @@ struct TileWorker: ~Copyable {
       if let intermediate = stage.intermediate {
         let type = try inputs.elementType(intermediate.dtype)
         encoded.grow(to: count * type.byteCount, filler: 0)
-        try Self.round(value, count: count, into: &encoded, type, kernels)
+        try kernels.round(value, count: count, into: &encoded, as: type)
         try Self.widen(bytes: encoded, as: type, count: count, into: &value, kernels)
       }
     }
@@ -332,7 +332,7 @@ struct TileWorker: ~Copyable {
     for replacement in update.rowReplacements where rows.contains(replacement.row) {
       try Self.widen(replacement.values, rows: 0..<1, into: &widened, &raw, inputs, kernels)
       encoded.grow(to: rowByteCount, filler: 0)
-      try Self.round(widened, count: update.columns, into: &encoded, target, kernels)
+      try kernels.round(widened, count: update.columns, into: &encoded, as: target)
       let start = (replacement.row - rows.lowerBound) * rowByteCount
       output.replaceSubrange(start..<start + rowByteCount, with: encoded[..<rowByteCount])
     }
@@ -340,16 +340,6 @@ struct TileWorker: ~Copyable {
 
   // MARK: - Kernels on whole buffers
   // Functions of their own because a span of one buffer of the worker may not live while another is changed.
-
-  /// Rounds values as they are to the nearest of a type.
-  private static func round(
-    _ values: [Float], count: Int, into bytes: inout [UInt8], _ type: ElementType, _ kernels: KernelSet
-  ) throws {
-    let part = values.span.extracting(0..<count)
-    var span = bytes.mutableSpan
-    var raw = unsafe span.mutableBytes
-    _ = try unsafe kernels.encode(part, for: part.bytes, as: .f32, into: &raw, as: type)
-  }
 
   private static func scale(_ delta: inout [Float], count: Int, by factor: Float, _ kernels: KernelSet) throws {
     var span = delta.mutableSpan

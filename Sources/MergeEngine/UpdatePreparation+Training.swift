@@ -25,18 +25,11 @@ extension UpdatePreparation {
       try WeightReader.widen(raw, as: type, count: elements.count, into: &values, kernels)
       let blocks = (elements.count - 1) / training.block + 1
       found.grow(to: blocks, filler: 0)
-      try Self.findMagnitudes(values, elements.count, training.block, into: &found, kernels)
+      try kernels.findMagnitudes(values, count: elements.count, block: training.block, into: &found)
       magnitudes += found[..<blocks]
     }
     return DynamicMap.throughCodes(magnitudes)
   }
 
   private static let pieceBlockCount = 256
-
-  private static func findMagnitudes(
-    _ values: [Float], _ count: Int, _ block: Int, into magnitudes: inout [Float], _ kernels: KernelSet
-  ) throws {
-    var span = magnitudes.mutableSpan
-    try kernels.blockMagnitudes(values.span, count: count, block: block, into: &span)
-  }
 }

@@ -124,44 +124,17 @@ struct WeightReader {
     wide.grow(to: whole.count, filler: 0)
     magnitudes.grow(to: blocks.count, filler: 0)
     try Self.widen(unquantised, as: type, count: whole.count, into: &wide, kernels)
-    try Self.findMagnitudes(wide, whole.count, block, into: &magnitudes, kernels)
+    try kernels.findMagnitudes(wide, count: whole.count, block: block, into: &magnitudes)
     guard (scales?.count ?? blocks.upperBound) >= blocks.upperBound else {
       throw MergeError(
         path: inputs.path(of: tensor.source.input), tensor: tensor.name, .inconsistentPlan("scales are missing"))
     }
-    try Self.quantise(
-      &wide, whole.count, block, magnitudes, scales: scales.map { Array($0[blocks]) } ?? magnitudes, kernels)
-    try Self.round(
-      wide, from: elements.lowerBound - whole.lowerBound, count: elements.count, into: &buffer, type, kernels)
-  }
-
-  private static func findMagnitudes(
-    _ values: [Float], _ count: Int, _ block: Int, into magnitudes: inout [Float], _ kernels: KernelSet
-  ) throws {
-    var span = magnitudes.mutableSpan
-    try kernels.blockMagnitudes(values.span, count: count, block: block, into: &span)
-  }
-
-  private static func quantise(
-    _ values: inout [Float], _ count: Int, _ block: Int, _ magnitudes: [Float], scales: [Float], _ kernels: KernelSet
-  ) throws {
-    let (bounds, numbers) = (CodeTables.nf4Bounds, CodeTables.nf4)
     var none: [UInt8] = []
-    var codes = none.mutableSpan
-    var span = values.mutableSpan
-    try kernels.throughHalves(
-      &span, count: count, block: block, bounds: bounds.span, numbers: numbers.span, magnitudes: magnitudes.span,
-      scales: scales.span, codes: &codes)
-  }
-
-  private static func round(
-    _ values: [Float], from first: Int, count: Int, into bytes: inout [UInt8], _ type: ElementType,
-    _ kernels: KernelSet
-  ) throws {
-    let part = values.span.extracting(first..<first + count)
-    var span = bytes.mutableSpan
-    var raw = unsafe span.mutableBytes
-    _ = try unsafe kernels.encode(part, for: part.bytes, as: .f32, into: &raw, as: type)
+    try kernels.throughNF4(
+      &wide, count: whole.count, block: block, magnitudes: magnitudes,
+      scales: scales.map { Array($0[blocks]) } ?? magnitudes, codes: &none)
+    try kernels.round(
+      wide, from: elements.lowerBound - whole.lowerBound, count: elements.count, into: &buffer, as: type)
   }
 
   // MARK: - Codes of a byte

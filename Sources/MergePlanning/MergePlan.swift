@@ -129,9 +129,7 @@ public struct MergePlan: Sendable, Equatable {
 
   public var tensorCount: Int { shards.reduce(0) { $0 + $1.tensors.count } }
   public var outputByteCount: Int { shards.reduce(0) { $0 + $1.fileByteCount } }
-  /// Whether a merged weight is written in the base's own format again.
-  public var requantises: Bool { shards.contains { $0.tensors.contains { $0.requantised != nil } } }
   /// Whether what becomes of tensors is measured in any case.
-  public var measuresTensors: Bool { requantises || training != nil }
+  public var measuresTensors: Bool { (quantisation?.requantised ?? 0) > 0 || training != nil }
   public var updatedTensors: some Sequence<Tensor> { shards.lazy.flatMap(\.tensors).filter { $0.update != nil } }
 }

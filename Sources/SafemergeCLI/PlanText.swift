@@ -59,15 +59,12 @@ struct PlanText {
   /// What is quantised first, and what may have been in training and is not.
   private static func text(_ training: MergePlan.Training) -> String {
     let quantisation = training.quantisation
-    var text =
+    let text =
       "nf4 in blocks of \(quantisation.block)\(quantisation.isNested ? ", scales too" : ""): "
       + Quantities.counted(training.merged, "merged weight") + " and "
       + Quantities.counted(training.others, "other linear weight") + " are what quantising left of them"
     guard !training.left.isEmpty else { return text }
-    let names = training.left.prefix(shownTargetCount).map(\.string).joined(separator: ", ")
-    let others = training.left.count - min(training.left.count, shownTargetCount)
-    text += "; not known to have been, and left as they are: \(names)" + (others > 0 ? " and \(others) more" : "")
-    return text
+    return text + "; not known to have been, and left as they are: \(firstOnes(training.left))"
   }
 
   private static func files(_ count: Int) -> String { Quantities.counted(count, count > 1 ? "shard" : "file") }
@@ -141,10 +138,14 @@ struct PlanText {
 
   /// The tensors that a module changes, of many the first ones, and the rule by which they were found.
   private func targets(_ module: MergePlan.Module) -> String {
-    let names = module.targets.prefix(Self.shownTargetCount).map(\.string)
-    let others = module.targets.count - names.count
-    return names.joined(separator: ", ") + (others > 0 ? " and \(others) more" : "")
-      + (module.rule.map { "   (\($0))" } ?? "")
+    Self.firstOnes(module.targets) + (module.rule.map { "   (\($0))" } ?? "")
+  }
+
+  /// The first of many names, and how many there are beside them.
+  private static func firstOnes(_ names: [TensorName]) -> String {
+    let first = names.prefix(shownTargetCount).map(\.string)
+    let others = names.count - first.count
+    return first.joined(separator: ", ") + (others > 0 ? " and \(others) more" : "")
   }
 
   private static let shownTargetCount = 3
