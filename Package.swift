@@ -13,8 +13,7 @@ let package = Package(
     .executable(name: "safemerge", targets: ["SafemergeCLI"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
   ],
   targets: [
     .systemLibrary(
@@ -22,9 +21,8 @@ let package = Package(
     .target(name: "JSONText", dependencies: ["CJansson"], swiftSettings: librarySettings),
     .target(name: "CFileCalls", cSettings: [.treatAllWarnings(as: .error)]),
     .target(name: "Safetensors", dependencies: ["JSONText", "CFileCalls"], swiftSettings: librarySettings),
-    .target(
-      name: "Checksums", dependencies: [.product(name: "Crypto", package: "swift-crypto")],
-      swiftSettings: librarySettings),
+    .target(name: "CSHA256", cSettings: [.treatAllWarnings(as: .error)]),
+    .target(name: "Checksums", dependencies: ["CSHA256"], swiftSettings: librarySettings),
     .target(
       name: "Checkpoints", dependencies: ["Safetensors", "JSONText", "Checksums"], swiftSettings: librarySettings),
     .target(name: "HubCache", dependencies: ["Checkpoints"], swiftSettings: librarySettings),
@@ -66,7 +64,7 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Safetensors", "JSONText"], path: "Tests/TestSupport",
       swiftSettings: programSettings),
-    .testTarget(name: "ChecksumsTests", dependencies: ["Checksums"], swiftSettings: programSettings),
+    .testTarget(name: "ChecksumsTests", dependencies: ["Checksums", "CSHA256"], swiftSettings: programSettings),
     .testTarget(name: "JSONTextTests", dependencies: ["JSONText"], swiftSettings: programSettings),
     .testTarget(
       name: "SafetensorsTests", dependencies: ["Safetensors", "TestSupport"], swiftSettings: programSettings),
