@@ -20,7 +20,9 @@ let package = Package(
       name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"]), .brew(["jansson"])]),
     .target(name: "JSONText", dependencies: ["CJansson"], swiftSettings: librarySettings),
     .target(name: "CFileCalls", cSettings: [.treatAllWarnings(as: .error)]),
-    .target(name: "Safetensors", dependencies: ["JSONText", "CFileCalls"], swiftSettings: librarySettings),
+    .target(name: "CThreads", cSettings: [.treatAllWarnings(as: .error)]),
+    .target(
+      name: "Safetensors", dependencies: ["JSONText", "CFileCalls", "CThreads"], swiftSettings: librarySettings),
     .target(name: "CSHA256", cSettings: [.treatAllWarnings(as: .error)]),
     .target(name: "Checksums", dependencies: ["CSHA256"], swiftSettings: librarySettings),
     .target(
@@ -35,7 +37,10 @@ let package = Package(
       name: "CTileKernels", cSettings: [.treatAllWarnings(as: .error)],
       linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
     .target(name: "TileKernels", dependencies: ["CTileKernels"], swiftSettings: librarySettings),
-    .target(name: "LinearAlgebra", swiftSettings: librarySettings),
+    .target(
+      name: "CLoadedFiles", cSettings: [.treatAllWarnings(as: .error)],
+      linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    .target(name: "LinearAlgebra", dependencies: ["CLoadedFiles"], swiftSettings: librarySettings),
     .target(
       name: "MergeEngine", dependencies: ["MergePlanning", "TileKernels", "LinearAlgebra"],
       swiftSettings: librarySettings),

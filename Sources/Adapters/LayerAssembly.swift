@@ -31,6 +31,8 @@ struct LayerAssembly {
   private let configPath: String
   private let nesting: ParameterNesting
   private var budget: MatchBudget
+  /// Of the tables of patterns, by the names of their fields.
+  private var memories: [String: PatternAutomaton.Memory] = [:]
   private var parts: [TensorName: [Int: Parts]] = [:]
   private var usedRanks: [Bool]
   private var usedAlphas: [Bool]
@@ -160,7 +162,7 @@ struct LayerAssembly {
     _ table: PatternTable<Value>, _ field: String, _ name: String
   ) throws(AdapterError) -> Int? {
     do throws(PatternProblem) {
-      return try table.firstMatch(name, budget: &budget)
+      return try table.firstMatch(name, memory: &memories[field, default: PatternAutomaton.Memory()], budget: &budget)
     } catch { throw AdapterError(path: configPath, .patterns(field: field, error)) }
   }
 

@@ -96,33 +96,53 @@ struct PatternProgram: Sendable {
   ///
   /// - Parameter budget: Pays one step for every instruction and class member looked at.
   func matches(_ text: [UInt32], budget: inout MatchBudget) throws(PatternProblem) -> Bool {
-    try budget.spend(instructions.count)
-    var seenAt = [Int](repeating: -1, count: instructions.count)
     var pending = [0]
-    var consuming: [Int] = []
     for position in 0...text.count {
-      consuming.removeAll(keepingCapacity: true)
-      var steps = 0
-      while let index = pending.popLast() {
-        steps += 1
-        if seenAt[index] == position { continue }
-        seenAt[index] = position
-        switch instructions[index] {
-        case .match: return true
-        case .jump(let target): pending.append(target)
-        case .split(let first, let second):
-          pending.append(second)
-          pending.append(first)
-        case .assertion(let assertion): if assertion.holds(in: text, at: position) { pending.append(index + 1) }
-        case .scalar, .any, .characterClass: consuming.append(index)
-        }
-      }
+      let (consuming, matches) = try closure(pending, text, position, budget: &budget)
+      if matches { return true }
       if position == text.count { break }
-      for index in consuming where accepts(index, text[position], &steps) { pending.append(index + 1) }
-      try budget.spend(steps)
+      pending = try advance(consuming, text[position], budget: &budget)
       if pending.isEmpty { break }
     }
     return false
+  }
+
+  /// Where the instructions at `starts` lead without taking a code point: those that take the next one, in order, and whether
+  /// the program has matched.
+  func closure(
+    _ starts: [Int], _ text: [UInt32], _ position: Int, budget: inout MatchBudget
+  ) throws(PatternProblem) -> (consuming: [Int], matches: Bool) {
+    var seen: Set<Int> = []
+    var pending = starts
+    var consuming: [Int] = []
+    var steps = 0
+    while let index = pending.popLast() {
+      steps += 1
+      guard seen.insert(index).inserted else { continue }
+      switch instructions[index] {
+      case .match:
+        try budget.spend(steps)
+        return ([], true)
+      case .jump(let target): pending.append(target)
+      case .split(let first, let second):
+        pending.append(second)
+        pending.append(first)
+      case .assertion(let assertion): if assertion.holds(in: text, at: position) { pending.append(index + 1) }
+      case .scalar, .any, .characterClass: consuming.append(index)
+      }
+    }
+    try budget.spend(steps)
+    return (consuming.sorted(), false)
+  }
+
+  /// The instructions behind those of `consuming` that take `scalar`.
+  func advance(
+    _ consuming: [Int], _ scalar: UInt32, budget: inout MatchBudget
+  ) throws(PatternProblem) -> [Int] {
+    var steps = 0
+    let next = consuming.filter { accepts($0, scalar, &steps) }.map { $0 + 1 }
+    try budget.spend(steps)
+    return next
   }
 
   private func accepts(_ index: Int, _ scalar: UInt32, _ steps: inout Int) -> Bool {

@@ -9,7 +9,9 @@ public struct PatternTable<Value: Sendable>: Sendable {
   public let values: [Value]
 
   private var literals = LiteralPatterns()
-  private var patterns: [(index: Int, pattern: PythonPattern)] = []
+  private let automaton: PatternAutomaton
+  /// Of the keys that the automaton has.
+  private let indices: Set<Int>
 
   /// A pattern that cannot be used, and why.
   struct Failure: Error {
@@ -21,6 +23,7 @@ public struct PatternTable<Value: Sendable>: Sendable {
     keys = entries.map(\.key)
     values = entries.map(\.value)
     var size = 0
+    var patterns: [(index: Int, program: PatternProgram)] = []
     for (index, key) in keys.enumerated() {
       if let scalars = LiteralPatterns.scalars(of: key) {
         literals.insert(scalars, index: index)
@@ -30,24 +33,34 @@ public struct PatternTable<Value: Sendable>: Sendable {
         let pattern = try PythonPattern(key: key)
         size += pattern.size
         if size > Self.sizeLimit { throw .tooLarge(limit: Self.sizeLimit) }
-        patterns.append((index, pattern))
+        patterns.append((index, pattern.program))
       } catch { throw Failure(key: key, problem: error) }
     }
+    automaton = PatternAutomaton(patterns)
+    indices = Set(patterns.map(\.index))
   }
 
   /// The place of the first key that matches a module's path.
   ///
   /// Where none matches, a key that is the path itself counts, even if it does not match as a pattern: PEFT looks the
   /// path up in the dictionary then (PEFT 0.21.2 `get_pattern_key` and its callers).
-  func firstMatch(_ module: String, budget: inout MatchBudget) throws(PatternProblem) -> Int? {
+  ///
+  /// - Parameter memory: What questions to this table before left.
+  func firstMatch(
+    _ module: String, memory: inout PatternAutomaton.Memory, budget: inout MatchBudget
+  ) throws(PatternProblem) -> Int? {
     if keys.isEmpty { return nil }
     let path = module.unicodeScalars.map(\.value)
     let literal = try literals.firstMatch(path, budget: &budget)
-    for (index, pattern) in patterns {
-      if let literal, literal < index { break }
-      if try pattern.matches(path, budget: &budget) { return index }
-    }
-    if let literal { return literal }
-    return patterns.first { keys[$0.index].utf8.elementsEqual(module.utf8) }?.index
+    if let literal, literal < automaton.firstIndex ?? .max { return literal }
+    let pattern = try automaton.firstMatch(path, memory: &memory, budget: &budget)
+    if let first = [literal, pattern].compactMap({ $0 }).min() { return first }
+    return indices.filter { keys[$0].utf8.elementsEqual(module.utf8) }.min()
+  }
+
+  /// The same for one question.
+  func firstMatch(_ module: String, budget: inout MatchBudget) throws(PatternProblem) -> Int? {
+    var memory = PatternAutomaton.Memory()
+    return try firstMatch(module, memory: &memory, budget: &budget)
   }
 }

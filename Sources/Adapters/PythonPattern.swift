@@ -7,7 +7,7 @@ struct PythonPattern: Sendable {
   /// Instructions that one pattern may take.
   static let sizeLimit = 10_000
 
-  private let program: PatternProgram
+  let program: PatternProgram
   var size: Int { program.size }
 
   init(key: String) throws(PatternProblem) { try self.init(pattern: "(.*\\.)?(\(key))$") }

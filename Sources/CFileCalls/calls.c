@@ -52,6 +52,10 @@ int sfc_is_cached(int descriptor, off_t offset) {
   return count < 0 && errno == EAGAIN ? 0 : -1;
 }
 
+int sfc_allocate(int descriptor, off_t offset, off_t byte_count) {
+  return fallocate(descriptor, 0, offset, byte_count);
+}
+
 int sfc_is_in_memory(int descriptor) {
   struct statfs status;
   if (fstatfs(descriptor, &status) != 0) return 0;
@@ -110,6 +114,12 @@ void sfc_drop(int descriptor, off_t offset, off_t byte_count) {
 
 int sfc_is_cached(int descriptor, off_t offset) {
   (void)descriptor, (void)offset;
+  return -1;
+}
+
+int sfc_allocate(int descriptor, off_t offset, off_t byte_count) {
+  (void)descriptor, (void)offset, (void)byte_count;
+  errno = ENOTSUP;
   return -1;
 }
 

@@ -57,7 +57,10 @@ public struct Checkpoint: Sendable {
   /// sharded model index and headers must agree exactly, both ways, and no tensor may stand twice.
   ///
   /// - Throws: ``CheckpointError``, or `SafetensorsError` for a weight file.
-  public init(path: String) throws {
+  public init(path: String) throws { try self.init(path: path, workers: SystemCalls.processorCount) }
+
+  /// The same on at most `workers` threads.
+  public init(path: String, workers: Int) throws {
     guard
       let identity = try CheckpointError.attempt(
         path,
@@ -66,16 +69,16 @@ public struct Checkpoint: Sendable {
         })
     else { throw CheckpointError(path: path, .notFound) }
     if identity.isDirectory {
-      try self.init(folder: path, selection: nil)
+      try self.init(folder: path, selection: nil, workers: workers)
     } else if path.hasSuffix(".index.json") {
-      try self.init(folder: Paths.folder(path), selection: Paths.lastComponent(path))
+      try self.init(folder: Paths.folder(path), selection: Paths.lastComponent(path), workers: workers)
     } else {
       let file = try Self.open(path, name: Paths.lastComponent(path))
       self.init(path: path, layout: .singleFile, files: [file], index: nil, config: nil, warnings: [])
     }
   }
 
-  private init(folder: String, selection: String?) throws {
+  private init(folder: String, selection: String?, workers: Int) throws {
     let configPath = Paths.join(folder, "config.json")
     let config: JSONValue?
     do throws(CheckpointError) {
@@ -93,7 +96,7 @@ public struct Checkpoint: Sendable {
       return
     }
     let index = try CheckpointIndex(path: Paths.join(folder, name))
-    let (files, agree) = try Self.openShards(index, folder: folder, indexName: name)
+    let (files, agree) = try Self.openShards(index, folder: folder, indexName: name, workers: workers)
     self.init(
       path: folder, layout: .shardedFolder(indexName: name), files: files, index: index, config: config,
       warnings: warnings)
@@ -137,12 +140,12 @@ public struct Checkpoint: Sendable {
 
   /// The shards in the order of the index's names, and whether each holds exactly the tensors that the index gives it.
   private static func openShards(
-    _ index: CheckpointIndex, folder: String, indexName: String
+    _ index: CheckpointIndex, folder: String, indexName: String, workers: Int
   ) throws -> (files: [File], agree: Bool) {
     let indexed = index.weightMap.positionsByShard(count: index.shardNames.count)
     // Names are compared by their hashes, 64 bits with a seed that no file can know: looking up 100,000 names one by one
     // costs as much as reading their headers.
-    let shards = try concurrentMap(Array(zip(index.shardNames, indexed))) { name, positions in
+    let shards = try Threads.map(Array(zip(index.shardNames, indexed)), workers: workers) { name, positions in
       try Paths.checkFolders(of: name, in: folder)
       do throws(SafetensorsError) {
         let file = try open(Paths.join(folder, name), name: name)

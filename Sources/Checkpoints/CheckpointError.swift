@@ -32,6 +32,8 @@ public struct CheckpointError: ReportableError, Equatable {
     case sideFileNotRegular
     case sideFileOutside(realPath: String)
     case sideFileTooLarge(byteCount: Int, limit: Int)
+    /// A name that no text can hold, with its bytes written as escapes.
+    case nameNotUTF8(String)
     case outputExists
     /// Nothing can take the place of a mounted file system, and this one holds something.
     case mountNotEmpty(entry: String)
@@ -84,7 +86,7 @@ public struct CheckpointError: ReportableError, Equatable {
     case .unsafeShardName, .collidingShardNames, .notAPlainFolder: "shard-name"
     case .tensorNotInShard, .tensorNotInIndex, .tensorInOtherShard, .tensorInTwoShards: "index"
     case .tensorIndexedTwice: "duplicate-key"
-    case .sideFileNotRegular, .sideFileOutside, .sideFileTooLarge: "side-file"
+    case .sideFileNotRegular, .sideFileOutside, .sideFileTooLarge, .nameNotUTF8: "side-file"
     case .outputExists, .mountNotEmpty, .outputNotReplaceable: "output-exists"
     case .inUse: "in-use"
     case .stagingNotOurs: "staging"
@@ -136,6 +138,7 @@ public struct CheckpointError: ReportableError, Equatable {
     case .sideFileNotRegular: "is not a regular file"
     case .sideFileOutside(let realPath): "is a link to \(realPath), outside its model's folder; not copied"
     case .sideFileTooLarge(let byteCount, let limit): "has \(byteCount) bytes; side files have at most \(limit)"
+    case .nameNotUTF8(let name): "holds a file whose name is not UTF-8: \(name)"
     case .outputExists: "exists already"
     case .mountNotEmpty(let entry): "is a mount point, which nothing can replace, and holds \"\(entry)\""
     case .inUse(let host, let process, let isDead):
@@ -166,15 +169,18 @@ public struct CheckpointError: ReportableError, Equatable {
     case .pickleOnly:
       "load it with torch.load(..., weights_only=True) and write it with safetensors.torch.save_file"
     case .missingShard: "an incomplete download? fetch the folder again"
+    case .nameNotUTF8: "rename it, or move it out of the folder"
     case .outputExists: "choose another name, or replace it with --force"
     case .mountNotEmpty: "choose a name inside it"
     case .inUse(_, _, let isDead): isDead ? "--break-lock goes on where it stopped" : nil
     case .stagingNotOurs: "remove it, or choose another name"
-    case .otherMerge: "--no-resume begins anew"
+    case .otherMerge:
+      "run that merge's command again to finish it; --no-resume begins anew, and safemerge clean removes it"
     case .notAsWritten: "is the disk or the memory damaged?"
     case .noParentFolder: "make it with mkdir -p"
     case .tensorNotInIndex, .tensorNotInShard, .tensorInOtherShard, .tensorInTwoShards:
       "index and shards are of different checkpoints; fetch the folder again"
+    case .system(let call, let code): SystemCalls.wayOut(of: call, code: code)
     default: nil
     }
   }

@@ -32,6 +32,7 @@ public struct CheckpointIndex: Equatable, Sendable {
       do throws(JSONError) { return try body() } catch { throw CheckpointError(path: path, .json(error)) }
     }
 
+    if let mark = JSONError.byteOrderMark(text) { throw error(.json(mark)) }
     guard var cursor = JSONObjectCursor(text, range: 0..<text.count) else { throw error(.notAnObject) }
     var metadata: [JSONMember] = []
     var map: (entries: WeightMap, shardNames: [String])?

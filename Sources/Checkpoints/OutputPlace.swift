@@ -27,8 +27,8 @@ public struct OutputPlace: Sendable {
     if isFolder, path.hasSuffix(".safetensors") { throw CheckpointError(path: path, .outputLooksLikeFile) }
     if !isFolder, !path.hasSuffix(".safetensors") { throw CheckpointError(path: path, .outputNotASafetensorsName) }
     guard !path.isEmpty else { throw CheckpointError(path: path, .notFound) }
-    guard let parent = SystemCalls.realPath(Paths.folder(path)), let parentIdentity = try Self.identity(parent),
-      parentIdentity.isDirectory
+    guard let parent = SystemCalls.realPath(Paths.folder(path)),
+      let parentIdentity = try Self.identity(Paths.folder(path)), parentIdentity.isDirectory
     else { throw CheckpointError(path: path, .noParentFolder) }
     let isDots = [".", ".."].contains(Paths.lastComponent(path))
     let realPath = isDots ? SystemCalls.realPath(path) : nil
@@ -104,7 +104,8 @@ public struct OutputPlace: Sendable {
 
   private static func entries(_ folder: String) throws(CheckpointError) -> [String] {
     try CheckpointError.attempt(folder) { () throws(SystemCalls.Failure) in
-      try SystemCalls.entries(ofFolder: folder)
+      // With what no text can name: it is no part of a model.
+      try SystemCalls.unreadableEntries(ofFolder: folder) + SystemCalls.entries(ofFolder: folder)
     }
   }
 
@@ -116,10 +117,19 @@ public struct OutputPlace: Sendable {
     }
   }
 
+  /// Nil also for what this user may not look at.
+  private static func identityIfAllowed(_ path: String) throws(CheckpointError) -> SystemCalls.Identity? {
+    do throws(CheckpointError) { return try identity(path) } catch {
+      if case .system(_, let code) = error.problem, SystemCalls.notAllowed.contains(code) { return nil }
+      throw error
+    }
+  }
+
   static func checkDisjoint(_ path: String, realPath: String, inputs: [String]) throws(CheckpointError) {
     let output = try Self.identity(path)
     for input in inputs {
-      guard let identity = try Self.identity(input), let realInput = SystemCalls.realPath(input) else { continue }
+      // What may not be looked at, such as another user's cache, is not there.
+      guard let identity = try Self.identityIfAllowed(input), let realInput = SystemCalls.realPath(input) else { continue }
       if let output, output.device == identity.device, output.inode == identity.inode {
         throw CheckpointError(path: path, .outputIsInput(input))
       }

@@ -8,6 +8,8 @@ package struct InputState: Equatable, Sendable {
   package let byteCount: Int
   /// Since 1970.
   package let modifiedNanoseconds: Int
+  /// When the file or its entry last changed, which nobody can set back, since 1970; nil in records of older versions.
+  package let changedNanoseconds: Int?
   package let inode: UInt64
   /// Of the whole file, where it was computed.
   package var checksum: SHA256Checksum?
@@ -15,10 +17,15 @@ package struct InputState: Equatable, Sendable {
   package init(name: String, _ identity: SystemCalls.Identity, checksum: SHA256Checksum? = nil) {
     self.name = name
     byteCount = identity.byteCount
-    modifiedNanoseconds = identity.nanosecondsOfChange
+    modifiedNanoseconds = Self.nanoseconds(identity.modified, identity.modifiedNanoseconds)
+    changedNanoseconds = Self.nanoseconds(identity.changed, identity.changedNanoseconds)
     inode = identity.inode
     self.checksum = checksum
   }
+
+  private static let nanosecondsPerSecond = 1_000_000_000
+
+  private static func nanoseconds(_ seconds: Int, _ rest: Int) -> Int { seconds &* nanosecondsPerSecond &+ rest }
 
   func write(to writer: inout JSONWriter) {
     writer.beginObject()
@@ -28,6 +35,10 @@ package struct InputState: Equatable, Sendable {
     writer.value(byteCount)
     writer.key("mtime_ns")
     writer.value(modifiedNanoseconds)
+    if let changedNanoseconds {
+      writer.key("ctime_ns")
+      writer.value(changedNanoseconds)
+    }
     writer.key("inode")
     writer.value(String(inode))
     if let checksum {
@@ -44,25 +55,37 @@ package struct InputState: Equatable, Sendable {
     self.name = name
     self.byteCount = byteCount
     modifiedNanoseconds = modified
+    changedNanoseconds = value.integer("ctime_ns")
     self.inode = inode
     checksum = value.checksum("sha256")
   }
 
-  /// Whether the file still has what was read: its size and its time are the same, or its size and its content, where
-  /// both are known.
+  /// Whether the file provably still has what was read.
+  ///
+  /// It does if it is the same file (inode) and was not changed since. The modification time proves nothing: layers of images,
+  /// Nix, `cp -p` and `rsync -t` give files of different content the same. Neither does a change time without a fraction of a
+  /// second, which comes from an image of a file system or a server and not from a clock. Everything else is a question of the
+  /// content, where its checksum was computed when it was read: a copy, or a file system that is mounted again under other
+  /// numbers.
   ///
   /// - Parameter content: Finds the checksum of the file as it is.
   package func holds(_ now: InputState, content: () throws -> SHA256Checksum) rethrows -> Bool {
     guard name == now.name, byteCount == now.byteCount else { return false }
-    if modifiedNanoseconds == now.modifiedNanoseconds { return true }
+    if let changedNanoseconds, changedNanoseconds % Self.nanosecondsPerSecond != 0,
+      changedNanoseconds == now.changedNanoseconds, modifiedNanoseconds == now.modifiedNanoseconds, inode == now.inode
+    {
+      return true
+    }
     guard let checksum else { return false }
     return try content() == checksum
   }
-}
 
-extension SystemCalls.Identity {
-  /// When the content last changed, since 1970.
-  package var nanosecondsOfChange: Int { modified &* 1_000_000_000 &+ modifiedNanoseconds }
+  /// Whether a file that only this program writes is still the one of this record: its change time is that of a rename.
+  func isStill(_ identity: SystemCalls.Identity) -> Bool {
+    let now = InputState(name: name, identity)
+    return identity.isRegularFile && byteCount == now.byteCount && modifiedNanoseconds == now.modifiedNanoseconds
+      && inode == now.inode
+  }
 }
 
 /// Says of a weight file of the result that it is complete, and what it was made from: `parts/NAME.json`.

@@ -18,7 +18,7 @@ public struct ReportPlace: Sendable {
     let name = Paths.components(path).last ?? ""
     if ["", ".", ".."].contains(name) { throw CheckpointError(path: path, .outputExists) }
     guard let parent = SystemCalls.realPath(Paths.folder(path)),
-      try OutputPlace.identity(parent)?.isDirectory == true
+      try OutputPlace.identity(Paths.folder(path))?.isDirectory == true
     else { throw CheckpointError(path: path, .noParentFolder) }
     let realPath = Paths.join(parent, name)
     try OutputPlace.checkDisjoint(path, realPath: realPath, inputs: inputs)

@@ -79,9 +79,11 @@ public struct SideFiles: Equatable, Sendable {
   }
 
   private static func entries(_ folder: String) throws(CheckpointError) -> [String] {
-    try CheckpointError.attempt(folder) { () throws(SystemCalls.Failure) in
-      try SystemCalls.entries(ofFolder: folder)
+    let names = try CheckpointError.attempt(folder) { () throws(SystemCalls.Failure) in
+      (readable: try SystemCalls.entries(ofFolder: folder), not: try SystemCalls.unreadableEntries(ofFolder: folder))
     }
+    if let name = names.not.first { throw CheckpointError(path: folder, .nameNotUTF8(name)) }
+    return names.readable
   }
 
   private static func files(

@@ -26,7 +26,8 @@ public final class StagedOutput: Sendable {
   private var partsPath: String { Paths.join(staging.path, "parts") }
   private var planPath: String { Paths.join(staging.path, "plan.json") }
   /// Where a folder that was replaced is until it is removed, where names cannot be exchanged.
-  private var retiredPath: String { Paths.join(staging.path, "old") }
+  private var retiredPath: String { Paths.join(staging.path, Self.retiredName) }
+  private static let retiredName = "old"
 
   /// The name of the file that a result of one file has in `result`.
   private static let singleName = "model.safetensors"
@@ -36,16 +37,27 @@ public final class StagedOutput: Sendable {
   /// - Parameters:
   ///   - staging: The folder, which is locked.
   ///   - identity: What decides the result; nil: nothing is kept for another run.
-  ///   - resumes: Whether what a run of the same identity left is used; otherwise it is removed.
+  ///   - unfinished: What becomes of what a run before left.
   /// - Throws: ``CheckpointError/Problem/otherMerge(_:)`` if a run of another identity left something.
   public convenience init(
-    _ staging: StagingFolder, identity: MergeIdentity? = nil, resumes: Bool = true
+    _ staging: StagingFolder, identity: MergeIdentity? = nil, unfinished: Unfinished = .isGoneOnWith
   ) throws(CheckpointError) {
-    try self.init(staging, identity: identity, resumes: resumes, journalIntervals: ShardJournal.Intervals())
+    try self.init(staging, identity: identity, unfinished: unfinished, journalIntervals: ShardJournal.Intervals())
+  }
+
+  /// What becomes of the work that a run before left.
+  public enum Unfinished: Sendable {
+    /// Of the same merge it is used; another's is refused.
+    case isGoneOnWith
+    /// Of the same merge it is made again; another's is refused.
+    case isMadeAgain
+    /// It goes, whosever it is.
+    case isRemoved
   }
 
   init(
-    _ staging: StagingFolder, identity: MergeIdentity?, resumes: Bool, journalIntervals: ShardJournal.Intervals
+    _ staging: StagingFolder, identity: MergeIdentity?, unfinished: Unfinished,
+    journalIntervals: ShardJournal.Intervals
   ) throws(CheckpointError) {
     self.staging = staging
     self.journalIntervals = journalIntervals
@@ -54,16 +66,9 @@ public final class StagedOutput: Sendable {
     let paths = ["result", "partial", "parts"].map { [staging] in Paths.join(staging.path, $0) }
     let planPath = Paths.join(staging.path, "plan.json")
     try Self.restore(staging)
-    var goesOn = false
-    if let identity, resumes, let text = try? BoundedFile.read(planPath, limit: 256 << 20),
-      let old = MergeIdentity(text: text)
-    {
-      if let difference = identity.difference(from: old) {
-        throw CheckpointError(path: staging.path, .otherMerge(difference))
-      }
-      goesOn = true
-    }
-    if !goesOn { staging.clear() }
+    let isThere = unfinished == .isRemoved ? false : try Self.isSame(identity, staging, planPath)
+    let goesOn = isThere && unfinished == .isGoneOnWith
+    if !goesOn { staging.clear(sparesWorkspace: true) }
     self.goesOn = goesOn
     do throws(CheckpointError) {
       for path in paths { try Self.makeFolder(path) }
@@ -76,6 +81,25 @@ public final class StagedOutput: Sendable {
     if let identity, !goesOn { try write(identity.text, to: planPath) }
   }
 
+  /// Whether a run of the same merge left something: false if there is nothing.
+  ///
+  /// - Throws: `otherMerge` if it is another's, or nobody can tell whose.
+  private static func isSame(
+    _ identity: MergeIdentity?, _ staging: StagingFolder, _ planPath: String
+  ) throws(CheckpointError) -> Bool {
+    guard try OutputPlace.identity(planPath, followingLinks: false) != nil else { return false }
+    guard let old = MergeIdentity(text: try BoundedFile.read(planPath, limit: largestPlanByteCount)) else {
+      throw CheckpointError(path: staging.path, .otherMerge("its plan.json is of another version"))
+    }
+    guard let identity else { throw CheckpointError(path: staging.path, .otherMerge("this one cannot go on with it")) }
+    if let difference = identity.difference(from: old) {
+      throw CheckpointError(path: staging.path, .otherMerge(difference))
+    }
+    return true
+  }
+
+  static let largestPlanByteCount = 256 << 20
+
   private static func makeFolder(_ path: String) throws(CheckpointError) {
     try CheckpointError.attempt(path) { () throws(SystemCalls.Failure) in
       if try SystemCalls.identity(path: path, followingLinks: false) == nil {
@@ -86,30 +110,32 @@ public final class StagedOutput: Sendable {
 
   /// What was moved to its last place, or out of the way, by a run that was killed in the middle of that.
   private static func restore(_ staging: StagingFolder) throws(CheckpointError) {
-    let place = staging.place
-    if place.isMountPoint {
-      let result = Paths.join(staging.path, "result")
-      for name in OutputPlace.movedNames(place.path) where Paths.components(name).count == 1 {
-        try? SystemCalls.renameWithoutReplacing(Paths.join(place.path, name), to: Paths.join(result, name))
+    try restore(staging.path, output: staging.place.path, isMountPoint: staging.place.isMountPoint)
+  }
+
+  static func restore(_ staging: String, output: String, isMountPoint: Bool) throws(CheckpointError) {
+    if isMountPoint {
+      let result = Paths.join(staging, "result")
+      for name in OutputPlace.movedNames(output) where Paths.components(name).count == 1 {
+        try? SystemCalls.renameWithoutReplacing(Paths.join(output, name), to: Paths.join(result, name))
       }
     }
-    let retired = Paths.join(staging.path, "old")
+    let retired = Paths.join(staging, retiredName)
     if try OutputPlace.identity(retired, followingLinks: false) != nil {
       // Fails if the result is there: then the old one is not needed any more.
-      try? SystemCalls.renameWithoutReplacing(retired, to: place.path)
+      try? SystemCalls.renameWithoutReplacing(retired, to: output)
     }
   }
 
   /// The complete weight files whose records are true.
-  private static func finishedParts(_ result: String, _ parts: String, isFolder: Bool) -> [String: PartRecord] {
+  static func finishedParts(_ result: String, _ parts: String, isFolder: Bool) -> [String: PartRecord] {
     var found: [String: PartRecord] = [:]
     for entry in (try? SystemCalls.entries(ofFolder: parts)) ?? [] {
       guard let text = try? BoundedFile.read(Paths.join(parts, entry), limit: 64 << 20),
         let record = PartRecord(text: text)
       else { continue }
       let path = Paths.join(result, isFolder ? record.file.name : singleName)
-      guard let identity = try? SystemCalls.identity(path: path, followingLinks: false), identity.isRegularFile,
-        InputState(name: record.file.name, identity, checksum: record.file.checksum) == record.file
+      guard let identity = try? SystemCalls.identity(path: path, followingLinks: false), record.file.isStill(identity)
       else { continue }
       found[record.file.name] = record
     }
@@ -184,17 +210,18 @@ public final class StagedOutput: Sendable {
   ///   - checksum: The file's, where it was computed.
   ///   - drops: Whether its pages are taken out of the page cache.
   ///   - verifies: Whether it is read from the disk again and compared with `checksum`.
+  ///   - interruption: Asks for an end while it is read.
   ///   - beforeVerification: Called with its path before that.
   @discardableResult
   package func commit(
     _ part: Part, name: String, inputs: [InputState], checksum: SHA256Checksum? = nil, drops: Bool = false,
-    verifies: Bool = false, beforeVerification: ((String) -> Void)? = nil
+    verifies: Bool = false, interruption: Interruption = .never, beforeVerification: ((String) -> Void)? = nil
   ) throws -> PartRecord {
     let path = part.file.path
     try part.file.commit(replacing: true, drops: drops)
     if verifies, let checksum {
       beforeVerification?(path)
-      let found = try FileChecksum.of(path, drops: true)
+      let found = try FileChecksum.of(path, drops: true, interruption: interruption)
       guard found == checksum else {
         try? SystemCalls.removeFile(path)
         throw CheckpointError(
@@ -270,7 +297,7 @@ public final class StagedOutput: Sendable {
 
   /// Copies a side file byte for byte; returns its checksum.
   @discardableResult
-  package func copy(_ side: SideFiles.File) throws -> SHA256Checksum {
+  package func copy(_ side: SideFiles.File, interruption: Interruption = .never) throws -> SHA256Checksum {
     let source = try InputFile(path: side.sourcePath)
     let path = try path(for: side.name)
     let file = try OutputFile(path: path, temporaryPath: temporaryPath, byteCount: source.byteCount)
@@ -278,6 +305,7 @@ public final class StagedOutput: Sendable {
     var stream = SHA256Stream()
     var offset = 0
     while offset < source.byteCount {
+      try interruption.check()
       let end = min(offset + (4 << 20), source.byteCount)
       let chunk = try source.bytes(offset..<end)
       stream.update(chunk)
@@ -331,11 +359,17 @@ public final class StagedOutput: Sendable {
   }
 
   private func nameFile() throws(CheckpointError) {
-    try attempt { [place, singlePath = path(ofPart: "")] () throws(SystemCalls.Failure) in
-      if place.replaces {
-        try SystemCalls.rename(singlePath, to: place.path)
-      } else {
+    try attempt { [place, retiredPath, singlePath = path(ofPart: "")] () throws(SystemCalls.Failure) in
+      guard place.replaces else { return try SystemCalls.renameWithoutReplacing(singlePath, to: place.path) }
+      if try SystemCalls.replace(place.path, by: singlePath) { return }
+      // Two renames: a run that is killed between them is followed by one that puts the old file back.
+      try? SystemCalls.removeFile(retiredPath)
+      try SystemCalls.rename(place.path, to: retiredPath)
+      do throws(SystemCalls.Failure) {
         try SystemCalls.renameWithoutReplacing(singlePath, to: place.path)
+      } catch {
+        try? SystemCalls.renameWithoutReplacing(retiredPath, to: place.path)
+        throw error
       }
     }
   }
@@ -345,7 +379,7 @@ public final class StagedOutput: Sendable {
     try attempt { [place, resultPath] () throws(SystemCalls.Failure) in
       if place.replaces {
         // An empty folder: rename replaces it, and fails if something came into it meanwhile.
-        try SystemCalls.rename(resultPath, to: place.path)
+        try SystemCalls.replaceEmptyFolder(place.path, by: resultPath)
       } else {
         try SystemCalls.renameWithoutReplacing(resultPath, to: place.path)
       }

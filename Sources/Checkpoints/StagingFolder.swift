@@ -10,13 +10,22 @@ public final class StagingFolder: Sendable {
   private let lock: StagingLock
 
   static let mountedName = ".safemerge"
+  /// In it: the files of a run that only that run needs.
+  private static let workspaceName = "workspace"
 
   /// Where the staging folder of a place is.
   public static func path(for place: OutputPlace) -> String {
-    place.isMountPoint
-      ? Paths.join(place.path, mountedName)
-      : Paths.join(Paths.folder(place.path), ".\(Paths.lastComponent(place.path)).safemerge")
+    path(forOutput: place.path, isMountPoint: place.isMountPoint)
   }
+
+  static func path(forOutput output: String, isMountPoint: Bool) -> String {
+    isMountPoint
+      ? Paths.join(output, mountedName)
+      : Paths.join(Paths.folder(output), ".\(Paths.lastComponent(output)).safemerge")
+  }
+
+  /// The lock's file, which goes with the folder.
+  public var lockPath: String { lock.path }
 
   /// Makes the folder, or takes the one that is there, and locks it.
   ///
@@ -32,12 +41,16 @@ public final class StagingFolder: Sendable {
   init(_ place: OutputPlace, breaksLock: Bool, usesKernelLock: Bool) throws(CheckpointError) {
     self.place = place
     path = Self.path(for: place)
+    lock = try Self.lock(path, breaks: breaksLock, usesKernel: usesKernelLock)
+  }
+
+  /// Makes the folder if it is not there.
+  private static func lock(_ path: String, breaks: Bool, usesKernel: Bool) throws(CheckpointError) -> StagingLock {
     var attempts = 0
     while true {
       try Self.make(path)
       do throws(CheckpointError) {
-        lock = try StagingLock(folder: path, breaks: breaksLock, usesKernel: usesKernelLock)
-        return
+        return try StagingLock(folder: path, breaks: breaks, usesKernel: usesKernel)
       } catch {
         // A run that ended removed the folder between two calls.
         guard case .system(_, SystemCalls.noSuchFile) = error.problem, attempts < 100 else {
@@ -60,9 +73,22 @@ public final class StagingFolder: Sendable {
       }
     }
     guard let identity = try OutputPlace.identity(path, followingLinks: false) else { return }
-    guard identity.isDirectory, identity.owner == SystemCalls.userID, identity.mode & 0o022 == 0 else {
-      throw CheckpointError(path: path, .stagingNotOurs)
+    guard isOurs(identity) else { throw CheckpointError(path: path, .stagingNotOurs) }
+  }
+
+  /// Whether nobody else could have put a folder there.
+  static func isOurs(_ identity: SystemCalls.Identity) -> Bool {
+    identity.isDirectory && identity.owner == SystemCalls.userID && identity.mode & 0o022 == 0
+  }
+
+  /// Makes an empty folder for files that only this run needs; what a run that was killed left there goes.
+  package func makeWorkspace() throws(CheckpointError) -> String {
+    let workspace = Paths.join(path, Self.workspaceName)
+    FolderTree.remove(workspace)
+    try CheckpointError.attempt(workspace) { () throws(SystemCalls.Failure) in
+      try SystemCalls.makeFolder(workspace, mode: 0o700)
     }
+    return workspace
   }
 
   /// What is in the folder beside its locks.
@@ -73,8 +99,12 @@ public final class StagingFolder: Sendable {
   }
 
   /// Removes everything but the locks, as far as that is possible.
-  func clear() {
-    for entry in (try? entries()) ?? [] { FolderTree.remove(Paths.join(path, entry)) }
+  ///
+  /// - Parameter sparesWorkspace: Whether what ``makeWorkspace()`` made stays.
+  func clear(sparesWorkspace: Bool = false) {
+    for entry in (try? entries()) ?? [] where !(sparesWorkspace && entry == Self.workspaceName) {
+      FolderTree.remove(Paths.join(path, entry))
+    }
   }
 
   /// What is in the folder is left to the next run; without anything in it it goes.

@@ -1,5 +1,6 @@
 import JSONText
 import Safetensors
+import Synchronization
 
 /// The lock of a staging folder: a second run to the same output finds it taken and ends.
 ///
@@ -52,7 +53,8 @@ final class StagingLock: Sendable {
   }
 
   private let descriptor: Int32
-  private let path: String
+  let path: String
+  private let isClosed = Atomic<Bool>(false)
 
   /// Takes the lock of `folder`.
   ///
@@ -62,13 +64,13 @@ final class StagingLock: Sendable {
   /// - Throws: `inUse`, or what a system call says; ENOENT if the folder is gone.
   init(folder: String, breaks: Bool, usesKernel: Bool = true) throws(CheckpointError) {
     if usesKernel {
-      let path = Paths.join(folder, "lock")
+      let path = Paths.join(folder, Self.kernelName)
       if let descriptor = try Self.takeKernelLock(path, breaks: breaks) {
         (self.descriptor, self.path) = (descriptor, path)
         return
       }
     }
-    path = Paths.join(folder, "lock.exclusive")
+    path = Paths.join(folder, Self.exclusiveName)
     descriptor = try Self.makeLockFile(path, breaks: breaks)
   }
 
@@ -133,11 +135,40 @@ final class StagingLock: Sendable {
     try? SystemCalls.removeFile(path)
   }
 
+  /// Whether somebody has the lock of `folder`, and which process says so; nothing is changed.
+  ///
+  /// A lock that is a file counts as held unless its process is known to be dead.
+  static func state(ofFolder folder: String) -> (isHeld: Bool, process: Int?) {
+    let exclusive = Paths.join(folder, exclusiveName)
+    if (try? SystemCalls.identity(path: exclusive, followingLinks: false)) != nil {
+      let holder = Holder(path: exclusive)
+      return (holder?.isDeadHere != true, holder?.process)
+    }
+    let path = Paths.join(folder, kernelName)
+    guard let descriptor = try? SystemCalls.openForWriting(path) else { return (false, nil) }
+    // Closing it gives the lock back, if nobody had it.
+    defer { try? SystemCalls.close(descriptor) }
+    return (try? SystemCalls.lock(descriptor)) == .busy ? (true, Holder(path: path)?.process) : (false, nil)
+  }
+
+  /// Whether a run had the lock of `folder`, and has ended.
+  static func isAbandoned(folder: String) -> Bool {
+    let names = (try? SystemCalls.entries(ofFolder: folder)) ?? []
+    return (names.contains(kernelName) || names.contains(exclusiveName)) && !state(ofFolder: folder).isHeld
+  }
+
+  private static let kernelName = "lock"
+  private static let exclusiveName = "lock.exclusive"
+
   /// Writes into a lock that is held; one that cannot be written goes.
   private static func write(_ holder: Holder, to descriptor: Int32, _ path: String) throws(CheckpointError) {
     do throws(SystemCalls.Failure) {
-      let text = holder.text
-      try SystemCalls.setSize(descriptor, byteCount: 0)
+      var text = holder.text
+      do throws(SystemCalls.Failure) { try SystemCalls.setSize(descriptor, byteCount: 0) } catch {
+        // What cannot be cut is covered: white space behind a value is JSON too.
+        let rest = try SystemCalls.identity(descriptor).byteCount - text.count
+        text += [UInt8](repeating: UInt8(ascii: " "), count: max(0, rest))
+      }
       try unsafe SystemCalls.write(descriptor, text.span.bytes, at: 0)
     } catch {
       try? SystemCalls.removeFile(path)
@@ -152,7 +183,13 @@ final class StagingLock: Sendable {
     if let own, (try? SystemCalls.identity(path: path, followingLinks: false))?.inode == own.inode {
       try? SystemCalls.removeFile(path)
     }
+    close()
   }
 
-  deinit { try? SystemCalls.close(descriptor) }
+  /// Before the folder is removed: NFS keeps a file that is open under another name in it.
+  private func close() {
+    if !isClosed.exchange(true, ordering: .relaxed) { try? SystemCalls.close(descriptor) }
+  }
+
+  deinit { close() }
 }

@@ -152,16 +152,18 @@ public struct HubCache: Sendable {
     try identity(path, reference)?.isRegularFile == true
   }
 
-  /// Nil also for names that no file can have, as Python's `os.path.isfile` says.
+  /// Nil also for names that no file can have, as Python's `os.path.isfile` says, and for what may not be looked at: another
+  /// user's cache is none.
   private func identity(_ path: String, _ reference: HubReference) throws(HubError) -> SystemCalls.Identity? {
     do throws(SystemCalls.Failure) { return try SystemCalls.identity(path: path) } catch {
-      if SystemCalls.impossibleName.contains(error.code) { return nil }
+      if SystemCalls.impossibleName.contains(error.code) || SystemCalls.notAllowed.contains(error.code) { return nil }
       throw self.error(reference, .system(call: error.call, code: error.code))
     }
   }
 
   private func entries(_ path: String, _ reference: HubReference) throws(HubError) -> [String] {
     do throws(SystemCalls.Failure) { return try SystemCalls.entries(ofFolder: path) } catch {
+      if SystemCalls.notAllowed.contains(error.code) { return [] }
       throw self.error(reference, .system(call: error.call, code: error.code))
     }
   }

@@ -3,6 +3,8 @@ public struct JSONError: Error, Equatable, Sendable {
   public enum Reason: Equatable, Sendable {
     /// The text is not JSON; `detail` says why in jansson's or this module's words, unescaped.
     case syntax(detail: String)
+    /// The text begins with a byte order mark, which JSON does not have.
+    case byteOrderMark(encoding: String)
     /// A NUL byte in the text: jansson swallows one after a number, so none is let through.
     case nulByte
     /// More nested objects and arrays than ``JSONLimits/depth``.
@@ -29,6 +31,9 @@ extension JSONError: CustomStringConvertible {
   public var description: String {
     switch reason {
     case .syntax(let detail): "\(detail) at byte \(offset)"
+    case .byteOrderMark(let encoding):
+      "begins with a byte order mark (\(encoding)), which transformers, PEFT and safetensors do not read either; "
+        + "save it as UTF-8 without one"
     case .nulByte: "NUL byte at byte \(offset)"
     case .tooDeep(let limit): "nested deeper than \(limit) levels at byte \(offset)"
     case .duplicateKey(let key): "key \"\(key)\" stands twice in one object, at byte \(offset)"

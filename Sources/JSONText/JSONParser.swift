@@ -29,6 +29,7 @@ public enum JSONParser {
     guard range.lowerBound >= 0, range.upperBound <= text.count else {
       throw JSONError(.syntax(detail: "range outside the text"), at: 0)
     }
+    if range.lowerBound == 0, let error = JSONError.byteOrderMark(text) { throw error }
     if !isScanned { try checkNestingAndNUL(text, range: range, depthLimit: depthLimit) }
     var error = json_error_t()
     let flags = Int(JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY)

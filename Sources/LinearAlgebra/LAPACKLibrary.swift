@@ -44,6 +44,8 @@ struct LAPACKLibrary: Sendable {
 
   /// The name that it was opened by.
   let name: String
+  /// The files that opening it loaded, itself among them: a LAPACK takes the sums of its products from a BLAS.
+  let files: [String]
   nonisolated(unsafe) let sgesdd: Decomposition
   nonisolated(unsafe) let sgeqrf: Factorisation
   nonisolated(unsafe) let sorgqr: Generation
@@ -57,6 +59,7 @@ struct LAPACKLibrary: Sendable {
 
   /// Opens `name`, which may be a path or a library that the system's loader finds.
   init(_ name: String) throws(LinearAlgebraError) {
+    let before = Set(LoadedFiles.paths)
     guard let handle = unsafe dlopen(name, RTLD_NOW | RTLD_LOCAL) else {
       throw .libraryNotLoaded(name: name, reason: unsafe dlerror().map { unsafe String(cString: $0) } ?? "")
     }
@@ -67,6 +70,8 @@ struct LAPACKLibrary: Sendable {
       return unsafe address
     }
     self.name = name
+    let own = try unsafe LoadedFiles.path(of: symbol("sgesdd_"))
+    files = Set(LoadedFiles.paths).subtracting(before).union([own].compactMap { $0 }).sorted()
     unsafe sgesdd = unsafeBitCast(try symbol("sgesdd_"), to: Decomposition.self)
     unsafe sgeqrf = unsafeBitCast(try symbol("sgeqrf_"), to: Factorisation.self)
     unsafe sorgqr = unsafeBitCast(try symbol("sorgqr_"), to: Generation.self)

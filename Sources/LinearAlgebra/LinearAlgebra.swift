@@ -9,6 +9,9 @@ public struct LinearAlgebra: Sendable {
   /// The name that the library was opened by.
   public var libraryName: String { library.name }
 
+  /// The files that opening it loaded, itself among them.
+  public var libraryFiles: [String] { library.files }
+
   /// Opens a LAPACK.
   ///
   /// - Parameter path: A library's path or name; nil: the first that the system has of those known by name, on Linux

@@ -1,4 +1,4 @@
-import Dispatch
+import Safetensors
 import Synchronization
 
 /// Numbered jobs that threads take one after another.
@@ -11,7 +11,7 @@ final class WorkQueue: Sendable {
 
   /// - Throws: The error of the first job, in order, that failed.
   func run(workers: Int, _ body: @Sendable (Int) throws -> Void) throws {
-    DispatchQueue.concurrentPerform(iterations: max(1, min(workers, count))) { _ in
+    Threads.run(min(workers, count)) {
       while true {
         let job = next.add(1, ordering: .relaxed).oldValue
         guard job < count, failure.withLock({ $0.map { job < $0.job } ?? true }) else { return }

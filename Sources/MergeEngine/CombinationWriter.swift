@@ -1,6 +1,5 @@
 import Adapters
 import Checkpoints
-import Dispatch
 import MergePlanning
 import Safetensors
 import Synchronization
@@ -52,7 +51,7 @@ struct CombinationWriter {
     guard computes else { return }
     let next = Atomic<Int>(0)
     let failure = Mutex<(module: Int, error: any Error)?>(nil)
-    DispatchQueue.concurrentPerform(iterations: max(1, min(workers, layout.modules.count))) { _ in
+    Threads.run(min(workers, layout.modules.count)) {
       while true {
         let number = next.add(1, ordering: .relaxed).oldValue
         guard number < layout.modules.count, failure.withLock({ $0.map { number < $0.module } ?? true }) else { return }

@@ -12,12 +12,18 @@ public final class CombinedAdapter: Sendable {
   public let adapter: Adapter
   /// What a person should know about the combination, and the warnings of the adapters that went into it.
   public let warnings: [String]
-  private let folder: PrivateFolder
+  /// Nil: the caller's.
+  private let folder: TemporaryFolder?
+
+  /// What is in its folder.
+  public static let fileNames = [CombinedConfig.fileName, CombinationWriter.fileName]
 
   /// Where and how the combination is made.
   public struct Options: Sendable {
     /// An existing folder; the adapter's folder is made in it.
     public var temporaryFolder: String
+    /// An existing and empty folder of the caller's for the adapter's own files, in place of one in ``temporaryFolder``.
+    public var folder: String?
     /// Threads, at least 1. The result does not depend on it.
     public var workers: Int
     public var kernels: KernelSet
@@ -46,25 +52,29 @@ public final class CombinedAdapter: Sendable {
     _ uses: [AdapterUse], method: CombinationMethod, base: Checkpoint, planning: MergeOptions, options: Options
   ) throws {
     let used = uses.count == 1 ? CombinationMethod.linear : method
-    for use in uses { _ = try MergePlan(base: base, adapters: [AdapterUse(use.adapter)], options: planning) }
+    for use in uses {
+      try options.interruption.check()
+      _ = try MergePlan(base: base, adapters: [AdapterUse(use.adapter)], options: planning)
+    }
     if used == .concatenation { try Self.checkDType(of: base, used) }
     let layout = try CombinationLayout(uses, method: used)
     let config = CombinedConfig(layout)
     let decomposer = try options.decomposer ?? (used.needsDecompositions ? MatrixDecomposer() : nil)
-    do throws(SystemCalls.Failure) {
-      folder = try PrivateFolder(
-        in: options.temporaryFolder, names: [CombinedConfig.fileName, CombinationWriter.fileName])
+    do throws(CheckpointError) {
+      folder = try options.folder == nil ? TemporaryFolder(in: options.temporaryFolder) : nil
     } catch {
-      throw CombinationError(path: options.temporaryFolder, used, .system(call: error.call, code: error.code))
+      guard case .system(let call, let code) = error.problem else { throw error }
+      throw CombinationError(path: options.temporaryFolder, used, .system(call: call, code: code))
     }
-    try Self.write(config.text, to: Paths.join(folder.path, CombinedConfig.fileName), used)
+    let path = folder?.path ?? options.folder ?? options.temporaryFolder
+    try Self.write(config.text, to: Paths.join(path, CombinedConfig.fileName), used)
     try CombinationWriter(
-      layout, kernels: options.kernels, decomposer: decomposer, interruption: options.interruption, folder: folder.path
+      layout, kernels: options.kernels, decomposer: decomposer, interruption: options.interruption, folder: path
     ).write(workers: options.workers, computes: options.computes)
-    adapter = try Adapter(folder: folder.path)
+    adapter = try Adapter(folder: path)
     warnings = uses.flatMap(\.adapter.warnings) + Self.warnings(uses, asked: method, used: used)
     guard adapter.layers.count == layout.modules.count, adapter.layers.allSatisfy({ $0.scaling == 1 }) else {
-      throw CombinationError(path: folder.path, used, .inconsistent("the combined adapter is not what was planned"))
+      throw CombinationError(path: path, used, .inconsistent("the combined adapter is not what was planned"))
     }
   }
 

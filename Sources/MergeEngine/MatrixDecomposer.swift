@@ -1,3 +1,5 @@
+import Checkpoints
+import Checksums
 import LinearAlgebra
 import MergePlanning
 import Safetensors
@@ -12,6 +14,17 @@ public final class MatrixDecomposer: Sendable {
 
   /// The name that the LAPACK was opened by.
   public var libraryName: String { algebra.libraryName }
+
+  /// What tells this LAPACK from others of its name: the SHA-256 over the names and checksums of the files that opening it
+  /// loaded, without their folders; nil where they cannot be read, as on a system that keeps them in a cache of its own.
+  public func libraryChecksum() throws -> SHA256Checksum? {
+    var lines: [String] = []
+    for path in algebra.libraryFiles {
+      guard (try? SystemCalls.identity(path: path)) != nil else { continue }
+      lines.append("\(try FileChecksum.of(path))  \(Paths.lastComponent(path))\n")
+    }
+    return lines.isEmpty ? nil : SHA256Checksum(of: Array(lines.sorted().joined().utf8))
+  }
 
   /// Opens LAPACK.
   ///

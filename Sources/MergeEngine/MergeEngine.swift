@@ -1,6 +1,5 @@
 import Checkpoints
 import Checksums
-import Dispatch
 import MergePlanning
 import Safetensors
 import Synchronization
@@ -120,7 +119,8 @@ public struct MergeEngine: Sendable {
     let decomposer = try options.decomposer ?? (plan.needsDecompositions ? MatrixDecomposer() : nil)
     try MatrixDecomposer.check(plan)
     let countsTensors = collectsStatistics || options.nonFinite == .warn
-    let staged = try StagedOutput(staging, identity: identity, resumes: resumes && !countsTensors)
+    let staged = try StagedOutput(
+      staging, identity: identity, unfinished: !resumes ? .isRemoved : countsTensors ? .isMadeAgain : .isGoneOnWith)
     let states = schedule.shardJobCounts.map(ShardState.init(jobCount:))
     let finished = Mutex<[Int: PartRecord]>([:])
     do {
@@ -188,7 +188,7 @@ public struct MergeEngine: Sendable {
         checksum: options.computesChecksums ? finished[number]?.file.checksum : nil)
     }
     for file in sideFiles.files {
-      let checksum = try staged.copy(file)
+      let checksum = try staged.copy(file, interruption: options.interruption)
       if let identity, !identity.inputs.contains(where: { $0.name == file.name && $0.checksum == checksum }) {
         throw CheckpointError(path: file.sourcePath, .changed)
       }
@@ -222,6 +222,7 @@ public struct MergeEngine: Sendable {
     let preparation = UpdatePreparation(inputs: inputs, kernels: options.kernels)
     let rowsAtOnce = options.tileSize.rows(columns: one.columns)
     for first in stride(from: 0, to: one.rows, by: rowsAtOnce) {
+      try options.interruption.check()
       let rows = first..<min(first + rowsAtOnce, one.rows)
       guard try preparation.widened(one, rows: rows) == preparation.widened(other, rows: rows) else {
         throw MergeError(
@@ -256,7 +257,7 @@ public struct MergeEngine: Sendable {
     // A result that fills much of the memory is not kept in the page cache.
     let drops = plan.outputByteCount > SystemCalls.physicalMemoryByteCount / 4
 
-    DispatchQueue.concurrentPerform(iterations: options.openFileWorkers(plan, schedule)) { _ in
+    Threads.run(options.openFileWorkers(plan, schedule)) {
       var worker = TileWorker(
         kernels: options.kernels, inputs: inputs, collectsStatistics: collectsStatistics)
       var buffer: [UInt8] = []
@@ -303,7 +304,8 @@ public struct MergeEngine: Sendable {
       }
     }
     if let failure = failure.withLock({ $0 }) { throw failure.error }
-    try record.addActivities(plan, schedule, UpdatePreparation(inputs: inputs, kernels: options.kernels))
+    try record.addActivities(
+      plan, schedule, UpdatePreparation(inputs: inputs, kernels: options.kernels), options.interruption)
     let parts = finished.withLock { $0 }
     let shards = plan.shards.enumerated().map { number, shard in
       WrittenShard(
@@ -345,7 +347,8 @@ public struct MergeEngine: Sendable {
     try inputs.release(shard: shard)
     return try staged.commit(
       part, name: plan.shards[shard].name, inputs: inputs.states(bases), checksum: checksum, drops: drops,
-      verifies: options.verification == .read, beforeVerification: options.beforeVerification)
+      verifies: options.verification == .read, interruption: options.interruption,
+      beforeVerification: options.beforeVerification)
   }
 
   private func rounding(of tensor: MergePlan.Tensor) -> TileRounding {

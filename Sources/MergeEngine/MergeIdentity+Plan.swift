@@ -11,9 +11,10 @@ extension MergeIdentity {
   ///   - version: The program's.
   ///   - options: Every option that changes bytes, with the adapters' weights.
   ///   - adapters: As they were given, before any were combined.
+  ///   - workers: Threads that read the files.
   public init(
     version: String, options: [Option], base: Checkpoint, adapters: [Adapter], plan: MergePlan, sideFiles: SideFiles,
-    interruption: Interruption = .never
+    workers: Int = 1, interruption: Interruption = .never
   ) throws {
     var sources: [@Sendable () throws -> Input] = []
     for file in base.files {
@@ -40,7 +41,7 @@ extension MergeIdentity {
     let written = plan.textFiles.map { text in
       Input(role: "written", name: text.name, byteCount: text.text.count, checksum: SHA256Checksum(of: text.text))
     }
-    self.init(version: version, options: options, inputs: try concurrentMap(sources) { try $0() } + written)
+    self.init(version: version, options: options, inputs: try Threads.map(sources, workers: workers) { try $0() } + written)
   }
 
   private static func headerChecksum(_ path: String, _ header: SafetensorsHeader) throws -> SHA256Checksum {

@@ -1,3 +1,4 @@
+import Checkpoints
 import MergePlanning
 import Safetensors
 import Synchronization
@@ -26,11 +27,14 @@ final class MergeRecord: Sendable {
   func add(_ activity: FactorActivity, segment: Int) { factors.withLock { $0[segment] = activity } }
 
   /// Looks at the factors of the tensors that a run before computed.
-  func addActivities(_ plan: MergePlan, _ schedule: TileSchedule, _ preparation: UpdatePreparation) throws {
+  func addActivities(
+    _ plan: MergePlan, _ schedule: TileSchedule, _ preparation: UpdatePreparation, _ interruption: Interruption
+  ) throws {
     let known = factors.withLock { Set($0.keys) }
     for (number, segment) in schedule.segments.enumerated() where !known.contains(number) {
       guard let tensor = segment.kind.tensor, let update = plan.shards[segment.shard].tensors[tensor].update
       else { continue }
+      try interruption.check()
       add(try FactorActivity(update, preparation), segment: number)
     }
   }

@@ -118,12 +118,10 @@ struct CombineOptions: ParsableArguments {
     }
   }
 
-  /// Where the combined factors are kept: beside the output, where there is room for what is many times their size.
-  ///
-  /// - Parameter output: Nil: nothing is written.
-  static func temporaryFolder(output: String?) -> String {
-    if let folder = Surroundings.variables["SAFEMERGE_TMPDIR"], !folder.isEmpty { return folder }
-    return output.map(Paths.folder) ?? Surroundings.temporaryFolder
+  /// Where a person wants the combined factors kept; nil: beside the output, where there is room for what is many times
+  /// their size.
+  static var temporaryFolder: String? {
+    Surroundings.variables["SAFEMERGE_TMPDIR"].flatMap { $0.isEmpty ? nil : $0 }
   }
 }
 

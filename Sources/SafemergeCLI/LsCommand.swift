@@ -127,6 +127,9 @@ struct LsCommand: ParsableCommand {
       } catch { status = max(status, Diagnostics.report(error)) }
     }
     for warning in listings.flatMap(\.warnings) { Diagnostics.warning(warning) }
+    for work in paths.compactMap(UnfinishedWork.init(output:)) {
+      Diagnostics.write("note     \(UnfinishedText(work).note.escapingUnprintable)")
+    }
     var output = StandardOutput()
     if !listings.isEmpty { status = max(status, try write(listings, to: &output)) }
     try output.finish()
@@ -166,7 +169,7 @@ struct LsCommand: ParsableCommand {
   private func writeTrees(_ listings: [Listing], to output: inout StandardOutput, _ style: TextStyle) throws {
     let filter = NameFilter(include: include, exclude: exclude)
     let trees = try listings.map { listing in
-      let files = try concurrentMap(listing.files) { file in
+      let files = try Threads.map(listing.files) { file in
         (tensors: file.header.tensors, places: filter.places(in: file.header.tensors))
       }
       return TreeText(NameTree(files), depth: depth ?? .max, showsBytes: bytes)
@@ -232,7 +235,7 @@ struct LsCommand: ParsableCommand {
     let files = listings.enumerated().flatMap { listing, content in
       content.files.enumerated().map { (listing: listing, file: $0, tensors: $1.header.tensors) }
     }
-    return try concurrentMap(files) { listing, file, tensors in
+    return try Threads.map(files) { listing, file, tensors in
       let selected = filter.places(in: tensors).map { index in
         ListedTensor(name: tensors.name(at: index).string, listing: listing, file: file, index: index)
       }

@@ -16,6 +16,15 @@ extension MergeCommand {
   /// Whether the report is a page.
   private var isPage: Bool { report.map { $0.hasSuffix(".html") || $0.hasSuffix(".htm") } ?? false }
 
+  /// Says that weight files which a run before completed are made again, because numbers of the computation are asked for.
+  func tellWhatIsMadeAgain(_ plan: MergePlan, output: String) {
+    guard safety.resume, report != nil || onNonfinite == .warn || plan.measuresTensors,
+      let work = UnfinishedWork(output: output), work.finishedFiles > 0
+    else { return }
+    let files = Quantities.counted(work.finishedFiles, "weight file")
+    tell(note: "note     \(files) of an interrupted merge in \(work.path) are computed again, for what is told of them")
+  }
+
   /// Says what the merge found, and writes the report if there is a place for one.
   func tell(
     _ outcome: MergeEngine.Outcome, _ plan: MergePlan, _ options: MergeEngine.Options, _ checkpoint: Checkpoint,
@@ -54,8 +63,8 @@ extension MergeCommand {
 
   /// Everything on the command line that decides the result's bytes.
   ///
-  /// - Parameter library: The LAPACK that takes tensors apart, whose bits are its own; nil: none is needed.
-  func identityOptions(_ uses: [AdapterUse], library: String?) -> [MergeIdentity.Option] {
+  /// - Parameter decomposer: The LAPACK that takes tensors apart, whose bits are its own; nil: none is needed.
+  func identityOptions(_ uses: [AdapterUse], _ decomposer: MatrixDecomposer?) throws -> [MergeIdentity.Option] {
     var options = reportedOptions
     if combine.method != nil {
       if let rank = combine.svdRank { options.append(.init(name: "svd-rank", value: String(rank))) }
@@ -64,7 +73,12 @@ extension MergeCommand {
     for (number, use) in uses.enumerated() {
       options.append(.init(name: "weight \(number + 1)", value: "\(use.weight)"))
     }
-    if let library { options.append(.init(name: "lapack", value: Paths.lastComponent(library))) }
+    if let decomposer {
+      options.append(.init(name: "lapack", value: Paths.lastComponent(decomposer.libraryName)))
+      if let checksum = try decomposer.libraryChecksum() {
+        options.append(.init(name: "lapack-sha256", value: checksum.description))
+      }
+    }
     return options
   }
 

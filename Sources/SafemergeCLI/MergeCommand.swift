@@ -127,18 +127,23 @@ struct MergeCommand: ParsableCommand {
     options.verification = safety.verify.reading
     options.interruption = Signals.interruption
     Signals.prepareForMerge()
+    Signals.endAtOnce(events: json)
     var clock = StepClock()
-    let models = try MergeModels(base, adapters)
+    let models = try MergeModels(base, adapters, workers: options.workers)
     let (checkpoint, uses) = (models.checkpoint, models.uses)
     // The lock comes before any work: nothing is computed for an output that is taken or cannot be.
     let place = try output.map { try self.place($0, checkpoint, uses) }
+    Signals.remember()
     let staging = try dryRun ? nil : place.map { try StagingFolder($0, breaksLock: safety.breakLock) }
+    let workspace = try workspace(staging)
+    // Its folder is needed until the merge is done.
+    defer { withExtendedLifetime(workspace) {} }
+    let temporary = leftovers(staging, workspace)
+    Signals.endAtOnce(removing: temporary, events: json)
     if uses.count > 1, combine.method?.decomposes == true { options.decomposer = try decomposer() }
     clock.finish("headers")
-    let combined = try combinedAdapter(checkpoint, uses, options)
+    let combined = try combinedAdapter(checkpoint, uses, options, folder: workspace?.path)
     let mergedUses = combined.map { [AdapterUse($0.adapter)] } ?? uses
-    // Its temporary folder is needed until the merge is done.
-    defer { withExtendedLifetime(combined) {} }
     let plan = try MergePlan(base: checkpoint, adapters: mergedUses, options: result.planning)
     if plan.needsDecompositions { options.decomposer = try decomposer() }
     try MatrixDecomposer.check(plan)
@@ -152,7 +157,10 @@ struct MergeCommand: ParsableCommand {
       fileSizes: result.fileSizes, memory: options.memoryNeed(plan), workers: options.workers,
       library: options.decomposer?.libraryName)
     for warning in models.warnings + (combined?.warnings ?? []) + plan.warnings { warn(warning) }
+    // An event is written whole.
+    Signals.remember()
     EventStream.standard.plan(text, output: output, isDryRun: dryRun)
+    Signals.endAtOnce(removing: temporary, events: json)
     clock.finish("plan")
     if dryRun { return try finishDryRun(text, clock) }
     if speaks {
@@ -161,8 +169,8 @@ struct MergeCommand: ParsableCommand {
     }
     guard let place, let staging else { return }
     let identity = try MergeIdentity(
-      version: Safemerge.number, options: identityOptions(uses, library: options.decomposer?.libraryName),
-      base: checkpoint, adapters: uses.map(\.adapter), plan: plan, sideFiles: sideFiles,
+      version: Safemerge.number, options: identityOptions(uses, options.decomposer),
+      base: checkpoint, adapters: uses.map(\.adapter), plan: plan, sideFiles: sideFiles, workers: options.workers,
       interruption: options.interruption)
     let verification = ResultVerification(
       base: checkpoint, adapters: mergedUses, result: result, workers: options.workers,
@@ -171,7 +179,10 @@ struct MergeCommand: ParsableCommand {
     clock.finish("inputs")
     let line = ProgressLine(mode: progress, isQuiet: quiet, events: json ? .standard : nil)
     defer { line.finish() }
-    let outcome = try MergeEngine(plan, options: options).run(
+    let engine = MergeEngine(plan, options: options)
+    tellWhatIsMadeAgain(plan, output: place.path)
+    Signals.remember()
+    let outcome = try engine.run(
       in: staging, sideFiles: sideFiles, identity: identity, resumes: safety.resume
     ) { line.update($0) }
     line.finish()
@@ -208,7 +219,7 @@ struct MergeCommand: ParsableCommand {
   }
 
   /// What is worth knowing and no reason to worry.
-  private func tell(note: String) {
+  func tell(note: String) {
     if speaks { Diagnostics.write(note) }
     EventStream.standard.note(note)
   }
@@ -231,14 +242,31 @@ struct MergeCommand: ParsableCommand {
     return try MatrixDecomposer(lapack: name.isEmpty ? nil : name)
   }
 
+  /// Where the factors of a combined adapter are until the merge is done; nil: there will be none.
+  private func workspace(_ staging: StagingFolder?) throws -> TemporaryFolder? {
+    guard combine.combination(result.arithmetic) != nil else { return nil }
+    if let folder = CombineOptions.temporaryFolder { return try TemporaryFolder(in: folder) }
+    return try staging.map { try TemporaryFolder(in: $0) } ?? TemporaryFolder(in: Surroundings.temporaryFolder)
+  }
+
+  /// What this run has made so far, for a signal that ends it: files before their folders.
+  private func leftovers(_ staging: StagingFolder?, _ workspace: TemporaryFolder?) -> [String] {
+    var paths: [String] = []
+    if let workspace {
+      paths += (CombinedAdapter.fileNames + ["lock"]).map { Paths.join(workspace.path, $0) } + [workspace.path]
+    }
+    if let staging { paths += [staging.lockPath, staging.path] }
+    return paths
+  }
+
   /// The adapters as one, where an option asks for more than their sum.
   private func combinedAdapter(
-    _ checkpoint: Checkpoint, _ uses: [AdapterUse], _ engine: MergeEngine.Options
+    _ checkpoint: Checkpoint, _ uses: [AdapterUse], _ engine: MergeEngine.Options, folder: String?
   ) throws -> CombinedAdapter? {
-    guard let method = combine.combination(result.arithmetic) else { return nil }
+    guard let method = combine.combination(result.arithmetic), let folder else { return nil }
     var options = CombinedAdapter.Options(
-      temporaryFolder: CombineOptions.temporaryFolder(output: dryRun ? nil : output), workers: engine.workers,
-      kernels: engine.kernels, computes: !dryRun)
+      temporaryFolder: folder, workers: engine.workers, kernels: engine.kernels, computes: !dryRun)
+    options.folder = folder
     options.decomposer = engine.decomposer
     options.interruption = engine.interruption
     return try CombinedAdapter(uses, method: method, base: checkpoint, planning: result.planning, options: options)

@@ -15,7 +15,8 @@ struct MergeModels {
   /// - Parameters:
   ///   - first: The base; or an adapter, if the base is to be the one that the adapters name.
   ///   - others: The adapters behind it, with their weights.
-  init(_ first: String, _ others: [String]) throws {
+  ///   - workers: Threads that read headers.
+  init(_ first: String, _ others: [String], workers: Int) throws {
     let baseArgument: ModelArgument?
     var adapters = try others.map(AdapterArgument.init)
     if let adapter = try Self.adapter(first) {
@@ -29,7 +30,7 @@ struct MergeModels {
       AdapterUse(try argument.model.read(Adapter.init(folder:)), weight: argument.weight)
     }
     let base = try baseArgument ?? Self.base(namedBy: uses.map(\.adapter))
-    checkpoint = try base.read(Checkpoint.init(path:))
+    checkpoint = try base.read { try Checkpoint(path: $0, workers: workers) }
     var warnings: [String] = []
     if let repository = base.snapshot?.reference.repository {
       for adapter in uses.map(\.adapter) {

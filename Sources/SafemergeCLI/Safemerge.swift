@@ -29,7 +29,7 @@ struct Safemerge: ParsableCommand {
     version: version,
     subcommands: [
       MergeCommand.self, LsCommand.self, CheckCommand.self, DiffCommand.self, ReportCommand.self,
-      CompletionCommand.self,
+      CleanCommand.self, CompletionCommand.self,
     ])
 
   /// What the bytes of a result may depend on.
@@ -68,9 +68,9 @@ struct Safemerge: ParsableCommand {
       Self.leave(ExitStatus.usage)
     }
     if isForJSON(arguments) { EventStream.standard.begin() }
+    if let problem = TextEncoding.problem { Self.leave(reportUsage(problem)) }
     if let message = unknownCommand(arguments) {
-      let usage = "Error: \(message)\nUsage: safemerge <subcommand>\n  See 'safemerge --help' for more information."
-      Self.leave(Diagnostics.reportUsage(message, text: usage))
+      Self.leave(reportUsage(message))
     }
     do {
       var command = try parseAsRoot(arguments)
@@ -103,6 +103,12 @@ struct Safemerge: ParsableCommand {
       }
       Self.leave(Diagnostics.report(error))
     }
+  }
+
+  private static func reportUsage(_ message: String) -> Int32 {
+    Diagnostics.reportUsage(
+      message,
+      text: "Error: \(message)\nUsage: safemerge <subcommand>\n  See 'safemerge --help' for more information.")
   }
 
   /// Whether events are asked for, so that wrong usage is one too.

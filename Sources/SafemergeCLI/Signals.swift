@@ -21,6 +21,29 @@ enum Signals {
   private static let busLine =
     "safemerge: error: a file was cut, or could not be read, while it was mapped [changed]\n"
 
+  /// Has requests to end do so at once, wherever the work is, while nothing is written that another run could use.
+  ///
+  /// - Parameters:
+  ///   - paths: What is removed before: files, and folders that are empty then.
+  ///   - line: What is said on standard error.
+  ///   - events: Whether it is an event as well.
+  static func endAtOnce(removing paths: [String] = [], saying line: String = nothingWritten, events: Bool) {
+    csg_end_at_once(0)
+    csg_set_ending("safemerge: \(line)\n")
+    for number in [SIGINT, SIGTERM, SIGHUP] {
+      let event = #"{"event":"interrupted","signal":\#(number),"kept":null,"exit":\#(128 + number)}"#
+      csg_set_ending_event(number, events ? event + "\n" : "")
+    }
+    // What does not fit stays for the next run.
+    for path in paths { _ = csg_remove_at_end(path) }
+    csg_end_at_once(1)
+  }
+
+  static let nothingWritten = "interrupted; nothing was written"
+
+  /// Has the work notice requests to end at its next good place.
+  static func remember() { csg_end_at_once(0) }
+
   /// Asks for an end once a signal did.
   static let interruption = Interruption { csg_received() != 0 }
 

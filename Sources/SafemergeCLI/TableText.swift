@@ -84,7 +84,7 @@ struct TableText: Sendable {
     let chunks = stride(from: 0, to: rows.count, by: Self.rowsPerChunk).map { start in
       start..<min(start + Self.rowsPerChunk, rows.count)
     }
-    let parts = try concurrentMap(chunks) { chunk in
+    let parts = try Threads.map(chunks) { chunk in
       self.table(of: rows[chunk], alignments, showsFile: showsFile, showsPath: showsPath)
     }
     for part in parts {

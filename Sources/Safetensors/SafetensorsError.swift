@@ -116,6 +116,7 @@ public struct SafetensorsError: ReportableError, Equatable {
     case .coverage(let fileByteCount, let described) where fileByteCount < described:
       "an interrupted download? fetch the file again"
     case .truncated: "an interrupted download? fetch the file again"
+    case .system(let call, let code): SystemCalls.wayOut(of: call, code: code)
     default: nil
     }
   }

@@ -59,10 +59,23 @@ extension SystemCalls {
     return done
   }
 
-  /// Gives the file its size without reserving blocks.
+  /// Gives the file its size without reserving blocks; where a file system cannot, it grows by its last byte.
   package static func setSize(_ descriptor: Int32, byteCount: Int) throws(Failure) {
-    _ = try check("ftruncate") { Int(ftruncate(descriptor, off_t(byteCount))) }
+    do throws(Failure) {
+      _ = try check("ftruncate") { Int(ftruncate(descriptor, off_t(byteCount))) }
+    } catch {
+      guard isNotProvided(error) else { throw error }
+      let now = try identity(descriptor).byteCount
+      if now == byteCount { return }
+      let zero: [UInt8] = [0]
+      guard now < byteCount, (try? unsafe write(descriptor, zero.span.bytes, at: byteCount - 1)) != nil else {
+        throw error
+      }
+    }
   }
+
+  /// The processors that are there for threads.
+  package static let processorCount = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
 
   /// Bytes of the machine's memory.
   package static let physicalMemoryByteCount = max(0, sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)))

@@ -11,7 +11,7 @@ import Glibc
 /// What work that may be interrupted and continued needs of the system: locks, names for machine and process, room.
 extension SystemCalls {
   /// What `lock` says where the file system has no locks.
-  private static let noLocks: Set<Int32> = [ENOSYS, EOPNOTSUPP, ENOTSUP, ENOLCK, EINVAL]
+  private static let noLocks: Set<Int32> = [ENOSYS, EOPNOTSUPP, ENOTSUP, ENOLCK, EINVAL, ENOTTY]
 
   package enum LockResult { case taken, busy, unsupported }
 
@@ -43,7 +43,12 @@ extension SystemCalls {
   /// Bytes that this user may still write to the file system that holds `path`; nil where it does not say.
   package static func freeByteCount(_ path: String) throws(Failure) -> Int? {
     var status = statvfs()
-    _ = try check("statvfs") { unsafe Int(statvfs(path, &status)) }
+    do throws(Failure) {
+      _ = try check("statvfs") { unsafe Int(statvfs(path, &status)) }
+    } catch {
+      if isNotProvided(error) { return nil }
+      throw error
+    }
     guard status.f_blocks > 0 else { return nil }
     let (bytes, overflow) = Int(status.f_bavail).multipliedReportingOverflow(by: Int(status.f_frsize))
     return overflow ? nil : bytes
@@ -55,6 +60,8 @@ extension SystemCalls {
     _ = try check("stat") { unsafe Int(lstat(path, &status)) }
     return Int(status.st_blocks) * 512
   }
+
+  package static var secondsSince1970: Int { Int(time(nil)) }
 
   package static var userID: UInt32 { UInt32(geteuid()) }
   package static var processID: Int32 { getpid() }

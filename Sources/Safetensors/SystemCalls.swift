@@ -1,3 +1,5 @@
+import CFileCalls
+
 #if canImport(Darwin)
 import Darwin
 #elseif canImport(Musl)
@@ -61,6 +63,8 @@ package enum SystemCalls {
   package static let folderInTheWay: Set<Int32> = [EEXIST, ENOTEMPTY, ENOTDIR]
   /// What open says of a socket, or of a device that is not there.
   package static let noSuchDevice = ENXIO
+  /// What any call says of what this user may not look at.
+  package static let notAllowed: Set<Int32> = [EACCES, EPERM]
   /// What stat says of a name that no file can have: too long, or links in a circle.
   package static let impossibleName: Set<Int32> = [ENAMETOOLONG, ELOOP]
 
@@ -73,6 +77,21 @@ package enum SystemCalls {
       let code = errno
       if code != EINTR { throw Failure(call: call, code: code) }
     }
+  }
+
+  /// What a kernel or a file system says of a call that it does not have, as opposed to one that failed.
+  private static let notProvided: Set<Int32> = [ENOSYS, EOPNOTSUPP, ENOTSUP, EINVAL, ENOTTY, EPERM]
+
+  static func isNotProvided(_ failure: Failure) -> Bool { notProvided.contains(failure.code) }
+
+  private static func ignoringWhatIsNotProvided(_ body: () throws(Failure) -> Void) throws(Failure) {
+    do throws(Failure) { try body() } catch { if !isNotProvided(error) { throw error } }
+  }
+
+  /// What to do where a file system lacks a call that nothing can stand in for; nil for any other failure.
+  package static func wayOut(of call: String, code: Int32) -> String? {
+    guard code == ENOSYS || code == EOPNOTSUPP || code == ENOTSUP || code == ESPIPE else { return nil }
+    return "this file system has no \(call): write the result to a local disk and copy it there"
   }
 
   /// Opens for reading; never blocks on a FIFO.
@@ -182,14 +201,10 @@ package enum SystemCalls {
   /// Reserves blocks of a file, so that a full disk shows before the work and not in its middle; does nothing where the
   /// file system cannot.
   package static func allocate(_ descriptor: Int32, _ range: Range<Int>) throws(Failure) {
-    #if !canImport(Darwin)
     guard !range.isEmpty else { return }
-    while true {
-      let code = posix_fallocate(descriptor, off_t(range.lowerBound), off_t(range.count))
-      if code == 0 || code == EOPNOTSUPP || code == EINVAL { return }
-      if code != EINTR { throw Failure(call: "fallocate", code: code) }
-    }
-    #endif
+    do throws(Failure) {
+      _ = try check("fallocate") { Int(sfc_allocate(descriptor, off_t(range.lowerBound), off_t(range.count))) }
+    } catch { if !isNotProvided(error) { throw error } }
   }
 
   /// Brings the file's data to the disk.
@@ -198,7 +213,12 @@ package enum SystemCalls {
     if unsafe fcntl(descriptor, F_FULLFSYNC) == 0 { return }
     _ = try check("fsync") { Int(fsync(descriptor)) }
     #else
-    _ = try check("fdatasync") { Int(fdatasync(descriptor)) }
+    do throws(Failure) {
+      _ = try check("fdatasync") { Int(fdatasync(descriptor)) }
+    } catch {
+      guard isNotProvided(error) else { throw error }
+      try ignoringWhatIsNotProvided { () throws(Failure) in _ = try check("fsync") { Int(fsync(descriptor)) } }
+    }
     #endif
   }
 
@@ -206,20 +226,22 @@ package enum SystemCalls {
   package static func synchronizeFolder(_ path: String) throws(Failure) {
     let descriptor = try openForReading(path)
     defer { try? close(descriptor) }
-    do throws(Failure) {
-      _ = try check("fsync") { Int(fsync(descriptor)) }
-    } catch {
-      // Some network file systems have no fsync for folders.
-      if error.code != EINVAL, error.code != ENOTSUP { throw error }
+    // Some network file systems have no fsync for folders.
+    try ignoringWhatIsNotProvided { () throws(Failure) in _ = try check("fsync") { Int(fsync(descriptor)) } }
+  }
+
+  /// Gives an open file its permissions; does nothing where the file system has none of its own.
+  package static func setMode(_ descriptor: Int32, _ mode: UInt32) throws(Failure) {
+    try ignoringWhatIsNotProvided { () throws(Failure) in
+      _ = try check("fchmod") { Int(fchmod(descriptor, mode_t(mode))) }
     }
   }
 
-  package static func setMode(_ descriptor: Int32, _ mode: UInt32) throws(Failure) {
-    _ = try check("fchmod") { Int(fchmod(descriptor, mode_t(mode))) }
-  }
-
+  /// The same for what `path` names.
   package static func setMode(path: String, _ mode: UInt32) throws(Failure) {
-    _ = try check("chmod") { unsafe Int(chmod(path, mode_t(mode))) }
+    try ignoringWhatIsNotProvided { () throws(Failure) in
+      _ = try check("chmod") { unsafe Int(chmod(path, mode_t(mode))) }
+    }
   }
 
   /// The bits that the user's umask takes from new files.
@@ -241,28 +263,43 @@ package enum SystemCalls {
     _ = try check("rmdir") { unsafe Int(rmdir(path)) }
   }
 
-  /// The names in a folder without "." and "..", sorted by bytes.
+  /// The names in a folder without "." and "..", sorted by bytes; those that are not UTF-8 are left out, because a text
+  /// cannot hold them: see ``unreadableEntries(ofFolder:)``.
   package static func entries(ofFolder path: String) throws(Failure) -> [String] {
+    try rawEntries(ofFolder: path).compactMap { String(validating: $0, as: UTF8.self) }
+      .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+
+  /// The names in a folder that are not UTF-8, with `\xFF` for each byte that makes them so: nothing can be opened by them.
+  package static func unreadableEntries(ofFolder path: String) throws(Failure) -> [String] {
+    try rawEntries(ofFolder: path).filter { String(validating: $0, as: UTF8.self) == nil }
+      .map(TextBytes.escaped).sorted()
+  }
+
+  private static func rawEntries(ofFolder path: String) throws(Failure) -> [[UInt8]] {
     guard let stream = unsafe opendir(path) else { throw Failure(call: "opendir", code: errno) }
     defer { unsafe closedir(stream) }
-    var names: [String] = []
+    var names: [[UInt8]] = []
     while true {
       errno = 0
       guard let entry = unsafe readdir(stream) else { break }
       let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-        unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+        unsafe Array(bytes.prefix { $0 != 0 })
       }
-      if name != ".", name != ".." { names.append(name) }
+      if name != [UInt8(ascii: ".")], name != Array("..".utf8) { names.append(name) }
     }
     if errno != 0 { throw Failure(call: "readdir", code: errno) }
-    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    return names
   }
 
-  /// The path without links and dots; nil if it does not exist.
+  /// The path without links and dots, to be compared with others of its kind; nil if it does not exist.
+  ///
+  /// Two paths are equal exactly if their bytes are: one that is not UTF-8 is written so that it differs from all others, and
+  /// cannot be opened by what is returned.
   package static func realPath(_ path: String) -> String? {
     guard let resolved = unsafe realpath(path, nil) else { return nil }
     defer { unsafe free(resolved) }
-    return unsafe String(cString: resolved)
+    return TextBytes.distinct(unsafe Array(UnsafeRawBufferPointer(start: resolved, count: strlen(resolved))))
   }
 
   /// Maps a whole file for reading; `byteCount` is over 0.

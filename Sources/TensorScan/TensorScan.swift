@@ -1,5 +1,4 @@
 import Checksums
-import Dispatch
 import Safetensors
 import Synchronization
 
@@ -151,7 +150,7 @@ public enum TensorScan {
     let next = Atomic(0)
     let failed = Atomic(false)
     let results = Mutex<[Result<Value, any Error>?]>(Array(repeating: nil, count: count))
-    DispatchQueue.concurrentPerform(iterations: min(workers, count)) { _ in
+    Threads.run(min(workers, count)) {
       var buffer = [UInt8](repeating: 0, count: blockByteCount)
       var file = OpenFile()
       while !failed.load(ordering: .relaxed) {

@@ -270,11 +270,13 @@ import Testing
       inputs: [.init(role: "base", name: "a", byteCount: 1, checksum: SHA256Checksum(of: [1]))])
   }
 
-  private func resumable(_ scratch: Scratch, _ identity: MergeIdentity, resumes: Bool = true) throws -> StagedOutput {
+  private func resumable(
+    _ scratch: Scratch, _ identity: MergeIdentity?, _ unfinished: StagedOutput.Unfinished = .isGoneOnWith
+  ) throws -> StagedOutput {
     var intervals = ShardJournal.Intervals()
     intervals.lineByteCount = 2
     return try StagedOutput(
-      try folder(scratch, "out"), identity: identity, resumes: resumes, journalIntervals: intervals)
+      try folder(scratch, "out"), identity: identity, unfinished: unfinished, journalIntervals: intervals)
   }
 
   @Test func completeFilesAreKeptForTheSameMergeOnly() throws {
@@ -306,8 +308,87 @@ import Testing
       #expect(output.finished.isEmpty)
       output.keep()
     }
-    #expect(try resumable(scratch, identity("2"), resumes: false).finished.isEmpty)
+    #expect(try resumable(scratch, identity("2"), .isRemoved).finished.isEmpty)
     #expect(try scratch.entries() == [])
+  }
+
+  /// Whatever a run wants to do about its own, another's is refused; so is what nobody can read.
+  @Test func anothersWorkIsNotRemovedUnasked() throws {
+    let scratch = try Scratch()
+    do {
+      let output = try resumable(scratch, identity())
+      try fill(output, scratch)
+      output.keep()
+    }
+    let before = try scratch.tree()
+    for (identity, problem) in [
+      (identity("2"), "dtype was 1 and is 2"), (nil, "this one cannot go on with it"),
+    ] as [(MergeIdentity?, String)] {
+      for unfinished in [StagedOutput.Unfinished.isGoneOnWith, .isMadeAgain] {
+        let error = #expect(throws: CheckpointError.self) { try resumable(scratch, identity, unfinished) }
+        #expect(error?.problem == .otherMerge(problem))
+      }
+    }
+    let plan = try contents(scratch.file(".out.safemerge/plan.json"))
+    try scratch.write("{\"schema\": 2}", to: ".out.safemerge/plan.json")
+    let error = #expect(throws: CheckpointError.self) { try resumable(scratch, identity()) }
+    #expect(error?.problem == .otherMerge("its plan.json is of another version"))
+    try scratch.write(plan, to: ".out.safemerge/plan.json")
+    #expect(try scratch.tree() == before)
+    #expect(try resumable(scratch, identity(), .isMadeAgain).finished.isEmpty)
+    #expect(try scratch.entries() == [])
+  }
+
+  /// A folder for one run's own files is found by the next run of its place; elsewhere by its lock, when it is old.
+  @Test func temporaryFoldersDoNotStay() throws {
+    let scratch = try Scratch()
+    try scratch.write("{}", to: ".out.safemerge/workspace/left")
+    try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: scratch.file(".out.safemerge"))
+    do {
+      let temporary = try TemporaryFolder(in: try folder(scratch, "out"))
+      #expect(try scratch.entries(".out.safemerge") == ["lock", "workspace"])
+      #expect(try scratch.entries(".out.safemerge/workspace") == [])
+      #expect(try mode(temporary.path) == 0o700)
+    }
+    #expect(try scratch.entries() == [])
+    try scratch.write("{}", to: ".safemerge-combined.young/lock")
+    do {
+      let temporary = try TemporaryFolder(in: scratch.path)
+      #expect(try scratch.entries().count == 2 && temporary.path.hasPrefix(scratch.file(".safemerge-combined.")))
+    }
+    #expect(try scratch.entries() == [".safemerge-combined.young"], "it may just be being made")
+  }
+
+  /// Only what is provably of this input is kept.
+  @Test func aRecordHoldsForTheFileThatWasReadAlone() throws {
+    let scratch = try Scratch()
+    let path = try scratch.write("content", to: "a")
+    let sum = SHA256Checksum(of: Array("content".utf8))
+    func state(_ name: String = "a") throws -> InputState {
+      InputState(name: "a", try #require(try SystemCalls.identity(path: scratch.file(name))))
+    }
+    func holds(_ old: InputState, _ now: InputState, _ content: SHA256Checksum? = nil) -> Bool {
+      (try? old.holds(now) {
+        guard let content else { throw CancellationError() }
+        return content
+      }) ?? false
+    }
+    let old = try state()
+    #expect(holds(old, try state()))
+    // Another file with its size and time, as `cp -p` makes one.
+    try scratch.write("CONTENT", to: "b")
+    for name in ["a", "b"] {
+      try FileManager.default.setAttributes(
+        [.modificationDate: Date(timeIntervalSince1970: 1)], ofItemAtPath: scratch.file(name))
+    }
+    var known = try state()
+    #expect(!holds(known, try state("b")))
+    #expect(!holds(old, known), "it was changed since")
+    // A copy is known by its checksum, where there was one.
+    known.checksum = sum
+    #expect(holds(known, try state("b"), sum))
+    #expect(!holds(known, try state("b"), SHA256Checksum(of: Array("CONTENT".utf8))))
+    _ = path
   }
 
   /// Bytes that were written are kept as far as the journal proves them.

@@ -11,6 +11,16 @@ private func reason(_ text: String) -> JSONError.Reason? {
 }
 
 @Suite struct JSONParserTests {
+  @Test(arguments: [([0xEF, 0xBB, 0xBF], "UTF-8"), ([0xFF, 0xFE], "UTF-16"), ([0xFE, 0xFF], "UTF-16")])
+  func aByteOrderMarkIsNamed(mark: [UInt8], encoding: String) {
+    let text = mark + Array("{}".utf8)
+    let error = #expect(throws: JSONError.self) { try JSONParser.parseLenient(text.span) }
+    #expect(error == JSONError(.byteOrderMark(encoding: encoding), at: 0))
+    #expect(error?.description.contains("byte order mark (\(encoding))") == true)
+    // Inside of a string it is a character like any other.
+    #expect(throws: Never.self) { try JSONParser.parse(Array("\"\u{FEFF}\"".utf8).span) }
+  }
+
   @Test func keepsTheOrderAndTheKindsOfMembers() throws {
     let value = try parse(#"{"z":1,"a":[true,null,-2.5],"é":"x\u0000y","e\u0301":{}}"#)
     #expect(

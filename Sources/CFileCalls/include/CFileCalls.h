@@ -26,6 +26,10 @@ void sfc_drop(int descriptor, off_t offset, off_t byte_count);
 /// Whether the byte at `offset` can be read without the disk: 1 or 0; -1 where the system cannot tell.
 int sfc_is_cached(int descriptor, off_t offset);
 
+/// Reserves blocks for a range (fallocate), without writing any: what posix_fallocate does by writing a byte a block where a
+/// file system cannot fails here with EOPNOTSUPP. 0, or -1 and errno.
+int sfc_allocate(int descriptor, off_t offset, off_t byte_count);
+
 /// Whether the file lives in memory (tmpfs, ramfs).
 int sfc_is_in_memory(int descriptor);
 

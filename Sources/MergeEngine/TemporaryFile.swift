@@ -1,27 +1,4 @@
-import Checkpoints
 import Safetensors
-
-/// A folder for temporary files that nobody else may enter; it goes away with the object, and with it the files whose
-/// names were announced.
-final class PrivateFolder: Sendable {
-  let path: String
-  private let names: [String]
-
-  /// - Parameters:
-  ///   - parent: An existing folder.
-  ///   - names: The files that will be in it.
-  init(in parent: String, names: [String]) throws(SystemCalls.Failure) {
-    let suffix = String(UInt64.random(in: 0 ... .max), radix: 36)
-    path = Paths.join(parent, ".safemerge-combined.\(suffix)")
-    self.names = names
-    try SystemCalls.makeFolder(path, mode: 0o700)
-  }
-
-  deinit {
-    for name in names { try? SystemCalls.removeFile(Paths.join(path, name)) }
-    try? SystemCalls.removeFolder(path)
-  }
-}
 
 /// A file in a private folder: it needs no other name while it is written, and need not reach the disk.
 final class TemporaryFile: Sendable {
