@@ -40,7 +40,7 @@ public struct Checkpoint: Sendable {
   /// config.json, read leniently; nil where there is none.
   public let config: JSONValue?
   /// What a person should know about the selection.
-  public let warnings: [String]
+  public private(set) var warnings: [String]
   private let locations: LocationTable
 
   package static let largestConfigByteCount = 4 << 20
@@ -52,9 +52,10 @@ public struct Checkpoint: Sendable {
 
   /// Opens the model at `path`: a safetensors file, an index file, or a folder.
   ///
-  /// In a folder the weights are selected as transformers 5.23 `from_pretrained` does: `transformers_weights` of
-  /// config.json, else `model.safetensors`, else `model.safetensors.index.json`. Every header is read and checked; of a
-  /// sharded model index and headers must agree exactly, both ways, and no tensor may stand twice.
+  /// In a folder the weights are selected as transformers 5.24 `from_pretrained` does: `transformers_weights` of
+  /// config.json, else `model.safetensors`, else `model.safetensors.index.json`; else a complete set of shards. Every header
+  /// is read and checked; of a sharded model every tensor of a header must be in the index, under its shard, and none may
+  /// stand twice.
   ///
   /// - Throws: ``CheckpointError``, or `SafetensorsError` for a weight file.
   public init(path: String) throws { try self.init(path: path, workers: SystemCalls.processorCount) }
@@ -87,20 +88,39 @@ public struct Checkpoint: Sendable {
       guard error.problem == .notFound else { throw error }
       config = nil
     }
-    let selected = try selection.map { ($0, []) } ?? Self.selectWeights(folder: folder, config: config)
-    let (name, warnings) = selected
-    try Paths.checkFolders(of: name, in: folder)
-    guard name.hasSuffix(".index.json") else {
+    let chosen =
+      try selection.map { (WeightSelection.index($0), []) } ?? WeightSelection.choose(folder: folder, config: config)
+    let (selection, warnings) = chosen
+    switch selection {
+    case .file(let name):
+      try Paths.checkFolders(of: name, in: folder)
       let file = try Self.open(Paths.join(folder, name), name: name)
       self.init(path: folder, layout: .folder, files: [file], index: nil, config: config, warnings: warnings)
-      return
+    case .index(let name):
+      try Paths.checkFolders(of: name, in: folder)
+      let index = try CheckpointIndex(path: Paths.join(folder, name))
+      try self.init(folder: folder, index, name: name, config: config, warnings: warnings, workers: workers)
+    case .shards(let names):
+      let headers = try Threads.map(names, workers: workers) { try SafetensorsHeader(path: Paths.join(folder, $0)) }
+      try self.init(
+        folder: folder, CheckpointIndex(shards: names, headers: headers), name: WeightSelection.indexName,
+        config: config, warnings: warnings, workers: workers)
     }
-    let index = try CheckpointIndex(path: Paths.join(folder, name))
+  }
+
+  private init(
+    folder: String, _ index: CheckpointIndex, name: String, config: JSONValue?, warnings: [String], workers: Int
+  ) throws {
     let (files, agree) = try Self.openShards(index, folder: folder, indexName: name, workers: workers)
     self.init(
       path: folder, layout: .shardedFolder(indexName: name), files: files, index: index, config: config,
       warnings: warnings)
-    if !agree { try findDisagreement(index, indexPath: Paths.join(folder, name)) }
+    guard !agree else { return }
+    let ghosts = try findDisagreement(index, indexPath: Paths.join(folder, name))
+    guard let first = ghosts.first else { return }
+    self.warnings.append(
+      "\(Paths.join(folder, name)): weight_map names \(ghosts.count == 1 ? "a tensor" : "\(ghosts.count) tensors") that no file "
+        + "has: \(first)\(ghosts.count > 1 ? ", ..." : ""); the result's index names what is there")
   }
 
   private init(
@@ -164,34 +184,14 @@ public struct Checkpoint: Sendable {
     return (shards.map(\.file), areDistinct && shards.allSatisfy(\.agrees))
   }
 
-  private static func selectWeights(
-    folder: String, config: JSONValue?
-  ) throws(CheckpointError) -> (name: String, warnings: [String]) {
-    if case .string(let name)? = config?["transformers_weights"] {
-      guard CheckpointIndex.staysInFolder(name), name.hasSuffix(".safetensors") || name.hasSuffix(".index.json")
-      else { throw CheckpointError(path: Paths.join(folder, "config.json"), .unsafeShardName(name)) }
-      return (name, [])
-    }
-    let entries = try CheckpointError.attempt(folder) { () throws(SystemCalls.Failure) in
-      try SystemCalls.entries(ofFolder: folder)
-    }
-    let hasIndex = entries.contains("model.safetensors.index.json")
-    if entries.contains("model.safetensors") {
-      let warning =
-        "holds both model.safetensors and model.safetensors.index.json; "
-        + "model.safetensors is used, as transformers does, and the shards are not"
-      return ("model.safetensors", hasIndex ? ["\(folder): \(warning)"] : [])
-    }
-    if hasIndex { return ("model.safetensors.index.json", []) }
-    let others = entries.filter { $0.hasSuffix(".safetensors") || $0.hasSuffix(".safetensors.index.json") }
-    if others.isEmpty, let pickle = entries.first(where: { $0.hasSuffix(".bin") || $0.hasSuffix(".pt") }) {
-      throw CheckpointError(path: folder, .pickleOnly(pickle))
-    }
-    throw CheckpointError(path: folder, .noWeights(others: others))
-  }
-
   /// Names the first tensor that index and headers do not agree about.
-  private func findDisagreement(_ index: CheckpointIndex, indexPath: String) throws(CheckpointError) {
+  ///
+  /// - Returns: Tensors that the index names and no file has: nothing is lost without them, and transformers loads such a
+  ///   model.
+  private func findDisagreement(
+    _ index: CheckpointIndex, indexPath: String
+  ) throws(CheckpointError) -> [TensorName] {
+    var ghosts: [TensorName] = []
     var owners: [TensorName: Int] = [:]
     for (number, file) in files.enumerated() {
       for position in file.header.tensors.indices {
@@ -203,13 +203,15 @@ public struct Checkpoint: Sendable {
     }
     var isIndexed = files.map { Array(repeating: false, count: $0.header.tensors.count) }
     for entry in index.weightMap {
-      let shard = index.shardNames[entry.shard]
       guard let location = locations.location(of: entry.tensor) else {
-        throw CheckpointError(path: indexPath, .tensorNotInShard(shard: shard), tensor: entry.tensor)
+        ghosts.append(entry.tensor)
+        continue
       }
       guard location.file == entry.shard else {
         throw CheckpointError(
-          path: indexPath, .tensorInOtherShard(indexed: shard, found: files[location.file].name), tensor: entry.tensor)
+          path: indexPath,
+          .tensorInOtherShard(indexed: index.shardNames[entry.shard], found: files[location.file].name),
+          tensor: entry.tensor)
       }
       guard !isIndexed[location.file][location.index] else {
         throw CheckpointError(path: indexPath, .tensorIndexedTwice, tensor: entry.tensor)
@@ -221,5 +223,6 @@ public struct Checkpoint: Sendable {
       throw CheckpointError(
         path: indexPath, .tensorNotInIndex(shard: file.name), tensor: file.header.tensors.name(at: position))
     }
+    return ghosts
   }
 }

@@ -18,10 +18,10 @@ public struct CheckpointError: ReportableError, Equatable {
     /// Two file names in `weight_map` that a case-insensitive file system takes for one.
     case collidingShardNames(String, String)
     case missingShard(String)
+    /// Some shards of a set without an index.
+    case incompleteShards(found: Int, count: Int, firstMissing: Int)
     /// What stands where a name from an index has a folder is a link or a file.
     case notAPlainFolder
-    /// The index names a tensor that its shard has not.
-    case tensorNotInShard(shard: String)
     /// A shard has a tensor that the index does not name.
     case tensorNotInIndex(shard: String)
     /// The index says one shard and another has the tensor.
@@ -34,6 +34,10 @@ public struct CheckpointError: ReportableError, Equatable {
     case sideFileTooLarge(byteCount: Int, limit: Int)
     /// A name that no text can hold, with its bytes written as escapes.
     case nameNotUTF8(String)
+    /// The base's folder holds more than a model has.
+    case tooManySideFiles(Int)
+    /// A pattern of `--include-file` fits no file.
+    case nothingToInclude(pattern: String)
     case outputExists
     /// Nothing can take the place of a mounted file system, and this one holds something.
     case mountNotEmpty(entry: String)
@@ -75,7 +79,7 @@ public struct CheckpointError: ReportableError, Equatable {
 
   public var errorClass: String {
     switch problem {
-    case .notFound, .missingShard, .noParentFolder: "not-found"
+    case .notFound, .missingShard, .incompleteShards, .noParentFolder: "not-found"
     case .notAFolder: "not-a-folder"
     case .noWeights: "no-weights"
     case .pickleOnly: "pickle"
@@ -84,9 +88,10 @@ public struct CheckpointError: ReportableError, Equatable {
       if case .duplicateKey = error.reason { "duplicate-key" } else { "json" }
     case .notAnObject, .indexField: "schema"
     case .unsafeShardName, .collidingShardNames, .notAPlainFolder: "shard-name"
-    case .tensorNotInShard, .tensorNotInIndex, .tensorInOtherShard, .tensorInTwoShards: "index"
+    case .tensorNotInIndex, .tensorInOtherShard, .tensorInTwoShards: "index"
     case .tensorIndexedTwice: "duplicate-key"
-    case .sideFileNotRegular, .sideFileOutside, .sideFileTooLarge, .nameNotUTF8: "side-file"
+    case .sideFileNotRegular, .sideFileOutside, .sideFileTooLarge, .nameNotUTF8, .tooManySideFiles, .nothingToInclude:
+      "side-file"
     case .outputExists, .mountNotEmpty, .outputNotReplaceable: "output-exists"
     case .inUse: "in-use"
     case .stagingNotOurs: "staging"
@@ -127,10 +132,11 @@ public struct CheckpointError: ReportableError, Equatable {
       "names the file \"\(name)\"; a relative path to a .safetensors file in the same folder is expected"
     case .collidingShardNames(let one, let other):
       "weight_map names \"\(one)\" and \"\(other)\", which some file systems take for one file"
+    case .incompleteShards(let found, let count, let missing):
+      "holds \(found) of \(count) shards and no index; the first that is missing is number \(missing)"
     case .notAPlainFolder:
       "is no folder of its own but a link or a file; shards are not looked for behind links to folders"
     case .missingShard(let name): "weight_map names the file \"\(name)\", which does not exist"
-    case .tensorNotInShard(let shard): "weight_map places it in \(shard), which has no such tensor"
     case .tensorNotInIndex(let shard): "is in \(shard) but not in weight_map"
     case .tensorInOtherShard(let indexed, let found): "weight_map places it in \(indexed), but it is in \(found)"
     case .tensorInTwoShards(let one, let other): "is in \(one) and in \(other)"
@@ -139,6 +145,9 @@ public struct CheckpointError: ReportableError, Equatable {
     case .sideFileOutside(let realPath): "is a link to \(realPath), outside its model's folder; not copied"
     case .sideFileTooLarge(let byteCount, let limit): "has \(byteCount) bytes; side files have at most \(limit)"
     case .nameNotUTF8(let name): "holds a file whose name is not UTF-8: \(name)"
+    case .tooManySideFiles(let limit):
+      "holds more than \(limit) files beside the weights, or deeper folders than a model has"
+    case .nothingToInclude(let pattern): "--include-file \"\(pattern)\" fits no file in this folder"
     case .outputExists: "exists already"
     case .mountNotEmpty(let entry): "is a mount point, which nothing can replace, and holds \"\(entry)\""
     case .inUse(let host, let process, let isDead):
@@ -165,10 +174,11 @@ public struct CheckpointError: ReportableError, Equatable {
 
   public var hint: String? {
     switch problem {
-    case .noWeights(let others): others.isEmpty ? nil : "give the file itself as BASE"
-    case .pickleOnly:
-      "load it with torch.load(..., weights_only=True) and write it with safetensors.torch.save_file"
-    case .missingShard: "an incomplete download? fetch the folder again"
+    case .noWeights(let others): Self.hint(others: others)
+    case .pickleOnly(let name): Self.conversion(of: name)
+    case .sideFileNotRegular, .tooManySideFiles: "leave it out with --exclude-file"
+    case .sideFileOutside, .sideFileTooLarge: "copy it with --include-file, or leave it out with --exclude-file"
+    case .missingShard, .incompleteShards: "an incomplete download? fetch the folder again"
     case .nameNotUTF8: "rename it, or move it out of the folder"
     case .outputExists: "choose another name, or replace it with --force"
     case .mountNotEmpty: "choose a name inside it"
@@ -178,11 +188,34 @@ public struct CheckpointError: ReportableError, Equatable {
       "run that merge's command again to finish it; --no-resume begins anew, and safemerge clean removes it"
     case .notAsWritten: "is the disk or the memory damaged?"
     case .noParentFolder: "make it with mkdir -p"
-    case .tensorNotInIndex, .tensorNotInShard, .tensorInOtherShard, .tensorInTwoShards:
+    case .tensorNotInIndex, .tensorInOtherShard, .tensorInTwoShards:
       "index and shards are of different checkpoints; fetch the folder again"
     case .system(let call, let code): SystemCalls.wayOut(of: call, code: code)
     default: nil
     }
+  }
+
+  /// The way out of a folder whose weights have other names than loaders look for, or another format.
+  private static func hint(others: [String]) -> String? {
+    guard let first = others.first else { return nil }
+    if first.hasSuffix(".safetensors.index.json") { return "give the index itself as BASE" }
+    guard first.hasSuffix(".safetensors") else {
+      return others.contains { $0.hasSuffix(".safetensors") } || first.hasSuffix(".json")
+        ? "rename the files to model.safetensors, or to model-00001-of-0000N.safetensors"
+        : "only safetensors files are merged: fetch the model in that format"
+    }
+    return others.count == 1
+      ? "rename it to model.safetensors, or give the file itself as BASE, for a result of one file without config.json"
+      : "rename those that are meant to model.safetensors or model-00001-of-0000N.safetensors, or give one file as BASE"
+  }
+
+  /// How pickled weights become safetensors files that are merged: each file by itself, shards without an index.
+  private static func conversion(of name: String) -> String {
+    let pattern = SideFiles.shardPattern(name).map { $0.hasPrefix("pytorch_model") ? "pytorch_model*.bin" : $0 } ?? name
+    return "convert it there: python3 -c \"import glob, os, torch, safetensors.torch as s; "
+      + "[s.save_file({k: v.clone().contiguous() for k, v in torch.load(f, map_location='cpu', weights_only=True).items()}, "
+      + "os.path.splitext(f)[0].replace('pytorch_', '') + '.safetensors', metadata={'format': 'pt'}) "
+      + "for f in sorted(glob.glob('\(pattern)'))]\""
   }
 
   private static func list(_ names: [String]) -> String {

@@ -63,6 +63,23 @@ public struct CheckpointIndex: Equatable, Sendable {
     try Self.check(shardNames, path)
   }
 
+  /// What the index of these shards says, for a folder that has none.
+  init(shards names: [String], headers: [SafetensorsHeader]) {
+    let order = names.indices.sorted { TensorName(names[$0]) < TensorName(names[$1]) }
+    var map = WeightMap()
+    for (shard, place) in order.enumerated() {
+      let tensors = headers[place].tensors
+      for index in tensors.indices {
+        let name = Array(tensors.name(at: index).string.utf8)
+        map.appendName(name.span, 0..<name.count)
+        map.place(inShard: shard)
+      }
+    }
+    metadata = []
+    shardNames = order.map { names[$0] }
+    weightMap = map
+  }
+
   /// `weight_map`, which the cursor is before, with the shards numbered as they come.
   private static func readWeightMap(
     _ path: String, _ text: Span<UInt8>, _ index: inout JSONObjectCursor

@@ -1,3 +1,4 @@
+import JSONText
 import Safetensors
 
 /// Where a merge's result will be, checked before anything is written.
@@ -86,20 +87,48 @@ public struct OutputPlace: Sendable {
     if let first = entries.first, !entries.contains(where: { $0.hasSuffix(".safetensors") }) {
       throw CheckpointError(path: path, .outputNotReplaceable(entry: first))
     }
-    for entry in entries {
-      let entryPath = Paths.join(root, entry)
-      let isFolder = try Self.identity(entryPath, followingLinks: false)?.isDirectory == true
-      guard SideFileRules.isPartOfAModel(entry, isFolder: isFolder) else {
-        throw CheckpointError(path: path, .outputNotReplaceable(entry: entry))
+    let written = Self.recordedNames(root)
+    for entry in entries { try checkIsPartOfAModel(entry, in: root, written: written) }
+  }
+
+  /// What a record says that a merge wrote, or, without one, what a model's folder has by the names of its files.
+  private func checkIsPartOfAModel(_ path: String, in root: String, written: Set<String>) throws(CheckpointError) {
+    let absolute = Paths.join(root, path)
+    let components = Paths.components(path)
+    let isFolder = try Self.identity(absolute, followingLinks: false)?.isDirectory == true
+    if isFolder {
+      let isKnown =
+        written.contains(path + "/") || components.count == 1 && SideFileRules.isPartOfAModel(path, isFolder: true)
+      guard isKnown else { throw CheckpointError(path: self.path, .outputNotReplaceable(entry: path)) }
+      for name in try Self.entries(absolute) {
+        try checkIsPartOfAModel(Paths.join(path, name), in: root, written: written)
       }
-      guard isFolder else { continue }
-      for name in try Self.entries(entryPath) {
-        let identity = try Self.identity(Paths.join(entryPath, name), followingLinks: false)
-        guard SideFileRules.isPartOfASubfolder(name, of: entry), identity?.isDirectory != true else {
-          throw CheckpointError(path: path, .outputNotReplaceable(entry: Paths.join(entry, name)))
-        }
+      return
+    }
+    let isKnown =
+      written.contains(path)
+      || components.count == 1 && SideFileRules.isPartOfAModel(path, isFolder: false)
+      || components.count == 2 && SideFileRules.isPartOfAModel(components[0], isFolder: true)
+        && SideFileRules.isPartOfASubfolder(components[1], of: components[0])
+    guard isKnown else { throw CheckpointError(path: self.path, .outputNotReplaceable(entry: path)) }
+  }
+
+  /// The files that `.safemerge.json` lists, and, with "/" behind them, the folders that they are in.
+  private static func recordedNames(_ folder: String) -> Set<String> {
+    guard let bytes = try? BoundedFile.read(Paths.join(folder, ".safemerge.json"), limit: 64 << 20),
+      let record = try? JSONParser.parse(bytes.span), case .array(let files)? = record["files"]
+    else { return [] }
+    var names: Set<String> = []
+    for file in files {
+      guard case .string(let name)? = file["name"] else { continue }
+      names.insert(name)
+      var folder = ""
+      for component in Paths.components(name).dropLast() {
+        folder = Paths.join(folder, component)
+        names.insert(folder + "/")
       }
     }
+    return names
   }
 
   private static func entries(_ folder: String) throws(CheckpointError) -> [String] {

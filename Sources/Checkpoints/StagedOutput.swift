@@ -295,9 +295,13 @@ public final class StagedOutput: Sendable {
     }
   }
 
-  /// Copies a side file byte for byte; returns its checksum.
+  /// Copies a side file byte for byte, or writes its text; returns its checksum.
   @discardableResult
   package func copy(_ side: SideFiles.File, interruption: Interruption = .never) throws -> SHA256Checksum {
+    if let text = side.text {
+      try write(side.name, text)
+      return SHA256Checksum(of: text)
+    }
     let source = try InputFile(path: side.sourcePath)
     let path = try path(for: side.name)
     let file = try OutputFile(path: path, temporaryPath: temporaryPath, byteCount: source.byteCount)

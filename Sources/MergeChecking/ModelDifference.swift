@@ -84,10 +84,7 @@ public struct ModelDifference: Sendable {
     private(set) var places: [TensorName: (file: Int, index: Int)] = [:]
 
     init(_ path: String) throws {
-      let isAdapter =
-        Self.exists(path, "adapter_config.json") && Self.exists(path, "adapter_model.safetensors")
-        && !Self.exists(path, "model.safetensors")
-      if isAdapter {
+      if ModelFolder(path) == .adapter {
         let name = "adapter_model.safetensors"
         let weights = Paths.join(path, name)
         files = [(name, weights, try SafetensorsHeader(path: weights))]
@@ -97,10 +94,6 @@ public struct ModelDifference: Sendable {
       for (number, file) in files.enumerated() {
         for index in file.header.tensors.indices { places[file.header.tensors.name(at: index)] = (number, index) }
       }
-    }
-
-    private static func exists(_ folder: String, _ name: String) -> Bool {
-      (try? SystemCalls.identity(path: Paths.join(folder, name))) != nil
     }
 
     func info(_ name: TensorName) -> TensorInfo? {

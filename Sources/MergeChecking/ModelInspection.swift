@@ -78,8 +78,11 @@ public struct ModelInspection: Sendable {
     do throws(SystemCalls.Failure) { entries = try SystemCalls.entries(ofFolder: folder) } catch {
       throw CheckpointError(path: folder, .system(call: error.call, code: error.code))
     }
-    let isModel = entries.contains { $0 == "model.safetensors" || $0.hasSuffix(".safetensors.index.json") }
-    isAdapter = entries.contains("adapter_config.json") && !isModel
+    let kind = ModelFolder(folder)
+    isAdapter = kind == .adapter && identity.isDirectory
+    if kind == .both {
+      notes.append("\(folder): holds an adapter too, which was not looked at; loaders apply it with the model")
+    }
     lookForLeftovers(entries)
     if isAdapter {
       try inspectAdapter()

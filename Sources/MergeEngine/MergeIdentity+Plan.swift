@@ -36,7 +36,11 @@ extension MergeIdentity {
       }
     }
     for file in sideFiles.files {
-      sources.append { try Self.small("side file", file.name, file.sourcePath, interruption) }
+      let role = "side file"
+      sources.append {
+        guard let text = file.text else { return try Self.small(role, file.name, file.sourcePath, interruption) }
+        return Input(role: role, name: file.name, byteCount: text.count, checksum: SHA256Checksum(of: text))
+      }
     }
     let written = plan.textFiles.map { text in
       Input(role: "written", name: text.name, byteCount: text.text.count, checksum: SHA256Checksum(of: text.text))

@@ -34,21 +34,29 @@ public struct ModelMerge: Sendable {
   ///   - base: A folder with a model, its index file, or one safetensors file.
   ///   - adapters: Folders with adapter_config.json and adapter_model.safetensors, each merged with the weight 1.
   ///   - options: What the plan is free to decide.
+  ///   - selection: What of the base's folder goes along beyond the rules.
   /// - Throws: An error of `Checkpoint`, `Adapter` or `MergePlan`, each a `ReportableError`.
-  public init(base: String, adapters: [String], options: MergeOptions = MergeOptions()) throws {
+  public init(
+    base: String, adapters: [String], options: MergeOptions = MergeOptions(),
+    selection: SideFiles.Selection = SideFiles.Selection()
+  ) throws {
     try self.init(
-      base: Checkpoint(path: base), adapters: adapters.map { AdapterUse(try Adapter(folder: $0)) }, options: options)
+      base: Checkpoint(path: base), adapters: adapters.map { AdapterUse(try Adapter(folder: $0)) }, options: options,
+      selection: selection)
   }
 
   /// Plans the merge of adapters with weights of their own.
   ///
   /// - Throws: `PlanError`, `SeveralTokenizers`, `TokenizerTooLarge`, `CheckpointError`.
-  public init(base: Checkpoint, adapters: [AdapterUse], options: MergeOptions = MergeOptions()) throws {
+  public init(
+    base: Checkpoint, adapters: [AdapterUse], options: MergeOptions = MergeOptions(),
+    selection: SideFiles.Selection = SideFiles.Selection()
+  ) throws {
     self.base = base
     self.adapters = adapters
     if case .atMost = options.fileSizes { isFolder = true } else { isFolder = base.folder != nil }
     plan = try MergePlan(base: base, adapters: adapters, options: options)
-    sideFiles = try SideFiles(plan, base: base, adapters: adapters.map(\.adapter))
+    sideFiles = try SideFiles(plan, base: base, adapters: adapters.map(\.adapter), selection: selection)
     _ = try VocabularyFit(plan, sideFiles)
   }
 

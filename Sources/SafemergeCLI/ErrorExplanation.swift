@@ -24,11 +24,11 @@ struct ExplainedError: ReportableError {
     case .noSuchPath:
       candidates = NearPaths.find(path)
       hint = candidates.isEmpty ? nil : "did you mean \(candidates.joined(separator: " or "))?"
-    case .notAnAdapter where Self.has(path, "config.json"):
+    case .notAnAdapter where ModelFolder(path).isModel:
       hint = "this is a model: the base comes first, then the adapters"
-    case .notAModel where Self.has(path, "adapter_config.json"):
+    case .notAModel where ModelFolder(path) == .adapter:
       hint = "this is an adapter: the base comes first, then the adapters"
-    case .notAModel:
+    case .notAModel where error.hint == nil:
       candidates = NearPaths.models(in: path)
       hint = candidates.isEmpty ? nil : "models in it: \(candidates.joined(separator: ", "))"
     default: break
@@ -60,10 +60,6 @@ struct ExplainedError: ReportableError {
     case let error as HubError: error.problem == .repositoryNotCached ? .noSuchPath : nil
     default: nil
     }
-  }
-
-  private static func has(_ folder: String, _ name: String) -> Bool {
-    (try? SystemCalls.identity(path: Paths.join(folder, name))) != nil
   }
 }
 
@@ -99,7 +95,7 @@ enum NearPaths {
   /// The folders directly inside that hold a model.
   static func models(in folder: String) -> [String] {
     entries(folder).sorted().map { Paths.join(folder, $0) }.filter { path in
-      ["model.safetensors", "model.safetensors.index.json"].contains { exists(Paths.join(path, $0)) }
+      ModelFolder(path).isModel
     }.prefix(answerLimit).map { $0 }
   }
 

@@ -37,14 +37,16 @@ struct Listing: Sendable {
     path = argument.path
     title = argument.title
     hasData = true
-    if Self.isAdapterFolder(path) {
+    let kind = ModelFolder(path)
+    if kind == .adapter {
       let path = path
+      let weights = Paths.join(path, "adapter_model.safetensors")
       var adapter: Adapter?
       var warnings: [String] = []
       do throws(AdapterError) { adapter = try Adapter(folder: path) } catch {
+        guard (try? SystemCalls.identity(path: weights)) != nil else { throw error }
         warnings = ["\(error.description); shown as plain tensors"]
       }
-      let weights = Paths.join(path, "adapter_model.safetensors")
       let header = try adapter?.header ?? argument.read { _ in try SafetensorsHeader(path: weights) }
       self.adapter = adapter
       self.warnings = warnings
@@ -60,7 +62,9 @@ struct Listing: Sendable {
       let index = checkpoint.index.map { Index(name: Self.indexName(checkpoint), totalByteCount: Self.totalSize($0)) }
       self.index = index
       error = nil
-      warnings = checkpoint.warnings + Self.sizeWarnings(path, index, files)
+      warnings =
+        checkpoint.warnings + Self.sizeWarnings(path, index, files)
+        + (kind == .both ? ["\(path): holds an adapter too, which is not shown"] : [])
     } catch {
       let problem = ((error as? IncompleteSnapshot)?.error ?? error as? CheckpointError) as? CheckpointError
       switch problem?.problem {
@@ -70,7 +74,7 @@ struct Listing: Sendable {
         files = try Self.files(names, of: path)
         warnings = ["\(path): no model.safetensors or index; every safetensors file is shown"]
         self.error = nil
-      case .tensorNotInShard?, .tensorNotInIndex?, .tensorInOtherShard?, .tensorInTwoShards?, .tensorIndexedTwice?,
+      case .tensorNotInIndex?, .tensorInOtherShard?, .tensorInTwoShards?, .tensorIndexedTwice?,
         .missingShard?:
         let folder = path.hasSuffix(".index.json") ? Paths.folder(path) : path
         let names = ((try? SystemCalls.entries(ofFolder: folder)) ?? []).filter { $0.hasSuffix(".safetensors") }
@@ -119,11 +123,6 @@ struct Listing: Sendable {
     guard let index, let said = index.totalByteCount else { return [] }
     let found = files.reduce(0) { $0 + $1.header.dataByteCount }
     return said == found ? [] : ["\(path): \(index.name) says total_size \(said); the tensors have \(found) bytes"]
-  }
-
-  private static func isAdapterFolder(_ path: String) -> Bool {
-    func exists(_ name: String) -> Bool { (try? SystemCalls.identity(path: Paths.join(path, name))) != nil }
-    return exists("adapter_config.json") && exists("adapter_model.safetensors") && !exists("model.safetensors")
   }
 
   /// The bytes of a tensor of at most 64 KiB; nil if it is larger or cannot be read.

@@ -12,7 +12,8 @@ struct MergeCommand: ParsableCommand {
     abstract: "Merge PEFT LoRA adapters into a base checkpoint.",
     discussion: """
       The result has the base's layout unless an option asks for another: a file for a file, a folder with the same \
-      shards for a folder, with the base's configuration and the tokenizer of the adapter if it has one, else of the base. Every tensor of the adapter is \
+      shards for a folder, with everything else of the base's folder but weights \
+      in other formats and training state, and the tokenizer of the adapter if it has one. Every tensor of the adapter is \
       used, or nothing is written.
 
       Examples:
@@ -52,6 +53,8 @@ struct MergeCommand: ParsableCommand {
       \(MergeEngine.NonFinite.allCases.map(\.rawValue).joined(separator: ", ")).
       """)
   var onNonfinite: MergeEngine.NonFinite = .fail
+
+  @OptionGroup var side: SideFileOptions
 
   @OptionGroup var combine: CombineOptions
 
@@ -144,10 +147,16 @@ struct MergeCommand: ParsableCommand {
     clock.finish("headers")
     let combined = try combinedAdapter(checkpoint, uses, options, folder: workspace?.path)
     let mergedUses = combined.map { [AdapterUse($0.adapter)] } ?? uses
-    let plan = try MergePlan(base: checkpoint, adapters: mergedUses, options: result.planning)
+    let plan: MergePlan
+    do { plan = try MergePlan(base: checkpoint, adapters: mergedUses, options: result.planning) } catch {
+      // What was odd about the base's files may be why nothing fits.
+      for warning in checkpoint.warnings { warn(warning) }
+      throw error
+    }
     if plan.needsDecompositions { options.decomposer = try decomposer() }
     try MatrixDecomposer.check(plan)
-    let sideFiles = try SideFiles(plan, base: checkpoint, adapters: uses.map(\.adapter))
+    let sideFiles = try SideFiles(
+      plan, base: checkpoint, adapters: uses.map(\.adapter), selection: side.selection)
     let vocabulary = try VocabularyFit(plan, sideFiles)
     let reportPlace = try reportPlace(checkpoint, uses)
     options.copyMode = copy
@@ -156,7 +165,8 @@ struct MergeCommand: ParsableCommand {
       checkpoint: checkpoint, adapters: uses, plan: plan, sideFiles: sideFiles, vocabulary: vocabulary,
       fileSizes: result.fileSizes, memory: options.memoryNeed(plan), workers: options.workers,
       library: options.decomposer?.libraryName)
-    for warning in models.warnings + (combined?.warnings ?? []) + plan.warnings { warn(warning) }
+    let warnings = models.warnings + (combined?.warnings ?? []) + plan.warnings + sideFiles.warnings
+    for warning in warnings { warn(warning) }
     // An event is written whole.
     Signals.remember()
     EventStream.standard.plan(text, output: output, isDryRun: dryRun)

@@ -28,6 +28,10 @@ extension EventStream {
         event.member("bytes", shard.fileByteCount)
       }
       event.member("side_files", text.sideFiles.files.count + text.plan.textFiles.count)
+      event.list("left_out", text.sideFiles.leftOut) { left, event in
+        event.member("name", left.name)
+        event.member("reason", left.reason.rawValue)
+      }
       event.member("bytes", text.plan.outputByteCount)
       event.member("memory", text.memory.total)
       event.member("workers", text.workers)

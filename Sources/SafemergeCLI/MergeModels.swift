@@ -23,8 +23,14 @@ struct MergeModels {
       baseArgument = nil
       adapters.insert(adapter, at: 0)
     } else {
-      guard !others.isEmpty else { throw ValidationError("Give at least one adapter.") }
-      baseArgument = try ModelArgument(first)
+      let argument = try ModelArgument(first)
+      guard !others.isEmpty else {
+        let isBoth = ModelFolder(argument.path) == .both
+        throw ValidationError(
+          "Give at least one adapter."
+            + (isBoth ? " \(first) holds a model and an adapter: name it twice to merge them." : ""))
+      }
+      baseArgument = argument
     }
     uses = try adapters.map { argument in
       AdapterUse(try argument.model.read(Adapter.init(folder:)), weight: argument.weight)
@@ -45,12 +51,7 @@ struct MergeModels {
 
   /// Nil if the argument is no adapter's folder.
   private static func adapter(_ text: String) throws -> AdapterArgument? {
-    func isAdapter(_ path: String) -> Bool {
-      func exists(_ name: String) -> Bool { (try? SystemCalls.identity(path: Paths.join(path, name))) != nil }
-      return exists("adapter_config.json") && !exists("config.json") && !exists("model.safetensors")
-        && !exists("model.safetensors.index.json")
-    }
-    guard let argument = try? AdapterArgument(text), isAdapter(argument.model.path) else { return nil }
+    guard let argument = try? AdapterArgument(text), ModelFolder(argument.model.path) == .adapter else { return nil }
     return argument
   }
 

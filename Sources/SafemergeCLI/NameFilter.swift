@@ -1,3 +1,4 @@
+import Checkpoints
 import Safetensors
 
 /// Which tensors `--include` and `--exclude` let through.

@@ -51,6 +51,7 @@ struct PlanText {
         count > 0 ? "takes a part out of \(Quantities.counted(count, "tensor"))" : "decomposes the combined updates"
       lines.append("lapack   \(library) \(what)")
     }
+    if let line = LeftOutText.line(sideFiles.leftOut) { lines.append("left out \(line)") }
     if let line = vocabulary.flatMap(vocabularyLine) { lines.append("vocab    \(line)") }
     lines.append("memory   at most \(Quantities.bytes(memory.total)) for \(Quantities.counted(workers, "worker"))")
     return lines.map(\.escapingUnprintable)
@@ -129,10 +130,10 @@ struct PlanText {
     }
     for shard in plan.shards { lines.append("write    \(shard.name)   \(Quantities.bytes(shard.fileByteCount))") }
     for file in sideFiles.files {
-      lines.append("write    \(file.name)   \(Quantities.bytes(file.byteCount)), copied from \(file.sourcePath)")
+      lines.append("write    \(file.name)   \(Quantities.bytes(file.byteCount)), \(file.origin) \(file.sourcePath)")
     }
     for file in plan.textFiles { lines.append("write    \(file.name)   \(Quantities.bytes(file.text.count))") }
-    for name in sideFiles.skipped { lines.append("skip     \(name)   not on the list of files that are copied") }
+    for left in sideFiles.leftOut { lines.append("skip     \(left.name)   \(left.reason.text)") }
     return lines.map(\.escapingUnprintable)
   }
 

@@ -95,6 +95,48 @@ import Testing
     #expect(message.contains("consolidated-1.safetensors, consolidated-2.safetensors") && message.contains("1 more"))
   }
 
+  /// What every other reader than transformers does with them, and the only thing that they can mean.
+  @Test func aCompleteSetOfShardsNeedsNoIndex() throws {
+    let scratch = try Scratch()
+    try scratch.weights("b", "c", at: "model-00002-of-00002.safetensors")
+    #expect(problem(scratch.path) == .incompleteShards(found: 1, count: 2, firstMissing: 1))
+    #expect(refusal(scratch.path)?.hint == "an incomplete download? fetch the folder again")
+    try scratch.weights("a", at: "model-00001-of-00002.safetensors")
+    let model = try Checkpoint(path: scratch.path)
+    #expect(model.layout == .shardedFolder(indexName: Self.index))
+    #expect(model.files.map(\.name) == ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"])
+    #expect(model.index?.weightMap.map(\.tensor) == ["a", "b", "c"])
+    #expect(model.index?.weightMap.map(\.shard) == [0, 1, 1])
+    #expect(model.warnings.count == 1 && model.warnings[0].contains("model-*-of-00002.safetensors"))
+    // Two sets: which is meant is not known.
+    try scratch.weights("a", at: "model.fp16-00001-of-00001.safetensors")
+    #expect(refusal(scratch.path)?.errorClass == "no-weights")
+  }
+
+  @Test func shardsThatShareATensorAreRefusedWithoutAnIndexToo() throws {
+    let scratch = try Scratch()
+    try scratch.weights("a", "b", at: "model-00001-of-00002.safetensors")
+    try scratch.weights("b", at: "model-00002-of-00002.safetensors")
+    #expect(
+      problem(scratch.path)
+        == .tensorInTwoShards("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"))
+  }
+
+  @Test(
+    arguments: [
+      (["model.fp16.safetensors"], "rename it to model.safetensors"),
+      (["x.safetensors.index.json"], "give the index itself"),
+      (["model.safetensors.index.fp16.json", "model.fp16-00001-of-00002.safetensors"], "rename the files"),
+      (["a.safetensors", "b.safetensors"], "rename those that are meant"), (["model.gguf"], "only safetensors files"),
+      (["pytorch_model-00001-of-00002.bin", "training_args.bin"], "pytorch_model*.bin"),
+    ])
+  func otherNamesAndFormatsHaveAWayOut(names: [String], hint: String) throws {
+    let scratch = try Scratch()
+    for name in names { try scratch.write("", to: name) }
+    #expect(refusal(scratch.path)?.hint?.contains(hint) == true)
+    #expect(refusal(scratch.path)?.message.contains(names[0]) == true)
+  }
+
   @Test func whatIsNoModelAtAll() throws {
     let scratch = try Scratch()
     #expect(problem(scratch.file("missing")) == .notFound)

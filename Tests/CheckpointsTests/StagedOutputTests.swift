@@ -34,7 +34,7 @@ import Testing
     let source = try Scratch()
     try source.folder("additional_chat_templates")
     try source.write("{{ x }}", to: "additional_chat_templates/x.jinja")
-    for file in try SideFiles(base: source.path, weightFiles: [], adapter: nil).files { try output.copy(file) }
+    for file in try SideFiles(base: source.path, written: [], adapter: nil).files { try output.copy(file) }
   }
 
   static let content = [

@@ -22,7 +22,7 @@ func merge(
   let place = try OutputPlace(
     path: output, isFolder: checkpoint.folder != nil, inputs: [base] + uses.map(\.adapter.path), force: false)
   let written = Set(checkpoint.files.map(\.name) + plan.textFiles.map(\.name))
-  let sideFiles = try checkpoint.folder.map { try SideFiles(base: $0, weightFiles: written, adapter: nil) } ?? .none
+  let sideFiles = try checkpoint.folder.map { try SideFiles(base: $0, written: written, adapter: nil) } ?? .none
   var engine = MergeEngine.Options(workers: 2)
   engine.rounding = rounding
   engine.nonFinite = nonFinite

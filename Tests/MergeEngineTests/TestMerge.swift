@@ -33,7 +33,7 @@ struct TestMerge {
       checkpoint.files.map(\.name) + plan.textFiles.map(\.name) + ["model.safetensors.index.json"])
     sideFiles =
       try checkpoint.folder.map {
-        try SideFiles(base: $0, weightFiles: written, adapter: adapters.count == 1 ? adapters[0].path : nil)
+        try SideFiles(base: $0, written: written, adapter: adapters.map(\.path).first(where: SideFiles.hasTokenizer))
       } ?? .none
     self.plan = plan
   }

@@ -34,6 +34,20 @@ public enum TokenizerFile {
     return highest
   }
 
+  /// The entries of `added_tokens`.
+  static func addedTokens(_ text: Span<UInt8>) throws(JSONError) -> [(text: String, id: Int64)] {
+    guard var cursor = JSONObjectCursor(text, range: 0..<text.count) else { return [] }
+    while let member = try cursor.next(text) {
+      guard try cursor.key(of: member, text) == "added_tokens", member.valueRange.count <= largestListByteCount,
+        case .array(let tokens) = try JSONParser.parse(text, range: member.valueRange)
+      else { continue }
+      return tokens.compactMap { token in
+        if case .integer(let id)? = token["id"], case .string(let text)? = token["content"] { (text, id) } else { nil }
+      }
+    }
+    return []
+  }
+
   private static func highestInModel(_ text: Span<UInt8>, _ range: Range<Int>) throws(JSONError) -> Int? {
     guard var cursor = JSONObjectCursor(text, range: range) else { return nil }
     while let member = try cursor.next(text) {

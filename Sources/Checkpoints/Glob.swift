@@ -1,6 +1,6 @@
-/// Shell-like patterns on tensor names: `*` any run of characters, dots too, `?` one character, `[a-c]` one of a set,
+/// Shell-like patterns on names of tensors and files: `*` any run of characters, dots and slashes too, `?` one character, `[a-c]` one of a set,
 /// `[!a-c]` one of all others, `\` takes the next character as it is.
-struct Glob: Sendable {
+package struct Glob: Sendable {
   private enum Element {
     case run
     case any
@@ -10,7 +10,7 @@ struct Glob: Sendable {
 
   private let elements: [Element]
 
-  init(_ pattern: String) {
+  package init(_ pattern: String) {
     var elements: [Element] = []
     var rest = Substring(pattern).unicodeScalars
     while let scalar = rest.popFirst() {
@@ -52,7 +52,7 @@ struct Glob: Sendable {
   }
 
   /// Whether the whole of `name` fits; time grows with the product of the two lengths at the most.
-  func matches(_ name: String) -> Bool {
+  package func matches(_ name: String) -> Bool {
     let scalars = Array(name.unicodeScalars)
     var element = 0
     var position = 0

@@ -1,0 +1,189 @@
+import JSONText
+import Safetensors
+
+/// Goes through a base's folder and decides of every file whether it goes along.
+struct SideFileWalk {
+  /// Where the merge's own files are and what the user asked for.
+  struct Question {
+    /// The base's folder.
+    let folder: String
+    /// Paths in it that are the base's weights or that the merge writes itself.
+    let written: Set<String>
+    /// Of the base's weight files; nil: not known, and no file is measured against it.
+    let weightByteCount: Int?
+    /// Whether a name is that of a tensor of the base.
+    let isBaseTensor: (TensorName) -> Bool
+    /// The folders of the adapters that are merged, without links.
+    let mergedFolders: Set<String>
+    /// Whether the base is quantized and the result's config.json says nothing of it any more.
+    let losesQuantization: Bool
+    let include: [Glob]
+    let exclude: [Glob]
+  }
+
+  struct Found: Equatable {
+    /// Relative to the base's folder.
+    let path: String
+    /// Whether the user asked for it by `--include-file`.
+    let isAskedFor: Bool
+  }
+
+  /// A folder with more files, or deeper ones, is not a model's.
+  static let largestFileCount = 20_000
+  private static let largestDepth = 32
+  /// Names that are never in a result but as what the merge wrote: a loader would open them in place of it.
+  private static let reserved = [
+    "model.safetensors", "model.safetensors.index.json", ".safemerge.json", OutputPlace.incompleteName,
+  ]
+  private static let configByteCount = 4 << 20
+
+  private let question: Question
+  private(set) var found: [Found] = []
+  private(set) var leftOut: [SideFiles.LeftOut] = []
+  /// The base's own config.json, by which a copy of the model in a sub-folder is told.
+  private let kind: [JSONValue?]?
+  /// Folders that modules.json of sentence-transformers names.
+  private let modules: Set<String>
+
+  init(_ question: Question) throws(CheckpointError) {
+    self.question = question
+    kind = Self.kind(Paths.join(question.folder, "config.json"))
+    modules = Self.modules(Paths.join(question.folder, "modules.json"))
+    try visit("", excluded: nil, depth: 0)
+  }
+
+  /// - Parameter excluded: The reason for which the folder is left out: then only what the user asks for is taken.
+  private mutating func visit(_ folder: String, excluded: SideFileExclusion?, depth: Int) throws(CheckpointError) {
+    let absolute = folder.isEmpty ? question.folder : Paths.join(question.folder, folder)
+    guard depth <= Self.largestDepth else {
+      throw CheckpointError(path: absolute, .tooManySideFiles(Self.largestFileCount))
+    }
+    for name in try SideFiles.entries(absolute) {
+      let path = folder.isEmpty ? name : Paths.join(folder, name)
+      guard !question.written.contains(path) else { continue }
+      let isFolder = isFolder(Paths.join(absolute, name))
+      let decision = decide(path, name: name, isFolder: isFolder, isRoot: depth == 0, excluded: excluded)
+      if let reason = decision.reason, excluded == nil {
+        leftOut.append(SideFiles.LeftOut(name: isFolder ? path + "/" : path, reason: reason))
+      }
+      if isFolder {
+        if decision.reason != nil {
+          // Something in it may be asked for.
+          guard !question.include.isEmpty, decision.reason != .asked, !isLink(path) else { continue }
+        } else {
+          try checkLink(path, isAskedFor: decision.isAskedFor)
+        }
+        try visit(path, excluded: decision.reason, depth: depth + 1)
+      } else if decision.reason == nil {
+        guard found.count < Self.largestFileCount else {
+          throw CheckpointError(path: question.folder, .tooManySideFiles(Self.largestFileCount))
+        }
+        found.append(Found(path: path, isAskedFor: decision.isAskedFor))
+      }
+    }
+  }
+
+  private func decide(
+    _ path: String, name: String, isFolder: Bool, isRoot: Bool, excluded: SideFileExclusion?
+  ) -> (reason: SideFileExclusion?, isAskedFor: Bool) {
+    if isRoot, let reserved = Self.reserved.first(where: { $0 == name }) {
+      return (reserved.hasPrefix(".") ? .hidden : .weights, false)
+    }
+    if Self.matches(question.exclude, path) { return (.asked, false) }
+    let absolute = Paths.join(question.folder, path)
+    if isFolder, let real = SystemCalls.realPath(absolute), question.mergedFolders.contains(real) {
+      return (.adapter, false)
+    }
+    // What the merge takes in may not be applied to its result once more.
+    if isRoot, SideFileRules.exclusion(name, isFolder: isFolder, isRoot: true) == .adapter, mergesItsOwnAdapter {
+      return (.adapter, false)
+    }
+    if Self.matches(question.include, path) { return (nil, true) }
+    if let excluded { return (excluded, false) }
+    if modules.contains(path) { return (nil, false) }
+    if let reason = SideFileRules.exclusion(name, isFolder: isFolder, isRoot: isRoot) { return (reason, false) }
+    if isRoot, question.losesQuantization, SideFileRules.describesQuantization(name) { return (.quantization, false) }
+    if isFolder { return (isCopyOfTheModel(absolute) ? .weights : nil, false) }
+    return (isRoot && holdsTheModel(absolute, name) ? .weights : nil, false)
+  }
+
+  /// Whether an adapter in the base's folder is among those that are merged.
+  var mergesItsOwnAdapter: Bool {
+    SystemCalls.realPath(question.folder).map(question.mergedFolders.contains) == true
+  }
+
+  /// Whether a pattern fits the path or a folder that it is in.
+  static func matches(_ globs: [Glob], _ path: String) -> Bool {
+    guard !globs.isEmpty else { return false }
+    var prefix = ""
+    for component in Paths.components(path) {
+      prefix = prefix.isEmpty ? component : prefix + "/" + component
+      if globs.contains(where: { $0.matches(prefix) }) { return true }
+    }
+    return false
+  }
+
+  private func isFolder(_ path: String) -> Bool { (try? SystemCalls.identity(path: path))?.isDirectory == true }
+
+  // MARK: - What a file has
+
+  /// Whether a file of tensors beside the weights has the base's tensors, or is about as large as all of them.
+  private func holdsTheModel(_ path: String, _ name: String) -> Bool {
+    guard SideFileRules.hasTensors(name) else { return false }
+    if name.hasSuffix(".safetensors"), let header = try? SafetensorsHeader(path: path),
+      header.tensors.indices.contains(where: { question.isBaseTensor(header.tensors.name(at: $0)) })
+    {
+      return true
+    }
+    guard let weights = question.weightByteCount, let found = try? SystemCalls.identity(path: path) else {
+      return false
+    }
+    return found.byteCount >= max(weights / 2, 1 << 20)
+  }
+
+  /// Whether a folder has a model of the same class as the base's: another precision or another state of training.
+  private func isCopyOfTheModel(_ folder: String) -> Bool {
+    guard let kind, let other = Self.kind(Paths.join(folder, "config.json")), kind == other else { return false }
+    let entries = (try? SystemCalls.entries(ofFolder: folder)) ?? []
+    return entries.contains { SideFileRules.exclusion($0, isFolder: false, isRoot: true) == .weights }
+  }
+
+  /// What a config.json says its model is; nil: it does not say it.
+  private static func kind(_ path: String) -> [JSONValue?]? {
+    guard let config = read(path), config["architectures"] != nil || config["model_type"] != nil else { return nil }
+    return [config["architectures"], config["model_type"]]
+  }
+
+  private static func modules(_ path: String) -> Set<String> {
+    guard case .array(let modules)? = read(path) else { return [] }
+    return Set(
+      modules.compactMap { module in
+        if case .string(let path)? = module["path"], !path.isEmpty { Paths.withoutTrailingSlashes(path) } else { nil }
+      })
+  }
+
+  private static func read(_ path: String) -> JSONValue? {
+    guard let bytes = try? BoundedFile.read(path, limit: configByteCount) else { return nil }
+    return try? JSONParser.parseLenient(bytes.span)
+  }
+
+  // MARK: - Links
+
+  private func isLink(_ path: String) -> Bool {
+    let found = try? SystemCalls.identity(path: Paths.join(question.folder, path), followingLinks: false)
+    return found?.isDirectory == false
+  }
+
+  /// A link to a folder is followed where it stays in the base's folder, or is asked for, and does not lead round in a
+  /// circle.
+  private func checkLink(_ path: String, isAskedFor: Bool) throws(CheckpointError) {
+    guard isLink(path) else { return }
+    let absolute = Paths.join(question.folder, path)
+    guard let real = SystemCalls.realPath(absolute), let root = SystemCalls.realPath(question.folder),
+      let parent = SystemCalls.realPath(Paths.folder(absolute))
+    else { throw CheckpointError(path: absolute, .notFound) }
+    guard isAskedFor || Paths.isBeneath(real, root), !Paths.isBeneath(parent, real) else {
+      throw CheckpointError(path: absolute, .sideFileOutside(realPath: real))
+    }
+  }
+}
