@@ -18,6 +18,12 @@ public struct Checkpoint: Sendable {
     public let name: String
     public let path: String
     public let header: SafetensorsHeader
+
+    package init(name: String, path: String, header: SafetensorsHeader) {
+      self.name = name
+      self.path = path
+      self.header = header
+    }
   }
 
   /// Where a tensor is: the place of its file in ``files`` and of its entry in that file's table.
@@ -73,6 +79,12 @@ public struct Checkpoint: Sendable {
       let file = try Self.open(path, name: Paths.lastComponent(path))
       self.init(path: path, layout: .singleFile, files: [file], index: nil, config: nil, warnings: [])
     }
+  }
+
+  /// Files whose headers were read already, for looking at: nothing says that they make up a model. Of a tensor that
+  /// several files have, the first counts.
+  package init(path: String, opened files: [File], config: JSONValue?) {
+    self.init(path: path, layout: .folder, files: files, index: nil, config: config, warnings: [])
   }
 
   private init(folder: String, selection: String?) throws {
@@ -177,7 +189,10 @@ public struct Checkpoint: Sendable {
       let warning =
         "holds both model.safetensors and model.safetensors.index.json; "
         + "model.safetensors is used, as transformers does, and the shards are not"
-      return ("model.safetensors", hasIndex ? ["\(folder): \(warning)"] : [])
+      guard hasIndex else { return ("model.safetensors", []) }
+      // Some programs write an index for one file, too.
+      let index = try? CheckpointIndex(path: Paths.join(folder, "model.safetensors.index.json"))
+      return ("model.safetensors", index?.namesOnly("model.safetensors") == true ? [] : ["\(folder): \(warning)"])
     }
     if hasIndex { return ("model.safetensors.index.json", []) }
     let others = entries.filter { $0.hasSuffix(".safetensors") || $0.hasSuffix(".safetensors.index.json") }
