@@ -18,6 +18,12 @@ public struct Checkpoint: Sendable {
     public let name: String
     public let path: String
     public let header: SafetensorsHeader
+
+    package init(name: String, path: String, header: SafetensorsHeader) {
+      self.name = name
+      self.path = path
+      self.header = header
+    }
   }
 
   /// Where a tensor is: the place of its file in ``files`` and of its entry in that file's table.
@@ -77,6 +83,12 @@ public struct Checkpoint: Sendable {
       let file = try Self.open(path, name: Paths.lastComponent(path))
       self.init(path: path, layout: .singleFile, files: [file], index: nil, config: nil, warnings: [])
     }
+  }
+
+  /// Files whose headers were read already, for looking at: nothing says that they make up a model. Of a tensor that
+  /// several files have, the first counts.
+  package init(path: String, opened files: [File], config: JSONValue?) {
+    self.init(path: path, layout: .folder, files: files, index: nil, config: config, warnings: [])
   }
 
   private init(folder: String, selection: String?, workers: Int) throws {

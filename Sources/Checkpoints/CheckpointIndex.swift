@@ -11,6 +11,9 @@ public struct CheckpointIndex: Equatable, Sendable {
   public let metadata: [JSONMember]
   /// The files that `weight_map` names, sorted by bytes.
   public let shardNames: [String]
+  /// Whether the index is that of one file, as some programs write it.
+  package func namesOnly(_ file: String) -> Bool { shardNames.count == 1 && Paths.areEqual(shardNames[0], file) }
+
   /// In the order of the file; whether a tensor stands twice shows when it is compared with the headers.
   public let weightMap: WeightMap
 

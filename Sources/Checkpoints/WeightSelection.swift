@@ -29,7 +29,10 @@ enum WeightSelection: Equatable {
       let warning =
         "holds both model.safetensors and model.safetensors.index.json; "
         + "model.safetensors is used, as transformers does, and the shards are not"
-      return (.file("model.safetensors"), hasIndex ? ["\(folder): \(warning)"] : [])
+      guard hasIndex else { return (.file("model.safetensors"), []) }
+      // Some programs write an index for one file, too.
+      let index = try? CheckpointIndex(path: Paths.join(folder, indexName))
+      return (.file("model.safetensors"), index?.namesOnly("model.safetensors") == true ? [] : ["\(folder): \(warning)"])
     }
     if hasIndex { return (.index(indexName), []) }
     if let shards = try unindexedShards(entries, folder: folder) {

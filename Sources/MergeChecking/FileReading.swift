@@ -20,20 +20,42 @@ enum FileReading {
     return stream.checksum
   }
 
-  /// How many elements of a tensor of F32, F16 or BF16 are NaN and infinite; none of other types.
-  static func nonFinite(
-    _ file: InputFile, _ range: Range<Int>, _ dtype: DType
-  ) throws(SafetensorsError) -> (nans: Int, infinities: Int) {
+  /// What the elements of a tensor are.
+  struct Elements: Sendable {
+    var nans = 0
+    var infinities = 0
+    /// Whether every one is 0, of either sign.
+    var areZero: Bool
+  }
+
+  /// How many elements of a tensor of F32, F16 or BF16 are NaN and infinite, none of other types, and whether all bytes
+  /// stand for 0.
+  ///
+  /// - Parameters:
+  ///   - isCounted: Whether the elements are numbers; else they are codes, of which NaN and infinity are none.
+  ///   - zeros: The bits of each byte that are no sign, as `0x7F` where the sign is the highest; nil: nobody asks for zeros.
+  static func elements(
+    _ file: InputFile, _ range: Range<Int>, _ dtype: DType, isCounted: Bool, zeros: UInt64?
+  ) throws(SafetensorsError) -> Elements {
     var buffer: [UInt8] = []
-    var found = (nans: 0, infinities: 0)
+    var found = Elements(areZero: zeros != nil)
+    guard isCounted || zeros != nil else { return found }
     for start in stride(from: range.lowerBound, to: range.upperBound, by: pieceByteCount) {
       let count = min(pieceByteCount, range.upperBound - start)
       try file.read(start..<start + count, into: &buffer)
-      guard let type = PlainArithmetic.type(dtype) else { continue }
+      if found.areZero, let zeros { found.areZero = Self.areZero(buffer, count: count, zeros) }
+      if !isCounted, !found.areZero { break }
+      guard isCounted, let type = PlainArithmetic.type(dtype) else { continue }
       let piece = PlainArithmetic.nonFinite(buffer, as: type, count: count / PlainArithmetic.byteCount(type))
       found.nans += piece.nans
       found.infinities += piece.infinities
     }
     return found
+  }
+
+  /// Whether of the first bytes none has a bit of `mask`, which repeats after eight bytes.
+  private static func areZero(_ bytes: [UInt8], count: Int, _ mask: UInt64) -> Bool {
+    for index in 0..<count where UInt64(bytes[index]) & (mask >> UInt64(index % 8 * 8)) & 0xFF != 0 { return false }
+    return true
   }
 }

@@ -1,4 +1,5 @@
 import JSONText
+import MergePlanning
 import Safetensors
 
 extension ModelInspection {
@@ -6,11 +7,8 @@ extension ModelInspection {
   /// input embedding is known by its name.
   mutating func inspectConfig() {
     guard let config else { return }
-    var shapes: [TensorName: [Int]] = [:]
-    for tensor in files.lazy.flatMap(\.header.tensors) { shapes[tensor.name] = tensor.shape }
-    let embeddings = shapes.keys.filter {
-      $0.string.hasSuffix("embed_tokens.weight") || $0.string.hasSuffix("wte.weight")
-    }
+    let shapes = shapes()
+    let embeddings = shapes.keys.filter(EmbeddingPair.isEmbedding)
     guard embeddings.count == 1, let embedding = embeddings.first, let shape = shapes[embedding], shape.count == 2
     else {
       return
@@ -19,10 +17,30 @@ extension ModelInspection {
     let section: JSONValue
     if case .object? = config["text_config"] { section = config["text_config"] ?? config } else { section = config }
     compare("vocab_size", section, with: shape[0], of: embedding, "rows")
+    // Some families have an embedding of a width of its own, and project it.
+    let hasOwnWidth = ["embedding_size", "word_embed_proj_dim", "embedding_dim", "emb_dim"].contains {
+      integer(section, $0) != nil
+    }
     let width = ["hidden_size", "n_embd"].first { integer(section, $0) != nil }
-    if let width { compare(width, section, with: shape[1], of: embedding, "columns") }
+    if let width, !hasOwnWidth { compare(width, section, with: shape[1], of: embedding, "columns") }
     inspectTying(config, section, embedding, shapes)
     inspectLayers(section, embedding, shapes)
+  }
+
+  /// The shapes of all tensors of numbers, and of quantized weights those of the weights. A weight whose shape is not known
+  /// is left out.
+  private func shapes() -> [TensorName: [Int]] {
+    var shapes: [TensorName: [Int]] = [:]
+    for (number, file) in files.enumerated() {
+      for (index, tensor) in file.header.tensors.enumerated() {
+        switch weights.role(file: number, index: index) {
+        case .plain: shapes[tensor.name] = tensor.shape
+        case .codes(let weight): shapes[weights.weights[weight].name] = weights.weights[weight].shape
+        case .part: break
+        }
+      }
+    }
+    return shapes
   }
 
   private func integer(_ section: JSONValue, _ key: String) -> Int? {
@@ -56,7 +74,9 @@ extension ModelInspection {
       }
     }
     let isUntied = !values.isEmpty && !isTied
-    if isUntied, heads.isEmpty, isCausal(config) {
+    // A head has the embedding's shape, whatever its name.
+    let mayHaveHead = shapes.contains { $0.key != embedding && $0.value == shapes[embedding] }
+    if isUntied, heads.isEmpty, !mayHaveHead, isCausal(config) {
       find("tied", "config.json", tensor: embedding, "there is no lm_head.weight, and tie_word_embeddings is false")
     }
   }
@@ -69,8 +89,8 @@ extension ModelInspection {
   private mutating func inspectLayers(
     _ section: JSONValue, _ embedding: TensorName, _ shapes: [TensorName: [Int]]
   ) {
-    let prefix = embedding.string.hasSuffix("wte.weight") ? "wte.weight" : "embed_tokens.weight"
-    let model = String(embedding.string.dropLast(prefix.count))
+    let parts = embedding.string.split(separator: ".", omittingEmptySubsequences: false)
+    let model = parts.dropLast(2).map { $0 + "." }.joined()
     guard
       let list = ["layers.", "h."].map({ model + $0 }).first(where: { list in
         shapes.keys.contains { $0.string.hasPrefix(list) }
@@ -83,11 +103,13 @@ extension ModelInspection {
     if let key = ["num_hidden_layers", "n_layer"].first(where: { integer(section, $0) != nil }),
       let expected = integer(section, key), expected >= 0
     {
-      if let missing = (0..<min(expected, 1 << 16)).first(where: { !numbers.contains($0) }) {
+      // Layers that pruning left nothing of.
+      let mayBeEmpty = section["block_configs"] != nil
+      if !mayBeEmpty, let missing = (0..<min(expected, 1 << 16)).first(where: { !numbers.contains($0) }) {
         find("config", "config.json", "layer \(missing) has no tensor, and \(key) is \(expected)")
       }
       // Layers for the prediction of several tokens follow the others, and are not counted.
-      if let most = numbers.max(), most >= expected, integer(section, "num_nextn_predict_layers") == nil {
+      if let most = numbers.max(), most >= expected, !predictsSeveralTokens(section) {
         find("config", "config.json", "\(list)\(most) has tensors, and \(key) is \(expected)")
       }
     }
@@ -114,6 +136,11 @@ extension ModelInspection {
         return
       }
     }
+  }
+
+  private func predictsSeveralTokens(_ section: JSONValue) -> Bool {
+    guard case .object(let members) = section else { return false }
+    return members.contains { $0.key.contains("nextn") || $0.key.contains("mtp") }
   }
 
   /// Families whose layers are all of the same sizes, those of config.json.

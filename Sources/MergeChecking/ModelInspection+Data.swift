@@ -20,7 +20,8 @@ extension ModelInspection {
       return
     }
     try verify(recorded.map { SumsFile.Entry(name: $0.name, checksum: $0.checksum) }, Self.recordName)
-    try countNonFinite()
+    try verifyBlobs()
+    try inspectElements()
     try compareTied()
   }
 
@@ -96,7 +97,7 @@ extension ModelInspection {
     }
   }
 
-  private func checksums(_ paths: [String]) throws -> [SHA256Checksum] {
+  func checksums(_ paths: [String]) throws -> [SHA256Checksum] {
     let results = ResultStore<SHA256Checksum>(count: paths.count)
     try concurrently(paths.count, workers: options.workers) { results.set($0, try FileReading.checksum(paths[$0])) }
     return results.values
@@ -118,37 +119,6 @@ extension ModelInspection {
     names.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     let found = try checksums(names.map { Paths.join(root, $0) })
     sums = zip(names, found).map { SumsFile.Entry(name: $0, checksum: $1) }
-  }
-
-  private mutating func countNonFinite() throws {
-    let files = files
-    let jobs = files.indices.flatMap { file in files[file].header.tensors.indices.map { (file: file, tensor: $0) } }
-    let open = OpenFiles(files.map { ($0.path, $0.header.identity) })
-    let results = ResultStore<NonFinite?>(count: jobs.count)
-    try concurrently(jobs.count, workers: options.workers) { number in
-      let file = files[jobs[number].file]
-      let tensor = file.header.tensors[jobs[number].tensor]
-      let start = file.header.dataStart
-      let found = try FileReading.nonFinite(
-        try open.file(jobs[number].file),
-        start + tensor.dataOffsets.lowerBound..<start + tensor.dataOffsets.upperBound, tensor.dtype)
-      let isFinite = found.nans == 0 && found.infinities == 0
-      results.set(
-        number,
-        isFinite
-          ? nil
-          : NonFinite(
-            tensor: tensor.name, file: file.path, nanCount: found.nans, infinityCount: found.infinities,
-            elementCount: tensor.elementCount))
-    }
-    try open.checkUnchanged()
-    nonFinite = results.values.compactMap { $0 }
-    for tensor in nonFinite {
-      findings.append(
-        Finding(
-          "nonfinite", file: tensor.file, tensor: tensor.tensor,
-          "\(tensor.nanCount) NaN and \(tensor.infinityCount) infinite of \(tensor.elementCount) elements"))
-    }
   }
 
   private mutating func compareTied() throws {

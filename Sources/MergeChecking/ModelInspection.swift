@@ -2,6 +2,7 @@ import Adapters
 import Checkpoints
 import Checksums
 import JSONText
+import MergePlanning
 import Safetensors
 
 /// Looks for what is wrong with a model or an adapter on disk, and goes on after the first thing that is.
@@ -53,6 +54,8 @@ public struct ModelInspection: Sendable {
   /// The embedding, and a head that config.json makes one with it and that is on disk nevertheless.
   var tiedPair: (embedding: TensorName, head: TensorName)?
   let options: Options
+  /// What the quantized weights of a model are.
+  var weights = StoredWeights.none
 
   /// Inspects the safetensors file, the index file, or the folder of a model or an adapter at `path`.
   ///
@@ -69,6 +72,8 @@ public struct ModelInspection: Sendable {
       folder = nil
       isAdapter = false
       try addFile(Paths.lastComponent(path), at: path)
+      describeWeights()
+      inspectAdapterTensors()
       try inspectData()
       return
     }
@@ -89,9 +94,20 @@ public struct ModelInspection: Sendable {
     } else {
       try readConfig()
       try inspectModel(entries, indexName: identity.isDirectory ? nil : Paths.lastComponent(path))
+      describeWeights()
+      inspectAdapterTensors()
       inspectConfig()
     }
     try inspectData()
+  }
+
+  private mutating func describeWeights() {
+    weights = StoredWeights(
+      Checkpoint(
+        path: path, opened: files.map { .init(name: $0.name, path: $0.path, header: $0.header) }, config: config))
+    if let refusal = weights.refusal as? any ReportableError, !weights.weights.isEmpty {
+      notes.append("the quantized weights cannot be merged into: \(refusal.message)")
+    }
   }
 
   mutating func find(_ findingClass: String, _ name: String?, tensor: TensorName? = nil, _ message: String) {
@@ -175,11 +191,7 @@ public struct ModelInspection: Sendable {
     if let selected, !selected.hasSuffix(".index.json") {
       try addFile(selected, at: Paths.join(folder, selected))
     } else if let index = selected ?? (indexes.contains(standardIndex) ? standardIndex : nil) {
-      if hasSingle {
-        find(
-          "stale", "model.safetensors",
-          "stands beside \(index): programs load it in place of the shards; remove whichever is not meant")
-      }
+      if hasSingle, indexName == nil, try inspectStale(index) { return }
       try inspectIndex(index, entries)
     } else if hasSingle {
       try addFile("model.safetensors", at: Paths.join(folder, "model.safetensors"))
@@ -196,6 +208,30 @@ public struct ModelInspection: Sendable {
       if let first = shards.first { find("index", first, "is a shard, and there is no index that names it") }
       for name in names { try addFile(name, at: Paths.join(folder, name)) }
     }
+  }
+
+  /// Looks at an index that stands beside `model.safetensors`, which programs load in place of shards.
+  ///
+  /// - Returns: Whether the index is of no use, so that the one file is the model.
+  private mutating func inspectStale(_ name: String) throws -> Bool {
+    guard let folder else { return false }
+    let single = "model.safetensors"
+    // What is wrong with the index itself is found where it is gone through.
+    guard let index = try? CheckpointIndex(path: Paths.join(folder, name)), !index.namesOnly(single) else {
+      return false
+    }
+    if try index.shardNames.contains(where: { try exists(Paths.join(folder, $0)) }) {
+      find(
+        "stale", single,
+        "stands beside \(name): programs load it in place of the shards; remove whichever is not meant")
+      return false
+    }
+    find(
+      "stale", name,
+      "names \(index.shardNames.count) shards, of which none exists, beside \(single), which programs load; remove the "
+        + "index")
+    try addFile(single, at: Paths.join(folder, single))
+    return true
   }
 
   /// Whether it is named as transformers names the shards of a model: `model-00001-of-00004.safetensors`.

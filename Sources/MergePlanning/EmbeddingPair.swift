@@ -3,7 +3,7 @@ import JSONText
 import Safetensors
 
 /// The input embedding and the head of a language model, and whether they are one tensor on disk.
-struct EmbeddingPair {
+package struct EmbeddingPair {
   let embedding: TensorName
   let head: TensorName
   /// Whether config.json ties them and only one is on disk.
@@ -22,7 +22,7 @@ struct EmbeddingPair {
     isShared = heads.isEmpty && ConfigFacts.tiesEmbeddings(config)
   }
 
-  static func isEmbedding(_ name: TensorName) -> Bool { leaf(name).map(embeddingNames.contains) ?? false }
+  package static func isEmbedding(_ name: TensorName) -> Bool { leaf(name).map(embeddingNames.contains) ?? false }
   static func isHead(_ name: TensorName) -> Bool { leaf(name).map(headNames.contains) ?? false }
 
   /// The module's last component of a `weight`.

@@ -1,5 +1,6 @@
 import Adapters
 import Checkpoints
+import MergePlanning
 import Safetensors
 
 /// What `ls` shows of one path: the headers of its files and, of an adapter, its modules.
@@ -30,6 +31,8 @@ struct Listing: Sendable {
   let error: (any Error)?
   /// Whether there is data behind the headers.
   let hasData: Bool
+  /// The files with what is known of them as a model; nil for an adapter.
+  let model: Checkpoint?
 
   /// Reads the headers of a file, of a folder's weights by its index, of an adapter, or, in a folder with nothing that
   /// transformers would load or whose index does not fit, of every safetensors file.
@@ -53,6 +56,7 @@ struct Listing: Sendable {
       files = [File(label: "adapter_model.safetensors", path: weights, header: header)]
       index = nil
       error = nil
+      model = nil
       return
     }
     adapter = nil
@@ -65,6 +69,7 @@ struct Listing: Sendable {
       warnings =
         checkpoint.warnings + Self.sizeWarnings(path, index, files)
         + (kind == .both ? ["\(path): holds an adapter too, which is not shown"] : [])
+      model = checkpoint
     } catch {
       let problem = ((error as? IncompleteSnapshot)?.error ?? error as? CheckpointError) as? CheckpointError
       switch problem?.problem {
@@ -87,6 +92,7 @@ struct Listing: Sendable {
       default: throw error
       }
       index = nil
+      model = Self.model(path, files)
     }
   }
 
@@ -100,6 +106,18 @@ struct Listing: Sendable {
     warnings = []
     error = nil
     hasData = false
+    model = Self.model("-", files)
+  }
+
+  /// What the quantized weights are.
+  var weights: StoredWeights { model.map { StoredWeights($0) } ?? .none }
+
+  /// Files that no index or rule of selection makes a model, as far as they can be understood together.
+  private static func model(_ path: String, _ files: [File]) -> Checkpoint {
+    let folder = path.hasSuffix(".index.json") ? Paths.folder(path) : path
+    return Checkpoint(
+      path: path, opened: files.map { .init(name: $0.label, path: $0.path, header: $0.header) },
+      config: try? Checkpoint.readConfig(Paths.join(folder, "config.json")))
   }
 
   private static func files(_ names: [String], of folder: String) throws -> [File] {
@@ -125,21 +143,14 @@ struct Listing: Sendable {
     return said == found ? [] : ["\(path): \(index.name) says total_size \(said); the tensors have \(found) bytes"]
   }
 
-  /// The bytes of a tensor of at most 64 KiB; nil if it is larger or cannot be read.
-  func smallTensor(_ tensor: ListedTensor) -> [UInt8]? {
-    let file = files[tensor.file]
-    let data = file.header.tensors.dataOffsets(at: tensor.index)
-    guard hasData, data.count <= 64 << 10, let input = try? InputFile(path: file.path),
-      input.identity == file.header.identity
-    else { return nil }
-    return try? input.bytes(data.lowerBound + file.header.dataStart..<data.upperBound + file.header.dataStart)
-  }
 }
 
-/// One tensor of a listing, with its name at hand for filters and sorting.
+/// One row of a listing, with its name at hand for filters and sorting.
 struct ListedTensor: Sendable {
   let name: String
   let listing: Int
   let file: Int
   let index: Int
+  /// The quantized weight whose codes this is, if the row stands for all of its tensors.
+  var weight: Int?
 }

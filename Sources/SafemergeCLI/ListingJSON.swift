@@ -1,5 +1,7 @@
 import Adapters
+import Checkpoints
 import JSONText
+import MergePlanning
 import Safetensors
 import TensorScan
 
@@ -24,17 +26,28 @@ struct ListingJSON {
   }
 
   /// Every file with its tensors, adapters with their modules, quantised weights, and the sums.
-  func tensors(_ tensors: [ListedTensor], data: ListedData, groups: [QuantizedTensors.Group]) -> [UInt8] {
+  func tensors(_ tensors: [ListedTensor], _ selection: ListSelection, data: ListedData) -> [UInt8] {
     document { writer in
       var byFile: [[[Int]]] = listings.map { $0.files.map { _ in [] } }
       for (place, tensor) in tensors.enumerated() { byFile[tensor.listing][tensor.file].append(place) }
       let files = zip(listings, byFile).flatMap { zip($0.files, $1) }
       var total = (tensors: 0, parameters: 0, bytes: 0)
-      writer.list("files", files) { file, writer in
-        Self.write(file.0, file.1.map { (tensors[$0].index, $0) }, data, &writer, &total)
+      for tensor in tensors {
+        total.tensors += 1
+        total.parameters += selection.parameterCount(tensor)
+        total.bytes += selection.byteCount(tensor)
       }
-      if !groups.isEmpty {
-        writer.list("quantized", groups) { group, writer in Self.write(group, tensors, &writer) }
+      writer.list("files", files) { file, writer in
+        Self.write(file.0, file.1.map { (tensors[$0].index, $0) }, data, &writer)
+      }
+      let weights = tensors.compactMap { tensor -> (listing: Int, weight: StoredWeight)? in
+        guard
+          case .codes(let weight) = selection.role(listing: tensor.listing, file: tensor.file, index: tensor.index)
+        else { return nil }
+        return (tensor.listing, selection.weights[tensor.listing].weights[weight])
+      }
+      if !weights.isEmpty {
+        writer.list("quantized", weights) { Self.write($0.weight, listings[$0.listing], &$1) }
       }
       let adapters = zip(listings, matches).compactMap { listing, matches in
         listing.adapter.map { (path: listing.path, adapter: $0, matches: matches) }
@@ -46,7 +59,28 @@ struct ListingJSON {
         writer.member("tensors", total.tensors)
         writer.member("parameters", total.parameters)
         writer.member("bytes", total.bytes)
+        writer.member(
+          "bits_per_weight", ModelTotals.bitsPerWeight(bytes: total.bytes, parameters: total.parameters))
       }
+      writeModels(selection, &writer)
+    }
+  }
+
+  /// What whole models come to, whatever the globs leave of their tensors.
+  private func writeModels(_ selection: ListSelection, _ writer: inout JSONWriter) {
+    let models = zip(listings, selection.weights).filter { $0.0.model != nil }
+    guard !models.isEmpty else { return }
+    writer.list("models", models) { model, writer in
+      let totals = ModelTotals(model.0, model.1)
+      writer.member("path", model.0.path)
+      writer.member("parameters", totals.parameters)
+      if let active = totals.active {
+        writer.member("active_parameters", active.count)
+        writer.member("experts", active.expertCount)
+        writer.member("experts_per_token", active.expertsPerToken)
+      }
+      writer.member("bits_per_weight", totals.bitsPerWeight)
+      writer.member("weight_bytes", totals.bytes)
     }
   }
 
@@ -70,16 +104,18 @@ struct ListingJSON {
     }
   }
 
-  private static func write(_ group: QuantizedTensors.Group, _ tensors: [ListedTensor], _ writer: inout JSONWriter) {
-    writer.member("name", group.name)
-    writer.member("format", group.format)
-    if let shape = group.shape { writer.member("shape", shape) } else { writer.member("shape", nil as String?) }
-    writer.member("parts", group.members.map { tensors[$0].name })
+  private static func write(_ weight: StoredWeight, _ listing: Listing, _ writer: inout JSONWriter) {
+    func info(_ place: Checkpoint.Location) -> TensorInfo { listing.files[place.file].header.tensors[place.index] }
+    writer.member("name", weight.name.string)
+    writer.member("format", weight.label)
+    if let shape = weight.shape { writer.member("shape", shape) } else { writer.member("shape", nil as String?) }
+    writer.member("parameters", weight.elementCount)
+    writer.member("bytes", weight.members.reduce(0) { $0 + info($1).byteCount })
+    writer.member("parts", weight.members.map { info($0).name.string })
   }
 
   private static func write(
-    _ file: Listing.File, _ tensors: [(index: Int, place: Int)], _ data: ListedData, _ writer: inout JSONWriter,
-    _ total: inout (tensors: Int, parameters: Int, bytes: Int)
+    _ file: Listing.File, _ tensors: [(index: Int, place: Int)], _ data: ListedData, _ writer: inout JSONWriter
   ) {
     writer.member("path", file.path)
     writer.member("header_bytes", file.header.headerByteCount)
@@ -94,9 +130,6 @@ struct ListingJSON {
       writer.member("file_offset", file.header.dataStart + info.dataOffsets.lowerBound)
       if let figures = data.figures?[tensor.place] ?? nil { write(figures, &writer) }
       if let checksums = data.tensorChecksums { writer.member("sha256", checksums[tensor.place].description) }
-      total.tensors += 1
-      total.parameters += info.elementCount
-      total.bytes += info.byteCount
     }
   }
 

@@ -152,27 +152,29 @@ struct LsCommand: ParsableCommand {
       case .names: try MetadataText.writeNames(listings, to: &output)
       }
     } else if shards {
-      let text = ShardText(listings, showsBytes: bytes)
+      let text = ShardText(ListSelection(listings, folds: !raw), showsBytes: bytes)
       switch format {
       case .tsv: try text.writeTSV(to: &output)
       case .names: try text.writeNames(to: &output)
       default: try text.write(to: &output, style: style)
       }
-    } else if tree {
-      try writeTrees(listings, to: &output, style)
     } else {
-      return try writeTensors(listings, to: &output, style)
+      let selection = ListSelection(listings, NameFilter(include: include, exclude: exclude), folds: !raw)
+      if tree {
+        try writeTrees(selection, to: &output, style)
+      } else {
+        return try writeTensors(selection, to: &output, style)
+      }
     }
     return 0
   }
 
-  private func writeTrees(_ listings: [Listing], to output: inout StandardOutput, _ style: TextStyle) throws {
-    let filter = NameFilter(include: include, exclude: exclude)
-    let trees = try listings.map { listing in
-      let files = try Threads.map(listing.files) { file in
-        (tensors: file.header.tensors, places: filter.places(in: file.header.tensors))
-      }
-      return TreeText(NameTree(files), depth: depth ?? .max, showsBytes: bytes)
+  private func writeTrees(_ selection: ListSelection, to output: inout StandardOutput, _ style: TextStyle) throws {
+    let listings = selection.listings
+    let trees = try listings.indices.map { number in
+      var tree = TreeText(try NameTree(selection, listing: number), depth: depth ?? .max, showsBytes: bytes)
+      if !selection.isFiltered { tree.remarks = ModelTotals(listings[number], selection.weights[number]).remarks }
+      return tree
     }
     if format == .json { return try output.write(ListingJSON(listings).trees(trees)) }
     for (listing, tree) in zip(listings, trees) {
@@ -187,9 +189,12 @@ struct LsCommand: ParsableCommand {
   }
 
   private func writeTensors(
-    _ listings: [Listing], to output: inout StandardOutput, _ style: TextStyle
+    _ selection: ListSelection, to output: inout StandardOutput, _ style: TextStyle
   ) throws -> Int32 {
-    let tensors = sorted(try selected(listings), listings)
+    let listings = selection.listings
+    let reads = stats || hash != nil
+    let folds = format == .table && !reads
+    let tensors = sorted(try selection.rows(folds: folds, isOrdered: sort == .name), selection)
     var status: Int32 = 0
     var matches: [BaseMatches?] = listings.map { _ in nil }
     if let base {
@@ -203,59 +208,40 @@ struct LsCommand: ParsableCommand {
         }
       }
     }
-    let reads = stats || hash != nil
     let data =
       reads
       ? try ListedData(
         tensors, listings, statistics: stats, hash: hash, workers: try WorkerCount.of(jobs), progress: progress)
       : .none
-    let groups = raw || reads || format == .names || format == .tsv ? nil : QuantizedTensors(tensors, listings)
     switch format {
     case .table:
-      var table = TableText(
-        listings, tensors, data: data, groups: groups?.groups ?? [], showsBytes: bytes, style: style)
+      var table = TableText(selection, tensors, data: data, showsBytes: bytes, style: style)
       table.matches = matches
       table.showsTensors = reads
       try table.write(to: &output)
     case .json:
       var document = ListingJSON(listings)
       document.matches = matches
-      try output.write(document.tensors(tensors, data: data, groups: groups?.groups ?? []))
+      try output.write(document.tensors(tensors, selection, data: data))
     case .tsv: try ListingLines.writeTSV(listings, tensors, data, to: &output)
     case .names: try ListingLines.writeNames(tensors, to: &output)
     }
     return status
   }
 
-  /// The tensors that the globs let through, in the order of paths and files; the files are gone through on all processors,
-  /// and each brings its names in order already if that is wanted.
-  private func selected(_ listings: [Listing]) throws -> [ListedTensor] {
-    let filter = NameFilter(include: include, exclude: exclude)
-    let isOrdered = sort == .name
-    let files = listings.enumerated().flatMap { listing, content in
-      content.files.enumerated().map { (listing: listing, file: $0, tensors: $1.header.tensors) }
-    }
-    return try Threads.map(files) { listing, file, tensors in
-      let selected = filter.places(in: tensors).map { index in
-        ListedTensor(name: tensors.name(at: index).string, listing: listing, file: file, index: index)
-      }
-      return isOrdered ? selected.sorted { NaturalOrder.precedes($0.name, $1.name) } : selected
-    }.flatMap { $0 }
-  }
-
   /// Ties keep the order of paths, files and data.
-  private func sorted(_ tensors: [ListedTensor], _ listings: [Listing]) -> [ListedTensor] {
-    func info(_ tensor: ListedTensor) -> TensorInfo {
-      listings[tensor.listing].files[tensor.file].header.tensors[tensor.index]
-    }
+  private func sorted(_ tensors: [ListedTensor], _ selection: ListSelection) -> [ListedTensor] {
     let ordered: [ListedTensor]
     switch sort {
     case .offset: ordered = tensors
     case .name: ordered = tensors.sorted { NaturalOrder.precedes($0.name, $1.name) }
     case .size:
-      ordered = tensors.map { (info($0).byteCount, $0) }.sorted { $0.0 < $1.0 }.map(\.1)
+      ordered = tensors.map { (selection.byteCount($0), $0) }.sorted { $0.0 < $1.0 }.map(\.1)
     case .dtype:
-      ordered = tensors.map { (info($0).dtype, $0) }
+      func dtype(_ tensor: ListedTensor) -> DType {
+        selection.listings[tensor.listing].files[tensor.file].header.tensors.dtype(at: tensor.index)
+      }
+      ordered = tensors.map { (dtype($0), $0) }
         .sorted { $0.0 == $1.0 ? NaturalOrder.precedes($0.1.name, $1.1.name) : $0.0 < $1.0 }.map(\.1)
     }
     return reverse ? ordered.reversed() : ordered

@@ -1,5 +1,4 @@
 import Checkpoints
-import Safetensors
 
 /// Which tensors `--include` and `--exclude` let through.
 struct NameFilter: Sendable {
@@ -14,12 +13,9 @@ struct NameFilter: Sendable {
     excludes = exclude.map(Glob.init)
   }
 
-  /// The places of those that are let through, in their order.
-  func places(in tensors: TensorTable) -> [Int] {
-    guard !includes.isEmpty || !excludes.isEmpty else { return Array(tensors.indices) }
-    return tensors.indices.filter { place in
-      let name = tensors.name(at: place).string
-      return (includes.isEmpty || includes.contains { $0.matches(name) }) && !excludes.contains { $0.matches(name) }
-    }
+  var letsAllThrough: Bool { includes.isEmpty && excludes.isEmpty }
+
+  func letsThrough(_ name: String) -> Bool {
+    (includes.isEmpty || includes.contains { $0.matches(name) }) && !excludes.contains { $0.matches(name) }
   }
 }

@@ -7,7 +7,7 @@ struct NameParts {
 
   private struct Node {
     let part: Int
-    /// The place of dtype and shape in `kinds`; -1: no tensor is called so.
+    /// The place of type and shape in `kinds`; -1: no tensor is called so.
     var kind = -1
     /// Of the tensors that are called so themselves.
     var sums = NameTree.Sums()
@@ -33,15 +33,18 @@ struct NameParts {
   private var nodes = [Node(part: -1)]
   /// The children of nodes that have more than a few.
   private var edges: [Edge: Int] = [:]
-  private var kinds: [(dtype: DType, shape: [Int])] = []
+  private var kinds: [(type: ElementType, shape: [Int])] = []
   private var kindNumbers = RunNumbers()
+  private var formats: [String: Int] = [:]
   private var run: [Int] = []
   /// The name before, and where its parts end and which nodes they made: neighbours share most of them.
   private var lastName: [UInt8] = []
   private var lastParts: [(end: Int, node: Int)] = []
 
   /// Adds a tensor.
-  mutating func insert(_ name: Span<UInt8>, _ dtype: DType, _ shape: ArraySlice<UInt64>, _ sums: NameTree.Sums) {
+  mutating func insert(
+    _ name: Span<UInt8>, _ type: ElementType, _ shape: ArraySlice<UInt64>, _ sums: NameTree.Sums
+  ) {
     let common = min(name.count, lastName.count)
     var shared = 0
     while shared < common, name[shared] == lastName[shared] { shared += 1 }
@@ -62,7 +65,7 @@ struct NameParts {
     }
     lastName.removeSubrange(shared...)
     for index in shared..<name.count { lastName.append(name[index]) }
-    nodes[node].kind = kindNumber(dtype, shape)
+    nodes[node].kind = kindNumber(type, shape)
     nodes[node].sums.add(sums)
   }
 
@@ -74,12 +77,18 @@ struct NameParts {
     return parts.count - 1
   }
 
-  private mutating func kindNumber(_ dtype: DType, _ shape: ArraySlice<UInt64>) -> Int {
+  private mutating func kindNumber(_ type: ElementType, _ shape: ArraySlice<UInt64>) -> Int {
     run.removeAll(keepingCapacity: true)
-    run.append(Int(dtype.rawValue))
+    switch type {
+    case .dtype(let dtype): run.append(Int(dtype.rawValue))
+    case .format(let name):
+      let number = formats[name] ?? formats.count
+      formats[name] = number
+      run.append(DType.allCases.count + number)
+    }
     for dimension in shape { run.append(Int(truncatingIfNeeded: dimension)) }
     let number = kindNumbers.number(of: run)
-    if number == kinds.count { kinds.append((dtype, Array(run.dropFirst()))) }
+    if number == kinds.count { kinds.append((type, Array(run.dropFirst()))) }
     return number
   }
 
@@ -113,7 +122,7 @@ struct NameParts {
   func part(of node: Int) -> String { parts[nodes[node].part].string }
 
   /// Of the tensor that is called so itself; nil: there is none.
-  func tensor(at node: Int) -> (dtype: DType, shape: [Int])? {
+  func tensor(at node: Int) -> (type: ElementType, shape: [Int])? {
     nodes[node].kind < 0 ? nil : kinds[nodes[node].kind]
   }
 

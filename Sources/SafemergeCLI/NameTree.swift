@@ -1,3 +1,4 @@
+import Checkpoints
 import Safetensors
 
 /// The tensors of a listing by the parts of their names, with sums, and with numbered neighbours that are alike as one.
@@ -22,12 +23,12 @@ struct NameTree: Sendable {
     /// The part of the name, or as `[0-31]` the numbers.
     let label: String
     /// Of the tensor that is called so itself; nil: there is none.
-    let tensor: (dtype: DType, shape: [Int])?
+    let tensor: (type: ElementType, shape: [Int])?
     /// How many names this node and what is above it stand for.
     let copies: Int
     /// Over all copies.
     let sums: Sums
-    let dtypes: DTypeSet
+    let dtypes: ElementTypes
     /// Ordered as people count.
     let children: [Node]
   }
@@ -35,29 +36,97 @@ struct NameTree: Sendable {
   let roots: [Node]
   let sums: Sums
   /// Largest first.
-  let dtypeSums: [(dtype: DType, sums: Sums)]
+  let dtypeSums: [(type: ElementType, sums: Sums)]
 
-  /// - Parameter files: Tables of tensors, and the places in them of those that the tree is made of.
-  init(_ files: [(tensors: TensorTable, places: [Int])]) {
+  /// What a tensor is in the tree, where its header does not say it: a quantized weight, with the sums of its tensors.
+  struct Weight: Sendable {
+    let name: TensorName
+    let type: ElementType
+    let shape: [Int]
+    let sums: Sums
+  }
+
+  /// The tensors of one file that the tree is made of.
+  struct File: Sendable {
+    let tensors: TensorTable
+    let places: [Int]
+    /// Of the places, those that are something else than their header says.
+    var weights: [Int: Weight] = [:]
+  }
+
+  init(_ files: [File]) {
     var parts = NameParts()
     var byDType: [Sums] = DType.allCases.map { _ in Sums() }
-    for (tensors, places) in files {
-      for place in places {
+    var byFormat: [ElementType: Sums] = [:]
+    for file in files {
+      let tensors = file.tensors
+      for place in file.places {
+        if let weight = file.weights[place] {
+          let bytes = Array(weight.name.string.utf8)
+          parts.insert(bytes.span, weight.type, weight.shape.map { UInt64($0) }[...], weight.sums)
+          byFormat[weight.type, default: Sums()].add(weight.sums)
+          continue
+        }
         let dtype = tensors.dtype(at: place)
         let dimensions = tensors.dimensions(at: place)
         let sums = Sums(
           tensors: 1, parameters: dimensions.reduce(1) { $0 &* Int(truncatingIfNeeded: $1) },
           bytes: tensors.dataOffsets(at: place).count)
         byDType[Int(dtype.rawValue)].add(sums)
-        tensors.withNameBytes(at: place) { parts.insert($0, dtype, dimensions, sums) }
+        tensors.withNameBytes(at: place) { parts.insert($0, .dtype(dtype), dimensions, sums) }
       }
     }
     roots = Grouping(parts).nodes(below: NameParts.root, copies: 1)
+    for dtype in DType.allCases { byFormat[.dtype(dtype), default: Sums()].add(byDType[Int(dtype.rawValue)]) }
+    let all = byFormat.sorted { $0.key.name < $1.key.name }.map { (type: $0.key, sums: $0.value) }
     var total = Sums()
-    for sums in byDType { total.add(sums) }
+    for entry in all { total.add(entry.sums) }
     sums = total
-    dtypeSums = DType.allCases.map { ($0, byDType[Int($0.rawValue)]) }.filter { $0.1.tensors > 0 }
-      .sorted { $0.1.parameters > $1.1.parameters }
+    dtypeSums = all.filter { $0.sums.tensors > 0 }.sorted { $0.sums.parameters > $1.sums.parameters }
+  }
+
+  /// The tree of what is selected of one listing.
+  init(_ selection: ListSelection, listing number: Int) throws {
+    let listing = selection.listings[number]
+    self.init(
+      try Threads.map(Array(listing.files.enumerated())) { file, content in
+        var places: [Int] = []
+        var weights: [Int: Weight] = [:]
+        for index in selection.places(listing: number, file: file) {
+          switch selection.role(listing: number, file: file, index: index) {
+          case .part: continue
+          case .codes(let weight):
+            let row = ListedTensor(name: "", listing: number, file: file, index: index, weight: weight)
+            weights[index] = Weight(row, selection)
+          case .plain:
+            // Codes or parts that a glob names for themselves: they are parameters of a weight, or none.
+            if selection.weights[number].role(file: file, index: index) != .plain {
+              let row = ListedTensor(name: "", listing: number, file: file, index: index)
+              weights[index] = Weight(alone: content.header.tensors[index], selection.parameterCount(row))
+            }
+          }
+          places.append(index)
+        }
+        return File(tensors: content.header.tensors, places: places, weights: weights)
+      })
+  }
+}
+
+extension NameTree.Weight {
+  fileprivate init(alone tensor: TensorInfo, _ parameters: Int) {
+    name = tensor.name
+    type = .dtype(tensor.dtype)
+    shape = tensor.shape
+    sums = NameTree.Sums(tensors: 1, parameters: parameters, bytes: tensor.byteCount)
+  }
+
+  fileprivate init?(_ row: ListedTensor, _ selection: ListSelection) {
+    guard let weight = selection.weight(row) else { return nil }
+    name = weight.name
+    type = .format(weight.label)
+    shape = weight.shape ?? [selection.parameterCount(row)]
+    sums = NameTree.Sums(
+      tensors: weight.members.count, parameters: selection.parameterCount(row), bytes: selection.byteCount(row))
   }
 }
 
@@ -100,8 +169,8 @@ extension NameTree {
       let tensor = parts.tensor(at: first)
       var sums = Sums()
       sums.add(parts.ownSums(of: first), times: copies)
-      var dtypes = DTypeSet()
-      if let tensor { dtypes.insert(tensor.dtype) }
+      var dtypes = ElementTypes()
+      if let tensor { dtypes.insert(tensor.type) }
       for node in below {
         sums.add(node.sums)
         dtypes.formUnion(node.dtypes)

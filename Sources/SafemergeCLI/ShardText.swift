@@ -4,19 +4,31 @@ import Safetensors
 
 /// `ls --shards`: a row a file, and whether the index says the same as the headers.
 struct ShardText {
+  private let selection: ListSelection
   private let listings: [Listing]
   private let showsBytes: Bool
 
-  init(_ listings: [Listing], showsBytes: Bool) {
-    self.listings = listings
+  init(_ selection: ListSelection, showsBytes: Bool) {
+    self.selection = selection
+    listings = selection.listings
     self.showsBytes = showsBytes
   }
 
   private func size(_ byteCount: Int) -> String { showsBytes ? String(byteCount) : Quantities.bytes(byteCount) }
 
   private func rows() -> [(listing: Listing, file: Listing.File, parameters: Int)] {
-    listings.flatMap { listing in
-      listing.files.map { file in (listing, file, file.header.tensors.reduce(0) { $0 + $1.elementCount }) }
+    zip(listings, selection.weights).flatMap { listing, weights in
+      listing.files.enumerated().map { number, file in
+        let tensors = file.header.tensors
+        return (
+          listing, file,
+          tensors.indices.reduce(0) { sum, index in
+            sum
+              + weights.parameterCount(
+                file: number, index: index, elementCount: tensors.shape(at: index).reduce(1, &*))
+          }
+        )
+      }
     }
   }
 

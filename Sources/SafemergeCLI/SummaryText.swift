@@ -1,6 +1,7 @@
 import Adapters
 import JSONText
 import MergeEngine
+import MergePlanning
 import Safetensors
 
 /// `ls --summary`: what a path is, in a few lines.
@@ -13,26 +14,23 @@ struct SummaryText {
       text = Self.adapterText(path, adapter)
       return
     }
-    var sums: [DType: (tensors: Int, parameters: Int)] = [:]
-    var bytes = 0
-    for file in listing.files {
-      for tensor in file.header.tensors {
-        sums[tensor.dtype, default: (0, 0)].tensors += 1
-        sums[tensor.dtype, default: (0, 0)].parameters += tensor.elementCount
-        bytes += tensor.byteCount
-      }
-    }
-    let tensors = sums.values.reduce(0) { $0 + $1.tensors }
-    let parameters = sums.values.reduce(0) { $0 + $1.parameters }
+    let weights = listing.weights
+    let totals = ModelTotals(listing, weights)
     let files = listing.files.count == 1 ? "1 file" : "\(Quantities.grouped(listing.files.count)) shards"
     var lines = [
-      "\(path)  \(files), \(Quantities.grouped(tensors)) tensors, \(Quantities.grouped(parameters)) parameters, "
-        + "\(Quantities.grouped(bytes)) bytes of data"
+      "\(path)  \(files), \(Quantities.grouped(totals.tensors)) tensors, "
+        + "\(Quantities.grouped(totals.parameters)) parameters, \(Quantities.grouped(totals.bytes)) bytes of data"
     ]
-    for (dtype, sum) in sums.sorted(by: { $0.value.parameters > $1.value.parameters }) {
+    for (type, sum) in Self.sums(listing, weights) {
       lines.append(
-        "  \(dtype.name)  \(Quantities.grouped(sum.tensors)) tensors  \(Quantities.grouped(sum.parameters)) parameters")
+        "  \(type.name)  \(Quantities.grouped(sum.tensors)) tensors  \(Quantities.grouped(sum.parameters)) parameters")
     }
+    if let bits = totals.bitsPerWeight {
+      lines.append(
+        "  serving  \(Quantities.bytes(totals.bytes)) for the weights, \(Quantities.short(bits)) bits each: every tensor as "
+          + "stored; KV cache and activations come on top")
+    }
+    if let active = totals.active { lines.append("  experts  \(ModelTotals.text(active))") }
     var metadata: [String] = []
     for entry in listing.files.flatMap({ $0.header.metadata ?? [] }) {
       let item = "\(entry.key)=\(entry.value)".escapingUnprintable
@@ -40,6 +38,27 @@ struct SummaryText {
     }
     if !metadata.isEmpty { lines.append("  metadata  \(metadata.joined(separator: ", "))") }
     text = lines.joined(separator: "\n") + "\n"
+  }
+
+  /// The tensors of each type, and the parameters that they are; largest first.
+  private static func sums(
+    _ listing: Listing, _ weights: StoredWeights
+  ) -> [(type: ElementType, sum: (tensors: Int, parameters: Int))] {
+    var sums: [ElementType: (tensors: Int, parameters: Int)] = [:]
+    for (number, file) in listing.files.enumerated() {
+      for (index, tensor) in file.header.tensors.enumerated() {
+        let type: ElementType
+        switch weights.role(file: number, index: index) {
+        case .plain: type = .dtype(tensor.dtype)
+        case .codes(let weight), .part(let weight): type = .format(weights.weights[weight].label)
+        }
+        sums[type, default: (0, 0)].tensors += 1
+        sums[type, default: (0, 0)].parameters += weights.parameterCount(
+          file: number, index: index, elementCount: tensor.elementCount)
+      }
+    }
+    return sums.sorted { ($1.value.parameters, $0.key.name) < ($0.value.parameters, $1.key.name) }
+      .map { (type: $0.key, sum: $0.value) }
   }
 
   private static func adapterText(_ path: String, _ adapter: Adapter) -> String {

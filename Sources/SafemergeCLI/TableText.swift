@@ -6,10 +6,10 @@ import TensorScan
 
 /// `ls --format table`: the modules of adapters, then tensors, as aligned columns and a line with the sums.
 struct TableText: Sendable {
+  private let selection: ListSelection
   private let listings: [Listing]
   private let tensors: [ListedTensor]
   private let data: ListedData
-  private let groups: [QuantizedTensors.Group]
   private let showsBytes: Bool
   private let style: TextStyle
   /// Of each listing, what the modules of its adapter change.
@@ -17,15 +17,15 @@ struct TableText: Sendable {
   /// Whether adapters are shown as tensors too.
   var showsTensors = false
 
-  /// - Parameter groups: Of places in `tensors`, each group to be one row.
+  /// - Parameter tensors: The rows; those that are a quantized weight stand for all of its tensors.
   init(
-    _ listings: [Listing], _ tensors: [ListedTensor], data: ListedData = .none, groups: [QuantizedTensors.Group] = [],
-    showsBytes: Bool, style: TextStyle = .plain
+    _ selection: ListSelection, _ tensors: [ListedTensor], data: ListedData = .none, showsBytes: Bool,
+    style: TextStyle = .plain
   ) {
-    self.listings = listings
+    self.selection = selection
+    listings = selection.listings
     self.tensors = tensors
     self.data = data
-    self.groups = groups
     self.showsBytes = showsBytes
     self.style = style
     matches = listings.map { _ in nil }
@@ -51,25 +51,7 @@ struct TableText: Sendable {
 
   private func size(_ byteCount: Int) -> String { showsBytes ? String(byteCount) : Quantities.bytes(byteCount) }
 
-  /// A row: a tensor, or a weight that several tensors make up.
-  private struct Row {
-    let place: Int
-    let group: QuantizedTensors.Group?
-  }
-
-  private func rows(_ places: [Int]) -> [Row] {
-    guard !groups.isEmpty else { return places.map { Row(place: $0, group: nil) } }
-    var groupOfPlace: [Int: Int] = [:]
-    for (number, group) in groups.enumerated() { for place in group.members { groupOfPlace[place] = number } }
-    var shown: Set<Int> = []
-    return places.compactMap { place in
-      guard let number = groupOfPlace[place] else { return Row(place: place, group: nil) }
-      return shown.insert(number).inserted ? Row(place: place, group: groups[number]) : nil
-    }
-  }
-
   private func write(_ plain: [Int], _ files: [Listing.File], to output: inout StandardOutput) throws {
-    let rows = rows(plain)
     let showsFile = files.count > 1
     let showsPath = listings.count > 1
     let columns = (data.figures == nil ? [] : ElementFigures.columns.map { $0.uppercased() })
@@ -81,11 +63,11 @@ struct TableText: Sendable {
       alignments: alignments, style: style)
     var parameters = 0
     var bytes = 0
-    let chunks = stride(from: 0, to: rows.count, by: Self.rowsPerChunk).map { start in
-      start..<min(start + Self.rowsPerChunk, rows.count)
+    let chunks = stride(from: 0, to: plain.count, by: Self.rowsPerChunk).map { start in
+      start..<min(start + Self.rowsPerChunk, plain.count)
     }
     let parts = try Threads.map(chunks) { chunk in
-      self.table(of: rows[chunk], alignments, showsFile: showsFile, showsPath: showsPath)
+      self.table(of: plain[chunk], alignments, showsFile: showsFile, showsPath: showsPath)
     }
     for part in parts {
       table.widen(to: part.table)
@@ -98,60 +80,60 @@ struct TableText: Sendable {
       try part.table.write(to: &output)
     }
     let all = files.reduce(0) { $0 + $1.header.tensors.count }
-    let some = plain.count == all ? "" : "\(Quantities.grouped(plain.count)) of "
+    let weights = plain.compactMap { selection.weight(tensors[$0]) }
+    let shown = weights.reduce(plain.count) { $0 + $1.parts.count }
+    let some = shown == all ? "" : "\(Quantities.grouped(shown)) of "
     let count = some + Quantities.counted(all, "tensor")
-    let grouped = groups.isEmpty ? "" : "; \(Quantities.counted(groups.count, "quantised weight")), one row each"
-    try output.write("\(count), \(Quantities.counted(parameters, "parameter")), \(size(bytes))\(grouped)\n")
+    let grouped =
+      weights.isEmpty ? "" : "; \(Quantities.counted(weights.count, "quantised weight")), one row each"
+    try output.write(
+      "\(count), \(Quantities.counted(parameters, "parameter")), \(size(bytes))\(grouped)\(remarks)\n")
+  }
+
+  /// Of one whole model; sums over several, or over a part of one, say nothing of a model.
+  private var remarks: String {
+    guard listings.count == 1, !selection.isFiltered else { return "" }
+    return ModelTotals(listings[0], selection.weights[0]).remarks
   }
 
   /// Rows that one thread formats at a time.
   private static let rowsPerChunk = 4096
 
   private func table(
-    of rows: ArraySlice<Row>, _ alignments: [TextTable.Alignment], showsFile: Bool, showsPath: Bool
+    of places: ArraySlice<Int>, _ alignments: [TextTable.Alignment], showsFile: Bool, showsPath: Bool
   ) -> (table: TextTable, parameters: Int, bytes: Int) {
-    var table = TextTable(alignments: alignments, rowCount: rows.count, style: style)
+    var table = TextTable(alignments: alignments, rowCount: places.count, style: style)
     var parameters = 0
     var bytes = 0
     // A checkpoint of 100,000 tensors has a handful of shapes: their texts are made once.
     var shapeTexts: [[Int]: String] = [:]
     var sizeTexts: [Int: String] = [:]
-    for row in rows {
-      let tensor = tensors[row.group?.members[0] ?? row.place]
+    for place in places {
+      let tensor = tensors[place]
       let file = listings[tensor.listing].files[tensor.file]
-      let headers = file.header.tensors
-      let shape = headers.shape(at: tensor.index)
-      let byteCount = row.group.map(Self.byteCount(self)) ?? headers.dataOffsets(at: tensor.index).count
-      parameters += row.group?.elementCount ?? shape.reduce(1, &*)
+      let weight = selection.weight(tensor)
+      let byteCount = selection.byteCount(tensor)
+      parameters += selection.parameterCount(tensor)
       bytes += byteCount
-      table.add(row.group?.name ?? tensor.name)
-      table.add(row.group?.format ?? headers.dtype(at: tensor.index).name)
-      if let group = row.group {
-        table.add(group.shape.map(Quantities.shape) ?? "?")
+      table.add(tensor.name)
+      table.add(selection.elementType(tensor).name)
+      if let weight, weight.shape == nil {
+        table.add("?")
       } else {
+        let shape = weight?.shape ?? file.header.tensors.shape(at: tensor.index)
         table.add(Self.text(of: shape, &shapeTexts, Quantities.shape))
       }
       table.add(Self.text(of: byteCount, &sizeTexts, size))
       if let all = data.figures {
-        let figures = all[row.place]
+        let figures = all[place]
         let cells = figures?.cells ?? ElementFigures.columns.map { _ in "-" }
         let isBad = (figures?.nanCount ?? 0) + (figures?.infinityCount ?? 0) > 0
         for (column, cell) in cells.enumerated() { table.add(cell, emphasis: isBad && column > 4 ? .alert : .none) }
       }
-      if let checksums = data.tensorChecksums { table.add(checksums[row.place].description) }
+      if let checksums = data.tensorChecksums { table.add(checksums[place].description) }
       if showsFile { table.add(showsPath ? file.path : file.label) }
     }
     return (table, parameters, bytes)
-  }
-
-  private static func byteCount(_ text: TableText) -> (QuantizedTensors.Group) -> Int {
-    { group in
-      group.members.reduce(0) { sum, place in
-        let tensor = text.tensors[place]
-        return sum
-          + text.listings[tensor.listing].files[tensor.file].header.tensors.dataOffsets(at: tensor.index).count
-      }
-    }
   }
 
   private static func text<Key: Hashable>(

@@ -17,6 +17,8 @@ struct TreeText {
   private let tree: NameTree
   private let depth: Int
   private let showsBytes: Bool
+  /// What stands behind the sums.
+  var remarks = ""
 
   /// - Parameter depth: Parts of the names that are shown; what is below is summed up.
   init(_ tree: NameTree, depth: Int, showsBytes: Bool) {
@@ -41,15 +43,15 @@ struct TreeText {
       table.add(shape(row).map(Quantities.shape) ?? "")
     }
     try table.write(to: &output)
-    for (dtype, sums) in tree.dtypeSums {
+    for (type, sums) in tree.dtypeSums {
       try output.write(
-        "\(dtype.name)  \(Quantities.counted(sums.tensors, "tensor")), "
+        "\(type.name)  \(Quantities.counted(sums.tensors, "tensor")), "
           + "\(Quantities.counted(sums.parameters, "parameter")), \(size(sums.bytes))\n")
     }
     let sums = tree.sums
     try output.write(
       "\(Quantities.counted(sums.tensors, "tensor")), \(Quantities.counted(sums.parameters, "parameter")), "
-        + "\(size(sums.bytes))\n")
+        + "\(size(sums.bytes))\(remarks)\n")
   }
 
   /// Path, tensors, parameters, bytes, dtypes, shape with commas; tabs between.
@@ -73,7 +75,7 @@ struct TreeText {
   func writeMembers(to writer: inout JSONWriter) {
     write(tree.sums, &writer)
     writer.member("dtypes") { writer in
-      for (dtype, sums) in tree.dtypeSums { writer.member(dtype.name) { write(sums, &$0) } }
+      for (type, sums) in tree.dtypeSums { writer.member(type.name) { write(sums, &$0) } }
     }
     writer.list("children", tree.roots) { write($0, path: "", left: depth, &$1) }
   }

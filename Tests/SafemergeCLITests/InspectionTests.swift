@@ -212,7 +212,7 @@ import Testing
     ),
     (
       [TestTensor("a.up_blocks", .u8, [3, 4, 2, 16]), TestTensor("a.up_scales", .u8, [3, 4, 2])],
-      ["a.up", "MXFP4", "[3,4,64]"]
+      ["a.up", "MXFP4", "[3,64,4]"]
     ),
     (
       [
@@ -226,6 +226,86 @@ import Testing
         TestTensor("a.weight_global_scale", .f32, [1]),
       ], ["a.weight", "NVFP4", "[4,64]"]
     ),
+    // modelopt, whose codes have the weight's own name.
+    (
+      [
+        TestTensor("a.weight", .u8, [4, 32]), TestTensor("a.weight_scale", .f8E4M3, [4, 4]),
+        TestTensor("a.weight_scale_2", .f32, []), TestTensor("a.input_scale", .f32, []),
+      ], ["a.weight", "NVFP4", "[4,64]"]
+    ),
+    // DeepSeek-V4's experts.
+    (
+      [TestTensor("a.weight", .i8, [4, 32]), TestTensor("a.scale", .f8E8M0, [4, 2])],
+      ["a.weight", "MXFP4", "[4,64]"]
+    ),
+    (
+      [
+        TestTensor("a.weight", .f8E4M3, [4, 2]), TestTensor("a.qscale_weight", .f32, []),
+        TestTensor("a.qscale_act", .f32, []),
+      ],
+      ["a.weight", "FP8", "per", "tensor", "[4,2]"]
+    ),
+    (
+      [
+        TestTensor("experts.down_proj", .f8E4M3, [3, 256, 64]),
+        TestTensor("experts.down_proj_scale_inv", .f32, [3, 2, 1]),
+      ], ["experts.down_proj", "FP8", "128x64", "[3,256,64]"]
+    ),
+    // NF4 that is kept as BF16.
+    (
+      [
+        TestTensor("a.weight", .bf16, [12, 1]), TestTensor("a.weight.absmax", .f32, [1]),
+        TestTensor("a.weight.quant_map", .f32, [16]),
+        TestTensor("a.weight.quant_state.bitsandbytes__nf4", .u8, [state.count], bytes: state),
+      ], ["a.weight", "NF4", "[6,8]"]
+    ),
+    // AWQ with rows of words, as gemv has them, and with halves of words, as gemv_fast has them.
+    (
+      [
+        TestTensor("a.qweight", .i32, [16, 32]), TestTensor("a.qzeros", .i32, [16, 1]),
+        TestTensor("a.scales", .f16, [16, 8]),
+      ], ["a.weight", "AWQ", "4-bit", "gemv", "[16,256]"]
+    ),
+    (
+      [
+        TestTensor("a.qweight", .i16, [4, 256]), TestTensor("a.qzeros", .f16, [8, 16]),
+        TestTensor("a.scales", .f16, [8, 16]),
+      ], ["a.weight", "AWQ", "4-bit", "gemv_fast", "[16,256]"]
+    ),
+    // GPTQ of 3 bits: 32 codes in three words.
+    (
+      [
+        TestTensor("a.qweight", .i32, [6, 32]), TestTensor("a.qzeros", .i32, [1, 3]),
+        TestTensor("a.scales", .f16, [1, 32]),
+      ], ["a.weight", "GPTQ", "3-bit", "[32,64]"]
+    ),
+    // torchao without the metadata that describes it, and quanto.
+    (
+      [TestTensor("a._weight_qdata", .f8E4M3, [4, 6]), TestTensor("a._weight_scale", .f32, [4, 1])],
+      ["a.weight", "torchao", "Float8", "[4,6]"]
+    ),
+    (
+      [
+        TestTensor("a.weight._data", .i8, [4, 6]), TestTensor("a.weight._scale", .bf16, [4, 1]),
+        TestTensor("a.input_scale", .bf16, []), TestTensor("a.output_scale", .bf16, []),
+      ], ["a.weight", "quanto", "int8", "[4,6]"]
+    ),
+    // MLX: the bits of integers stand in config.json, those of MXFP4 follow from the scales.
+    (
+      [TestTensor("a.weight", .u32, [4, 8]), TestTensor("a.scales", .u8, [4, 2])],
+      ["a.weight", "MLX", "MXFP4", "[4,64]"]
+    ),
+    (
+      [
+        TestTensor("a.trellis", .i16, [4, 2, 48]), TestTensor("a.suh", .f16, [64]), TestTensor("a.svh", .f16, [32]),
+      ], ["a.weight", "EXL3", "3-bit", "[32,64]"]
+    ),
+    (
+      [
+        TestTensor("a.codes", .i16, [32, 8, 1]), TestTensor("a.codebooks", .f16, [1, 256, 1, 8]),
+        TestTensor("a.scales", .f16, [32, 1, 1, 1]),
+      ], ["a.weight", "AQLM", "[32,64]"]
+    ),
   ]
 
   @Test(arguments: quantised.indices) func quantisedWeightsAreOneRow(_ number: Int) throws {
@@ -235,7 +315,16 @@ import Testing
     #expect(lines.count == 4)
     #expect(cells(lines[1]).dropLast() == row[...])
     #expect(cells(lines[1]).last == "\(tensors.reduce(0) { $0 + $1.bytes.count })")
-    #expect(lines.last?.hasSuffix("; 1 quantised weight, one row each") == true)
+    #expect(lines.last?.contains("; 1 quantised weight, one row each; ") == true)
+    // Every view counts the weight, not its codes and scales.
+    let shape = row.last?.dropFirst().dropLast().split(separator: ",").compactMap { Int($0) } ?? []
+    let parameters = "\(Quantities.grouped(shape.reduce(1, *) + 4)) parameters"
+    #expect(lines.last?.contains(", \(parameters), ") == true, "\(lines)")
+    let tree = try Program.run(["ls", file, "--tree"]).lines
+    #expect(tree.last?.contains(", \(parameters), ") == true, "\(tree)")
+    #expect(try Program.run(["ls", file, "--summary"]).text.contains(", \(parameters), "))
+    let shards = try Program.run(["ls", file, "--shards", "--format", "tsv"]).lines[1].split(separator: "\t")
+    #expect(shards[2] == "\(shape.reduce(1, *) + 4)")
     let raw = try Program.run(["ls", file, "--raw"]).lines
     #expect(raw.count == tensors.count + 3)
     let output = try Program.run(["ls", file, "--format", "json"]).output
@@ -245,6 +334,7 @@ import Testing
       return
     }
     #expect(groups.first?["name"] == .string(row[0]))
+    #expect(json["total"]?["parameters"] == .integer(Int64(shape.reduce(1, *) + 4)))
     #expect(Set(parts.map { "\($0)" }) == Set(tensors.map { "\(JSONValue.string($0.name))" }))
   }
 

@@ -70,16 +70,20 @@ private struct PlainTree {
       for member in members { total.add(member.total) }
       let label = group.numbers.count > 1 ? "\(Set(group.numbers).sorted())" : group.name
       let copies = copies * group.members.count
-      return [line(level, label, members[0].kind, copies, total, members[0].allDTypes.sorted().map(\.name))]
+      return [
+        line(
+          level, label, members[0].kind.map { ($0.dtype.name, $0.shape) }, copies, total,
+          members[0].allDTypes.sorted().map(\.name))
+      ]
         + lines(members, level: level + 1, copies: copies)
     }
   }
 
   fileprivate static func line(
-    _ level: Int, _ label: String, _ kind: (dtype: DType, shape: [Int])?, _ copies: Int, _ sums: NameTree.Sums,
+    _ level: Int, _ label: String, _ kind: (type: String, shape: [Int])?, _ copies: Int, _ sums: NameTree.Sums,
     _ dtypes: [String]
   ) -> String {
-    "\(level) \(label) \(kind.map { "\($0.dtype.name)\($0.shape)" } ?? "-") x\(copies) "
+    "\(level) \(label) \(kind.map { "\($0.type)\($0.shape)" } ?? "-") x\(copies) "
       + "\(sums.tensors) \(sums.parameters) \(sums.bytes) \(dtypes)"
   }
 }
@@ -89,7 +93,11 @@ extension NameTree {
 
   private static func lines(_ nodes: [Node], level: Int) -> [String] {
     nodes.flatMap { node in
-      [PlainTree.line(level, numbers(node.label), node.tensor, node.copies, node.sums, node.dtypes.names)]
+      [
+        PlainTree.line(
+          level, numbers(node.label), node.tensor.map { ($0.type.name, $0.shape) }, node.copies, node.sums,
+          node.dtypes.names)
+      ]
         + lines(node.children, level: level + 1)
     }
   }
@@ -108,7 +116,9 @@ extension NameTree {
 /// The tree of names against one that is made the plain way.
 @Suite struct NameTreeTests {
   private func expectPlain(_ files: [(tensors: TensorTable, places: [Int])], _ comment: Comment) {
-    let (found, expected) = (NameTree(files).lines, PlainTree(files).lines())
+    let (found, expected) = (
+      NameTree(files.map { .init(tensors: $0.tensors, places: $0.places) }).lines, PlainTree(files).lines()
+    )
     // Lines are compared by their bytes: `==` takes two spellings of é for one.
     let first = zip(found, expected).first { !$0.utf8.elementsEqual($1.utf8) }
     #expect(first == nil, comment)

@@ -1,0 +1,61 @@
+import JSONText
+import Safetensors
+
+extension ModelInspection {
+  /// Parts of names that only an adapter's tensors have, or a model's that PEFT has wrapped and nobody merged.
+  private static let wrappings: Set<String> = ["base_layer", "modules_to_save", "original_module"]
+  private static let factorPrefixes = ["lora_", "hada_", "lokr_", "ia3_", "boft_", "oft_", "vera_lambda_"]
+
+  private static func isAdapters(_ name: TensorName) -> Bool {
+    name.string.split(separator: ".").contains { part in
+      wrappings.contains(String(part)) || factorPrefixes.contains { part.hasPrefix($0) }
+    }
+  }
+
+  /// Finds the tensors of an adapter in a model: a class does not read them, and what they would change is lost.
+  mutating func inspectAdapterTensors() {
+    var found: [(tensor: TensorName, file: File)] = []
+    var count = 0
+    for file in files {
+      for name in file.header.tensors.lazy.map(\.name) {
+        count += 1
+        if Self.isAdapters(name), !isPartOfSVDQuant(name, in: file) { found.append((name, file)) }
+      }
+    }
+    guard let first = found.first else { return }
+    if found.count == count, config == nil {
+      notes.append(
+        "\(path): every tensor is an adapter's; as an adapter it is checked in a folder with adapter_config.json")
+      return
+    }
+    let what = "\(found.count) of \(count) tensors are an adapter's, first \(first.tensor)"
+    if let key = keyOfOwnFactors {
+      notes.append("\(path): \(what); \(key) in config.json says that the model's class has them")
+      return
+    }
+    let isWrapped = found.contains { $0.tensor.string.contains(".base_layer.") }
+    findings.append(
+      Finding(
+        "adapter-tensors", file: first.file.path, tensor: first.tensor,
+        "\(what): "
+          + (isWrapped
+            ? "this is the state of a model that PEFT has wrapped, with the names of its wrappers, which the model's "
+              + "class does not read; save it with merge_and_unload(), or the adapter with save_pretrained()"
+            : "the model's class does not read them, and the adapter is not merged")))
+  }
+
+  /// A key of config.json by which a class has factors of its own, such as `vision_lora` of Phi-4 or `lora_rank`.
+  private var keyOfOwnFactors: String? {
+    guard case .object(let members)? = config else { return nil }
+    return members.map(\.key).first { $0.hasSuffix("_lora") || $0.hasPrefix("lora_") }
+  }
+
+  /// The low-rank part of a weight that nunchaku quantized belongs to the weight.
+  private func isPartOfSVDQuant(_ name: TensorName, in file: File) -> Bool {
+    guard name.string.hasSuffix(".lora_down") || name.string.hasSuffix(".lora_up"),
+      let dot = name.string.lastIndex(of: ".")
+    else { return false }
+    let codes = TensorName(name.string[..<dot] + ".qweight")
+    return file.header.tensors.contains { $0.name == codes }
+  }
+}
