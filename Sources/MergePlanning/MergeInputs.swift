@@ -10,7 +10,7 @@ extension SideFiles {
       self = .none
       return
     }
-    var written = Set(base.files.map(\.name) + plan.textFiles.map(\.name))
+    var written = Set(base.files.map(\.name) + plan.textFiles.map(\.name)).union(plan.omittedFiles)
     if case .shardedFolder(let indexName) = base.layout { written.insert(indexName) }
     let tokenizers = adapters.map { Paths.folder($0.configPath) }.filter { SideFiles.hasTokenizer($0) }
     guard tokenizers.count <= 1 else { throw SeveralTokenizers(folders: tokenizers) }
