@@ -9,10 +9,10 @@ extension PlainDecoder {
     return Array(bytes.prefix(source.range.count))
   }
 
-  /// The half byte at a place of a word of eight that is the `index`th of its tensor.
-  private static func half(_ bytes: [UInt8], word index: Int, place: Int) -> UInt8 {
-    let byte = bytes[index * 4 + place / 2]
-    return place % 2 == 0 ? byte & 15 : byte >> 4
+  /// The code of so many bits that comes after `index` others in a tensor, the first in the lowest bits.
+  private static func code(_ bytes: [UInt8], _ index: Int, bits: Int) -> Int {
+    let bit = index * bits
+    return Int(bytes[bit / 8]) >> (bit % 8) & (1 << bits - 1)
   }
 
   mutating func decodePackedRows(
@@ -23,34 +23,59 @@ extension PlainDecoder {
     let rows = elements.lowerBound / grid.columns..<(elements.upperBound - 1) / grid.columns + 1
     try readCodes(rows.lowerBound * packed.rowByteCount..<rows.upperBound * packed.rowByteCount)
     let first = rows.lowerBound / grid.blockRows * grid.scaleColumns
-    try readScales(first..<((rows.upperBound - 1) / grid.blockRows + 1) * grid.scaleColumns)
+    let places = first..<((rows.upperBound - 1) / grid.blockRows + 1) * grid.scaleColumns
+    try readScales(places)
     var zeros: [UInt8] = []
     if let source = packed.zeros { zeros = try all(source) }
-    var global: Float = 1
-    if let source = packed.globalScale { global = try numbers(source, 0..<1)[0] }
+    var factor: Float = 1
+    if let global = packed.globalScale { factor = try numbers(global.source, 0..<1)[0] }
+    let biases = try packed.biases.map { source throws(SafetensorsError) in try numbers(source, places) }
+    let bits = packed.bits
     for element in elements {
       let (row, column) = element.quotientAndRemainder(dividingBy: grid.columns)
-      let pair = code(row * packed.rowByteCount + column / 2)
-      let half = column % 2 == 0 ? pair & 15 : pair >> 4
+      let byte = code(row * packed.rowByteCount + column * bits / 8)
+      let number = Int(byte) >> (column * bits % 8) & (1 << bits - 1)
       let (scaleRow, scaleColumn) = (row / grid.blockRows, column / grid.blockColumns)
-      let scale = scale(scaleRow * grid.scaleColumns + scaleColumn)
+      let place = scaleRow * grid.scaleColumns + scaleColumn
+      var value: Float
       switch packed.numbers {
-      case .e2m1: values[element - elements.lowerBound] = Self.e2m1(half) * (scale / global)
-      case .integers:
-        let zero =
-          zeros.isEmpty
-          ? 8 : Self.half(zeros, word: scaleRow / 8 * grid.scaleColumns + scaleColumn, place: scaleRow % 8)
-        values[element - elements.lowerBound] = Float(Int(half) - Int(zero)) * scale
+      case .e2m1:
+        let scale = scale(place)
+        let combined =
+          packed.globalScale.map { $0.isDivisor ? scale / factor : scale * factor } ?? scale
+        value = Self.e2m1(UInt8(number)) * combined
+      case .integers(_, let offset):
+        var zero = offset
+        if !zeros.isEmpty {
+          // As many rows in a word as fit; words of the same rows lie side by side.
+          let perWord = 32 / bits
+          let word = scaleRow / perWord * grid.scaleColumns + scaleColumn
+          zero = Self.code(zeros, word * perWord + scaleRow % perWord, bits: bits)
+        }
+        value = Float(number - zero) * scale(place)
       }
+      if let biases { value = rounded(value) + biases[place - places.lowerBound] }
+      values[element - elements.lowerBound] = value
     }
+  }
+
+  /// A number as the weight's dtype has it.
+  private func rounded(_ value: Float) -> Float {
+    guard let type = PlainArithmetic.type(weight.dtype) else { return value }
+    var bytes = [UInt8](repeating: 0, count: 4)
+    var values: [Float] = [value]
+    PlainArithmetic.round(values, as: type, count: 1, into: &bytes)
+    PlainArithmetic.widen(bytes, as: type, count: 1, into: &values)
+    return values[0]
   }
 
   mutating func decodePackedColumns(
     _ packed: QuantisedWeight.PackedColumns, _ elements: Range<Int>
   ) throws(SafetensorsError) {
     guard !elements.isEmpty else { return }
-    let (rows, columns) = (packed.rows, packed.columns)
-    try readCodes(0..<rows * columns / 2)
+    let (rows, columns, bits) = (packed.rows, packed.columns, packed.bits)
+    let perWord = 32 / bits
+    try readCodes(0..<rows * columns * bits / 8)
     try readScales(0..<packed.groupCount * rows)
     let zeros = try all(packed.zeros)
     var groups: [UInt8] = []
@@ -62,21 +87,32 @@ extension PlainDecoder {
         groups.isEmpty
         ? column / packed.group
         : Int(groups[column * 4]) | Int(groups[column * 4 + 1]) << 8 | Int(groups[column * 4 + 2]) << 16
-      let half: UInt8
-      var zero: UInt8
+      let word: Int
+      let place: Int
       switch packed.order {
-      case .gptq:
-        let pair = code((column / 8 * rows + row) * 4 + column % 8 / 2)
-        half = column % 2 == 0 ? pair & 15 : pair >> 4
-        zero = Self.half(zeros, word: group * rows / 8 + row / 8, place: row % 8)
-      case .awq:
-        let place = awqPlaces[row % 8]
-        let pair = code((column * rows / 8 + row / 8) * 4 + place / 2)
-        half = place % 2 == 0 ? pair & 15 : pair >> 4
-        zero = Self.half(zeros, word: group * rows / 8 + row / 8, place: place)
+      case .gptq: (word, place) = (column / perWord * rows + row, column % perWord)
+      case .awq: (word, place) = (column * rows / perWord + row / perWord, awqPlaces[row % perWord])
       }
-      if packed.areZerosOneLess { zero += 1 }
-      values[element - elements.lowerBound] = Float(Int(half) - Int(zero)) * scale(group * rows + row)
+      let number = Int(code(word * 4 + place * bits / 8)) >> (place * bits % 8) & (1 << bits - 1)
+      let zeroPlace = packed.order == .awq ? awqPlaces[row % perWord] : row % perWord
+      let zero = Self.zero(
+        zeros, word: group * rows / perWord + row / perWord, place: zeroPlace, bits: bits, packed.storedZeros)
+      values[element - elements.lowerBound] = Float(number - zero) * scale(group * rows + row)
+    }
+  }
+
+  /// A zero point as its reader takes it.
+  private static func zero(
+    _ bytes: [UInt8], word: Int, place: Int, bits: Int, _ stored: QuantisedWeight.PackedColumns.Zeros
+  ) -> Int {
+    switch stored {
+    case .plain: return code(bytes, word * (32 / bits) + place, bits: bits)
+    case .lessOne: return code(bytes, word * (32 / bits) + place, bits: bits) + 1
+    case .lessOneByWord:
+      let value = (0..<4).reduce(UInt32(0)) { $0 | UInt32(bytes[word * 4 + $1]) << UInt32(8 * $1) }
+      // One in each place of the word.
+      let ones = UInt32.max / UInt32(1 << bits - 1)
+      return Int((value &+ ones) >> UInt32(place * bits)) & (1 << bits - 1)
     }
   }
 }

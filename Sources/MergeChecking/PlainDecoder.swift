@@ -32,6 +32,7 @@ struct PlainDecoder {
     if buffer.count < byteCount { buffer = [UInt8](repeating: 0, count: byteCount) }
     switch weight.format {
     case .blocks(let grid): try decodeBlocks(grid, elements)
+    case .numbers: try decodeNumbers(elements)
     case .integers(let grid, let zeros): try decodeBlocks(grid, elements, zeros: zeros)
     case .int8Rows: try decodeRows(elements)
     case .halves(let halves, let block, let nested): try decodeHalves(halves, block: block, nested, elements)
@@ -137,6 +138,15 @@ struct PlainDecoder {
         dtype == .i8 ? Float(Int8(bitPattern: code)) : Self.float8(code, exponentBits: dtype == .f8E5M2 ? 5 : 4)
       let zero = zeros.map { $0[block(element) - places.lowerBound] } ?? 0
       values[element - elements.lowerBound] = (number - zero) * scale(block(element))
+    }
+  }
+
+  private mutating func decodeNumbers(_ elements: Range<Int>) throws(SafetensorsError) {
+    guard !elements.isEmpty else { return }
+    try readCodes(elements)
+    let bits = weight.codes.dtype == .f8E5M2 ? 5 : 4
+    for element in elements {
+      values[element - elements.lowerBound] = Self.float8(code(element), exponentBits: bits)
     }
   }
 

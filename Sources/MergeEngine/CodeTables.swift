@@ -56,7 +56,7 @@ package enum CodeTables {
   /// The code itself, as the numbers of codes of a byte: only the first 16 are asked for.
   static let integers: [Float] = (0..<256).map { Float($0) }
 
-  static let integersLess8: [Float] = (0..<256).map { Float($0) - 8 }
+  static func integers(less offset: Int) -> [Float] { offset == 0 ? integers : (0..<256).map { Float($0 - offset) } }
 
   /// E2M1, OCP Microscaling formats 1.0; only the first 16 are asked for.
   static let e2m1: [Float] = (0..<256).map { doubledE2M1[$0 % 16] / 2 }

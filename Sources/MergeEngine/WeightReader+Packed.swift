@@ -14,48 +14,90 @@ extension WeightReader {
       reading.weight.codes, rows.lowerBound * packed.rowByteCount..<rows.upperBound * packed.rowByteCount, into: &codes)
     unpacked.grow(to: elements.count, filler: 0)
     for row in 0..<rows.count {
-      try PackedHalves.unpack(
-        codes, first: row * packed.rowByteCount * 2, count: grid.columns, isHighFirst: false, into: &unpacked,
-        at: row * grid.columns)
+      if packed.bits == 4 {
+        try PackedHalves.unpack(
+          codes, first: row * packed.rowByteCount * 2, count: grid.columns, isHighFirst: false, into: &unpacked,
+          at: row * grid.columns)
+      } else {
+        Self.unpack(
+          codes, from: row * packed.rowByteCount, bits: packed.bits, count: grid.columns, into: &unpacked,
+          at: row * grid.columns)
+      }
     }
     let scaleRows = rows.lowerBound / grid.blockRows..<(rows.upperBound - 1) / grid.blockRows + 1
     zeros = []
-    if let source = packed.zeros { try readZeros(source, scaleRows, columns: grid.scaleColumns, reading) }
+    if let source = packed.zeros {
+      try readZeros(source, scaleRows, columns: grid.scaleColumns, bits: packed.bits, reading)
+    }
     var globalScale: Float?
-    if let source = packed.globalScale {
-      try readScales(source, 0..<1, reading)
+    if let global = packed.globalScale {
+      try readScales(global.source, 0..<1, reading)
       globalScale = scales[0]
     }
-    try readScales(
-      reading.weight.scales, scaleRows.lowerBound * grid.scaleColumns..<scaleRows.upperBound * grid.scaleColumns,
-      reading)
-    if let globalScale {
-      for index in 0..<scaleRows.count * grid.scaleColumns { scales[index] /= globalScale }
+    let places = scaleRows.lowerBound * grid.scaleColumns..<scaleRows.upperBound * grid.scaleColumns
+    var biases: [Float] = []
+    if let source = packed.biases {
+      try readScales(source, places, reading)
+      biases = Array(scales[..<places.count])
+    }
+    try readScales(reading.weight.scales, places, reading)
+    if let globalScale, let global = packed.globalScale {
+      for index in 0..<places.count {
+        scales[index] = global.isDivisor ? scales[index] / globalScale : scales[index] * globalScale
+      }
     }
     let table =
       switch packed.numbers {
       case .e2m1: CodeTables.e2m1
-      case .integers: packed.zeros == nil ? CodeTables.integersLess8 : CodeTables.integers
+      case .integers(_, let offset): packed.zeros == nil ? CodeTables.integers(less: offset) : CodeTables.integers
       }
     let blocks = CodeBlocks(
       firstRow: rows.lowerBound - scaleRows.lowerBound * grid.blockRows, rows: rows.count, columns: grid.columns,
       scaleColumns: grid.scaleColumns)
     try decode(table, blocks, (grid.blockRows, grid.blockColumns), reading, into: &buffer, at: 0)
+    guard !biases.isEmpty else { return }
+    // The product is rounded to the weight's dtype already.
+    var wide = [Float](repeating: 0, count: rows.count * grid.columns)
+    try Self.widen(buffer, as: reading.type, count: wide.count, into: &wide, reading.kernels)
+    for row in 0..<rows.count {
+      for column in 0..<grid.columns {
+        wide[row * grid.columns + column] += biases[row * grid.scaleColumns + column / grid.blockColumns]
+      }
+    }
+    try reading.kernels.round(wide, from: 0, count: wide.count, into: &buffer, as: reading.type)
   }
 
-  /// Zeros of some rows of scales: eight rows in a word, the first lowest.
+  /// Codes of so many bits in a row of bytes, the first in the lowest, none of which lies in two bytes.
+  private static func unpack(
+    _ bytes: [UInt8], from start: Int, bits: Int, count: Int, into codes: inout [UInt8], at place: Int
+  ) {
+    let perByte = 8 / bits
+    let mask = UInt8(truncatingIfNeeded: 1 << bits - 1)
+    for index in 0..<count {
+      codes[place + index] = bytes[start + index / perByte] >> UInt8(index % perByte * bits) & mask
+    }
+  }
+
+  /// Zeros of some rows of scales: as many rows in a word as fit, the first lowest.
   private mutating func readZeros(
-    _ source: MergePlan.Source, _ rows: Range<Int>, columns: Int, _ reading: Reading
+    _ source: MergePlan.Source, _ rows: Range<Int>, columns: Int, bits: Int, _ reading: Reading
   ) throws {
-    let words = rows.lowerBound / 8..<(rows.upperBound - 1) / 8 + 1
+    let perWord = 32 / bits
+    let words = rows.lowerBound / perWord..<(rows.upperBound - 1) / perWord + 1
     try reading.readBytes(source, words.lowerBound * columns * 4..<words.upperBound * columns * 4, into: &codes)
     zeros = [Float](repeating: 0, count: rows.count * columns)
     for row in rows {
       for column in 0..<columns {
-        let byte = codes[((row / 8 - words.lowerBound) * columns + column) * 4 + row % 8 / 2]
-        zeros[(row - rows.lowerBound) * columns + column] = Float(row % 2 == 0 ? byte & 15 : byte >> 4)
+        let word = (row / perWord - words.lowerBound) * columns + column
+        zeros[(row - rows.lowerBound) * columns + column] = Float(
+          Self.code(codes, word: word, place: row % perWord, bits: bits))
       }
     }
+  }
+
+  /// One code of a word of 32 bits, the first lowest, none of which lies in two bytes.
+  private static func code(_ words: [UInt8], word: Int, place: Int, bits: Int) -> UInt8 {
+    words[word * 4 + place * bits / 8] >> UInt8(place * bits % 8) & UInt8(truncatingIfNeeded: 1 << bits - 1)
   }
 
   /// Decodes ``unpacked`` by ``scales`` and ``zeros`` to `buffer`.
@@ -92,16 +134,31 @@ extension WeightReader {
       let slab = try loadSlab(packed, slabRows, reading)
       let part = row - start..<min(slabRows.upperBound, rows.upperBound) - start
       unpacked.grow(to: part.count * packed.columns, filler: 0)
-      try PackedHalves.unpackTransposed(
-        codes, packed.order == .gptq ? .columns : .rows,
-        wordColumns: packed.order == .gptq ? slabRows.count : slabRows.count / 8, rows: part, columns: packed.columns,
-        into: &unpacked)
+      if packed.bits == 4 {
+        try PackedHalves.unpackTransposed(
+          codes, packed.order == .gptq ? .columns : .rows,
+          wordColumns: packed.order == .gptq ? slabRows.count : slabRows.count / 8, rows: part, columns: packed.columns,
+          into: &unpacked)
+      } else {
+        unpackColumns(bits: packed.bits, rows: part, of: slabRows.count, columns: packed.columns)
+      }
       let blocks = CodeBlocks(
         firstRow: part.lowerBound, rows: part.count, columns: packed.columns, scaleColumns: packed.groupCount)
       try decode(
         CodeTables.integers, blocks, (1, packed.group), blockOfColumn: slab.groupOfColumn, reading, into: &buffer,
         at: (row - rows.lowerBound) * packed.columns)
       row += part.count
+    }
+  }
+
+  /// Unpacks some rows of words along the columns, in the order of GPTQ, to the start of ``unpacked``.
+  private mutating func unpackColumns(bits: Int, rows: Range<Int>, of slabRows: Int, columns: Int) {
+    let perWord = 32 / bits
+    for (position, row) in rows.enumerated() {
+      for column in 0..<columns {
+        unpacked[position * columns + column] = Self.code(
+          codes, word: column / perWord * slabRows + row, place: column % perWord, bits: bits)
+      }
     }
   }
 
@@ -117,7 +174,7 @@ extension WeightReader {
     try transposeScales(rows.count, packed.groupCount, reading)
     let isGPTQ = packed.order == .gptq
     try readStrided(
-      reading.weight.codes, rowCount: isGPTQ ? packed.columns / 8 : packed.columns,
+      reading.weight.codes, rowCount: isGPTQ ? packed.columns * packed.bits / 32 : packed.columns,
       rowByteCount: isGPTQ ? packed.rows * 4 : packed.rows / 2,
       part: isGPTQ ? rows.lowerBound * 4..<rows.upperBound * 4 : rows.lowerBound / 2..<rows.upperBound / 2, reading)
     let made = Slab(source: reading.weight.codes, rows: rows, groupOfColumn: groups)
@@ -166,28 +223,51 @@ extension WeightReader {
 
   /// The zeros of some rows, a row for each row of the weight.
   ///
-  /// - Throws: ``MergeError`` for a zero that its readers do not agree on.
+  /// - Throws: ``MergeError`` for a zero that its readers do not agree on, or that the config contradicts.
   private mutating func readZeros(
     _ packed: QuantisedWeight.PackedColumns, _ rows: Range<Int>, _ reading: Reading
   ) throws {
+    let (bits, groups) = (packed.bits, packed.groupCount)
+    func refused(_ what: String) -> MergeError {
+      MergeError(path: reading.inputs.path(of: packed.zeros.input), tensor: reading.tensor.name, .codes(what))
+    }
     try readStrided(
-      packed.zeros, rowCount: packed.groupCount, rowByteCount: packed.rows / 2,
-      part: rows.lowerBound / 2..<rows.upperBound / 2, reading)
-    let places = packed.order == .gptq ? [0, 1, 2, 3, 4, 5, 6, 7] : [0, 4, 1, 5, 2, 6, 3, 7]
-    let groups = packed.groupCount
+      packed.zeros, rowCount: groups, rowByteCount: packed.rows * bits / 8,
+      part: rows.lowerBound * bits / 8..<rows.upperBound * bits / 8, reading)
+    let perWord = 32 / bits
+    let places =
+      packed.order == .gptq ? Array(0..<perWord) : [0, 4, 1, 5, 2, 6, 3, 7]
+    let largest = 1 << bits - 1
     zeros = [Float](repeating: 0, count: rows.count * groups)
-    for group in 0..<groups {
-      for row in 0..<rows.count {
-        let place = places[row % 8]
-        let byte = codes[group * rows.count / 2 + row / 8 * 4 + place / 2]
-        let zero = place % 2 == 0 ? byte & 15 : byte >> 4
-        // Less one, 15 is 0 to some readers and 16 to others.
-        guard !packed.areZerosOneLess || zero < 15 else {
-          throw MergeError(
-            path: reading.inputs.path(of: packed.zeros.input), tensor: reading.tensor.name,
-            .codes("a zero point of 15 in qzeros, which is 16 to some and 0 to others"))
+    for word in 0..<groups * (rows.count / perWord) {
+      var found = [Int](repeating: 0, count: perWord)
+      var carry = 0
+      for place in 0..<perWord {
+        let stored = Int(Self.code(codes, word: word, place: place, bits: bits))
+        switch packed.storedZeros {
+        case .plain: found[place] = stored
+        case .lessOne:
+          guard stored < largest else {
+            throw refused(
+              "a zero point of \(largest) in qzeros, which is \(largest + 1) to some and 0 to others")
+          }
+          found[place] = stored + 1
+        case .lessOneByWord:
+          // Less one everywhere: one is added to each place, and what does not fit to the next.
+          let sum = stored + 1 + carry
+          found[place] = sum & largest
+          carry = sum >> bits
         }
-        zeros[row * groups + group] = Float(zero) + (packed.areZerosOneLess ? 1 : 0)
+      }
+      let (group, first) = word.quotientAndRemainder(dividingBy: rows.count / perWord)
+      for position in 0..<perWord {
+        let zero = found[places[position]]
+        if let only = packed.onlyZero, zero != only {
+          throw refused(
+            "a zero point of \(zero) in qzeros, where sym: true and the order of the zero points make it \(only); "
+              + "another checkpoint_format may be meant")
+        }
+        zeros[(first * perWord + position) * groups + group] = Float(zero)
       }
     }
   }
@@ -213,6 +293,9 @@ extension WeightReader {
 }
 
 extension QuantisedWeight.PackedColumns {
-  /// Rows that are read together: as many as make 8 MiB of codes, whole words, at most 1024.
-  var slabRows: Int { min(max(8, min(1024, (16 << 20) / max(columns, 1)) / 8 * 8), max(rows, 8)) }
+  /// Rows that are read together: as many as make 8 MiB of codes, whole words of zero points, at most 1024.
+  var slabRows: Int {
+    let perWord = 32 / bits
+    return min(max(perWord, min(1024, (64 << 20) / bits / max(columns, 1)) / perWord * perWord), max(rows, perWord))
+  }
 }

@@ -51,6 +51,10 @@ struct WeightReader {
     let reading = Reading(tensor: tensor, weight: weight, type: try inputs.elementType(weight.dtype), inputs, kernels)
     switch weight.format {
     case .blocks(let grid): try readBlocks(grid, elements, reading, into: &buffer)
+    case .numbers:
+      let grid = QuantisedWeight.Grid(
+        blockRows: update.rows, blockColumns: update.columns, rows: update.rows, columns: update.columns)
+      try readBlocks(grid, isScaled: false, elements, reading, into: &buffer)
     case .integers(let grid, let zeros): try readBlocks(grid, zeros: zeros, elements, reading, into: &buffer)
     case .int8Rows:
       let columns = tensor.shape.last ?? 1
@@ -140,8 +144,8 @@ struct WeightReader {
   // MARK: - Codes of a byte
 
   private mutating func readBlocks(
-    _ grid: QuantisedWeight.Grid, zeros zeroSource: MergePlan.Source? = nil, _ elements: Range<Int>,
-    _ reading: Reading, factor: Float = 1, into buffer: inout [UInt8]
+    _ grid: QuantisedWeight.Grid, zeros zeroSource: MergePlan.Source? = nil, isScaled: Bool = true,
+    _ elements: Range<Int>, _ reading: Reading, factor: Float = 1, into buffer: inout [UInt8]
   ) throws {
     let rows = elements.lowerBound / grid.columns..<(elements.upperBound - 1) / grid.columns + 1
     let table = Self.table(of: reading.weight.codes.dtype)
@@ -159,7 +163,7 @@ struct WeightReader {
         try readScales(zeroSource, scalePlaces, reading)
         zeros = Array(scales[..<scalePlaces.count])
       }
-      try readScales(reading.weight.scales, scalePlaces, reading)
+      if isScaled { try readScales(reading.weight.scales, scalePlaces, reading) } else { scales = [1] }
       let done = (row - rows.lowerBound) * grid.columns
       let blocks = CodeBlocks(
         firstRow: first - scaleRows.lowerBound * grid.blockRows, rows: count, columns: grid.columns,
@@ -301,15 +305,17 @@ extension QuantisedWeight {
     case .blocks(let grid):
       // A row of blocks more at either end.
       elements + 8 * (elements / (grid.blockRows * grid.blockColumns) + 2 * grid.scaleColumns + 2)
+    case .numbers: elements
     case .integers(let grid, _):
       elements + 13 * (elements / (grid.blockRows * grid.blockColumns) + 2 * grid.scaleColumns + 2)
     case .int8Rows: elements + 8 * (elements / max(shape.last ?? 1, 1) + 2)
     case .halves(_, let block, _): elements / 2 + 10 * (elements / block + 2) + 4096
     case .mxfp4: shape.dropFirst().reduce(1, *) / 2 * 17 / 16
     case .packedRows(let packed):
-      elements + elements / max(packed.grid.columns, 1) * (packed.rowByteCount + 10 * packed.grid.scaleColumns) + 4096
+      elements * (packed.biases == nil ? 1 : 9)
+        + elements / max(packed.grid.columns, 1) * (packed.rowByteCount + 14 * packed.grid.scaleColumns) + 4096
     case .packedColumns(let packed):
-      elements + packed.slabRows * (packed.columns / 2 + 16 * packed.groupCount) + 8 * packed.columns
+      elements + packed.slabRows * (packed.columns * packed.bits / 8 + 16 * packed.groupCount) + 8 * packed.columns
     }
   }
 }

@@ -64,6 +64,8 @@ public enum ConfigEdit: Sendable, Equatable {
         try editor.set(key, in: path, to: String(decoding: writer.bytes, as: UTF8.self))
       case .unquantised:
         for section in ConfigFacts.quantizationSections { _ = try editor.remove("quantization_config", in: section) }
+        // MLX's own name for it.
+        if config["quantization"]?["bits"] != nil { _ = try editor.remove("quantization") }
       case .weights(let name):
         var writer = JSONWriter()
         writer.value(name)

@@ -17,6 +17,7 @@ extension SideFiles {
       return
     }
     var written = Set(base.files.map(\.name) + plan.shards.map(\.name) + plan.textFiles.map(\.name))
+    written.formUnion(plan.omittedFiles)
     if case .shardedFolder(let indexName) = base.layout { written.insert(indexName) }
     let folders = adapters.map { Paths.folder($0.configPath) }
     let tokenizers = folders.filter { SideFiles.hasTokenizer($0) }

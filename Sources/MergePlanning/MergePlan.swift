@@ -102,6 +102,8 @@ public struct MergePlan: Sendable, Equatable {
   public let baseVocabularyRows: Int?
   /// Nil: the base is not quantised.
   public internal(set) var quantisation: Quantisation? = nil
+  /// Side files of the base that would say something untrue of the result.
+  public internal(set) var omittedFiles: Set<String> = []
   /// Nil: nothing is quantised as in training.
   public internal(set) var training: Training? = nil
 

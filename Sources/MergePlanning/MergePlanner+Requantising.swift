@@ -84,11 +84,11 @@ extension MergePlanner {
 
   private func describe(_ format: QuantisedWeight.Format, _ method: String) -> String {
     switch format {
-    case .blocks, .integers, .int8Rows: "\(method), 8 bits"
+    case .blocks, .numbers, .integers, .int8Rows: "\(method), 8 bits"
     case .halves(let halves, _, _): "\(method), \(halves.rawValue)"
     case .mxfp4: method
-    case .packedRows(let packed): "\(method), \(packed.numbers == .e2m1 ? "nvfp4-pack-quantized" : "pack-quantized")"
-    case .packedColumns: "\(method), 4 bits"
+    case .packedRows(let packed): "\(method), \(packed.numbers == .e2m1 ? "FP4" : "integers of \(packed.bits) bits")"
+    case .packedColumns(let packed): "\(method), \(packed.bits) bits"
     }
   }
 }

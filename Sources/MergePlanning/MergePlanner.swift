@@ -238,6 +238,9 @@ struct MergePlanner {
       case nil: continue
       case .failure(let problem)?: throw error(problem.problem, number, key: layer.a)
       case .success(let resolved)?:
+        for part in resolved.parts {
+          if let problem = quantised.problem(changing: part.tensor) { throw problem }
+        }
         for part in resolved.parts { try checkFree(part, for: layer, isWhole: resolved.whole != nil, number) }
         return resolved
       }
@@ -287,6 +290,7 @@ struct MergePlanner {
   }
 
   private mutating func missing(_ layer: AdapterLayer, _ name: TensorName, _ number: Int) -> PlanError {
+    if let problem = problemOfCodes(inPlaceOf: name) { return problem }
     var others = -1
     for other in adapters[number].adapter.layers {
       let leaf = if case .parameter(let leaf) = other.target { leaf } else { "weight" }
@@ -355,6 +359,7 @@ struct MergePlanner {
     }
     // A head that the base keeps as one tensor with the embedding is as large as that.
     let isSharedHead = pair.map { $0.isShared && name == $0.head } ?? false
+    if virtualBase.entry(name) != nil, let problem = quantised.problem(changing: name) { throw problem }
     if let entry = virtualBase.entry(name) ?? (isSharedHead ? pair.flatMap { virtualBase.entry($0.embedding) } : nil) {
       guard entry.info.shape == shape || isResize(name, from: entry.info.shape, to: shape) else {
         throw error(
@@ -367,6 +372,7 @@ struct MergePlanner {
           key: replacement.tensor)
       }
     } else {
+      if let problem = problemOfCodes(inPlaceOf: name) { throw problem }
       guard options.addsTensors else {
         throw error(
           .newTensor(target: name.string, candidates: NearestNames.find(name.string, in: virtualBase.names)), number,
@@ -416,6 +422,7 @@ struct MergePlanner {
       throw error(
         .noTarget(target: name.string, candidates: candidates, otherModules: 0), number, key: rows.tensor)
     }
+    if let problem = quantised.problem(changing: name) { throw problem }
     let found = adapter.header.tensors.shape(at: rows.tensor)
     guard shape.count == 2, found.count == 2, found[1] == shape[1] else {
       throw error(

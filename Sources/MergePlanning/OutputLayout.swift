@@ -17,9 +17,10 @@ extension MergePlanner {
     let baseInputs = base.files.map {
       MergePlan.Input(path: $0.path, isAdapter: false, identity: $0.header.identity)
     }
-    let quantisationEdit = quantisationEdit(decoded)
-    let edits = try allConfigEdits(shards) + [quantisationEdit].compactMap { $0 }
-    var texts: [MergePlan.TextFile] = []
+    let quantisationEdit = try quantisationEdit(decoded)
+    let isInConfig = quantised.source?.file == "config.json"
+    let edits = try allConfigEdits(shards) + (isInConfig ? [quantisationEdit].compactMap { $0 } : [])
+    var texts = try quantisationFiles(quantisationEdit)
     if let text = try configText(edits, &warnings) { texts.append(text) }
     if let text = indexText(shards) { texts.append(text) }
     let baseRows = pair.flatMap { virtualBase.entry($0.embedding)?.info.shape.first }
@@ -30,10 +31,11 @@ extension MergePlanner {
       warnings: warnings,
       vocabularyRows: pair.flatMap { works[$0.embedding]?.replacement?.shape.first } ?? baseRows,
       baseVocabularyRows: baseRows)
+    plan.omittedFiles = omittedFiles(quantisationEdit)
     if let method = quantised.method {
       plan.quantisation = MergePlan.Quantisation(
         method: method, decoded: decoded.count, requantised: requantised.count,
-        kept: quantised.groups.count - decoded.count - requantised.count,
+        kept: quantised.groups.count + quantised.problems.count - decoded.count - requantised.count,
         configChange: quantisationEdit?.summary)
     }
     if let quantisation = options.baseWas {

@@ -44,6 +44,12 @@ public struct PlanError: ReportableError, Equatable {
     case quantizedBase(method: String)
     /// Something about a quantised weight that is not known.
     case quantisedScheme(String)
+    /// A field of a quantization config, as a path, that changes more than a weight.
+    case quantisationField(String, because: String)
+    /// A tensor beside the codes of this weight that no rule knows.
+    case besideCodes(of: String)
+    /// Codes that no config describes, and how they are recognized.
+    case undescribedCodes(String)
     /// A tensor that codes need, as it is found (nil: it is not) and as it must be.
     case quantisedPart(String, found: String?, expected: String)
     /// Something that is not made codes of the base's own format again.
@@ -100,7 +106,8 @@ public struct PlanError: ReportableError, Equatable {
     case .shape, .partShape, .rowOutside, .vocabularies, .vocabularyUnknown: "shape"
     case .storedTransposed, .maybeTransposed, .quantizedBase, .quantisedScheme, .groupedConvolution,
       .replicationOfSeveral, .ambiguousExperts, .weightedReplacement, .baseChange, .unknownSlice,
-      .unsupportedConversion, .slicedChange, .requantising, .training:
+      .unsupportedConversion, .slicedChange, .requantising, .training, .quantisationField, .besideCodes,
+      .undescribedCodes:
       "unsupported"
     case .quantisedPart: "quantised"
     case .rowTwice: "hit-twice"
@@ -158,6 +165,10 @@ public struct PlanError: ReportableError, Equatable {
     case .quantizedBase(let method):
       "quantization_config says \"\(method)\": merging into weights of this kind is not supported"
     case .quantisedScheme(let what): "a quantised weight with \(what) is not supported"
+    case .quantisationField(let field, let reason): "\(field): \(reason)"
+    case .besideCodes(let weight): "lies beside the codes of \(weight), and what it does to them is not known"
+    case .undescribedCodes(let what):
+      "is quantized (\(what)), and nothing that can be decoded says how: neither config.json nor a file beside it"
     case .quantisedPart(let part, let found?, let expected): "its \(part) is \(found), expected \(expected)"
     case .quantisedPart(let part, nil, let expected): "the base has no \(part), expected \(expected)"
     case .requantising(let what): "--requantize same is not supported for \(what)"
@@ -200,7 +211,8 @@ public struct PlanError: ReportableError, Equatable {
     case .ambiguousExperts: "say --expert-layout rank_major or --expert-layout grouped_by_expert"
     case .mapPattern, .mapUnused: "--map takes REGEX=REPLACEMENT, for names such as model.layers.0.mlp.up_proj.weight"
     case .requantising: "without --requantize merged weights are written in 16 bits"
-    case .quantizedBase, .quantisedScheme: "merge into the model's original 16-bit weights"
+    case .quantizedBase, .quantisedScheme, .quantisationField, .besideCodes, .undescribedCodes:
+      "merge into the model's original 16-bit weights"
     default: nil
     }
   }

@@ -7,6 +7,8 @@ public struct QuantisedWeight: Sendable, Equatable {
     /// fit; the code is a number of 8 bits. Source: transformers 5.24 `Fp8Dequantize`; compressed-tensors
     /// `float-quantized`; fbgemm.
     case blocks(Grid)
+    /// `value = code`: a cast to 8 bits, which nothing scales.
+    case numbers
     /// `value = (code - zero) * scale` with integers of 8 bits, a scale and a zero for each block. Source: torchao 0.18
     /// `dequantize_affine`.
     case integers(Grid, zeros: MergePlan.Source)
@@ -18,10 +20,10 @@ public struct QuantisedWeight: Sendable, Equatable {
     /// `value = number(code) * 2^(scale - 127)`, two codes a byte, the first in the lower half, a scale for 32 elements;
     /// stored with the last two dimensions exchanged. Source: transformers 5.24 `convert_moe_packed_tensors`.
     case mxfp4
-    /// `value = (code - zero) * scale`, or `number(code) * scale`, two codes a byte, the first in the lower half. Source:
-    /// compressed-tensors `pack-quantized` and `nvfp4-pack-quantized`.
+    /// `value = (code - zero) * scale`, `number(code) * scale` or `code * scale + bias`. Source: compressed-tensors
+    /// `pack-quantized`, `nvfp4-pack-quantized` and `mxfp4-pack-quantized`; Model Optimizer's NVFP4; DeepSeek-V4; mlx.
     case packedRows(PackedRows)
-    /// `value = (code - zero) * scale`, stored transposed in words of eight codes. Source: AutoGPTQ and GPTQModel
+    /// `value = (code - zero) * scale`, stored transposed in words of 32 bits. Source: AutoGPTQ and GPTQModel
     /// `dequantize_weight`; AutoAWQ `dequantize_gemm`.
     case packedColumns(PackedColumns)
   }
@@ -45,11 +47,11 @@ public struct QuantisedWeight: Sendable, Equatable {
     public var scaleColumns: Int { columns == 0 ? 0 : (columns - 1) / blockColumns + 1 }
   }
 
-  /// Rows of codes of half a byte, each from a whole byte on.
+  /// Rows of codes of a byte or less, the first in the lowest bits, each row from a whole byte on.
   public struct PackedRows: Sendable, Equatable {
     public enum Numbers: Sendable, Equatable {
-      /// The code itself; without zeros less 8.
-      case integers
+      /// The code itself, of 2, 4 or 8 bits; where there are no zeros less `offset`.
+      case integers(bits: Int, offset: Int)
       /// E2M1, OCP Microscaling formats 1.0.
       case e2m1
     }
@@ -57,31 +59,59 @@ public struct QuantisedWeight: Sendable, Equatable {
     public let numbers: Numbers
     public let grid: Grid
     public let rowByteCount: Int
-    /// Codes of half a byte, for each scale one, eight rows in a word of 32 bits: subtracted from the code. Nil: 8 is.
-    public let zeros: MergePlan.Source?
-    /// One number in fp32, by which every scale is divided.
-    public let globalScale: MergePlan.Source?
+    /// Codes of as many bits, for each scale one, as many rows as fit in a word of 32 bits: subtracted from the code.
+    public var zeros: MergePlan.Source?
+    /// One number in fp32, by which every scale is divided or multiplied.
+    public var globalScale: GlobalScale?
+    /// Added to the product of code and scale, one for each scale. Product and sum are each rounded to the weight's dtype.
+    /// Source: mlx 0.29 `dequantize`.
+    public var biases: MergePlan.Source?
+
+    public var bits: Int {
+      switch numbers {
+      case .integers(let bits, _): bits
+      case .e2m1: 4
+      }
+    }
+  }
+
+  public struct GlobalScale: Sendable, Equatable {
+    public let source: MergePlan.Source
+    /// compressed-tensors divides by it, Model Optimizer multiplies.
+    public let isDivisor: Bool
   }
 
   /// The order of GPTQ and AWQ: a scale for a row of the weight and a group of its columns.
   public struct PackedColumns: Sendable, Equatable {
     public enum Order: Sendable, Equatable {
-      /// Eight columns in a word, the first lowest.
+      /// Some columns in a word, the first lowest.
       case gptq
       /// Eight rows in a word, in the places 0, 4, 1, 5, 2, 6, 3, 7.
       case awq
     }
 
+    /// How zero points are kept in their words.
+    public enum Zeros: Sendable, Equatable {
+      case plain
+      /// Less one, code by code. The largest code is 0 to some readers and one more than all codes to others.
+      case lessOne
+      /// Less one by an addition to the whole word, which goes on from code to code.
+      case lessOneByWord
+    }
+
     public let order: Order
+    /// Of a code and of a zero point.
+    public let bits: Int
     /// Of the weight as numbers.
     public let rows: Int
     public let columns: Int
     /// Columns that share a scale; the last may be fewer.
     public let group: Int
-    /// Words of eight rows, for each group.
+    /// Words of some rows, for each group.
     public let zeros: MergePlan.Source
-    /// Whether the zeros are kept less one.
-    public let areZerosOneLess: Bool
+    public let storedZeros: Zeros
+    /// What each zero must be, because the config says that the codes are symmetric; nil: whatever it is.
+    public let onlyZero: Int?
     /// The group of each column, in I32; nil: they follow each other.
     public let groupOfColumn: MergePlan.Source?
 
@@ -121,7 +151,7 @@ public struct QuantisedWeight: Sendable, Equatable {
     switch format {
     case .integers(_, let zeros): sources.append(zeros)
     case .halves(_, _, let nested?): sources += [nested.scales, nested.map]
-    case .packedRows(let packed): sources += [packed.zeros, packed.globalScale].compactMap { $0 }
+    case .packedRows(let packed): sources += [packed.zeros, packed.globalScale?.source, packed.biases].compactMap { $0 }
     case .packedColumns(let packed): sources += [packed.zeros, packed.groupOfColumn].compactMap { $0 }
     default: break
     }

@@ -8,8 +8,8 @@ extension QuantisedGroups {
 
   /// NF4 and FP4 of bitsandbytes: `weight`, `weight.absmax`, `weight.quant_map` and a text, and with nested statistics
   /// `weight.nested_absmax` and `weight.nested_quant_map`.
-  func halfGroups() throws -> [QuantisedBase.Group] {
-    var groups: [QuantisedBase.Group] = []
+  func halfGroups() throws -> Found {
+    var found = Found()
     let marker = ".quant_state.bitsandbytes__"
     let endings = QuantisedWeight.Halves.allCases.map { ($0, marker + $0.rawValue) }
     for file in base.files.indices {
@@ -18,16 +18,21 @@ extension QuantisedGroups {
         let name = tensors.name(at: index).string
         guard let (halves, ending) = endings.first(where: { name.hasSuffix($0.1) }) else { continue }
         let location = Checkpoint.Location(file: file, index: index)
-        groups.append(try halfGroup(String(name.dropLast(ending.count)), halves, state: location))
+        let weight = String(name.dropLast(ending.count))
+        try found.add(weight) { try halfGroup(weight, halves, state: location) }
       }
     }
-    let known = Set(groups.map(\.name))
+    let known = Set(found.groups.map(\.name))
     for location in locations(where: { $0.header.tensors.name(at: $1).string.hasSuffix(".absmax") }) {
       let name = String(base.tensor(at: location).name.string.dropLast(".absmax".count))
-      guard !known.contains(TensorName(name)), let codes = base.location(of: TensorName(name)) else { continue }
-      throw error(codes, .quantisedPart("\(name)\(marker)nf4", found: nil, expected: "with the codes"))
+      guard !known.contains(TensorName(name)), let codes = base.location(of: TensorName(name)),
+        found.problems[QuantisedBase.module(of: name)] == nil
+      else { continue }
+      try found.add(name) {
+        throw error(codes, .quantisedPart("\(name)\(marker)nf4", found: nil, expected: "with the codes"))
+      }
     }
-    return groups
+    return found
   }
 
   private func halfGroup(
@@ -110,50 +115,65 @@ extension QuantisedGroups {
   }
 
   /// int8 of bitsandbytes: `weight`, and `SCB` with the largest magnitude of each row.
-  func int8Groups() throws(PlanError) -> [QuantisedBase.Group] {
-    var groups: [QuantisedBase.Group] = []
+  func int8Groups() throws -> Found {
+    var found = Found()
     for location in locations(where: { $0.header.tensors.dtype(at: $1) == .i8 }) {
-      let info = base.tensor(at: location)
-      let name = info.name.string
-      guard name.hasSuffix(".weight") else { continue }
-      let module = String(name.dropLast("weight".count))
-      guard info.shape.count == 2 else { throw error(location, .quantisedScheme("codes of shape \(info.shape)")) }
-      let scales = try part(module + "SCB", of: location)
-      try check(scales, dtypes: [.f32], shapes: [[info.shape[0]]], of: location)
-      let format = base.location(of: TensorName(module + "weight_format"))
-      if let format { try check(format, dtypes: [.u8], shapes: [[]], of: location) }
-      let weight = QuantisedWeight(
-        format: .int8Rows, dtype: dtype, codes: source(location), scales: source(scales), map: nil)
-      groups.append(
-        QuantisedBase.Group(
-          name: info.name, dtype: dtype, shape: info.shape, weight: weight, location: location,
-          parts: [scales] + [format].compactMap { $0 }))
+      let name = base.tensor(at: location).name.string
+      if name.hasSuffix(".weight") { try found.add(name) { try int8Group(location, name) } }
     }
-    return groups
+    return found
+  }
+
+  private func int8Group(_ location: Checkpoint.Location, _ name: String) throws -> QuantisedBase.Group {
+    let info = base.tensor(at: location)
+    let module = String(name.dropLast("weight".count))
+    guard info.shape.count == 2 else { throw error(location, .quantisedScheme("codes of shape \(info.shape)")) }
+    let scales = try part(module + "SCB", of: location)
+    try check(scales, dtypes: [.f32], shapes: [[info.shape[0]]], of: location)
+    let format = base.location(of: TensorName(module + "weight_format"))
+    if let format {
+      try check(format, dtypes: [.u8], shapes: [[]], of: location)
+      // 0 is `row`; the others (`col32`, `col_turing`, `col_ampere`) are orders of tiles. Source: bitsandbytes 0.50
+      // `LINEAR_8BIT_WEIGHTS_FORMAT_MAPPING`.
+      let number = try bytes(format).first ?? 0
+      guard number == 0 else {
+        throw error(
+          location,
+          .quantisedPart(module + "weight_format", found: "\(number)", expected: "0, codes in the order of the rows"))
+      }
+    }
+    let weight = QuantisedWeight(
+      format: .int8Rows, dtype: dtype, codes: source(location), scales: source(scales), map: nil)
+    return QuantisedBase.Group(
+      name: info.name, dtype: dtype, shape: info.shape, weight: weight, location: location,
+      parts: [scales] + [format].compactMap { $0 })
   }
 
   /// MXFP4 of gpt-oss: `X_blocks` (experts, out, groups, 16) and `X_scales` (experts, out, groups) are X, (experts, in,
   /// out).
-  func mxfp4Groups() throws(PlanError) -> [QuantisedBase.Group] {
-    var groups: [QuantisedBase.Group] = []
+  func mxfp4Groups() throws -> Found {
+    var found = Found()
     for location in locations(where: { $0.header.tensors.name(at: $1).string.hasSuffix("_blocks") }) {
-      let info = base.tensor(at: location)
-      let name = String(info.name.string.dropLast("_blocks".count))
-      let shape = info.shape
-      guard info.dtype == .u8, shape.count == 4, shape[3] == 16, shape[2] <= Int.max / 32,
-        base.location(of: TensorName(name)) == nil
-      else {
-        throw error(location, .quantisedScheme("blocks of \(info.dtype.name) \(shape)"))
-      }
-      let scales = try part(name + "_scales", of: location)
-      try check(scales, dtypes: [.u8], shapes: [Array(shape.dropLast())], of: location)
-      let weight = QuantisedWeight(
-        format: .mxfp4, dtype: dtype, codes: source(location), scales: source(scales), map: nil)
-      groups.append(
-        QuantisedBase.Group(
-          name: TensorName(name), dtype: dtype, shape: [shape[0], shape[2] * 32, shape[1]], weight: weight,
-          location: location, parts: [scales]))
+      let name = String(base.tensor(at: location).name.string.dropLast("_blocks".count))
+      try found.add(name) { try mxfp4Group(location, name) }
     }
-    return groups
+    return found
+  }
+
+  private func mxfp4Group(_ location: Checkpoint.Location, _ name: String) throws(PlanError) -> QuantisedBase.Group {
+    let info = base.tensor(at: location)
+    let shape = info.shape
+    guard info.dtype == .u8, shape.count == 4, shape[3] == 16, shape[2] <= Int.max / 32,
+      base.location(of: TensorName(name)) == nil
+    else {
+      throw error(location, .quantisedScheme("blocks of \(info.dtype.name) \(shape)"))
+    }
+    let scales = try part(name + "_scales", of: location)
+    try check(scales, dtypes: [.u8], shapes: [Array(shape.dropLast())], of: location)
+    let weight = QuantisedWeight(
+      format: .mxfp4, dtype: dtype, codes: source(location), scales: source(scales), map: nil)
+    return QuantisedBase.Group(
+      name: TensorName(name), dtype: dtype, shape: [shape[0], shape[2] * 32, shape[1]], weight: weight,
+      location: location, parts: [scales])
   }
 }

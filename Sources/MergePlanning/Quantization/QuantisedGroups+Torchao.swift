@@ -9,24 +9,19 @@ extension QuantisedGroups {
   static let torchaoPlain = #"{"_type": "Tensor"}"#
 
   /// `X._weight_qdata`, `X._weight_scale` and, of integers, `X._weight_zero_point` are `X.weight`.
-  func torchaoGroups() throws(PlanError) -> [QuantisedBase.Group] {
-    var groups: [QuantisedBase.Group] = []
+  func torchaoGroups() throws -> Found {
+    var found = Found()
     for (name, description) in try torchaoDescriptions() {
-      groups.append(try torchaoGroup(name, description))
+      try found.add(name) { try torchaoGroup(name, description) }
     }
-    let known = Set(groups.map { Place($0.location) })
+    let known = Set(found.groups.map { QuantisedBase.Place($0.location) })
     for location in locations(where: { $0.header.tensors.name(at: $1).string.hasSuffix("_qdata") })
-    where !known.contains(Place(location)) {
-      throw error(location, .quantisedScheme("torchao and no metadata that says what it is"))
+    where !known.contains(QuantisedBase.Place(location)) {
+      let name = base.tensor(at: location).name.string
+      if found.problems[QuantisedBase.module(of: name)] != nil { continue }
+      try found.add(name) { throw error(location, .quantisedScheme("torchao and no metadata that says what it is")) }
     }
-    return groups
-  }
-
-  private struct Place: Hashable {
-    let file: Int
-    let index: Int
-
-    init(_ location: Checkpoint.Location) { (file, index) = (location.file, location.index) }
+    return found
   }
 
   /// What the files say of tensors that are not kept as they are, in the order of the files.
