@@ -37,14 +37,15 @@ void spa_add_scaled_f64(double *delta, const double *values, size_t count, doubl
   CALL(add_scaled_f64, delta, values, count, scale);
 }
 
-void spa_start(const float *weights, size_t count, float *values, double *exact) {
-  CALL(start, weights, count, values, exact);
+void spa_start(const float *weights, size_t count, float *values, double *exact, double *scales) {
+  CALL(start, weights, count, values, exact, scales);
 }
 
 void spa_clear(float *delta, double *exact_delta, size_t count) { CALL(clear, delta, exact_delta, count); }
 
-void spa_accumulate(float *values, double *exact, const float *delta, const double *exact_delta, size_t count) {
-  CALL(accumulate, values, exact, delta, exact_delta, count);
+void spa_accumulate(float *values, double *exact, double *scales, const float *delta, const double *exact_delta,
+                    size_t count) {
+  CALL(accumulate, values, exact, scales, delta, exact_delta, count);
 }
 
 void spa_settle_nans(const float *weights, float *values, size_t count) { CALL(settle_nans, weights, values, count); }
@@ -58,9 +59,9 @@ void spa_count_nonfinite(spa_dtype dtype, const void *source, size_t count, uint
 
 double spa_spacing(spa_dtype dtype, double value) { return CALL(spacing, dtype, value); }
 
-spa_comparison spa_compare(spa_dtype dtype, const void *found, const double *exact, const void *expected, size_t count,
-                           uint8_t *flags) {
-  return CALL(compare, dtype, found, exact, expected, count, flags);
+spa_comparison spa_compare(spa_dtype dtype, const void *found, const double *exact, const double *scales,
+                           const void *expected, size_t count, uint8_t *flags) {
+  return CALL(compare, dtype, found, exact, scales, expected, count, flags);
 }
 
 spa_difference spa_difference_of(spa_dtype left_dtype, const void *left, spa_dtype right_dtype, const void *right,

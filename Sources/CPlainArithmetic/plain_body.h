@@ -153,9 +153,10 @@ void VARIANT(add_scaled_f64)(double *delta, const double *values, size_t count, 
   for (size_t i = 0; i < count; i++) delta[i] += scale * values[i];
 }
 
-void VARIANT(start)(const float *weights, size_t count, float *values, double *exact) {
+void VARIANT(start)(const float *weights, size_t count, float *values, double *exact, double *scales) {
   memcpy(values, weights, count * sizeof *values);
   for (size_t i = 0; i < count; i++) exact[i] = weights[i];
+  for (size_t i = 0; i < count; i++) scales[i] = __builtin_fabs((double)weights[i]);
 }
 
 void VARIANT(clear)(float *delta, double *exact_delta, size_t count) {
@@ -163,9 +164,11 @@ void VARIANT(clear)(float *delta, double *exact_delta, size_t count) {
   for (size_t i = 0; i < count; i++) exact_delta[i] = 0;
 }
 
-void VARIANT(accumulate)(float *values, double *exact, const float *delta, const double *exact_delta, size_t count) {
+void VARIANT(accumulate)(float *values, double *exact, double *scales, const float *delta, const double *exact_delta,
+                         size_t count) {
   for (size_t i = 0; i < count; i++) values[i] = values[i] + delta[i];
   for (size_t i = 0; i < count; i++) exact[i] = exact[i] + exact_delta[i];
+  for (size_t i = 0; i < count; i++) scales[i] = scales[i] + __builtin_fabs(exact_delta[i]);
 }
 
 void VARIANT(settle_nans)(const float *weights, float *values, size_t count) {
@@ -217,17 +220,19 @@ static inline uint32_t load_bits(const spa_dtype dtype, const void *source, size
 #define INFINITE_BITS 0x7ff0000000000000ull
 
 static inline __attribute__((always_inline)) void compare_run(const spa_dtype dtype, const void *found,
-                                                              const double *exact, const void *expected, size_t count,
-                                                              uint8_t *flags, spa_comparison *result) {
+                                                              const double *exact, const double *scales,
+                                                              const void *expected, size_t count, uint8_t *flags,
+                                                              spa_comparison *result) {
   const uint64_t smallest = smallest_exponent(dtype), mantissa = (uint64_t)mantissa_bits(dtype);
-  int64_t errors[RUN], worst = (int64_t)bits_of_double(result->worst);
-  uint32_t otherwise = 0, mismatched = 0, strange = 0;
+  int64_t errors[RUN], scaled[RUN], worst = (int64_t)bits_of_double(result->worst);
+  uint32_t otherwise = 0, mismatched = 0, strange = 0, cancelled = 0;
   for (size_t i = 0; i < count; i++) {
-    double value = load_as_float(dtype, found, i);
+    double value = load_as_float(dtype, found, i), distance = __builtin_fabs(value - exact[i]);
     uint64_t spacing = spacing_bits(exact[i], smallest, mantissa);
-    // The reciprocal of a power of two.
-    double error = __builtin_fabs(value - exact[i]) * double_of((2046ull << 52) - spacing);
-    errors[i] = (int64_t)bits_of_double(error);
+    uint64_t coarse = spacing_bits(scales[i], smallest, mantissa);
+    // The reciprocals of powers of two.
+    errors[i] = (int64_t)bits_of_double(distance * double_of((2046ull << 52) - spacing));
+    scaled[i] = (int64_t)bits_of_double(distance * double_of((2046ull << 52) - coarse));
   }
   for (size_t i = 0; i < count; i++) {
     // Half a unit: 0x3fe0...; there the even one of the two neighbours.
@@ -244,29 +249,34 @@ static inline __attribute__((always_inline)) void compare_run(const spa_dtype dt
     // Infinities and NaNs: what counts is the bits.
     for (size_t i = 0; i < count; i++) {
       if (errors[i] < (int64_t)INFINITE_BITS) continue;
-      errors[i] = 0;
+      errors[i] = scaled[i] = 0;
       if (flags[i] & SPA_MISMATCHED) continue;
       flags[i] = 0;
       otherwise--;
     }
   }
-  for (size_t i = 0; i < count; i++) worst = errors[i] > worst ? errors[i] : worst;
+  // One spacing: 0x3ff0...
+  for (size_t i = 0; i < count; i++) {
+    worst = scaled[i] > worst ? scaled[i] : worst;
+    cancelled += (uint32_t)(errors[i] > 0x3ff0000000000000 && scaled[i] <= 0x3ff0000000000000);
+  }
   result->otherwise += otherwise;
   result->mismatched += mismatched;
+  result->cancelled += cancelled;
   result->worst = double_of((uint64_t)worst);
 }
 
-spa_comparison VARIANT(compare)(spa_dtype dtype, const void *found, const double *exact, const void *expected,
-                                size_t count, uint8_t *flags) {
-  spa_comparison result = {0, 0, 0};
+spa_comparison VARIANT(compare)(spa_dtype dtype, const void *found, const double *exact, const double *scales,
+                                const void *expected, size_t count, uint8_t *flags) {
+  spa_comparison result = {0, 0, 0, 0};
   const size_t size = dtype == SPA_F32 ? 4 : 2;
   for (size_t first = 0; first < count; first += RUN) {
     size_t here = count - first < RUN ? count - first : RUN;
     const char *f = (const char *)found + first * size, *e = (const char *)expected + first * size;
     switch (dtype) {
-      case SPA_F32: compare_run(SPA_F32, f, exact + first, e, here, flags + first, &result); break;
-      case SPA_F16: compare_run(SPA_F16, f, exact + first, e, here, flags + first, &result); break;
-      case SPA_BF16: compare_run(SPA_BF16, f, exact + first, e, here, flags + first, &result); break;
+      case SPA_F32: compare_run(SPA_F32, f, exact + first, scales + first, e, here, flags + first, &result); break;
+      case SPA_F16: compare_run(SPA_F16, f, exact + first, scales + first, e, here, flags + first, &result); break;
+      case SPA_BF16: compare_run(SPA_BF16, f, exact + first, scales + first, e, here, flags + first, &result); break;
     }
   }
   return result;

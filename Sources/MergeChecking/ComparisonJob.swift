@@ -99,10 +99,13 @@ final class ComparisonJob: Sendable {
     let columns = subject.update.columns
     let start = (row - rows.lowerBound) * columns
     let result = PlainArithmetic.compare(
-      found, with: recomputation.exact, expected, as: subject.type, at: start, count: columns, flags: &flags)
+      found, with: recomputation.exact, scales: recomputation.scales, expected, as: subject.type, at: start,
+      count: columns, flags: &flags)
     comparison.elementCount += columns
     comparison.otherwiseRounded += Int(result.otherwise)
-    comparison.worstError = max(comparison.worstError, result.worst)
+    comparison.cancelled += Int(result.cancelled)
+    let worst = result.worst > 1 ? worstError(row, rows, &recomputation, found, at: start) : result.worst
+    comparison.worstError = max(comparison.worstError, worst)
     let knowsBits = comparison.otherBits != nil
     if let count = comparison.otherBits { comparison.otherBits = count + Int(result.mismatched) }
     // In F32 half of the elements are not the exact result rounded, because every fp32 step rounds; with the bits of these
@@ -124,13 +127,33 @@ final class ComparisonJob: Sendable {
       let isBeyond = isOtherwise && !(error <= allowed * spacing + slack[column])
       if isBeyond {
         comparison.beyondBound += 1
-        if !(error <= spacing + slack[column]) { comparison.beyondOneUlp += 1 }
+        comparison.addSide(
+          delta: exact - Double(recomputation.weights[start + column]), error: value - exact, allowed: allowed * spacing
+        )
+        // A rounding of the delta alone is as large as that of what it is added to, however small their sum is.
+        let scale = PlainArithmetic.spacing(subject.type, at: recomputation.scales[start + column])
+        if !(error <= scale + slack[column]) { comparison.beyondOneUlp += 1 }
       }
       if isBeyond || isMismatched, comparison.example == nil || (isBeyond && !comparison.exampleIsBeyond) {
         comparison.example = TensorComparison.Example(row: row, column: column, found: value, exact: exact)
         comparison.exampleIsBeyond = isBeyond
       }
     }
+  }
+
+  /// The largest error of a row where products cancel among each other too, in ulp at the largest that they reach.
+  private func worstError(
+    _ row: Int, _ rows: Range<Int>, _ recomputation: inout RowRecomputation, _ found: [UInt8], at start: Int
+  ) -> Double {
+    let reach = recomputation.reach(ofRow: row, in: rows)
+    var worst = 0.0
+    for column in reach.indices {
+      let error = abs(number(found, start + column) - recomputation.exact[start + column])
+      // Infinities and NaNs are judged by their bits.
+      guard error.isFinite else { continue }
+      worst = max(worst, error / PlainArithmetic.spacing(subject.type, at: reach[column]))
+    }
+    return worst
   }
 
   private func number(_ bytes: [UInt8], _ index: Int) -> Double {

@@ -20,6 +20,9 @@ public enum Fault: Hashable, Sendable {
   case weightIgnored
   case addedTwice
   case addedOnce
+  /// By a factor that is no known fault, near 1: told by the side on which elements are off.
+  case scaleTooLarge
+  case scaleTooSmall
   case subtracted
   case transposed
   /// One adapter of several left out; its place in the request.
@@ -42,6 +45,7 @@ public enum Fault: Hashable, Sendable {
     case .scalingMissing: "scaling-missing"
     case .weightIgnored: "weight-ignored"
     case .addedTwice: "delta-twice"
+    case .scaleTooLarge, .scaleTooSmall: "scaling-off"
     case .addedOnce: "delta-once"
     case .subtracted: "delta-subtracted"
     case .transposed: "delta-transposed"
@@ -67,6 +71,10 @@ public enum Fault: Hashable, Sendable {
     case .scalingMissing: "the delta was added without the scaling"
     case .weightIgnored: "the adapter's weight was ignored"
     case .addedTwice: "the delta was added twice"
+    case .scaleTooLarge:
+      "the delta was added with a scaling that is slightly too large: nearly all elements are off to that side"
+    case .scaleTooSmall:
+      "the delta was added with a scaling that is slightly too small: nearly all elements are off to that side"
     case .addedOnce: "the delta was added once, not twice as PEFT does with out_proj"
     case .subtracted: "the delta was subtracted"
     case .transposed: "the delta was added transposed (fan_in_fan_out)"

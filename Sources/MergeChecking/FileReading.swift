@@ -20,6 +20,21 @@ enum FileReading {
     return stream.checksum
   }
 
+  /// Whether two files have the same bytes. One file by two paths is not read.
+  static func areEqual(_ one: String, _ other: String) throws(SafetensorsError) -> Bool {
+    let (left, right) = (try InputFile(path: one), try InputFile(path: other))
+    guard left.byteCount == right.byteCount else { return false }
+    if left.identity == right.identity { return true }
+    var (first, second): ([UInt8], [UInt8]) = ([], [])
+    for start in stride(from: 0, to: left.byteCount, by: pieceByteCount) {
+      let range = start..<min(start + pieceByteCount, left.byteCount)
+      try left.read(range, into: &first)
+      try right.read(range, into: &second)
+      guard PlainArithmetic.areEqual(first, second, count: range.count) else { return false }
+    }
+    return true
+  }
+
   /// What the elements of a tensor are.
   struct Elements: Sendable {
     var nans = 0

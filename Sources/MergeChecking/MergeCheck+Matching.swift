@@ -58,7 +58,7 @@ extension MergeCheck {
           planned: tensor, location: location,
           result: TensorResult(
             name: tensor.name, file: output.files[location.file].path, dtype: info.dtype, shape: info.shape,
-            isMerged: tensor.update.map { !$0.terms.isEmpty || !$0.rowReplacements.isEmpty } ?? false, verdict: .same),
+            isMerged: Self.isMerged(tensor), verdict: .same),
           update: update))
     }
     for (what, count) in otherDTypes.sorted(by: { $0.key < $1.key }) {
@@ -66,6 +66,10 @@ extension MergeCheck {
     }
     for name in output.tensorNames where !names.contains(name) { addExtra(name, &report) }
     return pairs
+  }
+
+  static func isMerged(_ tensor: MergePlan.Tensor) -> Bool {
+    tensor.update.map { !$0.terms.isEmpty || !$0.rowReplacements.isEmpty } ?? false
   }
 
   private static func isHead(_ name: TensorName) -> Bool {

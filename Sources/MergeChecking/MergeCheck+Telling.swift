@@ -56,6 +56,13 @@ extension MergeCheck {
       }
     }
     for (what, count) in kinds.sorted(by: { $0.key < $1.key }) { report.notes.append("\(count) tensors \(what)") }
+    let right = report.tensors.filter { !$0.verdict.isFinding }
+    let cancelled = right.reduce(0) { $0 + ($1.comparison?.cancelled ?? 0) }
+    if cancelled > 0 {
+      report.notes.append(
+        "in \(cancelled) \(cancelled == 1 ? "element" : "elements") base and delta nearly cancel; errors are in ulp at "
+          + "|base| + |delta|, because the small difference is no more accurate than what it is made of")
+    }
   }
 
   private static func damage(_ tensor: TensorResult, _ count: Int) -> Finding {

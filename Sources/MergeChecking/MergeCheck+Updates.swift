@@ -77,10 +77,14 @@ extension MergeCheck {
     }
     let fault = try fault(pair)
     if let fault, fault.isStrong { return .fault(fault.fault) }
-    if comparison.beyondOneUlp == 0, comparison.isWidespread(comparison.beyondBound), pair.result.dtype != .f32 {
-      return .roundedSeveralTimes
+    let demandsBits = isTold && comparison.otherBits != nil
+    if !demandsBits, comparison.beyondOneUlp == 0, comparison.isWidespread(comparison.beyondBound),
+      pair.result.dtype != .f32
+    {
+      return comparison.scaleFault.map(Verdict.fault) ?? .roundedSeveralTimes
     }
     if let fault { return .fault(fault.fault) }
+    if let fault = comparison.scaleFault, comparison.beyondOneUlp == 0 { return .fault(fault) }
     return comparison.isWidespread(comparison.beyondBound) ? .different : .damaged(count: comparison.beyondBound)
   }
 

@@ -63,11 +63,17 @@ public struct MergeCheck: Sendable {
   }
 
   public struct Report: Sendable {
-    /// In the order of the plan.
+    /// In the order of the plan, those that the result has in the right shape.
     public internal(set) var tensors: [TensorResult] = []
+    /// Tensors that the merge changes, whether the result has them or not, and those that it copies.
+    public internal(set) var mergedCount = 0
+    public internal(set) var copiedCount = 0
     public internal(set) var findings: [Finding] = []
     /// What is worth knowing and no fault.
     public internal(set) var notes: [String] = []
+
+    /// Adds what the caller knows of the merge and is no fault.
+    public mutating func add(note: String) { notes.append(note) }
   }
 
   let plan: MergePlan
@@ -114,6 +120,9 @@ public struct MergeCheck: Sendable {
     try compareUpdates(&pairs, &report)
     try files.checkUnchanged()
     report.tensors = pairs.map(\.result)
+    let planned = plan.shards.flatMap(\.tensors)
+    report.mergedCount = planned.count(where: Self.isMerged)
+    report.copiedCount = planned.count - report.mergedCount
     addFindings(&report)
     return report
   }

@@ -5,8 +5,8 @@ import Safetensors
 /// How two models, adapters or files differ.
 public struct ModelDifference: Sendable {
   public struct Options: Sendable {
-    /// Whether values are compared.
-    public var readsData = false
+    /// Whether values are compared; without, nothing is known of tensors whose headers are alike.
+    public var readsData = true
     /// Threads, at least 1. The result does not depend on it.
     public var workers: Int
 
@@ -21,9 +21,11 @@ public struct ModelDifference: Sendable {
     public let changedCount: Int
     /// The largest |a - b|; nil where the type is not computed on.
     public let largest: Double?
-    /// ||A - B|| / ||A|| in the Frobenius norm, over the elements that are finite in both; nil where ||A|| is 0 or the type
-    /// is not computed on.
+    /// ||A - B|| / ||A|| in the Frobenius norm, over the elements that are finite in both; 0 where no value differs, nil
+    /// where ||A|| is 0 or the type is not computed on.
     public let relativeNorm: Double?
+    /// Whether bytes differ: also where values are equal, by the signs of zeros, the payloads of NaNs or the dtype.
+    public let hasOtherBytes: Bool
 
     public var changedShare: Double { elementCount == 0 ? 0 : Double(changedCount) / Double(elementCount) }
   }
@@ -55,9 +57,19 @@ public struct ModelDifference: Sendable {
   public let metadata: [Metadata]
   /// Whether a tensor is in a file of another name, or there are other files.
   public let hasOtherFiles: Bool
+  /// What the two folders say otherwise beside the weights.
+  public let folders: FolderDifference
+  /// Whether values were compared.
+  public let comparesValues: Bool
 
-  /// Whether tensors or metadata differ; how they are split into files is no difference.
-  public var isDifferent: Bool { !metadata.isEmpty || tensors.contains(where: \.isDifferent) }
+  /// Whether tensors, metadata or the configuration differ, of what was looked at; how tensors are split into files is no
+  /// difference.
+  public var hasDifference: Bool {
+    !metadata.isEmpty || folders.hasDifference || tensors.contains(where: \.isDifferent)
+  }
+
+  /// Whether the two are different; nil: nothing was found, and values were not compared.
+  public var isDifferent: Bool? { hasDifference ? true : comparesValues ? false : nil }
 
   /// Compares what is at two paths: safetensors files, models, adapters.
   ///
@@ -69,7 +81,9 @@ public struct ModelDifference: Sendable {
     var tensors = names.map { Tensor(name: $0, left: one.info($0), right: other.info($0), values: nil) }
     if options.readsData { try Self.compare(&tensors, one, other, workers: options.workers) }
     self.tensors = tensors
+    comparesValues = options.readsData
     metadata = Self.metadata(one, other)
+    folders = try FolderDifference(one.folder, other.folder, comparesFiles: options.readsData)
     hasOtherFiles =
       one.files.map(\.name) != other.files.map(\.name)
       || names.contains { name in
@@ -81,6 +95,8 @@ public struct ModelDifference: Sendable {
   /// The weight files of one path.
   struct Side {
     let files: [(name: String, path: String, header: SafetensorsHeader)]
+    /// Nil for a single file.
+    let folder: String?
     private(set) var places: [TensorName: (file: Int, index: Int)] = [:]
 
     init(_ path: String) throws {
@@ -88,8 +104,11 @@ public struct ModelDifference: Sendable {
         let name = "adapter_model.safetensors"
         let weights = Paths.join(path, name)
         files = [(name, weights, try SafetensorsHeader(path: weights))]
+        folder = path
       } else {
-        files = try Checkpoint(path: path).files.map { ($0.name, $0.path, $0.header) }
+        let checkpoint = try Checkpoint(path: path)
+        files = checkpoint.files.map { ($0.name, $0.path, $0.header) }
+        folder = checkpoint.folder
       }
       for (number, file) in files.enumerated() {
         for index in file.header.tensors.indices { places[file.header.tensors.name(at: index)] = (number, index) }
@@ -120,102 +139,5 @@ public struct ModelDifference: Sendable {
     return Set(left.keys).union(right.keys).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
       .filter { left[$0] != right[$0] }
       .map { Metadata(key: $0, left: left[$0], right: right[$0]) }
-  }
-
-  // MARK: - Values
-
-  private struct Sums {
-    var changed = 0
-    var largest = 0.0
-    var differenceSquares = 0.0
-    var leftSquares = 0.0
-
-    mutating func add(_ other: Sums) {
-      changed += other.changed
-      largest = max(largest, other.largest)
-      differenceSquares += other.differenceSquares
-      leftSquares += other.leftSquares
-    }
-  }
-
-  private static let pieceElementCount = 1 << 20
-
-  private static func compare(_ tensors: inout [Tensor], _ one: Side, _ other: Side, workers: Int) throws {
-    let open = OpenFiles(
-      (one.files + other.files).map { ($0.path, $0.header.identity) })
-    var pieces: [(tensor: Int, elements: Range<Int>)] = []
-    for (number, tensor) in tensors.enumerated() {
-      guard let left = tensor.left, let right = tensor.right, left.shape == right.shape else { continue }
-      guard areComparable(left.dtype, right.dtype) else { continue }
-      let count = left.elementCount
-      if count == 0 { pieces.append((number, 0..<0)) }
-      for start in stride(from: 0, to: count, by: pieceElementCount) {
-        pieces.append((number, start..<min(start + pieceElementCount, count)))
-      }
-    }
-    let found = ResultStore<Sums>(count: pieces.count)
-    let (compared, firstOther) = (tensors, one.files.count)
-    try concurrently(pieces.count, workers: workers) { [pieces] number in
-      let piece = pieces[number]
-      let name = compared[piece.tensor].name
-      guard let left = one.places[name], let right = other.places[name] else { return }
-      found.set(
-        number,
-        try sums(
-          piece.elements, open, (left.file, one.range(left), compared[piece.tensor].left?.dtype ?? .u8),
-          (firstOther + right.file, other.range(right), compared[piece.tensor].right?.dtype ?? .u8)))
-    }
-    try open.checkUnchanged()
-    // In the order of the pieces, so that the sums do not depend on the threads.
-    var totals: [Int: Sums] = [:]
-    for (piece, sums) in zip(pieces, found.values) {
-      totals[piece.tensor, default: Sums()].add(sums)
-    }
-    for (number, sums) in totals {
-      guard let left = tensors[number].left, let right = tensors[number].right else { continue }
-      let isNumber = PlainArithmetic.type(left.dtype) != nil && PlainArithmetic.type(right.dtype) != nil
-      tensors[number].values = Values(
-        elementCount: left.elementCount, changedCount: sums.changed, largest: isNumber ? sums.largest : nil,
-        relativeNorm: isNumber && sums.leftSquares > 0
-          ? sums.differenceSquares.squareRoot() / sums.leftSquares.squareRoot() : nil)
-    }
-  }
-
-  private static func areComparable(_ one: DType, _ other: DType) -> Bool {
-    one == other || (PlainArithmetic.type(one) != nil && PlainArithmetic.type(other) != nil)
-  }
-
-  private static func sums(
-    _ elements: Range<Int>, _ files: OpenFiles, _ left: (file: Int, range: Range<Int>, dtype: DType),
-    _ right: (file: Int, range: Range<Int>, dtype: DType)
-  ) throws(SafetensorsError) -> Sums {
-    var (one, other): ([UInt8], [UInt8]) = ([], [])
-    func bytes(_ range: Range<Int>, _ dtype: DType) -> Range<Int> {
-      // Pieces begin at bytes: their length is a multiple of 8 elements.
-      let start = range.lowerBound + elements.lowerBound * dtype.bitCount / 8
-      return start..<start + (elements.count * dtype.bitCount + 7) / 8
-    }
-    try files.read(left.file, bytes(left.range, left.dtype), into: &one)
-    try files.read(right.file, bytes(right.range, right.dtype), into: &other)
-    var sums = Sums()
-    let byteCount = (elements.count * left.dtype.bitCount + 7) / 8
-    if left.dtype == right.dtype, PlainArithmetic.type(left.dtype) == nil {
-      guard !PlainArithmetic.areEqual(one, other, count: byteCount) else { return sums }
-      let size = max(1, left.dtype.bitCount / 8)
-      for place in stride(from: 0, to: byteCount, by: size)
-      where one[place..<min(place + size, byteCount)] != other[place..<min(place + size, byteCount)] {
-        sums.changed += 1
-      }
-      return sums
-    }
-    guard let leftType = PlainArithmetic.type(left.dtype), let rightType = PlainArithmetic.type(right.dtype) else {
-      return sums
-    }
-    let found = PlainArithmetic.difference(one, leftType, other, rightType, count: elements.count)
-    sums.changed = Int(found.changed)
-    sums.largest = found.largest
-    sums.differenceSquares = found.difference_squares
-    sums.leftSquares = found.left_squares
-    return sums
   }
 }

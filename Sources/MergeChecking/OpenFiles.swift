@@ -12,6 +12,9 @@ final class OpenFiles: Sendable {
 
   func path(of number: Int) -> String { files[number].path }
 
+  /// What the file was when its header was read.
+  func identity(of number: Int) -> SystemCalls.Identity { files[number].identity }
+
   /// Reads bytes of a file to the start of `buffer`, which grows if it has to.
   ///
   /// - Throws: ``SafetensorsError``; `changed` if the file is not the one whose header was read.

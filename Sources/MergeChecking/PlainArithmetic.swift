@@ -92,15 +92,20 @@ enum PlainArithmetic {
     }
   }
 
-  /// The first `count` of `values` and `exact` become those of `weights`.
-  static func start(_ weights: [Float], count: Int, _ values: inout [Float], _ exact: inout [Double]) {
-    precondition(weights.count >= count && values.count >= count && exact.count >= count)
+  /// The first `count` of `values` and `exact` become those of `weights`, and of `scales` their magnitudes.
+  static func start(
+    _ weights: [Float], count: Int, _ values: inout [Float], _ exact: inout [Double], _ scales: inout [Double]
+  ) {
+    precondition(weights.count >= count && values.count >= count && exact.count >= count && scales.count >= count)
     unsafe weights.withUnsafeBufferPointer { weights in
       unsafe values.withUnsafeMutableBufferPointer { values in
         unsafe exact.withUnsafeMutableBufferPointer { exact in
-          guard let weights = weights.baseAddress, let values = values.baseAddress, let exact = exact.baseAddress
-          else { return }
-          unsafe spa_start(weights, count, values, exact)
+          unsafe scales.withUnsafeMutableBufferPointer { scales in
+            guard let weights = weights.baseAddress, let values = values.baseAddress, let exact = exact.baseAddress,
+              let scales = scales.baseAddress
+            else { return }
+            unsafe spa_start(weights, count, values, exact, scales)
+          }
         }
       }
     }
@@ -117,19 +122,23 @@ enum PlainArithmetic {
     }
   }
 
-  /// Adds the first `count` deltas to the values, in fp32 and in fp64.
+  /// Adds the first `count` deltas to the values, in fp32 and in fp64, and their magnitudes to the scales.
   static func accumulate(
-    _ values: inout [Float], _ exact: inout [Double], _ delta: [Float], _ exactDelta: [Double], count: Int
+    _ values: inout [Float], _ exact: inout [Double], _ scales: inout [Double], _ delta: [Float],
+    _ exactDelta: [Double], count: Int
   ) {
-    precondition(values.count >= count && exact.count >= count && delta.count >= count && exactDelta.count >= count)
+    precondition(values.count >= count && exact.count >= count && scales.count >= count)
+    precondition(delta.count >= count && exactDelta.count >= count)
     unsafe values.withUnsafeMutableBufferPointer { values in
       unsafe exact.withUnsafeMutableBufferPointer { exact in
-        unsafe delta.withUnsafeBufferPointer { delta in
-          unsafe exactDelta.withUnsafeBufferPointer { exactDelta in
-            guard let values = values.baseAddress, let exact = exact.baseAddress, let delta = delta.baseAddress,
-              let exactDelta = exactDelta.baseAddress
-            else { return }
-            unsafe spa_accumulate(values, exact, delta, exactDelta, count)
+        unsafe scales.withUnsafeMutableBufferPointer { scales in
+          unsafe delta.withUnsafeBufferPointer { delta in
+            unsafe exactDelta.withUnsafeBufferPointer { exactDelta in
+              guard let values = values.baseAddress, let exact = exact.baseAddress, let scales = scales.baseAddress,
+                let delta = delta.baseAddress, let exactDelta = exactDelta.baseAddress
+              else { return }
+              unsafe spa_accumulate(values, exact, scales, delta, exactDelta, count)
+            }
           }
         }
       }
@@ -158,22 +167,26 @@ enum PlainArithmetic {
 
   /// Compares a run of elements; see `spa_compare`.
   ///
-  /// - Parameter place: The first element, in all four arrays but `flags`, whose first is used.
+  /// - Parameter place: The first element, in all arrays but `flags`, whose first is used.
   static func compare(
-    _ found: [UInt8], with exact: [Double], _ expected: [UInt8], as type: spa_dtype, at place: Int, count: Int,
-    flags: inout [UInt8]
+    _ found: [UInt8], with exact: [Double], scales: [Double], _ expected: [UInt8], as type: spa_dtype, at place: Int,
+    count: Int, flags: inout [UInt8]
   ) -> spa_comparison {
     let end = (place + count) * byteCount(type)
     precondition(found.count >= end && expected.count >= end && exact.count >= place + count && flags.count >= count)
+    precondition(scales.count >= place + count)
     return unsafe found.withUnsafeBytes { found in
       unsafe expected.withUnsafeBytes { expected in
         unsafe exact.withUnsafeBufferPointer { exact in
-          unsafe flags.withUnsafeMutableBufferPointer { flags in
-            guard let found = found.baseAddress, let expected = expected.baseAddress, let exact = exact.baseAddress,
-              let flags = flags.baseAddress
-            else { return spa_comparison() }
-            let start = place * byteCount(type)
-            return unsafe spa_compare(type, found + start, exact + place, expected + start, count, flags)
+          unsafe scales.withUnsafeBufferPointer { scales in
+            unsafe flags.withUnsafeMutableBufferPointer { flags in
+              guard let found = found.baseAddress, let expected = expected.baseAddress, let exact = exact.baseAddress,
+                let scales = scales.baseAddress, let flags = flags.baseAddress
+              else { return spa_comparison() }
+              let start = place * byteCount(type)
+              return unsafe spa_compare(
+                type, found + start, exact + place, scales + place, expected + start, count, flags)
+            }
           }
         }
       }

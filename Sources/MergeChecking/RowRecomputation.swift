@@ -13,6 +13,9 @@ struct RowRecomputation {
   private(set) var weights: [Float] = []
   /// Their results in fp64.
   private(set) var exact: [Double] = []
+  /// `|W| + |delta|` of each, with DoRA's factor: where the two cancel, roundings are as large as these and not as what is
+  /// left.
+  private(set) var scales: [Double] = []
   /// Their results in fp32, before the last rounding.
   private(set) var values: [Float] = []
   /// What each row was multiplied by last, where DoRA rescales rows; 1 elsewhere.
@@ -37,13 +40,13 @@ struct RowRecomputation {
     let count = rows.count * prepared.columns
     rowFactors = [Double](repeating: 1, count: rows.count)
     columnFactors = nil
-    PlainArithmetic.start(weights, count: count, &values, &exact)
+    PlainArithmetic.start(weights, count: count, &values, &exact, &scales)
     for stage in prepared.stages {
       sumTerms(stage, rows)
       if stage.magnitudes != nil {
         rescale(stage, rows)
       } else {
-        PlainArithmetic.accumulate(&values, &exact, delta, exactDelta, count: count)
+        PlainArithmetic.accumulate(&values, &exact, &scales, delta, exactDelta, count: count)
       }
       if let intermediate = stage.intermediate { Self.round(&values, count, to: intermediate.dtype, &bytes) }
     }
@@ -53,6 +56,7 @@ struct RowRecomputation {
       for column in 0..<prepared.columns {
         values[start + column] = replacement[column]
         exact[start + column] = Double(replacement[column])
+        scales[start + column] = Double(replacement[column].magnitude)
         weights[start + column] = 0
       }
     }
@@ -66,6 +70,7 @@ struct RowRecomputation {
       delta = weights
       exact = [Double](repeating: 0, count: count)
       exactDelta = exact
+      scales = exact
     }
     PlainArithmetic.widen(source, as: sourceType, count: count, into: &weights)
   }
@@ -115,6 +120,7 @@ struct RowRecomputation {
         for index in stride(from: column, to: rows.count * columns, by: columns) {
           values[index] = factor * (values[index] + delta[index])
           exact[index] = factors[column] * (exact[index] + exactDelta[index])
+          scales[index] = abs(factors[column]) * (scales[index] + abs(exactDelta[index]))
         }
       }
       columnFactors = factors
@@ -134,6 +140,7 @@ struct RowRecomputation {
       for index in range {
         values[index] = factor * (values[index] + delta[index])
         exact[index] = rowFactors[row] * (exact[index] + exactDelta[index])
+        scales[index] = abs(rowFactors[row]) * (scales[index] + abs(exactDelta[index]))
       }
     }
   }
@@ -188,6 +195,18 @@ struct RowRecomputation {
       }
     }
     return sums
+  }
+
+  /// For each column of a row of those at hand `|W|` and the magnitudes of all products, with DoRA's factor: as large as
+  /// the fp32 steps of a merge get on their way.
+  mutating func reach(ofRow row: Int, in rows: Range<Int>) -> [Double] {
+    let start = (row - rows.lowerBound) * prepared.columns
+    var reach = spread(ofRow: row)
+    for column in 0..<prepared.columns {
+      let factor = abs(columnFactors?[column] ?? rowFactors[row - rows.lowerBound])
+      reach[column] = max(scales[start + column], factor * (Double(weights[start + column].magnitude) + reach[column]))
+    }
+    return reach
   }
 
   /// What the roundings of fp32 before the last can move each element of a row of those at hand, in any order of summing.

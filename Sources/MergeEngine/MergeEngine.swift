@@ -10,7 +10,7 @@ public struct MergeProgress: Sendable, Equatable {
   /// Bytes of the output's weight files.
   public let bytesDone: Int
   public let bytesTotal: Int
-  /// Those of ``bytesDone`` that are in weight files which a run before completed.
+  /// Those of ``bytesDone`` that a run before wrote.
   public let bytesKept: Int
   public let shardsDone: Int
   public let shardsTotal: Int
@@ -248,7 +248,7 @@ public struct MergeEngine: Sendable {
     let record = MergeRecord(collectsStatistics: collectsStatistics)
     let kept = Set(finished.withLock { $0.keys })
     let keptByteCount = kept.reduce(0) { $0 + plan.shards[$1].fileByteCount }
-    let done = Mutex<(bytes: Int, shards: Int)>((keptByteCount, kept.count))
+    let done = Mutex<(bytes: Int, kept: Int, shards: Int)>((keptByteCount, keptByteCount, kept.count))
 
     let creation = OutputCreation(
       plan: plan, schedule: schedule, inputs: inputs, staged: staged, mode: options.copyMode,
@@ -274,7 +274,8 @@ public struct MergeEngine: Sendable {
           let state = states[segment.shard]
           let output = try state.open { try creation.make(shard: segment.shard) }
           let range = schedule.outputRange(ofJob: job, in: segment, plan)
-          if !output.part.done.contains(range) {
+          let isDone = output.part.done.contains(range)
+          if !isDone {
             try carryOut(job, number, shard, output, &worker, &buffer, inputs, decomposer, factors, record)
             try output.part.journal?.add(range, of: output.file)
           }
@@ -288,10 +289,11 @@ public struct MergeEngine: Sendable {
           }
           done.withLock { done in
             done.bytes += range.count
+            if isDone { done.kept += range.count }
             if isLast { done.shards += 1 }
             progress?(
               MergeProgress(
-                bytesDone: done.bytes, bytesTotal: plan.outputByteCount, bytesKept: keptByteCount,
+                bytesDone: done.bytes, bytesTotal: plan.outputByteCount, bytesKept: done.kept,
                 shardsDone: done.shards, shardsTotal: plan.shards.count, finishedShard: written))
           }
         } catch {
@@ -312,7 +314,7 @@ public struct MergeEngine: Sendable {
         name: shard.name, byteCount: shard.fileByteCount, checksum: parts[number]?.file.checksum,
         isKept: kept.contains(number))
     }
-    return record.outcome(plan, schedule, shards)
+    return record.outcome(plan, schedule, shards, keptByteCount: done.withLock { $0.kept })
   }
 
   /// Checks that there is room for what is still to be written, before anything is.

@@ -5,6 +5,8 @@ extension MergeEngine {
   public struct Outcome: Sendable, Equatable {
     /// The weight files, in the order of the plan.
     public let shards: [WrittenShard]
+    /// Bytes of the weight files that a run before wrote: all of some, and parts of others.
+    public let keptByteCount: Int
     /// Tensors whose finite elements became infinite or NaN, with how many did, in the order of the output.
     public let nonFinite: [NonFiniteTensor]
     /// The places in the plan's modules of those whose change is nothing but zeros: lora_A or lora_B is all zero.

@@ -40,7 +40,9 @@ final class MergeRecord: Sendable {
   }
 
   /// What was found, in the order of the output.
-  func outcome(_ plan: MergePlan, _ schedule: TileSchedule, _ shards: [WrittenShard]) -> MergeEngine.Outcome {
+  func outcome(
+    _ plan: MergePlan, _ schedule: TileSchedule, _ shards: [WrittenShard], keptByteCount: Int
+  ) -> MergeEngine.Outcome {
     func tensor(_ number: Int) -> MergePlan.Tensor? {
       let segment = schedule.segments[number]
       return segment.kind.tensor.map { plan.shards[segment.shard].tensors[$0] }
@@ -55,7 +57,7 @@ final class MergeRecord: Sendable {
     }
     let activities = inOrder(factors.withLock { $0 })
     return MergeEngine.Outcome(
-      shards: shards,
+      shards: shards, keptByteCount: keptByteCount,
       nonFinite: inOrder(nonFinite.withLock { $0 }).map { .init(name: $0.tensor.name, count: $0.value) },
       untrainedModules: FactorActivity.untrained(
         plan, Dictionary(activities.map { ($0.tensor.name, $0.value) }, uniquingKeysWith: { one, _ in one })),

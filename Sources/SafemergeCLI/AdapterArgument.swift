@@ -4,7 +4,12 @@ import Safetensors
 /// An adapter as typed: a folder or a model of the hub, alone or as `ADAPTER=WEIGHT`.
 struct AdapterArgument {
   let model: ModelArgument
-  let weight: Double
+  /// As typed, without the weight.
+  let name: String
+  /// Nil: none was typed.
+  let givenWeight: Double?
+
+  var weight: Double { givenWeight ?? 1 }
 
   /// A path that exists is taken whole; otherwise a number behind the last "=" is the weight.
   init(_ text: String) throws {
@@ -13,11 +18,12 @@ struct AdapterArgument {
       guard let weight = Double(number), weight.isFinite else {
         throw ValidationError("\"\(number)\" is no weight for the adapter \(text[..<sign]); a number is expected.")
       }
-      model = try ModelArgument(String(text[..<sign]))
-      self.weight = weight
+      name = String(text[..<sign])
+      givenWeight = weight
     } else {
-      model = try ModelArgument(text)
-      weight = 1
+      name = text
+      givenWeight = nil
     }
+    model = try ModelArgument(name)
   }
 }

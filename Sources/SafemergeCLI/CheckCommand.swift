@@ -9,7 +9,8 @@ struct CheckCommand: ParsableCommand {
     abstract: "Look for what is wrong with a model, an adapter or a merge.",
     discussion: """
       Without options only headers, the index, config.json and the names of files are looked at. --against computes the \
-      merge again by an independent path in double precision, and names what went wrong with results of whichever tool.
+      merge again by an independent path in double precision, and names what went wrong with results of whichever tool; \
+      of a result of safemerge, weights and options come from its .safemerge.json.
 
       Examples:
         safemerge check ./merged
@@ -61,6 +62,7 @@ struct CheckCommand: ParsableCommand {
     } else {
       if !against.adapters.isEmpty { throw ValidationError("--adapter goes with --against.") }
       if against.repair != nil { throw ValidationError("--repair goes with --against.") }
+      if against.combine.method != nil { throw ValidationError("--combine goes with --against.") }
     }
     if writeSums, format == .json { throw ValidationError("--write-sums has a format of its own.") }
     if sums != nil, paths.count != 1 { throw ValidationError("--sums is for one path.") }
@@ -78,7 +80,7 @@ struct CheckCommand: ParsableCommand {
       if result.findings.isEmpty {
         if !quiet { Diagnostics.write("nothing to repair") }
       } else {
-        var merge = try against.merge(to: repair)
+        var merge = try ComparedMerge(against, output: result.inspection.path).merge(to: repair)
         merge.jobs = jobs
         merge.quiet = quiet
         try merge.run()
@@ -108,20 +110,17 @@ struct CheckCommand: ParsableCommand {
     options.computesSums = writeSums
     options.sums = try sums.map { try SumsFile(path: $0) }
     let inspection = try ModelInspection(path: path, options: options)
-    guard let base = against.against else { return CheckResult(inspection: inspection, merge: nil, duration: nil) }
+    guard against.against != nil else { return CheckResult(inspection: inspection, merge: nil, duration: nil) }
     let start = ContinuousClock.now
-    let opened: (base: Checkpoint, output: Checkpoint)
-    do {
-      opened = (try ModelArgument(base).read(Checkpoint.init(path:)), try Checkpoint(path: path))
-    } catch {
+    let compared = try ComparedMerge(against, output: path)
+    let output: Checkpoint
+    do { output = try Checkpoint(path: path) } catch {
       // What keeps the result from being opened was found already.
       if inspection.findings.isEmpty { throw error }
       return CheckResult(inspection: inspection, merge: nil, duration: nil)
     }
-    let merge = try MergeCheck(
-      opened.output, base: opened.base, adapters: try against.uses(), planning: against.result.planning,
-      options: try against.checkOptions(path, workers: workers))
-    let report = try merge.run()
+    var report = try compared.check(output, workers: workers)
+    for note in compared.notes { report.add(note: note) }
     return CheckResult(inspection: inspection, merge: report, duration: ContinuousClock.now - start)
   }
 }

@@ -7,7 +7,7 @@ enum CheckJSON {
   static func text(_ results: [CheckResult]) -> [UInt8] {
     var writer = JSONWriter(escapesUnprintable: true)
     writer.beginObject()
-    writer.member("schema", 1)
+    writer.member("schema", 2)
     writer.list("results", results, members: write)
     writer.end()
     return writer.bytes + [UInt8(ascii: "\n")]
@@ -27,7 +27,18 @@ enum CheckJSON {
       writer.member("tensors", file.header.tensors.count)
       writer.member("bytes", file.header.fileByteCount)
     }
-    if let merge = result.merge { writer.list("tensors", merge.tensors, members: write) }
+    guard let merge = result.merge else { return }
+    let verdict = CheckVerdict(merge, findings: result.findings.count)
+    writer.member("verdict") { writer in
+      writer.member("result", verdict.outcome.rawValue)
+      writer.member("merged", verdict.merged)
+      writer.member("matching", verdict.matching)
+      writer.member("not_checked", verdict.notChecked)
+      writer.member("copied", verdict.copied)
+      writer.member("copied_matching", verdict.copiedMatching)
+      writer.member("largest_error_ulp", verdict.largestError)
+    }
+    writer.list("tensors", merge.tensors, members: write)
   }
 
   private static func write(_ tensor: MergeCheck.TensorResult, _ writer: inout JSONWriter) {
@@ -45,7 +56,8 @@ enum CheckJSON {
       writer.member("beyond_bound", comparison.beyondBound)
       writer.member("beyond_one_ulp", comparison.beyondOneUlp)
       writer.member("other_bits", comparison.otherBits)
-      writer.member("worst_ulp", comparison.worstError)
+      writer.member("cancelled", comparison.cancelled)
+      writer.member("error_ulp", comparison.worstError)
     }
   }
 

@@ -29,14 +29,12 @@ struct CheckText {
     let shown = merge.tensors.filter { verbose || $0.isMerged || $0.verdict != .same }
     guard !shown.isEmpty else { return }
     var table = TextTable(
-      header: ["TENSOR", "DTYPE", "WORST ULP", "NOT ROUNDED RIGHT", "VERDICT"],
-      alignments: [.left, .left, .right, .right, .left], rowCount: shown.count)
+      header: ["TENSOR", "DTYPE", "MAX ERROR", "VERDICT"],
+      alignments: [.left, .left, .right, .left], rowCount: shown.count)
     for tensor in shown {
       table.add(tensor.name.string)
       table.add(tensor.dtype.name)
-      table.add(tensor.comparison.map { ReportNumbers.significant($0.worstError) } ?? "-")
-      table.add(
-        tensor.comparison.map { "\(ReportNumbers.percent($0.otherwiseShare))" } ?? "-")
+      table.add(tensor.comparison.map { ReportNumbers.significant($0.worstError) + " ulp" } ?? "-")
       table.add(Self.text(tensor.verdict))
     }
     try table.write(to: &output)
@@ -44,11 +42,11 @@ struct CheckText {
 
   static func text(_ verdict: MergeCheck.Verdict) -> String {
     switch verdict {
-    case .same: "same bytes"
-    case .exact: "exact"
-    case .rounded: "right, other bits"
-    case .roundedByPEFT(let how): "rounded more than once, \(how)"
-    case .roundedSeveralTimes: "rounded more than once"
+    case .same: "OK: same bytes"
+    case .exact: "OK: exact"
+    case .rounded: "OK: rounded in another order"
+    case .roundedByPEFT(let how): "OK: rounded more than once, \(how)"
+    case .roundedSeveralTimes: "OK: rounded more than once"
     case .fault(let fault): "WRONG: \(fault.message)"
     case .damaged(let count): "WRONG: \(Quantities.counted(count, "element")) damaged"
     case .different: "WRONG: not this merge"
@@ -59,21 +57,11 @@ struct CheckText {
   private var summary: String {
     let inspection = result.inspection
     let tensors = inspection.files.reduce(0) { $0 + $1.header.tensors.count }
-    var parts = [
-      Quantities.counted(inspection.files.count, "file"), Quantities.counted(tensors, "tensor"),
-    ]
-    if let merge = result.merge {
-      let compared = merge.tensors.compactMap(\.comparison)
-      let elements = compared.reduce(0) { $0 + $1.elementCount }
-      let otherwise = compared.reduce(0) { $0 + $1.otherwiseRounded }
-      let worst = compared.map(\.worstError).max() ?? 0
-      parts.append(
-        "\(Quantities.counted(merge.tensors.count { $0.isMerged }, "tensor")) merged: worst error "
-          + "\(ReportNumbers.significant(worst)) ulp, \(Quantities.grouped(otherwise)) of "
-          + "\(Quantities.grouped(elements)) elements are not the exact result rounded")
+    let size = "\(Quantities.counted(inspection.files.count, "file")), \(Quantities.counted(tensors, "tensor"))"
+    guard let merge = result.merge else {
+      let count = result.findings.count
+      return "\(inspection.path): \(size); " + (count == 0 ? "nothing found" : Quantities.counted(count, "finding"))
     }
-    let count = result.findings.count
-    return "\(inspection.path): \(parts.joined(separator: ", ")); "
-      + (count == 0 ? "nothing found" : Quantities.counted(count, "finding"))
+    return "\(CheckVerdict(merge, findings: result.findings.count).text) (\(inspection.path): \(size))"
   }
 }

@@ -8,14 +8,18 @@ struct DiffText {
   let left: String
   let right: String
   let difference: ModelDifference
-  let comparesValues: Bool
 
+  private var comparesValues: Bool { difference.comparesValues }
   private var changed: [ModelDifference.Tensor] { difference.tensors.filter(\.isDifferent) }
 
   func writeTable(to output: inout StandardOutput) throws {
     for entry in difference.metadata {
       let (one, other) = (entry.left.map { "\"\($0)\"" } ?? "-", entry.right.map { "\"\($0)\"" } ?? "-")
       try output.write("metadata \(entry.key): \(one), \(other)".escapingUnprintable + "\n")
+    }
+    for member in difference.folders.members {
+      let (one, other) = (member.left ?? "-", member.right ?? "-")
+      try output.write("\(member.file) \(member.key): \(one), \(other)".escapingUnprintable + "\n")
     }
     let columns = ["", "TENSOR", "DTYPE", "SHAPE"] + (comparesValues ? ["MAX |D|", "CHANGED", "RELATIVE"] : [])
     var table = TextTable(
@@ -34,8 +38,27 @@ struct DiffText {
       table.add(tensor.values?.relativeNorm.map(ReportNumbers.significant) ?? "-")
     }
     if !changed.isEmpty { try table.write(to: &output) }
-    if difference.hasOtherFiles { try output.write("note: the tensors are split into files in another way\n") }
+    for note in notes { try output.write("note: \(note)".escapingUnprintable + "\n") }
     try output.write(summary + "\n")
+  }
+
+  /// What is no difference of the models, and worth knowing.
+  private var notes: [String] {
+    var notes: [String] = []
+    if difference.hasOtherFiles { notes.append("the tensors are split into files in another way") }
+    let alike = difference.tensors.count { $0.values?.hasOtherBytes == true && !$0.isDifferent }
+    if alike > 0 {
+      notes.append(
+        "\(Quantities.counted(alike, "tensor")) of equal values have other bytes, by signs of zeros or payloads of NaNs"
+      )
+    }
+    for (side, what) in [
+      (nil, "other content in"), (.left, "only in \(left):"), (.right, "only in \(right):"),
+    ] as [(FolderDifference.Side?, String)] {
+      let names = difference.folders.files.filter { $0.onlySide == side }.map(\.name)
+      if !names.isEmpty { notes.append("\(what) \(names.joined(separator: ", "))") }
+    }
+    return notes
   }
 
   private var summary: String {
@@ -43,17 +66,20 @@ struct DiffText {
     let onlyRight = difference.tensors.count { $0.left == nil }
     let both = difference.tensors.count - onlyLeft - onlyRight
     let different = changed.count - onlyLeft - onlyRight
-    let alike = comparesValues ? "identical" : "of the same dtype and shape"
-    return "\(Quantities.grouped(different)) changed, \(Quantities.grouped(both - different)) \(alike), "
+    let (otherwise, alike) =
+      comparesValues ? ("changed", "identical") : ("of another dtype or shape", "of the same dtype and shape")
+    return
+      ("\(Quantities.grouped(different)) \(otherwise), \(Quantities.grouped(both - different)) \(alike), "
       + "\(Quantities.grouped(onlyLeft)) only in \(left), \(Quantities.grouped(onlyRight)) only in \(right)"
-      .escapingUnprintable
+      + (comparesValues ? "" : "; values were not compared")).escapingUnprintable
   }
 
-  /// "-" only in the first, "+" only in the second, "~" in both and different, "=" the same.
+  /// "-" only in the first, "+" only in the second, "~" in both and different, "=" the same, "?" not known: the headers are
+  /// alike, and values were not compared.
   private static func sign(_ tensor: ModelDifference.Tensor) -> String {
     if tensor.right == nil { return "-" }
     if tensor.left == nil { return "+" }
-    return tensor.isDifferent ? "~" : "="
+    return tensor.isDifferent ? "~" : tensor.values == nil ? "?" : "="
   }
 
   private static func pair(_ left: String?, _ right: String?) -> String {
@@ -87,16 +113,29 @@ struct DiffText {
   var json: [UInt8] {
     var writer = JSONWriter(escapesUnprintable: true)
     writer.beginObject()
-    writer.member("schema", 1)
+    writer.member("schema", 2)
     writer.member("left", left)
     writer.member("right", right)
-    writer.member("different", difference.isDifferent)
+    writer.member("values_compared", comparesValues)
+    writer.key("different")
+    if let isDifferent = difference.isDifferent { writer.value(isDifferent) } else { writer.null() }
     writer.member("other_files", difference.hasOtherFiles)
+    writer.member("other_bytes", difference.tensors.count { $0.values?.hasOtherBytes == true && !$0.isDifferent })
     writer.member("compared", difference.tensors.count)
     writer.list("metadata", difference.metadata) { entry, writer in
       writer.member("key", entry.key)
       writer.member("left", entry.left)
       writer.member("right", entry.right)
+    }
+    writer.list("config", difference.folders.members) { member, writer in
+      writer.member("file", member.file)
+      writer.member("key", member.key)
+      writer.member("left", member.left)
+      writer.member("right", member.right)
+    }
+    writer.list("side_files", difference.folders.files) { file, writer in
+      writer.member("name", file.name)
+      writer.member("only", file.onlySide?.rawValue)
     }
     writer.list("tensors", changed, members: write)
     writer.end()

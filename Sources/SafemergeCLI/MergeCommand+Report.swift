@@ -84,24 +84,8 @@ extension MergeCommand {
 
   /// The options that decide the result, under the names of the command line.
   private var reportedOptions: [MergeIdentity.Option] {
-    let rounding =
-      switch result.round.rounding {
-      case .nearest: "nearest"
-      case .stochastic(let seed): "stochastic:\(seed)"
-      }
-    var options: [(String, String)] = [
-      ("dtype", result.dtype.rawValue), ("arithmetic", result.arithmetic.rawValue), ("round", rounding),
-      ("tied", result.tied.rawValue),
-      ("mha-out-proj", result.mhaOutProj.rawValue), ("expert-layout", result.expertLayout?.rawValue ?? "auto"),
-      ("add-tensors", result.addTensors ? "true" : "false"), ("on-nonfinite", onNonfinite.rawValue),
-    ]
-    options += result.map.enumerated().map {
-      ("map \($0.offset + 1)", "\($0.element.map.pattern)=\($0.element.map.replacement)")
-    }
-    if let format = result.requantize { options.append(("requantize", format.rawValue)) }
-    if let training = result.baseWas { options.append(("base-was", training.text)) }
-    if let size = result.maxShardSize { options.append(("max-shard-size", String(size.byteCount))) }
-    if result.singleFile { options.append(("single-file", "true")) }
+    var options = result.recorded.map { ($0.name, $0.value) }
+    options.append(("on-nonfinite", onNonfinite.rawValue))
     if let method = combine.method {
       options.append(("combine", method.rawValue))
       if let density = combine.density { options.append(("density", Quantities.number(density))) }

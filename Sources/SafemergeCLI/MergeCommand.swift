@@ -89,7 +89,7 @@ struct MergeCommand: ParsableCommand {
   @Option(help: "\(ProgressLine.Mode.allCases.map(\.rawValue).joined(separator: ", ")).")
   var progress: ProgressLine.Mode = .auto
 
-  @Flag(name: [.short, .long], help: "Print errors only.")
+  @Flag(name: [.short, .long], help: "Print warnings and errors only.")
   var quiet = false
 
   @Flag(
@@ -199,14 +199,14 @@ struct MergeCommand: ParsableCommand {
     clock.finish("weights")
     for note in verification.notes { tell(note: note) }
     for shard in outcome.shards where shard.isKept { EventStream.standard.shard(shard) }
-    for tensor in outcome.nonFinite { warn(tensor.warning, evenQuietly: true) }
+    for tensor in outcome.nonFinite { warn(tensor.warning) }
     try tell(outcome, plan, options, checkpoint, uses, at: reportPlace)
     clock.finish("report")
     if speaks, verbose > 1 { Diagnostics.write(clock.line) }
     try finish(
       MergeSummary(
-        plan: text, output: place.path, isDryRun: false, shards: outcome.shards, verification: safety.verify,
-        duration: clock.duration, peakMemory: ProcessMemory.peak))
+        plan: text, output: place.path, isDryRun: false, shards: outcome.shards, keptByteCount: outcome.keptByteCount,
+        verification: safety.verify, duration: clock.duration, peakMemory: ProcessMemory.peak))
   }
 
   /// Says what was done.
@@ -220,7 +220,7 @@ struct MergeCommand: ParsableCommand {
     if json {
       return try finish(
         MergeSummary(
-          plan: text, output: output, isDryRun: true, shards: [], verification: safety.verify,
+          plan: text, output: output, isDryRun: true, shards: [], keptByteCount: 0, verification: safety.verify,
           duration: clock.duration, peakMemory: ProcessMemory.peak))
     }
     var output = StandardOutput()
@@ -234,9 +234,9 @@ struct MergeCommand: ParsableCommand {
     EventStream.standard.note(note)
   }
 
-  /// - Parameter evenQuietly: Whether `--quiet` does not silence it.
-  func warn(_ message: String, evenQuietly: Bool = false) {
-    if !quiet || evenQuietly { Diagnostics.warning(message) }
+  /// A warning is about a result that may not be what was meant: `--quiet` does not silence it.
+  func warn(_ message: String) {
+    Diagnostics.warning(message)
     EventStream.standard.warning(message)
   }
 

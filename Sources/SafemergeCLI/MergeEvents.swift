@@ -104,6 +104,7 @@ extension EventStream {
       event.member("output", summary.output)
       event.member("bytes", summary.plan.plan.outputByteCount)
       event.member("tensors") { $0.members(summary.plan.plan.actionSums) }
+      event.member("bytes_written", summary.writtenByteCount)
       event.member("shards_kept", summary.shards.count { $0.isKept })
       event.member("verify", summary.verification.rawValue)
       event.member("seconds", summary.seconds)

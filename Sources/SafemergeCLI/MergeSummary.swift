@@ -9,10 +9,15 @@ struct MergeSummary {
   let output: String?
   let isDryRun: Bool
   let shards: [WrittenShard]
+  /// Bytes of the weight files that an interrupted run wrote.
+  let keptByteCount: Int
   let verification: Verify
   let duration: Duration
   /// The largest resident set, in bytes.
   let peakMemory: Int
+
+  /// What this run wrote of the weight files.
+  var writtenByteCount: Int { isDryRun ? 0 : plan.plan.outputByteCount - keptByteCount }
 
   /// To the millisecond.
   var seconds: Double { (duration.inSeconds * 1000).rounded() / 1000 }
@@ -28,26 +33,32 @@ struct MergeSummary {
       lines.append(line)
     }
     let kept = shards.count { $0.isKept }
-    if kept > 0 { lines.append("kept     \(kept) of \(Quantities.counted(shards.count, "file")) of a merge before") }
+    if keptByteCount > 0 {
+      lines.append(
+        "resumed  an interrupted merge: \(kept) of \(Quantities.counted(shards.count, "file")) kept, "
+          + "\(Quantities.bytes(keptByteCount)) in all")
+    }
     lines.append(doneLine)
     return lines.map(\.escapingUnprintable)
   }
 
   private var doneLine: String {
     let tenths = Int((duration.inSeconds * 10).rounded())
-    let rate = TransferRate(done: plan.plan.outputByteCount, left: 0, elapsed: duration)
+    let rate = TransferRate(done: writtenByteCount, left: 0, elapsed: duration)
+    let written = keptByteCount > 0 ? ", \(Quantities.bytes(writtenByteCount)) of it written" : ""
     return
-      "done     \(output ?? "")   \(Quantities.bytes(plan.plan.outputByteCount)) in \(tenths / 10).\(tenths % 10) s "
-      + "(\(Quantities.bytes(rate.bytesPerSecond))/s), peak memory \(Quantities.bytes(peakMemory)), \(check)"
+      "done     \(output ?? "")   \(Quantities.bytes(plan.plan.outputByteCount))\(written) in \(tenths / 10).\(tenths % 10) s "
+      + "(\(Quantities.bytes(rate.bytesPerSecond))/s), peak memory \(Quantities.bytes(peakMemory))"
+      + (check.map { ", \($0)" } ?? "")
   }
 
-  private var check: String {
+  /// What was done beyond the merge's own checks.
+  private var check: String? {
     let files = Quantities.counted(shards.count, "file")
     switch verification {
     case .full: return "verified: \(files) read back from the disk and computed again"
     case .read: return "verified: \(files) read back from the disk"
-    case .none:
-      return shards.contains { $0.checksum == nil } ? "not verified (--verify read)" : "SHA-256 of \(files) taken"
+    case .none: return shards.contains { $0.checksum == nil } ? nil : "SHA-256 of \(files) taken"
     }
   }
 }

@@ -5,32 +5,46 @@ import MergePlanning
 
 /// The options that decide what a merge of given inputs is, for whoever makes it or judges it.
 struct ResultOptions: ParsableArguments {
-  @Option(help: "The dtype of the result: \(OutputDType.allCases.map(\.rawValue).joined(separator: ", ")).")
-  var dtype: OutputDType = .same
+  @Option(
+    name: .customLong("dtype"),
+    help: ArgumentHelp(
+      "The dtype of the result: \(OutputDType.allCases.map(\.rawValue).joined(separator: ", ")). Default: same.",
+      valueName: "dtype"))
+  var givenDType: OutputDType?
 
   @Option(
-    help: """
+    name: .customLong("tied"),
+    help: ArgumentHelp(
+      """
       What to do if an adapter makes head and embedding differ that the base keeps as one: \
-      \(MergeOptions.Tied.allCases.map(\.rawValue).joined(separator: ", ")).
-      """)
-  var tied: MergeOptions.Tied = .refuse
+      \(MergeOptions.Tied.allCases.map(\.rawValue).joined(separator: ", ")). Default: refuse.
+      """, valueName: "tied"))
+  var givenTied: MergeOptions.Tied?
 
   @Option(
-    help: """
+    name: .customLong("mha-out-proj"),
+    help: ArgumentHelp(
+      """
       How often the delta of a MultiheadAttention's out_proj is added; PEFT up to 0.21.2 trains and merges it twice: \
-      \(MergeOptions.AttentionOutput.allCases.map(\.rawValue).joined(separator: ", ")).
-      """)
-  var mhaOutProj: MergeOptions.AttentionOutput = .twice
+      \(MergeOptions.AttentionOutput.allCases.map(\.rawValue).joined(separator: ", ")). Default: twice.
+      """, valueName: "mha-out-proj"))
+  var givenMHAOutProj: MergeOptions.AttentionOutput?
 
   @Option(
-    help: """
+    name: .customLong("arithmetic"),
+    help: ArgumentHelp(
+      """
       Where rounding happens; peft reproduces PEFT 0.21.2 bit for bit: \
-      \(MergeOptions.Arithmetic.allCases.map(\.rawValue).joined(separator: ", ")).
-      """)
-  var arithmetic: MergeOptions.Arithmetic = .exact
+      \(MergeOptions.Arithmetic.allCases.map(\.rawValue).joined(separator: ", ")). Default: exact.
+      """, valueName: "arithmetic"))
+  var givenArithmetic: MergeOptions.Arithmetic?
 
-  @Option(help: "How merged elements are rounded: nearest, or stochastic:SEED with a number as the seed.")
-  var round = RoundingArgument(rounding: .nearest)
+  @Option(
+    name: .customLong("round"),
+    help: ArgumentHelp(
+      "How merged elements are rounded: nearest, or stochastic:SEED with a number as the seed. Default: nearest.",
+      valueName: "round"))
+  var givenRound: RoundingArgument?
 
   @Option(
     help: """
@@ -73,6 +87,13 @@ struct ResultOptions: ParsableArguments {
 
   @Flag(help: "Write one weight file, without an index, also for a base of several.")
   var singleFile = false
+
+  // What was not given: a check takes it from the record of the merge, if there is one.
+  var dtype: OutputDType { givenDType ?? .same }
+  var tied: MergeOptions.Tied { givenTied ?? .refuse }
+  var mhaOutProj: MergeOptions.AttentionOutput { givenMHAOutProj ?? .twice }
+  var arithmetic: MergeOptions.Arithmetic { givenArithmetic ?? .exact }
+  var round: RoundingArgument { givenRound ?? RoundingArgument(rounding: .nearest) }
 
   func validate() throws {
     if singleFile, maxShardSize != nil {

@@ -1,3 +1,4 @@
+import Foundation
 import Safetensors
 import TestSupport
 import Testing
@@ -24,22 +25,50 @@ import Testing
 
   @Test func findsNothingInEqualFiles() throws {
     let found = try difference([floats("a", [1, .nan])], [floats("a", [1, .nan])])
-    #expect(!found.isDifferent)
+    #expect(found.isDifferent == false)
     #expect(found.tensors[0].values?.changedCount == 0)
   }
 
   @Test func measuresValues() throws {
     let found = try difference([floats("a", [3, 4, 0])], [floats("a", [3, 4.5, -0.0])])
-    #expect(found.isDifferent)
+    #expect(found.isDifferent == true)
     let values = try #require(found.tensors[0].values)
     // Zeros of both signs have one value.
-    #expect(values == ModelDifference.Values(elementCount: 3, changedCount: 1, largest: 0.5, relativeNorm: 0.1))
+    #expect(
+      values
+        == ModelDifference.Values(
+          elementCount: 3, changedCount: 1, largest: 0.5, relativeNorm: 0.1, hasOtherBytes: true))
   }
 
   @Test func comparesOtherDTypesByValue() throws {
     let brain = TestTensor("a", .bf16, [2], bytes: [0x80, 0x3F, 0x00, 0x40])
     let found = try difference([brain], [floats("a", [1, 2])])
-    #expect(found.isDifferent)
+    #expect(found.isDifferent == true)
+    #expect(found.tensors[0].values?.changedCount == 0)
+  }
+
+  /// Equal pieces of a tensor that differs elsewhere count for its norm; equal bytes are not computed on otherwise.
+  @Test func measuresTensorsOfSeveralPieces() throws {
+    var values = [Float](repeating: 1, count: (1 << 20) + 8)
+    let left = floats("a", values)
+    values[values.count - 1] = 3
+    let found = try difference([left], [floats("a", values)])
+    let result = try #require(found.tensors[0].values)
+    #expect(result.changedCount == 1 && result.largest == 2)
+    #expect(result.relativeNorm == 2 / Double(values.count).squareRoot())
+    let same = try difference([left], [left])
+    #expect(same.tensors[0].values?.relativeNorm == 0 && same.isDifferent == false)
+  }
+
+  /// One file by two names is the same without being read: its size on disk is that of its header here.
+  @Test func oneFileByTwoPathsIsTheSame() throws {
+    let scratch = try Scratch()
+    try writeFile(scratch.file("a.safetensors"), [floats("a", [1, 2])])
+    try FileManager.default.createSymbolicLink(
+      atPath: scratch.file("b.safetensors"), withDestinationPath: scratch.file("a.safetensors"))
+    let found = try ModelDifference(
+      scratch.file("a.safetensors"), scratch.file("b.safetensors"), options: ModelDifference.Options(workers: 2))
+    #expect(found.isDifferent == false)
     #expect(found.tensors[0].values?.changedCount == 0)
   }
 

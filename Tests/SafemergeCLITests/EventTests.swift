@@ -110,7 +110,8 @@ import Testing
     let events = try events(result)
     let warning = try #require(events.first { name($0) == "warning" })
     #expect(result.messages == "safemerge: warning: \(text(warning["message"]) ?? "")\n")
-    #expect(try Program.run(arguments + ["-q"]).errors == [])
+    // Warnings are of results that may not be what was meant: --quiet leaves them.
+    #expect(try Program.run(arguments + ["-q"]).messages == result.messages)
   }
 
   /// Of each kind of refusal one; what is said on standard error stays one line.
@@ -237,7 +238,7 @@ import Testing
       metadata: ["format": "pt"])
     let adapter = try writeAdapter(
       path + "/adapter", rank: 1, alpha: "1",
-      [TestTensor("w.lora_A.weight", .f32, [1, 1]), TestTensor("w.lora_B.weight", .f32, [1, 1])])
+      ["A", "B"].map { TestTensor("w.lora_\($0).weight", .f32, [1, 1], bytes: [0, 0, 0x80, 0x3F]) })
     let output = path + "/merged.safetensors"
     let result = try Program.run(
       ["merge", path + "/base.safetensors", adapter, "-o", output, "--json", "-q"],

@@ -180,6 +180,6 @@ import Testing
     }
     #expect(warnings.count == (isExpected ? 1 : 0))
     let quiet = try Program.run(arguments + ["--force", "-q"])
-    #expect(quiet.errors == [])
+    #expect(shown(quiet) == quiet.messageLines.count && shown(quiet) == shown(plain), "\(quiet.messages)")
   }
 }

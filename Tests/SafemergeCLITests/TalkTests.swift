@@ -25,7 +25,7 @@ import Testing
     #expect(lines(result, "copied") == ["copied   7 tensors (9.4 KiB), 2 side files"])
     let done = try #require(result.messageLines.last)
     #expect(done.hasPrefix("done     \(output)   "))
-    #expect(done.contains("/s), peak memory ") && done.hasSuffix(", not verified (--verify read)"))
+    #expect(done.contains("/s), peak memory ") && done.hasSuffix(" MiB"), "nothing that reads as a warning: \(done)")
     // The plan comes before the work, the summary after it.
     let words = result.messageLines.map { String($0.prefix { $0 != " " }) }
     let shards = [String](repeating: "shard", count: 4)
@@ -59,8 +59,13 @@ import Testing
     let result = try model.merge(output, shell: SlowModel.signalling("TERM", after: "^shard    1/"))
     guard result.status == 143 else { return }
     let next = try model.merge(output)
-    #expect(lines(next, "kept").count == 1, "\(next.messages)")
-    #expect(lines(next, "kept").first?.hasSuffix(" of 4 files of a merge before") == true)
+    #expect(lines(next, "resumed").count == 1, "\(next.messages)")
+    #expect(lines(next, "resumed").first?.contains(" of 4 files kept, ") == true)
+    // What a run before wrote is not counted as written by this one.
+    let again = try #require(lines(next, "done").first)
+    #expect(again.contains(" of it written in "), "\(again)")
+    let whole = try model.merge(model.scratch.file("other"))
+    #expect(lines(whole, "resumed").isEmpty && lines(whole, "done").first?.contains(" of it written") == false)
   }
 
   // MARK: Suggestions

@@ -11,6 +11,12 @@ package struct SeededGenerator: RandomNumberGenerator, CustomStringConvertible {
     state = seed
   }
 
+  /// The same numbers in every run.
+  package init(seed: UInt64) {
+    self.seed = seed
+    state = seed
+  }
+
   package var description: String { "SAFEMERGE_TEST_SEED=\(seed)" }
 
   // SplitMix64.

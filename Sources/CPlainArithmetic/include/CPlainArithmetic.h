@@ -31,12 +31,14 @@ void spa_spreads(const float *left, const float *right, size_t rank, size_t colu
 void spa_add_scaled_f32(float *delta, const float *values, size_t count, float scale);
 void spa_add_scaled_f64(double *delta, const double *values, size_t count, double scale);
 
-// values[i] = exact[i] = weights[i], and nothing in the deltas: -0, which addition leaves unchanged, in the fp32 one.
-void spa_start(const float *weights, size_t count, float *values, double *exact);
+// values[i] = exact[i] = weights[i], scales[i] = |weights[i]|, and nothing in the deltas: -0, which addition leaves
+// unchanged, in the fp32 one.
+void spa_start(const float *weights, size_t count, float *values, double *exact, double *scales);
 void spa_clear(float *delta, double *exact_delta, size_t count);
 
-// values[i] += delta[i]; exact[i] += exact_delta[i]
-void spa_accumulate(float *values, double *exact, const float *delta, const double *exact_delta, size_t count);
+// values[i] += delta[i]; exact[i] += exact_delta[i]; scales[i] += |exact_delta[i]|
+void spa_accumulate(float *values, double *exact, double *scales, const float *delta, const double *exact_delta,
+                    size_t count);
 
 // Where values[i] is a NaN: the weight's, made quiet, if that is one, else the positive quiet NaN without payload.
 void spa_settle_nans(const float *weights, float *values, size_t count);
@@ -50,17 +52,19 @@ void spa_count_nonfinite(spa_dtype dtype, const void *source, size_t count, uint
 typedef struct {
   uint64_t otherwise;   // elements that are not `exact` rounded once, to nearest even
   uint64_t mismatched;  // elements whose bits are not those of `expected`
-  double worst;         // the largest |found - exact| in units of the dtype's spacing at `exact`, of finite ones
+  uint64_t cancelled;   // elements more than one spacing off at `exact`, and none at their scale
+  double worst;         // the largest |found - exact| in units of the dtype's spacing at the scale, of finite ones
 } spa_comparison;
 
 #define SPA_OTHERWISE 1
 #define SPA_MISMATCHED 2
 
-// Compares `count` elements of `dtype` with the exact values and with the bits that are expected. flags[i] gets
-// SPA_OTHERWISE and SPA_MISMATCHED. Where `found` or `exact` is infinite or NaN, an element is as it should be if its bits
+// Compares `count` elements of `dtype` with the exact values and with the bits that are expected. scales[i] is the sum of
+// the magnitudes of what was added up to exact[i], and no less than it: where they cancel, the roundings of a right result
+// are those of its terms. flags[i] gets SPA_OTHERWISE and SPA_MISMATCHED. Where `found` or `exact` is infinite or NaN, an element is as it should be if its bits
 // are the expected ones.
-spa_comparison spa_compare(spa_dtype dtype, const void *found, const double *exact, const void *expected, size_t count,
-                           uint8_t *flags);
+spa_comparison spa_compare(spa_dtype dtype, const void *found, const double *exact, const double *scales,
+                           const void *expected, size_t count, uint8_t *flags);
 
 // Whether two runs of bytes are the same.
 int spa_are_equal(const void *left, const void *right, size_t count);
