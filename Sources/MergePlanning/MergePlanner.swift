@@ -259,9 +259,11 @@ struct MergePlanner {
         .slicedChange(target: part.tensor.string, what: "a second change, of rows that do not lie by turns,"), number,
         key: layer.a)
     }
-    guard layer.target == .weight || !isWhole else { return }
-    let rows = part.rows
-    if let other = work.users.first(where: { $0.adapter == number && (part.isTransposed || $0.rows.overlaps(rows)) }) {
+    guard layer.target != .attentionOutput || !isWhole else { return }
+    // Where rows and columns are exchanged only the columns are known: that the rows differ is not looked for.
+    let rows = part.isTransposed ? 0..<Int.max : part.rows
+    let columns = part.isTransposed ? part.column..<part.column + part.count : nil
+    if let other = work.users.first(where: { $0.adapter == number && $0.overlaps(rows: rows, columns: columns) }) {
       throw error(.targetHitTwice(target: part.tensor.string, other: other.module), number, key: layer.a)
     }
   }

@@ -34,6 +34,7 @@ extension MergePlanner {
     if let shape = shape(of: name) { return .success(whole(name, name, shape, rule: map)) }
     if let found = converted(mapped, rows: rows, experts: experts) { return found.map { $0.adding(map) } }
     if let found = fused(mapped) { return found.map { $0.adding(map) } }
+    if let found = expertStack(mapped, rows: rows, experts: experts) { return found.map { $0.adding(map) } }
     // Names with another beginning: all that the base has must be the same.
     var found: [ResolvedName] = []
     var problem: NameProblem?
@@ -43,7 +44,9 @@ extension MergePlanner {
       if let entry = virtualBase.entry(candidate) {
         resolution = .success(whole(candidate, candidate, entry.info.shape, rule: nil))
       } else {
-        resolution = converted(variant, rows: rows, experts: experts) ?? fused(variant)
+        resolution =
+          converted(variant, rows: rows, experts: experts) ?? fused(variant)
+          ?? expertStack(variant, rows: rows, experts: experts)
       }
       switch resolution {
       case .success(let name)?:
@@ -93,7 +96,7 @@ extension MergePlanner {
   }
 
   /// By the table of transformers.
-  private mutating func converted(_ text: String, rows: Int?, experts: Int?) -> Resolution? {
+  mutating func converted(_ text: String, rows: Int?, experts: Int?) -> Resolution? {
     let name = TensorName(text)
     let live = live()
     let pieces = live.pieces(of: name)

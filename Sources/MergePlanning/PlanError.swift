@@ -57,6 +57,8 @@ public struct PlanError: ReportableError, Equatable {
     /// its own.
     case missingPart(target: String, expert: Int?, like: String)
     case partShape(target: String, tensor: String, found: [Int])
+    /// An update of fewer experts than the base has; `like` is the first that it leaves out.
+    case expertCount(target: String, found: Int, like: String)
     /// A part of a tensor whose rows neither shapes nor config.json tell.
     case unknownSlice(target: String, rule: String)
     /// What the base has is made into the live tensor by more than a change of rows' places.
@@ -97,7 +99,7 @@ public struct PlanError: ReportableError, Equatable {
     case .tooManyLayers, .tooManyTensors: "adapter-config"
     case .replacedAndChanged: "hit-twice"
     case .targetHitTwice: "hit-twice"
-    case .shape, .partShape, .rowOutside, .vocabularies, .vocabularyUnknown: "shape"
+    case .shape, .partShape, .expertCount, .rowOutside, .vocabularies, .vocabularyUnknown: "shape"
     case .storedTransposed, .maybeTransposed, .quantizedBase, .quantisedScheme, .groupedConvolution,
       .replicationOfSeveral, .ambiguousExperts, .weightedReplacement, .baseChange, .unknownSlice,
       .unsupportedConversion, .slicedChange, .requantising, .training:
@@ -172,6 +174,8 @@ public struct PlanError: ReportableError, Equatable {
           ?? "one is not there: it has only some like \(like)")
     case .partShape(let target, let tensor, let found):
       "the base has \(target) in parts, and \(tensor) is \(found), which does not fit the others"
+    case .expertCount(let target, let found, let like):
+      "\(target) has updates of \(found) experts, and the base has \(like) too"
     case .unknownSlice(let target, let rule):
       "lies in a part of \(target), but nothing says in which rows (\(rule))"
     case .unsupportedConversion(let target, let tensor, let rule):

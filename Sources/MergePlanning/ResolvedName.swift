@@ -11,6 +11,8 @@ struct ResolvedName: Equatable {
     let row: Int
     /// Whether the part lies with rows and columns exchanged: ``row`` is then still a row, and the part has all columns.
     let isTransposed: Bool
+    /// The first of the base's columns that a part with exchanged rows and columns has.
+    var column = 0
     /// Of how many parts the rows lie by turns, this one's being every so manyth from ``row`` + ``turn`` on; 1: its rows are
     /// neighbours.
     var turnCount = 1
