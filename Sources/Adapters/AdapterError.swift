@@ -29,7 +29,7 @@ public struct AdapterError: ReportableError, Equatable {
     /// The adapter is no LoRA; nil: the field is missing.
     case peftType(found: String?)
     /// The config has no `r`, and the factors have several, or it has no alpha either: the scaling is not known.
-    case scalingUnknown(ranks: [Int], hasAlpha: Bool)
+    case scalingUnknown(ranks: [Int], hasRank: Bool, hasAlpha: Bool)
     /// The weights of another trainer, whose config says nothing of them.
     case trainerConfig(String, missing: String, found: String?)
     /// A field of the config has another type or lies outside its range.

@@ -51,8 +51,8 @@ extension AdapterError.Problem {
     case .peftType(let found):
       found.map { "\"peft_type\" is \($0): \(PEFTMethods.reason($0))" }
         ?? "\"peft_type\" is missing: \"LORA\" expected"
-    case .scalingUnknown(let ranks, let hasAlpha):
-      (hasAlpha ? "\"r\" is missing" : "\"r\" and \"lora_alpha\" are missing")
+    case .scalingUnknown(let ranks, let hasRank, let hasAlpha):
+      (hasAlpha ? "\"r\" is missing" : hasRank ? "\"lora_alpha\" is missing" : "\"r\" and \"lora_alpha\" are missing")
         + ", and the factors have "
         + (ranks.count == 1 ? "rank \(ranks[0])" : "ranks \(Self.numbers(ranks))")
         + ": nothing says how the updates are scaled"

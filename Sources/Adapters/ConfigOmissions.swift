@@ -62,11 +62,13 @@ struct ConfigOmissions: Sendable {
   ///
   /// - Throws: If they have several ranks, or if alpha is missing too: then the scaling is not known.
   func check(_ config: AdapterConfig, layers: [AdapterLayer], path: String) throws(AdapterError) {
-    guard !hasRank, config.statedScaling == nil else { return }
+    guard config.statedScaling == nil, !hasRank || (!hasAlpha && !hasType) else { return }
     let ranks = Set(layers.filter { $0.rankPattern == nil }.map(\.rank)).sorted()
     guard let rank = ranks.first else { return }
-    if ranks.count > 1 || (!hasAlpha && rank != 8) {
-      throw AdapterError(path: path, .scalingUnknown(ranks: ranks, hasAlpha: hasAlpha))
+    // Defaults are PEFT's: of a config that it could not have written, or opened, they say nothing.
+    let isOpenedByPEFT = hasType && rank == 8
+    if ranks.count > 1 && !hasRank || (!hasAlpha && !isOpenedByPEFT) {
+      throw AdapterError(path: path, .scalingUnknown(ranks: ranks, hasRank: hasRank, hasAlpha: hasAlpha))
     }
   }
 }

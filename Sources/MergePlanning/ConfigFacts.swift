@@ -111,6 +111,14 @@ extension ConfigFacts {
     return nil
   }
 
+  /// The width of a Mamba block's inner state; nil: the config does not say.
+  static func mambaWidth(_ config: JSONValue?) -> Int? {
+    for section in [config, config?["text_config"]] {
+      if let heads = count("mamba_num_heads", section), let size = count("mamba_head_dim", section) { return heads * size }
+    }
+    return nil
+  }
+
   /// Heads of an attention with as many keys as queries; nil: the config does not say.
   static func attentionHeads(_ config: JSONValue?) -> Int? { count("num_attention_heads", config) }
 

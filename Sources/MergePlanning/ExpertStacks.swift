@@ -138,15 +138,17 @@ extension MergePlanner {
       .failure(NameProblem(problem: .unknownSlice(target: text, rule: rule)))
     }
     guard found.shape.count == 3, found.shape[0] == experts else { return refuse() }
-    if let family = ConfigFacts.family(base.config), Self.interleavedFamilies.contains(family) {
+    let isInterleaved = ConfigFacts.family(base.config).map { Self.interleavedFamilies.contains($0) } ?? false
+    let (height, width) = (found.shape[1], found.shape[2])
+    let isUpright = height == 2 * rows
+    let isExchanged = width == 2 * rows && found.whole != nil
+    // Of these families the columns are the rows of a layer.
+    if isInterleaved, !isExchanged {
       return .failure(
         NameProblem(
           problem: .unsupportedConversion(target: name.string, tensor: text, rule: "rows of gate and up by turns")))
     }
-    let (height, width) = (found.shape[1], found.shape[2])
-    let isUpright = height == 2 * rows
-    let isExchanged = width == 2 * rows && found.whole != nil
-    guard isUpright != isExchanged else { return refuse() }
+    guard isUpright != isExchanged || isInterleaved else { return refuse() }
     if isExchanged, let tensor = found.whole {
       return .success(
         ResolvedName(
@@ -154,7 +156,11 @@ extension MergePlanner {
           parts: (0..<experts).map { expert in
             var part = ResolvedName.Part(
               tensor: tensor, liveRows: expert * rows..<(expert + 1) * rows, row: expert * height, isTransposed: true)
-            part.column = isSecond ? rows : 0
+            if isInterleaved {
+              part.columnTurn = FactorSpread.Turn(count: 2, offset: isSecond ? 1 : 0)
+            } else {
+              part.column = isSecond ? rows : 0
+            }
             return part
           }, rule: rule, whole: nil))
     }

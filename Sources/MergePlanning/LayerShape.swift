@@ -230,6 +230,14 @@ extension DeltaTerm {
     return DeltaTerm(rows: columns, columns: rows, kind: turned, scaling: scaling, diagonal: diagonal)
   }
 
+  /// The same delta in every so manyth column.
+  func spread(_ turn: FactorSpread.Turn) -> DeltaTerm {
+    guard turn != .every, case .lowRank(let left, let right) = kind else { return self }
+    return DeltaTerm(
+      rows: rows, columns: columns.lowerBound * turn.count..<columns.upperBound * turn.count,
+      kind: .lowRank(left: left, right: right.spreadingColumns(turn)), scaling: scaling, diagonal: diagonal)
+  }
+
   /// The same delta further to the right.
   func shifted(columns count: Int) -> DeltaTerm {
     if count == 0 { return self }

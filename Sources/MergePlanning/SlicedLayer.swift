@@ -55,7 +55,7 @@ extension MergePlanner {
       works[part.tensor]?.users.append(
         TensorWork.User(
           module: layer.module, adapter: number, rows: rows,
-          columns: part.isTransposed ? part.column..<part.column + part.count : nil))
+          columns: part.isTransposed ? part.takenColumns : nil))
       if targets.last != part.tensor { targets.append(part.tensor) }
     }
     modules.append(
@@ -88,7 +88,7 @@ extension DeltaTerm {
     let term = DeltaTerm(
       rows: first..<end, columns: columns.lowerBound + offset..<columns.upperBound + offset, kind: cutKind,
       scaling: scaling, diagonal: diagonal)
-    return (part.isTransposed ? term.transposed.shifted(columns: part.column) : term)
+    return (part.isTransposed ? term.transposed.spread(part.columnTurn).shifted(columns: part.column) : term)
       .shifted(rows: part.row / part.turnCount)
   }
 }
