@@ -36,9 +36,10 @@ public struct Adapter: Sendable {
   /// Whether the layout of stacked experts is open: Unsloth wrote the adapter, without saying in which order, and the
   /// orders differ.
   public var isExpertLayoutAmbiguous: Bool {
-    config.isFromUnsloth && config.expertLayout == nil
+    config.expertLayout == nil
       && layers.contains { layer in
-        if case .experts(let count) = layer.kind { layer.rank > 1 && count > 1 } else { false }
+        guard case .experts(let count) = layer.kind, layer.factorStack == nil else { return false }
+        return (config.isFromUnsloth || layer.isNamedByParameter) && layer.rank > 1 && count > 1
       }
   }
 
@@ -70,12 +71,14 @@ public struct Adapter: Sendable {
     let table = header.tensors
     if table.isEmpty { throw AdapterError(path: weightsPath, .noTensors) }
     let keys = try KeyTable(table, path: weightsPath)
+    if !config.omissions.hasType, !keys.hasFactors { throw AdapterError(path: configPath, .peftType(found: nil)) }
     let assembly = try LayerAssembly(
       table: table, keys: keys, config: config, path: weightsPath, configPath: configPath)
     let whole = try WholeTensors(table: table, keys: keys, config: config, path: weightsPath, configPath: configPath)
     if assembly.layers.isEmpty, config.targetsModules || !config.targetParameters.isEmpty {
       throw AdapterError(path: weightsPath, .noLayers)
     }
+    try config.omissions.check(config, layers: assembly.layers, path: configPath)
     self.path = path
     self.configPath = configPath
     self.weightsPath = weightsPath
@@ -87,15 +90,17 @@ public struct Adapter: Sendable {
     ignoredTensors = assembly.ignored + whole.ignored
     unusedPatterns = assembly.unusedPatterns
     warnings =
-      folder.warnings + keys.warnings + whole.warnings
+      folder.warnings + keys.warnings + assembly.warnings + whole.warnings
+      + config.omissions.warnings(config, layers: assembly.layers, path: configPath)
       + ConfigWarnings.find(config, layers: assembly.layers, unused: assembly.unusedPatterns, path: configPath)
-    try checkAccount()
+    try checkAccount(shared: assembly.sharedFactors)
   }
 
-  /// Every tensor must have one use.
-  private func checkAccount() throws(AdapterError) {
+  /// Every tensor must have one use; a factor that several experts share is used once, by all of them.
+  private func checkAccount(shared: Set<Int>) throws(AdapterError) {
     var uses = [Int](repeating: 0, count: header.tensors.count)
-    for layer in layers { for index in layer.tensorIndices { uses[index] += 1 } }
+    for layer in layers { for index in layer.tensorIndices where !shared.contains(index) { uses[index] += 1 } }
+    for index in shared where layers.contains(where: { $0.tensorIndices.contains(index) }) { uses[index] += 1 }
     for index in replacements.map(\.tensor) + tokenRows.map(\.tensor) + ignoredTensors.map(\.tensor) {
       uses[index] += 1
     }

@@ -47,7 +47,8 @@ public struct AdapterConfig: Sendable {
     public let isStrict: Bool
   }
 
-  /// `r`: the rank of every module that ``rankPattern`` does not name. PEFT's default is 8.
+  /// `r`: the rank of every module that ``rankPattern`` does not name. PEFT's default is 8; where ``statesRank`` is false
+  /// the factors decide.
   public let rank: Int
   /// `lora_alpha`, for every module that ``alphaPattern`` does not name; may be zero or negative. PEFT's default is 8.
   public let alpha: Double
@@ -96,6 +97,11 @@ public struct AdapterConfig: Sendable {
   /// Whether Unsloth wrote the adapter, as far as the config tells.
   public let isFromUnsloth: Bool
 
+  /// The factor of every layer's update, where the config states it instead of alpha; nil: alpha and rank make it.
+  public let statedScaling: Double?
+
+  /// What the config does not say, or says unusually: see ``ConfigOmissions``.
+  let omissions: ConfigOmissions
   /// Whether `target_modules` asks for layers.
   let targetsModules: Bool
   /// The variants whose training tensors may be in the file.
@@ -109,22 +115,23 @@ public struct AdapterConfig: Sendable {
   ///   - rank: At least 1.
   ///   - alpha: Finite.
   public func scaling(rank: Int, alpha: Double) -> Double {
-    usesRankStabilizedScaling ? alpha / Double(rank).squareRoot() : alpha / Double(rank)
+    statedScaling ?? (usesRankStabilizedScaling ? alpha / Double(rank).squareRoot() : alpha / Double(rank))
   }
 
   /// Reads and checks a parsed adapter_config.json.
   ///
   /// The peft_type is checked first, then every field in the order of the file, then the values that are used.
   ///
-  /// - Parameter path: The file, for errors.
-  package init(_ json: JSONValue, path: String) throws(AdapterError) {
+  /// - Parameters:
+  ///   - path: The file, for errors.
+  ///   - scaling: The factor of the updates, where another trainer's config states it.
+  package init(_ json: JSONValue, path: String, scaling: Double? = nil) throws(AdapterError) {
     guard case .object(let members) = json else {
       throw AdapterError(path: path, .configNotAnObject(found: json.kindName))
     }
     let reader = ConfigReader(json: json, path: path)
-    guard json["peft_type"] == .string("LORA") else {
-      throw AdapterError(path: path, .peftType(found: json["peft_type"]?.summary))
-    }
+    omissions = try ConfigOmissions(json, path: path)
+    statedScaling = scaling
     for member in members { try Self.check(member, path: path) }
     rank = try reader.rank("r") ?? 8
     alpha = try reader.number("lora_alpha") ?? 8
@@ -142,7 +149,7 @@ public struct AdapterConfig: Sendable {
     fanInFanOut = try reader.bool("fan_in_fan_out")
     tiesWeights = try reader.bool("ensure_weight_tying")
     blockDiagonal = try reader.blockDiagonal("use_bdlora")
-    if case .string(let name)? = json["init_lora_weights"] {
+    if case .string(let name)? = json["init_lora_weights"], Initialisations.spelledBoolean(name) == nil {
       initialisation = .named(name)
     } else {
       initialisation = .plain
@@ -166,6 +173,11 @@ public struct AdapterConfig: Sendable {
     guard let field = ConfigField.named(member.key) else {
       if member.value == .null { return }
       throw AdapterError(path: path, .unknownField(member.key, value: member.value.summary))
+    }
+    if field.name == "init_lora_weights", case .string(let name) = member.value,
+      Initialisations.spelledBoolean(name) != nil
+    {
+      return
     }
     if field.name == "init_lora_weights", let refusal = Initialisations.refusal(of: member.value) {
       throw AdapterError(

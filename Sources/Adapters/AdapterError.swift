@@ -15,6 +15,8 @@ public struct AdapterError: ReportableError, Equatable {
     case missingFile(String)
     /// The folder has no config, and which of those inside it is meant is open.
     case severalAdapters([String])
+    /// The folder has a config and no weights, and several folders inside it have weights.
+    case severalWeights([String])
     /// The weights are a pickle, which is never opened.
     case pickle
 
@@ -26,6 +28,10 @@ public struct AdapterError: ReportableError, Equatable {
     case configNotAnObject(found: String)
     /// The adapter is no LoRA; nil: the field is missing.
     case peftType(found: String?)
+    /// The config has no `r`, and the factors have several, or it has no alpha either: the scaling is not known.
+    case scalingUnknown(ranks: [Int], hasRank: Bool, hasAlpha: Bool)
+    /// The weights of another trainer, whose config says nothing of them.
+    case trainerConfig(String, missing: String, found: String?)
     /// A field of the config has another type or lies outside its range.
     case fieldType(String, expected: String, found: String)
     /// A field of the config asks for something that is not supported.
@@ -41,6 +47,8 @@ public struct AdapterError: ReportableError, Equatable {
     case keyRepeatedPrefix(String, count: Int)
     /// Tensors' names hold the names of two adapters.
     case adapterNames(found: String, other: String)
+    /// One factor is stored as PEFT does it, and the other one transposed.
+    case mixedOrientation(other: String)
     /// Two names mean the same tensor.
     case sameMeaning(other: String)
     /// Two tensors replace the same tensor of the base.
@@ -139,13 +147,15 @@ public struct AdapterError: ReportableError, Equatable {
     switch problem {
     case .file(let error): error.errorClass
     case .system: "system"
-    case .notAFolder, .missingFile, .severalAdapters: "not-found"
+    case .notAFolder, .missingFile, .severalAdapters, .severalWeights: "not-found"
     case .pickle: "pickle"
-    case .configTooLarge, .configNotJSON, .configNotAnObject, .fieldType: "adapter-config"
+    case .configTooLarge, .configNotJSON, .configNotAnObject, .fieldType, .scalingUnknown, .trainerConfig:
+      "adapter-config"
     case .pattern, .patterns: "adapter-pattern"
     case .peftType, .unsupportedField, .impossible, .baseChange: "unsupported"
     case .unknownField: "unknown-field"
-    case .keyRepeatedPrefix, .adapterNames, .keyWithoutModule, .unknownKey, .originalAlone, .variantNotDeclared:
+    case .keyRepeatedPrefix, .adapterNames, .keyWithoutModule, .unknownKey, .originalAlone, .variantNotDeclared,
+      .mixedOrientation:
       "adapter-key"
     case .sameMeaning, .sameTarget, .biasTwice, .embeddingAndLinear, .uses: "adapter-conflict"
     case .missingHalf, .biasNotDeclared, .baseBiasNotDeclared, .magnitudeNotDeclared, .diagonalNotDeclared:

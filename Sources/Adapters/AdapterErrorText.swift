@@ -7,12 +7,22 @@ extension AdapterError {
   public var hint: String? {
     switch problem {
     case .file(let error): error.hint
-    case .severalAdapters: "name one of them"
+    case .severalAdapters, .severalWeights: "name one of them"
     case .notAFolder: "name the folder that holds \(AdapterFolder.configName) and \(AdapterFolder.weightsName)"
     case .pickle: AdapterFolder.pickleConversion
     case .unsupportedField(_, _, _, let hint): hint
-    case .keyRepeatedPrefix, .unknownContainer, .adapterNames: "save the adapter with PEFT's save_pretrained"
-    case .biasNotDeclared: "a trained bias belongs to an adapter with \"lora_bias\": true"
+    case .peftType(let found): PEFTMethods.hint(found)
+    case .unknownField: "delete it from \(AdapterFolder.configName) if it only describes the training"
+    case .scalingUnknown: "write \"r\" and \"lora_alpha\" of the training to \(AdapterFolder.configName)"
+    case .trainerConfig(let name, _, _):
+      "copy \(name) of the training beside the weights, or write an \(AdapterFolder.configName) with \"peft_type\", \"r\" "
+        + "and \"lora_alpha\""
+    case .keyRepeatedPrefix, .unknownContainer: "save the adapter with PEFT's save_pretrained"
+    case .adapterNames(let found, let other):
+      "save them apart: PEFT's save_pretrained(folder, selected_adapters=[\"\(found)\"]), and the same for \"\(other)\""
+    case .biasNotDeclared:
+      "if it is to be scaled like the factors, as PEFT scales it, write \"lora_bias\": true to "
+        + "\(AdapterFolder.configName)"
     case .baseBiasNotDeclared: "trained biases belong to an adapter with \"bias\": \"all\" or \"lora_only\""
     case .parameterOrder: "merge it with PEFT's merge_and_unload, which has the module"
     default: nil
@@ -31,14 +41,23 @@ extension AdapterError.Problem {
     case .missingFile(let name): "no \(name) in this folder"
     case .severalAdapters(let folders):
       "no \(AdapterFolder.configName) in this folder, and adapters in its folders \(Self.list(folders))"
+    case .severalWeights(let folders):
+      "no \(AdapterFolder.weightsName) in this folder, and weights in its folders \(Self.list(folders))"
     case .pickle: "the weights are a Python pickle, which is never opened; \(AdapterFolder.weightsName) expected"
 
     case .configTooLarge(let byteCount, let limit): "has \(byteCount) bytes; at most \(limit) are allowed"
     case .configNotJSON(let error): "not valid JSON: \(error)"
     case .configNotAnObject(let found): "an object expected, found \(found)"
     case .peftType(let found):
-      found.map { "\"peft_type\" is \($0): only \"LORA\" is supported" }
+      found.map { "\"peft_type\" is \($0): \(PEFTMethods.reason($0))" }
         ?? "\"peft_type\" is missing: \"LORA\" expected"
+    case .scalingUnknown(let ranks, let hasRank, let hasAlpha):
+      (hasAlpha ? "\"r\" is missing" : hasRank ? "\"lora_alpha\" is missing" : "\"r\" and \"lora_alpha\" are missing")
+        + ", and the factors have "
+        + (ranks.count == 1 ? "rank \(ranks[0])" : "ranks \(Self.numbers(ranks))")
+        + ": nothing says how the updates are scaled"
+    case .trainerConfig(_, let missing, let found):
+      (found.map { "\(missing) is \($0)" } ?? "\(missing) is missing") + ": nothing says how the updates are scaled"
     case .fieldType(let field, let expected, let found): "\"\(field)\" is \(found): \(expected) expected"
     case .unsupportedField(let field, let value, let reason, _): "\"\(field)\" is \(value): \(reason)"
     case .unknownField(let field, let value):
@@ -50,6 +69,7 @@ extension AdapterError.Problem {
     case .keyRepeatedPrefix(let prefix, let count): "the name begins \(count) times with \"\(prefix)\""
     case .adapterNames(let found, let other):
       "the name holds the adapter's name \"\(found)\"; other keys hold \"\(other)\", and a file is one adapter"
+    case .mixedOrientation(let other): "is stored another way round than \(other): one way expected for both"
     case .sameMeaning(let other): "means the same as \(other): one of the two expected"
     case .sameTarget(let target, let other): "replaces \(target), as \(other) does: one of the two expected"
     case .keyWithoutModule: "the name has no module"
@@ -95,7 +115,7 @@ extension AdapterError.Problem {
     case .missingTokenRows(let owner):
       "\"trainable_token_indices\" names tokens of \(owner), but no token_adapter.trainable_tokens_delta of it is here"
 
-    case .dtype(let dtype): "dtype \(dtype.name); F32, F16 or BF16 expected"
+    case .dtype(let dtype): "dtype \(dtype.name); F64, F32, F16, BF16, F8_E4M3 or F8_E5M2 expected"
     case .shape(let expected, let found): "shape \(expected) expected, found \(Self.text(found))"
     case .rank(let expected, let found, let shape, let pattern):
       "rank \(expected) expected from \(pattern.map { "rank_pattern \"\($0)\"" } ?? "\"r\""), found \(found) "

@@ -18,6 +18,8 @@ struct AdapterFolder {
   let path: String
   let configPath: String
   let weightsPath: String
+  /// The trainer whose files they are; nil: PEFT.
+  private let trainer: TrainerFiles?
   /// What the caller may want to know about the choice.
   let warnings: [String]
 
@@ -37,12 +39,40 @@ struct AdapterFolder {
   }
 
   private init(filesIn path: String, warnings: [String]) throws(AdapterError) {
+    if let found = try Self.weightsInside(path) {
+      try self.init(
+        path: Self.join(path, found.folder), trainer: nil,
+        configPath: Self.join(found.hasConfig ? Self.join(path, found.folder) : path, Self.configName),
+        warnings: warnings + [
+          "\(path): no \(Self.weightsName) in this folder; that of \"\(found.folder)\", the only one in it, is used"
+        ])
+      return
+    }
+    var trainer: TrainerFiles?
+    if try Self.identity(Self.join(path, Self.weightsName)) == nil {
+      for files in TrainerFiles.all.reversed() {
+        if try Self.identity(Self.join(path, files.weightsName)) != nil { trainer = files }
+      }
+    }
+    try self.init(
+      path: path, trainer: trainer, configPath: Self.join(path, trainer?.configName ?? Self.configName),
+      warnings: warnings)
+  }
+
+  private init(
+    path: String, trainer: TrainerFiles?, configPath: String, warnings: [String]
+  ) throws(AdapterError) {
     self.path = path
     self.warnings = warnings
-    configPath = Self.join(path, Self.configName)
-    weightsPath = Self.join(path, Self.weightsName)
+    self.trainer = trainer
+    self.configPath = configPath
+    weightsPath = Self.join(path, trainer?.weightsName ?? Self.weightsName)
     if try Self.identity(weightsPath) == nil, try Self.identity(Self.join(path, Self.pickleName)) != nil {
       throw AdapterError(path: Self.join(path, Self.pickleName), .pickle)
+    }
+    if let trainer, try Self.identity(configPath) == nil {
+      throw AdapterError(
+        path: weightsPath, .trainerConfig(trainer.configName, missing: trainer.configName, found: nil))
     }
     for (name, file) in [(Self.configName, configPath), (Self.weightsName, weightsPath)]
     where try Self.identity(file) == nil {
@@ -50,13 +80,28 @@ struct AdapterFolder {
     }
   }
 
+  /// The folder with the weights, if `path` has a config without weights and one folder in it has weights: axolotl writes
+  /// the config when a training begins, and the weights at its end or with a checkpoint.
+  ///
+  /// - Throws: If several folders have weights.
+  private static func weightsInside(_ path: String) throws(AdapterError) -> (folder: String, hasConfig: Bool)? {
+    guard try identity(join(path, configName)) != nil else { return nil }
+    let names = [weightsName, pickleName] + TrainerFiles.all.map(\.weightsName)
+    for name in names where try identity(join(path, name)) != nil { return nil }
+    let folders = try folders(in: path, with: weightsName)
+    guard let only = folders.first else { return nil }
+    guard folders.count == 1 else { throw AdapterError(path: path, .severalWeights(folders)) }
+    return (only, try identity(join(join(path, only), configName)) != nil)
+  }
+
   /// The folder to look in, if `path` has neither file and one folder in it is clearly meant: PEFT saves an adapter
   /// whose name is not "default" in a folder of that name.
   ///
   /// - Throws: If there is more than one, or only checkpoints of a training, of which none is taken silently.
   private static func onlyAdapterFolder(in path: String) throws(AdapterError) -> String? {
-    for name in [configName, weightsName, pickleName] where try identity(join(path, name)) != nil { return nil }
-    let folders = try adapterFolders(in: path)
+    let names = [configName, weightsName, pickleName] + TrainerFiles.all.map(\.weightsName)
+    for name in names where try identity(join(path, name)) != nil { return nil }
+    let folders = try folders(in: path, with: configName)
     guard let only = folders.first else { return nil }
     if folders.count == 1, checkpointNumber(only) == nil { return only }
     throw AdapterError(path: path, .severalAdapters(folders))
@@ -74,7 +119,9 @@ struct AdapterFolder {
     do throws(JSONError) { json = try JSONParser.parse(text.span) } catch {
       throw AdapterError(path: configPath, .configNotJSON(error))
     }
-    return try AdapterConfig(json, path: configPath)
+    guard let trainer else { return try AdapterConfig(json, path: configPath) }
+    let found = try trainer.read(json, configPath)
+    return try AdapterConfig(found.config, path: configPath, scaling: found.scaling)
   }
 
   private func configText() throws(AdapterError) -> [UInt8] {
@@ -91,15 +138,15 @@ struct AdapterFolder {
     do throws(SafetensorsError) { return try SafetensorsHeader(path: weightsPath) } catch { throw AdapterError(error) }
   }
 
-  /// The folders directly inside that hold an adapter's config: sorted by bytes, checkpoints last and by number.
-  private static func adapterFolders(in path: String) throws(AdapterError) -> [String] {
+  /// The folders directly inside that hold a file of this name: sorted by bytes, checkpoints last and by number.
+  private static func folders(in path: String, with fileName: String) throws(AdapterError) -> [String] {
     let names: [String]
     do throws(SystemCalls.Failure) { names = try SystemCalls.entries(ofFolder: path) } catch {
       throw AdapterError(path: path, .system(call: error.call, code: error.code))
     }
     var folders: [(checkpoint: Int, name: String)] = []
     for name in names {
-      let config = join(join(path, name), configName)
+      let config = join(join(path, name), fileName)
       // A folder that may not be entered is no candidate.
       guard let found = try? SystemCalls.identity(path: config), found.isRegularFile else { continue }
       folders.append((checkpointNumber(name) ?? -1, name))

@@ -66,6 +66,14 @@ struct AdapterKey: Equatable, Sendable {
     /// A segment that a wrapper of the model put in.
     case wrapper(String)
     case adapterName(String)
+    /// The prefix behind the name of a part of the model, which only that part was wrapped by.
+    case innerPrefix(String)
+    /// A factor whose name ends without `.weight`: a parameter of a module and not a layer of its own.
+    case bareFactor
+    /// A factor of MLX, `lora_a` or `lora_b`, which is stored transposed.
+    case transposedFactor
+    /// A module that another trainer calls so.
+    case renamed(String)
   }
 
   static let prefix = "base_model.model."
@@ -92,11 +100,14 @@ struct AdapterKey: Equatable, Sendable {
       .map { String(Substring($0)) }
     var leniencies: Set<Leniency> = []
     try Self.takePrefix(of: &segments, &leniencies)
+    TrainerNames.rename(&segments, &leniencies)
     let tail = Tail(&segments)
     let found = try tail.role()
     // A factor that no PEFT known here writes must not pass for a tensor of the model.
     if case .plain = found, segments.contains(where: { $0.utf8.starts(with: "lora_".utf8) }) { throw .unknownKey }
     adapterName = tail.adapterName
+    if tail.isTransposedFactor { leniencies.insert(.transposedFactor) }
+    if tail.isBareFactor { leniencies.insert(.bareFactor) }
     if let adapterName { leniencies.insert(.adapterName(adapterName)) }
     self.leniencies = leniencies
     if segments.isEmpty || segments.contains("") { throw .keyWithoutModule }
@@ -144,11 +155,25 @@ struct AdapterKey: Equatable, Sendable {
       count += 1
     }
     switch count {
-    case 0: leniencies.insert(.missingPrefix)
+    case 0:
+      if takeInnerPrefix(of: &segments, &leniencies) { return }
+      leniencies.insert(.missingPrefix)
     case 1: break
     case 2: leniencies.insert(.doubledPrefix)
     default: throw .keyRepeatedPrefix(prefix, count: count)
     }
+  }
+
+  /// Removes the prefix of a part that was wrapped by itself: `thinker.base_model.model.X` is `thinker.X`.
+  private static func takeInnerPrefix(of segments: inout [String], _ leniencies: inout Set<Leniency>) -> Bool {
+    guard
+      let place = segments.indices.dropLast().first(where: {
+        segments[$0] == "base_model" && segments[$0 + 1] == "model"
+      }), place > 0, !segments[..<place].contains(where: Tail.markers.contains)
+    else { return false }
+    segments.removeSubrange(place...place + 1)
+    leniencies.insert(.innerPrefix(segments[..<place].joined(separator: ".")))
+    return true
   }
 }
 
@@ -159,8 +184,13 @@ private struct Tail {
   let rest: [String]
   let adapterName: String?
 
-  private static let markers: Set<String> = [
-    "lora_A", "lora_B", "lora_bias", "lora_embedding_A", "lora_embedding_B", "lora_magnitude_vector", "lora_diag",
+  /// Whether it is a factor as MLX writes it.
+  var isTransposedFactor: Bool { rest.isEmpty && (marker == "lora_a" || marker == "lora_b") }
+  /// Whether it is a factor whose name ends with the marker.
+  var isBareFactor: Bool { rest.isEmpty && (marker == "lora_A" || marker == "lora_B") }
+
+  static let markers: Set<String> = [
+    "lora_A", "lora_B", "lora_a", "lora_b", "lora_bias", "lora_embedding_A", "lora_embedding_B", "lora_magnitude_vector", "lora_diag",
     "lora_velora_embed", "lora_monteclora_sampler", "token_adapter", "modules_to_save", "original_module",
   ]
   /// `MontecloraSampler`'s parameters and buffers.
@@ -200,8 +230,8 @@ private struct Tail {
 
   func role() throws(AdapterError.Problem) -> AdapterKey.Role {
     switch (marker, rest.count, rest.last) {
-    case ("lora_A", 1, "weight"): return .factorA
-    case ("lora_B", 1, "weight"): return .factorB
+    case ("lora_A", 1, "weight"), ("lora_A", 0, _), ("lora_a", 0, _): return .factorA
+    case ("lora_B", 1, "weight"), ("lora_B", 0, _), ("lora_b", 0, _): return .factorB
     case ("lora_B", 1, "bias"): return .bias
     case ("lora_bias", 0, _): return .plainBias
     case ("lora_embedding_A", 0, _): return .embeddingA

@@ -11,7 +11,8 @@ public struct AdapterLayer: Equatable, Sendable {
     /// convolution in groups B is (out, rank / groups, 1, ...): see ``AdapterLayer/groups``.
     case convolution(kernel: [Int])
     /// A parameter that stacks `count` experts: A (rank * count, x) and B (y, rank * count); expert e has rows
-    /// `e * rank + k` of A, and the columns of B that ``AdapterLayer/expertLayout`` says.
+    /// `e * rank + k` of A, and the columns of B that ``AdapterLayer/expertLayout`` says. With
+    /// ``AdapterLayer/factorStack`` each expert has a matrix of its own instead.
     case experts(count: Int)
   }
 
@@ -50,6 +51,12 @@ public struct AdapterLayer: Equatable, Sendable {
   public let groups: Int
   /// How B's columns are ordered, where ``kind`` is experts; without meaning for one expert or rank 1.
   public let expertLayout: ExpertLayout
+  /// How the factors of stacked experts lie, where each has three dimensions; nil: as PEFT writes them.
+  public let factorStack: FactorStack?
+  /// Whether A is stored (in, rank) and B (rank, out), as MLX writes them.
+  public let areFactorsTransposed: Bool
+  /// Whether the keys name the parameter that stacks experts, as Unsloth and other trainers do, and not its wrapper.
+  public let isNamedByParameter: Bool
   /// Which factor is stored as the blocks of its diagonal (BD-LoRA); nil: none.
   public let blockDiagonal: BlockDiagonal?
   /// Where A stands in the adapter's tensor table.
@@ -76,6 +83,15 @@ public enum ExpertLayout: String, Sendable, CaseIterable {
   case rankMajor = "rank_major"
   /// Column `e * rank + k` is component k of expert e: the order of Unsloth before 2026-09-17.
   case expertMajor = "grouped_by_expert"
+}
+
+/// Factors of three dimensions, as Tinker, Megatron-Bridge and SkyRL write them: A (experts, rank, in) and B
+/// (experts, out, rank).
+public struct FactorStack: Equatable, Sendable {
+  /// All experts have one A: (1, rank, in).
+  public let sharesA: Bool
+  /// All experts have one B: (1, out, rank).
+  public let sharesB: Bool
 }
 
 /// A factor that is stored as the blocks of its diagonal.

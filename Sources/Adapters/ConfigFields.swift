@@ -78,7 +78,8 @@ struct ConfigField: Sendable {
       "megatron_config", "the tensors belong to Megatron's parallel layers, whose names are not those of the base"),
     refused(
       "alora_invocation_tokens", unless: [.null],
-      "an aLoRA adapter acts on part of the tokens only and cannot be merged"),
+      "an aLoRA adapter acts on part of the tokens only and cannot be merged",
+      hint: "run it with PEFT or a server that knows aLoRA"),
     refused("arrow_config", "Arrow routes between adapters at run time and cannot be merged"),
     refused("use_qalora", "a QALoRA adapter belongs to GPTQ weights and cannot be merged"),
     refused("enable_lora", "LoRA on part of a fused layer (MergedLinear of PEFT 0.2) is not supported"),
@@ -96,6 +97,15 @@ struct ConfigField: Sendable {
     ConfigField("eva_config", .ignored(because: initialisation)),
     ConfigField("corda_config", .ignored(because: initialisation)),
     ConfigField("lora_ga_config", .ignored(because: initialisation)),
+
+    // ms-swift.
+    ConfigField("lora_dtype", .ignored(because: "is the dtype of training; the file has the factors in theirs")),
+    ConfigField("lorap_lr_ratio", .ignored(because: trainingOnly)),
+    ConfigField("lorap_emb_lr", .ignored(because: trainingOnly)),
+
+    // transformers, whose configs some programs write this one with.
+    ConfigField("_from_model_config", .ignored(because: "says how a config of transformers was made")),
+    ConfigField("transformers_version", .ignored(because: "names a release")),
 
     // PEFT 0.1 and 0.2.
     ConfigField("merge_weights", .ignored(because: "says what a live model did when it left training")),

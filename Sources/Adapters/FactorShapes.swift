@@ -6,6 +6,8 @@ struct FactorShapes {
   let inFeatures: Int
   let outFeatures: Int
   var groups = 1
+  /// How factors of three dimensions lie; nil: they have two, or are a convolution's.
+  var stack: FactorStack?
 
   /// What the config says about a layer's rank.
   struct Rank {
@@ -51,9 +53,39 @@ struct FactorShapes {
   }
 
   static func checkDType(_ tensor: TensorInfo, path: String) throws(AdapterError) {
-    guard [.f32, .f16, .bf16].contains(tensor.dtype) else {
+    guard [.f32, .f16, .bf16, .f64, .f8E4M3, .f8E5M2].contains(tensor.dtype) else {
       throw AdapterError(path: path, .dtype(tensor.dtype), tensor: tensor.name)
     }
+  }
+
+  /// Factors of three dimensions for a stack of experts: A (experts or 1, rank, in), B (experts or 1, out, rank).
+  init(stackedA a: TensorInfo, b: TensorInfo, rank: Rank, path: String) throws(AdapterError) {
+    self.path = path
+    for tensor in [a, b] {
+      try Self.checkDType(tensor, path: path)
+      if tensor.shape.contains(0) {
+        throw AdapterError(path: path, .shape(expected: "without zeros", found: tensor.shape), tensor: tensor.name)
+      }
+    }
+    guard a.shape.count == 3 else {
+      throw AdapterError(
+        path: path, .shape(expected: "(experts, \(rank.value), in)", found: a.shape), tensor: a.name)
+    }
+    let count = max(a.shape[0], b.shape[0])
+    guard b.shape.count == 3, b.shape[0] == count || b.shape[0] == 1, a.shape[0] == count || a.shape[0] == 1 else {
+      throw AdapterError(
+        path: path, .shape(expected: "(\(a.shape[0]), out, \(rank.value))", found: b.shape), tensor: b.name)
+    }
+    for (tensor, axis) in [(a, 1), (b, 2)] where tensor.shape[axis] != rank.value {
+      throw AdapterError(
+        path: path,
+        .rank(expected: rank.value, found: tensor.shape[axis], shape: tensor.shape, pattern: rank.pattern),
+        tensor: tensor.name)
+    }
+    inFeatures = a.shape[2]
+    outFeatures = b.shape[1]
+    kind = .experts(count: count)
+    stack = FactorStack(sharesA: a.shape[0] == 1 && count > 1, sharesB: b.shape[0] == 1 && count > 1)
   }
 
   /// Checks a vector with a value for each row of B: a bias, or magnitudes, which convolutions save with B's rank.

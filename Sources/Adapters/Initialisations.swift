@@ -8,6 +8,9 @@ enum Initialisations {
     "let PEFT convert it: save_pretrained(..., path_initial_model_for_weight_conversion=...) writes an adapter for the "
     + "original base"
 
+  /// The boolean that a config has in quotes, as programs without JSON's types write it; nil: `name` is another name.
+  static func spelledBoolean(_ name: String) -> Bool? { ["true": true, "false": false][name.lowercased()] }
+
   /// Why `value` cannot be merged, and the way out; nil if it does not change the base, or as ``BaseChange`` says.
   static func refusal(of value: JSONValue) -> (reason: String, hint: String)? {
     guard case .string(let name) = value else { return nil }

@@ -28,6 +28,11 @@ struct KeyTable {
     warnings = leniencyWarnings()
   }
 
+  /// Whether some keys are factors of LoRA.
+  var hasFactors: Bool {
+    keys.contains { [.factorA, .factorB, .embeddingA, .embeddingB].contains($0.role) }
+  }
+
   private static func adapterName(
     of keys: [AdapterKey], _ table: TensorTable, _ path: String
   ) throws(AdapterError) -> String? {
@@ -83,6 +88,10 @@ extension AdapterKey.Leniency {
     case .doubledPrefix: "have the prefix \"\(AdapterKey.prefix)\" twice"
     case .wrapper(let segment): "hold the wrapper \"\(segment).\""
     case .adapterName(let name): "hold the adapter's name \"\(name)\""
+    case .innerPrefix(let part): "have the prefix \"\(AdapterKey.prefix)\" behind \"\(part).\", the part that was wrapped"
+    case .bareFactor: "end with the factor's name, without \".weight\""
+    case .transposedFactor: "are factors of MLX, which are stored transposed"
+    case .renamed(let name): "name a module by \"\(name)\""
     }
   }
 }

@@ -3,7 +3,7 @@ import Safetensors
 /// Makes layers of an adapter's factors and its config, every layer complete.
 struct LayerAssembly {
   /// The tensors of one update.
-  private struct Parts {
+  struct Parts {
     /// One of its keys, for the names of others.
     let key: AdapterKey
     var byRole: [AdapterKey.Role: Int] = [:]
@@ -14,7 +14,7 @@ struct LayerAssembly {
   }
 
   /// One update and what it belongs to.
-  private struct Update {
+  struct Update {
     let module: TensorName
     let parts: Parts
     let target: AdapterLayer.Target
@@ -22,27 +22,34 @@ struct LayerAssembly {
     let patternName: String
     /// Whether this is the input projection of a MultiheadAttention.
     var isAttentionInput = false
+    /// Whether the keys name a parameter that stacks experts.
+    var isNamedByParameter = false
   }
 
-  private let table: TensorTable
-  private let config: AdapterConfig
+  let table: TensorTable
+  let config: AdapterConfig
   /// The weights file and the config, for errors.
-  private let path: String
+  let path: String
   private let configPath: String
   private let nesting: ParameterNesting
   private var budget: MatchBudget
   /// Of the tables of patterns, by the names of their fields.
   private var memories: [String: PatternAutomaton.Memory] = [:]
-  private var parts: [TensorName: [Int: Parts]] = [:]
+  var parts: [TensorName: [Int: Parts]] = [:]
+  var transposedFactors: Set<Int> = []
+  private var undeclaredBiases: [Int] = []
   private var usedRanks: [Bool]
   private var usedAlphas: [Bool]
 
   /// The layers in the order of their modules' bytes.
   private(set) var layers: [AdapterLayer] = []
   /// Factors' companions that PEFT never applies.
-  private(set) var ignored: [IgnoredTensor] = []
+  var ignored: [IgnoredTensor] = []
   /// Patterns that decided no layer.
   private(set) var unusedPatterns: [UnusedPattern] = []
+  /// Factors that the experts of a module share, and that are written once.
+  var sharedFactors: Set<Int> = []
+  var warnings: [String] = []
 
   /// - Parameter budget: What matching patterns against modules may cost.
   init(
@@ -58,14 +65,21 @@ struct LayerAssembly {
     usedRanks = [Bool](repeating: false, count: config.rankPattern.keys.count)
     usedAlphas = [Bool](repeating: false, count: config.alphaPattern.keys.count)
     try collect(keys)
+    dropEmptyPairs()
+    try handOutSharedFactors()
     for update in try updates() { layers.append(try layer(update)) }
+    if let first = undeclaredBiases.first {
+      warnings.append(
+        "\(path): \(undeclaredBiases.count) modules have a bias of lora_B although \"lora_bias\" is not true, such as "
+          + "\(table.name(at: first)); they are added, unscaled as their factors are")
+    }
     unusedPatterns =
       zip(usedRanks, config.rankPattern.keys).filter { !$0.0 }.map { UnusedPattern(field: "rank_pattern", key: $0.1) }
       + zip(usedAlphas, config.alphaPattern.keys).filter { !$0.0 }
       .map { UnusedPattern(field: "alpha_pattern", key: $0.1) }
   }
 
-  private func failure(_ problem: AdapterError.Problem, at index: Int?) -> AdapterError {
+  func failure(_ problem: AdapterError.Problem, at index: Int?) -> AdapterError {
     AdapterError(path: path, problem, tensor: index.map { table.name(at: $0) })
   }
 
@@ -81,6 +95,7 @@ struct LayerAssembly {
         throw failure(.sameMeaning(other: table.name(at: other).string), at: index)
       }
       found.byRole[key.role] = index
+      if key.leniencies.contains(.transposedFactor) { transposedFactors.insert(index) }
       parts[key.module, default: [:]][key.depth] = found
     }
   }
@@ -110,7 +125,12 @@ struct LayerAssembly {
     for (module, wrappers) in modules {
       let outermost = wrappers.count - 1
       for (depth, parts) in wrappers.sorted(by: { $0.key > $1.key }) {
-        if let leaves = parameters[module] {
+        if parameters[module] == nil, wrappers.count == 1, depth == 0, let stack = try stack(module, parts) {
+          updates.append(
+            Update(
+              module: stack.module, parts: parts, target: .parameter(stack.projection), patternName: module.string,
+              isNamedByParameter: true))
+        } else if let leaves = parameters[module] {
           let leaf = leaves[outermost - depth]
           updates.append(
             Update(
@@ -158,7 +178,7 @@ struct LayerAssembly {
     } catch { throw failure(error, at: wrappers.values.compactMap(\.first).min()) }
   }
 
-  private mutating func match<Value>(
+  mutating func match<Value>(
     _ table: PatternTable<Value>, _ field: String, _ name: String
   ) throws(AdapterError) -> Int? {
     do throws(PatternProblem) {
@@ -173,9 +193,6 @@ struct LayerAssembly {
     let alphaIndex = try match(config.alphaPattern, "alpha_pattern", update.patternName)
     if let rankIndex { usedRanks[rankIndex] = true }
     if let alphaIndex { usedAlphas[alphaIndex] = true }
-    let rank = FactorShapes.Rank(
-      value: rankIndex.map { config.rankPattern.values[$0] } ?? config.rank,
-      pattern: rankIndex.map { config.rankPattern.keys[$0] })
     let alpha = alphaIndex.map { config.alphaPattern.values[$0] } ?? config.alpha
 
     let parts = update.parts
@@ -183,16 +200,33 @@ struct LayerAssembly {
     if isEmbedding, let other = parts[.factorA] ?? parts[.factorB] { throw failure(.embeddingAndLinear, at: other) }
     let a = try half(isEmbedding ? .embeddingA : .factorA, of: parts)
     let b = try half(isEmbedding ? .embeddingB : .factorB, of: parts)
-    let bias = try bias(of: update, isEmbedding: isEmbedding)
+    let areTransposed = try areTransposed(update, a, b)
+    let (infoA, infoB) = (factor(a, areTransposed), factor(b, areTransposed))
+    // What the config does not say the factors do, but for stacks of experts, whose number is not known either.
+    var statedRank = rankIndex.map { config.rankPattern.values[$0] } ?? config.rank
+    if rankIndex == nil, !config.omissions.hasRank, config.statedScaling == nil,
+      let found = infoA.shape.dropFirst(infoA.shape.count == 3 && update.isNamedByParameter ? 1 : 0).first, found > 0
+    {
+      if update.target == .weight || infoA.shape.count == 3 { statedRank = found }
+    }
+    let rank = FactorShapes.Rank(value: statedRank, pattern: rankIndex.map { config.rankPattern.keys[$0] })
+    let bias = try bias(
+      of: update, isEmbedding: isEmbedding, scaling: config.scaling(rank: rank.value, alpha: alpha))
     let magnitude = try magnitude(of: update)
     var isParameter = false
     if case .parameter = update.target { isParameter = true }
     let diagonal = try diagonal(of: update)
     let blocks = try blockDiagonal(of: update, isEmbedding: isEmbedding)
     if isEmbedding, update.target != .weight { throw failure(.embeddingAndLinear, at: a) }
-    let shapes = try FactorShapes(
-      a: table[a], b: table[b], rank: rank, isEmbedding: isEmbedding, stacksExperts: isParameter, blocks: blocks,
-      path: path)
+    let shapes =
+      update.isNamedByParameter && infoA.shape.count == 3
+      ? try FactorShapes(stackedA: infoA, b: infoB, rank: rank, path: path)
+      : try FactorShapes(
+        a: infoA, b: infoB, rank: rank, isEmbedding: isEmbedding, stacksExperts: isParameter, blocks: blocks,
+        path: path)
+    if areTransposed, shapes.kind != .linear || blocks != nil {
+      throw failure(.shape(expected: "two dimensions", found: table.shape(at: a)), at: a)
+    }
     if let bias { try shapes.checkVector(table[bias], isMagnitude: false) }
     if let magnitude { try shapes.checkVector(table[magnitude], isMagnitude: true) }
     if let diagonal { try shapes.checkDiagonal(table[diagonal], rank: rank) }
@@ -205,6 +239,7 @@ struct LayerAssembly {
       scaling: config.scaling(rank: rank.value, alpha: alpha), rankPattern: rank.pattern,
       alphaPattern: alphaIndex.map { config.alphaPattern.keys[$0] }, inFeatures: shapes.inFeatures,
       outFeatures: shapes.outFeatures, groups: shapes.groups, expertLayout: config.expertLayout ?? .rankMajor,
+      factorStack: shapes.stack, areFactorsTransposed: areTransposed, isNamedByParameter: update.isNamedByParameter,
       blockDiagonal: blocks, a: a, b: b, bias: update.isAttentionInput ? nil : bias, magnitude: magnitude,
       diagonal: diagonal, baseChange: baseChange)
   }
@@ -219,7 +254,7 @@ struct LayerAssembly {
     failure(.missingHalf(missing: parts.key.name(of: role)), at: parts.first)
   }
 
-  private mutating func bias(of update: Update, isEmbedding: Bool) throws(AdapterError) -> Int? {
+  private mutating func bias(of update: Update, isEmbedding: Bool, scaling: Double) throws(AdapterError) -> Int? {
     let parts = update.parts
     let bias = parts[.bias]
     let plainBias = parts[.plainBias]
@@ -234,7 +269,9 @@ struct LayerAssembly {
       if config.hasLoraBias { throw missing(.bias, of: parts) }
       return nil
     }
-    if !config.hasLoraBias { throw failure(.biasNotDeclared, at: index) }
+    // mergekit writes the change of a bias as it is: only where nothing scales it that is what PEFT would add.
+    if !config.hasLoraBias, scaling != 1 { throw failure(.biasNotDeclared, at: index) }
+    if !config.hasLoraBias { undeclaredBiases.append(index) }
     if update.isAttentionInput {
       ignored.append(
         IgnoredTensor(

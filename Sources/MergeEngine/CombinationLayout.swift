@@ -80,8 +80,18 @@ struct CombinationLayout {
     if case .parameter(let leaf) = layer.target {
       throw error(adapter, layer.a, .unsupported("the parameter \(layer.module).\(leaf)"))
     }
+    if layer.bias != nil { throw error(adapter, layer.a, .unsupported("a bias of lora_B")) }
+    if layer.areFactorsTransposed { throw error(adapter, layer.a, .unsupported("a factor that is stored transposed")) }
+    if adapter.config.statedScaling != nil {
+      throw error(adapter, layer.a, .unsupported("a scaling that the config states itself"))
+    }
     for index in [layer.a, layer.b] {
+      let dtype = adapter.header.tensors.dtype(at: index)
+      if dtype.elementType == nil { throw error(adapter, index, .unsupported("a factor of \(dtype.name)")) }
       let shape = adapter.header.tensors.shape(at: index)
+      if shape.count == 3, layer.kind == .linear {
+        throw error(adapter, index, .unsupported("a factor that several experts share"))
+      }
       guard shape.reduce(1, &*) < LargestMagnitudes.limit else { throw error(adapter, index, .tooLarge(shape)) }
     }
   }

@@ -90,21 +90,41 @@ final class InputFiles: Sendable {
   ///
   /// Of a matrix whose elements lie scattered, the runs that hold them, or all that lies between the first and the last.
   func read(_ view: FactorView, rows: Range<Int>, into buffer: inout [UInt8]) throws -> StridedFactor {
+    if let decoder = FactorDecoder(view) { return try read(view, rows: rows, decoder, into: &buffer) }
     let type = try elementType(view.source.dtype)
     let runs = FactorRuns(view, rows: rows)
     let file = try reading(view.source.input).file
-    for number in 0..<runs.count {
-      let first = view.source.range.lowerBound + runs.first(number) * type.byteCount
-      let range = first..<first + runs.length * type.byteCount
-      guard range.upperBound <= view.source.range.upperBound else {
-        throw MergeError(
-          path: path(of: view.source.input), tensor: nil, .inconsistentPlan("a factor leaves its tensor"))
-      }
-      try file.read(range, into: &buffer, at: number * range.count)
-    }
+    try read(view.source, runs, elementByteCount: type.byteCount, of: file, into: &buffer)
     return try StridedFactor(
       elementType: type, rows: rows.count, columns: view.columns, elementOffset: 0, rowStride: runs.rowStride,
       columnStride: runs.columnStride)
+  }
+
+  private func read(
+    _ source: MergePlan.Source, _ runs: FactorRuns, elementByteCount: Int, of file: InputFile, into buffer: inout [UInt8]
+  ) throws {
+    for number in 0..<runs.count {
+      let first = source.range.lowerBound + runs.first(number) * elementByteCount
+      let range = first..<first + runs.length * elementByteCount
+      guard range.upperBound <= source.range.upperBound else {
+        throw MergeError(path: path(of: source.input), tensor: nil, .inconsistentPlan("a factor leaves its tensor"))
+      }
+      try file.read(range, into: &buffer, at: number * range.count)
+    }
+  }
+
+  /// Reads rows of a matrix that the kernels do not read as it is stored: what is stored of them, made fp32 in its place.
+  private func read(
+    _ view: FactorView, rows: Range<Int>, _ decoder: FactorDecoder, into buffer: inout [UInt8]
+  ) throws -> StridedFactor {
+    let stored = view.stored
+    let storedRows = decoder.storedRows(rows, of: view)
+    let runs = FactorRuns(stored, rows: storedRows)
+    var raw: [UInt8] = []
+    let file = try reading(view.source.input).file
+    try read(view.source, runs, elementByteCount: decoder.byteCount, of: file, into: &raw)
+    decoder.decode(raw, runs, stored: storedRows, of: view, rows: rows, into: &buffer)
+    return try StridedFactor(rowMajor: .f32, rows: rows.count, columns: view.columns)
   }
 
   /// The kernels' name for a dtype that something is computed on.

@@ -17,10 +17,15 @@ enum ConfigFacts {
     return ["gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp"].contains(family)
   }
 
+  /// Whether the family stores a stack of expert weights as (experts, in, out).
+  static func stacksExpertsTransposed(_ config: JSONValue?) -> Bool {
+    family(config).map { ["gpt_oss", "aria", "openai_privacy_filter"].contains($0) } ?? false
+  }
+
   /// Whether PEFT saw a stack of square expert weights as (experts, in, out): by the family and by the version that wrote
   /// the adapter, which 0.17 and 0.18 did not look at and 0.19.0 had the wrong way round (fixed by its #3165).
   static func storesExpertsTransposed(_ config: JSONValue?, _ peftVersion: String?) -> Bool {
-    let isStoredTransposed = family(config).map { ["gpt_oss", "aria", "openai_privacy_filter"].contains($0) } ?? false
+    let isStoredTransposed = stacksExpertsTransposed(config)
     let parts = (peftVersion ?? "0.17.0").split(separator: ".").prefix(3)
       .map { Int($0.prefix { $0.isASCII && $0.isNumber }) ?? 0 }
     if parts.lexicographicallyPrecedes([0, 19, 0]) { return true }
@@ -89,6 +94,27 @@ extension ConfigFacts {
       let (keys, values) = (keyHeads * keySize, valueHeads * valueSize)
       let sizes = [2 * keys + values, values, valueHeads, valueHeads]
       if sizes.reduce(0, +) == rows { return sizes }
+    }
+    return nil
+  }
+
+  /// Rows of a gated delta network's queries, keys and values, where they are one tensor of `rows`.
+  static func linearAttentionHeads(_ config: JSONValue?, rows: Int) -> [Int]? {
+    for section in [config, config?["text_config"]] {
+      guard let keyHeads = count("linear_num_key_heads", section),
+        let valueHeads = count("linear_num_value_heads", section),
+        let keySize = count("linear_key_head_dim", section), let valueSize = count("linear_value_head_dim", section)
+      else { continue }
+      let (keys, values) = (keyHeads * keySize, valueHeads * valueSize)
+      if 2 * keys + values == rows { return [keys, keys, values] }
+    }
+    return nil
+  }
+
+  /// The width of a Mamba block's inner state; nil: the config does not say.
+  static func mambaWidth(_ config: JSONValue?) -> Int? {
+    for section in [config, config?["text_config"]] {
+      if let heads = count("mamba_num_heads", section), let size = count("mamba_head_dim", section) { return heads * size }
     }
     return nil
   }

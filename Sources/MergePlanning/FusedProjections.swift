@@ -5,6 +5,8 @@ extension MergePlanner {
   /// Projections that some models keep one behind the other in one tensor and others apart.
   private static let fusedProjections: [(fused: [String], parts: [String])] = [
     (["qkv_proj", "Wqkv", "in_proj_qkv", "att_proj", "W_pack"], ["q_proj", "k_proj", "v_proj"]),
+    // Tinker trains the projections of a gated delta network apart.
+    (["in_proj_qkv"], ["in_proj_q", "in_proj_k", "in_proj_v"]),
     (["gate_up_proj"], ["gate_proj", "up_proj"]),
   ]
 
@@ -54,6 +56,7 @@ extension MergePlanner {
     switch modules {
     case ["gate_proj", "up_proj"]: return total % 2 == 0 ? [total / 2, total / 2] : nil
     case ["q_proj", "k_proj", "v_proj"]: return ConfigFacts.heads(base.config, rows: total)
+    case ["in_proj_q", "in_proj_k", "in_proj_v"]: return ConfigFacts.linearAttentionHeads(base.config, rows: total)
     case ["in_proj_qkv", "in_proj_z", "in_proj_b", "in_proj_a"]:
       return ConfigFacts.linearAttention(base.config, rows: total)
     default: return nil

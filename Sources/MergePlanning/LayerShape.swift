@@ -88,12 +88,17 @@ struct LayerShapes {
   private func blocks(_ layer: AdapterLayer, _ scaling: Float) -> [DeltaTerm] {
     let (rows, columns, rank) = (layer.outFeatures, layer.inFeatures, layer.rank)
     guard let diagonal = layer.blockDiagonal else {
+      let left: FactorView =
+        layer.areFactorsTransposed
+        ? FactorView.rowMajor(source(layer.b), rows: rank, columns: rows).transposed
+        : .rowMajor(source(layer.b), rows: rows, columns: rank)
+      let right: FactorView =
+        layer.areFactorsTransposed
+        ? FactorView.rowMajor(source(layer.a), rows: columns, columns: rank).transposed
+        : .rowMajor(source(layer.a), rows: rank, columns: columns)
       return [
         DeltaTerm(
-          rows: 0..<rows, columns: 0..<columns,
-          kind: .lowRank(
-            left: .rowMajor(source(layer.b), rows: rows, columns: rank),
-            right: .rowMajor(source(layer.a), rows: rank, columns: columns)),
+          rows: 0..<rows, columns: 0..<columns, kind: .lowRank(left: left, right: right),
           scaling: scaling,
           diagonal: layer.diagonal.map { .rowMajor(source($0), rows: 1, columns: rank) })
       ]
@@ -158,28 +163,48 @@ struct LayerShapes {
   private func experts(
     _ layer: AdapterLayer, _ count: Int, _ target: TensorName, _ shape: [Int], _ scaling: Float
   ) throws(PlanError) -> LayerShape {
-    let (inner, outer, rank) = (layer.inFeatures, layer.outFeatures, layer.rank)
+    let (inner, outer) = (layer.inFeatures, layer.outFeatures)
     guard shape.count == 3, shape[0] == count else { throw mismatch(layer, target, shape, wantsRows: false) }
     let (d1, d2) = (shape[1], shape[2])
     let isTransposed: Bool
     switch (inner == d2 && outer == d1, inner == d1 && outer == d2) {
     case (true, false): isTransposed = false
     case (false, true): isTransposed = true
+    case (true, true) where layer.factorStack != nil: isTransposed = ConfigFacts.stacksExpertsTransposed(config)
     case (true, true): isTransposed = ConfigFacts.storesExpertsTransposed(config, adapter.config.peftVersion)
     case (false, false): throw mismatch(layer, target, shape, wantsRows: inner == d1 || inner == d2)
     }
-    let isExpertMajor = (expertLayout ?? layer.expertLayout) == .expertMajor
     let terms = (0..<count).map { expert in
-      let left = FactorView(
-        source(layer.b), rows: outer, columns: rank, offset: isExpertMajor ? expert * rank : expert,
-        rowStride: rank * count, columnStride: isExpertMajor ? 1 : count)
-      let right = FactorView(
-        source(layer.a), rows: rank, columns: inner, offset: expert * rank * inner, rowStride: inner, columnStride: 1)
+      let (left, right) = factors(of: expert, count, layer)
       let term = DeltaTerm(
         rows: 0..<outer, columns: 0..<inner, kind: .lowRank(left: left, right: right), scaling: scaling)
       return (isTransposed ? term.transposed : term).shifted(rows: expert * d1)
     }
     return LayerShape(rows: count * d1, columns: d2, terms: terms, normAxis: .rows)
+  }
+
+  /// B and A of one expert.
+  private func factors(of expert: Int, _ count: Int, _ layer: AdapterLayer) -> (left: FactorView, right: FactorView) {
+    let (inner, outer, rank) = (layer.inFeatures, layer.outFeatures, layer.rank)
+    let (a, b) = (source(layer.a), source(layer.b))
+    if let stack = layer.factorStack {
+      return (
+        FactorView(
+          b, rows: outer, columns: rank, offset: stack.sharesB ? 0 : expert * outer * rank, rowStride: rank,
+          columnStride: 1),
+        FactorView(
+          a, rows: rank, columns: inner, offset: stack.sharesA ? 0 : expert * rank * inner, rowStride: inner,
+          columnStride: 1)
+      )
+    }
+    let isExpertMajor = (expertLayout ?? layer.expertLayout) == .expertMajor
+    return (
+      FactorView(
+        b, rows: outer, columns: rank, offset: isExpertMajor ? expert * rank : expert, rowStride: rank * count,
+        columnStride: isExpertMajor ? 1 : count),
+      FactorView(
+        a, rows: rank, columns: inner, offset: expert * rank * inner, rowStride: inner, columnStride: 1)
+    )
   }
 }
 
@@ -203,6 +228,22 @@ extension DeltaTerm {
       case .scaled(let values): .scaled(values: values.transposed)
       }
     return DeltaTerm(rows: columns, columns: rows, kind: turned, scaling: scaling, diagonal: diagonal)
+  }
+
+  /// The same delta in every so manyth column.
+  func spread(_ turn: FactorSpread.Turn) -> DeltaTerm {
+    guard turn != .every, case .lowRank(let left, let right) = kind else { return self }
+    return DeltaTerm(
+      rows: rows, columns: columns.lowerBound * turn.count..<columns.upperBound * turn.count,
+      kind: .lowRank(left: left, right: right.spreadingColumns(turn)), scaling: scaling, diagonal: diagonal)
+  }
+
+  /// The same delta further to the right.
+  func shifted(columns count: Int) -> DeltaTerm {
+    if count == 0 { return self }
+    return DeltaTerm(
+      rows: rows, columns: columns.lowerBound + count..<columns.upperBound + count, kind: kind, scaling: scaling,
+      diagonal: diagonal)
   }
 
   /// The same delta further down.

@@ -50,6 +50,8 @@ enum PrefixRules {
     "", "model.", "model.model.", "language_model.", "language_model.model.", "model.language_model.",
     "model.language_model.model.", "model.text_model.", "text_model.", "backbone.", "transformer.", "gpt_neox.",
     "thinker.model.", "llm.", "model.llm.", "decoder.", "model.decoder.",
+    // NeMo Automodel's encoders for queries and passages, which are one model.
+    "lm_q.", "lm_q.model.",
   ]
   private static let encoders = ["bert.", "roberta.", "distilbert.", "electra.", "deberta.", "vit.", "encoder."]
 

@@ -14,7 +14,9 @@ extension MergePlan {
   /// - Throws: ``PlanError``, or `SafetensorsError` if a header would be too large.
   public init(base: Checkpoint, adapters: [AdapterUse], options: MergeOptions = MergeOptions()) throws {
     var planner = try MergePlanner(base: base, adapters: adapters, options: options)
-    for number in adapters.indices { try planner.match(number) }
+    do throws(PlanError) {
+      for number in adapters.indices { try planner.match(number) }
+    } catch { planner = try Self.planner(base, adapters, options, after: error) }
     try planner.checkMapsAreUsed()
     try planner.settleTiedWeights()
     self = try planner.plan()
@@ -44,6 +46,8 @@ struct MergePlanner {
   var liveNames: LiveNames?
   /// The tensors of the base that each adapter replaces.
   var resolvedReplacements: [Int: Set<TensorName>] = [:]
+  /// The layers of each adapter that are known to change nothing.
+  var inertLayers: [Int: Set<Int>] = [:]
   /// How many names each rule found, beside those of modules.
   var rules: [String: Int] = [:]
 
@@ -104,8 +108,12 @@ struct MergePlanner {
       try replace(replacement, number)
       used.insert(replacement.tensor)
     }
-    for layer in adapter.layers {
-      try add(layer, number)
+    for (index, layer) in adapter.layers.enumerated() {
+      if inertLayers[number]?.contains(index) ?? false {
+        addInert(layer, number)
+      } else {
+        try addLayer(layer, number)
+      }
       used.formUnion(layer.tensorIndices)
     }
     for rows in adapter.tokenRows {
@@ -168,7 +176,8 @@ struct MergePlanner {
 
   // MARK: - Low-rank updates
 
-  private mutating func add(_ layer: AdapterLayer, _ number: Int) throws(PlanError) {
+  mutating func addLayer(_ layer: AdapterLayer, _ number: Int) throws(PlanError) {
+    if takeShared(layer, number) { return }
     let adapter = adapters[number].adapter
     let scaling = adapters[number].weight * layer.scaling
     let shapes = LayerShapes(
@@ -262,9 +271,11 @@ struct MergePlanner {
         .slicedChange(target: part.tensor.string, what: "a second change, of rows that do not lie by turns,"), number,
         key: layer.a)
     }
-    guard layer.target == .weight || !isWhole else { return }
-    let rows = part.rows
-    if let other = work.users.first(where: { $0.adapter == number && (part.isTransposed || $0.rows.overlaps(rows)) }) {
+    guard layer.target != .attentionOutput || !isWhole else { return }
+    // Where rows and columns are exchanged only the columns are known: that the rows differ is not looked for.
+    let rows = part.isTransposed ? 0..<Int.max : part.rows
+    let columns = part.isTransposed ? part.takenColumns : nil
+    if let other = work.users.first(where: { $0.adapter == number && $0.overlaps(rows: rows, columns: columns) }) {
       throw error(.targetHitTwice(target: part.tensor.string, other: other.module), number, key: layer.a)
     }
   }
@@ -297,6 +308,7 @@ struct MergePlanner {
       if resolve("\(other.module).\(leaf)", rows: other.outFeatures) == nil { others += 1 }
     }
     let target = mapped(name.string).name
+    if let problem = reason(missing: target, module: layer.module) { return error(problem, number, key: layer.a) }
     let candidates = NearestNames.find(target, in: virtualBase.names)
     return error(.noTarget(target: target, candidates: candidates, otherModules: max(0, others)), number, key: layer.a)
   }

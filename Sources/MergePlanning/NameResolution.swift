@@ -30,10 +30,16 @@ extension MergePlanner {
   ///   - experts: How many experts the layer has; nil: it is no stack.
   mutating func resolve(_ text: String, rows: Int?, experts: Int? = nil) -> Resolution? {
     let (mapped, map) = mapped(text)
+    return search(mapped, rows: rows, experts: experts, map: map)
+  }
+
+  private mutating func search(_ mapped: String, rows: Int?, experts: Int?, map: String?) -> Resolution? {
     let name = TensorName(mapped)
     if let shape = shape(of: name) { return .success(whole(name, name, shape, rule: map)) }
     if let found = converted(mapped, rows: rows, experts: experts) { return found.map { $0.adding(map) } }
     if let found = fused(mapped) { return found.map { $0.adding(map) } }
+    if let found = mambaProjection(mapped, rows: rows) { return found.map { $0.adding(map) } }
+    if let found = expertStack(mapped, rows: rows, experts: experts) { return found.map { $0.adding(map) } }
     // Names with another beginning: all that the base has must be the same.
     var found: [ResolvedName] = []
     var problem: NameProblem?
@@ -43,7 +49,9 @@ extension MergePlanner {
       if let entry = virtualBase.entry(candidate) {
         resolution = .success(whole(candidate, candidate, entry.info.shape, rule: nil))
       } else {
-        resolution = converted(variant, rows: rows, experts: experts) ?? fused(variant)
+        resolution =
+          converted(variant, rows: rows, experts: experts) ?? fused(variant)
+          ?? mambaProjection(variant, rows: rows) ?? expertStack(variant, rows: rows, experts: experts)
       }
       switch resolution {
       case .success(let name)?:
@@ -56,7 +64,10 @@ extension MergePlanner {
       let candidates = found.compactMap(\.parts.first?.tensor.string)
       return .failure(NameProblem(problem: .ambiguousName(target: mapped, candidates: candidates)))
     }
-    return found.first.map { .success($0) } ?? problem.map { .failure($0) }
+    if let first = found.first { return .success(first) }
+    if let problem { return .failure(problem) }
+    guard let other = SpellingRules.variant(mapped) else { return nil }
+    return search(other.name, rows: rows, experts: experts, map: map.map { "\($0); \(other.rule)" } ?? other.rule)
   }
 
   /// The base's tensors by their live names: made when the first name is not the base's own.
@@ -93,7 +104,7 @@ extension MergePlanner {
   }
 
   /// By the table of transformers.
-  private mutating func converted(_ text: String, rows: Int?, experts: Int?) -> Resolution? {
+  mutating func converted(_ text: String, rows: Int?, experts: Int?) -> Resolution? {
     let name = TensorName(text)
     let live = live()
     let pieces = live.pieces(of: name)

@@ -63,10 +63,16 @@ public struct PlanError: ReportableError, Equatable {
     /// its own.
     case missingPart(target: String, expert: Int?, like: String)
     case partShape(target: String, tensor: String, found: [Int])
+    /// An update of fewer experts than the base has; `like` is the first that it leaves out.
+    case expertCount(target: String, found: Int, like: String)
     /// A part of a tensor whose rows neither shapes nor config.json tell.
     case unknownSlice(target: String, rule: String)
     /// What the base has is made into the live tensor by more than a change of rows' places.
     case unsupportedConversion(target: String, tensor: String, rule: String)
+    /// A weight that the base has as a direction and a length.
+    case weightNormalized(target: String, tensor: String)
+    /// The base is itself a model under PEFT.
+    case adaptedBase(target: String, tensor: String)
     /// Something that can only be done to a whole tensor of the base.
     case slicedChange(target: String, what: String)
     case mapPattern(pattern: String)
@@ -103,11 +109,11 @@ public struct PlanError: ReportableError, Equatable {
     case .tooManyLayers, .tooManyTensors: "adapter-config"
     case .replacedAndChanged: "hit-twice"
     case .targetHitTwice: "hit-twice"
-    case .shape, .partShape, .rowOutside, .vocabularies, .vocabularyUnknown: "shape"
+    case .shape, .partShape, .expertCount, .rowOutside, .vocabularies, .vocabularyUnknown: "shape"
     case .storedTransposed, .maybeTransposed, .quantizedBase, .quantisedScheme, .groupedConvolution,
       .replicationOfSeveral, .ambiguousExperts, .weightedReplacement, .baseChange, .unknownSlice,
-      .unsupportedConversion, .slicedChange, .requantising, .training, .quantisationField, .besideCodes,
-      .undescribedCodes:
+      .unsupportedConversion, .slicedChange, .weightNormalized, .adaptedBase, .requantising, .training, .quantisationField,
+      .besideCodes, .undescribedCodes:
       "unsupported"
     case .quantisedPart: "quantised"
     case .rowTwice: "hit-twice"
@@ -183,10 +189,16 @@ public struct PlanError: ReportableError, Equatable {
           ?? "one is not there: it has only some like \(like)")
     case .partShape(let target, let tensor, let found):
       "the base has \(target) in parts, and \(tensor) is \(found), which does not fit the others"
+    case .expertCount(let target, let found, let like):
+      "\(target) has updates of \(found) experts, and the base has \(like) too"
     case .unknownSlice(let target, let rule):
       "lies in a part of \(target), but nothing says in which rows (\(rule))"
     case .unsupportedConversion(let target, let tensor, let rule):
       "\(tensor) of the base holds \(target) with its rows in another order; not supported (\(rule))"
+    case .weightNormalized(let target, let tensor):
+      "\(target) is under weight normalization: the base has \(tensor) and a direction in its place"
+    case .adaptedBase(let target, let tensor):
+      "the base has \(tensor) for \(target): it is itself a model under PEFT, with an adapter in it"
     case .slicedChange(let target, let what):
       "\(target) lies in parts of the base's tensors, where \(what) is not supported"
     case .mapPattern(let pattern): "\"\(pattern)\" is no regular expression"
@@ -208,6 +220,9 @@ public struct PlanError: ReportableError, Equatable {
     case .tied:
       "--tied split writes both and edits config.json; --tied shared changes both, which the adapter did not"
     case .newTensor: "--add-tensors adds what the base has not, such as a classifier"
+    case .weightNormalized:
+      "save the base without it: torch.nn.utils.parametrize.remove_parametrizations, or remove_weight_norm"
+    case .adaptedBase: "merge or unload the base's own adapter with PEFT first, and save the plain model"
     case .ambiguousExperts: "say --expert-layout rank_major or --expert-layout grouped_by_expert"
     case .mapPattern, .mapUnused: "--map takes REGEX=REPLACEMENT, for names such as model.layers.0.mlp.up_proj.weight"
     case .requantising: "without --requantize merged weights are written in 16 bits"

@@ -11,6 +11,10 @@ struct ResolvedName: Equatable {
     let row: Int
     /// Whether the part lies with rows and columns exchanged: ``row`` is then still a row, and the part has all columns.
     let isTransposed: Bool
+    /// The first of the base's columns that a part with exchanged rows and columns has.
+    var column = 0
+    /// Which of the base's columns belong to such a part.
+    var columnTurn = FactorSpread.Turn.every
     /// Of how many parts the rows lie by turns, this one's being every so manyth from ``row`` + ``turn`` on; 1: its rows are
     /// neighbours.
     var turnCount = 1
@@ -20,6 +24,12 @@ struct ResolvedName: Equatable {
 
     /// How many rows it has.
     var count: Int { liveRows.count / liveStep + (liveRows.count % liveStep == 0 ? 0 : 1) }
+    /// The columns that a part with exchanged rows and columns takes, those that lie by turns counted a part behind the
+    /// other.
+    var takenColumns: Range<Int> {
+      let first = column + columnTurn.offset * count
+      return first..<first + count
+    }
     /// The rows that the part takes of its tensor, those that lie by turns counted a part behind the other.
     var rows: Range<Int> { row + turn * count..<row + (turn + 1) * count }
   }

@@ -52,7 +52,10 @@ extension MergePlanner {
         part.isTransposed
         ? terms.map(\.rows).reduce(part.row..<part.row) { $0.lowerBound..<max($0.upperBound, $1.upperBound) }
         : part.rows
-      works[part.tensor]?.users.append(TensorWork.User(module: layer.module, adapter: number, rows: rows))
+      works[part.tensor]?.users.append(
+        TensorWork.User(
+          module: layer.module, adapter: number, rows: rows,
+          columns: part.isTransposed ? part.takenColumns : nil))
       if targets.last != part.tensor { targets.append(part.tensor) }
     }
     modules.append(
@@ -85,7 +88,8 @@ extension DeltaTerm {
     let term = DeltaTerm(
       rows: first..<end, columns: columns.lowerBound + offset..<columns.upperBound + offset, kind: cutKind,
       scaling: scaling, diagonal: diagonal)
-    return (part.isTransposed ? term.transposed : term).shifted(rows: part.row / part.turnCount)
+    return (part.isTransposed ? term.transposed.spread(part.columnTurn).shifted(columns: part.column) : term)
+      .shifted(rows: part.row / part.turnCount)
   }
 }
 

@@ -172,10 +172,14 @@ public struct FactorView: Sendable, Equatable {
   public let offset: Int
   public let rowStride: Int
   public let columnStride: Int
+  /// Which rows and columns have elements, where not all have; the others are 0.
+  public let spread: FactorSpread
 
   public init(
-    _ source: MergePlan.Source, rows: Int, columns: Int, offset: Int = 0, rowStride: Int, columnStride: Int
+    _ source: MergePlan.Source, rows: Int, columns: Int, offset: Int = 0, rowStride: Int, columnStride: Int,
+    spread: FactorSpread = FactorSpread()
   ) {
+    self.spread = spread
     self.source = source
     self.rows = rows
     self.columns = columns
@@ -192,6 +196,7 @@ public struct FactorView: Sendable, Equatable {
   /// The same matrix with rows and columns exchanged.
   public var transposed: FactorView {
     FactorView(
-      source, rows: columns, columns: rows, offset: offset, rowStride: columnStride, columnStride: rowStride)
+      source, rows: columns, columns: rows, offset: offset, rowStride: columnStride, columnStride: rowStride,
+      spread: FactorSpread(rows: spread.columns, columns: spread.rows))
   }
 }

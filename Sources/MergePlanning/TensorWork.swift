@@ -27,6 +27,15 @@ struct TensorWork {
     let adapter: Int
     /// The rows that it changes, of the tensor as a matrix.
     let rows: Range<Int>
+    /// The columns that it changes; nil: all of these rows.
+    var columns: Range<Int>?
+
+    /// Whether both change an element, or may do so.
+    func overlaps(rows otherRows: Range<Int>, columns otherColumns: Range<Int>?) -> Bool {
+      guard rows.overlaps(otherRows) else { return false }
+      guard let columns, let otherColumns else { return true }
+      return columns.overlaps(otherColumns)
+    }
   }
 
   /// Adds deltas: to those before them, unless a rescaling stands between.

@@ -1,0 +1,38 @@
+import Safetensors
+
+/// Factors of dtypes that the weights of a model do not have, an element at a time by the definition of each.
+enum PlainFactors {
+  /// Bytes an element; nil: the dtype is none of these.
+  static func byteCount(_ dtype: DType) -> Int? {
+    switch dtype {
+    case .f64: 8
+    case .f8E4M3, .f8E5M2: 1
+    default: nil
+    }
+  }
+
+  static func widen(_ bytes: [UInt8], _ dtype: DType, count: Int) -> [Float] {
+    (0..<count).map { index in
+      switch dtype {
+      case .f64:
+        Float(Double(bitPattern: (0..<8).reduce(0) { $0 | UInt64(bytes[index * 8 + $1]) << (8 * $1) }))
+      case .f8E4M3: float8(bytes[index], exponentBits: 4, hasInfinity: false)
+      default: float8(bytes[index], exponentBits: 5, hasInfinity: true)
+      }
+    }
+  }
+
+  /// OCP 8-bit floating point: a sign, an exponent, a significand.
+  private static func float8(_ code: UInt8, exponentBits: Int, hasInfinity: Bool) -> Float {
+    let significandBits = 7 - exponentBits
+    let sign: Float = code & 0x80 == 0 ? 1 : -1
+    let exponent = Int(code & 0x7F) >> significandBits
+    let fraction = Int(code) & ((1 << significandBits) - 1)
+    let largest = (1 << exponentBits) - 1
+    if exponent == largest, hasInfinity { return fraction == 0 ? sign * .infinity : .nan }
+    if exponent == largest, fraction == (1 << significandBits) - 1 { return .nan }
+    let bias = (1 << (exponentBits - 1)) - 1
+    let unit = Float(sign: .plus, exponent: max(exponent, 1) - bias - significandBits, significand: 1)
+    return sign * unit * Float(fraction + (exponent == 0 ? 0 : 1 << significandBits))
+  }
+}
