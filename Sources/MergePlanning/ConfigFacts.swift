@@ -8,15 +8,6 @@ enum ConfigFacts {
     return config["tie_word_embeddings"] == .bool(true) || config["text_config"]?["tie_word_embeddings"] == .bool(true)
   }
 
-  /// Whether the module may be a Conv1D of transformers, whose weight is stored (in, out): by the families that have them
-  /// and the names they use there. Without a `model_type` the name alone decides.
-  static func mayBeStoredTransposed(module: String, config: JSONValue?) -> Bool {
-    let leaf = module.split(separator: ".").last ?? ""
-    guard ["c_attn", "c_proj", "c_fc", "q_attn"].contains(leaf) else { return false }
-    guard let family = family(config) else { return true }
-    return ["gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp"].contains(family)
-  }
-
   /// Whether PEFT saw a stack of square expert weights as (experts, in, out): by the family and by the version that wrote
   /// the adapter, which 0.17 and 0.18 did not look at and 0.19.0 had the wrong way round (fixed by its #3165).
   static func storesExpertsTransposed(_ config: JSONValue?, _ peftVersion: String?) -> Bool {

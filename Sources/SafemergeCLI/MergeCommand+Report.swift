@@ -21,7 +21,8 @@ extension MergeCommand {
     _ outcome: MergeEngine.Outcome, _ plan: MergePlan, _ options: MergeEngine.Options, _ checkpoint: Checkpoint,
     _ uses: [AdapterUse], at place: ReportPlace?
   ) throws {
-    for warning in outcome.untrainedWarnings(plan) + outcome.requantisingWarnings { warn(warning) }
+    for notice in outcome.notices(plan) { warn(notice) }
+    for warning in outcome.requantisingWarnings { warn(warning) }
     let trained = outcome.statistics.filter { $0.trainingSquares != nil }
     if !trained.isEmpty {
       EventStream.standard.training(trained)
@@ -84,6 +85,7 @@ extension MergeCommand {
     options += result.map.enumerated().map {
       ("map \($0.offset + 1)", "\($0.element.map.pattern)=\($0.element.map.replacement)")
     }
+    if let isTransposed = result.fanInFanOut { options.append(("fan-in-fan-out", isTransposed ? "true" : "false")) }
     if let format = result.requantize { options.append(("requantize", format.rawValue)) }
     if let training = result.baseWas { options.append(("base-was", training.text)) }
     if let size = result.maxShardSize { options.append(("max-shard-size", String(size.byteCount))) }

@@ -86,7 +86,7 @@ struct MergeCommand: ParsableCommand {
   @Option(help: "\(ProgressLine.Mode.allCases.map(\.rawValue).joined(separator: ", ")).")
   var progress: ProgressLine.Mode = .auto
 
-  @Flag(name: [.short, .long], help: "Print errors only.")
+  @Flag(name: [.short, .long], help: "Print errors only, and warnings that tell of a loss.")
   var quiet = false
 
   @Flag(
@@ -130,6 +130,8 @@ struct MergeCommand: ParsableCommand {
     var clock = StepClock()
     let models = try MergeModels(base, adapters)
     let (checkpoint, uses) = (models.checkpoint, models.uses)
+    // They stand beside an error too: a base that does not fit may want just these weights.
+    for notice in MergeWarning.unreadWeights(uses) { warn(notice) }
     // The lock comes before any work: nothing is computed for an output that is taken or cannot be.
     let place = try output.map { try self.place($0, checkpoint, uses) }
     let staging = try dryRun ? nil : place.map { try StagingFolder($0, breaksLock: safety.breakLock) }
@@ -152,6 +154,11 @@ struct MergeCommand: ParsableCommand {
       fileSizes: result.fileSizes, memory: options.memoryNeed(plan), workers: options.workers,
       library: options.decomposer?.libraryName)
     for warning in models.warnings + (combined?.warnings ?? []) + plan.warnings { warn(warning) }
+    // Those of a combined adapter are none: they are the adapters' that were given.
+    for notice in MergeWarning.zeroScalings(uses) { warn(notice) }
+    let repeated = try RepeatedAdapters.warnings(
+      uses.map(\.adapter), base: checkpoint, interruption: options.interruption)
+    for notice in repeated { warn(notice) }
     EventStream.standard.plan(text, output: output, isDryRun: dryRun)
     clock.finish("plan")
     if dryRun { return try finishDryRun(text, clock) }
@@ -178,7 +185,6 @@ struct MergeCommand: ParsableCommand {
     clock.finish("weights")
     for note in verification.notes { tell(note: note) }
     for shard in outcome.shards where shard.isKept { EventStream.standard.shard(shard) }
-    for tensor in outcome.nonFinite { warn(tensor.warning, evenQuietly: true) }
     try tell(outcome, plan, options, checkpoint, uses, at: reportPlace)
     clock.finish("report")
     if speaks, verbose > 1 { Diagnostics.write(clock.line) }
@@ -213,10 +219,15 @@ struct MergeCommand: ParsableCommand {
     EventStream.standard.note(note)
   }
 
-  /// - Parameter evenQuietly: Whether `--quiet` does not silence it.
-  func warn(_ message: String, evenQuietly: Bool = false) {
-    if !quiet || evenQuietly { Diagnostics.warning(message) }
+  func warn(_ message: String) {
+    if !quiet { Diagnostics.warning(message) }
     EventStream.standard.warning(message)
+  }
+
+  /// Says it under `--quiet` too, if it tells of a loss.
+  func warn(_ notice: MergeWarning) {
+    if !quiet || notice.tellsOfLoss { Diagnostics.warning(notice.message) }
+    EventStream.standard.warning(notice.message, kind: notice.kind)
   }
 
   private func kernels() throws -> KernelSet {
