@@ -29,6 +29,8 @@ public struct Adapter: Sendable {
   public let unusedPatterns: [UnusedPattern]
   /// What does not stop a merge but may surprise, ``unusedPatterns`` among it: a line each, with the file's path.
   public let warnings: [String]
+  /// Files beside ``weightsPath`` that hold weights too and that nothing is read of, relative to their folder.
+  public let unreadWeights: [String]
 
   /// What the adapter was trained on, if the config says so.
   public var baseModelName: String? { config.baseModelName }
@@ -57,6 +59,15 @@ public struct Adapter: Sendable {
     case .loraOnly:
       return layers.contains { $0.kind != .embedding && "\($0.module).bias".utf8.elementsEqual(tensor.utf8) }
         ? "bias" : nil
+    }
+  }
+
+  /// Whether ``replacements`` have another tensor of the modules by whose name this one would have been trained whole.
+  ///
+  /// - Parameter tensor: One of which ``fieldReplacing(_:)`` says that `modules_to_save` names it.
+  public func savesElsewhere(_ tensor: String) -> Bool {
+    config.savedModules.filter(tensor.isTensor(ofModuleEndingWith:)).contains { entry in
+      replacements.contains { $0.kind != .bias && $0.target.isTensor(ofModuleEndingWith: entry) }
     }
   }
 
@@ -93,6 +104,7 @@ public struct Adapter: Sendable {
       folder.warnings + keys.warnings + assembly.warnings + whole.warnings
       + config.omissions.warnings(config, layers: assembly.layers, path: configPath)
       + ConfigWarnings.find(config, layers: assembly.layers, unused: assembly.unusedPatterns, path: configPath)
+    unreadWeights = UnreadWeights(folder: folder.path, beside: weightsPath).names
     try checkAccount(shared: assembly.sharedFactors)
   }
 

@@ -74,6 +74,8 @@ struct AdapterKey: Equatable, Sendable {
     case transposedFactor
     /// A module that another trainer calls so.
     case renamed(String)
+    /// The wrapper of a module that was saved whole, around the update of that module.
+    case savedUpdate
   }
 
   static let prefix = "base_model.model."
@@ -122,17 +124,24 @@ struct AdapterKey: Equatable, Sendable {
   }
 
   /// The same key with another role.
-  init(_ key: AdapterKey, role: Role, adding leniency: Leniency) {
+  init(_ key: AdapterKey, role: Role, adding leniency: Leniency) { self.init(key, role: role, adding: [leniency]) }
+
+  /// The same key with another role.
+  init(_ key: AdapterKey, role: Role, adding leniencies: Set<Leniency>) {
     module = key.module
     path = key.path
     depth = key.depth
     container = key.container
     adapterName = key.adapterName
-    leniencies = key.leniencies.union([leniency])
+    self.leniencies = key.leniencies.union(leniencies)
     self.role = role
   }
 
   static let wrapped = "base_layer"
+
+  /// Whether a segment of a key belongs to an update, or to the weight inside of one.
+  static func isUpdate(_ segment: String) -> Bool { segment == wrapped || segment.utf8.starts(with: "lora_".utf8) }
+
   private static let wrappers: Set<String> = ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"]
 
   private static func module(_ segments: ArraySlice<String>) -> TensorName {

@@ -23,7 +23,14 @@ struct KeyTable {
       }
     }
     let adapterName = try Self.adapterName(of: keys, table, path)
-    self.keys = keys.map { $0.takingAdapterName(adapterName) }
+    var plain: [AdapterKey] = []
+    plain.reserveCapacity(keys.count)
+    for (index, key) in keys.enumerated() {
+      do throws(AdapterError.Problem) {
+        plain.append(try key.takingAdapterName(adapterName).unwrappingSavedUpdate())
+      } catch { throw AdapterError(path: path, error, tensor: table.name(at: index)) }
+    }
+    self.keys = plain
     try checkForRepetitions()
     warnings = leniencyWarnings()
   }
@@ -38,7 +45,7 @@ struct KeyTable {
   ) throws(AdapterError) -> String? {
     var found: String?
     for (index, key) in keys.enumerated() {
-      guard let name = key.adapterName else { continue }
+      guard let name = key.adapterName ?? key.savedUpdate?.adapterName else { continue }
       if let found, !found.utf8.elementsEqual(name.utf8) {
         throw AdapterError(
           path: path, .adapterNames(found: name, other: found), tensor: table.name(at: index))
@@ -79,6 +86,22 @@ extension AdapterKey {
     guard inner.count > 1, inner[0].utf8.elementsEqual((name ?? "default").utf8) else { return self }
     return AdapterKey(self, role: .savedCopy(name: Array(inner.dropFirst())), adding: .adapterName(inner[0]))
   }
+
+  /// The same key without `modules_to_save.`, where a module was both saved whole and updated, so that the saved copy is a
+  /// wrapped layer; nil: this is no such key.
+  fileprivate var savedUpdate: AdapterKey? { try? makeSavedUpdate() }
+
+  /// The key of an update, or of a wrapped weight, that lies inside of a saved copy: PEFT 0.21.2 leaves
+  /// `modules_to_save.NAME.` out when it saves such a module, dumps of a whole state and older releases do not.
+  fileprivate func unwrappingSavedUpdate() throws(AdapterError.Problem) -> AdapterKey {
+    try makeSavedUpdate() ?? self
+  }
+
+  private func makeSavedUpdate() throws(AdapterError.Problem) -> AdapterKey? {
+    guard case .savedCopy(let inner) = role, inner.contains(where: AdapterKey.isUpdate) else { return nil }
+    let key = try AdapterKey(TensorName("\(AdapterKey.prefix)\(path).\(inner.joined(separator: "."))"))
+    return AdapterKey(key, role: key.role, adding: leniencies.union([.savedUpdate]))
+  }
 }
 
 extension AdapterKey.Leniency {
@@ -87,6 +110,7 @@ extension AdapterKey.Leniency {
     case .missingPrefix: "lack the prefix \"\(AdapterKey.prefix)\""
     case .doubledPrefix: "have the prefix \"\(AdapterKey.prefix)\" twice"
     case .wrapper(let segment): "hold the wrapper \"\(segment).\""
+    case .savedUpdate: "hold \"modules_to_save.\" around an update"
     case .adapterName(let name): "hold the adapter's name \"\(name)\""
     case .innerPrefix(let part): "have the prefix \"\(AdapterKey.prefix)\" behind \"\(part).\", the part that was wrapped"
     case .bareFactor: "end with the factor's name, without \".weight\""

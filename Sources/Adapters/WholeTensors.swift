@@ -99,7 +99,10 @@ struct WholeTensors {
   private mutating func takeOriginals() throws(AdapterError) {
     for (index, key) in keys.enumerated() {
       guard case .original(let name) = key.role else { continue }
-      let target = ([key.module.string] + name).joined(separator: ".")
+      let isUpdate = name.contains(where: AdapterKey.isUpdate)
+      // Of a module that was updated too: what the update wraps, and factors as they were before the training.
+      let inner = isUpdate ? name.prefix { !AdapterKey.isUpdate($0) } + ["weight"] : name[...]
+      let target = ([key.module.string] + inner).joined(separator: ".")
       guard byTarget[TensorName(target)] != nil else { throw failure(.originalAlone(target), at: index) }
       ignored.append(
         IgnoredTensor(tensor: index, reason: "the base's own \(target), for which the adapter has a trained one"))
@@ -158,9 +161,9 @@ struct WholeTensors {
   // MARK: What the config announces
 
   private mutating func checkSavedModules() throws(AdapterError) {
-    let whole = replacements.filter { $0.kind != .baseLayer }
+    // A module that was updated too is there as the weight inside of the update.
     let missing = config.savedModules.filter { entry in
-      !whole.contains { $0.target.isTensor(ofModuleEndingWith: entry) }
+      !replacements.contains { $0.target.isTensor(ofModuleEndingWith: entry) }
     }
     if !missing.isEmpty, missing.count == config.savedModules.count {
       throw AdapterError(path: path, .missingSavedModules(missing))
@@ -169,8 +172,8 @@ struct WholeTensors {
     for entry in missing where !["classifier", "score", "qa_outputs"].contains(entry) {
       warnings.append("\(configPath): modules_to_save names \"\(entry)\", but no tensor of it is in the adapter")
     }
-    let unannounced = whole.filter { whole in
-      whole.kind != .bias
+    let unannounced = replacements.filter { whole in
+      whole.kind == .savedModule
         && !["embed_tokens.weight", "lm_head.weight"].contains(where: whole.target.isPath(endingWith:))
         && !config.savedModules.contains(where: whole.target.isTensor(ofModuleEndingWith:))
     }

@@ -131,7 +131,8 @@ extension MergeIdentity.Input {
     writer.end()
   }
 
-  init?(_ value: JSONValue) {
+  /// Reads what ``write(to:checksum:)`` wrote; nil for anything else.
+  package init?(_ value: JSONValue) {
     guard case .string(let role)? = value["role"], case .string(let name)? = value["name"],
       case .integer(let byteCount)? = value["size"]
     else { return nil }

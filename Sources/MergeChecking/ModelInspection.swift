@@ -155,7 +155,7 @@ public struct ModelInspection: Sendable {
       let adapter = try Adapter(folder: folder)
       files.append(
         File(name: Paths.lastComponent(adapter.weightsPath), path: adapter.weightsPath, header: adapter.header))
-      notes += adapter.warnings
+      notes += adapter.warnings + MergeWarning.unreadWeights([AdapterUse(adapter)]).map(\.message)
       notes += adapter.ignoredTensors.map {
         "\(adapter.weightsPath): \(adapter.header.tensors.name(at: $0.tensor)) is not needed for a merge"
       }

@@ -411,6 +411,9 @@ public struct MergeEngine: Sendable {
         let lost = try worker.compareTraining(tensor, update, rows: rows, weight: weight)
         record.training.add(segment: number, rowCount: update.rows, rows: rows, lost)
       }
+      if ChangeSample.includes(tile: position, of: segment.jobCount), update.addsProduct {
+        record.add(try worker.sampleChange(tensor, update, rows: rows, weight: weight), segment: number)
+      }
       if result.nonFinite > 0, options.nonFinite == .fail {
         throw MergeError(
           path: inputs.path(of: tensor.source.input), tensor: tensor.name,

@@ -14,6 +14,15 @@ extension MergeEngine {
     /// Of every tensor that an adapter changes, in the order of the output; empty unless they were asked for.
     public let statistics: [TensorStatistics]
 
+    /// How large the change of tensors is, of which a run that went on with another's work has only those that it computed.
+    public let changeRatios: [ChangeRatio]
+
+    /// The norm of a low-rank change in units of the norm of what it is added to, from some rows of a tensor.
+    public struct ChangeRatio: Sendable, Equatable {
+      public let name: TensorName
+      public let ratio: Double
+    }
+
     public struct NonFiniteTensor: Sendable, Equatable {
       public let name: TensorName
       public let count: UInt64

@@ -8,6 +8,7 @@ import TileKernels
 final class MergeRecord: Sendable {
   private let nonFinite = Mutex<[Int: UInt64]>([:])
   private let factors = Mutex<[Int: FactorActivity]>([:])
+  private let samples = Mutex<[Int: ChangeSample]>([:])
   private let codes = Mutex<[Int: CodeChanges]>([:])
   /// Nil: no statistics are wanted.
   let statistics: StatisticsStore?
@@ -22,6 +23,10 @@ final class MergeRecord: Sendable {
 
   func add(_ changes: CodeChanges, segment: Int) {
     codes.withLock { $0[segment, default: CodeChanges()] += changes }
+  }
+
+  func add(_ sample: ChangeSample, segment: Int) {
+    samples.withLock { $0[segment, default: ChangeSample()] += sample }
   }
 
   func add(_ activity: FactorActivity, segment: Int) { factors.withLock { $0[segment] = activity } }
@@ -63,6 +68,9 @@ final class MergeRecord: Sendable {
         plan, Dictionary(activities.map { ($0.tensor.name, $0.value) }, uniquingKeysWith: { one, _ in one })),
       statistics: inOrder(Dictionary(uniqueKeysWithValues: sums)).map {
         TensorStatistics($0.tensor, $0.value.sums, $0.value.codes, $0.value.training)
+      },
+      changeRatios: inOrder(samples.withLock { $0 }).compactMap { tensor, sample in
+        sample.ratio.map { .init(name: tensor.name, ratio: $0) }
       })
   }
 }

@@ -99,7 +99,7 @@ public struct MergeReport: Sendable, Equatable {
     }
     totals = TensorStatistics(sumOf: outcome.statistics)
     warnings =
-      plan.warnings + outcome.nonFinite.map(\.warning) + outcome.untrainedWarnings(plan)
+      plan.warnings + plan.notices.map(\.message) + outcome.notices(plan).map(\.message)
       + outcome.requantisingWarnings
       + [Self.sizeWarning(tensors)].compactMap { $0 }
     advice = [Self.roundingAdvice(tensors, options.rounding)].compactMap { $0 }
@@ -134,23 +134,4 @@ public struct MergeReport: Sendable, Equatable {
     case .stochastic: return found + "stochastic rounding keeps it on average, --dtype f32 would keep all of it"
     }
   }
-}
-
-extension MergeEngine.Outcome {
-  /// A line for each adapter with modules that change nothing.
-  public func untrainedWarnings(_ plan: MergePlan) -> [String] {
-    let adapters = plan.inputs.filter(\.isAdapter)
-    let numbers = Set(untrainedModules.map { plan.modules[$0].adapter }).sorted()
-    return numbers.map { number in
-      let modules = untrainedModules.map { plan.modules[$0] }.filter { $0.adapter == number }
-      let all = plan.modules.count { $0.adapter == number }
-      let path = adapters.indices.contains(number) ? adapters[number].path : ""
-      return "\(path): \(modules.count) of \(all) modules change nothing, lora_A or lora_B is all zero (first: "
-        + "\(modules.first?.name ?? "")); is the adapter trained?"
-    }
-  }
-}
-
-extension MergeEngine.Outcome.NonFiniteTensor {
-  public var warning: String { "\(name): \(count) finite elements became infinite or NaN" }
 }

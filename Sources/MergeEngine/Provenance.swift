@@ -7,6 +7,8 @@ import MergePlanning
 /// same merge gives the same text anywhere.
 struct Provenance {
   static let fileName = ".safemerge.json"
+  /// More than any has.
+  static let byteLimit = 64 << 20
 
   /// A file of the result.
   struct File {

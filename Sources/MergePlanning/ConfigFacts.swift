@@ -8,15 +8,6 @@ enum ConfigFacts {
     return config["tie_word_embeddings"] == .bool(true) || config["text_config"]?["tie_word_embeddings"] == .bool(true)
   }
 
-  /// Whether the module may be a Conv1D of transformers, whose weight is stored (in, out): by the families that have them
-  /// and the names they use there. Without a `model_type` the name alone decides.
-  static func mayBeStoredTransposed(module: String, config: JSONValue?) -> Bool {
-    let leaf = module.split(separator: ".").last ?? ""
-    guard ["c_attn", "c_proj", "c_fc", "q_attn"].contains(leaf) else { return false }
-    guard let family = family(config) else { return true }
-    return ["gpt2", "openai-gpt", "imagegpt", "decision_transformer", "clvp"].contains(family)
-  }
-
   /// Whether the family stores a stack of expert weights as (experts, in, out).
   static func stacksExpertsTransposed(_ config: JSONValue?) -> Bool {
     family(config).map { ["gpt_oss", "aria", "openai_privacy_filter"].contains($0) } ?? false

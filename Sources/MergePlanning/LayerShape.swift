@@ -21,6 +21,8 @@ struct LayerShapes {
   let input: Int
   /// The order of B's columns in a stack of experts, whatever the adapter says; nil: as it says.
   let expertLayout: ExpertLayout?
+  /// How the weight is stored; nil: its shape decides.
+  let orientation: OrientationDecision?
 
   private func error(_ problem: PlanError.Problem, _ key: Int) -> PlanError {
     PlanError(
@@ -60,28 +62,21 @@ struct LayerShapes {
     if rows != columns, shape == [rows, columns] {
       isTransposed = false
     } else if rows != columns, shape == [columns, rows] {
-      guard adapter.config.fanInFanOut || ConfigFacts.mayBeStoredTransposed(module: layer.module, config: config) else {
+      guard orientation?.mayBeTransposed(layer.module) ?? false else {
         throw error(.storedTransposed(target: target.string, shape: shape), layer.a)
       }
       isTransposed = true
     } else if shape == [rows, columns] {
-      isTransposed = try squareIsTransposed(layer, target)
+      guard let found = orientation?.orientation(of: layer.module) else {
+        throw error(.maybeTransposed(target: target.string, shape: shape), layer.a)
+      }
+      isTransposed = found == .transposed
     } else {
       throw mismatch(layer, target, shape, wantsRows: shape.count != 2 || shape[0] != rows)
     }
     let terms = blocks(layer, scaling)
     guard isTransposed else { return LayerShape(rows: rows, columns: columns, terms: terms, normAxis: .rows) }
     return LayerShape(rows: columns, columns: rows, terms: terms.map(\.transposed), normAxis: .columns)
-  }
-
-  /// A square weight looks the same both ways: the family of models and the module's name say how it is stored, because
-  /// the adapter's own flag is that of whatever layer PEFT visited last.
-  private func squareIsTransposed(_ layer: AdapterLayer, _ target: TensorName) throws(PlanError) -> Bool {
-    guard ConfigFacts.mayBeStoredTransposed(module: layer.module, config: config) else {
-      return config == nil && adapter.config.fanInFanOut
-    }
-    if config?["model_type"] != nil || adapter.config.fanInFanOut { return true }
-    throw error(.maybeTransposed(target: target.string), layer.a)
   }
 
   /// The product, cut into its blocks where one of the factors is block-diagonal: outside them it is zero.

@@ -54,6 +54,9 @@ public struct MergeOptions: Sendable, Equatable {
   /// every one must be.
   public var nameMaps: [NameMap] = []
 
+  /// Whether weights of linear layers are stored (in, out), as the Conv1D of GPT-2, where nothing else tells it.
+  public var fanInFanOut: Bool?
+
   /// Whether quantised weights that are merged are written in the base's own format again, not as numbers.
   public var requantises = false
 

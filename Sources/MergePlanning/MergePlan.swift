@@ -96,6 +96,8 @@ public struct MergePlan: Sendable, Equatable {
   public let equalities: [Equality]
   /// What a person should know before the merge.
   public let warnings: [String]
+  /// The same, of stable kinds.
+  public internal(set) var notices: [MergeWarning] = []
   /// Rows of the output's input embedding; nil where none is known by its name.
   public let vocabularyRows: Int?
   /// Rows of the base's.

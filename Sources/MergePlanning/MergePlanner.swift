@@ -48,6 +48,8 @@ struct MergePlanner {
   var resolvedReplacements: [Int: Set<TensorName>] = [:]
   /// The layers of each adapter that are known to change nothing.
   var inertLayers: [Int: Set<Int>] = [:]
+  /// What decides how square weights are stored, by adapter, where one has any.
+  var orientations: [Int: OrientationDecision] = [:]
   /// How many names each rule found, beside those of modules.
   var rules: [String: Int] = [:]
 
@@ -133,7 +135,9 @@ struct MergePlanner {
     let replaced = resolvedReplacements[number] ?? []
     // With a new head the adapter's model has parts that the base has not, and the other way round: a part of the base that
     // no key of the adapter names is not one of its model's.
-    let parts = Set(adapter.replacements.map(\.target).map(Self.part) + adapter.layers.map(\.module).map(Self.part))
+    let parts = Set(
+      adapter.replacements.map { UntrainedParts.part($0.target) } + adapter.layers.map { UntrainedParts.part($0.module) })
+    var untrained: UntrainedParts?
     // A head that is one tensor with the embedding is none of the base's, but was trained like one.
     let sharedHead = pair.flatMap { $0.isShared && !adapter.config.tiesWeights ? $0.head : nil }
     for name in base.tensorNames + [sharedHead].compactMap({ $0 }) where !replaced.contains(name) {
@@ -142,7 +146,12 @@ struct MergePlanner {
         adapter.fieldReplacing(name.string)
         ?? liveNames?.liveName(of: name).flatMap { adapter.fieldReplacing($0.string) }
       guard let field else { continue }
-      if !added.isEmpty, !parts.contains(Self.part(name.string)) { continue }
+      if !added.isEmpty, !parts.contains(UntrainedParts.part(name.string)) { continue }
+      let others =
+        untrained
+        ?? UntrainedParts(adapter, changed: changed(by: number), base: base.tensorNames, config: base.config)
+      untrained = others
+      if others.hold(name) { continue }
       throw PlanError(path: adapter.weightsPath, tensor: name, .lostReplacement(field: field))
     }
     try checkAddedBiases(number)
@@ -172,7 +181,10 @@ struct MergePlanner {
     }
   }
 
-  private static func part(_ name: String) -> Substring { name.prefix { $0 != "." } }
+  /// The tensors that an adapter changes or replaces.
+  private func changed(by number: Int) -> Set<TensorName> {
+    Set(works.filter { $0.value.replacement?.adapter == number || $0.value.users.contains { $0.adapter == number } }.keys)
+  }
 
   // MARK: - Low-rank updates
 
@@ -180,9 +192,10 @@ struct MergePlanner {
     if takeShared(layer, number) { return }
     let adapter = adapters[number].adapter
     let scaling = adapters[number].weight * layer.scaling
-    let shapes = LayerShapes(
-      config: base.config, adapter: adapter, input: input(ofAdapter: number), expertLayout: options.expertLayout)
     let resolved = try target(of: layer, number)
+    let shapes = LayerShapes(
+      config: base.config, adapter: adapter, input: input(ofAdapter: number), expertLayout: options.expertLayout,
+      orientation: orientation(layer, shape: resolved.shape, number))
     let place = try shapes.shape(
       layer, target: resolved.whole ?? resolved.name, shape: resolved.shape, scaling: Float(scaling))
     if case .experts = layer.kind, adapter.isExpertLayoutAmbiguous, options.expertLayout == nil {

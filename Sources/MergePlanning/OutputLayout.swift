@@ -32,6 +32,7 @@ extension MergePlanner {
       vocabularyRows: pair.flatMap { works[$0.embedding]?.replacement?.shape.first } ?? baseRows,
       baseVocabularyRows: baseRows)
     plan.omittedFiles = omittedFiles(quantisationEdit)
+    plan.notices = MergeWarning.unreadWeights(adapters) + MergeWarning.zeroScalings(adapters)
     if let method = quantised.method {
       plan.quantisation = MergePlan.Quantisation(
         method: method, decoded: decoded.count, requantised: requantised.count,
@@ -51,6 +52,13 @@ extension MergePlanner {
     let addedNames = Set(added.map(\.name))
     for name in works.keys.sorted() where virtualBase.entry(name) == nil && !addedNames.contains(name) {
       throw PlanError(path: adapters[0].adapter.weightsPath, tensor: name, .adapterTensorsUnused(count: 1))
+    }
+    let leftovers = AdapterTensorNames(base.config)
+    if let name = added.map(\.name).first(where: AdapterTensorNames.isPart) {
+      throw PlanError(path: adapters[0].adapter.weightsPath, tensor: name, .adapterTensor(isBase: false))
+    }
+    if let name = virtualBase.files.joined().lazy.map(\.name).first(where: leftovers.isLeft) {
+      throw PlanError(path: base.path, tensor: name, .adapterTensor(isBase: true))
     }
   }
 

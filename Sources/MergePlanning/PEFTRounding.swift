@@ -26,7 +26,8 @@ enum PEFTRounding {
   static func roundsDelta(_ layer: AdapterLayer, _ target: TensorName, _ config: AdapterConfig) -> Bool {
     if layer.magnitude != nil { return false }
     if case .parameter = layer.target { return true }
-    if layer.blockDiagonal != nil || layer.baseChange == .kasa || target.string.hasSuffix("in_proj_weight") {
+    // BD-LoRA is a variant of the whole adapter: modules that its lists do not name are merged by it too.
+    if config.blockDiagonal != nil || layer.baseChange == .kasa || target.string.hasSuffix("in_proj_weight") {
       return true
     }
     if case .named(let name) = config.initialisation, name == "mica" { return true }

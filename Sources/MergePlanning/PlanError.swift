@@ -39,7 +39,9 @@ public struct PlanError: ReportableError, Equatable {
     /// What the adapter's factor is, and what the base's tensor is.
     case shape(factor: String, found: [Int], target: String, expected: [Int])
     case storedTransposed(target: String, shape: [Int])
-    case maybeTransposed(target: String)
+    case maybeTransposed(target: String, shape: [Int])
+    /// A tensor of the result would be a part of an adapter, such as `lora_A` or `base_layer`; `isBase`: the base has it.
+    case adapterTensor(isBase: Bool)
     case targetDType(target: String, found: DType)
     case quantizedBase(method: String)
     /// Something about a quantised weight that is not known.
@@ -110,7 +112,9 @@ public struct PlanError: ReportableError, Equatable {
     case .replacedAndChanged: "hit-twice"
     case .targetHitTwice: "hit-twice"
     case .shape, .partShape, .expertCount, .rowOutside, .vocabularies, .vocabularyUnknown: "shape"
-    case .storedTransposed, .maybeTransposed, .quantizedBase, .quantisedScheme, .groupedConvolution,
+    case .storedTransposed, .maybeTransposed: "orientation"
+    case .adapterTensor: "adapter-tensors"
+    case .quantizedBase, .quantisedScheme, .groupedConvolution,
       .replicationOfSeveral, .ambiguousExperts, .weightedReplacement, .baseChange, .unknownSlice,
       .unsupportedConversion, .slicedChange, .weightNormalized, .adaptedBase, .requantising, .training, .quantisationField,
       .besideCodes, .undescribedCodes:
@@ -163,9 +167,15 @@ public struct PlanError: ReportableError, Equatable {
     case .shape(let factor, let found, let target, let expected):
       "\(factor) is \(found), but \(target) of the base is \(expected)"
     case .storedTransposed(let target, let shape):
-      "\(target) of the base is \(shape), stored transposed (a Conv1D of transformers); not supported"
-    case .maybeTransposed(let target):
-      "\(target) of the base is square and may be stored transposed (a Conv1D of transformers); not supported"
+      "\(target) of the base is \(shape), which the factors fit only if it is stored (in, out), as a Conv1D of GPT-2 is, and "
+        + "nothing says that it is one"
+    case .maybeTransposed(let target, let shape):
+      "\(target) of the base is \(shape), and nothing tells whether it is stored (out, in), as a Linear is, or (in, out), as "
+        + "a Conv1D of GPT-2 is: neither the model's family nor its other weights nor the adapter"
+    case .adapterTensor(let isBase):
+      isBase
+        ? "is a part of an adapter, in the base: a model that was saved with an adapter in it is no base"
+        : "is a part of an adapter and would be written into the model as a tensor of its own"
     case .targetDType(let target, let found):
       "\(target) of the base is \(found.name); F32, F16 or BF16 can be merged into"
     case .quantizedBase(let method):
@@ -224,6 +234,10 @@ public struct PlanError: ReportableError, Equatable {
       "save the base without it: torch.nn.utils.parametrize.remove_parametrizations, or remove_weight_norm"
     case .adaptedBase: "merge or unload the base's own adapter with PEFT first, and save the plain model"
     case .ambiguousExperts: "say --expert-layout rank_major or --expert-layout grouped_by_expert"
+    case .storedTransposed: "if the model's code has a Conv1D here: --fan-in-fan-out true; else this is another base"
+    case .maybeTransposed: "say --fan-in-fan-out true if the model's code has a Conv1D here, or false if it has a Linear"
+    case .adapterTensor(true): "merge the adapter in it first, or give the model that it was made from"
+    case .adapterTensor(false): "please report this with the names of the adapter's tensors"
     case .mapPattern, .mapUnused: "--map takes REGEX=REPLACEMENT, for names such as model.layers.0.mlp.up_proj.weight"
     case .requantising: "without --requantize merged weights are written in 16 bits"
     case .quantizedBase, .quantisedScheme, .quantisationField, .besideCodes, .undescribedCodes:

@@ -30,7 +30,8 @@ extension MergeCommand {
     _ outcome: MergeEngine.Outcome, _ plan: MergePlan, _ options: MergeEngine.Options, _ checkpoint: Checkpoint,
     _ uses: [AdapterUse], at place: ReportPlace?
   ) throws {
-    for warning in outcome.untrainedWarnings(plan) + outcome.requantisingWarnings { warn(warning) }
+    for notice in outcome.notices(plan) { warn(notice) }
+    for warning in outcome.requantisingWarnings { warn(warning) }
     let trained = outcome.statistics.filter { $0.trainingSquares != nil }
     if !trained.isEmpty {
       EventStream.standard.training(trained)

@@ -134,6 +134,8 @@ struct MergeCommand: ParsableCommand {
     var clock = StepClock()
     let models = try MergeModels(base, adapters, workers: options.workers)
     let (checkpoint, uses) = (models.checkpoint, models.uses)
+    // They stand beside an error too: a base that does not fit may want just these weights.
+    for notice in MergeWarning.unreadWeights(uses) { warn(notice) }
     // The lock comes before any work: nothing is computed for an output that is taken or cannot be.
     let place = try output.map { try self.place($0, checkpoint, uses) }
     Signals.remember()
@@ -167,6 +169,11 @@ struct MergeCommand: ParsableCommand {
       library: options.decomposer?.libraryName)
     let warnings = models.warnings + (combined?.warnings ?? []) + plan.warnings + sideFiles.warnings
     for warning in warnings { warn(warning) }
+    // Those of a combined adapter are none: they are the adapters' that were given.
+    for notice in MergeWarning.zeroScalings(uses) { warn(notice) }
+    let repeated = try RepeatedAdapters.warnings(
+      uses.map(\.adapter), base: checkpoint, interruption: options.interruption)
+    for notice in repeated { warn(notice) }
     // An event is written whole.
     Signals.remember()
     EventStream.standard.plan(text, output: output, isDryRun: dryRun)
@@ -199,7 +206,6 @@ struct MergeCommand: ParsableCommand {
     clock.finish("weights")
     for note in verification.notes { tell(note: note) }
     for shard in outcome.shards where shard.isKept { EventStream.standard.shard(shard) }
-    for tensor in outcome.nonFinite { warn(tensor.warning) }
     try tell(outcome, plan, options, checkpoint, uses, at: reportPlace)
     clock.finish("report")
     if speaks, verbose > 1 { Diagnostics.write(clock.line) }
@@ -238,6 +244,11 @@ struct MergeCommand: ParsableCommand {
   func warn(_ message: String) {
     Diagnostics.warning(message)
     EventStream.standard.warning(message)
+  }
+
+  func warn(_ notice: MergeWarning) {
+    Diagnostics.warning(notice.message)
+    EventStream.standard.warning(notice.message, kind: notice.kind)
   }
 
   private func kernels() throws -> KernelSet {

@@ -7,7 +7,13 @@ import Safetensors
 
 /// What a merge says by events.
 extension EventStream {
-  func warning(_ message: String) { send("warning") { $0.member("message", message) } }
+  /// - Parameter kind: Nil: one that has no class of its own.
+  func warning(_ message: String, kind: MergeWarning.Kind? = nil) {
+    send("warning") { event in
+      event.member("class", kind?.rawValue ?? "other")
+      event.member("message", message)
+    }
+  }
 
   func note(_ message: String) { send("note") { $0.member("message", message) } }
 

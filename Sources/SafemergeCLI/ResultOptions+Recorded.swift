@@ -18,6 +18,7 @@ extension ResultOptions {
     options += map.enumerated().map {
       ("map \($0.offset + 1)", "\($0.element.map.pattern)=\($0.element.map.replacement)")
     }
+    if let fanInFanOut { options.append(("fan-in-fan-out", fanInFanOut ? "true" : "false")) }
     if let requantize { options.append(("requantize", requantize.rawValue)) }
     if let baseWas { options.append(("base-was", baseWas.text)) }
     if let maxShardSize { options.append(("max-shard-size", String(maxShardSize.byteCount))) }
@@ -31,7 +32,8 @@ extension ResultOptions {
   static func arguments(for options: [(name: String, value: String)]) -> [String] {
     options.flatMap { name, value -> [String] in
       switch name {
-      case "dtype", "arithmetic", "round", "tied", "mha-out-proj", "requantize", "base-was", "max-shard-size":
+      case "dtype", "arithmetic", "round", "tied", "mha-out-proj", "requantize", "base-was", "max-shard-size",
+        "fan-in-fan-out":
         return ["--\(name)=\(value)"]
       case "expert-layout": return value == "auto" ? [] : ["--\(name)=\(value)"]
       case "add-tensors", "single-file": return value == "true" ? ["--\(name)"] : []
@@ -50,6 +52,7 @@ extension ResultOptions {
     options.givenRound = givenRound ?? other.givenRound
     options.expertLayout = expertLayout ?? other.expertLayout
     if map.isEmpty { options.map = other.map }
+    options.fanInFanOut = fanInFanOut ?? other.fanInFanOut
     options.requantize = requantize ?? other.requantize
     options.baseWas = baseWas ?? other.baseWas
     options.addTensors = addTensors || other.addTensors

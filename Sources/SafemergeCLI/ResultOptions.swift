@@ -54,6 +54,14 @@ struct ResultOptions: ParsableArguments {
   var expertLayout: ExpertLayout?
 
   @Option(
+    help: ArgumentHelp(
+      """
+      Whether linear layers are stored (in, out), as the Conv1D of GPT-2 is, where neither shapes nor names nor the \
+      model's family tell it: true or false.
+      """, valueName: "true|false"))
+  var fanInFanOut: Bool?
+
+  @Option(
     help: """
       Rename what the adapter names before anything else is tried: REGEX=REPLACEMENT for names such as \
       model.layers.0.mlp.up_proj.weight, with \\1 for the first group. May be given several times; the first that fits counts.
@@ -120,6 +128,7 @@ struct ResultOptions: ParsableArguments {
     options.arithmetic = arithmetic
     options.expertLayout = expertLayout
     options.fileSizes = fileSizes
+    options.fanInFanOut = fanInFanOut
     options.nameMaps = map.map(\.map)
     options.requantises = requantize != nil
     options.baseWas = baseWas?.quantisation

@@ -49,7 +49,7 @@ import Testing
     let scratch = try Scratch()
     let merge = try merge(zero: zero, scratch)
     #expect(merge.outcome.untrainedModules == found)
-    let warnings = merge.outcome.untrainedWarnings(merge.plan)
+    let warnings = merge.outcome.notices(merge.plan).filter { $0.kind == .untrained }.map(\.message)
     #expect(warnings.count == (found.isEmpty ? 0 : 1))
     if let first = found.first {
       let name = merge.plan.modules[first].name
@@ -70,7 +70,7 @@ import Testing
     let scratch = try Scratch()
     let merge = try merge(zero: ["a.proj.lora_B.weight"], adapters: 2, scratch)
     #expect(merge.outcome.untrainedModules == [0, 2])
-    let warnings = merge.outcome.untrainedWarnings(merge.plan)
+    let warnings = merge.outcome.notices(merge.plan).filter { $0.kind == .untrained }.map(\.message)
     #expect(warnings.map { $0.contains("1 of 2 modules") } == [true, true])
     #expect(warnings.map { $0.contains("adapter1/") } == [false, true])
   }

@@ -1,0 +1,41 @@
+import Adapters
+
+extension MergeWarning {
+  /// What the files of the adapters tell before anything is planned.
+  public static func unreadWeights(_ adapters: [AdapterUse]) -> [MergeWarning] {
+    adapters.map(\.adapter).filter { !$0.unreadWeights.isEmpty }.map { adapter in
+      MergeWarning(
+        .unreadWeights,
+        "\(adapter.path): nothing is read of \(adapter.unreadWeights.joined(separator: ", ")); if it was trained with the "
+          + "adapter, the result lacks it",
+        tellsOfLoss: true)
+    }
+  }
+
+  /// Adapters whose modules have a scaling of 0, which merges nothing of them.
+  public static func zeroScalings(_ adapters: [AdapterUse]) -> [MergeWarning] {
+    adapters.compactMap { use in
+      let layers = use.adapter.layers
+      // As the engine multiplies: a scaling may be too small for fp32.
+      let zero = layers.filter { Float(use.weight * $0.scaling) == 0 }
+      guard let first = zero.first else { return nil }
+      let reason: String
+      if use.weight == 0 {
+        reason = "the weight that was given is 0"
+      } else if let pattern = first.alphaPattern, first.alpha == 0 {
+        reason = "\"alpha_pattern\" says 0 for \"\(pattern)\""
+      } else if first.alpha == 0 {
+        reason =
+          "\"lora_alpha\" is 0, which some programs write whatever the training had: put the training's alpha in "
+          + "adapter_config.json"
+      } else {
+        reason = "\(use.weight * first.scaling) is 0 in fp32"
+      }
+      return MergeWarning(
+        .zeroScaling,
+        "\(use.adapter.path): \(zero.count) of \(layers.count) modules add nothing (first: \(first.module)), because "
+          + reason,
+        tellsOfLoss: zero.count == layers.count)
+    }
+  }
+}
