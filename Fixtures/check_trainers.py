@@ -169,7 +169,7 @@ def tinker__plain(v):
 
 @case
 def tinker__no_alpha_is_refused(v):
-    return linear(v, [Q], 8, 4, 1, adapter_config={"r": 1})._replace(expected="missing-field")
+    return linear(v, [Q], 8, 4, 1, adapter_config={"r": 1})._replace(expected="adapter-config")
 
 
 @case

@@ -23,6 +23,9 @@ enum ExpertKeys {
     return (TensorName(segments.joined(separator: ".")), String(last))
   }
 
+  /// Whether a projection has a name of Tinker's, whose factors have three dimensions.
+  static func isTinkers(_ projection: String) -> Bool { ["w1", "w2", "w3"].contains(projection) }
+
   /// The path of the stack that a single expert's projection belongs to: `X.experts.3.w1` is of `X.experts.w1`; nil: it is
   /// none of one.
   static func stackPath(ofExpert module: TensorName) -> TensorName? {

@@ -49,6 +49,10 @@ extension LayerAssembly {
     guard shape.count == 2, let rows = shape.first else { return nil }
     let rank = try match(config.rankPattern, "rank_pattern", module.string).map { config.rankPattern.values[$0] }
     let expected = rank ?? config.rank
+    // Names that only stacks of three dimensions have.
+    if rows == expected, ExpertKeys.isTinkers(stack.projection) {
+      throw failure(.shape(expected: "(experts, \(expected), in)", found: shape), at: a)
+    }
     return rows > expected && rows % expected == 0 ? stack : nil
   }
 

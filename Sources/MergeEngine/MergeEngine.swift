@@ -216,8 +216,7 @@ public struct MergeEngine: Sendable {
     let (one, other) = (equality.one, equality.other)
     guard one.rows == other.rows, one.columns == other.columns else {
       throw MergeError(
-        path: inputs.path(of: one.source.input), tensor: equality.oneName,
-        .notEqual(other: equality.otherName))
+        path: inputs.path(of: one.source.input), tensor: equality.oneName, problem(equality))
     }
     let preparation = UpdatePreparation(inputs: inputs, kernels: options.kernels)
     let rowsAtOnce = options.tileSize.rows(columns: one.columns)
@@ -226,10 +225,13 @@ public struct MergeEngine: Sendable {
       let rows = first..<min(first + rowsAtOnce, one.rows)
       guard try preparation.widened(one, rows: rows) == preparation.widened(other, rows: rows) else {
         throw MergeError(
-          path: inputs.path(of: one.source.input), tensor: equality.oneName,
-          .notEqual(other: equality.otherName))
+          path: inputs.path(of: one.source.input), tensor: equality.oneName, problem(equality))
       }
     }
+  }
+
+  private func problem(_ equality: MergePlan.Equality) -> MergeError.Problem {
+    equality.sharedBy.map { .sharedModule($0, other: equality.otherName) } ?? .notEqual(other: equality.otherName)
   }
 
   private struct Failure {

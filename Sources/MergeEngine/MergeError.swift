@@ -7,6 +7,8 @@ public struct MergeError: ReportableError, Equatable {
     case nonFinite(count: UInt64, rows: Range<Int>, dtype: DType)
     /// An adapter says that two tensors hold the same change, and they do not.
     case notEqual(other: TensorName)
+    /// Layers that share a module of the base have changes of their own.
+    case sharedModule(String, other: TensorName)
     /// A file is no longer the one that was planned with.
     case changed
     /// The output was to share blocks with this input, and the file system cannot.
@@ -39,7 +41,7 @@ public struct MergeError: ReportableError, Equatable {
   public var errorClass: String {
     switch problem {
     case .nonFinite: "nonfinite"
-    case .notEqual: "tied"
+    case .notEqual, .sharedModule: "tied"
     case .changed: "changed"
     case .notShareable: "reflink"
     case .memory: "memory"
@@ -50,7 +52,7 @@ public struct MergeError: ReportableError, Equatable {
 
   public var category: ErrorCategory {
     switch problem {
-    case .nonFinite, .notEqual, .memory, .codeMap, .codes, .scaleOverflow: .refusedInput
+    case .nonFinite, .notEqual, .sharedModule, .memory, .codeMap, .codes, .scaleOverflow: .refusedInput
     case .changed, .notShareable, .inconsistentPlan: .inputOutput
     }
   }
@@ -62,6 +64,9 @@ public struct MergeError: ReportableError, Equatable {
         + "in \(dtype.name)"
     case .notEqual(let other):
       "and \(other) are tied by the adapter (ensure_weight_tying), but it changes them differently"
+    case .sharedModule(let module, let other):
+      "the base keeps this layer's weight as one with \(module), and \(other) changes that differently: one weight cannot "
+        + "hold both"
     case .changed: "the file changed since the merge was planned"
     case .notShareable(let input): "cannot share blocks with \(input): the file system cannot, or it is another one"
     case .memory(let needed, let limit): "the merge needs at least \(needed) bytes of memory, \(limit) are allowed"
@@ -77,6 +82,7 @@ public struct MergeError: ReportableError, Equatable {
     case .nonFinite(_, _, .f16): "a delta this large does not fit F16; is the adapter damaged, or its alpha wrong?"
     case .nonFinite: "is the adapter damaged?"
     case .notEqual: "--tied split writes both"
+    case .sharedModule: "run the adapter with PEFT, which keeps an update for each layer"
     case .notShareable: "--copy auto shares what can be shared and copies the rest"
     case .memory(let needed, _): "--memory \((needed + (1 << 20) - 1) >> 20)M"
     default: nil

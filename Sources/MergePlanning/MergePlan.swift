@@ -122,6 +122,8 @@ public struct MergePlan: Sendable, Equatable {
     /// The tensors that they are, for the error.
     public let oneName: TensorName
     public let otherName: TensorName
+    /// The module of the base that both change, where layers share it; nil: they are tied.
+    public var sharedBy: String?
   }
 
   /// Every rule that found a name, in the order of the rules' bytes; names that are the base's own need none.

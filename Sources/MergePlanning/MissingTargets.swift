@@ -13,7 +13,10 @@ extension MergePlanner {
     if case .success(let found)? = resolve("\(module).base_layer.weight", rows: nil) {
       return .adaptedBase(target: target, tensor: (found.whole ?? found.name).string)
     }
-    let wrapped = TensorName("base_model.model." + target)
-    return shape(of: wrapped) == nil ? nil : .adaptedBase(target: target, tensor: wrapped.string)
+    for name in ["base_model.model.\(target)", "base_model.model.\(module).base_layer.weight"]
+    where shape(of: TensorName(name)) != nil {
+      return .adaptedBase(target: target, tensor: name)
+    }
+    return nil
   }
 }

@@ -49,10 +49,10 @@ extension DeltaTerm {
         kind: .lowRank(
           left: FactorView(
             left.source, rows: left.rows, columns: count, offset: left.offset + first * left.columnStride,
-            rowStride: left.rowStride, columnStride: left.columnStride),
+            rowStride: left.rowStride, columnStride: left.columnStride, spread: left.spread),
           right: FactorView(
             right.source, rows: count, columns: right.columns, offset: right.offset + first * right.rowStride,
-            rowStride: right.rowStride, columnStride: right.columnStride)),
+            rowStride: right.rowStride, columnStride: right.columnStride, spread: right.spread)),
         scaling: 1,
         diagonal: diagonal.map { view in
           FactorView(
