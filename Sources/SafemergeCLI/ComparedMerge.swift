@@ -86,7 +86,7 @@ struct ComparedMerge {
     return try CombinedAdapter(
       adapters.map(\.use), method: method, base: base, planning: result.planning,
       options: CombinedAdapter.Options(
-        temporaryFolder: CombineOptions.temporaryFolder(output: nil), workers: workers))
+        temporaryFolder: CombineOptions.temporaryFolder ?? Surroundings.temporaryFolder, workers: workers))
   }
 
   /// The merge that makes the result anew.

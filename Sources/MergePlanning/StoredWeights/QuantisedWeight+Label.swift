@@ -7,18 +7,19 @@ extension QuantisedWeight {
   func label(codes dtype: DType) -> String {
     switch format {
     case .blocks(let grid), .integers(let grid, zeros: _): "\(Self.kind(dtype)) \(grid.label)"
+    case .numbers: Self.kind(dtype)
     case .int8Rows: "LLM.int8"
     case .halves(let kind, block: _, nested: _): kind.rawValue.uppercased()
     case .mxfp4: "MXFP4"
     case .packedRows(let packed):
       switch packed.numbers {
-      case .integers: "INT4 packed"
+      case .integers(let bits, offset: _): "INT\(bits) packed"
       case .e2m1: "NVFP4"
       }
     case .packedColumns(let packed):
       switch packed.order {
-      case .gptq: "GPTQ 4-bit"
-      case .awq: "AWQ 4-bit"
+      case .gptq: "GPTQ \(packed.bits)-bit"
+      case .awq: "AWQ \(packed.bits)-bit"
       }
     }
   }
@@ -26,7 +27,7 @@ extension QuantisedWeight {
   /// Whether a code of 0 is the number 0.
   var zeroCodesAreZero: Bool {
     switch format {
-    case .blocks, .int8Rows, .mxfp4: true
+    case .blocks, .numbers, .int8Rows, .mxfp4: true
     case .packedRows(let packed): packed.numbers == .e2m1
     case .integers, .halves, .packedColumns: false
     }
