@@ -20,7 +20,7 @@ public enum Fault: Hashable, Sendable {
   case weightIgnored
   case addedTwice
   case addedOnce
-  /// By a factor that is no known fault, near 1: told by the side on which elements are off.
+  /// By a factor that is no known fault: told by the side on which elements are off.
   case scaleTooLarge
   case scaleTooSmall
   case subtracted
@@ -72,9 +72,9 @@ public enum Fault: Hashable, Sendable {
     case .weightIgnored: "the adapter's weight was ignored"
     case .addedTwice: "the delta was added twice"
     case .scaleTooLarge:
-      "the delta was added with a scaling that is slightly too large: nearly all elements are off to that side"
+      "the delta was added with a scaling that is too large: nearly all elements are off to that side"
     case .scaleTooSmall:
-      "the delta was added with a scaling that is slightly too small: nearly all elements are off to that side"
+      "the delta was added with a scaling that is too small: nearly all elements are off to that side"
     case .addedOnce: "the delta was added once, not twice as PEFT does with out_proj"
     case .subtracted: "the delta was subtracted"
     case .transposed: "the delta was added transposed (fan_in_fan_out)"

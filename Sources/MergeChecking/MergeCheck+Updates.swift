@@ -84,7 +84,7 @@ extension MergeCheck {
       return comparison.scaleFault.map(Verdict.fault) ?? .roundedSeveralTimes
     }
     if let fault { return .fault(fault.fault) }
-    if let fault = comparison.scaleFault, comparison.beyondOneUlp == 0 { return .fault(fault) }
+    if let fault = comparison.scaleFault { return .fault(fault) }
     return comparison.isWidespread(comparison.beyondBound) ? .different : .damaged(count: comparison.beyondBound)
   }
 
