@@ -88,7 +88,8 @@ extension AdapterKey.Leniency {
     case .doubledPrefix: "have the prefix \"\(AdapterKey.prefix)\" twice"
     case .wrapper(let segment): "hold the wrapper \"\(segment).\""
     case .adapterName(let name): "hold the adapter's name \"\(name)\""
-    case .innerPrefix(let part): "have the prefix \"\(AdapterKey.prefix)\" behind \"\(part).\", the part that was wrapped"
+    case .innerPrefix(let part):
+      "have the prefix \"\(AdapterKey.prefix)\" behind \"\(part).\", the part that was wrapped"
     case .bareFactor: "end with the factor's name, without \".weight\""
     case .transposedFactor: "are factors of MLX, which are stored transposed"
     case .renamed(let name): "name a module by \"\(name)\""

@@ -22,7 +22,8 @@ extension LayerAssembly {
   /// `experts.0.w1.lora_B`, `experts.1.w1.lora_B` and so on are there.
   mutating func handOutSharedFactors() throws(AdapterError) {
     for (module, wrappers) in parts.sorted(by: { $0.key < $1.key }) {
-      guard wrappers.count == 1, let found = wrappers[0], found.byRole.count == 1, let (role, index) = found.byRole.first,
+      guard wrappers.count == 1, let found = wrappers[0], found.byRole.count == 1,
+        let (role, index) = found.byRole.first,
         role == .factorA || role == .factorB, table.shape(at: index).first == 1, table.shape(at: index).count == 3
       else { continue }
       let experts = parts.keys.filter { ExpertKeys.stackPath(ofExpert: $0) == module }.sorted()
