@@ -50,9 +50,6 @@ struct ConfigOmissions: Sendable {
     {
       warnings.append("\(path): \"r\" is missing; the factors have rank \(rank)")
     }
-    if !hasAlpha, hasRank, config.statedScaling == nil, layers.contains(where: { $0.alphaPattern == nil }) {
-      warnings.append("\(path): \"lora_alpha\" is missing; PEFT takes \(config.alpha)")
-    }
     if let quotedInitialisation {
       warnings.append("\(path): \"init_lora_weights\" is \"\(quotedInitialisation)\" in quotes; a boolean is meant")
     }

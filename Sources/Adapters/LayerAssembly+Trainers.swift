@@ -8,7 +8,7 @@ extension LayerAssembly {
     for (module, wrappers) in parts {
       guard wrappers.count == 1, let found = wrappers[0], found.byRole.count == 2 else { continue }
       guard let a = found[.factorA], let b = found[.factorB] else { continue }
-      guard table.shape(at: a).contains(0), table.shape(at: b).contains(0) else { continue }
+      guard table.shape(at: a) == [0], table.shape(at: b) == [0] else { continue }
       parts[module] = nil
       count += 1
       ignored += [a, b].map { IgnoredTensor(tensor: $0, reason: "a pair of empty factors, which add nothing") }
