@@ -199,7 +199,8 @@ private struct Tail {
   var isBareFactor: Bool { rest.isEmpty && (marker == "lora_A" || marker == "lora_B") }
 
   static let markers: Set<String> = [
-    "lora_A", "lora_B", "lora_a", "lora_b", "lora_bias", "lora_embedding_A", "lora_embedding_B", "lora_magnitude_vector", "lora_diag",
+    "lora_A", "lora_B", "lora_a", "lora_b", "lora_bias", "lora_embedding_A", "lora_embedding_B",
+    "lora_magnitude_vector", "lora_diag",
     "lora_velora_embed", "lora_monteclora_sampler", "token_adapter", "modules_to_save", "original_module",
   ]
   /// `MontecloraSampler`'s parameters and buffers.

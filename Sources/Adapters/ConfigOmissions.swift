@@ -46,11 +46,9 @@ struct ConfigOmissions: Sendable {
     var warnings: [String] = []
     if !hasType { warnings.append("\(path): \"peft_type\" is missing; the keys are LoRA's") }
     if let unusualType { warnings.append("\(path): \"peft_type\" is \"\(unusualType)\"; PEFT writes \"LORA\"") }
-    if !hasRank, config.statedScaling == nil, let rank = layers.first(where: { $0.rankPattern == nil })?.rank {
+    if !hasRank, config.statedScaling == nil, let rank = layers.first(where: { $0.rankPattern == nil })?.rank, rank != 8
+    {
       warnings.append("\(path): \"r\" is missing; the factors have rank \(rank)")
-    }
-    if !hasAlpha, config.statedScaling == nil, layers.contains(where: { $0.alphaPattern == nil }) {
-      warnings.append("\(path): \"lora_alpha\" is missing; PEFT takes \(config.alpha)")
     }
     if let quotedInitialisation {
       warnings.append("\(path): \"init_lora_weights\" is \"\(quotedInitialisation)\" in quotes; a boolean is meant")

@@ -24,7 +24,9 @@ extension Adapter {
       let end = min(first + pieceByteCount, tensor.byteCount)
       guard let bytes = try? file.bytes(start + first..<start + end) else { return false }
       // Of a zero only the sign may be set, in the last byte.
-      for (place, byte) in bytes.enumerated() where byte & (place % size == size - 1 ? 0x7F : 0xFF) != 0 { return false }
+      for (place, byte) in bytes.enumerated() where byte & (place % size == size - 1 ? 0x7F : 0xFF) != 0 {
+        return false
+      }
     }
     return true
   }

@@ -112,7 +112,8 @@ extension AdapterKey.Leniency {
     case .wrapper(let segment): "hold the wrapper \"\(segment).\""
     case .savedUpdate: "hold \"modules_to_save.\" around an update"
     case .adapterName(let name): "hold the adapter's name \"\(name)\""
-    case .innerPrefix(let part): "have the prefix \"\(AdapterKey.prefix)\" behind \"\(part).\", the part that was wrapped"
+    case .innerPrefix(let part):
+      "have the prefix \"\(AdapterKey.prefix)\" behind \"\(part).\", the part that was wrapped"
     case .bareFactor: "end with the factor's name, without \".weight\""
     case .transposedFactor: "are factors of MLX, which are stored transposed"
     case .renamed(let name): "name a module by \"\(name)\""

@@ -8,7 +8,7 @@ extension LayerAssembly {
     for (module, wrappers) in parts {
       guard wrappers.count == 1, let found = wrappers[0], found.byRole.count == 2 else { continue }
       guard let a = found[.factorA], let b = found[.factorB] else { continue }
-      guard table.shape(at: a).contains(0), table.shape(at: b).contains(0) else { continue }
+      guard table.shape(at: a) == [0], table.shape(at: b) == [0] else { continue }
       parts[module] = nil
       count += 1
       ignored += [a, b].map { IgnoredTensor(tensor: $0, reason: "a pair of empty factors, which add nothing") }
@@ -22,7 +22,8 @@ extension LayerAssembly {
   /// `experts.0.w1.lora_B`, `experts.1.w1.lora_B` and so on are there.
   mutating func handOutSharedFactors() throws(AdapterError) {
     for (module, wrappers) in parts.sorted(by: { $0.key < $1.key }) {
-      guard wrappers.count == 1, let found = wrappers[0], found.byRole.count == 1, let (role, index) = found.byRole.first,
+      guard wrappers.count == 1, let found = wrappers[0], found.byRole.count == 1,
+        let (role, index) = found.byRole.first,
         role == .factorA || role == .factorB, table.shape(at: index).first == 1, table.shape(at: index).count == 3
       else { continue }
       let experts = parts.keys.filter { ExpertKeys.stackPath(ofExpert: $0) == module }.sorted()

@@ -41,7 +41,8 @@ struct TrainerFiles: Sendable {
     let scalingValue = try field(scaling)
     guard let r = ConfigReader.rank(rankValue) else {
       throw AdapterError(
-        path: path, .fieldType("\(name)\"[\"\(rank)\"]", expected: "an integer of at least 1", found: rankValue.summary))
+        path: path, .fieldType("\(name)\"[\"\(rank)\"]", expected: "an integer of at least 1", found: rankValue.summary)
+      )
     }
     guard let factor = ConfigReader.number(scalingValue) else {
       throw AdapterError(

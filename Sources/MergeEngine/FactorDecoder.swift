@@ -5,7 +5,11 @@ import Safetensors
 ///
 /// F64 is rounded to nearest, as PyTorch does when it loads such a factor; FP8 is exact.
 struct FactorDecoder {
-  private enum Encoding { case kernels(DType), f64, codes([Float]) }
+  private enum Encoding {
+    case kernels(DType)
+    case f64
+    case codes([Float])
+  }
 
   private let encoding: Encoding
   let byteCount: Int

@@ -101,7 +101,8 @@ final class InputFiles: Sendable {
   }
 
   private func read(
-    _ source: MergePlan.Source, _ runs: FactorRuns, elementByteCount: Int, of file: InputFile, into buffer: inout [UInt8]
+    _ source: MergePlan.Source, _ runs: FactorRuns, elementByteCount: Int, of file: InputFile,
+    into buffer: inout [UInt8]
   ) throws {
     for number in 0..<runs.count {
       let first = source.range.lowerBound + runs.first(number) * elementByteCount

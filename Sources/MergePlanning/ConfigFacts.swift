@@ -105,7 +105,9 @@ extension ConfigFacts {
   /// The width of a Mamba block's inner state; nil: the config does not say.
   static func mambaWidth(_ config: JSONValue?) -> Int? {
     for section in [config, config?["text_config"]] {
-      if let heads = count("mamba_num_heads", section), let size = count("mamba_head_dim", section) { return heads * size }
+      if let heads = count("mamba_num_heads", section), let size = count("mamba_head_dim", section) {
+        return heads * size
+      }
     }
     return nil
   }

@@ -79,7 +79,8 @@ extension MergePlanner {
       }
       names.append(found)
     }
-    if projection == .gateAndUp, let family = ConfigFacts.family(base.config), Self.interleavedFamilies.contains(family) {
+    if projection == .gateAndUp, let family = ConfigFacts.family(base.config), Self.interleavedFamilies.contains(family)
+    {
       return nil
     }
     func fail(_ problem: PlanError.Problem) -> Resolution { .failure(NameProblem(problem: problem)) }

@@ -31,7 +31,8 @@ extension FactorView {
   /// The matrix with zeros before, between and behind its columns.
   func spreadingColumns(_ turn: FactorSpread.Turn) -> FactorView {
     FactorView(
-      source, rows: rows, columns: columns * turn.count, offset: offset, rowStride: rowStride, columnStride: columnStride,
+      source, rows: rows, columns: columns * turn.count, offset: offset, rowStride: rowStride,
+      columnStride: columnStride,
       spread: FactorSpread(rows: spread.rows, columns: turn))
   }
 

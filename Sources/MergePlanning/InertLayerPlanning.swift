@@ -12,7 +12,8 @@ extension MergePlan {
     var inert: [Int: Set<Int>] = [:]
     for (number, use) in adapters.enumerated() {
       let layers = use.adapter.layersWithoutEffect()
-      if !layers.isEmpty { inert[number] = layers }
+      // An adapter of nothing but zeros shows by its names alone whether it is one for this base.
+      if !layers.isEmpty, layers.count < use.adapter.layers.count { inert[number] = layers }
     }
     let isInert = inert.contains { number, layers in
       let adapter = adapters[number].adapter

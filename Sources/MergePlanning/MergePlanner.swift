@@ -318,7 +318,9 @@ struct MergePlanner {
     var others = -1
     for other in adapters[number].adapter.layers {
       let leaf = if case .parameter(let leaf) = other.target { leaf } else { "weight" }
-      if resolve("\(other.module).\(leaf)", rows: other.outFeatures) == nil { others += 1 }
+      var experts: Int?
+      if case .experts(let count) = other.kind { experts = count }
+      if resolve("\(other.module).\(leaf)", rows: other.outFeatures, experts: experts) == nil { others += 1 }
     }
     let target = mapped(name.string).name
     if let problem = reason(missing: target, module: layer.module) { return error(problem, number, key: layer.a) }

@@ -62,7 +62,8 @@ extension MergePlanner {
       }
       equalities.append(
         MergePlan.Equality(
-          one: views[0], other: views[1], oneName: table.tensors.name(at: one), otherName: table.tensors.name(at: other),
+          one: views[0], other: views[1], oneName: table.tensors.name(at: one),
+          otherName: table.tensors.name(at: other),
           sharedBy: module))
     }
     return true

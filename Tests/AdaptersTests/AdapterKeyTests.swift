@@ -10,7 +10,7 @@ import Testing
     ("m.q.lora_velora_embed", "adapter-key"),
     ("m.q.lora_monteclora_sampler.x", "adapter-key"), ("m.q.lora_monteclora_sampler.std_prior", "adapter-key"),
     ("lora_A.weight", "adapter-key"), (".lora_A.weight", "adapter-key"), ("m..lora_A.weight", "adapter-key"),
-    ("m.q.lora_A", "adapter-key"), ("m.q.lora_A.bias", "adapter-key"), ("m.q.lora_A.x.y.weight", "adapter-key"),
+    ("m.q.lora_A", "pair"), ("m.q.lora_A.bias", "adapter-key"), ("m.q.lora_A.x.y.weight", "adapter-key"),
     ("m.q.lora_C.weight", "adapter-key"), ("m.q.lora_alpha", "adapter-key"),
     ("m.q.lora_embedding_A.weight", "adapter-key"),
     ("m.q.token_adapter.other", "adapter-key"), ("m.q.base_layer.scale", "adapter-key"), ("weight", "adapter-key"),
@@ -38,6 +38,7 @@ import Testing
     ("_orig_mod.base_model.model.m.q.lora_A.weight", "_orig_mod."),
     ("base_model.model.m._fsdp_wrapped_module.q.lora_A.weight", "_fsdp_wrapped_module."),
     ("module.base_model.model.m.q.lora_A.weight", "\"module.\""), ("module.m.q.lora_A.weight", "lack the prefix"),
+    ("m.q.lora_A", "without \".weight\""),
     ("base_model.model.m.q.lora_A.default.weight", "the adapter's name \"default\""),
     ("base_model.model.m.q.lora_A.mine.weight", "the adapter's name \"mine\""),
   ])
@@ -45,6 +46,18 @@ import Testing
     let adapter = try adapter("", [Entry(key, [8, 4]), pair("m.q")[1]])
     #expect(adapter.layers.map(\.module) == ["m.q"])
     #expect(adapter.warnings.contains { $0.contains(warning) && $0.contains("1 of 2 keys") && $0.hasSuffix(key) })
+  }
+
+  @Test func aPartThatWasWrappedKeepsItsName() throws {
+    let tensors = ["A": [8, 4], "B": [6, 8]].map { Entry("part.base_model.model.m.q.lora_\($0).weight", $1) }
+    let adapter = try adapter("", tensors)
+    #expect(adapter.layers.map(\.module) == ["part.m.q"])
+    #expect(adapter.warnings.contains { $0.contains("2 of 2 keys have the prefix") && $0.contains("behind \"part.\"") })
+  }
+
+  @Test func theHeadOfTinkerIsTheHead() throws {
+    let adapter = try adapter("", factors("model.unembed_tokens", a: [8, 4], b: [6, 8]))
+    #expect(adapter.layers.map(\.module) == ["lm_head"])
   }
 
   @Test(arguments: [

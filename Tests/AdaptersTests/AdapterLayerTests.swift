@@ -33,8 +33,13 @@ import Testing
     #expect(try adapter(on, pair("m") + [bias]).layers[0].bias != nil)
     #expect(try adapter(on, pair("m") + [plain]).layers[0].bias != nil)
     #expect(try refusal(on, pair("m")).problem == .missingHalf(missing: bias.name))
-    #expect(try refusal("", pair("m") + [bias]).problem == .biasNotDeclared)
-    #expect(try refusal(#""lora_bias": false"#, pair("m") + [plain]).problem == .biasNotDeclared)
+    let scaled = #""r": 8, "lora_alpha": 16"#
+    #expect(try refusal(scaled, pair("m") + [bias]).problem == .biasNotDeclared)
+    #expect(try refusal(scaled + #", "lora_bias": false"#, pair("m") + [plain]).problem == .biasNotDeclared)
+    // Where nothing scales it, it is what mergekit means and what PEFT would make of it.
+    let unscaled = try adapter(#""r": 8, "lora_alpha": 8"#, pair("m") + pair("n") + [bias])
+    #expect(unscaled.layers.map { $0.bias != nil } == [true, false])
+    #expect(unscaled.warnings.contains { $0.contains("1 modules have a bias of lora_B") })
     #expect(try refusal(on, pair("m") + [bias, plain]).problem == .biasTwice(other: plain.name))
     #expect(try refusal(on, [bias]).problem == .missingHalf(missing: prefix + "m.lora_A.weight"))
   }
@@ -47,7 +52,7 @@ import Testing
     ([8, 4], [8, 6], #"rank 8 expected from "r", found 6 in shape (8, 6)"#),
   ])
   func shapesMustFit(a: [Int], b: [Int], message: String) throws {
-    let error = try refusal("", [Entry(prefix + "m.lora_A.weight", a), Entry(prefix + "m.lora_B.weight", b)])
+    let error = try refusal(#""r": 8"#, [Entry(prefix + "m.lora_A.weight", a), Entry(prefix + "m.lora_B.weight", b)])
     #expect(error.message.contains(message), "\(error.message)")
     #expect(error.tensor?.hasPrefix(prefix + "m.lora_") == true)
   }
@@ -67,11 +72,62 @@ import Testing
   func factorsAreFloats(dtype: DType) throws {
     var tensors = pair("m")
     tensors[1].dtype = dtype
-    if [.f32, .f16, .bf16].contains(dtype) {
+    if [.f64, .f32, .f16, .bf16, .f8E4M3, .f8E5M2].contains(dtype) {
       #expect(try adapter("", tensors).layers.count == 1)
     } else {
       #expect(try refusal("", tensors).problem == .dtype(dtype))
     }
+  }
+
+  @Test func theFactorsSayARankThatTheConfigDoesNot() throws {
+    let four = try adapter(#""lora_alpha": 6"#, pair("m", rank: 4))
+    #expect(four.layers[0].rank == 4 && four.layers[0].scaling == 1.5)
+    #expect(four.warnings.contains { $0.hasSuffix(#""r" is missing; the factors have rank 4"#) })
+    let several = pair("m", rank: 4) + pair("n", rank: 2)
+    #expect(
+      try refusal(#""lora_alpha": 6"#, several).problem
+        == .scalingUnknown(ranks: [2, 4], hasRank: false, hasAlpha: true))
+    #expect(
+      try refusal("", pair("m", rank: 4)).problem == .scalingUnknown(ranks: [4], hasRank: false, hasAlpha: false))
+    // What PEFT itself would do without both.
+    #expect(try adapter("", pair("m")).layers[0].scaling == 1)
+  }
+
+  @Test func emptyPairsAddNothing() throws {
+    let empty = [entry("x.w3.lora_A.weight", [0]), entry("x.w3.lora_B.weight", [0])]
+    let found = try adapter("", pair("m") + empty)
+    #expect(found.layers.map(\.module) == ["m"] && found.ignoredTensors.count == 2)
+    #expect(
+      try refusal("", pair("m") + [entry("n.lora_A.weight", [0, 4]), entry("n.lora_B.weight", [6, 8])]).errorClass
+        == "shape")
+    #expect(try refusal(#""target_modules": ["m"]"#, empty).problem == .noLayers)
+  }
+
+  @Test func factorsOfThreeDimensionsAreOfStackedExperts() throws {
+    func stack(_ a: [Int], _ b: [Int]) -> [Entry] { factors("x.experts.w1", a: a, b: b) }
+    let found = try adapter(#""r": 2, "lora_alpha": 2"#, stack([1, 2, 4], [3, 6, 2])).layers[0]
+    #expect(found.module == "x.experts" && found.target == .parameter("w1") && found.kind == .experts(count: 3))
+    #expect(found.factorStack == FactorStack(sharesA: true, sharesB: false))
+    #expect(try refusal(#""r": 2"#, stack([2, 2, 4], [3, 6, 2])).errorClass == "shape")
+    #expect(try refusal(#""r": 3"#, stack([3, 2, 4], [3, 6, 2])).errorClass == "rank")
+    #expect(try refusal(#""r": 2"#, stack([2, 4], [6, 2])).errorClass == "shape")
+  }
+
+  @Test func aFactorThatExpertsShareIsUsedOnce() throws {
+    let shared = entry("x.experts.up_proj.lora_A.weight", [1, 2, 4])
+    let own = (0..<3).map { entry("x.experts.\($0).up_proj.lora_B.weight", [6, 2]) }
+    let found = try adapter(#""r": 2"#, own + [shared])
+    #expect(found.layers.count == 3 && Set(found.layers.map(\.a)).count == 1 && Set(found.layers.map(\.b)).count == 3)
+    let twice = own + [shared, entry("x.experts.1.up_proj.lora_A.weight", [2, 4])]
+    #expect(try refusal(#""r": 2"#, twice).errorClass == "adapter-conflict")
+    #expect(try refusal(#""r": 2"#, [shared] + pair("m", rank: 2)).errorClass == "pair")
+  }
+
+  @Test func factorsAreStoredOneWay() throws {
+    let mixed = [entry("m.lora_a", [4, 8]), entry("m.lora_B.weight", [6, 8])]
+    #expect(try refusal(#""r": 8"#, mixed).problem == .mixedOrientation(other: prefix + "m.lora_B.weight"))
+    let found = try adapter(#""r": 8"#, [entry("m.lora_a", [4, 8]), entry("m.lora_b", [8, 6])]).layers[0]
+    #expect(found.areFactorsTransposed && found.inFeatures == 4 && found.outFeatures == 6)
   }
 
   @Test func anAdapterWithoutTensorsIsRefused() throws {

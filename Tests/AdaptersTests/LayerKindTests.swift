@@ -170,7 +170,7 @@ import Testing
     ([8, 4, 3, 3], [6, 8, 1], "shape (out, 8, 1, 1) expected"),
   ])
   func convolutionsMustFit(a: [Int], b: [Int], message: String) throws {
-    let error = try refusal("", factors("c", a: a, b: b))
+    let error = try refusal(#""r": 8"#, factors("c", a: a, b: b))
     #expect(error.message.contains(message), "\(error.message)")
   }
 
