@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TRANSFORMERS_VERBOSITY="error", OMP_NUM_THREADS="1")
+os.environ.update(HF_HUB_DISABLE_PROGRESS_BARS="1", HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TRANSFORMERS_VERBOSITY="error", OMP_NUM_THREADS="1")
 
 import numpy
 import torch
@@ -24,6 +24,7 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import save_file
 
 torch.set_num_threads(1)
+transformers.utils.logging.disable_progress_bar()
 WORDS = ["<pad>", "<s>", "</s>", "<unk>", "[CLS]", "[SEP]", "[MASK]", "hello", "world", "a", "b", "c"]
 IDS = torch.tensor([[1, 7, 8, 2]])
 SIZES = dict(
