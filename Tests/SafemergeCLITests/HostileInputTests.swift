@@ -5,7 +5,7 @@ import Testing
 
 /// Input made to harm: special files in the place of each input, bombs, names that write to the terminal, and paths that lead
 /// away. Every row ends in seconds with one line and nothing written.
-@Suite struct HostileInputTests {
+@Suite(.serialized) struct HostileInputTests {
   enum Kind: String, CaseIterable {
     case fifo, socket, folder, device, toFifo, toFolder, dangling, loop
     /// What may be there later, or cannot be told from it, is an input/output error.
