@@ -6,7 +6,7 @@ import Testing
 
 /// adapter_config.json with every field of PEFT, changed as JSON; as for headers, see `MutationTests` of SafetensorsTests.
 @Suite struct ConfigMutationTests {
-  @Test(.timeLimit(.minutes(5))) func mutatedConfigsAreRefusedOrInRange() throws {
+  @Test func mutatedConfigsAreRefusedOrInRange() throws {
     var generator = SeededGenerator()
     var fields = AdapterConfigTests.peftFields
     for (name, text) in [

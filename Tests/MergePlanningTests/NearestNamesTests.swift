@@ -55,8 +55,8 @@ import Testing
   func isFastOnManyNames(name: String) {
     let names = Self.names(layers: 11_111)
     #expect(names.count >= 100_000)
-    let time = ContinuousClock().measure { _ = NearestNames.find(name, in: names) }
-    #expect(time < .seconds(10), "generous for a debug build on a busy machine")
+    let time = processorTime { _ = NearestNames.find(name, in: names) }
+    #expect(time < .seconds(10), "generous for a debug build")
   }
 
   @Test(arguments: [

@@ -5,7 +5,7 @@ import Testing
 
 /// Input made to harm: special files in the place of each input, bombs, names that write to the terminal, and paths that lead
 /// away. Every row ends in seconds with one line and nothing written.
-@Suite struct HostileInputTests {
+@Suite(.serialized) struct HostileInputTests {
   enum Kind: String, CaseIterable {
     case fifo, socket, folder, device, toFifo, toFolder, dangling, loop
     /// What may be there later, or cannot be told from it, is an input/output error.
@@ -33,7 +33,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(5)), arguments: Place.allCases, Kind.allCases)
+  @Test(arguments: Place.allCases, Kind.allCases)
   func specialFilesAreRefusedAtOnce(place: Place, kind: Kind) throws {
     let scratch = try Scratch()
     let base = try copyOfFixture("bases/llama-bf16-sharded", in: scratch, as: "base")
@@ -55,9 +55,7 @@ import Testing
     if place == .base, kind == .folder || kind == .toFolder { return }
     try Self.put(kind, at: path, in: scratch)
     let output = try scratch.folder("results") + (place == .base ? "/merged.safetensors" : "/merged")
-    let start = ContinuousClock.now
-    let result = try Program.run(["merge", baseArgument, adapter, "-o", output])
-    #expect(ContinuousClock.now - start < .seconds(20))
+    let result = try Program.run(["merge", baseArgument, adapter, "-o", output], processorSeconds: 20)
     #expect(try scratch.entries("results") == [])
     #expect(result.status == 3 || (kind.isMissing && result.status == 4), "\(result.status) \(result.messages)")
     let message = expectRefusal(result, status: result.status)
@@ -143,7 +141,6 @@ import Testing
   /// Headers that would cost up to 77 times their length as trees: refused within three times it and what the program needs. A
   /// release build is given 100 MB, a debug build, which takes a minute for that, a fiftieth.
   @Test(
-    .timeLimit(.minutes(5)),
     arguments: [
       ("{\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0],\"x\":[", "{},", "{}]}}"),
       ("{\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0],\"x\":[", "[],", "[]]}}"),
@@ -212,7 +209,7 @@ import Testing
   }
 
   /// Ten thousand copies of a layer of a thousand tensors: a small file and a line of a configuration.
-  @Test(.timeLimit(.minutes(5))) func copiesOfLayersAreBounded() throws {
+  @Test func copiesOfLayersAreBounded() throws {
     let scratch = try Scratch()
     let base = scratch.file("base.safetensors")
     try writeFile(base, (0..<1000).map { TestTensor("model.layers.0.t\($0)", .f32, [0]) })
@@ -303,7 +300,6 @@ import Testing
   // MARK: Adapter configurations
 
   @Test(
-    .timeLimit(.minutes(5)),
     arguments: [
       "\"lora_alpha\": 1e400", "\"lora_alpha\": -1e400", "\"lora_alpha\": \(String(repeating: "9", count: 100_000))",
       "\"r\": \(String(repeating: "9", count: 100_000))", "\"r\": 9223372036854775807", "\"r\": 9223372036854775808",
@@ -317,12 +313,12 @@ import Testing
       "\"rank_pattern\": {\"\(String(repeating: "(", count: 10_000))\": 1}",
       "\"rank_pattern\": {\"x{99999999999999999999999999}\": 1}", "\"r\": 1, \"r\": 1",
       "\"alpha_pattern\": {\"q\": 1, \"q\": 2}",
-    ])
-  func configurationsThatAreNonsenseAreRefused(fields: String) throws {
+    ] as [LongText])
+  func configurationsThatAreNonsenseAreRefused(fields: LongText) throws {
     let scratch = try Scratch()
     let adapter = try copyOfFixture("cases/linear-bf16/adapter", in: scratch, as: "adapter")
     try write(
-      Array("{\"peft_type\": \"LORA\", \"target_modules\": [\"q_proj\"], \(fields)}".utf8),
+      Array("{\"peft_type\": \"LORA\", \"target_modules\": [\"q_proj\"], \(fields.text)}".utf8),
       to: adapter + "/adapter_config.json")
     let result = try Program.run(
       ["merge", basePath("llama-bf16"), adapter, "-o", scratch.file("merged")],
@@ -342,7 +338,7 @@ import Testing
   }
 
   /// Patterns on which engines that backtrack take exponential time.
-  @Test(.timeLimit(.minutes(5)), arguments: ["(a*)*b", "(a+)+$", "(a|a)*b", "(.*)*(.*)*(.*)*x", "((a?){40}){20}b"])
+  @Test(arguments: ["(a*)*b", "(a+)+$", "(a|a)*b", "(.*)*(.*)*(.*)*x", "((a?){40}){20}b"])
   func patternsThatBacktrackEnd(pattern: String) throws {
     let scratch = try Scratch()
     let module = String(repeating: "a", count: 400)
@@ -359,18 +355,16 @@ import Testing
   // MARK: Index
 
   /// A million tensors, in a release build; a debug build takes thirty times as long for each.
-  @Test(.timeLimit(.minutes(5))) func aMillionEntriesAreReadInTime() throws {
+  @Test func aMillionEntriesAreReadInTime() throws {
     #if DEBUG
-    let (count, limit) = (100_000, Duration.seconds(40))
+    let (count, seconds) = (100_000, 40)
     #else
-    let (count, limit) = (1_000_000, Duration.seconds(2))
+    let (count, seconds) = (1_000_000, 2)
     #endif
     let scratch = try Scratch()
     let entries = (0..<count).map { "\"layers.\($0).w\":\"s\($0 / 1000).safetensors\"" }.joined(separator: ",")
     try scratch.write("{\"weight_map\":{\(entries)}}", to: "model.safetensors.index.json")
-    let start = ContinuousClock.now
     // Refused for the shards that are not there, after all of it was read.
-    expectRefusal(try Program.run(["ls", scratch.path]), status: 3)
-    #expect(ContinuousClock.now - start < limit)
+    expectRefusal(try Program.run(["ls", scratch.path], processorSeconds: seconds), status: 3)
   }
 }

@@ -190,6 +190,11 @@ import Testing
     let scratch = try Scratch()
     let one = try copyOfFixture("cases/adapter-with-tokenizer/adapter", in: scratch, as: "one")
     let two = try copyOfFixture("cases/adapter-with-tokenizer/adapter", in: scratch, as: "two")
+    // Copies of one tokenizer are one.
+    #expect(
+      try merge(scratch, "llama-bf16", [one, adapterPath("adapter-with-tokenizer")], name: "same").result.status == 0)
+    try FileManager.default.removeItem(atPath: scratch.file("same"))
+    try write(Array("{}".utf8), to: two + "/tokenizer_config.json")
     let message = expectRefusal(try merge(scratch, "llama-bf16", [one, two]).result, status: 3)
     #expect(message.contains("one"))
     #expect(message.contains("two"))

@@ -114,13 +114,16 @@ import Testing
       #expect(try contents(output + "/" + name) == contents(adapter + "/" + name))
       #expect(try contents(output + "/" + name) != contents(basePath("llama-bf16") + "/" + name))
     }
-    // All or nothing: no part of the base's tokenizer beside the adapter's; the rest is the base's.
+    // What the adapter has not is the base's: its chat template, too.
     #expect(
       try scratch.entries("merged") == [
-        ".safemerge.json", "LICENSE", "config.json", "generation_config.json", "model.safetensors", "tokenizer.json",
+        ".safemerge.json", "LICENSE", "additional_chat_templates", "chat_template.jinja", "config.json",
+        "generation_config.json", "model.safetensors", "special_tokens_map.json", "tokenizer.json",
         "tokenizer_config.json",
       ])
-    #expect(try contents(output + "/config.json") == contents(basePath("llama-bf16") + "/config.json"))
+    for name in ["config.json", "chat_template.jinja", "additional_chat_templates/x.jinja", "special_tokens_map.json"] {
+      #expect(try contents(output + "/" + name) == contents(basePath("llama-bf16") + "/" + name))
+    }
   }
 
   @Test(arguments: [("022", 0o644, 0o755), ("077", 0o600, 0o700), ("002", 0o664, 0o775)])

@@ -46,19 +46,16 @@ enum Program {
   /// - Parameters:
   ///   - shell: A script that runs the program as `"$0" "$@"`; nil: it is run as it is.
   ///   - environment: Added to a nearly empty one.
+  ///   - processorSeconds: The processor time after which it is killed; the clock on the wall says nothing on a busy machine.
   static func run(
-    _ arguments: [String], shell: String? = nil, environment: [String: String] = [:], folder: String? = nil
+    _ arguments: [String], shell: String? = nil, environment: [String: String] = [:], folder: String? = nil,
+    processorSeconds: Int = 120
   ) throws -> Result {
     let program = try #require(path, "the program is not beside the tests")
     let scratch = try Scratch()
     let process = Process()
-    if let shell {
-      process.executableURL = URL(fileURLWithPath: "/bin/sh")
-      process.arguments = ["-c", shell, program] + arguments
-    } else {
-      process.executableURL = URL(fileURLWithPath: program)
-      process.arguments = arguments
-    }
+    process.executableURL = URL(fileURLWithPath: "/bin/sh")
+    process.arguments = ["-c", "ulimit -t \(processorSeconds); " + (shell ?? #"exec "$0" "$@""#), program] + arguments
     var variables = ["PATH": "/usr/bin:/bin", "TMPDIR": scratch.path]
     for name in ["LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FRAMEWORK_PATH"] {
       variables[name] = ProcessInfo.processInfo.environment[name]
@@ -78,7 +75,8 @@ enum Program {
     let ended = DispatchSemaphore(value: 0)
     process.terminationHandler = { _ in ended.signal() }
     try process.run()
-    guard ended.wait(timeout: .now() + 60) == .success else {
+    // For what waits for ever and uses no processor time.
+    guard ended.wait(timeout: .now() + 900) == .success else {
       process.terminate()
       throw TookTooLong(arguments: arguments)
     }

@@ -1,3 +1,4 @@
+import Checkpoints
 import TestSupport
 import Testing
 
@@ -53,7 +54,7 @@ import Testing
   @Test func isNotExponential() {
     let pattern = String(repeating: "*a", count: 30) + "b"
     let name = String(repeating: "a", count: 2000)
-    let time = ContinuousClock().measure { #expect(!Glob(pattern).matches(name)) }
+    let time = processorTime { #expect(!Glob(pattern).matches(name)) }
     #expect(time < .seconds(10))
   }
 }

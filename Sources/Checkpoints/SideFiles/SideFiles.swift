@@ -28,6 +28,11 @@ public struct SideFiles: Equatable, Sendable {
     /// Relative to the base's folder; of a folder with "/" behind it.
     public let name: String
     public let reason: SideFileExclusion
+
+    package init(name: String, reason: SideFileExclusion) {
+      self.name = name
+      self.reason = reason
+    }
   }
 
   /// What the caller asks for beyond the rules.
