@@ -386,7 +386,7 @@ def case_gptq():
 
 
 def case_gptq_v2():
-    columns_of_words("gptq-v2", "gptq", torch.bfloat16, 48, desc_act=False, sym=True, checkpoint_format="gptq_v2")
+    columns_of_words("gptq-v2", "gptq", torch.bfloat16, 48, desc_act=False, sym=False, checkpoint_format="gptq_v2")
 
 
 def case_awq():

@@ -11,8 +11,6 @@ extension MergePlanner {
     guard quantised.method != nil else {
       throw PlanError(path: base.path, tensor: nil, .requantising("a base that is not quantised"))
     }
-    // Its rules and its metadata are its own.
-    guard quantised.method != "torchao" else { throw PlanError(path: base.path, tensor: nil, .requantising("torchao")) }
     guard options.outputDType == nil, options.arithmetic == .exact else {
       throw PlanError(path: base.path, tensor: nil, .requantising("another dtype or arithmetic"))
     }
@@ -26,11 +24,18 @@ extension MergePlanner {
       if work.residual != nil { throw refused("a weight that a part is taken out of") }
       if work.isConvolution { throw refused("a convolution") }
       if work.stages.isEmpty { continue }
+      // Others have rules, names or metadata of their own.
+      let method = quantised.method ?? ""
+      guard !Self.methodsOfOneWay.contains(method) else { throw refused(method) }
       _ = try requantisation(group, .codes)
       found[name] = group
     }
     return found
   }
+
+  private static let methodsOfOneWay: Set<String> = [
+    "torchao", "modelopt", "quark", "mlx", QuantisedGroups.plainFloat8,
+  ]
 
   /// How one part of a weight is made anew.
   func requantisation(
@@ -48,6 +53,9 @@ extension MergePlanner {
         rule: .reciprocal, grid: grid, part: part, halves: Requantisation.Halves(block: block, nested: nested))
     }
     guard case .blocks(let grid) = weight.format else { throw refused(describe(weight.format, method)) }
+    if method == "compressed-tensors", [.u8, .f8E8M0].contains(weight.scales.dtype) {
+      throw refused("\(method), mxfp8-quantized")
+    }
     guard weight.codes.dtype == .f8E4M3 else { throw refused("\(method) with codes of \(weight.codes.dtype.name)") }
     let scaleFormat = ConfigFacts.quantizationPath(base.config).flatMap { base.config?[$0 + ["scale_fmt"]] }
     let isPowerOfTwo = [.f8E8M0, .u8].contains(weight.scales.dtype) || scaleFormat == .string("ue8m0")

@@ -124,8 +124,8 @@ import TileKernels
   private static let otherFormats = [
     "awq": "awq, 4 bits", "compressed-int8": "compressed-tensors with codes of I8", "fp4-nested": "bitsandbytes, fp4",
     "gptq": "gptq, 4 bits", "int8": "bitsandbytes, 8 bits", "mxfp4": "mxfp4",
-    "nvfp4": "compressed-tensors, nvfp4-pack-quantized",
-    "packed-group": "compressed-tensors, pack-quantized",
+    "nvfp4": "compressed-tensors, FP4", "packed-group": "compressed-tensors, integers of 4 bits",
+    "modelopt-nvfp4": "modelopt", "mlx": "mlx", "fp8-plain": "fp8 without scales",
   ]
 
   @Test(arguments: otherFormats.keys.sorted()) func otherFormatsAreRefusedByName(name: String) throws {

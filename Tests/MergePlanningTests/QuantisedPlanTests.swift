@@ -140,14 +140,14 @@ import Testing
     #expect(refusal([Self.codes(), Self.scales(), zeros])?.errorClass == "unsupported")
   }
 
-  @Test(arguments: ["modelopt", "hqq", "quanto", "eetq", "aqlm", "higgs", "auto-round", "fp_quant", "vptq"])
+  @Test(arguments: ["hqq", "quanto", "eetq", "aqlm", "higgs", "fp_quant", "vptq", "spqr", "unknown-method"])
   func otherMethodsAreRefusedByName(method: String) {
     let error = refusal([TestTensor("m.proj.qweight", .i32, [2, 6])], "{\"quant_method\": \"\(method)\"}")
     #expect(error?.errorClass == "unsupported")
     #expect(error?.message.contains("\"\(method)\"") == true)
   }
 
-  @Test(arguments: ["mxfp4-pack-quantized", "mixed-precision", "marlin-24", "dense", "naive-quantized"])
+  @Test(arguments: ["mxfp6-pack-quantized", "mixed-precision", "marlin-24", "dense", "sparse-bitmask"])
   func otherFormatsOfCompressedTensorsAreRefusedByName(format: String) {
     let error = refusal(
       [TestTensor("m.proj.weight_packed", .i32, [6, 2])],
@@ -206,7 +206,7 @@ import Testing
     let error = try #require(throws: PlanError.self) {
       try MergePlan(base: Checkpoint(path: file), adapters: [AdapterUse(Adapter(folder: adapter))])
     }
-    #expect(error.problem == .targetDType(target: Self.weight, found: .f8E4M3))
+    #expect(error.problem == .undescribedCodes("\(Self.weight)_scale_inv beside it"))
   }
 
   /// The experts of a layer are loaded together: one that is merged makes numbers of all.

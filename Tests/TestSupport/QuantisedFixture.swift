@@ -11,7 +11,8 @@ package struct QuantisedFixture: Sendable, CustomStringConvertible {
     "awq", "compressed-channel", "compressed-int8", "compressed-tensor", "fbgemm", "fp4-nested", "fp8-block",
     "fp8-e8m0", "fp8-small-block", "fp8-tensor", "gptq", "gptq-v2", "int8", "mxfp4", "mxfp8", "nf4", "nf4-large-block",
     "nf4-nested", "nvfp4", "packed-channel", "packed-group", "packed-zeros", "torchao-float8", "torchao-float8-tensor",
-    "torchao-int8", "torchao-intx",
+    "torchao-int8", "torchao-intx", "compressed-mixed", "compressed-mx", "deepseek-fp4", "fp8-plain", "gptq-2bit",
+    "gptq-8bit", "gptq-8bit-zero", "gptq-zero", "mlx", "modelopt-nvfp4", "packed-2bit", "packed-8bit", "packed-groups",
   ].map { QuantisedFixture($0) }
 
   package init(_ name: String) { self.name = name }
@@ -26,6 +27,9 @@ package struct QuantisedFixture: Sendable, CustomStringConvertible {
 
   /// Whether a change of one weight makes numbers of all.
   package var decodesAll: Bool { name.hasPrefix("gptq") }
+
+  /// Whether nothing lists what is not quantised: readers take for codes what has scales.
+  package var hasNoList: Bool { name == "mlx" || name == "fp8-plain" }
 
   /// Names of the weights that are codes in the base.
   package var weights: [String] {

@@ -27,7 +27,8 @@ struct CodeSiblings {
   ]
   /// In place of a weight, in layouts that are decoded and in others.
   static let codeLeaves = [
-    "qweight", "weight_packed", "weight._data", "_weight_qdata", "W_q", "compressed", "weight.compressed", "packed_weight",
+    "qweight", "weight_packed", "weight._data", "_weight_qdata", "W_q", "compressed", "weight.compressed",
+    "packed_weight",
     "codes", "Qidxs", "trellis", "indices", "weight_q", "qweight_packed",
   ]
   /// Layouts by tensors that no other has.
@@ -105,7 +106,8 @@ struct CodeSiblings {
     }
     // Without codes what is called a scale may be the model's own.
     if isQuantised || base.location(of: name).map({ !base.tensor(at: $0).dtype.isMergeable }) ?? false,
-      let other = Self.scaleNames(of: name.string, in: module).lazy.compactMap({ base.location(of: TensorName($0)) }).first
+      let other = Self.scaleNames(of: name.string, in: module).lazy.compactMap({ base.location(of: TensorName($0)) })
+        .first
     {
       return error(other, name, "\(base.tensor(at: other).name) beside it")
     }

@@ -54,7 +54,8 @@ extension QuantisationFields {
     Field.harmless(
       making, "autoround_version", "provider", "amp", "enable_quanted_input", "enable_minmax_tuning",
       "enable_norm_bias_tuning", "to_quant_block_names", "iters", "lr", "minmax_lr", "nsamples", "seqlen",
-      "batch_size", "low_gpu_mem_usage", "low_cpu_mem_usage", "not_use_best_mse", "dataset", "gradient_accumulate_steps",
+      "batch_size", "low_gpu_mem_usage", "low_cpu_mem_usage", "not_use_best_mse", "dataset",
+      "gradient_accumulate_steps",
       "enable_torch_compile", "enable_alg_ext", "enable_deterministic_algorithms", "momentum", "lr_scheduler",
       "sampler", "train_bs", "eval_bs", "device", "scale_dtype", "quant_block_list", "block_name_to_quantize",
       "static_groups")

@@ -82,7 +82,9 @@ extension QuantisedGroups {
     if case .object(let rules)? = config["dynamic"], rules.contains(where: { !$0.key.hasPrefix("-:") }) {
       throw refused("modules with schemes of their own")
     }
-    if case .object(let rules)? = config["extra_config"], let rule = rules.first(where: { !Self.isUnquantised($0.value) }) {
+    if case .object(let rules)? = config["extra_config"],
+      let rule = rules.first(where: { !Self.isUnquantised($0.value) })
+    {
       throw refused("\(rule.key) with a scheme of its own")
     }
     guard case .integer(let size)? = config["group_size"] ?? config["q_group_size"], size > 0 || size == -1,

@@ -94,7 +94,8 @@ extension QuantisedGroups {
     let zeros = base.location(of: TensorName("\(name)_zero_point"))
     let isInteger = info.dtype == .i8
     let fitting = schemes.filter { scheme in
-      guard Self.byteFormats.contains(scheme.format), scheme.bits ?? 8 == 8, scheme.isInteger ?? isInteger == isInteger
+      guard Self.byteFormats.contains(scheme.format), scheme.bits ?? 8 == 8, scheme.isInteger ?? isInteger == isInteger,
+        ["", "tensor", "channel", "group", "block"].contains(scheme.strategy)
       else { return false }
       switch scheme.format {
       case "float-quantized": return info.dtype == .f8E4M3
@@ -131,7 +132,10 @@ extension QuantisedGroups {
       throw error(location, .quantisedPart("\(name)_zero_point", found: nil, expected: "with the codes"))
     }
     let own = base.tensor(at: scales).dtype
-    return byteGroup(location, grid, scales, dtype: own == .bf16 || own == .f16 ? own : dtype, zeros: zeros)
+    // Scales that are exponents are decoded to BF16, and so is what they scale.
+    let isExponent = [.u8, .f8E8M0].contains(own)
+    let numbers: DType = isExponent ? .bf16 : own == .bf16 || own == .f16 ? own : dtype
+    return byteGroup(location, grid, scales, dtype: numbers, zeros: zeros)
   }
 
   /// `X.weight_packed`, codes of fewer bits than a byte or in words of 32 bits, with `X.weight_scale`.
@@ -145,37 +149,30 @@ extension QuantisedGroups {
       throw error(order, .quantisedScheme("columns in an order of their own"))
     }
     let scales = try part(module + "weight_scale", of: location)
-    if info.dtype == .u8 {
-      let global = base.location(of: TensorName(module + "weight_global_scale"))
-      let isNVFP4 = schemes.contains { $0.format == "nvfp4-pack-quantized" }
-      let isMXFP4 = schemes.contains { $0.format == "mxfp4-pack-quantized" }
-      guard schemes.allSatisfy({ $0.isInteger != true || !Self.packedFormats.contains($0.format) || isNVFP4 || isMXFP4 })
-      else { throw error(location, .quantisedScheme("packed codes of U8")) }
-      guard global == nil ? isMXFP4 : isNVFP4 else {
-        guard isNVFP4 else { throw error(location, .quantisedScheme("packed codes of U8")) }
-        throw error(location, .quantisedPart(module + "weight_global_scale", found: nil, expected: "with the codes"))
-      }
-      return try halfRowGroup(
-        location, scales, group: global == nil ? 32 : 16, name: TensorName(module + "weight"),
-        global: global.map { ($0, true) }, dtype: .bf16)
-    }
+    if info.dtype == .u8 { return try halfGroup(location, module, scales, schemes) }
     let written = try part(module + "weight_shape", of: location)
     let shape = try integers(written, count: 2)
     let zeros = base.location(of: TensorName(module + "weight_zero_point"))
     let scaleInfo = base.tensor(at: scales)
+    let known = schemes.filter(Self.isKnown)
+    guard !known.isEmpty else {
+      throw error(location, .quantisedScheme("packed codes, of which no scheme of config.json is decoded"))
+    }
+    if let zeros, known.allSatisfy(\.isSymmetric) {
+      throw error(zeros, .quantisedScheme("zero points that config.json does not know of"))
+    }
     var fitting: [(scheme: Scheme, grid: QuantisedWeight.Grid)] = []
-    for scheme in schemes where scheme.format == "pack-quantized" {
-      guard scheme.isInteger != false, let bits = scheme.bits, [2, 4, 8].contains(bits), shape[1] > 0,
-        shape[0] == info.shape[0], (shape[1] - 1) / (32 / Int(bits)) + 1 == info.shape[1],
-        scheme.isSymmetric == (zeros == nil)
+    for scheme in known {
+      guard let bits = scheme.bits, shape[1] > 0, shape[0] == info.shape[0],
+        (shape[1] - 1) / (32 / Int(bits)) + 1 == info.shape[1], scheme.isSymmetric == (zeros == nil)
       else { continue }
       let isSingle = scheme.strategy != "group" && scaleInfo.elementCount == 1
-      guard scheme.strategy != "group" || scheme.group != nil else { continue }
       let grid = QuantisedWeight.Grid(
         blockRows: isSingle ? max(shape[0], 1) : 1,
         blockColumns: scheme.strategy == "group" ? scheme.group ?? shape[1] : shape[1], rows: shape[0],
         columns: shape[1])
-      guard scaleInfo.shape == [grid.scaleRows, grid.scaleColumns] || (isSingle && [[1], []].contains(scaleInfo.shape))
+      guard
+        scaleInfo.shape == [grid.scaleRows, grid.scaleColumns] || (isSingle && [[1], []].contains(scaleInfo.shape))
       else { continue }
       fitting.append((scheme, grid))
     }
@@ -205,6 +202,31 @@ extension QuantisedGroups {
     return QuantisedBase.Group(
       name: TensorName(module + "weight"), dtype: dtype, shape: shape, weight: weight, location: location,
       parts: [written, scales] + [zeros].compactMap { $0 })
+  }
+
+  /// Whether packed integers of the scheme are decoded.
+  private static func isKnown(_ scheme: Scheme) -> Bool {
+    guard scheme.format == "pack-quantized", scheme.isInteger != false, [2, 4, 8].contains(scheme.bits),
+      ["", "tensor", "channel", "group"].contains(scheme.strategy)
+    else { return false }
+    return scheme.strategy != "group" || scheme.group != nil
+  }
+
+  /// Two numbers of E2M1 a byte: NVFP4 with a scale for the whole beside those of 16, MXFP4 with exponents for 32.
+  private func halfGroup(
+    _ location: Checkpoint.Location, _ module: String, _ scales: Checkpoint.Location, _ schemes: [Scheme]
+  ) throws(PlanError) -> QuantisedBase.Group {
+    let isExponent = [.u8, .f8E8M0].contains(base.tensor(at: scales).dtype)
+    let (format, group) = isExponent ? ("mxfp4-pack-quantized", 32) : ("nvfp4-pack-quantized", 16)
+    guard
+      schemes.contains(where: {
+        $0.format == format && $0.isInteger != true && $0.bits ?? 4 == 4 && $0.group ?? group == group
+      })
+    else { throw error(location, .quantisedScheme("codes of \(format), which config.json does not know of")) }
+    let global = isExponent ? nil : try part(module + "weight_global_scale", of: location)
+    return try halfRowGroup(
+      location, scales, group: group, name: TensorName(module + "weight"), global: global.map { ($0, true) },
+      dtype: .bf16)
   }
 
   /// The values of a small tensor of integers, none negative.

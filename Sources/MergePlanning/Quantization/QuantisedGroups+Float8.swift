@@ -30,7 +30,8 @@ extension QuantisedGroups {
     guard found.count == 1 else {
       throw error(
         codes,
-        .quantisedScheme("more than one scale: \(found.map { base.tensor(at: $0).name.string }.joined(separator: " and "))")
+        .quantisedScheme(
+          "more than one scale: \(found.map { base.tensor(at: $0).name.string }.joined(separator: " and "))")
       )
     }
     return scales
@@ -113,7 +114,9 @@ extension QuantisedGroups {
     if leading.isEmpty, [[], [1]].contains(shape), let found = candidates.first(where: { expected($0) == [1, 1] }) {
       return found
     }
-    if leading.isEmpty, shape == [rows], let found = candidates.first(where: { expected($0) == [rows, 1] }) { return found }
+    if leading.isEmpty, shape == [rows], let found = candidates.first(where: { expected($0) == [rows, 1] }) {
+      return found
+    }
     // A scale for each matrix of a stack.
     if !leading.isEmpty, shape == leading, candidates.contains(single) { return single }
     throw error(

@@ -151,7 +151,8 @@ public struct QuantisedWeight: Sendable, Equatable {
     switch format {
     case .integers(_, let zeros): sources.append(zeros)
     case .halves(_, _, let nested?): sources += [nested.scales, nested.map]
-    case .packedRows(let packed): sources += [packed.zeros, packed.globalScale?.source, packed.biases].compactMap { $0 }
+    case .packedRows(let packed):
+      sources += [packed.zeros, packed.globalScale?.source, packed.biases].compactMap { $0 }
     case .packedColumns(let packed): sources += [packed.zeros, packed.groupOfColumn].compactMap { $0 }
     default: break
     }
