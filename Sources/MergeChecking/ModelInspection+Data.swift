@@ -21,7 +21,7 @@ extension ModelInspection {
     }
     try verify(recorded.map { SumsFile.Entry(name: $0.name, checksum: $0.checksum) }, Self.recordName)
     try countNonFinite()
-    try compareTied()
+    for (embedding, head) in tiedPairs { try compareTied(embedding, head) }
   }
 
   private struct Recorded {
@@ -151,8 +151,7 @@ extension ModelInspection {
     }
   }
 
-  private mutating func compareTied() throws {
-    guard let (embedding, head) = tiedPair else { return }
+  private mutating func compareTied(_ embedding: TensorName, _ head: TensorName) throws {
     func place(_ name: TensorName) -> (file: Int, range: Range<Int>)? {
       for (number, file) in files.enumerated() {
         guard let index = file.header.tensors.indices.first(where: { file.header.tensors.name(at: $0) == name }) else {

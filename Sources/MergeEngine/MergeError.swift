@@ -61,7 +61,7 @@ public struct MergeError: ReportableError, Equatable {
       "\(count) finite elements in rows \(rows.lowerBound) to \(rows.upperBound - 1) would become infinite or NaN "
         + "in \(dtype.name)"
     case .notEqual(let other):
-      "and \(other) are tied by the adapter (ensure_weight_tying), but it changes them differently"
+      "and \(other) are one tensor in the base, or the adapter says so (ensure_weight_tying), but its values for them differ"
     case .changed: "the file changed since the merge was planned"
     case .notShareable(let input): "cannot share blocks with \(input): the file system cannot, or it is another one"
     case .memory(let needed, let limit): "the merge needs at least \(needed) bytes of memory, \(limit) are allowed"

@@ -1,13 +1,8 @@
 import JSONText
+import Safetensors
 
 /// What config.json says that decides whether a merge is right.
 enum ConfigFacts {
-  /// `tie_word_embeddings`, at the top or in the text model's own section; false where it is absent.
-  static func tiesEmbeddings(_ config: JSONValue?) -> Bool {
-    guard let config else { return false }
-    return config["tie_word_embeddings"] == .bool(true) || config["text_config"]?["tie_word_embeddings"] == .bool(true)
-  }
-
   /// Whether the module may be a Conv1D of transformers, whose weight is stored (in, out): by the families that have them
   /// and the names they use there. Without a `model_type` the name alone decides.
   static func mayBeStoredTransposed(module: String, config: JSONValue?) -> Bool {
@@ -55,16 +50,32 @@ enum ConfigFacts {
     return family
   }
 
-  /// Whether `vocab_size` has this value anywhere.
+  /// What the size of the vocabulary is called; ChatGLM's config has it twice.
+  static let vocabularyKeys = ["vocab_size", "padded_vocab_size", "n_words", "n_vocab"]
+
+  /// Whether the vocabulary's size has this value anywhere.
   static func hasVocabulary(_ count: Int, _ config: JSONValue) -> Bool {
     guard case .object(let members) = config else { return false }
     return members.contains { member in
-      (member.key == "vocab_size" && member.value == .integer(Int64(count))) || hasVocabulary(count, member.value)
+      (vocabularyKeys.contains(member.key) && member.value == .integer(Int64(count)))
+        || hasVocabulary(count, member.value)
     }
   }
 }
 
 extension ConfigFacts {
+  /// Whether a tensor is in a layer behind the model's last one, for the prediction of several tokens, which transformers
+  /// does not load and so no training has.
+  static func isBesideTraining(_ name: TensorName, _ config: JSONValue?) -> Bool {
+    let components = name.string.split(separator: ".")
+    if components.first == "mtp" || components.starts(with: ["model", "mtp"]) { return true }
+    guard let list = components.firstIndex(of: "layers"), list + 1 < components.count,
+      let layer = Int(components[list + 1]),
+      let count = count("num_hidden_layers", config) ?? count("num_hidden_layers", config?["text_config"])
+    else { return false }
+    return layer >= count
+  }
+
   /// Rows of queries, keys and values in a tensor of `rows` that holds them one behind the other: by the head counts, at
   /// the top or in the text model's own section. Nil: they do not make that many rows.
   static func heads(_ config: JSONValue?, rows: Int) -> [Int]? {

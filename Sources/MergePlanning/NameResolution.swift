@@ -31,7 +31,7 @@ extension MergePlanner {
   mutating func resolve(_ text: String, rows: Int?, experts: Int? = nil) -> Resolution? {
     let (mapped, map) = mapped(text)
     let name = TensorName(mapped)
-    if let shape = shape(of: name) { return .success(whole(name, name, shape, rule: map)) }
+    if let shape = shape(of: name) { return .success(whole(vocabulary.absent(name) ?? name, name, shape, rule: map)) }
     if let found = converted(mapped, rows: rows, experts: experts) { return found.map { $0.adding(map) } }
     if let found = fused(mapped) { return found.map { $0.adding(map) } }
     // Names with another beginning: all that the base has must be the same.
@@ -42,6 +42,8 @@ extension MergePlanner {
       let resolution: Resolution?
       if let entry = virtualBase.entry(candidate) {
         resolution = .success(whole(candidate, candidate, entry.info.shape, rule: nil))
+      } else if let absent = vocabulary.absent(candidate), let shape = shape(of: absent) {
+        resolution = .success(whole(absent, candidate, shape, rule: nil))
       } else {
         resolution = converted(variant, rows: rows, experts: experts) ?? fused(variant)
       }
