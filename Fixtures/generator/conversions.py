@@ -195,4 +195,5 @@ def main():
     print(f"{TABLE}: {len(lines)} lines")
 
 
-main()
+if __name__ == "__main__":
+    main()

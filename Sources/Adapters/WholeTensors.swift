@@ -82,8 +82,13 @@ struct WholeTensors {
     for (index, key) in keys.enumerated() {
       guard case .savedCopy(let name) = key.role else { continue }
       let target = ([key.module.string] + name).joined(separator: ".")
-      // bias="all" saves every key that ends with ".bias", a resized embedding every key below it.
-      if byTarget[TensorName(target)] != nil, name == ["weight"] || (name == ["bias"] && config.bias == .all) {
+      // bias="all" saves every key that ends with ".bias", a resized embedding or head every key below it: the head may be
+      // inside of a module that was trained whole, such as BERT's predictions.
+      let module = ([key.module.string] + name.dropLast()).joined(separator: ".")
+      let isHead =
+        name.count > 1 && (name.last == "weight" || name.last == "bias") && EmbeddingNames.isHead(module + ".weight")
+      if byTarget[TensorName(target)] != nil, isHead || name == ["weight"] || (name == ["bias"] && config.bias == .all)
+      {
         ignored.append(IgnoredTensor(tensor: index, reason: "PEFT saves \(target) a second time under this name"))
       } else {
         try replace(target, with: index, .savedModule)
@@ -174,7 +179,7 @@ struct WholeTensors {
     }
     let unannounced = replacements.filter { whole in
       whole.kind == .savedModule
-        && !["embed_tokens.weight", "lm_head.weight"].contains(where: whole.target.isPath(endingWith:))
+        && !EmbeddingNames.isEmbedding(whole.target) && !EmbeddingNames.isHead(whole.target)
         && !config.savedModules.contains(where: whole.target.isTensor(ofModuleEndingWith:))
     }
     if let first = unannounced.first {

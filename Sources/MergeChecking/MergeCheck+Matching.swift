@@ -21,9 +21,11 @@ extension MergeCheck {
     let planned = plan.shards.flatMap(\.tensors)
     for tensor in planned {
       names.insert(tensor.name)
-      guard let location = output.location(of: tensor.name) ?? tiedPartner(of: tensor.name, &report) else {
-        report.findings.append(
-          Finding("missing-tensor", file: output.path, tensor: tensor.name, "is not in the result"))
+      guard let location = output.location(of: tensor.name) ?? tiedPartner(of: tensor, &report) else {
+        if !report.findings.contains(where: { $0.findingClass == "tied" && $0.tensor == tensor.name }) {
+          report.findings.append(
+            Finding("missing-tensor", file: output.path, tensor: tensor.name, "is not in the result"))
+        }
         continue
       }
       let info = output.tensor(at: location)
@@ -65,6 +67,7 @@ extension MergeCheck {
       report.notes.append("\(count) tensors are \(what), and were compared in their own dtype")
     }
     for name in output.tensorNames where !names.contains(name) { addExtra(name, &report) }
+    findTies(&report)
     return pairs
   }
 
@@ -72,39 +75,45 @@ extension MergeCheck {
     tensor.update.map { !$0.terms.isEmpty || !$0.rowReplacements.isEmpty } ?? false
   }
 
-  private static func isHead(_ name: TensorName) -> Bool {
-    ["lm_head.weight", "embed_out.weight"].contains { name.string == $0 || name.string.hasSuffix("." + $0) }
-  }
-
-  private static func isEmbedding(_ name: TensorName) -> Bool {
-    ["embed_tokens", "wte", "word_embeddings", "embed_in", "tok_embeddings"].contains {
-      name.string == $0 + ".weight" || name.string.hasSuffix(".\($0).weight")
+  /// The tensor that a tied model keeps in place of one that is left out; nil: there is none, or the two are not to be one,
+  /// which is a finding.
+  private func tiedPartner(of tensor: MergePlan.Tensor, _ report: inout Report) -> Checkpoint.Location? {
+    let name = tensor.name
+    guard let absent = vocabulary.absent(name), let stored = vocabulary.group(of: absent)?.stored else { return nil }
+    let planned = plan.shards.lazy.flatMap(\.tensors).first { $0.name == stored }
+    guard planned.map({ $0.update == tensor.update && $0.source == tensor.source }) ?? true else {
+      report.findings.append(
+        Finding(
+          "tied", file: output.path, tensor: name,
+          "is left out and tied to \(stored), but the adapter makes them differ: the result does not compute what base "
+            + "and adapter do"))
+      return nil
     }
+    report.notes.append("\(name) is left out and tied to \(stored), which was compared in its place")
+    return output.location(of: stored)
   }
 
-  private var embedding: TensorName? {
-    let found = output.tensorNames.filter(Self.isEmbedding)
-    return found.count == 1 ? found[0] : nil
-  }
-
-  private var tiesEmbeddings: Bool {
-    let config = output.config ?? base.config
-    return config?["tie_word_embeddings"] == .bool(true)
-      || config?["text_config"]?["tie_word_embeddings"] == .bool(true)
-  }
-
-  /// The embedding, in place of a head that a tied model leaves out.
-  private func tiedPartner(of name: TensorName, _ report: inout Report) -> Checkpoint.Location? {
-    guard Self.isHead(name), tiesEmbeddings, let embedding else { return nil }
-    report.notes.append("\(name) is left out and tied to \(embedding), which was compared in its place")
-    return output.location(of: embedding)
+  /// Tensors that are apart, and that config.json ties: programs do not agree which of them is used.
+  func findTies(_ report: inout Report) {
+    for group in vocabulary.groups where group.isTied && group.canBeUntied {
+      guard let stored = output.location(of: group.stored) else { continue }
+      for name in group.present where name != group.stored {
+        guard let location = output.location(of: name), !areEqual(stored, location) else { continue }
+        report.findings.append(
+          Finding(
+            "tied", file: output.path, tensor: name,
+            "differs from \(group.stored), and config.json ties them: programs do not agree which of them is used"))
+      }
+    }
   }
 
   private func addExtra(_ name: TensorName, _ report: inout Report) {
     guard let location = output.location(of: name) else { return }
     let file = output.files[location.file].path
-    if Self.isHead(name), let embedding, let other = output.location(of: embedding), areEqual(location, other) {
-      report.notes.append("\(name) is written out; it is \(embedding)")
+    let others = vocabulary.group(of: name)?.present.filter { $0 != name } ?? []
+    if let other = others.first(where: { other in output.location(of: other).map { areEqual(location, $0) } ?? false })
+    {
+      report.notes.append("\(name) is written out; it is \(other)")
       return
     }
     report.findings.append(Finding("extra-tensor", file: file, tensor: name, "is neither the base's nor an adapter's"))

@@ -82,6 +82,10 @@ public struct MergeCheck: Sendable {
   let output: Checkpoint
   let options: Options
   let files: OpenFiles
+  /// The result's embeddings and heads.
+  let vocabulary: VocabularyTensors
+  /// What was assumed of the merge.
+  private let assumptions: [String]
   /// The updates of the same merge with PEFT's roundings, by tensor.
   let updatesOfPEFT: [TensorName: TensorUpdate]
 
@@ -92,7 +96,19 @@ public struct MergeCheck: Sendable {
   public init(
     _ output: Checkpoint, base: Checkpoint, adapters: [AdapterUse], planning: MergeOptions, options: Options
   ) throws {
-    plan = try MergePlan(base: base, adapters: adapters, options: planning)
+    var planning = planning
+    var assumptions: [String] = []
+    do { plan = try MergePlan(base: base, adapters: adapters, options: planning) } catch let error as PlanError {
+      // What base and adapter compute, which is what a result is measured by, has them apart.
+      guard planning.tied == .refuse, error.errorClass == "tied" else { throw error }
+      planning.tied = .split
+      plan = try MergePlan(base: base, adapters: adapters, options: planning)
+      assumptions.append("\(error.message): compared with what --tied split writes")
+    }
+    self.assumptions = assumptions
+    vocabulary = VocabularyTensors(
+      config: output.config ?? base.config, names: output.tensorNames,
+      task: adapters.compactMap(\.adapter.config.taskType).first, bringsHead: planning.addsTensors)
     self.base = base
     self.adapters = adapters
     self.output = output
@@ -115,6 +131,7 @@ public struct MergeCheck: Sendable {
   /// - Throws: ``SafetensorsError`` where a file cannot be read or changes meanwhile; ``Interrupted``.
   public func run() throws -> Report {
     var report = Report()
+    report.notes += assumptions
     var pairs = match(&report)
     try compareCopies(&pairs, &report)
     try compareUpdates(&pairs, &report)

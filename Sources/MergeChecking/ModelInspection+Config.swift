@@ -8,22 +8,23 @@ extension ModelInspection {
   mutating func inspectConfig() {
     guard let config else { return }
     let shapes = shapes()
-    let embeddings = shapes.keys.filter(EmbeddingPair.isEmbedding)
-    guard embeddings.count == 1, let embedding = embeddings.first, let shape = shapes[embedding], shape.count == 2
-    else {
-      return
-    }
+    let vocabulary = VocabularyTensors(config: config, names: shapes.keys)
+    inspectTying(vocabulary, shapes)
+    guard let embedding = vocabulary.embedding, let shape = shapes[embedding], shape.count == 2 else { return }
     // The sizes of the language model are in a section of their own where there is more than one.
     let section: JSONValue
     if case .object? = config["text_config"] { section = config["text_config"] ?? config } else { section = config }
-    compare("vocab_size", section, with: shape[0], of: embedding, "rows")
+    let key = ["vocab_size", "padded_vocab_size", "n_words"].first { integer(section, $0) != nil }
+    // Every name of the vocabulary: a head of another size does not load, though the embedding does.
+    for name in [embedding] + (vocabulary.group(of: embedding)?.present.filter { $0 != embedding } ?? []) {
+      if let key, let rows = shapes[name]?.first { compare(key, section, with: rows, of: name, "rows") }
+    }
     // Some families have an embedding of a width of its own, and project it.
     let hasOwnWidth = ["embedding_size", "word_embed_proj_dim", "embedding_dim", "emb_dim"].contains {
       integer(section, $0) != nil
     }
     let width = ["hidden_size", "n_embd"].first { integer(section, $0) != nil }
     if let width, !hasOwnWidth { compare(width, section, with: shape[1], of: embedding, "columns") }
-    inspectTying(config, section, embedding, shapes)
     inspectLayers(section, embedding, shapes)
   }
 
@@ -54,36 +55,33 @@ extension ModelInspection {
     find("config", "config.json", tensor: tensor, "has \(found) \(what), and \(key) is \(expected)")
   }
 
-  private mutating func inspectTying(
-    _ config: JSONValue, _ section: JSONValue, _ embedding: TensorName, _ shapes: [TensorName: [Int]]
-  ) {
-    let heads = shapes.keys.filter { $0.string == "lm_head.weight" || $0.string.hasSuffix(".lm_head.weight") }
-    let values = [config["tie_word_embeddings"], section["tie_word_embeddings"]].compactMap { $0 }
-    let isTied = values.contains(.bool(true))
-    if isTied, let head = heads.first, shapes[head] != shapes[embedding] {
-      find(
-        "tied", "config.json", tensor: head,
-        "has the shape \(shapes[head] ?? []), and tie_word_embeddings makes it \(embedding), which has "
-          + "\(shapes[embedding] ?? [])")
-    }
-    if isTied, let head = heads.first {
-      tiedPair = (embedding, head)
-      if !options.readsData {
-        notes.append(
-          "\(head) stands beside \(embedding), which it is tied to; whether they are equal is read with --data")
+  /// Parameters that config.json makes one and that are on disk several times, and those that it does not make one and that
+  /// are not all there.
+  private mutating func inspectTying(_ vocabulary: VocabularyTensors, _ shapes: [TensorName: [Int]]) {
+    for group in vocabulary.groups {
+      let stored = group.stored
+      guard group.isTied else {
+        for name in group.absent where vocabulary.className != nil && group.canBeUntied {
+          find("tied", "config.json", tensor: stored, "there is no \(name), and tie_word_embeddings is false")
+        }
+        continue
+      }
+      for name in group.present where name != stored {
+        if shapes[name] != shapes[stored] {
+          find(
+            "tied", "config.json", tensor: name,
+            "has the shape \(shapes[name] ?? []), and tie_word_embeddings makes it \(stored), which has "
+              + "\(shapes[stored] ?? [])")
+        }
+        // Classes that tie whatever config.json says keep what differs on disk.
+        guard group.canBeUntied else { continue }
+        tiedPairs.append((stored, name))
+        if !options.readsData {
+          notes.append(
+            "\(name) stands beside \(stored), which it is tied to; whether they are equal is read with --data")
+        }
       }
     }
-    let isUntied = !values.isEmpty && !isTied
-    // A head has the embedding's shape, whatever its name.
-    let mayHaveHead = shapes.contains { $0.key != embedding && $0.value == shapes[embedding] }
-    if isUntied, heads.isEmpty, !mayHaveHead, isCausal(config) {
-      find("tied", "config.json", tensor: embedding, "there is no lm_head.weight, and tie_word_embeddings is false")
-    }
-  }
-
-  private func isCausal(_ config: JSONValue) -> Bool {
-    guard case .array(let names)? = config["architectures"] else { return false }
-    return names.contains { if case .string(let name) = $0 { name.hasSuffix("ForCausalLM") } else { false } }
   }
 
   private mutating func inspectLayers(

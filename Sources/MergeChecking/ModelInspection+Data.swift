@@ -25,7 +25,7 @@ extension ModelInspection {
       Self.recordName)
     try verifyBlobs()
     try inspectElements()
-    try compareTied()
+    for (embedding, head) in tiedPairs { try compareTied(embedding, head) }
   }
 
   private struct Recorded {
@@ -144,8 +144,7 @@ extension ModelInspection {
     sums = zip(names, found).map { SumsFile.Entry(name: $0, checksum: $1) }
   }
 
-  private mutating func compareTied() throws {
-    guard let (embedding, head) = tiedPair else { return }
+  private mutating func compareTied(_ embedding: TensorName, _ head: TensorName) throws {
     func place(_ name: TensorName) -> (file: Int, range: Range<Int>)? {
       for (number, file) in files.enumerated() {
         guard let index = file.header.tensors.indices.first(where: { file.header.tensors.name(at: $0) == name }) else {

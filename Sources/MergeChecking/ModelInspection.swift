@@ -51,8 +51,8 @@ public struct ModelInspection: Sendable {
   /// The folder; nil for a single file.
   let folder: String?
   var config: JSONValue?
-  /// The embedding, and a head that config.json makes one with it and that is on disk nevertheless.
-  var tiedPair: (embedding: TensorName, head: TensorName)?
+  /// An embedding, and a head that config.json makes one with it and that is on disk nevertheless.
+  var tiedPairs: [(embedding: TensorName, head: TensorName)] = []
   let options: Options
   /// What the quantized weights of a model are.
   var weights = StoredWeights.none

@@ -63,7 +63,7 @@ public struct MergeError: ReportableError, Equatable {
       "\(count) finite elements in rows \(rows.lowerBound) to \(rows.upperBound - 1) would become infinite or NaN "
         + "in \(dtype.name)"
     case .notEqual(let other):
-      "and \(other) are tied by the adapter (ensure_weight_tying), but it changes them differently"
+      "and \(other) are one tensor in the base, or the adapter says so (ensure_weight_tying), but its values for them differ"
     case .sharedModule(let module, let other):
       "the base keeps this layer's weight as one with \(module), and \(other) changes that differently: one weight cannot "
         + "hold both"

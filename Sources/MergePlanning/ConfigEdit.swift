@@ -3,17 +3,18 @@ import Safetensors
 
 /// A change of config.json that a merge needs so that the result loads as what it is.
 public enum ConfigEdit: Sendable, Equatable {
-  /// `tie_word_embeddings` becomes false, wherever it stands.
-  case untie
-  /// `vocab_size` changes wherever it has the old value.
+  /// `tie_word_embeddings` of the object at this path becomes false, and wherever it stands in its text model's section.
+  case untie([String])
+  /// `vocab_size`, under whatever of its names, changes wherever it has the old value.
   case vocabulary(from: Int, to: Int)
   /// `num_hidden_layers`, under whatever of its names, and lists with an entry a layer.
   case layers(sources: [Int])
   /// `dtype` or `torch_dtype`, wherever it stands.
   case dtype(String)
 
-  /// The model has a head of this kind, `ForSequenceClassification` say, with so many labels (nil: it has none).
-  case head(kind: String, labels: Int?)
+  /// The model has a head of this kind, `ForSequenceClassification` say, with so many labels (nil: it has none), and is of
+  /// this class (nil: of its own with another ending).
+  case head(class: String?, kind: String, labels: Int?)
   /// `transformers_weights`, the file that has the weights or the index.
   case weights(String)
 
@@ -28,7 +29,7 @@ public enum ConfigEdit: Sendable, Equatable {
     case .untie: "tie_word_embeddings is false"
     case .vocabulary(let old, let new): "vocab_size is \(new), was \(old)"
     case .layers(let sources): "the model has \(sources.count) layers"
-    case .head(let kind, let labels):
+    case .head(_, let kind, let labels):
       "architectures ends in \(kind)" + (labels.map { ", with \($0) labels" } ?? "")
     case .dtype(let name): "dtype is \(name)"
     case .notQuantised(let path, let key, let modules):
@@ -44,20 +45,25 @@ public enum ConfigEdit: Sendable, Equatable {
     let config = try JSONParser.parseLenient(bytes.span)
     for edit in edits {
       switch edit {
-      case .untie:
-        for path in try editor.paths(to: "tie_word_embeddings") { _ = try editor.replace(path, with: "false") }
-        try editor.set("tie_word_embeddings", to: "false")
+      case .untie(let section):
+        for path in try editor.paths(to: "tie_word_embeddings")
+        where Array(path.dropLast()) == section + ["text_config"] {
+          _ = try editor.replace(path, with: "false")
+        }
+        try editor.set("tie_word_embeddings", in: section, to: "false")
       case .vocabulary(let old, let new):
-        for path in try editor.paths(to: "vocab_size") where config[path] == .integer(Int64(old)) {
-          _ = try editor.replace(path, with: String(new))
+        for key in ConfigFacts.vocabularyKeys {
+          for path in try editor.paths(to: key) where config[path] == .integer(Int64(old)) {
+            _ = try editor.replace(path, with: String(new))
+          }
         }
       case .layers(let sources):
         for key in ["num_hidden_layers", "n_layer", "num_layers"] {
           for path in try editor.paths(to: key) { _ = try editor.replace(path, with: String(sources.count)) }
         }
         try replicateLists(config, sources, &editor)
-      case .head(let kind, let labels):
-        try setHead(kind, labels, config, &editor)
+      case .head(let name, let kind, let labels):
+        try setHead(name, kind, labels, config, &editor)
       case .notQuantised(let path, let key, let modules):
         var writer = JSONWriter()
         writer.value(.array(modules.map { .string($0) }))
@@ -83,11 +89,11 @@ public enum ConfigEdit: Sendable, Equatable {
 
   /// `LlamaForCausalLM` becomes `LlamaForSequenceClassification`; labels get the names that transformers gives them.
   private static func setHead(
-    _ kind: String, _ labels: Int?, _ config: JSONValue, _ editor: inout JSONEditor
+    _ className: String?, _ kind: String, _ labels: Int?, _ config: JSONValue, _ editor: inout JSONEditor
   ) throws(JSONError) {
     if case .array(let names)? = config["architectures"], case .string(let name)? = names.first {
       let end = name.lastIndex(ofASCII: "For") ?? name.lastIndex(ofASCII: "Model") ?? name.endIndex
-      _ = try editor.replace(["architectures"], with: "[\"\(name[..<end])\(kind)\"]")
+      _ = try editor.replace(["architectures"], with: "[\"\(className ?? name[..<end] + kind)\"]")
     }
     guard let labels else { return }
     let names = (0..<labels).map { "LABEL_\($0)" }

@@ -1,13 +1,8 @@
 import JSONText
+import Safetensors
 
 /// What config.json says that decides whether a merge is right.
 enum ConfigFacts {
-  /// `tie_word_embeddings`, at the top or in the text model's own section; false where it is absent.
-  static func tiesEmbeddings(_ config: JSONValue?) -> Bool {
-    guard let config else { return false }
-    return config["tie_word_embeddings"] == .bool(true) || config["text_config"]?["tie_word_embeddings"] == .bool(true)
-  }
-
   /// Whether the family stores a stack of expert weights as (experts, in, out).
   static func stacksExpertsTransposed(_ config: JSONValue?) -> Bool {
     family(config).map { ["gpt_oss", "aria", "openai_privacy_filter"].contains($0) } ?? false
@@ -51,16 +46,18 @@ enum ConfigFacts {
     return family
   }
 
-  /// Whether `vocab_size` has this value anywhere.
+  /// What the size of the vocabulary is called; ChatGLM's config has it twice.
+  static let vocabularyKeys = ["vocab_size", "padded_vocab_size", "n_words", "n_vocab"]
+
+  /// Whether the vocabulary's size has this value anywhere.
   static func hasVocabulary(_ count: Int, _ config: JSONValue) -> Bool {
     guard case .object(let members) = config else { return false }
     return members.contains { member in
-      (member.key == "vocab_size" && member.value == .integer(Int64(count))) || hasVocabulary(count, member.value)
+      (vocabularyKeys.contains(member.key) && member.value == .integer(Int64(count)))
+        || hasVocabulary(count, member.value)
     }
   }
 }
-
-extension ConfigFacts {
   /// Rows of queries, keys and values in a tensor of `rows` that holds them one behind the other: by the head counts, at
   /// the top or in the text model's own section. Nil: they do not make that many rows.
   static func heads(_ config: JSONValue?, rows: Int) -> [Int]? {

@@ -1,3 +1,4 @@
+import Adapters
 import Safetensors
 
 extension MergePlanner {
@@ -52,7 +53,8 @@ extension MergePlanner {
     guard name.string.hasSuffix(".weight"), shape(of: name)?.count == 2, dtype(of: name)?.isMergeable ?? false else {
       return false
     }
-    return !EmbeddingPair.isEmbedding(name) && !EmbeddingPair.isHead(name)
+    return !vocabulary.names.contains(name) && !EmbeddingNames.isEmbedding(name.string)
+      && !EmbeddingNames.isHead(name.string)
   }
 
   /// Whether it is one of numbered experts, which newer releases of transformers stack and do not quantise.

@@ -31,7 +31,8 @@ struct MergePlanner {
   let quantised: QuantisedBase
   let virtualBase: VirtualBase
   let replication: LayerReplication?
-  let pair: EmbeddingPair?
+  /// Embeddings and heads, and which of them are one tensor.
+  let vocabulary: VocabularyTensors
   var works: [TensorName: TensorWork] = [:]
   var modules: [MergePlan.Module] = []
   var warnings: [String]
@@ -80,7 +81,9 @@ struct MergePlanner {
     }
     self.replication = replication
     virtualBase = try VirtualBase(base, replication: replication, quantised: quantised)
-    pair = EmbeddingPair(virtualBase, config: base.config)
+    vocabulary = VocabularyTensors(
+      config: base.config, names: virtualBase.names, task: adapters.compactMap(\.adapter.config.taskType).first,
+      bringsHead: options.addsTensors)
     warnings = base.warnings + adapters.flatMap(\.adapter.warnings)
     warnings += adapters.compactMap { BaseNames(base).warning(for: $0.adapter) }
   }
@@ -139,8 +142,8 @@ struct MergePlanner {
       adapter.replacements.map { UntrainedParts.part($0.target) } + adapter.layers.map { UntrainedParts.part($0.module) })
     var untrained: UntrainedParts?
     // A head that is one tensor with the embedding is none of the base's, but was trained like one.
-    let sharedHead = pair.flatMap { $0.isShared && !adapter.config.tiesWeights ? $0.head : nil }
-    for name in base.tensorNames + [sharedHead].compactMap({ $0 }) where !replaced.contains(name) {
+    let shared = adapter.config.tiesWeights ? [] : vocabulary.groups.filter(\.isTied).flatMap(\.absent)
+    for name in base.tensorNames + shared where !replaced.contains(name) {
       if let location = base.location(of: name), quantised.owner(at: location) != nil { continue }
       let field =
         adapter.fieldReplacing(name.string)
@@ -252,7 +255,7 @@ struct MergePlanner {
     case .parameter(let leaf): candidates = [TensorName(layer.module + "." + leaf)]
     }
     // The head of a model that keeps it as one tensor with the embedding is settled when all adapters are known.
-    let own = candidates.filter { exists($0) || (pair.map { $0.isShared && candidates[0] == $0.head } ?? false) }
+    let own = candidates.filter { exists($0) || vocabulary.absent($0) != nil }
     var experts: Int?
     if case .experts(let count) = layer.kind { experts = count }
     for name in own + candidates {
@@ -297,15 +300,19 @@ struct MergePlanner {
   func shape(of name: TensorName) -> [Int]? {
     if let replacement = works[name]?.replacement { return replacement.shape }
     if let entry = virtualBase.entry(name) { return entry.info.shape }
-    guard let pair, pair.isShared, name == pair.head else { return nil }
-    return shape(of: pair.embedding)
+    return storedTwin(of: name).flatMap { shape(of: $0) }
   }
 
   /// The dtype of the base's tensor, or of the one that a new head starts from.
   func dtype(of name: TensorName) -> DType? {
     if let entry = virtualBase.entry(name) { return entry.info.dtype }
-    if let pair, pair.isShared, name == pair.head { return dtype(of: pair.embedding) }
+    if let twin = storedTwin(of: name) { return dtype(of: twin) }
     return works[name]?.replacement?.source.dtype
+  }
+
+  /// The tensor of the base that one it has not is kept as.
+  func storedTwin(of name: TensorName) -> TensorName? {
+    vocabulary.absent(name).flatMap { vocabulary.group(of: $0)?.stored }
   }
 
   /// Whether the base has the tensor, or an adapter brings it.
@@ -385,9 +392,8 @@ struct MergePlanner {
       throw error(.targetHitTwice(target: name.string, other: replacement.target), number, key: replacement.tensor)
     }
     // A head that the base keeps as one tensor with the embedding is as large as that.
-    let isSharedHead = pair.map { $0.isShared && name == $0.head } ?? false
     if virtualBase.entry(name) != nil, let problem = quantised.problem(changing: name) { throw problem }
-    if let entry = virtualBase.entry(name) ?? (isSharedHead ? pair.flatMap { virtualBase.entry($0.embedding) } : nil) {
+    if let entry = virtualBase.entry(name) ?? storedTwin(of: name).flatMap({ virtualBase.entry($0) }) {
       guard entry.info.shape == shape || isResize(name, from: entry.info.shape, to: shape) else {
         throw error(
           .shape(factor: "the tensor", found: shape, target: name.string, expected: entry.info.shape), number,
@@ -428,12 +434,14 @@ struct MergePlanner {
     }
   }
 
-  /// Whether a tensor with more or fewer rows than the base's is a vocabulary of another size: only the embedding and the
-  /// head, with its bias, may change so.
+  /// Whether a tensor with more or fewer rows than the base's is a vocabulary of another size: only embeddings and heads,
+  /// with their biases, may change so.
   private func isResize(_ name: TensorName, from old: [Int], to new: [Int]) -> Bool {
     guard old.count == new.count, !old.isEmpty, old.dropFirst().elementsEqual(new.dropFirst()) else { return false }
-    if EmbeddingPair.isEmbedding(name) || EmbeddingPair.isHead(name) { return true }
-    return name.string.hasSuffix("lm_head.bias")
+    if vocabulary.names.contains(name) { return true }
+    guard name.string.hasSuffix(".bias") else { return false }
+    let weight = TensorName(name.string.dropLast("bias".count) + "weight")
+    return vocabulary.names.contains(weight) || vocabulary.absent(weight) != nil
   }
 
   private mutating func replaceRows(_ rows: AdapterTokenRows, _ number: Int) throws(PlanError) {
@@ -443,7 +451,7 @@ struct MergePlanner {
     }
     let live = rows.module + ".weight"
     var name = try wholeName(live, number, key: rows.tensor) ?? TensorName(live)
-    if !exists(name), let pair, pair.isShared, name == pair.head { name = pair.embedding }
+    if !exists(name), let twin = storedTwin(of: name) { name = twin }
     guard let shape = shape(of: name) else {
       let candidates = NearestNames.find(name.string, in: virtualBase.names)
       throw error(

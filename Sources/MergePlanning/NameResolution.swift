@@ -35,7 +35,7 @@ extension MergePlanner {
 
   private mutating func search(_ mapped: String, rows: Int?, experts: Int?, map: String?) -> Resolution? {
     let name = TensorName(mapped)
-    if let shape = shape(of: name) { return .success(whole(name, name, shape, rule: map)) }
+    if let shape = shape(of: name) { return .success(whole(vocabulary.absent(name) ?? name, name, shape, rule: map)) }
     if let found = converted(mapped, rows: rows, experts: experts) { return found.map { $0.adding(map) } }
     if let found = fused(mapped) { return found.map { $0.adding(map) } }
     if let found = mambaProjection(mapped, rows: rows) { return found.map { $0.adding(map) } }
@@ -48,6 +48,8 @@ extension MergePlanner {
       let resolution: Resolution?
       if let entry = virtualBase.entry(candidate) {
         resolution = .success(whole(candidate, candidate, entry.info.shape, rule: nil))
+      } else if let absent = vocabulary.absent(candidate), let shape = shape(of: absent) {
+        resolution = .success(whole(absent, candidate, shape, rule: nil))
       } else {
         resolution =
           converted(variant, rows: rows, experts: experts) ?? fused(variant)

@@ -19,17 +19,17 @@ extension MergePlanner {
     }
     let quantisationEdit = try quantisationEdit(decoded)
     let isInConfig = quantised.source?.file == "config.json"
-    let edits = try allConfigEdits(shards) + (isInConfig ? [quantisationEdit].compactMap { $0 } : [])
+    let edits = try allConfigEdits(shards, &warnings) + (isInConfig ? [quantisationEdit].compactMap { $0 } : [])
     var texts = try quantisationFiles(quantisationEdit)
     if let text = try configText(edits, &warnings) { texts.append(text) }
     if let text = indexText(shards) { texts.append(text) }
-    let baseRows = pair.flatMap { virtualBase.entry($0.embedding)?.info.shape.first }
+    let baseRows = vocabulary.embedding.flatMap { virtualBase.entry($0)?.info.shape.first }
     var plan = MergePlan(
       inputs: baseInputs + adapterInputs, modules: modules,
       otherRules: rules.sorted { $0.key < $1.key }.map { MergePlan.RuleCount(rule: $0.key, count: $0.value) },
       shards: shards, textFiles: texts, equalities: equalities,
       warnings: warnings,
-      vocabularyRows: pair.flatMap { works[$0.embedding]?.replacement?.shape.first } ?? baseRows,
+      vocabularyRows: vocabulary.embedding.flatMap { works[$0]?.replacement?.shape.first } ?? baseRows,
       baseVocabularyRows: baseRows)
     plan.omittedFiles = omittedFiles(quantisationEdit)
     plan.notices = MergeWarning.unreadWeights(adapters) + MergeWarning.zeroScalings(adapters)
@@ -161,28 +161,16 @@ extension MergePlanner {
     return tensor.shape.reduce(1, &*)
   }
 
-  private func allConfigEdits(_ shards: [MergePlan.Shard]) throws(PlanError) -> [ConfigEdit] {
+  private func allConfigEdits(
+    _ shards: [MergePlan.Shard], _ warnings: inout [String]
+  ) throws(PlanError) -> [ConfigEdit] {
     var edits = configEdits
     if let replication { edits.append(.layers(sources: replication.sources)) }
     if let dtype = options.outputDType, dtype != dominantDType { edits.append(.dtype(Self.torchName(dtype))) }
     if let edit = try vocabularyEdit() { edits.append(edit) }
-    if let edit = headEdit() { edits.append(edit) }
+    if let edit = headEdit(&warnings) { edits.append(edit) }
     if let edit = weightsEdit(shards) { edits.append(edit) }
     return edits
-  }
-
-  /// The kind of a head that the adapter brings, by the task that it was trained for.
-  private func headEdit() -> ConfigEdit? {
-    let heads = added.filter { works[$0.name]?.replacement != nil && $0.name != pair?.head }
-    guard !heads.isEmpty, let task = adapters.compactMap(\.adapter.config.taskType).first else { return nil }
-    let kinds = [
-      "SEQ_CLS": "ForSequenceClassification", "TOKEN_CLS": "ForTokenClassification",
-      "QUESTION_ANS": "ForQuestionAnswering",
-    ]
-    guard let kind = kinds[task] else { return nil }
-    // The last weight of the head has a row for each label.
-    let shapes = heads.compactMap { works[$0.name]?.replacement?.shape }.filter { $0.count == 2 }
-    return .head(kind: kind, labels: task == "QUESTION_ANS" ? nil : shapes.last?.first)
   }
 
   private var dominantDType: DType { addedDType(.f32) }
@@ -197,18 +185,30 @@ extension MergePlanner {
 
   /// The change of the vocabulary's size that the embedding's new number of rows means; the head must follow.
   private func vocabularyEdit() throws(PlanError) -> ConfigEdit? {
-    guard let pair, let old = virtualBase.entry(pair.embedding)?.info.shape.first else { return nil }
-    let new = works[pair.embedding]?.replacement?.shape.first ?? old
-    // A head that is written apart from the embedding starts as large as that was.
-    if let head = virtualBase.entry(pair.head)?.info.shape.first ?? works[pair.head].map({ _ in old }) {
-      let newHead = works[pair.head]?.replacement?.shape.first ?? head
-      guard (new == old && newHead == head) || new == newHead else {
+    guard let embedding = vocabulary.embedding, let old = virtualBase.entry(embedding)?.info.shape.first else {
+      return nil
+    }
+    let new = works[embedding]?.replacement?.shape.first ?? old
+    for name in vocabulary.names.sorted() where name != embedding {
+      // One that is written apart from the embedding starts as large as that was.
+      let stored = virtualBase.entry(name)?.info.shape.first
+      guard let rows = stored ?? works[name].map({ _ in old }) else { continue }
+      let found = works[name]?.replacement?.shape.first ?? rows
+      guard found == new || (found == rows && (rows != old || new == old)) else {
         throw PlanError(
-          path: adapters[0].adapter.weightsPath, tensor: pair.head,
-          .vocabularies(embedding: pair.embedding.string, rows: new, headRows: newHead))
+          path: adapters[0].adapter.weightsPath, tensor: name,
+          .vocabularies(embedding: embedding.string, rows: new, headRows: found))
       }
     }
-    return new == old ? nil : .vocabulary(from: old, to: new)
+    guard new != old else { return nil }
+    // BART's, one row of logits, which no adapter holds.
+    for name in virtualBase.names where name.string.split(separator: ".").last == "final_logits_bias" {
+      guard let found = virtualBase.entry(name)?.info.shape.last, found != new else { continue }
+      throw PlanError(
+        path: adapters[0].adapter.weightsPath, tensor: name,
+        .vocabularies(embedding: embedding.string, rows: new, headRows: found))
+    }
+    return .vocabulary(from: old, to: new)
   }
 
   /// The edited config.json; nil if it stays as it is and is copied with the side files.
@@ -222,7 +222,7 @@ extension MergePlanner {
     }
     let path = Paths.join(folder, "config.json")
     for case .vocabulary(let old, let new) in edits where !ConfigFacts.hasVocabulary(old, config) {
-      throw PlanError(path: path, tensor: pair?.embedding, .vocabularyUnknown(rows: old, newRows: new))
+      throw PlanError(path: path, tensor: vocabulary.embedding, .vocabularyUnknown(rows: old, newRows: new))
     }
     let bytes = try BoundedFile.read(path, limit: Checkpoint.largestConfigByteCount)
     do throws(JSONError) {

@@ -7,9 +7,11 @@ public struct PlanError: ReportableError, Equatable {
     /// A module of the adapter has no tensor in the base.
     case noTarget(target: String, candidates: [String], otherModules: Int)
     /// The adapter makes two tensors differ that the base keeps as one.
-    case tied(head: String, embedding: String, changesHead: Bool, changesEmbedding: Bool)
-    /// The adapter changes both of them, in ways that cannot be one.
-    case tiedBoth(head: String, embedding: String)
+    case tied(names: [String], changed: [String])
+    /// The adapter changes several of them, in ways that cannot be one.
+    case tiedBoth(names: [String])
+    /// Nothing that is written would make them differ when the model is loaded.
+    case inseparable(names: [String], class: String?, isUnknown: Bool)
     /// A tensor that a field of the config says the adapter replaces, and that it has not.
     case lostReplacement(field: String)
     /// The input projection of a MultiheadAttention without the output projection that PEFT trains with it.
@@ -105,7 +107,7 @@ public struct PlanError: ReportableError, Equatable {
     case .noTarget, .noBias, .newTensor, .missingPart, .mapUnused: "no-target"
     case .ambiguousName: "ambiguous"
     case .mapPattern: "pattern"
-    case .tied, .tiedBoth: "tied"
+    case .tied, .tiedBoth, .inseparable: "tied"
     case .lostReplacement, .halfAttention: "pair"
     case .noSuchLayer: "no-target"
     case .tooManyLayers, .tooManyTensors: "adapter-config"
@@ -132,11 +134,16 @@ public struct PlanError: ReportableError, Equatable {
       "the base has no tensor \(target)"
         + (candidates.isEmpty ? "" : "; nearest: \(candidates.joined(separator: ", "))")
         + (others > 0 ? " (and \(others) more modules have no tensor)" : "")
-    case .tied(let head, let embedding, let changesHead, let changesEmbedding):
-      "the base keeps \(head) and \(embedding) as one tensor, and the adapter changes "
-        + (changesHead ? changesEmbedding ? "each in its own way" : "only \(head)" : "only \(embedding)")
-    case .tiedBoth(let head, let embedding):
-      "the base keeps \(head) and \(embedding) as one tensor, and the adapter changes both differently"
+    case .tied(let names, let changed):
+      "the base keeps \(Self.listed(names)) as one tensor, and the adapter changes "
+        + (changed.count > 1 ? "each in its own way" : "only \(Self.listed(changed))")
+    case .tiedBoth(let names):
+      "the base keeps \(Self.listed(names)) as one tensor, and the adapter changes "
+        + (names.count == 2 ? "both" : "several") + " differently"
+    case .inseparable(let names, let name, let isUnknown):
+      "the base keeps \(Self.listed(names)) as one tensor, and "
+        + (isUnknown
+          ? "what its class calls a head of its own is not known" : "\(name ?? "its class") has no head of its own")
     case .lostReplacement(let field): "is not in the adapter, although its \(field) says that it was trained"
     case .halfAttention(let output): "is the input half of a MultiheadAttention; the adapter has no \(output)"
     case .noSuchLayer(let layer): "layer_replication copies layer \(layer), which the base has not"
@@ -224,11 +231,19 @@ public struct PlanError: ReportableError, Equatable {
     }
   }
 
+  /// `a`, `a and b`, `a, b and c`.
+  static func listed(_ names: [String]) -> String {
+    guard let last = names.last, names.count > 1 else { return names.first ?? "" }
+    return names.dropLast().joined(separator: ", ") + " and " + last
+  }
+
   public var hint: String? {
     switch problem {
     case .noTarget, .shape: adapterBase.map { "the adapter names the base model \"\($0)\"" }
     case .tied:
       "--tied split writes both and edits config.json; --tied shared changes both, which the adapter did not"
+    case .inseparable:
+      "--tied shared changes all of them, which the adapter did not; or put a head into the base's files first"
     case .newTensor: "--add-tensors adds what the base has not, such as a classifier"
     case .weightNormalized:
       "save the base without it: torch.nn.utils.parametrize.remove_parametrizations, or remove_weight_norm"

@@ -17,8 +17,8 @@ extension MergePlanner {
         "a weight of \(adapters[number].weight): the part that is taken out cannot be weighted with the rest")
     }
     if replication != nil { throw refuse("\"layer_replication\", where copies of a layer share one weight") }
-    if let pair, pair.isShared, target == pair.head || target == pair.embedding {
-      throw refuse("\(pair.head), which the base keeps as one tensor with \(pair.embedding)")
+    if let group = vocabulary.group(of: target), group.isTied, let other = group.names.first(where: { $0 != target }) {
+      throw refuse("\(target), which the base keeps as one tensor with \(other)")
     }
     if works[target]?.replacement != nil { throw refuse("\(target), which the adapter replaces") }
     let isTransposed = place.normAxis == .columns

@@ -159,6 +159,42 @@ import Testing
     #expect(try classes(folder) == ["tied"])
   }
 
+  /// A head under a name that the class does not read, in a model that is not tied, is no head; nor is the bias that BERT's
+  /// head reads from another place.
+  @Test func findsAHeadThatTheClassDoesNotRead() throws {
+    let scratch = try Scratch()
+    func found(_ architecture: String, _ type: String, tied: Bool, _ names: [(String, [Int])]) throws -> [String] {
+      let folder = try scratch.folder("\(architecture)-\(names.count)-\(tied)")
+      try writeFile(
+        folder + "/model.safetensors", names.map { TestTensor($0.0, .f32, $0.1) }, metadata: "{\"format\":\"pt\"}")
+      let text =
+        "{\"architectures\": [\"\(architecture)\"], \"model_type\": \"\(type)\", \"vocab_size\": 6, "
+        + "\"tie_word_embeddings\": \(tied)}"
+      try write(Array(text.utf8), to: folder + "/config.json")
+      return try inspect(folder).findings.map { "\($0.findingClass) \($0.message)" }
+    }
+    let embedding = ("model.decoder.embed_tokens.weight", [6, 4])
+    let wrong = try found(
+      "WhisperForConditionalGeneration", "whisper", tied: false, [embedding, ("lm_head.weight", [6, 4])])
+    #expect(wrong == ["tied there is no proj_out.weight, and tie_word_embeddings is false"])
+    #expect(try found("WhisperForConditionalGeneration", "whisper", tied: true, [embedding]) == [])
+    let right = [embedding, ("proj_out.weight", [6, 4])]
+    #expect(try found("WhisperForConditionalGeneration", "whisper", tied: false, right) == [])
+    // T5's configuration ties whatever it says.
+    #expect(try found("T5ForConditionalGeneration", "t5", tied: false, [("shared.weight", [6, 4])]) == [])
+    let bert = [
+      ("bert.embeddings.word_embeddings.weight", [6, 4]), ("cls.predictions.bias", [6]),
+      ("cls.predictions.decoder.weight", [6, 4]),
+    ]
+    #expect(
+      try found("BertForMaskedLM", "bert", tied: false, bert)
+        == ["tied there is no cls.predictions.decoder.bias, and tie_word_embeddings is false"])
+    // Each name of the vocabulary has its size.
+    let small = try found(
+      "WhisperForConditionalGeneration", "whisper", tied: false, [embedding, ("proj_out.weight", [5, 4])])
+    #expect(small == ["config has 5 rows, and vocab_size is 6"])
+  }
+
   // MARK: - Data
 
   @Test func countsWhatIsNoNumber() throws {

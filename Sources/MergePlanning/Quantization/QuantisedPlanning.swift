@@ -106,6 +106,9 @@ extension MergePlanner {
   /// is no codes, and the head, which may be the embedding.
   private var defaultSkips: [String] {
     var modules: Set<String> = ["lm_head"]
+    for name in vocabulary.groups.flatMap(\.names) where name.string.hasSuffix(".weight") {
+      modules.insert(String(name.string.dropLast(".weight".count)))
+    }
     for entry in virtualBase.files.joined() where entry.group == nil && entry.owner == nil {
       let name = entry.name.string
       if entry.info.shape.count == 2, name.hasSuffix(".weight") {

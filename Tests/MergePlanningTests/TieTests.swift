@@ -1,0 +1,203 @@
+import Adapters
+import Checkpoints
+import JSONText
+import Safetensors
+import TestSupport
+import Testing
+
+@testable import MergePlanning
+
+/// Which parameters of a model are one tensor, by its class and config.json.
+@Suite struct TieTests {
+  private func config(_ text: String) throws -> JSONValue { try JSONParser.parse(Array(text.utf8).span) }
+
+  private func vocabulary(
+    _ text: String, _ names: [String], task: String? = nil, bringsHead: Bool = false
+  ) throws -> VocabularyTensors {
+    try VocabularyTensors(
+      config: config(text), names: names.map { TensorName($0) }, task: task, bringsHead: bringsHead)
+  }
+
+  /// What transformers 5.24 makes of an absent key, and of each value.
+  @Test(arguments: [
+    ("gemma2", true, true, false), ("gpt2", true, true, false), ("llama", false, true, false),
+    ("whisper", true, true, false), ("mamba", true, true, false), ("t5", true, true, true), ("mt5", true, true, true),
+    ("bert", true, true, false), ("qwen2", false, true, false), ("cohere", true, true, false),
+  ])
+  func defaults(type: String, absent: Bool, asked: Bool, denied: Bool) throws {
+    let rules = TieRules.shared
+    #expect(rules.ties(try config("{\"model_type\": \"\(type)\"}")) == absent)
+    #expect(rules.ties(try config("{\"model_type\": \"\(type)\", \"tie_word_embeddings\": true}")) == asked)
+    #expect(rules.ties(try config("{\"model_type\": \"\(type)\", \"tie_word_embeddings\": false}")) == denied)
+  }
+
+  /// Multimodal models forward what their text model's section says, or what it is by default.
+  @Test func sectionsDecideWhereTheTopDoesNot() throws {
+    let rules = TieRules.shared
+    func llava(_ text: String) throws -> Bool {
+      rules.ties(try config("{\"model_type\": \"llava\", \"text_config\": \(text)}"))
+    }
+    #expect(try llava("{\"model_type\": \"gemma\"}"))
+    #expect(try !llava("{\"model_type\": \"llama\"}"))
+    #expect(try llava("{\"model_type\": \"llama\", \"tie_word_embeddings\": true}"))
+    #expect(try !llava("{\"model_type\": \"gemma\", \"tie_word_embeddings\": false}"))
+  }
+
+  @Test(arguments: [
+    ("ModernBertForMaskedLM", "modernbert", "model.embeddings.tok_embeddings.weight", "decoder.weight"),
+    ("WhisperForConditionalGeneration", "whisper", "model.decoder.embed_tokens.weight", "proj_out.weight"),
+    ("T5GemmaForConditionalGeneration", "t5gemma", "model.decoder.embed_tokens.weight", "lm_head.out_proj.weight"),
+    ("GPTNeoXJapaneseForCausalLM", "gpt_neox_japanese", "gpt_neox_japanese.embed_in.weight", "embed_out.weight"),
+    ("DistilBertForMaskedLM", "distilbert", "distilbert.embeddings.word_embeddings.weight", "vocab_projector.weight"),
+    ("XLNetLMHeadModel", "xlnet", "transformer.word_embedding.weight", "lm_loss.weight"),
+    ("InternLM2ForCausalLM", "internlm2", "model.tok_embeddings.weight", "output.weight"),
+  ])
+  func headsAreNamedByTheClass(name: String, type: String, embedding: String, head: String) throws {
+    let text = "{\"architectures\": [\"\(name)\"], \"model_type\": \"\(type)\", \"tie_word_embeddings\": true}"
+    #expect(try vocabulary(text, [embedding]).absent(TensorName(head)) == TensorName(head))
+    // The file may have kept the head's name alone.
+    let other = try vocabulary(text, [head])
+    #expect(other.absent(TensorName(embedding)) == TensorName(embedding))
+    #expect(other.group(of: TensorName(embedding))?.stored == TensorName(head))
+    // Neither is one with anything where both are there.
+    #expect(try vocabulary(text, [embedding, head]).absent(TensorName(head)) == nil)
+  }
+
+  /// A name on disk that is not the live model's, and a head that is written beside it in the same layout.
+  @Test func namesFollowTheLayoutOnDisk() throws {
+    let llava = "{\"architectures\": [\"LlavaForConditionalGeneration\"], \"model_type\": \"llava\", \"text_config\": "
+    let tied = llava + "{\"model_type\": \"llama\", \"tie_word_embeddings\": true}}"
+    let old = try vocabulary(tied, ["language_model.model.embed_tokens.weight"])
+    #expect(old.absent("lm_head.weight") == "language_model.lm_head.weight")
+    #expect(old.absent("language_model.lm_head.weight") == "language_model.lm_head.weight")
+    let live = try vocabulary(tied, ["model.language_model.embed_tokens.weight"])
+    #expect(live.absent("lm_head.weight") == "lm_head.weight")
+    // Files of GPT-2 without its prefix.
+    let gpt2 = "{\"architectures\": [\"GPT2LMHeadModel\"], \"model_type\": \"gpt2\"}"
+    #expect(try vocabulary(gpt2, ["wte.weight"]).group(of: "wte.weight")?.absent == ["lm_head.weight"])
+  }
+
+  /// Embeddings of parts beside the language model are none of it.
+  @Test func otherEmbeddingsDoNotHideIt() throws {
+    let text = "{\"architectures\": [\"MysteryForCausalLM\"], \"tie_word_embeddings\": true}"
+    let names = [
+      "model.embed_tokens.weight", "mtp.embed_tokens.weight", "model.layers.4.embed_tokens.weight",
+      "talker.model.embed_tokens.weight",
+    ]
+    let found = try vocabulary(text, names)
+    #expect(found.groups.count == 1)
+    #expect(found.groups[0].stored == "model.embed_tokens.weight")
+    #expect(found.absent("lm_head.weight") == "lm_head.weight")
+  }
+
+  /// A class that no table has, without the key: a head that is not there must be the embedding.
+  @Test func unknownClassesAreTiedWithoutAHead() throws {
+    let unknown = "{\"architectures\": [\"MysteryForCausalLM\"]}"
+    #expect(try vocabulary(unknown, ["model.embed_tokens.weight"]).groups.map(\.isTied) == [true])
+    #expect(try vocabulary(unknown, ["model.embed_tokens.weight", "lm_head.weight"]).groups.map(\.isTied) == [false])
+    let odd = try vocabulary(unknown, ["net.token_embeddings.weight"])
+    #expect(odd.groups.map(\.isTied) == [true])
+    #expect(odd.groups[0].separation == .unknownClass)
+    let encoder = "{\"architectures\": [\"MysteryModel\"]}"
+    #expect(try vocabulary(encoder, ["model.embed_tokens.weight"]).groups.isEmpty)
+    #expect(try vocabulary(encoder, ["model.embed_tokens.weight"], task: "CAUSAL_LM").groups.map(\.isTied) == [true])
+  }
+
+  /// The adapter's task says which class was trained: a classifier has no head over the vocabulary.
+  @Test func tasksDecideTheClass() throws {
+    let llama = "{\"architectures\": [\"LlamaForCausalLM\"], \"model_type\": \"llama\", \"tie_word_embeddings\": true}"
+    let names = ["model.embed_tokens.weight"]
+    #expect(try vocabulary(llama, names, task: "CAUSAL_LM").groups.map(\.isTied) == [true])
+    #expect(try vocabulary(llama, names, task: "SEQ_CLS", bringsHead: true).groups.isEmpty)
+    let body = "{\"architectures\": [\"LlamaModel\"], \"model_type\": \"llama\", \"tie_word_embeddings\": true}"
+    #expect(try vocabulary(body, ["embed_tokens.weight"]).groups.isEmpty)
+    #expect(try vocabulary(body, ["embed_tokens.weight"], task: "CAUSAL_LM").groups.map(\.isTied) == [true])
+  }
+
+  /// A head whose name is not known cannot be written apart.
+  @Test func whatCannotBeSeparatedIsRefused() throws {
+    let scratch = try Scratch()
+    let base = try scratch.folder("base")
+    try writeFile(base + "/model.safetensors", [TestTensor("net.token_embeddings.weight", .f32, [6, 4])])
+    try write(Array("{\"architectures\": [\"MysteryForCausalLM\"]}".utf8), to: base + "/config.json")
+    let adapter = try writeAdapter(
+      scratch.file("adapter"), rank: 1, alpha: "1",
+      [
+        TestTensor("net.token_embeddings.lora_embedding_A", .f32, [1, 6]),
+        TestTensor("net.token_embeddings.lora_embedding_B", .f32, [4, 1]),
+      ])
+    func problem(_ tied: MergeOptions.Tied) throws -> PlanError.Problem? {
+      var options = MergeOptions()
+      options.tied = tied
+      do {
+        _ = try plan(base, adapter, options)
+        return nil
+      } catch let error as PlanError { return error.problem }
+    }
+    let names = ["lm_head.weight", "net.token_embeddings.weight"]
+    #expect(try problem(.refuse) == .tied(names: names, changed: ["net.token_embeddings.weight"]))
+    #expect(try problem(.split) == .inseparable(names: names, class: nil, isUnknown: true))
+    #expect(try problem(.shared) == nil)
+  }
+
+  private func plan(_ base: String, _ adapter: String, _ options: MergeOptions) throws -> MergePlan {
+    try MergePlan(base: Checkpoint(path: base), adapters: [AdapterUse(Adapter(folder: adapter))], options: options)
+  }
+
+  /// The pair as `save_model` keeps it, by the head's name: both names are its.
+  @Test func theHeadsNameAloneIsEnough() throws {
+    let scratch = try Scratch()
+    let base = try scratch.folder("base")
+    let kept = TestTensor("lm_head.weight", .f32, [6, 4], bytes: (0..<96).map { UInt8($0 % 61) })
+    try writeFile(base + "/model.safetensors", [kept])
+    let text = "{\"architectures\": [\"LlamaForCausalLM\"], \"model_type\": \"llama\", \"tie_word_embeddings\": true}"
+    try write(Array(text.utf8), to: base + "/config.json")
+    let adapter = try writeAdapter(
+      scratch.file("adapter"), rank: 1, alpha: "1",
+      [
+        TestTensor("model.embed_tokens.lora_embedding_A", .f32, [1, 6]),
+        TestTensor("model.embed_tokens.lora_embedding_B", .f32, [4, 1]),
+      ])
+    var options = MergeOptions()
+    #expect(throws: PlanError.self) { try plan(base, adapter, options) }
+    options.tied = .split
+    let tensors = try plan(base, adapter, options).shards.flatMap(\.tensors)
+    #expect(tensors.map(\.name) == ["lm_head.weight", "model.embed_tokens.weight"])
+    #expect(tensors.map { $0.update != nil } == [false, true])
+    #expect(tensors[0].source == tensors[1].source)
+  }
+
+  /// Both on disk, and config.json ties them: what differs afterwards is said to be apart.
+  @Test func whatStandsTwiceIsUntied() throws {
+    let scratch = try Scratch()
+    let base = try scratch.folder("base")
+    try writeFile(
+      base + "/model.safetensors",
+      [TestTensor("lm_head.weight", .f32, [6, 4]), TestTensor("model.embed_tokens.weight", .f32, [6, 4])])
+    let text = "{\"architectures\": [\"LlamaForCausalLM\"], \"model_type\": \"llama\", \"tie_word_embeddings\": true}"
+    try write(Array(text.utf8), to: base + "/config.json")
+    let adapter = try writeAdapter(
+      scratch.file("adapter"), rank: 1, alpha: "1",
+      [TestTensor("lm_head.lora_A.weight", .f32, [1, 4]), TestTensor("lm_head.lora_B.weight", .f32, [6, 1])])
+    let made = try plan(base, adapter, MergeOptions())
+    #expect(made.updatedTensors.map(\.name) == ["lm_head.weight"])
+    let config = try #require(made.textFiles.first { $0.name == "config.json" })
+    #expect(String(decoding: config.text, as: UTF8.self) == text.replacing("true", with: "false"))
+    #expect(made.warnings.contains { $0.contains("no longer") })
+  }
+
+  // MARK: - Labels
+
+  @Test(
+    arguments: [
+      (["classifier.weight", "pre_classifier.weight"], 3),
+      (["classifier.dense.weight", "classifier.out_proj.weight"], 3),
+      (["bert.pooler.dense.weight", "classifier.weight"], 3), (["score.weight"], 3), (["head.weight"], 3),
+      (["head.dense.weight", "head.weight"], nil), (["a.classifier.weight", "b.classifier.weight"], nil),
+    ] as [([String], Int?)])
+  func labelsOf(names: [String], labels: Int?) {
+    let body = ["pre_classifier.weight", "classifier.dense.weight", "bert.pooler.dense.weight", "head.dense.weight"]
+    let tensors = names.map { (TensorName($0), body.contains($0) ? [8, 8] : [3, 8]) }
+    #expect(AddedHead.labels(tensors) == labels)
+  }
+}
