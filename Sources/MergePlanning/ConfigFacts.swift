@@ -58,6 +58,8 @@ enum ConfigFacts {
     }
   }
 }
+
+extension ConfigFacts {
   /// Rows of queries, keys and values in a tensor of `rows` that holds them one behind the other: by the head counts, at
   /// the top or in the text model's own section. Nil: they do not make that many rows.
   static func heads(_ config: JSONValue?, rows: Int) -> [Int]? {

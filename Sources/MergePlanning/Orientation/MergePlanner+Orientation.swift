@@ -10,7 +10,8 @@ extension MergePlanner {
     let adapter = adapters[number].adapter
     let linear = adapter.layers.filter { $0.kind == .linear }
     let families = OrientationFamilies(base.config)
-    let width = pair.flatMap { virtualBase.entry($0.embedding)?.info.shape }.flatMap { $0.count == 2 ? $0[1] : nil }
+    let embedding = vocabulary.embedding.flatMap { virtualBase.entry($0)?.info.shape }
+    let width = embedding.flatMap { $0.count == 2 ? $0[1] : nil }
     let ofBase = OrientationEvidence(virtualBase, config: base.config, width: width)
     var evidence = ofBase
     for layer in linear where layer.inFeatures != layer.outFeatures {
