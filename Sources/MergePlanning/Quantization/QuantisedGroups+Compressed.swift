@@ -60,7 +60,7 @@ extension QuantisedGroups {
     }
     let known = Set(Self.byteFormats + Self.packedFormats)
     for format in [whole].compactMap({ $0 }) + schemes.map(\.format)
-    where !known.contains(format) && !(format == "mixed-precision" && !schemes.isEmpty) {
+    where !known.contains(format) && !(format == "mixed-precision" && schemes.allSatisfy { $0.format != format }) {
       throw PlanError(path: configPath, tensor: nil, .quantizedBase(method: "compressed-tensors, \(format)"))
     }
     guard !schemes.isEmpty else {
