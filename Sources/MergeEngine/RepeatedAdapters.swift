@@ -16,7 +16,8 @@ public enum RepeatedAdapters {
     let sizes = adapters.map(\.header.fileByteCount)
     var checksums: [Int: SHA256Checksum] = [:]
     for (number, adapter) in adapters.enumerated()
-    where sizes.count(where: { $0 == sizes[number] }) > 1 || recorded.contains(where: { $0.byteCount == sizes[number] }) {
+    where sizes.count(where: { $0 == sizes[number] }) > 1 || recorded.contains(where: { $0.byteCount == sizes[number] })
+    {
       checksums[number] = try FileChecksum.of(
         adapter.weightsPath, expecting: adapter.header.identity, interruption: interruption)
     }
@@ -27,7 +28,8 @@ public enum RepeatedAdapters {
         warnings.append(
           MergeWarning(
             .repeatedAdapter,
-            "\(adapter.path): the same weights as \(adapters[first].path): the change is added twice", tellsOfLoss: true))
+            "\(adapter.path): the same weights as \(adapters[first].path): the change is added twice", tellsOfLoss: true
+          ))
       }
       if recorded.contains(where: { $0.checksum == checksum }), let folder = base.folder {
         warnings.append(

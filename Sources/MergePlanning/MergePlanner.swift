@@ -139,7 +139,8 @@ struct MergePlanner {
     // With a new head the adapter's model has parts that the base has not, and the other way round: a part of the base that
     // no key of the adapter names is not one of its model's.
     let parts = Set(
-      adapter.replacements.map { UntrainedParts.part($0.target) } + adapter.layers.map { UntrainedParts.part($0.module) })
+      adapter.replacements.map { UntrainedParts.part($0.target) }
+        + adapter.layers.map { UntrainedParts.part($0.module) })
     var untrained: UntrainedParts?
     // A head that is one tensor with the embedding is none of the base's, but was trained like one.
     let shared = adapter.config.tiesWeights ? [] : vocabulary.groups.filter(\.isTied).flatMap(\.absent)
@@ -186,7 +187,10 @@ struct MergePlanner {
 
   /// The tensors that an adapter changes or replaces.
   private func changed(by number: Int) -> Set<TensorName> {
-    Set(works.filter { $0.value.replacement?.adapter == number || $0.value.users.contains { $0.adapter == number } }.keys)
+    Set(
+      works.filter { _, work in
+        work.replacement?.adapter == number || work.users.contains { $0.adapter == number }
+      }.keys)
   }
 
   // MARK: - Low-rank updates

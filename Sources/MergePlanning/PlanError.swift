@@ -250,7 +250,8 @@ public struct PlanError: ReportableError, Equatable {
     case .adaptedBase: "merge or unload the base's own adapter with PEFT first, and save the plain model"
     case .ambiguousExperts: "say --expert-layout rank_major or --expert-layout grouped_by_expert"
     case .storedTransposed: "if the model's code has a Conv1D here: --fan-in-fan-out true; else this is another base"
-    case .maybeTransposed: "say --fan-in-fan-out true if the model's code has a Conv1D here, or false if it has a Linear"
+    case .maybeTransposed:
+      "say --fan-in-fan-out true if the model's code has a Conv1D here, or false if it has a Linear"
     case .adapterTensor(true): "merge the adapter in it first, or give the model that it was made from"
     case .adapterTensor(false): "please report this with the names of the adapter's tensors"
     case .mapPattern, .mapUnused: "--map takes REGEX=REPLACEMENT, for names such as model.layers.0.mlp.up_proj.weight"

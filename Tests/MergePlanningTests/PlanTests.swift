@@ -218,7 +218,7 @@ import Testing
     let base = [TestTensor("\(module).weight", .f32, [4, 4])]
     let layer = Self.layer(module, rows: 4, columns: 4)
     // Without a config the name alone says that it may be; neither the flag nor a family is there to decide.
-    #expect(problem(base: base, layer)?.problem == .maybeTransposed(target: "\(module).weight"))
+    #expect(problem(base: base, layer)?.problem == .maybeTransposed(target: "\(module).weight", shape: [4, 4]))
   }
 
   /// The family decides about a square weight, then the flag: a Conv1D's factors change places.
