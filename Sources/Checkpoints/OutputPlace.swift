@@ -158,7 +158,9 @@ public struct OutputPlace: Sendable {
     let output = try Self.identity(path)
     for input in inputs {
       // What may not be looked at, such as another user's cache, is not there.
-      guard let identity = try Self.identityIfAllowed(input), let realInput = SystemCalls.realPath(input) else { continue }
+      guard let identity = try Self.identityIfAllowed(input), let realInput = SystemCalls.realPath(input) else {
+        continue
+      }
       if let output, output.device == identity.device, output.inode == identity.inode {
         throw CheckpointError(path: path, .outputIsInput(input))
       }

@@ -57,7 +57,8 @@ public struct UnfinishedWork: Sendable {
 
   private init?(at path: String, output: String) {
     guard let identity = try? SystemCalls.identity(path: path, followingLinks: false), StagingFolder.isOurs(identity),
-      let entries = try? SystemCalls.entries(ofFolder: path)
+      let entries = try? SystemCalls.entries(ofFolder: path), entries.allSatisfy(Self.isKnown),
+      (try? SystemCalls.unreadableEntries(ofFolder: path)) == []
     else { return nil }
     self.path = path
     self.output = output
@@ -68,6 +69,13 @@ public struct UnfinishedWork: Sendable {
     begunFiles = partial.count { Int($0) != nil }
     holdsReplacedModel = entries.contains("old") && (try? SystemCalls.identity(path: output)) == nil
     (isInUse, process) = StagingLock.state(ofFolder: path)
+  }
+
+  /// Whether this program, or a file system that keeps open files, gives such a name to something in a staging folder: a folder
+  /// with anything else in it is somebody else's.
+  private static func isKnown(_ name: String) -> Bool {
+    ["plan.json", "result", "partial", "parts", "old", "workspace"].contains(name)
+      || ["lock", ".nfs", ".fuse_hidden"].contains(where: name.hasPrefix)
   }
 
   private static func isMountPoint(_ output: String) -> Bool {

@@ -45,7 +45,8 @@ extension MergeIdentity {
     let written = plan.textFiles.map { text in
       Input(role: "written", name: text.name, byteCount: text.text.count, checksum: SHA256Checksum(of: text.text))
     }
-    self.init(version: version, options: options, inputs: try Threads.map(sources, workers: workers) { try $0() } + written)
+    self.init(
+      version: version, options: options, inputs: try Threads.map(sources, workers: workers) { try $0() } + written)
   }
 
   private static func headerChecksum(_ path: String, _ header: SafetensorsHeader) throws -> SHA256Checksum {

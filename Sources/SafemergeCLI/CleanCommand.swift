@@ -103,7 +103,8 @@ struct UnfinishedText {
   var note: String {
     guard !work.isInUse else { return "\(work.output): a merge to it is running, in \(work.path)" }
     let parts = contents.joined(separator: ", ")
-    return "\(work.output): an interrupted merge to it left \(Quantities.bytes(work.byteCount)) in \(work.path) (\(parts)); "
+    return
+      "\(work.output): an interrupted merge to it left \(Quantities.bytes(work.byteCount)) in \(work.path) (\(parts)); "
       + "the same merge goes on with it, safemerge clean \(work.output) --yes removes it"
   }
 }

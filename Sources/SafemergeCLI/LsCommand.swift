@@ -128,7 +128,7 @@ struct LsCommand: ParsableCommand {
     }
     for warning in listings.flatMap(\.warnings) { Diagnostics.warning(warning) }
     for work in paths.compactMap(UnfinishedWork.init(output:)) {
-      Diagnostics.write("note     \(UnfinishedText(work).note.escapingUnprintable)")
+      Diagnostics.write("safemerge: note: \(UnfinishedText(work).note.escapingUnprintable)")
     }
     var output = StandardOutput()
     if !listings.isEmpty { status = max(status, try write(listings, to: &output)) }

@@ -22,7 +22,7 @@ extension MergeCommand {
       let work = UnfinishedWork(output: output), work.finishedFiles > 0
     else { return }
     let files = Quantities.counted(work.finishedFiles, "weight file")
-    tell(note: "note     \(files) of an interrupted merge in \(work.path) are computed again, for what is told of them")
+    tell(note: "\(files) of an interrupted merge in \(work.path) are computed again, for what is told of them")
   }
 
   /// Says what the merge found, and writes the report if there is a place for one.

@@ -6,12 +6,16 @@ import Testing
 /// All patterns of a table in one walk: the same answers as one pattern after the other, at a bounded price.
 @Suite struct PatternAutomatonTests {
   private static let keys = [
-    "layers\\.[0-3]\\.mlp\\.up_proj", "q_proj", "layers\\.(1|2)\\..*proj", "^model.layers.7.mlp", ".*_proj$", "\\bmlp\\b.*",
-    "(a|b)*c", "model\\.layers\\.1\\d\\.self_attn\\.[qk]_proj", "x)|(.*up.*", "\\Bproj", "head\\Z", "", "up_proj|down_proj",
+    "layers\\.[0-3]\\.mlp\\.up_proj", "q_proj", "layers\\.(1|2)\\..*proj", "^model.layers.7.mlp", ".*_proj$",
+    "\\bmlp\\b.*",
+    "(a|b)*c", "model\\.layers\\.1\\d\\.self_attn\\.[qk]_proj", "x)|(.*up.*", "\\Bproj", "head\\Z", "",
+    "up_proj|down_proj",
   ]
 
   private static var names: [String] {
-    var names = ["", "q_proj", "mlp", "aabc", "lm_head", "model.layers.7.mlp", "a\nmlp", "mlp\n", "q_proj\n", "é.mlp.ü"]
+    var names = [
+      "", "q_proj", "mlp", "aabc", "lm_head", "model.layers.7.mlp", "a\nmlp", "mlp\n", "q_proj\n", "é.mlp.ü",
+    ]
     for layer in 0..<20 {
       for leaf in ["self_attn.q_proj", "self_attn.k_proj", "mlp.up_proj", "mlp.down_proj", "mlp", "norm"] {
         names.append("model.layers.\(layer).\(leaf)")

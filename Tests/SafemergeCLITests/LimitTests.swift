@@ -47,7 +47,10 @@ import Testing
     defer { try? FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: secret) }
     let environment = ["HOME": model.scratch.file("home")]
     let result = try Program.run(
-      ["merge", "-q", model.base, model.adapter, "-o", model.scratch.file("merged"), "--report", model.scratch.file("r.json")],
+      [
+        "merge", "-q", model.base, model.adapter, "-o", model.scratch.file("merged"), "--report",
+        model.scratch.file("r.json"),
+      ],
       shell: Confined.shell(), environment: environment, folder: model.scratch.path)
     #expect(result.status == 0, "\(result.messages)")
     #expect(try tree(model.scratch.file("merged")) == model.expected)
@@ -94,7 +97,8 @@ import Testing
     try FileManager.default.copyItem(atPath: base, toPath: output)
     let result = try run(
       output,
-      shell: "exec strace -f -qq -o /dev/null -e trace=rename -e inject=rename:error=EEXIST:when=\(place) \"$0\" \"$@\"")
+      shell: "exec strace -f -qq -o /dev/null -e trace=rename -e inject=rename:error=EEXIST:when=\(place) \"$0\" \"$@\""
+    )
     // Where the name is free there is nothing to do without.
     #expect(result.status == 0 || (result.status == 4 && place < 4), "\(result.messages)")
     let expected = try contents(result.status == 0 ? scratch.file("expected.safetensors") : base)
@@ -122,7 +126,9 @@ import Testing
     }
     try writeFile(
       scratch.folder("base") + "/model.safetensors", names.map { TestTensor("\($0).weight", .f32, [1, 1]) })
-    let factors = names.flatMap { [TestTensor("\($0).lora_A.weight", .f32, [1, 1]), TestTensor("\($0).lora_B.weight", .f32, [1, 1])] }
+    let factors = names.flatMap {
+      [TestTensor("\($0).lora_A.weight", .f32, [1, 1]), TestTensor("\($0).lora_B.weight", .f32, [1, 1])]
+    }
     let adapter = try writeAdapter(
       scratch.file("adapter"), rank: 1, alpha: "1", factors,
       fields: #""rank_pattern": {"(a|b|m|\\d)*a(a|b){300}c": 2}"#)
@@ -149,7 +155,8 @@ import Testing
     let quoted = "\"$(printf 'bad\\377')\""
     for (arguments, more) in [
       (["merge", model.base, model.adapter, "-o"], quoted), (["merge", model.base, "-n"], quoted), (["ls"], quoted),
-      (["merge", "--json", model.base, model.adapter, "-o"], quoted), (["check"], quoted), (["diff", model.base], quoted),
+      (["merge", "--json", model.base, model.adapter, "-o"], quoted), (["check"], quoted),
+      (["diff", model.base], quoted),
       (["clean"], quoted), (["merge", model.base, model.adapter, "-n", "--report"], quoted),
     ] {
       let result = try Program.run(arguments, shell: "exec \"$0\" \"$@\" \(more)", folder: model.scratch.path)
