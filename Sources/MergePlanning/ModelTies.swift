@@ -41,7 +41,8 @@ struct ModelTies: Sendable {
   private(set) var embedding: String?
   private(set) var head: String?
   private(set) var groups: [Group] = []
-  /// Whether the class is one that no table has, and has a head by its name or by what the adapters were trained for.
+  /// Whether the class is one that no table has, and has a head by its name, by what the adapters were trained for, or, without
+  /// a name, because config.json ties.
   let isUnknownLanguageModel: Bool
   let isStated: Bool
 
@@ -59,7 +60,7 @@ struct ModelTies: Sendable {
     guard let name, let model = rules.classes[name] else {
       className = nil
       let isTrainedOne = ["CAUSAL_LM", "SEQ_2_SEQ_LM"].contains(kind.task ?? "") && name != nil
-      isUnknownLanguageModel = isTrainedOne || (name.map(Self.isLanguageModel) ?? false)
+      isUnknownLanguageModel = isTrainedOne || (name.map(Self.isLanguageModel) ?? Self.saysTied(config))
       return
     }
     className = name

@@ -83,7 +83,7 @@ package struct VocabularyTensors: Sendable {
       let (found, others) = Self.byName(names)
       vocabulary.formUnion(found + others)
       if embedding == nil, found.count == 1 { embedding = found[0] }
-      if ties.isUnknownLanguageModel || ModelTies.saysTied(config) {
+      if ties.isUnknownLanguageModel {
         groups = Self.unknownGroups(found, heads: others, config, ties)
         vocabulary.formUnion(groups.flatMap(\.names))
       }

@@ -103,11 +103,15 @@ import Testing
     let scaling = try #require(layers.first { $0.module + ".weight" == trial.changed }).scaling
     let (rows, columns) = (weight.shape[0], weight.shape[1])
     var delta = [Double](repeating: 0, count: rows * columns)
+    // The magnitudes that each was summed from: an error of the sum is small beside this.
+    var spread = delta
     if let a = try matrix(adapter, prefix + "lora_A.weight"), let b = try matrix(adapter, prefix + "lora_B.weight") {
       for m in 0..<rows {
         for n in 0..<columns {
           for k in 0..<a.shape[0] {
-            delta[m * columns + n] += b.values[m * a.shape[0] + k] * a.values[k * columns + n]
+            let term = b.values[m * a.shape[0] + k] * a.values[k * columns + n]
+            delta[m * columns + n] += term
+            spread[m * columns + n] += abs(term)
           }
         }
       }
@@ -117,14 +121,17 @@ import Testing
       for m in 0..<rows {
         for n in 0..<columns {
           for k in 0..<a.shape[0] {
-            delta[m * columns + n] += a.values[k * rows + m] * b.values[n * a.shape[0] + k]
+            let term = a.values[k * rows + m] * b.values[n * a.shape[0] + k]
+            delta[m * columns + n] += term
+            spread[m * columns + n] += abs(term)
           }
         }
       }
     }
     let precision = weight.dtype == .f32 ? 0x1p-21 : 0x1p-8
-    return zip(weight.values, delta).map { value, delta in
-      (value + scaling * delta, precision * (abs(value) + abs(scaling * delta)))
+    return delta.indices.map { index in
+      let value = weight.values[index]
+      return (value + scaling * delta[index], precision * (abs(value) + abs(scaling) * spread[index]))
     }
   }
 
@@ -211,7 +218,8 @@ import Testing
     let merged = try LoadedFile(output + "/model.safetensors")
     let saved = try LoadedFile(Self.path(adapter) + "/adapter_model.safetensors")
     for tensor in tensors + more {
-      #expect(try #require(merged.data(tensor)) == saved.data("base_model.model." + tensor), "\(tensor)")
+      let found: [UInt8]? = merged.data(tensor)
+      #expect(found != nil && found == saved.data("base_model.model." + tensor), "\(tensor)")
     }
     let config = try String(decoding: contents(output + "/config.json"), as: UTF8.self)
     #expect(config.contains("\"vocab_size\": 68"))
