@@ -32,7 +32,9 @@ enum WeightSelection: Equatable {
       guard hasIndex else { return (.file("model.safetensors"), []) }
       // Some programs write an index for one file, too.
       let index = try? CheckpointIndex(path: Paths.join(folder, indexName))
-      return (.file("model.safetensors"), index?.namesOnly("model.safetensors") == true ? [] : ["\(folder): \(warning)"])
+      return (
+        .file("model.safetensors"), index?.namesOnly("model.safetensors") == true ? [] : ["\(folder): \(warning)"]
+      )
     }
     if hasIndex { return (.index(indexName), []) }
     if let shards = try unindexedShards(entries, folder: folder) {

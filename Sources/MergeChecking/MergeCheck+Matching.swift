@@ -95,6 +95,8 @@ extension MergeCheck {
 
   /// Tensors that are apart, and that config.json ties: programs do not agree which of them is used.
   func findTies(_ report: inout Report) {
+    // Without a config.json of its own a result does not say what it ties.
+    guard output.config != nil else { return }
     for group in vocabulary.groups where group.isTied && group.canBeUntied {
       guard let stored = output.location(of: group.stored) else { continue }
       for name in group.present where name != group.stored {

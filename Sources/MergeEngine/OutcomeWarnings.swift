@@ -3,7 +3,7 @@ import MergePlanning
 extension MergeEngine.Outcome {
   /// What a merge found that a person should know.
   public func notices(_ plan: MergePlan) -> [MergeWarning] {
-    nonFinite.map { MergeWarning(.nonFinite, $0.warning, tellsOfLoss: true) } + untrained(plan)
+    nonFinite.map { MergeWarning(.nonFinite, $0.warning) } + untrained(plan)
       + [largeChange].compactMap { $0 }
   }
 
@@ -18,8 +18,7 @@ extension MergeEngine.Outcome {
       return MergeWarning(
         .untrained,
         "\(path): \(modules.count) of \(all) modules change nothing, lora_A or lora_B is all zero (first: "
-          + "\(modules.first?.name ?? "")); is the adapter trained?",
-        tellsOfLoss: modules.count == all)
+          + "\(modules.first?.name ?? "")); is the adapter trained?")
     }
   }
 
@@ -36,8 +35,7 @@ extension MergeEngine.Outcome {
       .largeChange,
       "the change has more than \(Int(ChangeSample.suspiciousRatio)) times the norm of the weights in \(large.count) of "
         + "\(ratios.count) tensors (most: \(worst.name), \(ReportNumbers.significant(worst.ratio)) times); is lora_alpha, "
-        + "the weight or the base wrong?",
-      tellsOfLoss: true)
+        + "the weight or the base wrong?")
   }
 }
 

@@ -28,16 +28,14 @@ public enum RepeatedAdapters {
         warnings.append(
           MergeWarning(
             .repeatedAdapter,
-            "\(adapter.path): the same weights as \(adapters[first].path): the change is added twice", tellsOfLoss: true
-          ))
+            "\(adapter.path): the same weights as \(adapters[first].path): the change is added twice"))
       }
       if recorded.contains(where: { $0.checksum == checksum }), let folder = base.folder {
         warnings.append(
           MergeWarning(
             .alreadyMerged,
             "\(adapter.path): \(Paths.join(folder, Provenance.fileName)) says that this adapter is in the base already: the "
-              + "change is added twice",
-            tellsOfLoss: true))
+              + "change is added twice"))
       }
     }
     return warnings

@@ -20,13 +20,9 @@ public struct MergeWarning: Sendable, Equatable {
 
   public let kind: Kind
   public let message: String
-  /// Whether it tells of a result that is likely not what was wanted: of a loss, or of an adapter that has no effect. Such
-  /// a warning is not silenced by `--quiet`.
-  public let tellsOfLoss: Bool
 
-  public init(_ kind: Kind, _ message: String, tellsOfLoss: Bool = false) {
+  public init(_ kind: Kind, _ message: String) {
     self.kind = kind
     self.message = message
-    self.tellsOfLoss = tellsOfLoss
   }
 }

@@ -118,7 +118,8 @@ public struct PlanError: ReportableError, Equatable {
     case .adapterTensor: "adapter-tensors"
     case .quantizedBase, .quantisedScheme, .groupedConvolution,
       .replicationOfSeveral, .ambiguousExperts, .weightedReplacement, .baseChange, .unknownSlice,
-      .unsupportedConversion, .slicedChange, .weightNormalized, .adaptedBase, .requantising, .training, .quantisationField,
+      .unsupportedConversion, .slicedChange, .weightNormalized, .adaptedBase, .requantising, .training,
+      .quantisationField,
       .besideCodes, .undescribedCodes:
       "unsupported"
     case .quantisedPart: "quantised"

@@ -7,8 +7,7 @@ extension MergeWarning {
       MergeWarning(
         .unreadWeights,
         "\(adapter.path): nothing is read of \(adapter.unreadWeights.joined(separator: ", ")); if it was trained with the "
-          + "adapter, the result lacks it",
-        tellsOfLoss: true)
+          + "adapter, the result lacks it")
     }
   }
 
@@ -34,8 +33,7 @@ extension MergeWarning {
       return MergeWarning(
         .zeroScaling,
         "\(use.adapter.path): \(zero.count) of \(layers.count) modules add nothing (first: \(first.module)), because "
-          + reason,
-        tellsOfLoss: zero.count == layers.count)
+          + reason)
     }
   }
 }

@@ -123,7 +123,8 @@ import Testing
   @Test func aChangeOutOfProportionIsNamed() throws {
     let adapter = Self.trials + "sidecar-weights/adapter-vit"
     #expect(try classes([Self.base, adapter + "=100"], in: Scratch()) == ["unread-weights", "large-change"])
-    let result = try Program.run(["merge", "-q", Self.base, adapter + "=100", "-o", Scratch().file("merged")])
+    let scratch = try Scratch()
+    let result = try Program.run(["merge", "-q", Self.base, adapter + "=100", "-o", scratch.file("merged")])
     // 7.24 times with the weight 1.
     #expect(result.messages.contains("in 4 of 4 tensors (most: model.layers.1.self_attn.q_proj.weight, 724 times)"))
   }

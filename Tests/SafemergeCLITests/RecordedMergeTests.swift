@@ -43,7 +43,8 @@ import Testing
     // What is given wins, and is said to be another.
     let other = try check(output, [adapter + "=1"])
     let last = try #require(other.lines.last)
-    #expect(other.status == 3 && last.hasPrefix("WRONG: ") && last.contains("; 0 of 14 merged tensors match"), "\(last)")
+    #expect(
+      other.status == 3 && last.hasPrefix("WRONG: ") && last.contains("; 0 of 14 merged tensors match"), "\(last)")
     #expect(
       other.lines.contains("note: \(adapter) is given the weight 1; \(output)/.safemerge.json says 0.5"),
       "\(other.text)")

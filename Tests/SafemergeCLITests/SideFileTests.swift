@@ -33,6 +33,16 @@ import Testing
       })
   }
 
+  private func json(_ path: String) throws -> JSONValue {
+    let bytes = try contents(path)
+    return try JSONParser.parse(bytes.span)
+  }
+
+  private func json(text: String) throws -> JSONValue {
+    let bytes = Array(text.utf8)
+    return try JSONParser.parse(bytes.span)
+  }
+
   /// The modules of a sentence-transformers model have weights of their own.
   @Test func sentenceTransformersKeepTheirModules() throws {
     let scratch = try Scratch()
@@ -93,7 +103,7 @@ import Testing
     #expect(
       try tensors(scratch.file("out/model.safetensors"))
         == tensors(Self.trials + "omni-thinker-only/expect/model.safetensors"))
-    let record = try JSONParser.parse(contents(scratch.file("out/.safemerge.json")).span)
+    let record = try json(scratch.file("out/.safemerge.json"))
     guard case .array(let files)? = record["files"] else {
       Issue.record("no files")
       return
@@ -105,18 +115,12 @@ import Testing
     #expect(dry.lines.contains("skip     assets/   --exclude-file"))
     #expect(dry.lines.contains("skip     onnx/   weights in other files"))
     let events = try Program.run(["merge", base, adapter, "-n", "--json"])
-    let plan = try #require(
-      try events.lines.map { try JSONParser.parse(Array($0.utf8).span) }.first { $0["left_out"] != nil })
-    #expect(
-      plan["left_out"]
-        == (try JSONParser.parse(
-          Array(
-            (#"[{"name":"README.md","reason":"model-card"},{"name":"onnx/","reason":"weights"},"#
-              + #"{"name":"optimizer.pt","reason":"training-state"},"#
-              + (1...3).map { #"{"name":"pytorch_model-0000\#($0)-of-00003.bin","reason":"weights"}"# }.joined(
-                separator: ",")
-              + "]").utf8
-          ).span)))
+    let plan = try #require(try events.lines.map(json(text:)).first { $0["left_out"] != nil })
+    let shards = (1...3).map { #"{"name":"pytorch_model-0000\#($0)-of-00003.bin","reason":"weights"}"# }
+    let expected = try json(
+      text: #"[{"name":"README.md","reason":"model-card"},{"name":"onnx/","reason":"weights"},"#
+        + #"{"name":"optimizer.pt","reason":"training-state"},"# + shards.joined(separator: ",") + "]")
+    #expect(plan["left_out"] == expected)
     let quiet = try merge(base, adapter, to: scratch.file("quiet"), ["-q"])
     #expect(quiet.messages == "")
     let missing = try Program.run(["merge", base, adapter, "-n", "--include-file", "READNE.md"])
@@ -149,8 +153,8 @@ import Testing
     #expect(result.messages.contains("has no model.safetensors.index.json"))
     let expected = try tensors(fixturesPath() + "/cases/linear-bf16/merged/model.safetensors")
     #expect(try mergedTensors(scratch.file("out")) == expected)
-    let written = try JSONParser.parse(contents(scratch.file("out") + index).span)
-    let original = try JSONParser.parse(contents(basePath("llama-bf16-sharded") + index).span)
+    let written = try json(scratch.file("out") + index)
+    let original = try json(basePath("llama-bf16-sharded") + index)
     #expect(written["weight_map"] == original["weight_map"])
     #expect(written["metadata"]?["total_size"] == original["metadata"]?["total_size"])
     try FileManager.default.removeItem(atPath: base + "/model-00002-of-00004.safetensors")
