@@ -75,7 +75,9 @@ import Testing
     let scratch = try Scratch()
     let base = basePath("llama-bf16-sharded")
     try #require(try killed(scratch, base, at: 4) != nil)
-    let before = try tree(scratch.path)
+    // The lock that a kill leaves goes with the next run, whatever becomes of it.
+    func work() throws -> [String: [UInt8]] { try tree(scratch.path).filter { !$0.key.hasSuffix("/lock") } }
+    let before = try work()
     for options in [
       ["--dtype", "f32", "--report", scratch.file("r.json")], ["--on-nonfinite", "warn"], ["--base-was", "nf4"],
       ["--dtype", "f32"],
@@ -84,7 +86,7 @@ import Testing
         ["merge", "-q", base, adapterPath("linear-bf16"), "-o", scratch.file("merged")] + options)
       let message = expectRefusal(result, status: 5, "\(options)")
       #expect(message.contains("[other-merge]") && message.contains("safemerge clean"), "\(message)")
-      #expect(try tree(scratch.path) == before, "\(options)")
+      #expect(try work() == before, "\(options)")
     }
     // Of the same merge it is made again for the report, which says so.
     let same = try Program.run(
