@@ -89,7 +89,9 @@ struct PatternAutomaton: Sendable {
     static let origin = -1
     /// Steps, and instructions in states, that are remembered.
     private static let stepLimit = 500_000
-    private static let sizeLimit = 4_000_000
+    private let sizeLimit: Int
+
+    init(sizeLimit: Int = 4_000_000) { self.sizeLimit = sizeLimit }
 
     private var states: [State] = []
     private var numbers: [State: Int] = [:]
@@ -105,8 +107,8 @@ struct PatternAutomaton: Sendable {
     ) throws(PatternProblem) -> Int {
       if let known = steps[step] { return known }
       let state = try make()
-      if steps.count >= Self.stepLimit || size > Self.sizeLimit {
-        self = Memory()
+      if steps.count >= Self.stepLimit || size > sizeLimit {
+        self = Memory(sizeLimit: sizeLimit)
         // The state that the step came from is gone with the others.
         return number(state)
       }
