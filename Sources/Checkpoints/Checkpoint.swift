@@ -130,9 +130,28 @@ public struct Checkpoint: Sendable {
     guard !agree else { return }
     let ghosts = try findDisagreement(index, indexPath: Paths.join(folder, name))
     guard let first = ghosts.first else { return }
+    try Self.checkNobodyHas(ghosts, index, folder: folder, indexPath: Paths.join(folder, name))
     self.warnings.append(
       "\(Paths.join(folder, name)): weight_map names \(ghosts.count == 1 ? "a tensor" : "\(ghosts.count) tensors") that no file "
         + "has: \(first)\(ghosts.count > 1 ? ", ..." : ""); the result's index names what is there")
+  }
+
+  /// A tensor that the index places in a shard which lacks it may lie in a file that the index does not name: then it would
+  /// be lost.
+  private static func checkNobodyHas(
+    _ ghosts: [TensorName], _ index: CheckpointIndex, folder: String, indexPath: String
+  ) throws {
+    let entries = try CheckpointError.attempt(folder) { () throws(SystemCalls.Failure) in
+      try SystemCalls.entries(ofFolder: folder)
+    }
+    let places = Dictionary(index.weightMap.map { ($0.tensor, $0.shard) }) { first, _ in first }
+    for name in entries where name.hasSuffix(".safetensors") && !index.shardNames.contains(name) {
+      guard let header = try? SafetensorsHeader(path: Paths.join(folder, name)) else { continue }
+      let names = Set(header.tensors.indices.map { header.tensors.name(at: $0) })
+      guard let found = ghosts.first(where: names.contains), let place = places[found] else { continue }
+      throw CheckpointError(
+        path: indexPath, .tensorInOtherShard(indexed: index.shardNames[place], found: name), tensor: found)
+    }
   }
 
   private init(

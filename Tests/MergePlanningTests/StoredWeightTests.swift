@@ -20,7 +20,11 @@ import Testing
     try FileManager.default.removeItem(atPath: alone + "/config.json")
     for model in [model, try Checkpoint(path: alone)] {
       let weights = StoredWeights(model)
-      #expect(Set(weights.weights.map(\.name.string)) == Set(fixture.weights))
+      // A tensor of FP8 that nothing scales is what its header says.
+      let expected = fixture.name == "fp8-plain" ? [] : Set(fixture.weights)
+      #expect(Set(weights.weights.map(\.name.string)) == expected)
+      // Of MLX config.json alone says how many bits a code has.
+      if fixture.name == "mlx", model.config == nil { continue }
       for weight in weights.weights {
         let reference = try #require(decoded.first { $0.name == weight.name })
         #expect(weight.shape == reference.shape, "\(weight.label)")

@@ -1,3 +1,4 @@
+import Foundation
 import JSONText
 import TestSupport
 import Testing
@@ -37,6 +38,9 @@ import Testing
     let checked = try Program.run(check + ["--base-was", "nf4:64,double"])
     #expect(checked.status == 0, "\(checked.text)")
     #expect(checked.text.contains("what quantising left of the base in training is not computed here"))
+    // The record of the merge has the option; without it, it has to be given.
+    #expect(try Program.run(check).status == 0)
+    try FileManager.default.removeItem(atPath: scratch.file("merged/.safemerge.json"))
     #expect(try Program.run(check).status == 3)
   }
 

@@ -13,8 +13,9 @@ extension QuantisedWeight {
     case .mxfp4: "MXFP4"
     case .packedRows(let packed):
       switch packed.numbers {
-      case .integers(let bits, offset: _): "INT\(bits) packed"
-      case .e2m1: "NVFP4"
+      case .integers(let bits, offset: _): packed.biases == nil ? "INT\(bits) packed" : "MLX \(bits)-bit"
+      // Elements that share a scale: 16 of NVIDIA's format, 32 of OCP's.
+      case .e2m1: packed.grid.blockColumns == 32 ? "MXFP4" : "NVFP4"
       }
     case .packedColumns(let packed):
       switch packed.order {

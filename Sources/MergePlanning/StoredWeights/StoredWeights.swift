@@ -37,7 +37,10 @@ public struct StoredWeights: Sendable {
     var decoded: [StoredWeight] = []
     var refusal: (any Error)?
     do {
-      decoded = try QuantisedBase(model).groups.values.map { group in
+      let base = try QuantisedBase(model)
+      refusal = base.problem ?? base.problems.min { $0.key < $1.key }?.value
+      // A tensor of FP8 that nothing scales is what its header says.
+      decoded = base.groups.values.filter { $0.weight.format != .numbers }.map { group in
         StoredWeight(
           name: group.name, label: group.weight.label(codes: model.tensor(at: group.location).dtype),
           shape: group.shape, codes: group.location, parts: group.parts,
