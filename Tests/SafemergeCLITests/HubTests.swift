@@ -19,16 +19,24 @@ import Testing
     try add(adapterPath("linear-bf16"), as: "org/adapter", commit: Self.commit)
   }
 
-  /// Puts a folder's files into the cache, as links into blobs.
+  /// Puts a folder's files into the cache, as links into blobs; folders are folders there.
   private func add(_ folder: String, as repository: String, commit: String, revision: String = "main") throws {
     let name = "hub/models--" + repository.replacing("/", with: "--")
     let snapshot = try scratch.folder("\(name)/snapshots/\(commit)")
     try scratch.write(commit, to: "\(name)/refs/\(revision)")
     let blobs = try scratch.folder("\(name)/blobs")
-    for file in try FileManager.default.contentsOfDirectory(atPath: folder) {
-      try FileManager.default.copyItem(atPath: "\(folder)/\(file)", toPath: "\(blobs)/b-\(file)")
+    for file in try FileManager.default.subpathsOfDirectory(atPath: folder).sorted() {
+      var isFolder: ObjCBool = false
+      _ = FileManager.default.fileExists(atPath: "\(folder)/\(file)", isDirectory: &isFolder)
+      if isFolder.boolValue {
+        try FileManager.default.createDirectory(atPath: "\(snapshot)/\(file)", withIntermediateDirectories: true)
+        continue
+      }
+      let blob = "b-" + file.replacing("/", with: "-")
+      try FileManager.default.copyItem(atPath: "\(folder)/\(file)", toPath: "\(blobs)/\(blob)")
+      let up = String(repeating: "../", count: 2 + file.count { $0 == "/" })
       try FileManager.default.createSymbolicLink(
-        atPath: "\(snapshot)/\(file)", withDestinationPath: "../../blobs/b-\(file)")
+        atPath: "\(snapshot)/\(file)", withDestinationPath: "\(up)blobs/\(blob)")
     }
   }
 

@@ -26,7 +26,7 @@ import Testing
     Case(name: "fp4-experts", formats: ["FP8 32x32", "MXFP4"]),
     Case(name: "gptq", formats: ["GPTQ 4-bit", "GPTQ 4-bit"]),
     Case(name: "mlx", formats: ["MLX 4-bit", "MLX 4-bit"]),
-    Case(name: "mlx-mxfp4", formats: ["MLX MXFP4", "MLX MXFP4"]),
+    Case(name: "mlx-mxfp4", formats: ["MXFP4", "MXFP4"]),
     Case(name: "mlx-old", formats: ["MLX 4-bit", "MLX 4-bit"]),
     Case(name: "modelopt-fp8", formats: ["FP8 per tensor", "FP8 per tensor"]),
     Case(name: "modelopt-nvfp4", formats: ["BF16", "NVFP4"]),
