@@ -50,6 +50,7 @@ struct ModelTies: Sendable {
     let type = ConfigFacts.family(config)
     var name: String?
     if case .array(let names)? = config?["architectures"], case .string(let first)? = names.first { name = first }
+    let isStatedClass = name != nil
     if let task = kind.task {
       name = Self.trainedClass(name, type, task, bringsHead: kind.bringsHead, rules)
     } else if name == nil {
@@ -68,7 +69,13 @@ struct ModelTies: Sendable {
     prefix = model.prefix.isEmpty ? "" : model.prefix + "."
     embedding = model.embedding.map { $0 + ".weight" }
     head = model.head.map { $0 + ".weight" }
-    add(model, config, path: "", section: [], type: type, rules)
+    // Without a class in config.json the one for text is taken, whose configuration may be a section.
+    let text = config?["text_config"]
+    if !isStatedClass, config?["tie_word_embeddings"] == nil, text?["tie_word_embeddings"] != nil {
+      add(model, text, path: "", section: ["text_config"], type: ConfigFacts.family(text), rules)
+    } else {
+      add(model, config, path: "", section: [], type: type, rules)
+    }
   }
 
   private mutating func add(
