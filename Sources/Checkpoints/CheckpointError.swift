@@ -199,10 +199,12 @@ public struct CheckpointError: ReportableError, Equatable {
   private static func hint(others: [String]) -> String? {
     guard let first = others.first else { return nil }
     if first.hasSuffix(".safetensors.index.json") { return "give the index itself as BASE" }
+    // The index of a variant, such as model.safetensors.index.fp16.json.
+    if others.contains(where: { $0.hasSuffix(".json") }) {
+      return "rename the files to model.safetensors, or to model-00001-of-0000N.safetensors"
+    }
     guard first.hasSuffix(".safetensors") else {
-      return others.contains { $0.hasSuffix(".safetensors") } || first.hasSuffix(".json")
-        ? "rename the files to model.safetensors, or to model-00001-of-0000N.safetensors"
-        : "only safetensors files are merged: fetch the model in that format"
+      return "only safetensors files are merged: fetch the model in that format"
     }
     return others.count == 1
       ? "rename it to model.safetensors, or give the file itself as BASE, for a result of one file without config.json"

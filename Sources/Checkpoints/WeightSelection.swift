@@ -45,10 +45,11 @@ enum WeightSelection: Equatable {
     throw CheckpointError(path: folder, problem(entries))
   }
 
-  /// The shards of the only set whose names begin with "model"; nil: there is none, or more than one.
+  /// The only set of shards that is called as `save_pretrained` calls them; nil: there is none, or more than one. Those of a
+  /// variant, such as `model.fp16-00001-of-00002.safetensors`, are loaded on request alone.
   private static func unindexedShards(_ entries: [String], folder: String) throws(CheckpointError) -> [String]? {
     var sets: [String: [(number: Int, count: Int, name: String)]] = [:]
-    for name in entries where name.hasPrefix("model") && name.hasSuffix(".safetensors") {
+    for name in entries where name.hasPrefix("model-") && name.hasSuffix(".safetensors") {
       guard let shard = SideFileRules.shardNumber(name) else { continue }
       sets["\(shard.prefix)/\(shard.count)/\(shard.suffix)", default: []].append((shard.number, shard.count, name))
     }
