@@ -1,3 +1,4 @@
+import Foundation
 import JSONText
 import TestSupport
 import Testing
@@ -84,7 +85,7 @@ import Testing
     #expect(try scratch.entries() == ["adapter"])
   }
 
-  /// The check knows that it does not know; without the option it asks for it.
+  /// The check knows that it does not know; without the option and the record of the merge it asks for it.
   @Test func theCheckNamesWhatItDoesNotCompute() throws {
     let scratch = try Scratch()
     let merged = scratch.file("merged")
@@ -94,6 +95,7 @@ import Testing
     let result = try Program.run(check + ["--requantize", "same"])
     #expect(result.status == 0, "\(result.messages)\(result.text)")
     #expect(result.text.contains("not checked: codes that are made again are not computed here"), "\(result.text)")
+    try FileManager.default.removeItem(atPath: merged + "/.safemerge.json")
     let without = try Program.run(check)
     #expect(without.status == 3)
     #expect(without.messages.contains("--requantize"), "\(without.messages)")
