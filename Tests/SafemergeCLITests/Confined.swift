@@ -9,11 +9,13 @@ enum Confined {
   static let isPossible = geteuid() != 0 || has("setpriv", "prlimit")
   static let hasStrace = has("strace")
 
-  /// A shell script that runs the program with `tool` before it, as another user than root. It ends after 20 seconds,
-  /// whatever the program does about signals.
+  /// A shell script that runs the program with `tool` before it, as another user than root, for whom it is put into the
+  /// current folder: the one it was built in may be closed to others. It ends after two minutes, whatever the program does
+  /// about signals.
   static func shell(_ tool: String = "") -> String {
     let other = geteuid() == 0 ? "setpriv --reuid=54321 --regid=54321 --clear-groups " : ""
-    return "exec timeout -k 1 20 \(other)\(tool) \"$0\" \"$@\""
+    return "program=$PWD/.program; [ -e \"$program\" ] || cp \"$0\" \"$program\"; chmod 755 \"$program\"; "
+      + "exec timeout -k 1 120 \(other)\(tool) \"$program\" \"$@\""
   }
 
   /// Lets everybody read and write what is beneath a folder.
