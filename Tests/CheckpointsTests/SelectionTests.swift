@@ -108,8 +108,11 @@ import Testing
     #expect(model.index?.weightMap.map(\.tensor) == ["a", "b", "c"])
     #expect(model.index?.weightMap.map(\.shard) == [0, 1, 1])
     #expect(model.warnings.count == 1 && model.warnings[0].contains("model-*-of-00002.safetensors"))
-    // Two sets: which is meant is not known.
+    // A variant is loaded on request alone.
     try scratch.weights("a", at: "model.fp16-00001-of-00001.safetensors")
+    #expect(try Checkpoint(path: scratch.path).files.count == 2)
+    // Two sets: which is meant is not known.
+    try scratch.weights("a", at: "model-b-00001-of-00001.safetensors")
     #expect(refusal(scratch.path)?.errorClass == "no-weights")
   }
 
