@@ -47,7 +47,7 @@ public struct AdapterConfig: Sendable {
     public let isStrict: Bool
   }
 
-  /// `r`: the rank of every module that ``rankPattern`` does not name. PEFT's default is 8; where ``statesRank`` is false
+  /// `r`: the rank of every module that ``rankPattern`` does not name. PEFT's default is 8; where `statesRank` is false
   /// the factors decide.
   public let rank: Int
   /// `lora_alpha`, for every module that ``alphaPattern`` does not name; may be zero or negative. PEFT's default is 8.

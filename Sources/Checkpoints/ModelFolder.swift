@@ -18,7 +18,11 @@ public enum ModelFolder: Equatable, Sendable {
     self.init(entries: entries, config: config)
   }
 
-  /// - Parameter config: config.json, which may name the weights.
+  /// Of a folder that holds these files.
+  ///
+  /// - Parameters:
+  ///   - entries: The names in the folder.
+  ///   - config: config.json, which may name the weights.
   public init(entries: [String], config: JSONValue? = nil) {
     var isModel = entries.contains(where: Self.isWeights)
     if case .string? = config?["transformers_weights"] { isModel = true }

@@ -6,7 +6,7 @@ public struct SideFiles: Equatable, Sendable {
   public struct File: Equatable, Sendable {
     /// Relative to the output folder.
     public let name: String
-    /// What it is copied from, byte for byte; where there is a ``text``, what that was found in.
+    /// What it is copied from, byte for byte; where there is a `text`, what that was found in.
     public let sourcePath: String
     public let byteCount: Int
     /// Written in place of a copy: a chat template that the base keeps in a file that the adapter replaces.
@@ -94,6 +94,7 @@ public struct SideFiles: Equatable, Sendable {
   ///   - adapter: The folder of the adapter whose tokenizer is used; nil: of none.
   ///   - mergedFolders: The folders of all adapters that are merged.
   ///   - losesQuantization: Whether the base is quantized and the result is not.
+  ///   - selection: What the caller asks for beyond the rules.
   /// - Throws: ``CheckpointError``: a link out of the folder, what is no regular file, a pattern that fits nothing.
   public init(
     base: String, written: Set<String>, checkpoint: Checkpoint? = nil, adapter: String? = nil,

@@ -3,8 +3,8 @@ import Safetensors
 
 /// Which tensors of a model are the codes of a weight or parts of one: the one answer for every command.
 ///
-/// What a merge decodes is described by ``QuantisedBase``. What that does not know is recognized by names, dtypes and
-/// shapes that fit each other (``StoredLayout``); what does not fit stays a tensor as it is.
+/// What a merge decodes is described by `QuantisedBase`. What that does not know is recognized by names, dtypes and
+/// shapes that fit each other (`StoredLayout`); what does not fit stays a tensor as it is.
 public struct StoredWeights: Sendable {
   /// What a tensor is.
   public enum Role: Equatable, Sendable {
@@ -89,7 +89,10 @@ public struct StoredWeights: Sendable {
   ///
   /// Codes of which nothing says how many they are count as the elements that they are.
   ///
-  /// - Parameter elementCount: Of the tensor by its header.
+  /// - Parameters:
+  ///   - file: The number of the tensor's file.
+  ///   - index: The tensor's place in it.
+  ///   - elementCount: Of the tensor by its header.
   public func parameterCount(file: Int, index: Int, elementCount: Int) -> Int {
     switch role(file: file, index: index) {
     case .plain: elementCount
