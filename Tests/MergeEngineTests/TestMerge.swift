@@ -29,12 +29,7 @@ struct TestMerge {
       [base] + checkpoint.files.map(\.path)
       + uses.flatMap { [$0.adapter.path, $0.adapter.weightsPath, $0.adapter.configPath] }
     place = try OutputPlace(path: output, isFolder: checkpoint.folder != nil, inputs: inputs, force: force)
-    let written = Set(
-      checkpoint.files.map(\.name) + plan.textFiles.map(\.name) + ["model.safetensors.index.json"])
-    sideFiles =
-      try checkpoint.folder.map {
-        try SideFiles(base: $0, written: written, adapter: adapters.map(\.path).first(where: SideFiles.hasTokenizer))
-      } ?? .none
+    sideFiles = try SideFiles(plan, base: checkpoint, adapters: uses.map(\.adapter))
     self.plan = plan
   }
 
