@@ -53,6 +53,8 @@ import Testing
     }
     // A folder in the place of a base is a base.
     if place == .base, kind == .folder || kind == .toFolder { return }
+    // And a folder of the base goes along, whatever its name.
+    if place == .sideFile, kind == .folder { return }
     try Self.put(kind, at: path, in: scratch)
     let output = try scratch.folder("results") + (place == .base ? "/merged.safetensors" : "/merged")
     let result = try Program.run(["merge", baseArgument, adapter, "-o", output], processorSeconds: 20)
