@@ -77,25 +77,26 @@ extension ConfigFacts {
   /// gate; beta; the decay.
   static func linearAttention(_ config: JSONValue?, rows: Int) -> [Int]? {
     for section in [config, config?["text_config"]] {
-      guard let keyHeads = count("linear_num_key_heads", section),
-        let valueHeads = count("linear_num_value_heads", section),
-        let keySize = count("linear_key_head_dim", section), let valueSize = count("linear_value_head_dim", section)
-      else { continue }
-      let (keys, values) = (keyHeads * keySize, valueHeads * valueSize)
+      guard let (keys, values, valueHeads) = linearAttentionWidths(section) else { continue }
       let sizes = [2 * keys + values, values, valueHeads, valueHeads]
       if sizes.reduce(0, +) == rows { return sizes }
     }
     return nil
   }
 
+  /// Rows of the keys and of the values of a gated delta network, and its heads of values; nil: the section does not say.
+  private static func linearAttentionWidths(_ section: JSONValue?) -> (keys: Int, values: Int, valueHeads: Int)? {
+    guard let keyHeads = count("linear_num_key_heads", section),
+      let valueHeads = count("linear_num_value_heads", section),
+      let keySize = count("linear_key_head_dim", section), let valueSize = count("linear_value_head_dim", section)
+    else { return nil }
+    return (keyHeads * keySize, valueHeads * valueSize, valueHeads)
+  }
+
   /// Rows of a gated delta network's queries, keys and values, where they are one tensor of `rows`.
   static func linearAttentionHeads(_ config: JSONValue?, rows: Int) -> [Int]? {
     for section in [config, config?["text_config"]] {
-      guard let keyHeads = count("linear_num_key_heads", section),
-        let valueHeads = count("linear_num_value_heads", section),
-        let keySize = count("linear_key_head_dim", section), let valueSize = count("linear_value_head_dim", section)
-      else { continue }
-      let (keys, values) = (keyHeads * keySize, valueHeads * valueSize)
+      guard let (keys, values, _) = linearAttentionWidths(section) else { continue }
       if 2 * keys + values == rows { return [keys, keys, values] }
     }
     return nil
