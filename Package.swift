@@ -1,108 +1,212 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-let librarySettings: [SwiftSetting] = [.treatAllWarnings(as: .error), .strictMemorySafety()]
-let programSettings: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+// Arrows run upwards in this list only: a target depends on targets above it, and declares each one that it imports.
+
+let programSettings: [SwiftSetting] = [
+  .treatAllWarnings(as: .error), .enableUpcomingFeature("MemberImportVisibility"),
+]
+let librarySettings: [SwiftSetting] = programSettings + [.strictMemorySafety()]
+let cSettings: [CSetting] = [.treatAllWarnings(as: .error)]
 
 let package = Package(
   name: "safemerge",
   platforms: [.macOS(.v26)],
   products: [
     .library(name: "Safetensors", targets: ["Safetensors"]),
-    .library(name: "MergeEngine", targets: ["MergeEngine", "MergePlanning", "Adapters", "Checkpoints"]),
+    .library(
+      name: "MergeEngine", targets: ["MergeEngine", "Reports", "MergePlanning", "Adapters", "Staging", "Checkpoints"]),
     .executable(name: "safemerge", targets: ["SafemergeCLI"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
   ],
   targets: [
+    .target(
+      name: "CSystem", cSettings: cSettings, linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     .systemLibrary(
       name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"]), .brew(["jansson"])]),
-    .target(name: "JSONText", dependencies: ["CJansson"], swiftSettings: librarySettings),
-    .target(name: "CFileCalls", cSettings: [.treatAllWarnings(as: .error)]),
-    .target(name: "CThreads", cSettings: [.treatAllWarnings(as: .error)]),
+    .target(name: "CSHA256", cSettings: cSettings),
     .target(
-      name: "Safetensors", dependencies: ["JSONText", "CFileCalls", "CThreads"], swiftSettings: librarySettings),
-    .target(name: "CSHA256", cSettings: [.treatAllWarnings(as: .error)]),
-    .target(name: "Checksums", dependencies: ["CSHA256"], swiftSettings: librarySettings),
-    .target(
-      name: "Checkpoints", dependencies: ["Safetensors", "JSONText", "Checksums"], swiftSettings: librarySettings),
-    .target(name: "HubCache", dependencies: ["Checkpoints"], swiftSettings: librarySettings),
-    .target(name: "CTensorScan", cSettings: [.treatAllWarnings(as: .error)]),
-    .target(
-      name: "TensorScan", dependencies: ["CTensorScan", "Safetensors", "Checksums"], swiftSettings: librarySettings),
-    .target(name: "Adapters", dependencies: ["Safetensors", "JSONText"], swiftSettings: librarySettings),
-    .target(name: "MergePlanning", dependencies: ["Checkpoints", "Adapters"], swiftSettings: librarySettings),
-    .target(
-      name: "CTileKernels", cSettings: [.treatAllWarnings(as: .error)],
+      name: "CTileKernels", cSettings: cSettings,
       linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
-    .target(name: "TileKernels", dependencies: ["CTileKernels"], swiftSettings: librarySettings),
+    .target(name: "CTensorScan", cSettings: cSettings),
     .target(
-      name: "CLoadedFiles", cSettings: [.treatAllWarnings(as: .error)],
-      linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
-    .target(name: "LinearAlgebra", dependencies: ["CLoadedFiles"], swiftSettings: librarySettings),
+      name: "CPlainArithmetic", cSettings: cSettings,
+      linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
     .target(
-      name: "MergeEngine", dependencies: ["MergePlanning", "TileKernels", "LinearAlgebra"],
+      name: "CBenchmark", cSettings: cSettings, linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
+    .target(
+      name: "Platform",
+      dependencies: ["CSystem"],
       swiftSettings: librarySettings),
-    .target(name: "ReportPage", dependencies: ["MergeEngine"], swiftSettings: librarySettings),
-    .target(name: "CSignals", cSettings: [.treatAllWarnings(as: .error)]),
     .target(
-      name: "CPlainArithmetic", cSettings: [.treatAllWarnings(as: .error)],
-      linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
+      name: "JSONText",
+      dependencies: ["CJansson"],
+      swiftSettings: librarySettings),
     .target(
-      name: "MergeChecking", dependencies: ["MergePlanning", "Checksums", "CPlainArithmetic"],
+      name: "Checksums",
+      dependencies: ["CSHA256", "Platform"],
+      swiftSettings: librarySettings),
+    .target(
+      name: "Safetensors",
+      dependencies: ["Platform", "JSONText"],
+      swiftSettings: librarySettings),
+    .target(
+      name: "Checkpoints",
+      dependencies: ["Platform", "JSONText", "Safetensors"],
+      swiftSettings: librarySettings),
+    .target(
+      name: "Adapters",
+      dependencies: ["Platform", "JSONText", "Safetensors"],
+      swiftSettings: librarySettings),
+    .target(
+      name: "TileKernels",
+      dependencies: ["CTileKernels"],
+      swiftSettings: librarySettings),
+    .target(
+      name: "LinearAlgebra",
+      dependencies: ["CSystem", "Platform", "Checksums"],
+      swiftSettings: librarySettings),
+    .target(
+      name: "MergePlanning",
+      dependencies: ["Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters"],
+      swiftSettings: librarySettings),
+    .target(
+      name: "Staging",
+      dependencies: ["Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints"],
+      swiftSettings: librarySettings),
+    .target(
+      name: "MergeEngine",
+      dependencies: [
+        "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "LinearAlgebra",
+        "MergePlanning", "Staging",
+      ],
+      swiftSettings: librarySettings),
+    .target(
+      name: "Reports",
+      dependencies: [
+        "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "Staging",
+        "MergeEngine",
+      ],
+      swiftSettings: librarySettings),
+    .target(
+      name: "Inspection",
+      dependencies: [
+        "CTensorScan", "CPlainArithmetic", "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints",
+        "Adapters", "MergePlanning",
+      ],
+      swiftSettings: librarySettings),
+    .target(
+      name: "MergeChecking",
+      dependencies: [
+        "CPlainArithmetic", "Platform", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "Inspection",
+      ],
       swiftSettings: librarySettings),
     .executableTarget(
       name: "SafemergeCLI",
       dependencies: [
-        "MergeEngine", "MergeChecking", "HubCache", "TensorScan", "ReportPage", "CSignals",
+        "CSystem", "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "TileKernels",
+        "LinearAlgebra", "MergePlanning", "Staging", "MergeEngine", "Reports", "Inspection", "MergeChecking",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: programSettings),
+    .executableTarget(
+      name: "MergeBenchmark",
+      dependencies: [
+        "CBenchmark", "Platform", "JSONText", "Safetensors", "Checkpoints", "TileKernels", "MergeEngine",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: programSettings),
     .target(
-      name: "CBenchmark", cSettings: [.treatAllWarnings(as: .error)],
-      linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
-    .executableTarget(
-      name: "MergeBenchmark",
-      dependencies: ["MergeEngine", "CBenchmark", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-      swiftSettings: programSettings),
-    .target(
-      name: "TestSupport", dependencies: ["Safetensors", "JSONText"], path: "Tests/TestSupport",
-      swiftSettings: programSettings),
-    .testTarget(name: "ChecksumsTests", dependencies: ["Checksums", "CSHA256"], swiftSettings: programSettings),
-    .testTarget(name: "JSONTextTests", dependencies: ["JSONText"], swiftSettings: programSettings),
-    .testTarget(
-      name: "SafetensorsTests", dependencies: ["Safetensors", "TestSupport"], swiftSettings: programSettings),
-    .testTarget(
-      name: "CheckpointsTests", dependencies: ["Checkpoints", "Checksums", "TestSupport"],
-      swiftSettings: programSettings),
-    .testTarget(name: "HubCacheTests", dependencies: ["HubCache", "TestSupport"], swiftSettings: programSettings),
-    .testTarget(
-      name: "TensorScanTests", dependencies: ["TensorScan", "CTensorScan", "TestSupport"],
+      name: "TestSupport",
+      dependencies: ["Platform", "JSONText", "Safetensors"],
+      path: "Tests/TestSupport",
       swiftSettings: programSettings),
     .testTarget(
-      name: "AdaptersTests", dependencies: ["Adapters", "TestSupport"], swiftSettings: programSettings),
-    .testTarget(
-      name: "MergePlanningTests", dependencies: ["MergePlanning", "TestSupport"], swiftSettings: programSettings),
-    .testTarget(
-      name: "MergeCheckingTests", dependencies: ["MergeChecking", "MergeEngine", "TestSupport"],
+      name: "AdaptersTests",
+      dependencies: ["JSONText", "Safetensors", "Adapters", "TestSupport"],
       swiftSettings: programSettings),
     .testTarget(
-      name: "MergeEngineTests", dependencies: ["MergeEngine", "TestSupport"], swiftSettings: programSettings),
-    .testTarget(
-      name: "ReportPageTests", dependencies: ["ReportPage", "TestSupport"], swiftSettings: programSettings),
-    .testTarget(
-      name: "SafemergeCLITests", dependencies: ["SafemergeCLI", "Checksums", "TestSupport"],
+      name: "CheckpointsTests",
+      dependencies: ["Platform", "JSONText", "Safetensors", "Checkpoints", "TestSupport"],
       swiftSettings: programSettings),
     .testTarget(
-      name: "MergeBenchmarkTests", dependencies: ["MergeBenchmark", "CBenchmark", "TestSupport"],
+      name: "ChecksumsTests",
+      dependencies: ["CSHA256", "Checksums"],
+      swiftSettings: programSettings),
+    .testTarget(
+      name: "HubCacheTests",
+      swiftSettings: programSettings),
+    .testTarget(
+      name: "InspectionTests",
+      dependencies: ["CTensorScan", "Checksums", "Safetensors", "Inspection", "TestSupport"],
+      swiftSettings: programSettings),
+    .testTarget(
+      name: "JSONTextTests",
+      dependencies: ["JSONText"],
       swiftSettings: programSettings),
     .testTarget(
       name: "LibraryTests",
-      dependencies: ["MergeEngine", "MergePlanning", "Checkpoints", "Adapters", "Safetensors", "TestSupport"],
+      dependencies: [
+        "Platform", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "MergeEngine", "TestSupport",
+      ],
       swiftSettings: programSettings),
     .testTarget(
-      name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "TestSupport"], swiftSettings: programSettings),
-    .testTarget(name: "TileKernelsTests", dependencies: ["TileKernels"], swiftSettings: programSettings),
+      name: "LinearAlgebraTests",
+      dependencies: ["LinearAlgebra", "TestSupport"],
+      swiftSettings: programSettings),
+    .testTarget(
+      name: "MergeBenchmarkTests",
+      dependencies: [
+        "CBenchmark", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "MergePlanning", "MergeEngine",
+        "MergeBenchmark", "TestSupport",
+      ],
+      swiftSettings: programSettings),
+    .testTarget(
+      name: "MergeCheckingTests",
+      dependencies: [
+        "CPlainArithmetic", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "MergePlanning",
+        "Staging", "MergeEngine", "Inspection", "MergeChecking", "TestSupport",
+      ],
+      swiftSettings: programSettings),
+    .testTarget(
+      name: "MergeEngineTests",
+      dependencies: [
+        "Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "LinearAlgebra",
+        "MergePlanning", "Staging", "MergeEngine", "Reports", "TestSupport",
+      ],
+      swiftSettings: programSettings),
+    .testTarget(
+      name: "MergePlanningTests",
+      dependencies: ["Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "TestSupport"],
+      swiftSettings: programSettings),
+    .testTarget(
+      name: "PlatformTests",
+      dependencies: ["Platform", "Safetensors"],
+      swiftSettings: programSettings),
+    .testTarget(
+      name: "ReportsTests",
+      dependencies: ["JSONText", "Reports", "TestSupport"],
+      swiftSettings: programSettings),
+    .testTarget(
+      name: "SafemergeCLITests",
+      dependencies: [
+        "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "MergeEngine",
+        "Reports", "SafemergeCLI", "TestSupport",
+      ],
+      swiftSettings: programSettings),
+    .testTarget(
+      name: "SafetensorsTests",
+      dependencies: ["Platform", "JSONText", "Safetensors", "TestSupport"],
+      swiftSettings: programSettings),
+    .testTarget(
+      name: "StagingTests",
+      dependencies: ["Platform", "Checksums", "Safetensors", "Checkpoints", "Staging", "TestSupport"],
+      swiftSettings: programSettings),
+    .testTarget(
+      name: "TileKernelsTests",
+      dependencies: ["TileKernels"],
+      swiftSettings: programSettings),
   ]
 )

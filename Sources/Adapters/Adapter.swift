@@ -81,11 +81,12 @@ public struct Adapter: Sendable {
     let (weightsPath, configPath) = (folder.weightsPath, folder.configPath)
     let table = header.tensors
     if table.isEmpty { throw AdapterError(path: weightsPath, .noTensors) }
-    let keys = try KeyTable(table, path: weightsPath)
+    let keys = try AdapterKeys(table, path: weightsPath)
     if !config.omissions.hasType, !keys.hasFactors { throw AdapterError(path: configPath, .peftType(found: nil)) }
-    let assembly = try LayerAssembly(
+    let assembly = try ModuleUpdates(
       table: table, keys: keys, config: config, path: weightsPath, configPath: configPath)
-    let whole = try WholeTensors(table: table, keys: keys, config: config, path: weightsPath, configPath: configPath)
+    let whole = try ReplacementTensors(
+      table: table, keys: keys, config: config, path: weightsPath, configPath: configPath)
     if assembly.layers.isEmpty, config.targetsModules || !config.targetParameters.isEmpty {
       throw AdapterError(path: weightsPath, .noLayers)
     }

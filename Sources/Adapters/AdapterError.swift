@@ -1,4 +1,5 @@
 import JSONText
+import Platform
 import Safetensors
 
 /// Why an adapter was refused.
@@ -59,7 +60,7 @@ public struct AdapterError: ReportableError, Equatable {
     case unknownKey
 
     /// A module has some of its tensors, but not this one.
-    case missingHalf(missing: String)
+    case missingFactor(missing: String)
     /// A module has the bias of lora_B in both spellings.
     case biasTwice(other: String)
     /// A module has a bias of lora_B, but the config's `lora_bias` is not true.
@@ -77,7 +78,7 @@ public struct AdapterError: ReportableError, Equatable {
     /// A field of the config that PEFT refuses for such a layer.
     case impossible(String, of: String)
     /// A module whose weight PEFT cannot change so.
-    case baseChange(BaseChange, of: String)
+    case decomposition(Decomposition, of: String)
     /// A module is in both lists of `use_bdlora`.
     case blocksInBoth
     /// A module is in neither, although all must be.
@@ -152,13 +153,13 @@ public struct AdapterError: ReportableError, Equatable {
     case .configTooLarge, .configNotJSON, .configNotAnObject, .fieldType, .scalingUnknown, .trainerConfig:
       "adapter-config"
     case .pattern, .patterns: "adapter-pattern"
-    case .peftType, .unsupportedField, .impossible, .baseChange: "unsupported"
+    case .peftType, .unsupportedField, .impossible, .decomposition: "unsupported"
     case .unknownField: "unknown-field"
     case .keyRepeatedPrefix, .adapterNames, .keyWithoutModule, .unknownKey, .originalAlone, .variantNotDeclared,
       .mixedOrientation:
       "adapter-key"
     case .sameMeaning, .sameTarget, .biasTwice, .embeddingAndLinear, .uses: "adapter-conflict"
-    case .missingHalf, .biasNotDeclared, .baseBiasNotDeclared, .magnitudeNotDeclared, .diagonalNotDeclared:
+    case .missingFactor, .biasNotDeclared, .baseBiasNotDeclared, .magnitudeNotDeclared, .diagonalNotDeclared:
       "pair"
     case .unknownContainer, .nestedUpdate, .parameterCount, .parameterOrder: "nesting"
     case .missingSavedModules: "modules-to-save"

@@ -1,3 +1,4 @@
+import Platform
 import Safetensors
 
 /// The words of ``AdapterError``.
@@ -76,7 +77,7 @@ extension AdapterError.Problem {
     case .unknownKey:
       "unknown kind of tensor; a factor (lora_A.weight, lora_B.weight, ...) or a tensor of the model expected"
 
-    case .missingHalf(let missing): "one half missing: there is no \(missing)"
+    case .missingFactor(let missing): "one half missing: there is no \(missing)"
     case .biasTwice(let other): "the same bias as \(other): one of the two expected"
     case .biasNotDeclared: "is there although \"lora_bias\" is not true in \(AdapterFolder.configName)"
     case .baseBiasNotDeclared: "is there although \"bias\" is \"none\" in \(AdapterFolder.configName)"
@@ -85,7 +86,7 @@ extension AdapterError.Problem {
     case .variantNotDeclared(let field): "is there although \(AdapterFolder.configName) has no \"\(field)\""
     case .embeddingAndLinear: "factors of an embedding and of another layer for one module: one kind expected"
     case .impossible(let field, let owner): "\"\(field)\" is set, which PEFT does not have for \(owner)"
-    case .baseChange(let change, let owner):
+    case .decomposition(let change, let owner):
       "\(change.rawValue) (\"\(change.field)\") changes the weights of linear layers, and this is \(owner)"
     case .blocksInBoth: "the module is in both lists of \"use_bdlora\": one expected"
     case .blocksInNeither: "the module is in neither list of \"use_bdlora\", whose match_strict asks for one"

@@ -1,4 +1,5 @@
 import JSONText
+import Platform
 import Safetensors
 
 /// The files of an adapter in one folder.
@@ -126,11 +127,11 @@ struct AdapterFolder {
 
   private func configText() throws(AdapterError) -> [UInt8] {
     let byteCount: Int
-    do throws(SafetensorsError) {
+    do throws(FileError) {
       let file = try InputFile(path: configPath)
       byteCount = file.byteCount
       if byteCount <= Self.configByteLimit { return try file.bytes(0..<byteCount) }
-    } catch { throw AdapterError(error) }
+    } catch { throw AdapterError(SafetensorsError(error)) }
     throw AdapterError(path: configPath, .configTooLarge(byteCount: byteCount, limit: Self.configByteLimit))
   }
 

@@ -1,7 +1,7 @@
 // Which variants this CPU can run.
 #include <string.h>
 
-#include "variant.h"
+#include "variants/variant.h"
 
 #if defined(__x86_64__)
 

@@ -1,6 +1,6 @@
 // The entry points: each calls its variant in the default floating-point environment.
 #include "environment.h"
-#include "variant.h"
+#include "variants/variant.h"
 
 // The calls below go through a pointer, so no arithmetic can move out of the environment set around them.
 
@@ -209,9 +209,9 @@ void smk_block_magnitudes(const smk_kernels *kernels, const float *values, size_
   smk_leave_default_environment(saved);
 }
 
-void smk_through_halves(const smk_kernels *kernels, float *values, size_t count, size_t block, const float *bounds,
+void smk_through_nf4(const smk_kernels *kernels, float *values, size_t count, size_t block, const float *bounds,
                         const float *numbers, const float *magnitudes, const float *scales, uint8_t *codes) {
   smk_environment saved = smk_enter_default_environment();
-  kernels->through_halves(values, count, block, bounds, numbers, magnitudes, scales, codes);
+  kernels->through_nf4(values, count, block, bounds, numbers, magnitudes, scales, codes);
   smk_leave_default_environment(saved);
 }

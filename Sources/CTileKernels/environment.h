@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "variant.h"
+#include "variants/variant.h"
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>

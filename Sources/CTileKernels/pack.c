@@ -1,7 +1,7 @@
 // Factors in any layout to the two layouts that the products read.
 #include <string.h>
 
-#include "variant.h"
+#include "variants/variant.h"
 
 // Length of the runs that are widened at once: long enough to amortise a call, short enough for the first-level cache.
 #define RUN 256

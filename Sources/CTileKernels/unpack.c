@@ -13,7 +13,7 @@ static inline uint32_t load_word(const uint8_t *bytes) {
   return word;
 }
 
-void smk_unpack_halves(const uint8_t *source, size_t first, size_t count, int is_high_first, uint8_t *codes) {
+void smk_unpack_nibbles(const uint8_t *source, size_t first, size_t count, int is_high_first, uint8_t *codes) {
   const unsigned even_shift = is_high_first ? 4 : 0;
   size_t i = 0;
   if (first % 2 != 0 && count > 0) {

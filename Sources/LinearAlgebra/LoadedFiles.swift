@@ -1,4 +1,4 @@
-import CLoadedFiles
+import CSystem
 
 /// The files whose code the process has loaded.
 enum LoadedFiles {

@@ -1,3 +1,4 @@
+import Platform
 import Safetensors
 
 /// Why a benchmark could not be made or measured: one line.

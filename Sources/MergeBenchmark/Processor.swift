@@ -1,3 +1,4 @@
+import Platform
 import Safetensors
 
 #if canImport(Darwin)

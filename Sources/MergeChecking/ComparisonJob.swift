@@ -1,4 +1,5 @@
 import CPlainArithmetic
+import Inspection
 import MergePlanning
 import Safetensors
 import Synchronization
@@ -47,7 +48,7 @@ final class ComparisonJob: Sendable {
     var recomputation = RowRecomputation(prepared, sourceType: subject.sourceType)
     var comparison = TensorComparison()
     if !prepared.hasKnownBits { comparison.otherBits = nil }
-    var decoder = subject.quantised.map { PlainDecoder($0, shape: subject.shape, files) }
+    var decoder = subject.quantized.map { PlainDecoder($0, shape: subject.shape, files) }
     var source: [UInt8] = []
     var found: [UInt8] = []
     var expected: [UInt8] = []
@@ -183,7 +184,7 @@ final class ComparisonJob: Sendable {
     var recomputation = RowRecomputation(prepared, sourceType: subject.sourceType)
     let zeros = [Double](repeating: 0, count: prepared.columns)
     var (plain, exact, spreads) = (zeros, zeros, zeros)
-    var decoder = subject.quantised.map { PlainDecoder($0, shape: subject.shape, files) }
+    var decoder = subject.quantized.map { PlainDecoder($0, shape: subject.shape, files) }
     var source: [UInt8] = []
     let rowsAtOnce = max(1, Self.blockElementCount / max(1, prepared.columns))
     for first in stride(from: 0, to: prepared.rows, by: rowsAtOnce) {
@@ -196,11 +197,4 @@ final class ComparisonJob: Sendable {
       plain.map { Float($0.squareRoot()) }, exact.map { $0.squareRoot() }, spreads.map { $0.squareRoot() }
     )
   }
-}
-
-/// Does numbered jobs on several threads, in their order.
-///
-/// - Throws: The error of the first job, in order, that failed.
-func concurrently(_ count: Int, workers: Int, _ body: @Sendable (Int) throws -> Void) throws {
-  try WorkQueue(count: count).run(workers: workers, body)
 }

@@ -1,5 +1,7 @@
 import Checkpoints
+import Inspection
 import MergePlanning
+import Platform
 import Safetensors
 
 /// Tensors that are copied.
@@ -33,7 +35,7 @@ extension MergeCheck {
         pair.planned.source.input, pair.planned.source.range, file(pair.location), range(pair.location),
         elementByteCount: pair.result.dtype.bitCount / 8)
     }
-    let hypotheses = FaultHypotheses(plan: plan, adapters: adapters)
+    let hypotheses = KnownFaults(plan: plan, adapters: adapters)
     for (number, count) in zip(numbers, counts) where count > 0 {
       let pair = pairs[number]
       pairs[number].result.verdict = .damaged(count: count)

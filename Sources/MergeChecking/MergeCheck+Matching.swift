@@ -1,5 +1,6 @@
 import CPlainArithmetic
 import Checkpoints
+import Inspection
 import MergePlanning
 import Safetensors
 

@@ -1,3 +1,5 @@
+import Checkpoints
+import Inspection
 import MergePlanning
 import Safetensors
 
@@ -9,7 +11,7 @@ extension MergeCheck {
     else { return nil }
     return ComparisonSubject(
       name: pair.planned.name, source: pair.planned.source, sourceType: sourceType,
-      quantised: pair.planned.quantised, shape: pair.planned.shape, update: update, file: file(pair.location),
+      quantized: pair.planned.quantized, shape: pair.planned.shape, update: update, file: file(pair.location),
       range: range(pair.location), type: type)
   }
 
@@ -25,15 +27,15 @@ extension MergeCheck {
     var jobs: [(pair: Int, job: ComparisonJob)] = []
     for number in pairs.indices {
       guard let update = pairs[number].update else { continue }
-      if update.residual != nil {
+      if update.decomposition != nil {
         pairs[number].result.verdict = .notChecked("a part was taken out of the base by a decomposition")
         continue
       }
-      if pairs[number].planned.trainedAs != nil {
+      if pairs[number].planned.qloraQuantization != nil {
         pairs[number].result.verdict = .notChecked("what quantising left of the base in training is not computed here")
         continue
       }
-      if pairs[number].planned.requantised != nil {
+      if pairs[number].planned.requantized != nil {
         pairs[number].result.verdict = .notChecked("codes that are made again are not computed here")
         continue
       }
@@ -90,7 +92,7 @@ extension MergeCheck {
 
   /// Which of PEFT's roundings give the tensor's bits; nil: none.
   private func rounding(_ pair: Pair) throws -> String? {
-    guard let update = updatesOfPEFT[pair.planned.name], update.residual == nil else { return nil }
+    guard let update = updatesOfPEFT[pair.planned.name], update.decomposition == nil else { return nil }
     var candidates: [(String, TensorUpdate)] = [("as PEFT 0.21.2 does", update)]
     let isRounded = { (stage: TensorUpdate.Stage) in
       stage.intermediate.map {
@@ -118,7 +120,7 @@ extension MergeCheck {
   /// The known fault that explains every element; whether by roundings alone, or only within one ulp.
   private func fault(_ pair: Pair) throws -> (fault: Fault, isStrong: Bool)? {
     guard let update = pair.update else { return nil }
-    let hypotheses = FaultHypotheses(plan: plan, adapters: adapters)
+    let hypotheses = KnownFaults(plan: plan, adapters: adapters)
     var best: (fault: Fault, isStrong: Bool, otherwise: Int)?
     func consider(_ fault: Fault, _ comparison: TensorComparison?) {
       guard let comparison, comparison.beyondOneUlp == 0 else { return }

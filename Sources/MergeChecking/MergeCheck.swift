@@ -1,6 +1,8 @@
 import Adapters
 import Checkpoints
+import Inspection
 import MergePlanning
+import Platform
 import Safetensors
 
 /// Checks a merged model against the base and the adapters that it was made of, by an independent path: the plan is the

@@ -86,7 +86,7 @@ struct ComparisonSubject: Sendable {
   /// Of the numbers that it stands for, if it is codes.
   let sourceType: spa_dtype
   /// What the source's codes stand for; nil: it holds numbers.
-  let quantised: QuantisedWeight?
+  let quantized: QuantizedWeight?
   let shape: [Int]
   let update: TensorUpdate
   /// Where the result has it.

@@ -1,6 +1,7 @@
 import Adapters
 import Checkpoints
 import JSONText
+import Platform
 
 extension SideFiles {
   /// The side files of a planned merge: none where the base is one file; the tokenizer of the adapter that has one.
@@ -33,33 +34,11 @@ extension SideFiles {
 extension MergePlan {
   /// Whether weights that the base has as codes are numbers in the result, whose config.json names no quantization.
   func losesQuantization(of base: Checkpoint) throws -> Bool {
-    guard let quantisation, quantisation.decoded > 0 else { return false }
+    guard let quantization, quantization.decoded > 0 else { return false }
     guard let text = textFiles.first(where: { $0.name == "config.json" })?.text else {
       return base.config?["quantization_config"] == nil
     }
     let config = try JSONParser.parseLenient(text.span)
     return config["quantization_config"] == nil
-  }
-}
-
-extension OutputPlace {
-  /// A place for the merge of `adapters` into `base`, which is none of them nor of their files.
-  ///
-  /// - Parameters:
-  ///   - inputs: More that it may not be and not lie in.
-  ///   - isFolder: Whether the result is a folder; nil: if the base is one.
-  ///   - force: Whether a model that is there is replaced.
-  public init(
-    path: String, base: Checkpoint, adapters: [Adapter], inputs: [String] = [], isFolder: Bool? = nil,
-    force: Bool = false
-  ) throws(CheckpointError) {
-    try self.init(
-      path: path, isFolder: isFolder ?? (base.folder != nil), inputs: Self.inputPaths(base, adapters) + inputs,
-      force: force)
-  }
-
-  /// The base, the adapters and their files.
-  public static func inputPaths(_ base: Checkpoint, _ adapters: [Adapter]) -> [String] {
-    [base.path] + base.files.map(\.path) + adapters.flatMap { [$0.path, $0.weightsPath, $0.configPath] }
   }
 }

@@ -57,15 +57,15 @@ public struct MergeOptions: Sendable, Equatable {
   /// Whether weights of linear layers are stored (in, out), as the Conv1D of GPT-2, where nothing else tells it.
   public var fanInFanOut: Bool?
 
-  /// Whether quantised weights that are merged are written in the base's own format again, not as numbers.
-  public var requantises = false
+  /// Whether quantized weights that are merged are written in the base's own format again, not as numbers.
+  public var requantizes = false
 
-  /// How the base's linear layers were quantised while the adapters were trained: the merge starts from what those
+  /// How the base's linear layers were quantized while the adapters were trained: the merge starts from what those
   /// weights were then; nil: from the base's.
-  public var baseWas: TrainingQuantisation?
+  public var baseWas: QLoRAQuantization?
 
   /// How the result is divided among weight files.
-  public var fileSizes = FileSizes.asBase
+  public var fileSizes = ShardingPolicy.asBase
 
   public init(outputDType: DType? = nil) { self.outputDType = outputDType }
 }

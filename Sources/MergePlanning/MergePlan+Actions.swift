@@ -7,7 +7,7 @@ extension MergePlan {
     case merge
     /// An adapter brings it whole.
     case replace
-    /// It is only rounded to another dtype, or quantised and decoded as in training.
+    /// It is only rounded to another dtype, or quantized and decoded as in training.
     case convert
     /// Its bytes stay.
     case copy

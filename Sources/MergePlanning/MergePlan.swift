@@ -1,4 +1,5 @@
 import Checkpoints
+import Platform
 import Safetensors
 
 /// What a merge will do: for every tensor of the output whether it is copied or updated, by what, and where its bytes go.
@@ -73,15 +74,15 @@ public struct MergePlan: Sendable, Equatable {
     /// Nil: the source's bytes are copied.
     public let update: TensorUpdate?
     /// What the source's codes stand for; nil: the source holds numbers.
-    public internal(set) var quantised: QuantisedWeight? = nil
+    public internal(set) var quantized: QuantizedWeight? = nil
     /// How the merged weight is made codes again, or their scales; nil: numbers are written.
-    public internal(set) var requantised: Requantisation? = nil
+    public internal(set) var requantized: Requantization? = nil
 
-    /// How the weight was quantised in training: the update starts from what that left of it; nil: from the source.
-    public internal(set) var trainedAs: TrainingQuantisation? = nil
+    /// How the weight was quantized in training: the update starts from what that left of it; nil: from the source.
+    public internal(set) var qloraQuantization: QLoRAQuantization? = nil
 
     /// What the update starts from.
-    public var weightDType: DType { quantised?.dtype ?? source.dtype }
+    public var weightDType: DType { quantized?.dtype ?? source.dtype }
   }
 
   public let inputs: [Input]
@@ -102,11 +103,11 @@ public struct MergePlan: Sendable, Equatable {
   public let vocabularyRows: Int?
   /// Rows of the base's.
   public let baseVocabularyRows: Int?
-  /// Nil: the base is not quantised.
-  public internal(set) var quantisation: Quantisation? = nil
+  /// Nil: the base is not quantized.
+  public internal(set) var quantization: Quantization? = nil
   /// Side files of the base that would say something untrue of the result.
   public internal(set) var omittedFiles: Set<String> = []
-  /// Nil: nothing is quantised as in training.
+  /// Nil: nothing is quantized as in training.
   public internal(set) var training: Training? = nil
 
   public struct TextFile: Sendable, Equatable {
@@ -136,6 +137,6 @@ public struct MergePlan: Sendable, Equatable {
   public var tensorCount: Int { shards.reduce(0) { $0 + $1.tensors.count } }
   public var outputByteCount: Int { shards.reduce(0) { $0 + $1.fileByteCount } }
   /// Whether what becomes of tensors is measured in any case.
-  public var measuresTensors: Bool { (quantisation?.requantised ?? 0) > 0 || training != nil }
+  public var measuresTensors: Bool { (quantization?.requantized ?? 0) > 0 || training != nil }
   public var updatedTensors: some Sequence<Tensor> { shards.lazy.flatMap(\.tensors).filter { $0.update != nil } }
 }

@@ -1,4 +1,5 @@
 import Adapters
+import Platform
 import Safetensors
 
 /// Why an adapter cannot be merged into a base.
@@ -15,7 +16,7 @@ public struct PlanError: ReportableError, Equatable {
     /// A tensor that a field of the config says the adapter replaces, and that it has not.
     case lostReplacement(field: String)
     /// The input projection of a MultiheadAttention without the output projection that PEFT trains with it.
-    case halfAttention(output: String)
+    case missingOutProj(output: String)
     case replicationOfSeveral
     /// layer_replication names a layer that the base has not.
     case noSuchLayer(Int)
@@ -46,19 +47,19 @@ public struct PlanError: ReportableError, Equatable {
     case adapterTensor(isBase: Bool)
     case targetDType(target: String, found: DType)
     case quantizedBase(method: String)
-    /// Something about a quantised weight that is not known.
-    case quantisedScheme(String)
+    /// Something about a quantized weight that is not known.
+    case quantizedScheme(String)
     /// A field of a quantization config, as a path, that changes more than a weight.
-    case quantisationField(String, because: String)
+    case quantizationField(String, because: String)
     /// A tensor beside the codes of this weight that no rule knows.
     case besideCodes(of: String)
     /// Codes that no config describes, and how they are recognized.
     case undescribedCodes(String)
     /// A tensor that codes need, as it is found (nil: it is not) and as it must be.
-    case quantisedPart(String, found: String?, expected: String)
+    case quantizedPart(String, found: String?, expected: String)
     /// Something that is not made codes of the base's own format again.
-    case requantising(String)
-    /// Something that is not quantised as in training.
+    case requantizing(String)
+    /// Something that is not quantized as in training.
     case training(String)
     case adapterTensorsUnused(count: Int)
     /// A rule finds more than one tensor.
@@ -82,7 +83,7 @@ public struct PlanError: ReportableError, Equatable {
     case mapPattern(pattern: String)
     case mapUnused(pattern: String)
     /// Something beside a change of the base that has no meaning, or none that is known.
-    case baseChange(BaseChange, String)
+    case decomposition(Decomposition, String)
   }
 
   public let path: String
@@ -108,7 +109,7 @@ public struct PlanError: ReportableError, Equatable {
     case .ambiguousName: "ambiguous"
     case .mapPattern: "pattern"
     case .tied, .tiedBoth, .inseparable: "tied"
-    case .lostReplacement, .halfAttention: "pair"
+    case .lostReplacement, .missingOutProj: "pair"
     case .noSuchLayer: "no-target"
     case .tooManyLayers, .tooManyTensors: "adapter-config"
     case .replacedAndChanged: "hit-twice"
@@ -116,13 +117,13 @@ public struct PlanError: ReportableError, Equatable {
     case .shape, .partShape, .expertCount, .rowOutside, .vocabularies, .vocabularyUnknown: "shape"
     case .storedTransposed, .maybeTransposed: "orientation"
     case .adapterTensor: "adapter-tensors"
-    case .quantizedBase, .quantisedScheme, .groupedConvolution,
-      .replicationOfSeveral, .ambiguousExperts, .weightedReplacement, .baseChange, .unknownSlice,
-      .unsupportedConversion, .slicedChange, .weightNormalized, .adaptedBase, .requantising, .training,
-      .quantisationField,
+    case .quantizedBase, .quantizedScheme, .groupedConvolution,
+      .replicationOfSeveral, .ambiguousExperts, .weightedReplacement, .decomposition, .unknownSlice,
+      .unsupportedConversion, .slicedChange, .weightNormalized, .adaptedBase, .requantizing, .training,
+      .quantizationField,
       .besideCodes, .undescribedCodes:
       "unsupported"
-    case .quantisedPart: "quantised"
+    case .quantizedPart: "quantised"
     case .rowTwice: "hit-twice"
     case .targetDType, .replacementDType: "dtype"
     case .adapterTensorsUnused: "unused"
@@ -146,7 +147,7 @@ public struct PlanError: ReportableError, Equatable {
         + (isUnknown
           ? "what its class calls a head of its own is not known" : "\(name ?? "its class") has no head of its own")
     case .lostReplacement(let field): "is not in the adapter, although its \(field) says that it was trained"
-    case .halfAttention(let output): "is the input half of a MultiheadAttention; the adapter has no \(output)"
+    case .missingOutProj(let output): "is the input half of a MultiheadAttention; the adapter has no \(output)"
     case .noSuchLayer(let layer): "layer_replication copies layer \(layer), which the base has not"
     case .tooManyLayers(let limit): "layer_replication asks for more than \(limit) layers"
     case .tooManyTensors(let count, let limit):
@@ -188,16 +189,16 @@ public struct PlanError: ReportableError, Equatable {
       "\(target) of the base is \(found.name); F32, F16 or BF16 can be merged into"
     case .quantizedBase(let method):
       "quantization_config says \"\(method)\": merging into weights of this kind is not supported"
-    case .quantisedScheme(let what): "a quantised weight with \(what) is not supported"
-    case .quantisationField(let field, let reason): "\(field): \(reason)"
+    case .quantizedScheme(let what): "a quantised weight with \(what) is not supported"
+    case .quantizationField(let field, let reason): "\(field): \(reason)"
     case .besideCodes(let weight): "lies beside the codes of \(weight), and what it does to them is not known"
     case .undescribedCodes(let what):
       "is quantized (\(what)), and nothing that can be decoded says how: neither config.json nor a file beside it"
-    case .quantisedPart(let part, let found?, let expected): "its \(part) is \(found), expected \(expected)"
-    case .quantisedPart(let part, nil, let expected): "the base has no \(part), expected \(expected)"
-    case .requantising(let what): "--requantize same is not supported for \(what)"
+    case .quantizedPart(let part, let found?, let expected): "its \(part) is \(found), expected \(expected)"
+    case .quantizedPart(let part, nil, let expected): "the base has no \(part), expected \(expected)"
+    case .requantizing(let what): "--requantize same is not supported for \(what)"
     case .training(let what): "--base-was is not supported for \(what)"
-    case .baseChange(let change, let what):
+    case .decomposition(let change, let what):
       "\(change.rawValue) takes a part out of the base's weight first, which is not merged with \(what)"
     case .ambiguousName(let target, let candidates):
       "\(target) may be any of \(candidates.joined(separator: ", ")) of the base"
@@ -256,8 +257,8 @@ public struct PlanError: ReportableError, Equatable {
     case .adapterTensor(true): "merge the adapter in it first, or give the model that it was made from"
     case .adapterTensor(false): "please report this with the names of the adapter's tensors"
     case .mapPattern, .mapUnused: "--map takes REGEX=REPLACEMENT, for names such as model.layers.0.mlp.up_proj.weight"
-    case .requantising: "without --requantize merged weights are written in 16 bits"
-    case .quantizedBase, .quantisedScheme, .quantisationField, .besideCodes, .undescribedCodes:
+    case .requantizing: "without --requantize merged weights are written in 16 bits"
+    case .quantizedBase, .quantizedScheme, .quantizationField, .besideCodes, .undescribedCodes:
       "merge into the model's original 16-bit weights"
     default: nil
     }

@@ -7,7 +7,7 @@ public struct TensorUpdate: Sendable, Equatable {
   public let rows: Int
   public let columns: Int
   /// What is taken out of the tensor before the first stage; nil: nothing.
-  public let residual: Residual?
+  public let decomposition: DecompositionStep?
   /// Done one after another in fp32; the one rounding comes after the last.
   public let stages: [Stage]
   /// Rows that are written over, after everything else, in the order of their rows.
@@ -32,10 +32,10 @@ public struct TensorUpdate: Sendable, Equatable {
   /// decomposition of W that only W's data tells.
   ///
   /// Source: PEFT 0.21.2 `LoraLayer.pissa_init`, `LoraLayer.olora_init`, `KasaLinearVariant._truncate_base_weight`.
-  public struct Residual: Sendable, Equatable {
+  public struct DecompositionStep: Sendable, Equatable {
     /// What is taken out: for PiSSA the `rank` largest singular values with their vectors, for KaSA the smallest, for
     /// OLoRA `scaling` times the first columns of Q and rows of R.
-    public let change: BaseChange
+    public let change: Decomposition
     /// At least 1 and at most the tensor's rows and columns.
     public let rank: Int
     /// s, not 0. In PiSSA it cancels out but for roundings; KaSA has none.
@@ -43,7 +43,7 @@ public struct TensorUpdate: Sendable, Equatable {
     /// Whether PEFT decomposes the transposed tensor: only roundings tell.
     public let isTransposed: Bool
 
-    public init(change: BaseChange, rank: Int, scaling: Float, isTransposed: Bool = false) {
+    public init(change: Decomposition, rank: Int, scaling: Float, isTransposed: Bool = false) {
       self.change = change
       self.rank = rank
       self.scaling = scaling
@@ -69,7 +69,7 @@ public struct TensorUpdate: Sendable, Equatable {
   }
 
   /// DoRA: `value = m / n * (value + delta)`, n the norms of `W + delta`, W being the tensor before every stage
-  /// and without what ``residual`` takes out.
+  /// and without what ``decomposition`` takes out.
   ///
   /// Source: Liu et al., DoRA, arXiv:2402.09353, equation 5; for several adapters the behaviour of PEFT 0.21.2.
   public struct Magnitude: Sendable, Equatable {
@@ -91,11 +91,12 @@ public struct TensorUpdate: Sendable, Equatable {
   }
 
   public init(
-    rows: Int, columns: Int, residual: Residual? = nil, stages: [Stage], rowReplacements: [RowReplacement] = []
+    rows: Int, columns: Int, decomposition: DecompositionStep? = nil, stages: [Stage],
+    rowReplacements: [RowReplacement] = []
   ) {
     self.rows = rows
     self.columns = columns
-    self.residual = residual
+    self.decomposition = decomposition
     self.stages = stages
     self.rowReplacements = rowReplacements
   }

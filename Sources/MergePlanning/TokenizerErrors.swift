@@ -1,3 +1,4 @@
+import Platform
 import Safetensors
 
 /// Two adapters bring tokenizers of their own, and the result can have one.

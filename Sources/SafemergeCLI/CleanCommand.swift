@@ -1,7 +1,11 @@
 import ArgumentParser
 import Checkpoints
+import JSONText
 import MergeEngine
+import Platform
+import Reports
 import Safetensors
+import Staging
 
 /// Lists and removes what interrupted merges left.
 struct CleanCommand: ParsableCommand {
@@ -61,7 +65,7 @@ struct CleanCommand: ParsableCommand {
           let back = work.holdsReplacedModel ? "; \(work.output) is what it was before the merge" : ""
           if !quiet {
             try output.write(
-              "removed \(work.path), \(Quantities.bytes(work.byteCount))\(back)".escapingUnprintable + "\n")
+              "removed \(work.path), \(NumberText.bytes(work.byteCount))\(back)".escapingUnprintable + "\n")
           }
         } catch { status = max(status, Diagnostics.report(error)) }
       }
@@ -84,11 +88,11 @@ struct UnfinishedText {
 
   init(_ work: UnfinishedWork) { self.work = work }
 
-  var line: String { "\(work.path)  \(Quantities.bytes(work.byteCount))  \(contents.joined(separator: ", "))" }
+  var line: String { "\(work.path)  \(NumberText.bytes(work.byteCount))  \(contents.joined(separator: ", "))" }
 
   private var contents: [String] {
     var parts: [String] = []
-    if work.finishedFiles > 0 { parts.append(Quantities.counted(work.finishedFiles, "weight file") + " complete") }
+    if work.finishedFiles > 0 { parts.append(NumberText.counted(work.finishedFiles, "weight file") + " complete") }
     if work.begunFiles > 0 { parts.append("\(work.begunFiles) begun") }
     if work.holdsReplacedModel { parts.append("the model that was to be replaced") }
     if work.isInUse {
@@ -104,7 +108,7 @@ struct UnfinishedText {
     guard !work.isInUse else { return "\(work.output): a merge to it is running, in \(work.path)" }
     let parts = contents.joined(separator: ", ")
     return
-      "\(work.output): an interrupted merge to it left \(Quantities.bytes(work.byteCount)) in \(work.path) (\(parts)); "
+      "\(work.output): an interrupted merge to it left \(NumberText.bytes(work.byteCount)) in \(work.path) (\(parts)); "
       + "the same merge goes on with it, safemerge clean \(work.output) --yes removes it"
   }
 }

@@ -3,6 +3,7 @@ import Checkpoints
 import JSONText
 import MergeEngine
 import MergePlanning
+import Platform
 
 #if canImport(Darwin)
 import Darwin
@@ -61,7 +62,7 @@ struct Safemerge: ParsableCommand {
 
   /// Parses and runs, with the exit codes of this program in place of ArgumentParser's: its 64 for wrong usage is 2 here.
   static func main() {
-    Descriptors.fillClosed()
+    StandardStreams.fillClosed()
     let arguments = Array(CommandLine.arguments.dropFirst())
     if arguments.isEmpty {
       Diagnostics.write(helpMessage())

@@ -1,4 +1,5 @@
 import JSONText
+import Platform
 
 /// Lays tensors out in a file and writes the header that describes them.
 public struct HeaderEncoder: Sendable {
@@ -34,7 +35,7 @@ public struct HeaderEncoder: Sendable {
   public let dataOffsets: [Range<Int>]
 
   /// The block of file systems that can share parts of files (XFS, btrfs) on the usual page size.
-  public static let blockByteCount = 4096
+  public static let blockByteCount = SystemCalls.blockByteCount
 
   public var dataByteCount: Int { dataOffsets.last?.upperBound ?? 0 }
   public var fileByteCount: Int { bytes.count + dataByteCount }

@@ -1,4 +1,5 @@
 import JSONText
+import Platform
 
 /// Turns the bytes of a header into a ``TensorTable``, an entry at a time, so that no tree of the whole is ever held.
 struct HeaderParser {
@@ -33,7 +34,8 @@ struct HeaderParser {
   /// N, checked against its limit and the file's length before anything is allocated for it.
   func headerByteCount(_ file: InputFile) throws(SafetensorsError) -> Int {
     guard file.byteCount >= 8 else { throw error(.truncated(found: UInt64(file.byteCount), expected: 8)) }
-    return try headerByteCount(try file.bytes(0..<8), fileByteCount: file.byteCount)
+    let bytes = try SafetensorsError.attempt { () throws(FileError) in try file.bytes(0..<8) }
+    return try headerByteCount(bytes, fileByteCount: file.byteCount)
   }
 
   /// The same from a file's first 8 bytes.

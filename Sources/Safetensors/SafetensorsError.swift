@@ -1,4 +1,5 @@
 import JSONText
+import Platform
 
 /// Why a safetensors file was refused, one case a rule.
 ///
@@ -6,10 +7,8 @@ import JSONText
 /// duplicate keys and integers beyond Int64 refused as well.
 public struct SafetensorsError: ReportableError, Equatable {
   public enum Problem: Equatable, Sendable {
-    case system(call: String, code: Int32)
-    case notARegularFile
-    /// The file changed between reading its header and reading its data.
-    case changed
+    /// The file itself could not be read or written.
+    case file(FileError.Problem)
     /// Fewer bytes than the header's length says, or fewer than 8.
     case truncated(found: UInt64, expected: UInt64)
     case headerTooLarge(byteCount: UInt64, lookalike: Lookalike?)
@@ -43,14 +42,21 @@ public struct SafetensorsError: ReportableError, Equatable {
     self.tensorName = tensor
   }
 
+  package init(_ error: FileError) { self.init(path: error.path, .file(error.problem)) }
+
+  /// Calls `body`; a file that cannot be read or written in it is an error of the format's reader or writer.
+  package static func attempt<Value: ~Copyable>(
+    _ body: () throws(FileError) -> Value
+  ) throws(SafetensorsError) -> Value {
+    do throws(FileError) { return try body() } catch { throw SafetensorsError(error) }
+  }
+
   public var file: String? { path.isEmpty ? nil : path }
   public var tensor: String? { tensorName?.string }
 
   public var errorClass: String {
     switch problem {
-    case .system: "system"
-    case .notARegularFile: "not-a-file"
-    case .changed: "changed"
+    case .file(let problem): problem.errorClass
     case .truncated: "truncated"
     case .headerTooLarge: "header-too-large"
     case .invalidUTF8: "utf8"
@@ -71,16 +77,14 @@ public struct SafetensorsError: ReportableError, Equatable {
 
   public var category: ErrorCategory {
     switch problem {
-    case .system, .changed: .inputOutput
+    case .file(let problem): problem.category
     default: .refusedInput
     }
   }
 
   public var message: String {
     switch problem {
-    case .system(let call, let code): "\(call): \(SystemCalls.text(of: code))"
-    case .notARegularFile: "not a regular file"
-    case .changed: "the file changed while it was being read"
+    case .file(let problem): problem.message
     case .truncated(let found, let expected):
       expected == 8
         ? "has \(found) bytes, a safetensors file has at least 8"
@@ -116,7 +120,7 @@ public struct SafetensorsError: ReportableError, Equatable {
     case .coverage(let fileByteCount, let described) where fileByteCount < described:
       "an interrupted download? fetch the file again"
     case .truncated: "an interrupted download? fetch the file again"
-    case .system(let call, let code): SystemCalls.wayOut(of: call, code: code)
+    case .file(let problem): problem.hint
     default: nil
     }
   }

@@ -1,3 +1,5 @@
+import Platform
+
 /// One safetensors file, opened for reading: its header in memory, its data mapped.
 public final class SafetensorsFile: Sendable {
   public let path: String
@@ -7,10 +9,10 @@ public final class SafetensorsFile: Sendable {
 
   /// Opens the file at `path` and checks its header; see ``SafetensorsHeader/init(path:)``.
   public init(path: String) throws(SafetensorsError) {
-    let file = try InputFile(path: path)
+    let file = try SafetensorsError.attempt { () throws(FileError) in try InputFile(path: path) }
     self.path = path
     header = try SafetensorsHeader(file)
-    map = try MappedFile(file)
+    map = try SafetensorsError.attempt { () throws(FileError) in try MappedFile(file) }
     indexByName = Dictionary(
       uniqueKeysWithValues: header.tensors.indices.map { [header] in (header.tensors.name(at: $0), $0) })
   }

@@ -1,3 +1,5 @@
+import Platform
+
 /// The header of one safetensors file, checked against every rule of the format.
 public struct SafetensorsHeader: Sendable {
   /// What the reference (safetensors 0.8.0) allows, in bytes.
@@ -32,12 +34,15 @@ public struct SafetensorsHeader: Sendable {
   /// The rules and their order are those of the reference's `SafeTensors::read_metadata` (safetensors 0.8.0). Stricter
   /// than it: a key that stands twice, a NUL in a key, an integer beyond Int64, a tensor written as an array, an entry
   /// longer than 64 KiB, a name longer than 1 MiB and more than 65,536 entries of `__metadata__` are refused.
-  public init(path: String) throws(SafetensorsError) { try self.init(InputFile(path: path)) }
+  public init(path: String) throws(SafetensorsError) {
+    let file = try SafetensorsError.attempt { () throws(FileError) in try InputFile(path: path) }
+    try self.init(file)
+  }
 
   package init(_ file: InputFile) throws(SafetensorsError) {
     var parser = HeaderParser(path: file.path)
     let byteCount = try parser.headerByteCount(file)
-    let text = try file.bytes(8..<8 + byteCount)
+    let text = try SafetensorsError.attempt { () throws(FileError) in try file.bytes(8..<8 + byteCount) }
     try parser.parse(text.span, fileByteCount: file.byteCount)
     metadata = parser.metadata
     tensors = parser.table
@@ -54,8 +59,8 @@ public struct SafetensorsHeader: Sendable {
   ///   - name: What errors call it.
   package init(stream: Int32, name: String) throws(SafetensorsError) {
     func read(_ byteCount: Int) throws(SafetensorsError) -> [UInt8] {
-      try InputFile.attempt(name) { () throws(SystemCalls.Failure) in
-        try SystemCalls.readNext(stream, byteCount: byteCount)
+      do throws(SystemCalls.Failure) { return try SystemCalls.readNext(stream, byteCount: byteCount) } catch {
+        throw SafetensorsError(FileError(path: name, error))
       }
     }
     var parser = HeaderParser(path: name)
@@ -73,6 +78,8 @@ public struct SafetensorsHeader: Sendable {
     tensors = parser.table
     headerByteCount = byteCount
     fileByteCount = 8 + byteCount + (parser.table.entries.last.map { Int($0.end) } ?? 0)
-    identity = try InputFile.attempt(name) { () throws(SystemCalls.Failure) in try SystemCalls.identity(stream) }
+    do throws(SystemCalls.Failure) { identity = try SystemCalls.identity(stream) } catch {
+      throw SafetensorsError(FileError(path: name, error))
+    }
   }
 }

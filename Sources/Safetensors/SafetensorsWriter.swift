@@ -1,3 +1,5 @@
+import Platform
+
 /// Writes whole safetensors files from tensors in memory.
 public enum SafetensorsWriter {
   /// Writes `tensors` to `path` in the reference's order and with its header bytes (safetensors 0.8.0 `save_file`).
@@ -35,11 +37,13 @@ public enum SafetensorsWriter {
       }
     }
     let header = try HeaderEncoder(path: path, metadata: metadata, tensors: ordered.map(\.tensor))
-    let file = try OutputFile(path: path, byteCount: header.fileByteCount)
-    try unsafe file.write(header.bytes.span.bytes, at: 0)
-    for (range, element) in zip(header.dataOffsets, ordered) {
-      try unsafe file.write(element.bytes.span.bytes, at: header.bytes.count + range.lowerBound)
+    try SafetensorsError.attempt { () throws(FileError) in
+      let file = try OutputFile(path: path, byteCount: header.fileByteCount)
+      try unsafe file.write(header.bytes.span.bytes, at: 0)
+      for (range, element) in zip(header.dataOffsets, ordered) {
+        try unsafe file.write(element.bytes.span.bytes, at: header.bytes.count + range.lowerBound)
+      }
+      try file.commit(replacing: true)
     }
-    try file.commit(replacing: true)
   }
 }

@@ -101,7 +101,7 @@ import Testing
   }
 
   @Test(arguments: ["pissa_niter_16", "corda", "lora_ga"])
-  func anInitialisationThatChangedTheBaseHasAWayOut(name: String) throws {
+  func anInitializationThatChangedTheBaseHasAWayOut(name: String) throws {
     let hint = try #require(try refusal(#""init_lora_weights": "\#(name)""#).hint)
     #expect(hint.contains("path_initial_model_for_weight_conversion") && hint.contains("base"))
   }
@@ -112,9 +112,9 @@ import Testing
       (#""init_lora_weights": "OLoRA""#, .olora), (#""kasa_config": {"beta": 1}"#, .kasa),
       (#""kasa_config": {}"#, .kasa),
       (#""kasa_config": null"#, nil), (#""init_lora_weights": "eva""#, nil), (#""init_lora_weights": true"#, nil),
-    ] as [(String, BaseChange?)] {
+    ] as [(String, Decomposition?)] {
       let tensors = change == .kasa ? [entry("m.q_proj.lora_diag", [8])] : []
-      #expect(try adapter(fields, pair("m.q_proj") + tensors).config.baseChange == change, "\(fields)")
+      #expect(try adapter(fields, pair("m.q_proj") + tensors).config.decomposition == change, "\(fields)")
     }
   }
 
@@ -171,7 +171,7 @@ import Testing
     ).config
     #expect(
       config.bias == .loraOnly && config.expertLayout == .expertMajor && config.layerReplication == [0..<2, 1..<3])
-    #expect(config.fanInFanOut && config.tiesWeights && config.initialisation == .named("mica"))
+    #expect(config.fanInFanOut && config.tiesWeights && config.initialization == .named("mica"))
     #expect(config.taskType == "SEQ_CLS" && config.peftVersion == "0.21.2" && config.revision == "main")
     #expect(config.isFromUnsloth)
   }
@@ -179,7 +179,7 @@ import Testing
   @Test func whatTheConfigDoesNotSayIsPEFTsDefault() throws {
     let config = try adapter().config
     #expect(config.bias == .none && config.expertLayout == nil && config.layerReplication == nil)
-    #expect(!config.fanInFanOut && !config.tiesWeights && config.initialisation == .plain && !config.usesDora)
+    #expect(!config.fanInFanOut && !config.tiesWeights && config.initialization == .plain && !config.usesDora)
     #expect(config.taskType == nil && config.peftVersion == nil && config.revision == nil && !config.isFromUnsloth)
     #expect(config.savedModules.isEmpty && config.targetParameters.isEmpty && config.trainableTokenIndices == nil)
     #expect(config.blockDiagonal == nil)

@@ -19,11 +19,11 @@ import Testing
     }
   }
 
-  @Test func aMissingHalfIsNamed() throws {
+  @Test func aMissingFactorIsNamed() throws {
     let withoutB = try refusal("", [pair("m")[0]])
     #expect(withoutB.errorClass == "pair" && withoutB.tensor == prefix + "m.lora_A.weight")
     #expect(withoutB.message == "one half missing: there is no base_model.model.m.lora_B.weight")
-    #expect(try refusal("", [pair("m")[1]]).problem == .missingHalf(missing: prefix + "m.lora_A.weight"))
+    #expect(try refusal("", [pair("m")[1]]).problem == .missingFactor(missing: prefix + "m.lora_A.weight"))
   }
 
   @Test func theBiasOfLoraBFollowsTheConfig() throws {
@@ -32,7 +32,7 @@ import Testing
     let on = #""lora_bias": true"#
     #expect(try adapter(on, pair("m") + [bias]).layers[0].bias != nil)
     #expect(try adapter(on, pair("m") + [plain]).layers[0].bias != nil)
-    #expect(try refusal(on, pair("m")).problem == .missingHalf(missing: bias.name))
+    #expect(try refusal(on, pair("m")).problem == .missingFactor(missing: bias.name))
     let scaled = #""r": 8, "lora_alpha": 16"#
     #expect(try refusal(scaled, pair("m") + [bias]).problem == .biasNotDeclared)
     #expect(try refusal(scaled + #", "lora_bias": false"#, pair("m") + [plain]).problem == .biasNotDeclared)
@@ -41,7 +41,7 @@ import Testing
     #expect(unscaled.layers.map { $0.bias != nil } == [true, false])
     #expect(unscaled.warnings.contains { $0.contains("1 modules have a bias of lora_B") })
     #expect(try refusal(on, pair("m") + [bias, plain]).problem == .biasTwice(other: plain.name))
-    #expect(try refusal(on, [bias]).problem == .missingHalf(missing: prefix + "m.lora_A.weight"))
+    #expect(try refusal(on, [bias]).problem == .missingFactor(missing: prefix + "m.lora_A.weight"))
   }
 
   @Test(arguments: [

@@ -95,7 +95,7 @@ import Testing
     #expect(try refusal("", pair("m.q") + [magnitude]).problem == .magnitudeNotDeclared)
     #expect(
       try refusal(#""use_dora": true"#, pair("m.q")).problem
-        == .missingHalf(missing: "base_model.model.m.q.lora_magnitude_vector"))
+        == .missingFactor(missing: "base_model.model.m.q.lora_magnitude_vector"))
     let short = entry("m.q.lora_magnitude_vector", [4])
     #expect(try refusal(#""use_dora": true"#, pair("m.q") + [short]).message == "shape (6) expected, found (4)")
   }
@@ -105,12 +105,12 @@ import Testing
     let diagonal = entry("m.q.lora_diag", [8])
     for key in ["m.q.lora_diag", "m.q.lora_diag.mine"] {
       let layer = try adapter(kasa, pair("m.q") + [entry(key, [8])]).layers[0]
-      #expect(layer.diagonal != nil && layer.baseChange == .kasa)
+      #expect(layer.diagonal != nil && layer.decomposition == .kasa)
       #expect(layer.tensorIndices.count == 3)
     }
     #expect(try refusal("", pair("m.q") + [diagonal]).problem == .diagonalNotDeclared)
     #expect(
-      try refusal(kasa, pair("m.q")).problem == .missingHalf(missing: "base_model.model.m.q.lora_diag"))
+      try refusal(kasa, pair("m.q")).problem == .missingFactor(missing: "base_model.model.m.q.lora_diag"))
     #expect(
       try refusal(kasa, pair("m.q") + [entry("m.q.lora_diag", [6])]).message == "shape (8) expected, found (6)")
   }
@@ -119,21 +119,21 @@ import Testing
     let embedding = [entry("e.lora_embedding_A", [8, 32]), entry("e.lora_embedding_B", [4, 8])]
     let convolution = factors("c", a: [8, 3, 2, 2], b: [5, 8, 1, 1])
     for (fields, change) in [
-      (#""init_lora_weights": "pissa""#, BaseChange.pissa), (#""init_lora_weights": "olora""#, .olora),
+      (#""init_lora_weights": "pissa""#, Decomposition.pissa), (#""init_lora_weights": "olora""#, .olora),
     ] {
-      #expect(try adapter(fields, pair("m.q")).layers[0].baseChange == change)
+      #expect(try adapter(fields, pair("m.q")).layers[0].decomposition == change)
       // PEFT begins embeddings with zeros, whatever the config says.
-      #expect(try adapter(fields, embedding).layers[0].baseChange == nil)
-      #expect(try refusal(fields, convolution).problem == .baseChange(change, of: "a convolution"))
+      #expect(try adapter(fields, embedding).layers[0].decomposition == nil)
+      #expect(try refusal(fields, convolution).problem == .decomposition(change, of: "a convolution"))
       let parameter = try refusal(fields + #", "target_parameters": ["m.q.w"], "target_modules": []"#, pair("m.q"))
-      #expect(parameter.problem == .baseChange(change, of: "a parameter"))
+      #expect(parameter.problem == .decomposition(change, of: "a parameter"))
       let attention = try refusal(fields, pair("m.a") + pair("m.a.base_layer.out_proj"))
-      #expect(attention.problem == .baseChange(change, of: "a MultiheadAttention"))
+      #expect(attention.problem == .decomposition(change, of: "a MultiheadAttention"))
       #expect(attention.errorClass == "unsupported")
     }
     let kasa = #""kasa_config": {"beta": 1}"#
     #expect(
-      try refusal(kasa, embedding + [entry("e.lora_diag", [8])]).problem == .baseChange(.kasa, of: "an embedding"))
+      try refusal(kasa, embedding + [entry("e.lora_diag", [8])]).problem == .decomposition(.kasa, of: "an embedding"))
   }
 
   @Test func embeddingsHaveNoBias() throws {

@@ -219,7 +219,7 @@ static void encoding(const smk_kernels *kernels, const char *name) {
     for (int i = 0; i < 15; i++) bounds[i] = -1 + (float)(i + 1) / 8;
     for (int i = 0; i < 16; i++) numbers[i] = -1 + (float)i / 7.5f;
     memcpy(block_scales, magnitudes, sizeof magnitudes), memcpy(out, values, sizeof out);
-    smk_through_halves(kernels, out, COUNT, 64, bounds, numbers, magnitudes, block_scales, codes);
+    smk_through_nf4(kernels, out, COUNT, 64, bounds, numbers, magnitudes, block_scales, codes);
     add_floats(out, COUNT), add(codes, COUNT);
   }
   print(name, "encoding");

@@ -3,6 +3,7 @@ import Checkpoints
 import Foundation
 import MergeEngine
 import MergePlanning
+import Platform
 import Safetensors
 import Synchronization
 import TestSupport

@@ -60,7 +60,7 @@ import Testing
     let plan = try MergePlan(base: checkpoint, adapters: [AdapterUse(adapter)], options: MergeOptions())
     #expect(plan.warnings == [])
     #expect(Array(plan.updatedTensors).count == made.modules)
-    #expect(plan.quantisation?.decoded ?? 0 == made.decoded)
+    #expect(plan.quantization?.decoded ?? 0 == made.decoded)
   }
 
   @Test func valuesAreOfTheirSize() throws {

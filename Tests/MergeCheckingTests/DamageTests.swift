@@ -4,6 +4,7 @@ import Safetensors
 import TestSupport
 import Testing
 
+@testable import Inspection
 @testable import MergeChecking
 
 /// One bit of a result that is flipped is found, wherever it is.

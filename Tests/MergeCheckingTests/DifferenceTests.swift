@@ -3,6 +3,7 @@ import Safetensors
 import TestSupport
 import Testing
 
+@testable import Inspection
 @testable import MergeChecking
 
 /// How two files differ.

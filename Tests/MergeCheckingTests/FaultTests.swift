@@ -4,6 +4,7 @@ import Safetensors
 import TestSupport
 import Testing
 
+@testable import Inspection
 @testable import MergeChecking
 
 /// Merges made wrong on purpose, each by an adapter that says what the faulty program does; the check is told of the right

@@ -4,6 +4,7 @@ import Safetensors
 import TestSupport
 import Testing
 
+@testable import Inspection
 @testable import MergeChecking
 
 /// Results that another tool may have made, nothing of which is known: right ones are right in whatever way they were

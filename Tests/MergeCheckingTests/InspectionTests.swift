@@ -5,6 +5,7 @@ import Safetensors
 import TestSupport
 import Testing
 
+@testable import Inspection
 @testable import MergeChecking
 
 /// What `check` finds in a folder by headers, names and configuration.

@@ -5,6 +5,7 @@ import JSONText
 import MergeEngine
 import MergePlanning
 import Safetensors
+import Staging
 import TestSupport
 import Testing
 

@@ -4,6 +4,7 @@ import Safetensors
 import TestSupport
 import Testing
 
+@testable import Inspection
 @testable import MergeChecking
 
 /// What `check` finds in the tensors of a model: adapters' tensors, zeros, blobs of the cache, embeddings.

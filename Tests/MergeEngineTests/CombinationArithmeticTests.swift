@@ -72,7 +72,7 @@ import TileKernels
       let value = Float(((index * 2_654_435_761 + 12_345) & 0xFFFF_FFFF) >> 16 % values)
       return index % 3 == 0 ? -value : value
     }
-    let places = LargestMagnitudes.indices(of: numbers, count: kept).sorted()
+    let places = TorchTopK.indices(of: numbers, count: kept).sorted()
     #expect(places.count == kept)
     let found = places.reduce(0xCBF2_9CE4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
     #expect(found == hash)
@@ -85,13 +85,13 @@ import TileKernels
       let numbers = (0..<count).map { _ in Float.random(in: -1...1, using: &random) }
       let sorted = numbers.indices.sorted { abs(numbers[$0]) > abs(numbers[$1]) }
       for kept in Set([0, 1, count / 100, count / 3, count - 1, count]) {
-        #expect(Set(LargestMagnitudes.indices(of: numbers, count: kept)) == Set(sorted.prefix(kept)))
+        #expect(Set(TorchTopK.indices(of: numbers, count: kept)) == Set(sorted.prefix(kept)))
       }
     }
     // Up, down and up again: a bad case for the median of three.
     let peaks = (0..<4096).map { Float($0 % 2 == 0 ? $0 : 4096 - $0) }
-    let least = LargestMagnitudes.indices(of: peaks, count: 2000).map { peaks[$0] }.min()
+    let least = TorchTopK.indices(of: peaks, count: 2000).map { peaks[$0] }.min()
     #expect(least == peaks.sorted(by: >)[1999])
-    #expect(LargestMagnitudes.indices(of: [1, .infinity, .nan, 5], count: 1) == [2])
+    #expect(TorchTopK.indices(of: [1, .infinity, .nan, 5], count: 1) == [2])
   }
 }

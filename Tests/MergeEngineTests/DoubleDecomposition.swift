@@ -11,7 +11,7 @@ struct DoubleDecomposition {
   let sensitivity: Double
 
   /// - Parameter scaling: Multiplies what OLoRA takes out.
-  init(_ change: BaseChange, of matrix: [Double], rows: Int, columns: Int, rank: Int, scaling: Double) {
+  init(_ change: Decomposition, of matrix: [Double], rows: Int, columns: Int, rank: Int, scaling: Double) {
     switch change {
     case .olora:
       part = Self.leadingQR(matrix, rows: rows, columns: columns, rank: rank).map { $0 * scaling }

@@ -2,7 +2,9 @@ import Adapters
 import Checkpoints
 import MergeEngine
 import MergePlanning
+import Reports
 import Safetensors
+import Staging
 import TestSupport
 import Testing
 import TileKernels

@@ -1,6 +1,7 @@
 import JSONText
 import MergeEngine
 import MergePlanning
+import Reports
 import Safetensors
 import TestSupport
 import Testing

@@ -23,7 +23,7 @@ import Testing
     var testDescription: String { name }
   }
 
-  /// Rows of a stack that lie by turns, as the halves of each expert.
+  /// Rows of a stack that lie by turns, as the nibbles of each expert.
   private static func byTurns(experts: Int, rows: Int, chunked: Bool) -> [(tensor: Int, row: Int)] {
     (0..<experts * rows).map { row in
       let (expert, place) = (row / rows, row % rows)

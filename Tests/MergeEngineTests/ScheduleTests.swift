@@ -105,8 +105,8 @@ import Testing
           #expect(rowsPerTile * (update?.columns ?? 0) <= max(1 << 20, update?.columns ?? 0), "\(comment)")
           written[segment.shard].append(start + rows.lowerBound * row..<start + rows.upperBound * row)
         case .bands(let tensor, _):
-          // Which rows and scales these are, the tests of requantising tell.
-          #expect(shard.tensors[tensor].requantised != nil, "\(comment)")
+          // Which rows and scales these are, the tests of requantizing tell.
+          #expect(shard.tensors[tensor].requantized != nil, "\(comment)")
           written[segment.shard].append(
             schedule.outputRange(ofJob: segment.firstJob + position, in: segment, plan))
         }
@@ -132,10 +132,10 @@ import Testing
     }
   }
 
-  @Test(arguments: RequantisingTests.cases) func codesAndScalesAreWrittenOnce(name: String) throws {
-    let folder = RequantisingTests.folder(name)
+  @Test(arguments: RequantizingTests.cases) func codesAndScalesAreWrittenOnce(name: String) throws {
+    let folder = RequantizingTests.folder(name)
     var options = MergeOptions()
-    options.requantises = true
+    options.requantizes = true
     let plan = try MergePlan(
       base: Checkpoint(path: folder + "/base"), adapters: [AdapterUse(try Adapter(folder: folder + "/adapter"))],
       options: options)

@@ -3,7 +3,9 @@ import Checkpoints
 import Foundation
 import MergeEngine
 import MergePlanning
+import Platform
 import Safetensors
+import Staging
 import TestSupport
 import TileKernels
 

@@ -2,6 +2,7 @@ import Checkpoints
 import Foundation
 import JSONText
 import MergePlanning
+import Platform
 import Safetensors
 import TestSupport
 import Testing
@@ -20,7 +21,7 @@ import TileKernels
   private func merge(_ number: Int, to output: String) throws -> TestMerge {
     let (name, block, isNested) = Self.cases[number]
     var options = MergeOptions()
-    options.baseWas = TrainingQuantisation(block: block, isNested: isNested)
+    options.baseWas = QLoRAQuantization(block: block, isNested: isNested)
     return try TestMerge(
       base: Self.folder(name) + "/base", adapters: [(Self.folder(name) + "/adapter", 1)], output: output,
       options: options)
@@ -49,7 +50,7 @@ import TileKernels
     }
   }
 
-  @Test(arguments: cases.indices) func measuresWhatQuantisingChanged(number: Int) throws {
+  @Test(arguments: cases.indices) func measuresWhatQuantizingChanged(number: Int) throws {
     let scratch = try Scratch()
     let merge = try merge(number, to: scratch.file("merged"))
     let training = try #require(merge.plan.training)
@@ -73,9 +74,9 @@ import TileKernels
 
   /// The table is that of a file which bitsandbytes wrote.
   @Test func theMapOfScalesIsTheirs() throws {
-    let file = try LoadedFile(QuantisedFixture("nf4-nested").base + "/model.safetensors")
+    let file = try LoadedFile(QuantizedFixture("nf4-nested").base + "/model.safetensors")
     let name = try #require(file.names.first { $0.hasSuffix(".nested_quant_map") })
-    #expect(file.elements(name) == DynamicMap.numbers.map(\.bitPattern))
+    #expect(file.elements(name) == DynamicCodebook.numbers.map(\.bitPattern))
   }
 
   /// DoRA's norms are those of the weight as it was in training.
@@ -104,16 +105,16 @@ import TileKernels
     // The same in two steps: a base that is what NF4 left of it.
     let trained = try scratch.folder("trained")
     let left = try loadTensors(own + "/merged.safetensors")
-    let quantised = try scratch.folder("zero")
+    let quantized = try scratch.folder("zero")
     let zeros = file.header.tensors.map {
       TestTensor($0.name.string, $0.dtype, $0.shape, bytes: [UInt8](repeating: 0, count: $0.byteCount))
     }
-    try writeFile(quantised + "/adapter_model.safetensors", zeros)
-    try write(Array(config.utf8), to: quantised + "/adapter_config.json")
+    try writeFile(quantized + "/adapter_model.safetensors", zeros)
+    try write(Array(config.utf8), to: quantized + "/adapter_config.json")
     var options = MergeOptions()
-    options.baseWas = TrainingQuantisation()
+    options.baseWas = QLoRAQuantization()
     let step = try TestMerge(
-      base: own + "/base", adapters: [(quantised, 1)], output: trained + "/base", options: options)
+      base: own + "/base", adapters: [(quantized, 1)], output: trained + "/base", options: options)
     try step.run()
     for (key, tensor) in try loadTensors(trained + "/base") where key.string.hasSuffix("o_proj.weight") {
       #expect(isSame(tensor.data, try #require(left[key]).data))
@@ -129,16 +130,16 @@ import TileKernels
     }
   }
 
-  @Test func whatCannotBeQuantisedAsInTrainingIsRefused() throws {
+  @Test func whatCannotBeQuantizedAsInTrainingIsRefused() throws {
     let scratch = try Scratch()
     var options = MergeOptions()
-    options.baseWas = TrainingQuantisation()
+    options.baseWas = QLoRAQuantization()
     func refused(_ base: String, _ adapter: String) -> (any ReportableError)? {
       refusal {
         _ = try TestMerge(base: base, adapters: [(adapter, 1)], output: scratch.file("merged"), options: options)
       }
     }
-    let fixture = QuantisedFixture("fp8-block")
+    let fixture = QuantizedFixture("fp8-block")
     let codes = refused(fixture.base, try fixture.adapter(scratch.file("adapter"), layers: 0..<1))
     #expect(codes?.message == "--base-was is not supported for a base that is quantised (fp8)")
     #expect(codes?.errorClass == "unsupported")

@@ -1,5 +1,6 @@
 import Adapters
 import Checkpoints
+import Platform
 import Safetensors
 import TestSupport
 import Testing
@@ -132,14 +133,14 @@ import Testing
     TestTensor("m.proj.scales", .f16, [2, 16]),
   ]
 
-  /// There is no list of what is not quantised: all becomes numbers.
+  /// There is no list of what is not quantized: all becomes numbers.
   @Test func gptqIsDecodedAsAWhole() throws {
     let plan = try plan(Self.gptq, #""quant_method": "gptq", "bits": 4, "group_size": 16"#)
     #expect(Set(plan.shards[0].tensors.map(\.name.string)) == ["m.proj.weight", "m.other.weight"])
     #expect(plan.shards[0].tensors.allSatisfy { $0.shape == [16, 32] && $0.outputDType == .f16 })
     #expect(
-      plan.quantisation
-        == MergePlan.Quantisation(
+      plan.quantization
+        == MergePlan.Quantization(
           method: "gptq", decoded: 2, kept: 0, configChange: "quantization_config is removed"))
   }
 

@@ -9,8 +9,8 @@ import Testing
 /// What quantized weights are, for every command.
 @Suite struct StoredWeightTests {
   /// Names and shapes as the reference implementations decode them, in a folder with config.json and without.
-  @Test(arguments: QuantisedFixture.all) func namesAndShapesAreThoseOfTheDecodedModel(
-    _ fixture: QuantisedFixture
+  @Test(arguments: QuantizedFixture.all) func namesAndShapesAreThoseOfTheDecodedModel(
+    _ fixture: QuantizedFixture
   ) throws {
     let decoded = try SafetensorsHeader(path: fixture.decoded).tensors
     let model = try Checkpoint(path: fixture.base)
@@ -43,7 +43,7 @@ import Testing
 
   /// The labels of what a merge decodes and of what is recognized alone are the same, but where config.json alone knows
   /// the size of blocks, or a tensor class has its own name.
-  @Test(arguments: QuantisedFixture.all) func labelsDoNotDependOnTheConfig(_ fixture: QuantisedFixture) throws {
+  @Test(arguments: QuantizedFixture.all) func labelsDoNotDependOnTheConfig(_ fixture: QuantizedFixture) throws {
     let model = try Checkpoint(path: fixture.base)
     let labels = Set(StoredWeights(model).weights.map(\.label))
     let recognized = Set(StoredLayout.weights(of: model).map(\.label))
@@ -159,7 +159,7 @@ import Testing
 
   /// Of codes the weights count: 3 experts of which 1 takes part, as gpt-oss stores them.
   @Test func expertsMayBeCodes() throws {
-    let fixture = QuantisedFixture("mxfp4")
+    let fixture = QuantizedFixture("mxfp4")
     let scratch = try Scratch()
     let folder = scratch.file("model")
     try FileManager.default.copyItem(atPath: fixture.base, toPath: folder)

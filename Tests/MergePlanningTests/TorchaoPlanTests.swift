@@ -1,6 +1,7 @@
 import Adapters
 import Checkpoints
 import JSONText
+import Platform
 import Safetensors
 import TestSupport
 import Testing
@@ -92,12 +93,12 @@ import Testing
   @Test func integersWithZerosAreTaken() throws {
     let plan = try plan(Self.tensors(), Self.description())
     let tensor = try #require(plan.shards[0].tensors.first { $0.name.string == "m.proj.weight" })
-    let weight = try #require(tensor.quantised)
+    let weight = try #require(tensor.quantized)
     guard case .integers(let grid, _) = weight.format else {
       Issue.record("\(weight.format)")
       return
     }
-    #expect(grid == QuantisedWeight.Grid(blockRows: 1, blockColumns: 10, rows: 6, columns: 10))
+    #expect(grid == QuantizedWeight.Grid(blockRows: 1, blockColumns: 10, rows: 6, columns: 10))
     #expect(tensor.outputDType == .bf16)
     #expect(Set(plan.shards[0].tensors.map(\.name.string)) == ["m.proj.weight", "norm.weight"])
   }
@@ -130,9 +131,9 @@ import Testing
 
   @Test func nothingIsWrittenInTheFormatAgain() throws {
     var options = MergeOptions()
-    options.requantises = true
+    options.requantizes = true
     let error = #expect(throws: PlanError.self) { try plan(Self.tensors(), Self.description(), options) }
-    #expect(error?.problem == .requantising("torchao"))
+    #expect(error?.problem == .requantizing("torchao"))
   }
 
   @Test(arguments: ["qdata", "scale", "zero_point"])

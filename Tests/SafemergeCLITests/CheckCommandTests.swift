@@ -1,4 +1,5 @@
 import Adapters
+import ArgumentParser
 import Checkpoints
 import Foundation
 import JSONText
@@ -7,6 +8,7 @@ import Safetensors
 import TestSupport
 import Testing
 
+@testable import Platform
 @testable import SafemergeCLI
 
 /// `safemerge check` and `safemerge diff`, as a user runs them.

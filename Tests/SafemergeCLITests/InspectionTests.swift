@@ -1,11 +1,13 @@
 import Checksums
 import Foundation
 import JSONText
+import Platform
 import Safetensors
 import TestSupport
 import Testing
 
 @testable import MergeEngine
+@testable import Reports
 @testable import SafemergeCLI
 
 /// What `safemerge ls` shows beyond the table of tensors.
@@ -171,7 +173,7 @@ import Testing
   private static let state = Array("{\"shape\": [6, 8], \"blocksize\": 64}".utf8)
 
   /// One of each layout, and what they become.
-  static let quantised: [(tensors: [TestTensor], row: [String])] = [
+  static let quantized: [(tensors: [TestTensor], row: [String])] = [
     (
       [TestTensor("a.weight", .f8E4M3, [200, 256]), TestTensor("a.weight_scale_inv", .f32, [2, 2])],
       ["a.weight", "FP8", "128x128", "[200,256]"]
@@ -259,7 +261,7 @@ import Testing
         TestTensor("a.weight.quant_state.bitsandbytes__nf4", .u8, [state.count], bytes: state),
       ], ["a.weight", "NF4", "[6,8]"]
     ),
-    // AWQ with rows of words, as gemv has them, and with halves of words, as gemv_fast has them.
+    // AWQ with rows of words, as gemv has them, and with nibbles of words, as gemv_fast has them.
     (
       [
         TestTensor("a.qweight", .i32, [16, 32]), TestTensor("a.qzeros", .i32, [16, 1]),
@@ -308,8 +310,8 @@ import Testing
     ),
   ]
 
-  @Test(arguments: quantised.indices) func quantisedWeightsAreOneRow(_ number: Int) throws {
-    let (tensors, row) = Self.quantised[number]
+  @Test(arguments: quantized.indices) func quantizedWeightsAreOneRow(_ number: Int) throws {
+    let (tensors, row) = Self.quantized[number]
     let file = try file(tensors + [TestTensor("norm.weight", .f32, [4])])
     let lines = try Program.run(["ls", file, "--bytes"]).lines
     #expect(lines.count == 4)
@@ -318,7 +320,7 @@ import Testing
     #expect(lines.last?.contains("; 1 quantised weight, one row each; ") == true)
     // Every view counts the weight, not its codes and scales.
     let shape = row.last?.dropFirst().dropLast().split(separator: ",").compactMap { Int($0) } ?? []
-    let parameters = "\(Quantities.grouped(shape.reduce(1, *) + 4)) parameters"
+    let parameters = "\(NumberText.grouped(shape.reduce(1, *) + 4)) parameters"
     #expect(lines.last?.contains(", \(parameters), ") == true, "\(lines)")
     let tree = try Program.run(["ls", file, "--tree"]).lines
     #expect(tree.last?.contains(", \(parameters), ") == true, "\(tree)")
@@ -369,5 +371,5 @@ import Testing
       (0, "0"), (1, "1"), (-1.5, "-1.5"), (0.020012, "0.02001"), (3.4028e38, "3.403e+38"), (123456, "123500"),
       (1e-5, "1e-05"), (0.99996, "1"), (1234.5, "1235"), (0.00012346, "0.0001235"), (.infinity, "inf"),
     ] as [(Double, String)])
-  func shortNumbers(_ value: Double, _ text: String) { #expect(Quantities.short(value) == text) }
+  func shortNumbers(_ value: Double, _ text: String) { #expect(NumberText.short(value) == text) }
 }

@@ -1,6 +1,8 @@
 import Foundation
 import JSONText
 import MergeEngine
+import Platform
+import Reports
 import Safetensors
 import TestSupport
 import Testing
@@ -42,7 +44,7 @@ import Testing
   private static let parameters = 2 * 16 * 128 + 3 * 128 + 128 * 128 + 128 * 256
 
   @Test(arguments: cases) func everyViewCountsTheModel(_ model: Case) throws {
-    let count = "\(Quantities.grouped(Self.parameters)) parameters"
+    let count = "\(NumberText.grouped(Self.parameters)) parameters"
     for view in [[], ["--tree"]] {
       let last = try Program.run(["ls", model.path] + view).lines.last
       #expect(last?.contains(", \(count), ") == true, "\(view) \(last ?? "")")
@@ -128,7 +130,7 @@ import Testing
     let total = headers.reduce(0) { $0 + $1.elementCount }
     let active = total - routed + routed * Int(used) / Int(all)
     #expect(
-      experts == "  experts  \(Quantities.grouped(active)) parameters active for a token (\(used) of \(all) experts)")
+      experts == "  experts  \(NumberText.grouped(active)) parameters active for a token (\(used) of \(all) experts)")
     let output = try Program.run(["ls", mixtral, "--format", "json"]).output
     let json = try JSONParser.parse(output.span)
     guard case .array(let models)? = json["models"] else {

@@ -49,7 +49,7 @@ import Testing
       ("model.layers.0", "model.layers.7", "model.layers.7.self_attn.q_proj.weight"),
     ] {
       let scratch = try Scratch()
-      // Both halves: the pair is whole, but the module is not in the base.
+      // Both nibbles: the pair is whole, but the module is not in the base.
       let adapter = try changed("linear-bf16", in: scratch) { tensors in
         tensors.map { tensor in
           guard tensor.name.hasPrefix(Self.target) else { return tensor }
@@ -62,7 +62,7 @@ import Testing
     }
   }
 
-  @Test func renamedHalfIsRefused() throws {
+  @Test func renamedFactorIsRefused() throws {
     let scratch = try Scratch()
     let adapter = try changed("linear-bf16", in: scratch) { tensors in
       tensors.map { tensor in
@@ -73,7 +73,7 @@ import Testing
     try expectNothing(scratch, base: basePath("llama-bf16"), adapter: adapter, status: 3, names: ["q_proj", "[pair]"])
   }
 
-  @Test func missingHalfIsRefused() throws {
+  @Test func missingFactorIsRefused() throws {
     for half in ["lora_A", "lora_B"] {
       let scratch = try Scratch()
       let adapter = try changed("linear-bf16", in: scratch) { $0.filter { $0.name != "\(Self.target).\(half).weight" } }

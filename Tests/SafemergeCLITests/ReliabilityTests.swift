@@ -32,7 +32,7 @@ import Testing
     let lines = try traced(
       "fdatasync,fsync,rename,renameat,renameat2", ["merge", Self.base, Self.adapter, "-o", output, "-q", "-j", "1"])
     let staging = scratch.file(".merged.safemerge")
-    // Each file is synchronised just before it gets its name.
+    // Each file is synchronized just before it gets its name.
     for name in try tree(output).keys {
       guard !(try contents(output + "/" + name)).isEmpty,
         let place = lines.firstIndex(where: { $0.contains("rename") && $0.contains("\(staging)/result/\(name)\"") })

@@ -75,7 +75,7 @@ import Testing
 
   @Test func otherFormatsAreRefused() throws {
     let scratch = try Scratch()
-    let fixture = QuantisedFixture("fp4-nested")
+    let fixture = QuantizedFixture("fp4-nested")
     let adapter = try fixture.adapter(scratch.file("adapter"), layers: 0..<1)
     let result = try Program.run(
       ["merge", fixture.base, adapter, "-o", scratch.file("merged"), "--requantize", "same"])

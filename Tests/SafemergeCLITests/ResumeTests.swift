@@ -1,5 +1,6 @@
 import Checksums
 import Foundation
+import Platform
 import Safetensors
 import TestSupport
 import Testing

@@ -1,4 +1,5 @@
 import Foundation
+import Safetensors
 import TestSupport
 
 /// A base of several shards whose merge takes long enough to be interrupted, and an adapter for it.

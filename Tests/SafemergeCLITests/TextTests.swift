@@ -3,6 +3,8 @@ import TestSupport
 import Testing
 
 @testable import MergeEngine
+@testable import Platform
+@testable import Reports
 @testable import SafemergeCLI
 
 @Suite struct NaturalOrderTests {
@@ -66,19 +68,19 @@ import Testing
     (16_060_522_496, "15.0 GiB"),
     (1 << 40, "1.0 TiB"), (1 << 50, "1.0 PiB"), (1 << 60, "1.0 EiB"), (Int.max, "8.0 EiB"),
   ])
-  func bytes(count: Int, text: String) { #expect(Quantities.bytes(count) == text) }
+  func bytes(count: Int, text: String) { #expect(NumberText.bytes(count) == text) }
 
   @Test(arguments: [
     (0, "0"), (999, "999"), (1000, "1,000"), (123_456, "123,456"), (8_030_261_248, "8,030,261,248"), (-1234, "-1,234"),
     (-123, "-123"),
   ])
-  func grouped(count: Int, text: String) { #expect(Quantities.grouped(count) == text) }
+  func grouped(count: Int, text: String) { #expect(NumberText.grouped(count) == text) }
 
   @Test(arguments: [(2.0, "2"), (0.5, "0.5"), (-3.0, "-3"), (1e20, "1e+20"), (0.0, "0")])
-  func number(value: Double, text: String) { #expect(Quantities.number(value) == text) }
+  func number(value: Double, text: String) { #expect(NumberText.number(value) == text) }
 
   @Test func shape() {
-    #expect(Quantities.shape([]) == "[]")
-    #expect(Quantities.shape([3, 4]) == "[3, 4]")
+    #expect(NumberText.shape([]) == "[]")
+    #expect(NumberText.shape([3, 4]) == "[3, 4]")
   }
 }

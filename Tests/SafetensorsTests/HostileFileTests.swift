@@ -2,6 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import Platform
 @testable import Safetensors
 
 private func refusal(_ path: String) -> SafetensorsError? {

@@ -66,7 +66,7 @@ import Testing
     #expect(try file.copy("b") == [7])
   }
 
-  @Test func namesThatDifferInNormalisationOnlyAreTwoTensors() throws {
+  @Test func namesThatDifferInNormalizationOnlyAreTwoTensors() throws {
     let (composed, decomposed): (TensorName, TensorName) = ("\u{e9}", "e\u{301}")
     #expect(composed != decomposed)
     #expect(Set([composed, decomposed]).count == 2)

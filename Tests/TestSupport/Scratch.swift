@@ -1,4 +1,5 @@
 import Foundation
+import Platform
 import Safetensors
 
 /// A folder for one test's files, removed with the object.

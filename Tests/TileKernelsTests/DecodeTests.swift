@@ -16,12 +16,12 @@ struct DecodeTests {
   ]
 
   @Test("Halves: every byte, in both orders, under scales of every kind", arguments: ElementType.allCases)
-  func everyByteOfHalves(type: ElementType) throws {
+  func everyByteOfNibbles(type: ElementType) throws {
     let codes = (0..<256).map { UInt8($0) }
     for table in Self.tables {
       for scale in Self.scales {
         for isHighFirst in [false, true] {
-          let case64 = Halves(
+          let case64 = NibbleCase(
             codes: codes, table: table, first: 0, count: 512, block: 512, scales: [scale], isHighFirst)
           for kernels in KernelSet.available {
             let found = try kernels.decoded(case64, type)
@@ -33,20 +33,20 @@ struct DecodeTests {
   }
 
   @Test("Halves: ragged beginnings and ends, block sizes, any alignment", arguments: ElementType.allCases)
-  func raggedHalves(type: ElementType) throws {
+  func raggedNibbles(type: ElementType) throws {
     var random = SeededGenerator()
     for block in [2, 32, 34, 64, 4096] {
       for first in [0, 1, 2, 3, 31, 63, 64] {
         for count in [1, 2, 31, 32, 33, 64, 65, 100, 257] {
           let codes = (0..<(first % 2 + count + 1) / 2).map { _ in UInt8(truncatingIfNeeded: random.next()) }
           let scales = random.floats((first + count - 1) / block + 1)
-          let halves = Halves(
+          let nibbles = NibbleCase(
             codes: codes, table: Self.tables[1], first: first, count: count, block: block, scales: scales,
             random.next() & 1 == 0)
-          let expected = halves.expected(type)
+          let expected = nibbles.expected(type)
           for kernels in KernelSet.available {
             let offsets = (Int(random.next() % 16), Int(random.next() % 64))
-            let found = try kernels.decoded(halves, type, offset: offsets.0, outputOffset: offsets.1)
+            let found = try kernels.decoded(nibbles, type, offset: offsets.0, outputOffset: offsets.1)
             #expect(
               difference(found, expected) == nil,
               "\(kernels.name), \(count) from \(first), blocks of \(block), \(random)")
@@ -158,7 +158,7 @@ private func settled(_ value: Float, _ type: ElementType) -> UInt32 {
 }
 
 /// Codes of half a byte, one behind the other.
-private struct Halves {
+private struct NibbleCase {
   let codes: [UInt8]
   let table: [Float]
   let first: Int
@@ -212,13 +212,13 @@ private struct Transposed {
 extension KernelSet {
   /// Decodes codes that lie `offset` bytes after an aligned address into elements that lie `outputOffset` after one.
   fileprivate func decoded(
-    _ halves: Halves, _ type: ElementType, offset: Int = 0, outputOffset: Int = 0
+    _ nibbles: NibbleCase, _ type: ElementType, offset: Int = 0, outputOffset: Int = 0
   ) throws -> [UInt32] {
-    let source = [UInt8](repeating: 0xa5, count: offset) + halves.codes
-    return try written(halves.count, type, outputOffset) { output in
-      try decodeHalves(
-        source.span.bytes.extracting(offset..<source.count), by: halves.table.span, first: halves.first,
-        count: halves.count, block: halves.block, isHighFirst: halves.isHighFirst, scales: halves.scales.span,
+    let source = [UInt8](repeating: 0xa5, count: offset) + nibbles.codes
+    return try written(nibbles.count, type, outputOffset) { output in
+      try decodeNibbles(
+        source.span.bytes.extracting(offset..<source.count), by: nibbles.table.span, first: nibbles.first,
+        count: nibbles.count, block: nibbles.block, isHighFirst: nibbles.isHighFirst, scales: nibbles.scales.span,
         into: &output, as: type)
     }
   }

@@ -255,12 +255,12 @@ void smk_block_magnitudes(const smk_kernels *kernels, const float *values, size_
 
 // values[i] = numbers[code] * scale, code being how many of the 15 bounds are below values[i] * (1 / max(magnitude, 1e-38)),
 // with a magnitude and a scale for each `block` values. What is not finite stays. `codes` gets a byte for each; may be null.
-void smk_through_halves(const smk_kernels *kernels, float *values, size_t count, size_t block, const float *bounds,
+void smk_through_nf4(const smk_kernels *kernels, float *values, size_t count, size_t block, const float *bounds,
                         const float *numbers, const float *magnitudes, const float *scales, uint8_t *codes);
 
 // A byte for each of `count` codes of half a byte, from the one at place `first` on: two in a byte, the first in its upper
 // half (`is_high_first`) or its lower.
-void smk_unpack_halves(const uint8_t *source, size_t first, size_t count, int is_high_first, uint8_t *codes);
+void smk_unpack_nibbles(const uint8_t *source, size_t first, size_t count, int is_high_first, uint8_t *codes);
 
 // Eight codes of half a byte in a word of 32 bits, of a matrix that is stored transposed. `codes` gets a byte for each: rows
 // `first_row` ..< `first_row` + `row_count`, each of `columns`.

@@ -1,8 +1,10 @@
+import Platform
+
 /// What of a base's folder does not go along, as a table of names; everything else does.
 ///
 /// A file that nobody knows is copied: a loader may open it. So each rule names what it excludes, and no narrower than the
 /// files of real repositories: `spk_dict.pt` and `assets/vocoder.pt` end as weights do and are needed.
-enum SideFileRules {
+package enum SideFileRules {
   /// Where a rule looks.
   enum Scope {
     /// Entries of the base's folder itself.
@@ -121,13 +123,13 @@ enum SideFileRules {
   }
 
   /// What a folder may hold and still be a model that `--force` replaces, where no record says what the merge wrote.
-  static func isPartOfAModel(_ name: String, isFolder: Bool) -> Bool {
+  package static func isPartOfAModel(_ name: String, isFolder: Bool) -> Bool {
     if isFolder { return name == TokenizerFiles.templateFolder || isModuleFolder(name) }
-    return TokenizerFiles.isOne(name) || isModelFile(name) || name == "README.md" || name == ".safemerge.json"
+    return TokenizerFiles.isOne(name) || isModelFile(name) || name == "README.md" || name == ResultMarks.record
       || name.hasSuffix(".safetensors") || name.hasSuffix(".safetensors.index.json")
   }
 
-  static func isPartOfASubfolder(_ name: String, of folder: String) -> Bool {
+  package static func isPartOfASubfolder(_ name: String, of folder: String) -> Bool {
     name.hasSuffix(folder == TokenizerFiles.templateFolder ? ".jinja" : "config.json") || name.hasSuffix(".safetensors")
   }
 

@@ -1,4 +1,5 @@
 import JSONText
+import Platform
 import Safetensors
 
 /// Goes through a base's folder and decides of every file whether it goes along.
@@ -33,7 +34,7 @@ struct SideFileWalk {
   private static let largestDepth = 32
   /// Names that are never in a result but as what the merge wrote: a loader would open them in place of it.
   private static let reserved = [
-    "model.safetensors", "model.safetensors.index.json", ".safemerge.json", OutputPlace.incompleteName,
+    "model.safetensors", "model.safetensors.index.json", ResultMarks.record, ResultMarks.incomplete,
   ]
   private static let configByteCount = 4 << 20
 

@@ -1,3 +1,4 @@
+import Platform
 import Safetensors
 
 /// The files that go with the weights into a merged folder: configuration, tokenizer, templates, code, components, licences.

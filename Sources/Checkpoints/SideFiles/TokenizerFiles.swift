@@ -1,4 +1,5 @@
 import JSONText
+import Platform
 
 /// The files of a tokenizer, and what those beside an adapter replace of the base's.
 enum TokenizerFiles {

@@ -32,7 +32,7 @@ extension TileCases {
       },
       make(Self.decodingNames[1], count / 2) { [kernels] in
         var span = output.part(0..<output.bytes.count).mutableBytes
-        try kernels.decodeHalves(
+        try kernels.decodeNibbles(
           codes.part(0..<(count + 1) / 2).bytes, by: numbers.elements(Float.self, 16).span, first: 0, count: count,
           block: 64, isHighFirst: true, scales: scales.elements(Float.self, scaleCount).span, into: &span, as: type)
       },

@@ -1,4 +1,5 @@
 import Dispatch
+import Platform
 import Safetensors
 import Synchronization
 
@@ -51,7 +52,7 @@ struct CheckpointMaker: Sendable {
       }
     }
     let next = Atomic<Int>(0)
-    let failure = Mutex<SafetensorsError?>(nil)
+    let failure = Mutex<FileError?>(nil)
     DispatchQueue.concurrentPerform(iterations: workers) { [pieces] _ in
       let buffer = UnsafeMutableBufferPointer<UInt64>.allocate(capacity: Self.pieceByteCount / 8)
       defer { buffer.deallocate() }
@@ -64,7 +65,7 @@ struct CheckpointMaker: Sendable {
         guard let table = tables[Table(values: values, dtype: tensor.dtype)] else { return }
         table.fill(buffer, byteCount: byteCount, key: key(tensor.name, piece: start / Self.pieceByteCount))
         let bytes = RawSpan(_unsafeBytes: UnsafeRawBufferPointer(buffer)[..<byteCount])
-        do throws(SafetensorsError) {
+        do throws(FileError) {
           try file.write(bytes, at: header.bytes.count + header.dataOffsets[number].lowerBound + start)
         } catch { failure.withLock { $0 = $0 ?? error } }
       }

@@ -14,7 +14,7 @@ enum WeightFormat: String, CaseIterable, Sendable {
   case mxfp4
 
   private static let side = 128
-  private static let halfBlock = 64
+  private static let nf4Block = 64
   private static let nestedBlock = 256
   private static let mxBlock = 32
 
@@ -50,12 +50,12 @@ enum WeightFormat: String, CaseIterable, Sendable {
       ]
     case .nf4:
       let count = shape.reduce(1, *)
-      let blocks = (count - 1) / Self.halfBlock + 1
+      let blocks = (count - 1) / Self.nf4Block + 1
       let state = state(shape)
       return [
         ModelTensor(name: name, shape: [(count - 1) / 2 + 1, 1], values: .codes, dtype: .u8),
         ModelTensor(name: name + ".absmax", shape: [blocks], values: .codes, dtype: .u8),
-        ModelTensor(name: name + ".quant_map", shape: [16], values: Self.numbers(CodeTables.nf4), dtype: .f32),
+        ModelTensor(name: name + ".quant_map", shape: [16], values: Self.numbers(Codebooks.nf4), dtype: .f32),
         ModelTensor(
           name: name + ".nested_absmax", shape: [(blocks - 1) / Self.nestedBlock + 1], values: .scale(largest: 1),
           dtype: .f32),
@@ -86,7 +86,7 @@ enum WeightFormat: String, CaseIterable, Sendable {
       writer.key(key)
       writer.value(value)
     }
-    for (key, value) in [("blocksize", Self.halfBlock), ("nested_blocksize", Self.nestedBlock)] {
+    for (key, value) in [("blocksize", Self.nf4Block), ("nested_blocksize", Self.nestedBlock)] {
       writer.key(key)
       writer.value(value)
     }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Platform
 import Safetensors
 
 #if canImport(Darwin)

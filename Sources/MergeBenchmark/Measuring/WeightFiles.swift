@@ -1,4 +1,5 @@
 import Checkpoints
+import Platform
 import Safetensors
 
 /// The weight files of a checkpoint, and how they are copied.

@@ -1,4 +1,6 @@
 import Adapters
+import Checkpoints
+import Safetensors
 
 extension MergePlanner {
   /// What decides how the weight of a linear layer is stored; nil: its shape does.
@@ -10,9 +12,9 @@ extension MergePlanner {
     let adapter = adapters[number].adapter
     let linear = adapter.layers.filter { $0.kind == .linear }
     let families = OrientationFamilies(base.config)
-    let embedding = vocabulary.embedding.flatMap { virtualBase.entry($0)?.info.shape }
+    let embedding = vocabulary.embedding.flatMap { baseTensors.entry($0)?.info.shape }
     let width = embedding.flatMap { $0.count == 2 ? $0[1] : nil }
-    let ofBase = OrientationEvidence(virtualBase, config: base.config, width: width)
+    let ofBase = OrientationEvidence(baseTensors, config: base.config, width: width)
     var evidence = ofBase
     for layer in linear where layer.inFeatures != layer.outFeatures {
       guard case .success(let found)? = resolve(layer.module + ".weight", rows: layer.outFeatures) else { continue }

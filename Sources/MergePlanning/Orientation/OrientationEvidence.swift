@@ -32,7 +32,7 @@ struct OrientationEvidence {
 
   /// What the base alone tells: a bias is as long as the output; and of layers that read or write the model's width, their
   /// name says which.
-  init(_ base: VirtualBase, config: JSONValue?, width: Int?) {
+  init(_ base: BaseTensors, config: JSONValue?, width: Int?) {
     let widths = Set(Self.widthKeys.compactMap { Self.count($0, config) } + [width].compactMap { $0 })
     for entry in base.files.joined() where entry.owner == nil {
       let (name, shape) = (entry.name.string, entry.info.shape)

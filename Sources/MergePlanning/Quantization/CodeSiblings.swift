@@ -56,7 +56,7 @@ struct CodeSiblings {
 
   /// What lies in the modules of `groups`, or below them, and is none of their tensors.
   func beside(
-    _ groups: [TensorName: QuantisedBase.Group], excluding isTaken: (Checkpoint.Location) -> Bool
+    _ groups: [TensorName: QuantizedBase.Group], excluding isTaken: (Checkpoint.Location) -> Bool
   ) -> [Sibling] {
     guard !groups.isEmpty else { return [] }
     var groupOfModule: [String: TensorName] = [:]
@@ -97,15 +97,15 @@ struct CodeSiblings {
   ///
   /// - Parameters:
   ///   - name: Its weight.
-  ///   - isQuantised: Whether the base says that it has codes.
-  func layout(of name: TensorName, isQuantised: Bool) -> PlanError? {
+  ///   - isQuantized: Whether the base says that it has codes.
+  func layout(of name: TensorName, isQuantized: Bool) -> PlanError? {
     let module = Self.parent(name.string)
     func location(_ leaf: String) -> Checkpoint.Location? { base.location(of: TensorName("\(module).\(leaf)")) }
     if let known = Self.layouts.first(where: { location($0.leaf) != nil }), let place = location(known.leaf) {
       return error(place, name, "the layout of \(known.name)")
     }
     // Without codes what is called a scale may be the model's own.
-    if isQuantised || base.location(of: name).map({ !base.tensor(at: $0).dtype.isMergeable }) ?? false,
+    if isQuantized || base.location(of: name).map({ !base.tensor(at: $0).dtype.isMergeable }) ?? false,
       let other = Self.scaleNames(of: name.string, in: module).lazy.compactMap({ base.location(of: TensorName($0)) })
         .first
     {

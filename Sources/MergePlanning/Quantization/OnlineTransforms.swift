@@ -13,9 +13,9 @@ struct OnlineTransforms {
   private let path: String
 
   /// Nil: there are none.
-  init?(_ source: QuantisationSource, path: String) {
+  init?(_ source: QuantizationSource, path: String) {
     guard source.method == "compressed-tensors", let config = source.config["transform_config"],
-      !QuantisationField.isOff(config)
+      !QuantizationField.isOff(config)
     else { return nil }
     func strings(_ value: JSONValue?) -> [String] {
       switch value {
@@ -57,7 +57,7 @@ struct OnlineTransforms {
     else { return nil }
     return PlanError(
       path: path, tensor: nil,
-      .quantisationField(
+      .quantizationField(
         field, because: "\(module) is transformed when the model runs, which a merged weight is not"))
   }
 

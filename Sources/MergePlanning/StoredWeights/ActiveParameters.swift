@@ -32,7 +32,7 @@ public struct ActiveParameters: Sendable, Equatable {
     var counts: Set<Int> = []
     Self.collect(config, Self.perTokenKeys, &perToken)
     Self.collect(config, Self.countKeys, &counts)
-    if perToken.isEmpty, let family = ConfigFacts.family(config), let fixed = Self.fixedPerToken[family] {
+    if perToken.isEmpty, let family = ModelConfig.family(config), let fixed = Self.fixedPerToken[family] {
       perToken = [fixed]
     }
     guard perToken.count == 1, let chosen = perToken.first, chosen > 0 else { return nil }

@@ -54,7 +54,7 @@ extension StoredLayout {
       let values = search.info(codes)
       guard values.dtype.bitCount == 8, values.dtype != .bool else { return nil }
       return StoredWeight(
-        name: TensorName(stem), label: "quanto \(QuantisedWeight.kind(values.dtype).lowercased())", shape: values.shape,
+        name: TensorName(stem), label: "quanto \(QuantizedWeight.kind(values.dtype).lowercased())", shape: values.shape,
         codes: codes, parts: [scale] + others, zeroCodesAreZero: others.isEmpty)
     }
     guard let codes = search.location(stem + "._data._data"), search.info(codes).dtype == .u8 else { return nil }

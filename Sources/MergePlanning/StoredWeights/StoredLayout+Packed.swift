@@ -140,7 +140,7 @@ extension StoredLayout {
       let shape = search.shape(search.location(stem + ".shape"))
     else { return nil }
     let dtype = search.info(codes).dtype
-    let kind = dtype.bitCount == 8 ? QuantisedWeight.kind(dtype) : dtype.name
+    let kind = dtype.bitCount == 8 ? QuantizedWeight.kind(dtype) : dtype.name
     return StoredWeight(
       name: TensorName(stem + ".weight"), label: "\(kind) sparse", shape: shape, codes: codes,
       parts: [mask] + search.locations(stem, [".shape", ".row_offsets", ".weight_scale", ".input_scale"]))

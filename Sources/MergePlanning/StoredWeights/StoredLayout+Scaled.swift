@@ -43,7 +43,7 @@ extension StoredLayout {
     guard float8.contains(values.dtype) || values.dtype == .i8, values.shape.count >= 2,
       let blocks = blocks(values.shape, scales.shape)
     else { return nil }
-    return weight("\(QuantisedWeight.kind(values.dtype)) \(blocks)", values.shape)
+    return weight("\(QuantizedWeight.kind(values.dtype)) \(blocks)", values.shape)
   }
 
   /// Two numbers of E2M1 in a byte: NVFP4 with a scale for 16, MXFP4 with one for 32.

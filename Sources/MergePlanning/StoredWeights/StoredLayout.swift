@@ -1,5 +1,6 @@
 import Checkpoints
 import JSONText
+import Platform
 import Safetensors
 
 /// A layout in which programs store quantized weights, recognized by what stands in the headers.
@@ -59,7 +60,7 @@ struct StoredTensorSearch: Sendable {
 
   init(_ model: Checkpoint) {
     self.model = model
-    method = ConfigFacts.quantization(model.config)
+    method = ModelConfig.quantization(model.config)
     mlx = model.config?["quantization"] ?? model.config?["text_config"]?["quantization"]
     var descriptions: [TensorName: JSONValue] = [:]
     for file in model.files {

@@ -3,7 +3,7 @@ import Safetensors
 
 /// Which tensors of a model are the codes of a weight or parts of one: the one answer for every command.
 ///
-/// What a merge decodes is described by `QuantisedBase`. What that does not know is recognized by names, dtypes and
+/// What a merge decodes is described by `QuantizedBase`. What that does not know is recognized by names, dtypes and
 /// shapes that fit each other (`StoredLayout`); what does not fit stays a tensor as it is.
 public struct StoredWeights: Sendable {
   /// What a tensor is.
@@ -37,7 +37,7 @@ public struct StoredWeights: Sendable {
     var decoded: [StoredWeight] = []
     var refusal: (any Error)?
     do {
-      let base = try QuantisedBase(model)
+      let base = try QuantizedBase(model)
       refusal = base.problem ?? base.problems.min { $0.key < $1.key }?.value
       // A tensor of FP8 that nothing scales is what its header says.
       decoded = base.groups.values.filter { $0.weight.format != .numbers }.map { group in

@@ -1,0 +1,66 @@
+import Platform
+import Safetensors
+
+/// What keeps a model of the hub from being found in the local cache.
+public struct HubError: ReportableError {
+  public enum Problem: Equatable, Sendable {
+    /// The text begins as an address of the hub and is none.
+    case malformed(String)
+    /// The cache has nothing of the repository.
+    case repositoryNotCached
+    /// The cache has the repository, but not this revision.
+    case revisionNotCached(cached: [String])
+    /// The snapshot has no such file, or only a link whose blob is gone.
+    case fileNotCached(String, commit: String)
+    /// The hub said once that the repository has no such file at this commit.
+    case fileDoesNotExist(String, commit: String)
+    case system(call: String, code: Int32)
+  }
+
+  /// As the caller named it.
+  public let reference: String
+  public let problem: Problem
+  /// Where was looked; empty where nothing was.
+  public let cache: String
+  /// The command that fetches what is missing; nil: none does.
+  public let download: String?
+
+  init(reference: String, _ problem: Problem, cache: String = "", download: String? = nil) {
+    self.reference = reference
+    self.problem = problem
+    self.cache = cache
+    self.download = download
+  }
+
+  public var errorClass: String {
+    switch problem {
+    case .malformed: "hub-address"
+    case .system: "system"
+    default: "not-cached"
+    }
+  }
+
+  public var category: ErrorCategory {
+    switch problem {
+    case .malformed, .fileDoesNotExist: .refusedInput
+    default: .inputOutput
+    }
+  }
+
+  public var file: String? { reference }
+
+  public var message: String {
+    switch problem {
+    case .malformed(let what): "is no address of a model on the hub: \(what)"
+    case .repositoryNotCached: "no such file or folder, and not in the hub's cache \(cache)"
+    case .revisionNotCached(let cached):
+      "this revision is not in the hub's cache \(cache)"
+        + (cached.isEmpty ? "" : "; it has \(cached.joined(separator: ", "))")
+    case .fileNotCached(let file, let commit): "the cached snapshot \(commit.prefix(12)) has no file \(file)"
+    case .fileDoesNotExist(let file, let commit): "the repository has no file \(file) at \(commit.prefix(12))"
+    case .system(let call, let code): "\(call): \(SystemCalls.text(of: code))"
+    }
+  }
+
+  public var hint: String? { download.map { "fetch it with: \($0)" } }
+}

@@ -1,0 +1,82 @@
+import JSONText
+import Platform
+import Safetensors
+
+/// Which files of a folder are a model's weights, chosen as transformers 5.24 `from_pretrained` does: `transformers_weights`
+/// of config.json, else `model.safetensors`, else `model.safetensors.index.json`; and, what it does not open but can mean
+/// one thing only, a complete set of shards without an index.
+enum WeightSelection: Equatable {
+  case file(String)
+  case index(String)
+  /// In their order, all of `model-00001-of-0000N.safetensors`.
+  case shards([String])
+
+  static let indexName = "model.safetensors.index.json"
+
+  /// - Returns: The choice, and what a person should know about it.
+  static func choose(
+    folder: String, config: JSONValue?
+  ) throws(CheckpointError) -> (selection: WeightSelection, warnings: [String]) {
+    if case .string(let name)? = config?["transformers_weights"] {
+      guard CheckpointIndex.staysInFolder(name), name.hasSuffix(".safetensors") || name.hasSuffix(".index.json")
+      else { throw CheckpointError(path: Paths.join(folder, "config.json"), .unsafeShardName(name)) }
+      return (name.hasSuffix(".index.json") ? .index(name) : .file(name), [])
+    }
+    let entries = try CheckpointError.attempt(folder) { () throws(SystemCalls.Failure) in
+      try SystemCalls.entries(ofFolder: folder)
+    }
+    let hasIndex = entries.contains(indexName)
+    if entries.contains("model.safetensors") {
+      let warning =
+        "holds both model.safetensors and model.safetensors.index.json; "
+        + "model.safetensors is used, as transformers does, and the shards are not"
+      guard hasIndex else { return (.file("model.safetensors"), []) }
+      // Some programs write an index for one file, too.
+      let index = try? CheckpointIndex(path: Paths.join(folder, indexName))
+      return (
+        .file("model.safetensors"), index?.namesOnly("model.safetensors") == true ? [] : ["\(folder): \(warning)"]
+      )
+    }
+    if hasIndex { return (.index(indexName), []) }
+    if let shards = try unindexedShards(entries, folder: folder) {
+      let pattern = SideFiles.shardPattern(shards[0]) ?? shards[0]
+      let warning = "has no \(indexName); all \(shards.count) files \(pattern) are there and are used"
+      return (.shards(shards), ["\(folder): \(warning)"])
+    }
+    throw CheckpointError(path: folder, problem(entries))
+  }
+
+  /// The only set of shards that is called as `save_pretrained` calls them; nil: there is none, or more than one. Those of a
+  /// variant, such as `model.fp16-00001-of-00002.safetensors`, are loaded on request alone.
+  private static func unindexedShards(_ entries: [String], folder: String) throws(CheckpointError) -> [String]? {
+    var sets: [String: [(number: Int, count: Int, name: String)]] = [:]
+    for name in entries where name.hasPrefix("model-") && name.hasSuffix(".safetensors") {
+      guard let shard = SideFileRules.shardNumber(name) else { continue }
+      sets["\(shard.prefix)/\(shard.count)/\(shard.suffix)", default: []].append((shard.number, shard.count, name))
+    }
+    guard sets.count == 1, let set = sets.values.first, let count = set.first?.count else { return nil }
+    let numbers = Set(set.map(\.number))
+    guard numbers.count == set.count, numbers.allSatisfy({ (1...max(1, count)).contains($0) }) else { return nil }
+    guard set.count == count else {
+      let missing = (1...count).first { !numbers.contains($0) } ?? 1
+      throw CheckpointError(path: folder, .incompleteShards(found: set.count, count: count, firstMissing: missing))
+    }
+    return set.sorted { $0.number < $1.number }.map(\.name)
+  }
+
+  /// Why there is nothing to be chosen.
+  private static func problem(_ entries: [String]) -> CheckpointError.Problem {
+    let others = entries.filter { name in
+      (name.hasSuffix(".safetensors") || name.contains(".safetensors.index.") && name.hasSuffix(".json"))
+        && !name.hasPrefix("adapter_model")
+    }
+    guard others.isEmpty else { return .noWeights(others: others) }
+    let pickles = entries.filter {
+      [".bin", ".pt", ".pth"].contains(where: $0.hasSuffix) && !$0.hasPrefix("adapter_model")
+    }
+    let weights = pickles.filter { SideFileRules.exclusion($0, isFolder: false, isRoot: true) == .weights }
+    if let pickle = weights.first ?? pickles.first { return .pickleOnly(pickle) }
+    return .noWeights(
+      others: entries.filter { name in [".gguf", ".h5", ".msgpack", ".onnx"].contains(where: name.hasSuffix) })
+  }
+}

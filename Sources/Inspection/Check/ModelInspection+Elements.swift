@@ -1,0 +1,114 @@
+import MergePlanning
+import Platform
+import Safetensors
+
+extension ModelInspection {
+  /// What is asked of the elements of a tensor.
+  private struct Question {
+    /// Whether they are numbers.
+    let isCounted: Bool
+    /// The bits that are no sign, for eight bytes, where zeros are looked for.
+    let zeros: UInt64?
+  }
+
+  /// Reads every tensor: numbers that are NaN or infinite, and matrices that are nothing but zeros.
+  ///
+  /// The codes of quantized weights are no numbers, whatever dtype keeps them; scales are.
+  mutating func inspectElements() throws {
+    let files = files
+    let weights = weights
+    let jobs = files.indices.flatMap { file in files[file].header.tensors.indices.map { (file: file, tensor: $0) } }
+    let open = OpenFiles(files.map { ($0.path, $0.header.identity) })
+    let results = ResultStore<FileReading.Elements>(count: jobs.count)
+    try concurrently(jobs.count, workers: options.workers) { number in
+      let file = files[jobs[number].file]
+      let tensor = file.header.tensors[jobs[number].tensor]
+      let start = file.header.dataStart
+      let question = Self.question(tensor, weights, weights.role(file: jobs[number].file, index: jobs[number].tensor))
+      results.set(
+        number,
+        try FileReading.elements(
+          try open.file(jobs[number].file),
+          start + tensor.dataOffsets.lowerBound..<start + tensor.dataOffsets.upperBound, tensor.dtype,
+          isCounted: question.isCounted, zeros: question.zeros))
+    }
+    try open.checkUnchanged()
+    var zeros: [(tensor: TensorInfo, file: File)] = []
+    for (job, found) in zip(jobs, results.values) {
+      let file = files[job.file]
+      let tensor = file.header.tensors[job.tensor]
+      if found.nans > 0 || found.infinities > 0 {
+        nonFinite.append(
+          NonFinite(
+            tensor: tensor.name, file: file.path, nanCount: found.nans, infinityCount: found.infinities,
+            elementCount: tensor.elementCount))
+      }
+      if found.areZero { zeros.append((tensor, file)) }
+    }
+    for tensor in nonFinite {
+      findings.append(
+        Finding(
+          "nonfinite", file: tensor.file, tensor: tensor.tensor,
+          "\(tensor.nanCount) NaN and \(tensor.infinityCount) infinite of \(tensor.elementCount) elements"))
+    }
+    if isAdapter {
+      judgeZeros(ofAdapter: zeros.map(\.tensor))
+    } else {
+      for (tensor, file) in zeros {
+        findings.append(
+          Finding(
+            "zeros", file: file.path, tensor: tensor.name,
+            "all of its \(tensor.elementCount) elements are 0: the weights were never written, or were lost"))
+      }
+    }
+  }
+
+  private static func question(
+    _ tensor: TensorInfo, _ weights: StoredWeights, _ role: StoredWeights.Role
+  ) -> Question {
+    // Vectors of zeros are common: biases, buffers.
+    let isMatrix = tensor.shape.count(where: { $0 > 1 }) >= 2
+    switch role {
+    case .plain: return Question(isCounted: true, zeros: isMatrix ? signMask(tensor.dtype) : nil)
+    case .codes(let weight):
+      guard weights.weights[weight].zeroCodesAreZero, tensor.elementCount > 1 else {
+        return Question(isCounted: false, zeros: nil)
+      }
+      // Numbers of 4 bits have a sign in each half of a byte, integers none that is 0 without its other bits.
+      let isInteger = tensor.dtype == .i8 && weights.weights[weight].shape == tensor.shape
+      let mask: UInt64? = isInteger ? ~0 : signMask(tensor.dtype) ?? 0x7777_7777_7777_7777
+      return Question(isCounted: false, zeros: mask)
+    case .part: return Question(isCounted: true, zeros: nil)
+    }
+  }
+
+  /// The bits of eight bytes that are not 0 in a number that is not 0; nil: no floating-point type of whole bytes.
+  private static func signMask(_ dtype: DType) -> UInt64? {
+    switch dtype {
+    case .f64: 0x7FFF_FFFF_FFFF_FFFF
+    case .f32: 0x7FFF_FFFF_7FFF_FFFF
+    case .f16, .bf16: 0x7FFF_7FFF_7FFF_7FFF
+    case .f8E4M3, .f8E5M2: 0x7F7F_7F7F_7F7F_7F7F
+    case .f8E4M3FNUZ, .f8E5M2FNUZ: ~0
+    default: nil
+    }
+  }
+
+  /// B is 0 before training: of some modules that says that they were not trained, of all that nothing was.
+  private mutating func judgeZeros(ofAdapter zeros: [TensorInfo]) {
+    func isSecond(_ name: TensorName) -> Bool {
+      name.string.contains("lora_B") || name.string.contains("lora_embedding_B")
+    }
+    let all = files.flatMap { $0.header.tensors.filter { isSecond($0.name) } }
+    let untrained = zeros.filter { isSecond($0.name) }
+    for tensor in zeros where !isSecond(tensor.name) { notes.append("\(tensor.name): all of its elements are 0") }
+    guard !untrained.isEmpty else { return }
+    if untrained.count == all.count {
+      find("zeros", files.first?.name, "each of its \(all.count) lora_B is all zeros: the adapter changes nothing")
+    } else {
+      notes.append(
+        "\(untrained.count) of \(all.count) lora_B are all zeros, first \(untrained[0].name): these modules were not "
+          + "trained")
+    }
+  }
+}

@@ -1,0 +1,101 @@
+import Checkpoints
+import JSONText
+import Platform
+import Safetensors
+
+/// What two folders of models or adapters say otherwise beside their weights: tensors that are equal make another model
+/// where config.json or adapter_config.json differ.
+public struct FolderDifference: Sendable, Equatable {
+  /// A member of config.json or adapter_config.json, by the path of its keys, with its JSON text in each.
+  public struct Member: Sendable, Equatable {
+    public let file: String
+    /// Joined by dots.
+    public let key: String
+    /// Nil where it is absent.
+    public let left: String?
+    public let right: String?
+
+    /// Whether it says nothing of what the model computes: where it came from and which program wrote it.
+    public var isOrigin: Bool { ["_name_or_path", "transformers_version", "peft_version"].contains(key) }
+  }
+
+  /// Another file of the folders, such as a tokenizer.
+  public struct File: Sendable, Equatable {
+    public let name: String
+    /// Nil: both have it, and its bytes differ.
+    public let onlySide: Side?
+  }
+
+  public enum Side: String, Sendable { case left, right }
+
+  /// In the order of the files and their keys.
+  public private(set) var members: [Member] = []
+  /// By name.
+  public private(set) var files: [File] = []
+
+  /// Whether the configurations differ in what decides the model.
+  public var hasDifference: Bool { members.contains { !$0.isOrigin } }
+
+  private static let configNames = ["config.json", "adapter_config.json"]
+
+  /// Compares two folders; nothing differs where one is none, or both are the same.
+  ///
+  /// - Parameter comparesFiles: Whether the bytes of other files are compared.
+  /// - Throws: `CheckpointError` for a configuration that cannot be read or parsed, `SafetensorsError` for another file.
+  init(_ left: String?, _ right: String?, comparesFiles: Bool) throws {
+    guard let left, let right, !Paths.areEqual(left, right) else { return }
+    let (one, other) = (try Self.names(left), try Self.names(right))
+    for name in Self.configNames where one.contains(name) && other.contains(name) {
+      let (path, otherPath) = (Paths.join(left, name), Paths.join(right, name))
+      compare(try Checkpoint.readConfig(path), try Checkpoint.readConfig(otherPath), file: name, key: "")
+    }
+    guard comparesFiles else { return }
+    for name in one.union(other).sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
+      if !other.contains(name) {
+        files.append(File(name: name, onlySide: .left))
+      } else if !one.contains(name) {
+        files.append(File(name: name, onlySide: .right))
+      } else if !Self.configNames.contains(name),
+        try !FileReading.areEqual(Paths.join(left, name), Paths.join(right, name))
+      {
+        files.append(File(name: name, onlySide: nil))
+      }
+    }
+  }
+
+  /// Regular files that are neither weights nor hidden.
+  private static func names(_ folder: String) throws -> Set<String> {
+    let entries: [String]
+    do throws(SystemCalls.Failure) { entries = try SystemCalls.entries(ofFolder: folder) } catch {
+      throw CheckpointError(path: folder, .system(call: error.call, code: error.code))
+    }
+    return Set(
+      entries.filter { name in
+        !name.hasPrefix(".") && !name.hasSuffix(".safetensors") && !name.hasSuffix(".safetensors.index.json")
+          && (try? SystemCalls.identity(path: Paths.join(folder, name)))?.isRegularFile == true
+      })
+  }
+
+  private mutating func compare(_ left: JSONValue, _ right: JSONValue, file: String, key: String) {
+    guard left != right else { return }
+    guard case .object(let one) = left, case .object(let other) = right else {
+      members.append(Member(file: file, key: key, left: Self.text(left), right: Self.text(right)))
+      return
+    }
+    let keys = one.map(\.key) + other.map(\.key).filter { left[$0] == nil }
+    for name in keys {
+      let path = key.isEmpty ? name : key + "." + name
+      switch (left[name], right[name]) {
+      case (let a?, let b?): compare(a, b, file: file, key: path)
+      case (let a, let b):
+        members.append(Member(file: file, key: path, left: a.map(Self.text), right: b.map(Self.text)))
+      }
+    }
+  }
+
+  private static func text(_ value: JSONValue) -> String {
+    var writer = JSONWriter(escapesUnprintable: true)
+    writer.value(value)
+    return String(decoding: writer.bytes, as: UTF8.self)
+  }
+}

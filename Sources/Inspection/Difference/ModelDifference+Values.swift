@@ -1,0 +1,148 @@
+import CPlainArithmetic
+import Platform
+import Safetensors
+
+/// The values of tensors that both have.
+extension ModelDifference {
+  private struct Sums {
+    var changed = 0
+    var hasOtherBytes = false
+    var largest = 0.0
+    var differenceSquares = 0.0
+    var leftSquares = 0.0
+    /// Whether the bytes are the same, so that nothing was computed: ``leftSquares`` is missing.
+    var isUnmeasured = false
+
+    mutating func add(_ other: Sums) {
+      changed += other.changed
+      hasOtherBytes = hasOtherBytes || other.hasOtherBytes
+      largest = max(largest, other.largest)
+      differenceSquares += other.differenceSquares
+      leftSquares += other.leftSquares
+    }
+  }
+
+  /// Elements of one tensor, which lie in one file of either side.
+  private struct Piece {
+    let tensor: Int
+    let elements: Range<Int>
+    let left: TensorPlace
+    let right: TensorPlace
+  }
+
+  private struct TensorPlace {
+    let file: Int
+    let range: Range<Int>
+    let dtype: DType
+
+    /// Where elements are. A piece begins at a byte: its length is a multiple of 8 elements, but for the last.
+    func bytes(_ elements: Range<Int>) -> Range<Int> {
+      let start = range.lowerBound + elements.lowerBound * dtype.bitCount / 8
+      return start..<start + (elements.count * dtype.bitCount + 7) / 8
+    }
+  }
+
+  private static let pieceElementCount = 1 << 20
+
+  /// Compares what both have in one shape. Files that are one and the same are not read; of equal bytes nothing is computed.
+  static func compare(_ tensors: inout [Tensor], _ one: Side, _ other: Side, workers: Int) throws {
+    let open = OpenFiles((one.files + other.files).map { ($0.path, $0.header.identity) })
+    let pieces = pieces(of: tensors, one, other)
+    let found = ResultStore<Sums>(count: pieces.count)
+    try concurrently(pieces.count, workers: workers) { number in
+      let piece = pieces[number]
+      let isOneFile = open.areOneFile(piece.left.file, piece.right.file) && piece.left.range == piece.right.range
+      found.set(number, isOneFile ? Sums(isUnmeasured: true) : try sums(piece, open))
+    }
+    var pieceSums = found.values
+    // The norm of a tensor that differs somewhere needs its equal pieces too.
+    let changed = Set(zip(pieces, pieceSums).filter { $1.changed > 0 }.map { $0.0.tensor })
+    let missing = pieces.indices.filter { pieceSums[$0].isUnmeasured && changed.contains(pieces[$0].tensor) }
+    let squares = ResultStore<Double>(count: missing.count)
+    try concurrently(missing.count, workers: workers) { squares.set($0, try leftSquares(pieces[missing[$0]], open)) }
+    for (number, square) in zip(missing, squares.values) { pieceSums[number].leftSquares = square }
+    try open.checkUnchanged()
+    // In the order of the pieces, so that the sums do not depend on the threads.
+    var totals: [Int: Sums] = [:]
+    for (piece, sums) in zip(pieces, pieceSums) { totals[piece.tensor, default: Sums()].add(sums) }
+    for (number, sums) in totals {
+      guard let left = tensors[number].left, let right = tensors[number].right else { continue }
+      let isNumber = PlainArithmetic.type(left.dtype) != nil && PlainArithmetic.type(right.dtype) != nil
+      var relativeNorm: Double? = isNumber && sums.changed == 0 ? 0 : nil
+      if isNumber, sums.changed > 0, sums.leftSquares > 0 {
+        relativeNorm = sums.differenceSquares.squareRoot() / sums.leftSquares.squareRoot()
+      }
+      tensors[number].values = Values(
+        elementCount: left.elementCount, changedCount: sums.changed, largest: isNumber ? sums.largest : nil,
+        relativeNorm: relativeNorm, hasOtherBytes: sums.hasOtherBytes)
+    }
+  }
+
+  private static func pieces(of tensors: [Tensor], _ one: Side, _ other: Side) -> [Piece] {
+    var pieces: [Piece] = []
+    for (number, tensor) in tensors.enumerated() {
+      guard let left = tensor.left, let right = tensor.right, left.shape == right.shape,
+        areComparable(left.dtype, right.dtype), let leftPlace = one.places[tensor.name],
+        let rightPlace = other.places[tensor.name]
+      else { continue }
+      func add(_ elements: Range<Int>) {
+        pieces.append(
+          Piece(
+            tensor: number, elements: elements,
+            left: TensorPlace(file: leftPlace.file, range: one.range(leftPlace), dtype: left.dtype),
+            right: TensorPlace(
+              file: one.files.count + rightPlace.file, range: other.range(rightPlace), dtype: right.dtype)))
+      }
+      if left.elementCount == 0 { add(0..<0) }
+      for start in stride(from: 0, to: left.elementCount, by: pieceElementCount) {
+        add(start..<min(start + pieceElementCount, left.elementCount))
+      }
+    }
+    return pieces
+  }
+
+  private static func areComparable(_ one: DType, _ other: DType) -> Bool {
+    one == other || (PlainArithmetic.type(one) != nil && PlainArithmetic.type(other) != nil)
+  }
+
+  private static func sums(_ piece: Piece, _ files: OpenFiles) throws(SafetensorsError) -> Sums {
+    var (one, other): ([UInt8], [UInt8]) = ([], [])
+    let (left, right) = (piece.left, piece.right)
+    try files.read(left.file, left.bytes(piece.elements), into: &one)
+    try files.read(right.file, right.bytes(piece.elements), into: &other)
+    var sums = Sums()
+    let byteCount = left.bytes(piece.elements).count
+    if left.dtype == right.dtype, PlainArithmetic.areEqual(one, other, count: byteCount) {
+      sums.isUnmeasured = true
+      return sums
+    }
+    sums.hasOtherBytes = true
+    guard let leftType = PlainArithmetic.type(left.dtype), let rightType = PlainArithmetic.type(right.dtype) else {
+      let size = max(1, left.dtype.bitCount / 8)
+      for place in stride(from: 0, to: byteCount, by: size)
+      where one[place..<min(place + size, byteCount)] != other[place..<min(place + size, byteCount)] {
+        sums.changed += 1
+      }
+      return sums
+    }
+    let found = PlainArithmetic.difference(one, leftType, other, rightType, count: piece.elements.count)
+    sums.changed = Int(found.changed)
+    sums.largest = found.largest
+    sums.differenceSquares = found.difference_squares
+    sums.leftSquares = found.left_squares
+    return sums
+  }
+
+  /// The sum of the squares of the finite elements on the left.
+  private static func leftSquares(_ piece: Piece, _ files: OpenFiles) throws(SafetensorsError) -> Double {
+    guard let type = PlainArithmetic.type(piece.left.dtype) else { return 0 }
+    var bytes: [UInt8] = []
+    try files.read(piece.left.file, piece.left.bytes(piece.elements), into: &bytes)
+    return PlainArithmetic.difference(bytes, type, bytes, type, count: piece.elements.count).left_squares
+  }
+}
+
+extension OpenFiles {
+  /// Whether two of the files are one on the disk, by two paths or names.
+  func areOneFile(_ one: Int, _ other: Int) -> Bool { identity(of: one) == identity(of: other) }
+}

@@ -1,0 +1,144 @@
+import Adapters
+import Checkpoints
+import Platform
+import Safetensors
+
+/// How two models, adapters or files differ.
+public struct ModelDifference: Sendable {
+  public struct Options: Sendable {
+    /// Whether values are compared; without, nothing is known of tensors whose headers are alike.
+    public var readsData = true
+    /// Threads, at least 1. The result does not depend on it.
+    public var workers: Int
+
+    public init(workers: Int) { self.workers = max(1, workers) }
+  }
+
+  /// How the values of two tensors of one shape differ.
+  public struct Values: Sendable, Equatable {
+    public let elementCount: Int
+    /// Elements whose values differ, or of which one is NaN and the other is not; of types that are not computed on, those
+    /// whose bytes differ.
+    public let changedCount: Int
+    /// The largest |a - b|; nil where the type is not computed on.
+    public let largest: Double?
+    /// ||A - B|| / ||A|| in the Frobenius norm, over the elements that are finite in both; 0 where no value differs, nil
+    /// where ||A|| is 0 or the type is not computed on.
+    public let relativeNorm: Double?
+    /// Whether bytes differ: also where values are equal, by the signs of zeros, the payloads of NaNs or the dtype.
+    public let hasOtherBytes: Bool
+
+    public var changedShare: Double { elementCount == 0 ? 0 : Double(changedCount) / Double(elementCount) }
+  }
+
+  public struct Tensor: Sendable, Equatable {
+    public let name: TensorName
+    /// Nil where one of the two has no such tensor.
+    public let left: TensorInfo?
+    public let right: TensorInfo?
+    /// Nil where values were not compared.
+    public internal(set) var values: Values?
+
+    /// Whether anything differs that was looked at.
+    public var isDifferent: Bool {
+      left?.dtype != right?.dtype || left?.shape != right?.shape || (values?.changedCount ?? 0) > 0
+    }
+  }
+
+  /// A key of `__metadata__` with its value in each, nil where it is absent.
+  public struct Metadata: Sendable, Equatable {
+    public let key: String
+    public let left: String?
+    public let right: String?
+  }
+
+  /// Every tensor of either, in the order of their names' bytes.
+  public let tensors: [Tensor]
+  /// Keys that differ.
+  public let metadata: [Metadata]
+  /// Whether a tensor is in a file of another name, or there are other files.
+  public let hasOtherFiles: Bool
+  /// What the two folders say otherwise beside the weights.
+  public let folders: FolderDifference
+  /// Whether values were compared.
+  public let comparesValues: Bool
+
+  /// Whether tensors, metadata or the configuration differ, of what was looked at; how tensors are split into files is no
+  /// difference.
+  public var hasDifference: Bool {
+    !metadata.isEmpty || folders.hasDifference || tensors.contains(where: \.isDifferent)
+  }
+
+  /// Whether the two are different; nil: nothing was found, and values were not compared.
+  public var isDifferent: Bool? { hasDifference ? true : comparesValues ? false : nil }
+
+  /// Compares what is at two paths: safetensors files, models, adapters.
+  ///
+  /// - Throws: What opening them throws; ``SafetensorsError`` where data cannot be read or changes meanwhile.
+  public init(_ left: String, _ right: String, options: Options) throws {
+    let one = try Side(left)
+    let other = try Side(right)
+    let names = Set(one.places.keys).union(other.places.keys).sorted()
+    var tensors = names.map { Tensor(name: $0, left: one.info($0), right: other.info($0), values: nil) }
+    if options.readsData { try Self.compare(&tensors, one, other, workers: options.workers) }
+    self.tensors = tensors
+    comparesValues = options.readsData
+    metadata = Self.metadata(one, other)
+    folders = try FolderDifference(one.folder, other.folder, comparesFiles: options.readsData)
+    hasOtherFiles =
+      one.files.map(\.name) != other.files.map(\.name)
+      || names.contains { name in
+        guard let left = one.places[name], let right = other.places[name] else { return false }
+        return one.files[left.file].name != other.files[right.file].name
+      }
+  }
+
+  /// The weight files of one path.
+  struct Side {
+    let files: [(name: String, path: String, header: SafetensorsHeader)]
+    /// Nil for a single file.
+    let folder: String?
+    private(set) var places: [TensorName: (file: Int, index: Int)] = [:]
+
+    init(_ path: String) throws {
+      if ModelFolder(path) == .adapter {
+        let name = "adapter_model.safetensors"
+        let weights = Paths.join(path, name)
+        files = [(name, weights, try SafetensorsHeader(path: weights))]
+        folder = path
+      } else {
+        let checkpoint = try Checkpoint(path: path)
+        files = checkpoint.files.map { ($0.name, $0.path, $0.header) }
+        folder = checkpoint.folder
+      }
+      for (number, file) in files.enumerated() {
+        for index in file.header.tensors.indices { places[file.header.tensors.name(at: index)] = (number, index) }
+      }
+    }
+
+    func info(_ name: TensorName) -> TensorInfo? {
+      places[name].map { files[$0.file].header.tensors[$0.index] }
+    }
+
+    /// Where the tensor's bytes are in its file.
+    func range(_ place: (file: Int, index: Int)) -> Range<Int> {
+      let header = files[place.file].header
+      let offsets = header.tensors.dataOffsets(at: place.index)
+      return header.dataStart + offsets.lowerBound..<header.dataStart + offsets.upperBound
+    }
+  }
+
+  private static func metadata(_ one: Side, _ other: Side) -> [Metadata] {
+    func values(_ side: Side) -> [String: String] {
+      var values: [String: String] = [:]
+      for entry in side.files.flatMap({ $0.header.metadata ?? [] }) {
+        values[entry.key] = values[entry.key] ?? entry.value
+      }
+      return values
+    }
+    let (left, right) = (values(one), values(other))
+    return Set(left.keys).union(right.keys).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+      .filter { left[$0] != right[$0] }
+      .map { Metadata(key: $0, left: left[$0], right: right[$0]) }
+  }
+}

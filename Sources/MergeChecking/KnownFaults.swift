@@ -1,0 +1,151 @@
+import Adapters
+import MergePlanning
+import Safetensors
+
+/// What may have been done to one tensor in place of its update.
+struct KnownFaults {
+  let plan: MergePlan
+  let adapters: [AdapterUse]
+  private let firstAdapterInput: Int
+
+  init(plan: MergePlan, adapters: [AdapterUse]) {
+    self.plan = plan
+    self.adapters = adapters
+    firstAdapterInput = plan.inputs.count { !$0.isAdapter }
+  }
+
+  /// The hypotheses for a tensor, the plainest first, each with the update that would have been made.
+  func all(_ name: TensorName, _ update: TensorUpdate) -> [(fault: Fault, update: TensorUpdate)] {
+    var found: [(fault: Fault, update: TensorUpdate)] = []
+    func add(_ fault: Fault, _ changed: TensorUpdate) {
+      guard changed != update, !found.contains(where: { $0.update == changed }) else { return }
+      found.append((fault, changed))
+    }
+    if !update.rowReplacements.isEmpty {
+      add(.tokenRowsDropped, TensorUpdate(rows: update.rows, columns: update.columns, stages: update.stages))
+    }
+    guard !update.terms.isEmpty else { return found }
+    let isBias = update.terms.allSatisfy { if case .scaled = $0.kind { true } else { false } }
+    add(isBias ? .loraBiasDropped : dropped(name), with(update) { _ in [] })
+    if update.stages.contains(where: { $0.magnitude != nil }) {
+      add(
+        .magnitudeIgnored,
+        TensorUpdate(
+          rows: update.rows, columns: update.columns,
+          stages: update.stages.map { TensorUpdate.Stage(terms: $0.terms, intermediate: $0.intermediate) },
+          rowReplacements: update.rowReplacements))
+    }
+    add(
+      isBias ? .loraBiasUnscaled : .scalingMissing,
+      scaled(update, name) { _, _, weight, _ in weight })
+    add(.addedTwice, with(update) { $0 + $0 })
+    add(.addedTwice, scaled(update, name) { _, module, _, _ in 2 * module.scaling })
+    add(
+      .rsloraIgnored,
+      scaled(update, name) { config, module, weight, _ in
+        guard config.usesRankStabilizedScaling else { return nil }
+        return weight * module.alpha / Double(module.rank)
+      })
+    add(
+      .rsloraAssumed,
+      scaled(update, name) { config, module, weight, _ in
+        guard !config.usesRankStabilizedScaling else { return nil }
+        return weight * module.alpha / Double(module.rank).squareRoot()
+      })
+    add(
+      .patternsIgnored,
+      scaled(update, name) { config, _, weight, _ in
+        weight * config.scaling(rank: config.rank, alpha: config.alpha)
+      })
+    add(
+      .patternsIgnored,
+      scaled(update, name) { config, module, weight, _ in
+        weight * config.scaling(rank: module.rank, alpha: config.alpha)
+      })
+    add(
+      .patternsIgnored,
+      scaled(update, name) { config, module, weight, _ in
+        weight * config.scaling(rank: config.rank, alpha: module.alpha)
+      })
+    add(
+      .weightIgnored, scaled(update, name) { config, module, _, _ in module.scaling / adapters[module.adapter].weight })
+    add(
+      .addedOnce,
+      with(update) { terms in
+        terms.indices.filter { !terms[..<$0].contains(terms[$0]) }.map { terms[$0] }
+      })
+    add(.subtracted, with(update) { $0.map { $0.scaled(by: -$0.scaling) } })
+    if update.rows == update.columns { add(.transposed, with(update) { $0.map(\.transposed) }) }
+    let used = Set(update.terms.compactMap(adapter))
+    if used.count > 1 {
+      for number in used.sorted() {
+        add(.adapterDropped(number), with(update) { $0.filter { adapter($0) != number } })
+      }
+    }
+    return found
+  }
+
+  /// What it is called that a tensor is the base's.
+  func dropped(_ name: TensorName) -> Fault {
+    for use in adapters {
+      for layer in use.adapter.layers where TensorName(layer.module + ".weight") == name {
+        if layer.kind == .embedding { return .embeddingDropped }
+      }
+    }
+    return .deltaDropped
+  }
+
+  /// What it is called that the base's tensor stands where an adapter brings a whole one.
+  func replacementDropped(_ name: TensorName) -> Fault {
+    for use in adapters {
+      for replacement in use.adapter.replacements where TensorName(replacement.target) == name {
+        if case .bias = replacement.kind { return .trainedBiasDropped }
+      }
+    }
+    return .savedModuleDropped
+  }
+
+  private func adapter(_ term: DeltaTerm) -> Int? {
+    guard let view = term.views.first, view.source.input >= firstAdapterInput else { return nil }
+    return view.source.input - firstAdapterInput
+  }
+
+  private func with(_ update: TensorUpdate, _ change: ([DeltaTerm]) -> [DeltaTerm]) -> TensorUpdate {
+    var stages = update.stages.map {
+      TensorUpdate.Stage(terms: change($0.terms), magnitude: $0.magnitude, intermediate: $0.intermediate)
+    }
+    // Without a delta nothing is rescaled either.
+    stages.removeAll { $0.terms.isEmpty && !update.terms.isEmpty && $0.intermediate == nil }
+    return TensorUpdate(
+      rows: update.rows, columns: update.columns, stages: stages, rowReplacements: update.rowReplacements)
+  }
+
+  /// The update with other scalings; nil from `change` leaves a term as it is.
+  private func scaled(
+    _ update: TensorUpdate, _ name: TensorName,
+    _ change: (AdapterConfig, MergePlan.Module, Double, DeltaTerm) -> Double?
+  ) -> TensorUpdate {
+    with(update) { terms in
+      terms.map { term in
+        guard let number = adapter(term), adapters.indices.contains(number),
+          let module = plan.modules.first(where: { $0.adapter == number && $0.targets.contains(name) }),
+          let scaling = change(adapters[number].adapter.config, module, adapters[number].weight, term)
+        else { return term }
+        return term.scaled(by: Float(scaling))
+      }
+    }
+  }
+}
+
+extension DeltaTerm {
+  fileprivate func scaled(by scaling: Float) -> DeltaTerm {
+    DeltaTerm(rows: rows, columns: columns, kind: kind, scaling: scaling, diagonal: diagonal)
+  }
+
+  /// The same delta with rows and columns exchanged; as it is where it has none.
+  fileprivate var transposed: DeltaTerm {
+    guard case .lowRank(let left, let right) = kind, diagonal == nil else { return self }
+    return DeltaTerm(
+      rows: columns, columns: rows, kind: .lowRank(left: right.transposed, right: left.transposed), scaling: scaling)
+  }
+}

@@ -1,0 +1,83 @@
+import Checkpoints
+import Inspection
+import MergePlanning
+
+/// What is told of it.
+extension MergeCheck {
+  func addFindings(_ report: inout Report) {
+    var faults: [Fault: [TensorResult]] = [:]
+    var order: [Fault] = []
+    for tensor in report.tensors {
+      switch tensor.verdict {
+      case .fault(let fault):
+        if faults[fault] == nil { order.append(fault) }
+        faults[fault, default: []].append(tensor)
+      case .damaged(let count): report.findings.append(Self.damage(tensor, count))
+      case .different:
+        let comparison = tensor.comparison ?? TensorComparison()
+        report.findings.append(
+          Finding(
+            "not-the-merge", file: tensor.file, tensor: tensor.name,
+            "\(comparison.beyondBound) of \(comparison.elementCount) elements are not the merge's; no known fault "
+              + "explains them" + Self.text(comparison.example)))
+      default: continue
+      }
+    }
+    let merged = report.tensors.filter(\.isMerged)
+    let unchanged = merged.filter {
+      if case .fault(let fault) = $0.verdict {
+        [.deltaDropped, .embeddingDropped, .loraBiasDropped].contains(fault)
+      } else {
+        false
+      }
+    }
+    if !merged.isEmpty, unchanged.count == merged.count {
+      report.findings.insert(
+        Finding("base-unchanged", file: output.path, "is the base, unchanged: nothing of the adapter was merged"), at: 0
+      )
+    }
+    for fault in order {
+      let tensors = faults[fault] ?? []
+      guard let first = tensors.first else { continue }
+      let others = tensors.count == 1 ? "" : " (and in \(tensors.count - 1) more tensors)"
+      report.findings.append(
+        Finding(fault.faultClass, file: first.file, tensor: first.name, fault.message + others))
+    }
+    addNotes(&report)
+  }
+
+  private func addNotes(_ report: inout Report) {
+    var kinds: [String: Int] = [:]
+    for tensor in report.tensors {
+      switch tensor.verdict {
+      case .roundedByPEFT(let how): kinds["were rounded more than once, \(how): no fault", default: 0] += 1
+      case .roundedSeveralTimes:
+        kinds["were rounded more than once, all within 1 ulp of the exact result: no fault", default: 0] += 1
+      case .notChecked(let why): kinds["were not checked: \(why)", default: 0] += 1
+      default: continue
+      }
+    }
+    for (what, count) in kinds.sorted(by: { $0.key < $1.key }) { report.notes.append("\(count) tensors \(what)") }
+    let right = report.tensors.filter { !$0.verdict.isFinding }
+    let cancelled = right.reduce(0) { $0 + ($1.comparison?.cancelled ?? 0) }
+    if cancelled > 0 {
+      report.notes.append(
+        "in \(cancelled) \(cancelled == 1 ? "element" : "elements") base and delta nearly cancel; errors are in ulp at "
+          + "|base| + |delta|, because the small difference is no more accurate than what it is made of")
+    }
+  }
+
+  private static func damage(_ tensor: TensorResult, _ count: Int) -> Finding {
+    let elements = count == 1 ? "1 element is" : "\(count) elements are"
+    guard let comparison = tensor.comparison else {
+      return Finding("damaged", file: tensor.file, tensor: tensor.name, "\(elements) not those that are copied")
+    }
+    return Finding(
+      "damaged", file: tensor.file, tensor: tensor.name,
+      "\(elements) not what the merge gives" + text(comparison.example))
+  }
+
+  private static func text(_ example: TensorComparison.Example?) -> String {
+    example.map { ": [\($0.row), \($0.column)] is \($0.found), exact \($0.exact)" } ?? ""
+  }
+}

@@ -1,0 +1,103 @@
+import Adapters
+import Platform
+import Safetensors
+
+/// Why adapters cannot be combined.
+public struct CombinationError: ReportableError, Equatable {
+  public enum Problem: Equatable, Sendable {
+    /// Something of an adapter that the combination of factors has no meaning for.
+    case unsupported(String)
+    /// An adapter that belongs to weights which it changes: the combined one would change them otherwise.
+    case decomposition(Decomposition)
+    /// The adapters' ranks of one module.
+    case ranks([Int])
+    /// A module whose factors have other shapes in another adapter.
+    case shapes([Int], other: String, [Int])
+    /// A module that is of another kind in another adapter.
+    case kinds(other: String)
+    /// A tensor that two adapters replace with different values.
+    case replacedTwice(other: String)
+    case weightedReplacement(Double)
+    case tooLarge([Int])
+    /// A rank that the module's weight has not.
+    case rankTooLarge(Int, rows: Int, columns: Int)
+    /// More elements than a quantile is found of.
+    case tooManyToClamp(Int)
+    /// `cat` with PEFT's roundings into a base that is not F32.
+    case roundedBase(DType)
+    /// The file is no longer the one that was planned with.
+    case changed
+    case system(call: String, code: Int32)
+    /// A fault of this program, found before anything wrong was written.
+    case inconsistent(String)
+  }
+
+  public let path: String
+  public let tensor: String?
+  public let method: String
+  public let problem: Problem
+
+  init(path: String, tensor: String? = nil, _ method: CombinationMethod, _ problem: Problem) {
+    self.path = path
+    self.tensor = tensor
+    self.method = method.name
+    self.problem = problem
+  }
+
+  public var file: String? { path }
+
+  public var errorClass: String {
+    switch problem {
+    case .unsupported, .decomposition, .weightedReplacement, .tooLarge, .tooManyToClamp, .roundedBase: "unsupported"
+    case .ranks, .rankTooLarge: "rank"
+    case .shapes, .kinds: "shape"
+    case .replacedTwice: "hit-twice"
+    case .changed: "changed"
+    case .system: "io"
+    case .inconsistent: "internal"
+    }
+  }
+
+  public var category: ErrorCategory {
+    switch problem {
+    case .changed, .system, .inconsistent: .inputOutput
+    default: .refusedInput
+    }
+  }
+
+  public var message: String {
+    switch problem {
+    case .unsupported(let what): "\(what) cannot be combined by \"\(method)\""
+    case .decomposition(let change):
+      "\(change.rawValue) takes a part out of the base's weights first, which cannot be combined by \"\(method)\""
+    case .ranks(let ranks):
+      "\"\(method)\" needs one rank for all adapters of a module, and this has "
+        + ranks.map(String.init).joined(separator: ", ")
+    case .shapes(let shape, let other, let otherShape): "is \(shape), but \(otherShape) in \(other)"
+    case .kinds(let other): "is another kind of module in \(other)"
+    case .replacedTwice(let other): "is replaced by this adapter, and with other values by \(other)"
+    case .weightedReplacement(let weight): "replaces a tensor of the base, which a weight of \(weight) cannot scale"
+    case .tooLarge(let shape): "is \(shape), too large to be combined"
+    case .rankTooLarge(let rank, let rows, let columns):
+      "\"\(method)\" makes factors of rank \(rank), and this is \(rows) x \(columns)"
+    case .tooManyToClamp(let count):
+      "has \(count) elements in both factors; --svd-clamp is for up to \(CombinationDecomposition.quantileLimit)"
+    case .roundedBase(let dtype):
+      "the base has \(dtype.name) tensors, to which PEFT's \"\(method)\" rounds the factors and the delta; with "
+        + "--arithmetic peft it is only supported for F32"
+    case .changed: "the file changed since its header was read"
+    case .system(let call, let code): "\(call): \(SystemCalls.text(of: code))"
+    case .inconsistent(let what): "internal error: \(what)"
+    }
+  }
+
+  public var hint: String? {
+    switch problem {
+    case .rankTooLarge: "--svd-rank sets a smaller rank"
+    case .unsupported, .ranks, .kinds: "--combine cat merges the exact weighted sum of adapters of every kind"
+    case .roundedBase: "--arithmetic exact merges the exact weighted sum"
+    case .system: "SAFEMERGE_TMPDIR names another folder for temporary files"
+    default: nil
+    }
+  }
+}

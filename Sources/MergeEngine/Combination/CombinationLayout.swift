@@ -1,0 +1,222 @@
+import Adapters
+import LinearAlgebra
+import MergePlanning
+import Safetensors
+
+/// Which factors of which adapters make up each module of the combined adapter, found from headers alone.
+struct CombinationLayout {
+  /// One adapter's part of a module.
+  struct Part: Sendable {
+    /// The place of the adapter in the request.
+    let adapter: Int
+    let layer: AdapterLayer
+    /// Weight and scaling, w and s.
+    let weight: Double
+  }
+
+  struct Module: Sendable {
+    /// The factors' names in the combined file.
+    let nameA: String
+    let nameB: String
+    let shapeA: [Int]
+    let shapeB: [Int]
+    let rank: Int
+    /// What its rank is looked up by in the config.
+    let patternName: String
+    /// In the order of the request; at least one.
+    let parts: [Part]
+  }
+
+  /// A tensor that the combined adapter takes over from one of the adapters.
+  struct Copy: Sendable {
+    let name: String
+    let adapter: Int
+    let tensor: Int
+  }
+
+  let method: CombinationMethod
+  let uses: [AdapterUse]
+  /// In the order of the modules' bytes.
+  private(set) var modules: [Module] = []
+  private(set) var copies: [Copy] = []
+
+  init(_ uses: [AdapterUse], method: CombinationMethod) throws(CombinationError) {
+    self.uses = uses
+    self.method = method
+    var parts: [TensorName: [Part]] = [:]
+    for (number, use) in uses.enumerated() {
+      try check(use.adapter)
+      for layer in use.adapter.layers {
+        try check(layer, of: use.adapter)
+        parts[TensorName(layer.module), default: []].append(Part(adapter: number, layer: layer, weight: use.weight))
+      }
+    }
+    for (_, parts) in parts.sorted(by: { $0.key < $1.key }) { modules.append(try module(parts)) }
+    try collectCopies()
+  }
+
+  private func error(_ adapter: Adapter, _ tensor: Int?, _ problem: CombinationError.Problem) -> CombinationError {
+    CombinationError(
+      path: tensor == nil ? adapter.configPath : adapter.weightsPath,
+      tensor: tensor.map { adapter.header.tensors.name(at: $0).string }, method, problem)
+  }
+
+  // MARK: - What cannot be combined
+
+  private func check(_ adapter: Adapter) throws(CombinationError) {
+    let config = adapter.config
+    func refuse(_ what: String) -> CombinationError { error(adapter, nil, .unsupported(what)) }
+    if !config.targetParameters.isEmpty { throw refuse("\"target_parameters\"") }
+    if let change = config.decomposition { throw error(adapter, nil, .decomposition(change)) }
+    if config.usesDora { throw refuse("DoRA (\"use_dora\")") }
+    if config.hasLoraBias { throw refuse("\"lora_bias\"") }
+    if config.blockDiagonal != nil { throw refuse("BD-LoRA (\"use_bdlora\")") }
+    if config.layerReplication != nil { throw refuse("\"layer_replication\"") }
+    if config.bias != .none { throw refuse("trained biases (\"bias\": \"\(config.bias.rawValue)\")") }
+    if config.trainableTokenIndices != nil { throw refuse("\"trainable_token_indices\"") }
+  }
+
+  private func check(_ layer: AdapterLayer, of adapter: Adapter) throws(CombinationError) {
+    if case .parameter(let leaf) = layer.target {
+      throw error(adapter, layer.a, .unsupported("the parameter \(layer.module).\(leaf)"))
+    }
+    if layer.bias != nil { throw error(adapter, layer.a, .unsupported("a bias of lora_B")) }
+    if layer.areFactorsTransposed { throw error(adapter, layer.a, .unsupported("a factor that is stored transposed")) }
+    if adapter.config.statedScaling != nil {
+      throw error(adapter, layer.a, .unsupported("a scaling that the config states itself"))
+    }
+    for index in [layer.a, layer.b] {
+      let dtype = adapter.header.tensors.dtype(at: index)
+      if dtype.elementType == nil { throw error(adapter, index, .unsupported("a factor of \(dtype.name)")) }
+      let shape = adapter.header.tensors.shape(at: index)
+      if shape.count == 3, layer.kind == .linear {
+        throw error(adapter, index, .unsupported("a factor that several experts share"))
+      }
+      guard shape.reduce(1, &*) < TorchTopK.limit else { throw error(adapter, index, .tooLarge(shape)) }
+    }
+  }
+
+  // MARK: - Modules
+
+  private func module(_ parts: [Part]) throws(CombinationError) -> Module {
+    let first = parts[0]
+    let adapter = uses[first.adapter].adapter
+    let isSum = method == .concatenation
+    let mayDiffer = isSum || method.needsDecompositions
+    let ranks = parts.map(\.layer.rank)
+    if !mayDiffer, let other = parts.first(where: { $0.layer.rank != ranks[0] }) {
+      throw CombinationError(
+        path: uses[other.adapter].adapter.weightsPath, tensor: other.layer.module, method, .ranks(ranks))
+    }
+    for part in parts.dropFirst() {
+      let other = uses[part.adapter].adapter
+      guard part.layer.kind == first.layer.kind, part.layer.target == first.layer.target else {
+        throw error(other, part.layer.a, .kinds(other: adapter.path))
+      }
+      for (index, firstIndex, axis) in [(part.layer.a, first.layer.a, 0), (part.layer.b, first.layer.b, 1)] {
+        var (shape, expected) = (other.header.tensors.shape(at: index), adapter.header.tensors.shape(at: firstIndex))
+        let found = (shape, expected)
+        if mayDiffer { (shape[axis], expected[axis]) = (0, 0) }
+        guard shape == expected else { throw error(other, index, .shapes(found.0, other: adapter.path, found.1)) }
+      }
+    }
+    var rank = isSum ? concatenatedRank : ranks[0]
+    if case .svd(_, let wanted, let clamp) = method {
+      rank = wanted ?? largestRank
+      try checkDecomposition(of: parts, rank: rank, clamps: clamp != nil)
+    }
+    var (shapeA, shapeB) = (
+      adapter.header.tensors.shape(at: first.layer.a), adapter.header.tensors.shape(at: first.layer.b)
+    )
+    if mayDiffer { (shapeA[0], shapeB[1]) = (rank, rank) }
+    if mayDiffer, first.layer.groups > 1 { throw error(adapter, first.layer.b, .unsupported("a grouped convolution")) }
+    let names = Self.names(first.layer)
+    return Module(
+      nameA: names.a, nameB: names.b, shapeA: shapeA, shapeB: shapeB, rank: rank, patternName: names.pattern,
+      parts: parts)
+  }
+
+  /// The rank of every module that `cat` makes: unused rows and columns are 0.
+  private var concatenatedRank: Int {
+    uses.reduce(0) { $0 + ($1.adapter.config.rankPattern.values + [$1.adapter.config.rank]).reduce(0, max) }
+  }
+
+  /// The largest rank that an adapter's configuration has.
+  private var largestRank: Int {
+    uses.map { ($0.adapter.config.rankPattern.values + [$0.adapter.config.rank]).reduce(0, max) }.reduce(0, max)
+  }
+
+  /// Refuses a module whose updates cannot be made into a matrix and taken apart.
+  private func checkDecomposition(of parts: [Part], rank: Int, clamps: Bool) throws(CombinationError) {
+    let layer = parts[0].layer
+    let adapter = uses[parts[0].adapter].adapter
+    if case .convolution(let kernel) = layer.kind, kernel.count != 2 {
+      let what = "a convolution of \(kernel.count) dimensions (PEFT 0.21.2 fails there)"
+      throw error(adapter, layer.a, .unsupported(what))
+    }
+    let (rows, columns) = (layer.outFeatures, layer.inFeatures)
+    guard LinearAlgebra.isAddressable(rows: rows, columns: columns) else {
+      throw error(adapter, layer.a, .tooLarge([rows, columns]))
+    }
+    guard rank <= min(rows, columns) else {
+      throw error(adapter, layer.a, .rankTooLarge(rank, rows: rows, columns: columns))
+    }
+    let count = rank * (rows + columns)
+    guard !clamps || count <= CombinationDecomposition.quantileLimit else {
+      throw error(adapter, layer.a, .tooManyToClamp(count))
+    }
+  }
+
+  static let prefix = "base_model.model."
+
+  private static func names(_ layer: AdapterLayer) -> (a: String, b: String, pattern: String) {
+    var (path, pattern) = (layer.module, layer.module)
+    // A MultiheadAttention is wrapped as a whole: its output projection is inside of the wrapper.
+    if layer.target == .attentionOutput {
+      let container = layer.module.split(separator: ".", omittingEmptySubsequences: false).dropLast()
+      pattern = container.joined(separator: ".")
+      path = pattern + ".base_layer.out_proj"
+    }
+    return layer.kind == .embedding
+      ? ("\(prefix)\(path).lora_embedding_A", "\(prefix)\(path).lora_embedding_B", pattern)
+      : ("\(prefix)\(path).lora_A.weight", "\(prefix)\(path).lora_B.weight", pattern)
+  }
+
+  // MARK: - Whole tensors
+
+  /// Tensors that one adapter replaces are replaced by the combined adapter; PEFT leaves the base's.
+  private mutating func collectCopies() throws(CombinationError) {
+    var seen: [TensorName: (adapter: Int, tensor: Int)] = [:]
+    for (number, use) in uses.enumerated() {
+      for replacement in use.adapter.replacements {
+        let isBaseLayer = replacement.kind == .baseLayer
+        if !isBaseLayer, use.weight != 1 {
+          throw error(use.adapter, replacement.tensor, .weightedReplacement(use.weight))
+        }
+        if let other = seen[TensorName(replacement.target)] {
+          let isSame = try isSame(number, replacement.tensor, as: other)
+          guard isBaseLayer, isSame else {
+            throw error(
+              use.adapter, replacement.tensor, .replacedTwice(other: uses[other.adapter].adapter.path))
+          }
+          continue
+        }
+        seen[TensorName(replacement.target)] = (number, replacement.tensor)
+        var name = replacement.target
+        if isBaseLayer, let dot = name.utf8.lastIndex(of: UInt8(ascii: ".")) {
+          name = String(Substring(name.utf8[..<dot])) + ".base_layer" + String(Substring(name.utf8[dot...]))
+        }
+        copies.append(Copy(name: Self.prefix + name, adapter: number, tensor: replacement.tensor))
+      }
+    }
+  }
+
+  private func isSame(
+    _ adapter: Int, _ tensor: Int, as other: (adapter: Int, tensor: Int)
+  ) throws(CombinationError) -> Bool {
+    let (one, another) = (uses[adapter].adapter, uses[other.adapter].adapter)
+    let (info, otherInfo) = (one.header.tensors[tensor], another.header.tensors[other.tensor])
+    guard info.dtype == otherInfo.dtype, info.shape == otherInfo.shape else { return false }
+    return try FactorFile(one, method).isEqual(info, to: otherInfo, in: try FactorFile(another, method))
+  }
+}

@@ -1,0 +1,60 @@
+import Adapters
+import JSONText
+import MergePlanning
+
+/// adapter_config.json of a combined adapter: alpha is r in every module, so that the scaling is 1.
+struct CombinedConfig {
+  static let fileName = "adapter_config.json"
+
+  let text: [UInt8]
+
+  init(_ layout: CombinationLayout) {
+    let adapters = layout.uses.map(\.adapter)
+    let rank = layout.modules.first?.rank ?? 1
+    var writer = JSONWriter(indentation: 2)
+    writer.beginObject()
+    writer.member("peft_type", "LORA")
+    writer.member("r", rank)
+    writer.member("lora_alpha", rank)
+    writer.member("use_rslora", false)
+    let patterns = Self.patterns(layout.modules, rank: rank)
+    for field in ["rank_pattern", "alpha_pattern"] {
+      writer.member(field) { writer in
+        for (pattern, rank) in patterns { writer.member(pattern, rank) }
+      }
+    }
+    writer.member("target_modules", layout.modules.map(\.patternName))
+    writer.member("modules_to_save", adapters.flatMap(\.config.savedModules))
+    // Where shapes and the family of models leave it open this decides; an adapter without a transposed layer lacks it.
+    writer.member("fan_in_fan_out", adapters.contains(where: \.config.fanInFanOut))
+    // PEFT copies the first adapter's config; this is the initialization that it merges with a rounding more.
+    if adapters.first?.config.initialization == .named("mica") {
+      writer.member("init_lora_weights", "mica")
+    } else {
+      writer.member("init_lora_weights", true)
+    }
+    if let name = adapters.first?.baseModelName { writer.member("base_model_name_or_path", name) }
+    writer.member("peft_version", "0.21.2")
+    writer.end()
+    text = writer.bytes
+  }
+
+  /// The modules of another rank than `rank`, each by its path. A path is also a pattern that fits the ends of longer ones:
+  /// those come first, and the first that fits counts.
+  private static func patterns(_ modules: [CombinationLayout.Module], rank: Int) -> [(String, Int)] {
+    guard modules.contains(where: { $0.rank != rank }) else { return [] }
+    var seen: Set<[UInt8]> = []
+    return modules.filter { seen.insert(Array($0.patternName.utf8)).inserted }
+      .sorted { $0.patternName.utf8.count > $1.patternName.utf8.count }
+      .map { (escaped($0.patternName), $0.rank) }
+  }
+
+  private static func escaped(_ path: String) -> String {
+    var text = ""
+    for scalar in path.unicodeScalars {
+      if "\\[](){}*+?^$|".unicodeScalars.contains(scalar) { text += "\\" }
+      text.unicodeScalars.append(scalar)
+    }
+    return text
+  }
+}

@@ -1,0 +1,92 @@
+import Platform
+import Safetensors
+
+/// Why a merge that was planned could not be carried out.
+public struct MergeError: ReportableError, Equatable {
+  public enum Problem: Equatable, Sendable {
+    /// Finite elements of the base became infinite or NaN, in these rows of the tensor.
+    case nonFinite(count: UInt64, rows: Range<Int>, dtype: DType)
+    /// An adapter says that two tensors hold the same change, and they do not.
+    case notEqual(other: TensorName)
+    /// Layers that share a module of the base have changes of their own.
+    case sharedModule(String, other: TensorName)
+    /// A file is no longer the one that was planned with.
+    case changed
+    /// The output was to share blocks with this input, and the file system cannot.
+    case notShareable(input: String)
+    /// The merge needs more memory than it may have.
+    case memory(needed: Int, limit: Int)
+    /// The numbers of a file's codes are not those of their format.
+    case codeMap(String)
+    /// The scale of a block of new codes has no number in the dtype of the scales.
+    case scaleOverflow(DType)
+    /// Something about codes that is only seen in their data.
+    case codes(String)
+    /// The plan contradicts itself; a fault of this program, found before anything wrong was written.
+    case inconsistentPlan(String)
+  }
+
+  public let path: String
+  public let tensorName: TensorName?
+  public let problem: Problem
+
+  public init(path: String, tensor: TensorName?, _ problem: Problem) {
+    self.path = path
+    self.tensorName = tensor
+    self.problem = problem
+  }
+
+  public var file: String? { path }
+  public var tensor: String? { tensorName?.string }
+
+  public var errorClass: String {
+    switch problem {
+    case .nonFinite: "nonfinite"
+    case .notEqual, .sharedModule: "tied"
+    case .changed: "changed"
+    case .notShareable: "reflink"
+    case .memory: "memory"
+    case .codeMap, .codes, .scaleOverflow: "quantised"
+    case .inconsistentPlan: "internal"
+    }
+  }
+
+  public var category: ErrorCategory {
+    switch problem {
+    case .nonFinite, .notEqual, .sharedModule, .memory, .codeMap, .codes, .scaleOverflow: .refusedInput
+    case .changed, .notShareable, .inconsistentPlan: .inputOutput
+    }
+  }
+
+  public var message: String {
+    switch problem {
+    case .nonFinite(let count, let rows, let dtype):
+      "\(count) finite elements in rows \(rows.lowerBound) to \(rows.upperBound - 1) would become infinite or NaN "
+        + "in \(dtype.name)"
+    case .notEqual(let other):
+      "and \(other) are one tensor in the base, or the adapter says so (ensure_weight_tying), but its values for them differ"
+    case .sharedModule(let module, let other):
+      "the base keeps this layer's weight as one with \(module), and \(other) changes that differently: one weight cannot "
+        + "hold both"
+    case .changed: "the file changed since the merge was planned"
+    case .notShareable(let input): "cannot share blocks with \(input): the file system cannot, or it is another one"
+    case .memory(let needed, let limit): "the merge needs at least \(needed) bytes of memory, \(limit) are allowed"
+    case .codeMap(let format): "its quant_map is not that of \(format)"
+    case .scaleOverflow(let dtype): "the scale of a block would be too large for \(dtype.name)"
+    case .codes(let what): "its codes have \(what)"
+    case .inconsistentPlan(let what): "internal error: \(what)"
+    }
+  }
+
+  public var hint: String? {
+    switch problem {
+    case .nonFinite(_, _, .f16): "a delta this large does not fit F16; is the adapter damaged, or its alpha wrong?"
+    case .nonFinite: "is the adapter damaged?"
+    case .notEqual: "--tied split writes both"
+    case .sharedModule: "run the adapter with PEFT, which keeps an update for each layer"
+    case .notShareable: "--copy auto shares what can be shared and copies the rest"
+    case .memory(let needed, _): "--memory \((needed + (1 << 20) - 1) >> 20)M"
+    default: nil
+    }
+  }
+}

@@ -1,0 +1,41 @@
+import Adapters
+import Safetensors
+
+extension MergePlanner {
+  /// What a layer needs taken out of its tensor, checked against everything that PEFT has no defined result for.
+  ///
+  /// - Parameter place: Where the layer lies in the tensor.
+  mutating func planDecomposition(
+    _ change: Decomposition, for layer: AdapterLayer, _ target: TensorName, _ place: BuiltUpdate, _ number: Int
+  ) throws(PlanError) {
+    func refuse(_ what: String) -> PlanError { error(.decomposition(change, what), number, key: layer.a) }
+    if adapters.count > 1 {
+      throw refuse("several adapters: in PEFT each changes what the next one finds, and which comes first decides")
+    }
+    if adapters[number].weight != 1 {
+      throw refuse(
+        "a weight of \(adapters[number].weight): the part that is taken out cannot be weighted with the rest")
+    }
+    if replication != nil { throw refuse("\"layer_replication\", where copies of a layer share one weight") }
+    if let group = vocabulary.group(of: target), group.isTied, let other = group.names.first(where: { $0 != target }) {
+      throw refuse("\(target), which the base keeps as one tensor with \(other)")
+    }
+    if works[target]?.replacement != nil { throw refuse("\(target), which the adapter replaces") }
+    let isTransposed = place.normAxis == .columns
+    if isTransposed, change == .kasa || (change == .olora && place.rows != place.columns) {
+      throw refuse("\(target), which is stored transposed: PEFT cannot make such an adapter")
+    }
+    let smallest = min(place.rows, place.columns)
+    // KaSA leaves at least one singular value.
+    let limit = change == .kasa ? smallest - 1 : smallest
+    guard layer.rank <= limit else {
+      throw refuse("rank \(layer.rank) on \(target), which is \(place.rows) x \(place.columns)")
+    }
+    let scaling = Float(layer.scaling)
+    if change == .pissa, !(scaling > 0 && scaling.isFinite) {
+      throw refuse("a scaling of \(layer.scaling), of which PEFT takes the root")
+    }
+    works[target, default: PendingUpdate()].decomposition = TensorUpdate.DecompositionStep(
+      change: change, rank: layer.rank, scaling: scaling, isTransposed: isTransposed && change != .olora)
+  }
+}

@@ -1,0 +1,102 @@
+import Checkpoints
+import JSONText
+import Safetensors
+
+extension MergePlanner {
+  /// The weights that are written in the base's own format again: those that an adapter changes, if that is asked for.
+  ///
+  /// - Throws: ``PlanError`` for a format or a change that this is not done for.
+  func requantizedWeights() throws(PlanError) -> [TensorName: QuantizedBase.Group] {
+    guard options.requantizes else { return [:] }
+    guard quantized.method != nil else {
+      throw PlanError(path: base.path, tensor: nil, .requantizing("a base that is not quantised"))
+    }
+    guard options.outputDType == nil, options.arithmetic == .exact else {
+      throw PlanError(path: base.path, tensor: nil, .requantizing("another dtype or arithmetic"))
+    }
+    var found: [TensorName: QuantizedBase.Group] = [:]
+    for (name, work) in works.sorted(by: { $0.key < $1.key }) {
+      guard let group = quantized.groups[name] else { continue }
+      let path = base.files[group.location.file].path
+      func refused(_ what: String) -> PlanError { PlanError(path: path, tensor: name, .requantizing(what)) }
+      if work.replacement != nil { throw refused("a weight that the adapter brings whole") }
+      if !work.rows.isEmpty { throw refused("a weight of which single rows are replaced") }
+      if work.decomposition != nil { throw refused("a weight that a part is taken out of") }
+      if work.isConvolution { throw refused("a convolution") }
+      if work.stages.isEmpty { continue }
+      // Others have rules, names or metadata of their own.
+      let method = quantized.method ?? ""
+      guard !Self.methodsOfOneWay.contains(method) else { throw refused(method) }
+      _ = try requantization(group, .codes)
+      found[name] = group
+    }
+    return found
+  }
+
+  private static let methodsOfOneWay: Set<String> = [
+    "torchao", "modelopt", "quark", "mlx", QuantizedTensors.plainFloat8,
+  ]
+
+  /// How one part of a weight is made anew.
+  func requantization(
+    _ group: QuantizedBase.Group, _ part: Requantization.Part
+  ) throws(PlanError) -> Requantization {
+    let (weight, method) = (group.weight, quantized.method ?? "")
+    func refused(_ what: String) -> PlanError {
+      PlanError(path: base.files[group.location.file].path, tensor: group.name, .requantizing(what))
+    }
+    if case .nibbles(.nf4, let block, let nested) = weight.format {
+      guard let grid = Self.grid(block: block * (nested?.block ?? 1), of: group.shape) else {
+        throw refused("\(method), nf4, with rows of \(group.shape.last ?? 0) elements")
+      }
+      return Requantization(
+        rule: .reciprocal, grid: grid, part: part, nibbles: Requantization.NF4Layout(block: block, nested: nested))
+    }
+    guard case .blocks(let grid) = weight.format else { throw refused(describe(weight.format, method)) }
+    if method == "compressed-tensors", [.u8, .f8E8M0].contains(weight.scales.dtype) {
+      throw refused("\(method), mxfp8-quantized")
+    }
+    guard weight.codes.dtype == .f8E4M3 else { throw refused("\(method) with codes of \(weight.codes.dtype.name)") }
+    let scaleFormat = ModelConfig.quantizationPath(base.config).flatMap { base.config?[$0 + ["scale_fmt"]] }
+    let isPowerOfTwo = [.f8E8M0, .u8].contains(weight.scales.dtype) || scaleFormat == .string("ue8m0")
+    guard [.f32, .bf16, .f16, .f8E8M0, .u8].contains(weight.scales.dtype) else {
+      throw refused("\(method) with scales of \(weight.scales.dtype.name)")
+    }
+    return Requantization(
+      rule: method == "compressed-tensors" ? .quotient : .reciprocal, isPowerOfTwo: isPowerOfTwo, grid: grid, part: part
+    )
+  }
+
+  /// Bands of as many rows as hold whole runs of so many elements; nil: they would be too large to be held.
+  private static func grid(block: Int, of shape: [Int]) -> QuantizedWeight.Grid? {
+    let (rows, columns) = TensorUpdate.matrix(of: shape)
+    guard rows > 0, columns > 0 else { return nil }
+    var (one, other) = (columns, block)
+    while other > 0 { (one, other) = (other, one % other) }
+    let bandRows = min(block / one, rows)
+    guard bandRows <= largestBandElementCount / columns else { return nil }
+    return QuantizedWeight.Grid(blockRows: bandRows, blockColumns: columns, rows: rows, columns: columns)
+  }
+
+  private static let largestBandElementCount = 1 << 22
+
+  /// Which part of a weight that is made codes again a tensor is; nil: one that stays.
+  func requantizedPart(
+    _ group: QuantizedBase.Group, _ source: MergePlan.Source, isCodes: Bool
+  ) -> Requantization.Part? {
+    if isCodes { return .codes }
+    if source == group.weight.scales { return .scales }
+    if case .nibbles(_, _, let nested?) = group.weight.format, source == nested.scales { return .nestedScales }
+    return nil
+  }
+
+  private func describe(_ format: QuantizedWeight.Format, _ method: String) -> String {
+    switch format {
+    case .blocks, .numbers, .integers, .int8Rows: "\(method), 8 bits"
+    case .nibbles(let nibbles, _, _): "\(method), \(nibbles.rawValue)"
+    case .mxfp4: method
+    case .packedRows(let packed): "\(method), \(packed.numbers == .e2m1 ? "FP4" : "integers of \(packed.bits) bits")"
+    case .packedColumns(let packed): "\(method), \(packed.bits) bits"
+    }
+  }
+}

@@ -1,0 +1,110 @@
+import Adapters
+import Safetensors
+
+extension MergePlanner {
+  /// Adds a layer to parts of the base's tensors.
+  ///
+  /// - Parameter place: Where the layer lies in the live tensor.
+  mutating func addSlices(
+    _ layer: AdapterLayer, _ place: BuiltUpdate, _ resolved: TensorPlacement, _ scaling: Double, _ number: Int
+  ) throws(PlanError) {
+    func refuse(_ what: String) -> PlanError {
+      error(.slicedChange(target: resolved.name.string, what: what), number, key: layer.a)
+    }
+    if let change = layer.decomposition { throw refuse("the initialisation \(change.rawValue)") }
+    if layer.target == .attentionOutput { throw refuse("the output of a MultiheadAttention") }
+    if case .embedding = layer.kind { throw refuse("an embedding") }
+    if case .convolution = layer.kind { throw refuse("a convolution") }
+    if layer.bias != nil { throw refuse("lora_bias") }
+    // The parts are all of it: a row without a place would be a part of the adapter that is lost.
+    guard resolved.parts.reduce(0, { $0 + $1.count }) == place.rows else { throw refuse("the layer's shape") }
+    let input = input(ofAdapter: number)
+    let table = adapters[number].adapter.header
+    var targets: [TensorName] = []
+    for part in resolved.parts {
+      // Codes are decoded by the rows that they have on disk.
+      if part.interleaveCount > 1, quantized.groups[part.tensor] != nil { throw refuse("a quantised weight by turns") }
+      var magnitude: TensorUpdate.Magnitude?
+      if let index = layer.magnitude {
+        // The rescaling is of a tensor's every row, and along it.
+        let rows = shape(of: part.tensor).map { TensorUpdate.matrix(of: $0).rows }
+        guard place.normAxis == .rows, !part.isTransposed, part.rows == 0..<(rows ?? 0), part.runtimeStride == 1 else {
+          throw refuse("DoRA, which rescales whole tensors,")
+        }
+        let values = FactorView.rowMajor(
+          MergePlan.Source(table, index, input: input), rows: 1, columns: place.rows)
+        magnitude = TensorUpdate.Magnitude(axis: .rows, values: values.columns(part.runtimeRows))
+      }
+      let terms = place.terms.compactMap { $0.part(part, columns: place.columns) }
+      guard !terms.isEmpty else { continue }
+      works[part.tensor, default: PendingUpdate()].interleaveCount = part.interleaveCount
+      works[part.tensor]?.isSliced = true
+      if part.isTransposed { works[part.tensor]?.isStoredTransposed = true }
+      switch options.arithmetic {
+      case .exact: works[part.tensor, default: PendingUpdate()].add(terms, magnitude: magnitude)
+      case .peft:
+        let stage = PEFTRounding.stage(
+          terms, rank: layer.rank, magnitude, dtype: dtype(of: part.tensor) ?? .f32,
+          roundsDelta: PEFTRounding.roundsDelta(layer, part.tensor, adapters[number].adapter.config))
+        works[part.tensor, default: PendingUpdate()].stages.append(stage)
+      }
+      let rows =
+        part.isTransposed
+        ? terms.map(\.rows).reduce(part.row..<part.row) { $0.lowerBound..<max($0.upperBound, $1.upperBound) }
+        : part.rows
+      works[part.tensor]?.users.append(
+        PendingUpdate.User(
+          module: layer.module, adapter: number, rows: rows,
+          columns: part.isTransposed ? part.takenColumns : nil))
+      if targets.last != part.tensor { targets.append(part.tensor) }
+    }
+    modules.append(
+      MergePlan.Module(
+        name: layer.module, adapter: number, rank: layer.rank, alpha: layer.alpha, scaling: scaling, targets: targets,
+        rule: resolved.rule))
+  }
+}
+
+extension DeltaTerm {
+  /// What of a term of the live tensor falls into a part, where that lies in the base's tensor; nil: nothing.
+  ///
+  /// - Parameter width: Columns of the live tensor.
+  func part(_ part: TensorPlacement.Part, columns width: Int) -> DeltaTerm? {
+    let common = rows.clamped(to: part.runtimeRows)
+    guard !common.isEmpty else { return nil }
+    let step = part.runtimeStride
+    let first = (common.lowerBound - part.runtimeRows.lowerBound + step - 1) / step
+    let end = (common.upperBound - part.runtimeRows.lowerBound + step - 1) / step
+    guard first < end else { return nil }
+    let start = part.runtimeRows.lowerBound + first * step - rows.lowerBound
+    func cut(_ view: FactorView) -> FactorView { view.rows(from: start, count: end - first, step: step) }
+    let cutKind: Kind =
+      switch kind {
+      case .lowRank(let left, let right): .lowRank(left: cut(left), right: right)
+      case .scaled(let values): .scaled(values: cut(values))
+      }
+    // Rows by turns lie beside each other in a matrix of as many times the columns.
+    let offset = part.turn * width
+    let term = DeltaTerm(
+      rows: first..<end, columns: columns.lowerBound + offset..<columns.upperBound + offset, kind: cutKind,
+      scaling: scaling, diagonal: diagonal)
+    return (part.isTransposed ? term.transposed.spread(part.columnTurn).shifted(columns: part.column) : term)
+      .shifted(rows: part.row / part.interleaveCount)
+  }
+}
+
+extension FactorView {
+  /// Some of its rows, every so manyth.
+  func rows(from first: Int, count: Int, step: Int) -> FactorView {
+    FactorView(
+      source, rows: count, columns: columns, offset: offset + first * rowStride, rowStride: step * rowStride,
+      columnStride: columnStride)
+  }
+
+  /// Some of its columns.
+  func columns(_ range: Range<Int>) -> FactorView {
+    FactorView(
+      source, rows: rows, columns: range.count, offset: offset + range.lowerBound * columnStride, rowStride: rowStride,
+      columnStride: columnStride)
+  }
+}

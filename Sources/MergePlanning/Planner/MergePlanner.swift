@@ -1,0 +1,495 @@
+import Adapters
+import Checkpoints
+import JSONText
+import Safetensors
+
+extension MergePlan {
+  /// Plans the merge of `adapters` into `base`: `W + sum of weight_i * delta_i`, rounded once.
+  ///
+  /// Every tensor of every adapter must be used, every module must have its tensor in the base, of the shape that its
+  /// factors make, and no tensor may be replaced by two adapters. The output keeps the base's order of tensors and its
+  /// metadata, to which `format: pt` is added where it is missing, and its files unless ``MergeOptions/fileSizes`` asks for
+  /// others.
+  ///
+  /// - Throws: ``PlanError``, or `SafetensorsError` if a header would be too large.
+  public init(base: Checkpoint, adapters: [AdapterUse], options: MergeOptions = MergeOptions()) throws {
+    var planner = try MergePlanner(base: base, adapters: adapters, options: options)
+    do throws(PlanError) {
+      for number in adapters.indices { try planner.match(number) }
+    } catch { planner = try Self.planner(base, adapters, options, after: error) }
+    try planner.checkMapsAreUsed()
+    try planner.settleTiedWeights()
+    self = try planner.plan()
+  }
+}
+
+/// Gathers what the adapters do to each tensor, and lays the output out.
+struct MergePlanner {
+  let base: Checkpoint
+  let adapters: [AdapterUse]
+  let options: MergeOptions
+  let quantized: QuantizedBase
+  let baseTensors: BaseTensors
+  let replication: LayerReplication?
+  /// Embeddings and heads, and which of them are one tensor.
+  let vocabulary: VocabularyTensors
+  var works: [TensorName: PendingUpdate] = [:]
+  var modules: [MergePlan.Module] = []
+  var warnings: [String]
+  /// Tensors that the base has not and the output has, with the file of the base that they are written behind.
+  var added: [(name: TensorName, file: Int)] = []
+  var configEdits: [ConfigEdit] = []
+  var equalities: [MergePlan.Equality] = []
+  /// The user's renamings, compiled.
+  let nameMaps: [(map: NameMap, regex: Regex<AnyRegexOutput>)]
+  var usedMaps: Set<Int> = []
+  /// Nil: every name so far was the base's own.
+  var runtimeNames: RuntimeNames?
+  /// The tensors of the base that each adapter replaces.
+  var resolvedReplacements: [Int: Set<TensorName>] = [:]
+  /// The layers of each adapter that are known to change nothing.
+  var inertLayers: [Int: Set<Int>] = [:]
+  /// What decides how square weights are stored, by adapter, where one has any.
+  var orientations: [Int: OrientationDecision] = [:]
+  /// How many names each rule found, beside those of modules.
+  var rules: [String: Int] = [:]
+
+  init(base: Checkpoint, adapters: [AdapterUse], options: MergeOptions) throws {
+    self.base = base
+    self.adapters = adapters
+    self.options = options
+    nameMaps = try options.nameMaps.map { map throws(PlanError) in
+      do { return (map, try Regex(map.pattern).matchingSemantics(.unicodeScalar)) } catch {
+        throw PlanError(path: base.path, tensor: nil, .mapPattern(pattern: map.pattern))
+      }
+    }
+    quantized = try QuantizedBase(base)
+    var replication: LayerReplication?
+    for use in adapters {
+      guard let ranges = use.adapter.config.layerReplication else { continue }
+      guard adapters.count == 1 else {
+        throw PlanError(path: use.adapter.configPath, tensor: nil, .replicationOfSeveral)
+      }
+      if let method = quantized.method {
+        throw PlanError(
+          path: use.adapter.configPath, tensor: nil, .quantizedScheme("\(method) and layer_replication"))
+      }
+      guard let made = LayerReplication(ranges) else {
+        throw PlanError(path: use.adapter.configPath, tensor: nil, .tooManyLayers(LayerReplication.largestLayerCount))
+      }
+      replication = made
+    }
+    self.replication = replication
+    baseTensors = try BaseTensors(base, replication: replication, quantized: quantized)
+    vocabulary = VocabularyTensors(
+      config: base.config, names: baseTensors.names, task: adapters.compactMap(\.adapter.config.taskType).first,
+      bringsHead: options.addsTensors)
+    warnings = base.warnings + adapters.flatMap(\.adapter.warnings)
+    warnings += adapters.compactMap { BaseModelMatch(base).warning(for: $0.adapter) }
+  }
+
+  /// Inputs are the base's files in their order, then the adapters'.
+  func input(ofAdapter number: Int) -> Int { base.files.count + number }
+
+  func error(_ problem: PlanError.Problem, _ number: Int, key: Int?) -> PlanError {
+    let adapter = adapters[number].adapter
+    return PlanError(
+      path: adapter.weightsPath, tensor: key.map { adapter.header.tensors.name(at: $0) }, problem,
+      adapterBase: adapter.baseModelName)
+  }
+
+  /// A renaming that renames nothing is a mistake.
+  func checkMapsAreUsed() throws(PlanError) {
+    guard let number = nameMaps.indices.first(where: { !usedMaps.contains($0) }) else { return }
+    throw PlanError(
+      path: adapters[0].adapter.weightsPath, tensor: nil, .mapUnused(pattern: nameMaps[number].map.pattern))
+  }
+
+  /// Gives everything that one adapter has its tensor.
+  mutating func match(_ number: Int) throws(PlanError) {
+    let adapter = adapters[number].adapter
+    var used = Set(adapter.ignoredTensors.map(\.tensor))
+    for replacement in adapter.replacements {
+      try replace(replacement, number)
+      used.insert(replacement.tensor)
+    }
+    for (index, layer) in adapter.layers.enumerated() {
+      if inertLayers[number]?.contains(index) ?? false {
+        addInert(layer, number)
+      } else {
+        try addLayer(layer, number)
+      }
+      used.formUnion(layer.tensorIndices)
+    }
+    for rows in adapter.tokenRows {
+      try replaceRows(rows, number)
+      used.insert(rows.tensor)
+    }
+    try checkNothingIsLost(number)
+    // What the adapter's own accounting promises; nothing may be written if it ever did not hold.
+    let unused = adapter.header.tensors.count - used.count
+    guard unused == 0 else { throw error(.adapterTensorsUnused(count: unused), number, key: nil) }
+  }
+
+  /// Whole tensors that an adapter says it trained must be in it: what replaces a tensor of the base leaves no other sign
+  /// when it is missing.
+  private func checkNothingIsLost(_ number: Int) throws(PlanError) {
+    let adapter = adapters[number].adapter
+    let replaced = resolvedReplacements[number] ?? []
+    // With a new head the adapter's model has parts that the base has not, and the other way round: a part of the base that
+    // no key of the adapter names is not one of its model's.
+    let parts = Set(
+      adapter.replacements.map { UntrainedParts.part($0.target) }
+        + adapter.layers.map { UntrainedParts.part($0.module) })
+    var untrained: UntrainedParts?
+    // A head that is one tensor with the embedding is none of the base's, but was trained like one.
+    let shared = adapter.config.tiesWeights ? [] : vocabulary.groups.filter(\.isTied).flatMap(\.absent)
+    for name in base.tensorNames + shared where !replaced.contains(name) {
+      if let location = base.location(of: name), quantized.owner(at: location) != nil { continue }
+      let field =
+        adapter.fieldReplacing(name.string)
+        ?? runtimeNames?.runtimeName(of: name).flatMap { adapter.fieldReplacing($0.string) }
+      guard let field else { continue }
+      if !added.isEmpty, !parts.contains(UntrainedParts.part(name.string)) { continue }
+      let others =
+        untrained
+        ?? UntrainedParts(adapter, changed: changed(by: number), base: base.tensorNames, config: base.config)
+      untrained = others
+      if others.hold(name) { continue }
+      throw PlanError(path: adapter.weightsPath, tensor: name, .lostReplacement(field: field))
+    }
+    try checkAddedBiases(number)
+    let modules = Set(adapter.layers.map(\.module))
+    for layer in adapter.layers where layer.target == .weight && !exists(TensorName(layer.module + ".weight")) {
+      let output = layer.module + ".out_proj"
+      guard exists(TensorName(layer.module + ".in_proj_weight")), !modules.contains(output) else { continue }
+      throw error(.missingOutProj(output: output), number, key: layer.a)
+    }
+  }
+
+  /// The bias of a new module fits its weight.
+  private func checkAddedBiases(_ number: Int) throws(PlanError) {
+    for replacement in adapters[number].adapter.replacements where replacement.target.hasSuffix(".bias") {
+      let name = TensorName(replacement.target)
+      guard baseTensors.entry(name) == nil, let found = works[name]?.replacement?.shape else { continue }
+      let weight = TensorName(replacement.target.dropLast("bias".count) + "weight")
+      guard let expected = shape(of: weight) else {
+        throw error(
+          .noTarget(target: weight.string, candidates: [], otherModules: 0), number, key: replacement.tensor)
+      }
+      guard found == Array(expected.prefix(1)) else {
+        throw error(
+          .shape(factor: "the bias", found: found, target: weight.string, expected: expected), number,
+          key: replacement.tensor)
+      }
+    }
+  }
+
+  /// The tensors that an adapter changes or replaces.
+  private func changed(by number: Int) -> Set<TensorName> {
+    Set(
+      works.filter { _, work in
+        work.replacement?.adapter == number || work.users.contains { $0.adapter == number }
+      }.keys)
+  }
+
+  // MARK: - Low-rank updates
+
+  mutating func addLayer(_ layer: AdapterLayer, _ number: Int) throws(PlanError) {
+    if takeShared(layer, number) { return }
+    let adapter = adapters[number].adapter
+    let scaling = adapters[number].weight * layer.scaling
+    let resolved = try target(of: layer, number)
+    let shapes = UpdateBuilder(
+      config: base.config, adapter: adapter, input: input(ofAdapter: number), expertLayout: options.expertLayout,
+      orientation: orientation(layer, shape: resolved.shape, number))
+    let place = try shapes.shape(
+      layer, target: resolved.whole ?? resolved.name, shape: resolved.shape, scaling: Float(scaling))
+    if case .experts = layer.kind, adapter.isExpertLayoutAmbiguous, options.expertLayout == nil {
+      throw error(.ambiguousExperts, number, key: layer.b)
+    }
+    for part in resolved.parts { try checkDType(part.tensor, number, key: layer.a) }
+    guard let target = resolved.whole else { return try addSlices(layer, place, resolved, scaling, number) }
+    if let change = layer.decomposition { try planDecomposition(change, for: layer, target, place, number) }
+    let magnitude = layer.magnitude.map { index in
+      let count = place.normAxis == .rows ? place.rows : place.columns
+      return TensorUpdate.Magnitude(
+        axis: place.normAxis, values: .rowMajor(shapes.source(index), rows: 1, columns: count))
+    }
+    let isAddedTwice = layer.target == .attentionOutput && options.attentionOutput == .twice
+    if isAddedTwice {
+      warnings.append(
+        "\(adapter.weightsPath): \(layer.module): its delta is added twice, as PEFT up to 0.21.2 does in training and "
+          + "inference")
+    }
+    switch options.arithmetic {
+    case .exact:
+      let terms = isAddedTwice ? place.terms + place.terms : place.terms
+      works[target, default: PendingUpdate()].add(terms, magnitude: magnitude)
+    case .peft:
+      let roundsDelta = PEFTRounding.roundsDelta(layer, target, adapter.config)
+      let dtype = dtype(of: target) ?? .f32
+      let stage = PEFTRounding.stage(
+        place.terms, rank: layer.rank, magnitude, dtype: dtype, roundsDelta: roundsDelta || isAddedTwice)
+      works[target, default: PendingUpdate()].stages.append(stage)
+      if isAddedTwice {
+        let second = PEFTRounding.stage(
+          place.terms, rank: layer.rank, nil, dtype: dtype, roundsDelta: false)
+        works[target]?.stages.append(second)
+      }
+    }
+    works[target]?.users.append(PendingUpdate.User(module: layer.module, adapter: number, rows: 0..<place.rows))
+    if case .convolution = layer.kind { works[target]?.isConvolution = true }
+    if case .embedding = layer.kind { works[target]?.isEmbedding = true }
+    if place.normAxis == .columns { works[target]?.isStoredTransposed = true }
+    var targets = [target]
+    if let bias = layer.bias { targets.append(try addBias(layer, bias, Float(scaling), shapes, number)) }
+    modules.append(
+      MergePlan.Module(
+        name: layer.module, adapter: number, rank: layer.rank, alpha: layer.alpha, scaling: scaling, targets: targets,
+        rule: resolved.rule))
+  }
+
+  /// Where a layer's update goes in the base.
+  private mutating func target(of layer: AdapterLayer, _ number: Int) throws(PlanError) -> TensorPlacement {
+    let candidates: [TensorName]
+    switch layer.target {
+    case .weight: candidates = [TensorName(layer.module + ".weight"), TensorName(layer.module + ".in_proj_weight")]
+    case .attentionOutput: candidates = [TensorName(layer.module + ".weight")]
+    case .parameter(let leaf): candidates = [TensorName(layer.module + "." + leaf)]
+    }
+    // The head of a model that keeps it as one tensor with the embedding is settled when all adapters are known.
+    let own = candidates.filter { exists($0) || vocabulary.absent($0) != nil }
+    var experts: Int?
+    if case .experts(let count) = layer.kind { experts = count }
+    for name in own + candidates {
+      switch resolve(name.string, rows: layer.outFeatures, experts: experts) {
+      case nil: continue
+      case .failure(let problem)?: throw error(problem.problem, number, key: layer.a)
+      case .success(let resolved)?:
+        for part in resolved.parts {
+          if let problem = quantized.problem(changing: part.tensor) { throw problem }
+        }
+        for part in resolved.parts { try checkFree(part, for: layer, isWhole: resolved.whole != nil, number) }
+        return resolved
+      }
+    }
+    throw missing(layer, candidates[0], number)
+  }
+
+  /// No other layer of the adapter changes the same rows, and no other adapter replaces the tensor.
+  private func checkFree(
+    _ part: TensorPlacement.Part, for layer: AdapterLayer, isWhole: Bool, _ number: Int
+  ) throws(PlanError) {
+    guard let work = works[part.tensor] else { return }
+    if let other = work.replacement, other.adapter != number || !isWhole {
+      let name = other.adapter == number ? "the adapter itself" : "another adapter"
+      throw error(.replacedAndChanged(target: part.tensor.string, other: name), number, key: layer.a)
+    }
+    if work.interleaveCount != part.interleaveCount, !work.stages.isEmpty {
+      throw error(
+        .slicedChange(target: part.tensor.string, what: "a second change, of rows that do not lie by turns,"), number,
+        key: layer.a)
+    }
+    guard layer.target != .attentionOutput || !isWhole else { return }
+    // Where rows and columns are exchanged only the columns are known: that the rows differ is not looked for.
+    let rows = part.isTransposed ? 0..<Int.max : part.rows
+    let columns = part.isTransposed ? part.takenColumns : nil
+    if let other = work.users.first(where: { $0.adapter == number && $0.overlaps(rows: rows, columns: columns) }) {
+      throw error(.targetHitTwice(target: part.tensor.string, other: other.module), number, key: layer.a)
+    }
+  }
+
+  /// The shape that a tensor has when deltas are added: the base's, or that of the tensor that replaces it.
+  func shape(of name: TensorName) -> [Int]? {
+    if let replacement = works[name]?.replacement { return replacement.shape }
+    if let entry = baseTensors.entry(name) { return entry.info.shape }
+    return storedTwin(of: name).flatMap { shape(of: $0) }
+  }
+
+  /// The dtype of the base's tensor, or of the one that a new head starts from.
+  func dtype(of name: TensorName) -> DType? {
+    if let entry = baseTensors.entry(name) { return entry.info.dtype }
+    if let twin = storedTwin(of: name) { return dtype(of: twin) }
+    return works[name]?.replacement?.source.dtype
+  }
+
+  /// The tensor of the base that one it has not is kept as.
+  func storedTwin(of name: TensorName) -> TensorName? {
+    vocabulary.absent(name).flatMap { vocabulary.group(of: $0)?.stored }
+  }
+
+  /// Whether the base has the tensor, or an adapter brings it.
+  private func exists(_ name: TensorName) -> Bool {
+    baseTensors.entry(name) != nil || works[name]?.replacement != nil
+  }
+
+  private mutating func missing(_ layer: AdapterLayer, _ name: TensorName, _ number: Int) -> PlanError {
+    if let problem = problemOfCodes(inPlaceOf: name) { return problem }
+    var others = -1
+    for other in adapters[number].adapter.layers {
+      let leaf = if case .parameter(let leaf) = other.target { leaf } else { "weight" }
+      var experts: Int?
+      if case .experts(let count) = other.kind { experts = count }
+      if resolve("\(other.module).\(leaf)", rows: other.outFeatures, experts: experts) == nil { others += 1 }
+    }
+    let target = mapped(name.string).name
+    if let problem = reason(missing: target, module: layer.module) { return error(problem, number, key: layer.a) }
+    let candidates = NearestNames.find(target, in: baseTensors.names)
+    return error(.noTarget(target: target, candidates: candidates, otherModules: max(0, others)), number, key: layer.a)
+  }
+
+  private mutating func addBias(
+    _ layer: AdapterLayer, _ bias: Int, _ scaling: Float, _ shapes: UpdateBuilder, _ number: Int
+  ) throws(PlanError) -> TensorName {
+    let live = layer.module + ".bias"
+    let name: TensorName
+    switch resolve(live, rows: layer.outFeatures) {
+    case .success(let resolved)?:
+      guard let whole = resolved.whole else {
+        throw error(.slicedChange(target: live, what: "lora_bias"), number, key: bias)
+      }
+      name = whole
+    case .failure(let problem)?: throw error(problem.problem, number, key: bias)
+    case nil: throw error(.noBias(target: live), number, key: bias)
+    }
+    guard let shape = shape(of: name) else { throw error(.noBias(target: live), number, key: bias) }
+    guard shape == [layer.outFeatures] else {
+      throw error(
+        .shape(factor: "lora_bias", found: [layer.outFeatures], target: name.string, expected: shape), number,
+        key: bias)
+    }
+    try checkDType(name, number, key: bias)
+    let term = DeltaTerm(
+      rows: 0..<1, columns: 0..<layer.outFeatures,
+      kind: .scaled(values: .rowMajor(shapes.source(bias), rows: 1, columns: layer.outFeatures)), scaling: scaling)
+    if options.arithmetic == .peft {
+      let stage = PEFTRounding.stage([term], rank: 1, nil, dtype: dtype(of: name) ?? .f32, roundsDelta: false)
+      works[name, default: PendingUpdate()].stages.append(stage)
+    } else {
+      works[name, default: PendingUpdate()].add([term], magnitude: nil)
+    }
+    works[name]?.users.append(PendingUpdate.User(module: layer.module, adapter: number, rows: 0..<1))
+    return name
+  }
+
+  func checkDType(_ target: TensorName, _ number: Int, key: Int) throws(PlanError) {
+    for dtype in [dtype(of: target), works[target]?.replacement?.source.dtype].compactMap({ $0 }) {
+      guard dtype.isMergeable else {
+        throw error(.targetDType(target: target.string, found: dtype), number, key: key)
+      }
+    }
+  }
+
+  // MARK: - Replacements
+
+  private mutating func replace(_ replacement: AdapterReplacement, _ number: Int) throws(PlanError) {
+    let adapter = adapters[number].adapter
+    guard adapters[number].weight == 1 else {
+      throw error(.weightedReplacement(weight: adapters[number].weight), number, key: replacement.tensor)
+    }
+    let name = try wholeName(replacement.target, number, key: replacement.tensor) ?? TensorName(replacement.target)
+    resolvedReplacements[number, default: []].insert(name)
+    let shape = adapter.header.tensors.shape(at: replacement.tensor)
+    let dtype = adapter.header.tensors.dtype(at: replacement.tensor)
+    guard works[name]?.replacement == nil else {
+      throw error(.targetHitTwice(target: name.string, other: replacement.target), number, key: replacement.tensor)
+    }
+    // A head that the base keeps as one tensor with the embedding is as large as that.
+    if baseTensors.entry(name) != nil, let problem = quantized.problem(changing: name) { throw problem }
+    if let entry = baseTensors.entry(name) ?? storedTwin(of: name).flatMap({ baseTensors.entry($0) }) {
+      guard entry.info.shape == shape || isResize(name, from: entry.info.shape, to: shape) else {
+        throw error(
+          .shape(factor: "the tensor", found: shape, target: name.string, expected: entry.info.shape), number,
+          key: replacement.tensor)
+      }
+      guard entry.info.dtype == dtype || (entry.info.dtype.isMergeable && dtype.isMergeable) else {
+        throw error(
+          .replacementDType(target: name.string, found: dtype, expected: entry.info.dtype), number,
+          key: replacement.tensor)
+      }
+    } else {
+      if let problem = problemOfCodes(inPlaceOf: name) { throw problem }
+      guard options.addsTensors else {
+        throw error(
+          .newTensor(target: name.string, candidates: NearestNames.find(name.string, in: baseTensors.names)), number,
+          key: replacement.tensor)
+      }
+      added.append((name, max(0, base.files.count - 1)))
+    }
+    let source = MergePlan.Source(adapter.header, replacement.tensor, input: input(ofAdapter: number))
+    if let other = works[name]?.users.first(where: { $0.adapter != number }) {
+      throw error(.replacedAndChanged(target: name.string, other: other.module), number, key: replacement.tensor)
+    }
+    works[name, default: PendingUpdate()].replacement = (source, shape, number)
+  }
+
+  /// The tensor of the base that an adapter's name means, which must be the whole of one; nil: there is none.
+  private mutating func wholeName(_ name: String, _ number: Int, key: Int) throws(PlanError) -> TensorName? {
+    switch resolve(name, rows: nil) {
+    case nil: return nil
+    case .failure(let problem)?: throw error(problem.problem, number, key: key)
+    case .success(let resolved)?:
+      guard let whole = resolved.whole else {
+        throw error(.slicedChange(target: name, what: "a whole tensor"), number, key: key)
+      }
+      if let rule = resolved.rule { rules[rule, default: 0] += 1 }
+      return whole
+    }
+  }
+
+  /// Whether a tensor with more or fewer rows than the base's is a vocabulary of another size: only embeddings and heads,
+  /// with their biases, may change so.
+  private func isResize(_ name: TensorName, from old: [Int], to new: [Int]) -> Bool {
+    guard old.count == new.count, !old.isEmpty, old.dropFirst().elementsEqual(new.dropFirst()) else { return false }
+    if vocabulary.names.contains(name) { return true }
+    guard name.string.hasSuffix(".bias") else { return false }
+    let weight = TensorName(name.string.dropLast("bias".count) + "weight")
+    return vocabulary.names.contains(weight) || vocabulary.absent(weight) != nil
+  }
+
+  private mutating func replaceRows(_ rows: AdapterTokenRows, _ number: Int) throws(PlanError) {
+    let adapter = adapters[number].adapter
+    guard adapters[number].weight == 1 else {
+      throw error(.weightedReplacement(weight: adapters[number].weight), number, key: rows.tensor)
+    }
+    let live = rows.module + ".weight"
+    var name = try wholeName(live, number, key: rows.tensor) ?? TensorName(live)
+    if !exists(name), let twin = storedTwin(of: name) { name = twin }
+    guard let shape = shape(of: name) else {
+      let candidates = NearestNames.find(name.string, in: baseTensors.names)
+      throw error(
+        .noTarget(target: name.string, candidates: candidates, otherModules: 0), number, key: rows.tensor)
+    }
+    if let problem = quantized.problem(changing: name) { throw problem }
+    let found = adapter.header.tensors.shape(at: rows.tensor)
+    guard shape.count == 2, found.count == 2, found[1] == shape[1] else {
+      throw error(
+        .shape(factor: "the rows", found: found, target: name.string, expected: shape), number, key: rows.tensor)
+    }
+    try checkDType(name, number, key: rows.tensor)
+    guard works[name]?.interleaveCount ?? 1 == 1 else {
+      throw error(.slicedChange(target: name.string, what: "a change of single rows"), number, key: rows.tensor)
+    }
+    let source = MergePlan.Source(adapter.header, rows.tensor, input: input(ofAdapter: number))
+    var replaced = Set(works[name]?.rows.map(\.row) ?? [])
+    for (position, row) in rows.indices.enumerated() {
+      guard row < shape[0] else {
+        throw error(.rowOutside(row: row, target: name.string, rows: shape[0]), number, key: rows.tensor)
+      }
+      guard replaced.insert(row).inserted else {
+        throw error(.rowTwice(row: row, target: name.string), number, key: rows.tensor)
+      }
+      let values = FactorView(
+        source, rows: 1, columns: shape[1], offset: position * shape[1], rowStride: shape[1], columnStride: 1)
+      works[name, default: PendingUpdate()].rows.append(RowReplacement(row: row, values: values))
+    }
+    works[name]?.rows.sort { $0.row < $1.row }
+    works[name]?.users.append(PendingUpdate.User(module: rows.module, adapter: number, rows: 0..<shape[0]))
+  }
+}
+
+extension DType {
+  /// Whether tensors of this type can be merged into.
+  var isMergeable: Bool { [.f32, .f16, .bf16].contains(self) }
+}

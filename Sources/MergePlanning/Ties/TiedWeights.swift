@@ -1,0 +1,192 @@
+import Adapters
+import Safetensors
+
+extension MergePlanner {
+  /// Decides what becomes of adapters that touch parameters which the base keeps as one tensor, such as head and embedding.
+  ///
+  /// Rows of tokens, and tensors that the adapter itself ties (`ensure_weight_tying`), leave them one. Everything else
+  /// makes them differ in what the adapter computed: they are then written apart, or one tensor is changed although all
+  /// read it, as ``MergeOptions/Tied`` says.
+  mutating func settleTiedWeights() throws(PlanError) {
+    var untied: Set<[String]> = []
+    for group in vocabulary.groups where group.isTied {
+      if try settle(group), case .known(.config) = group.separation { untied.insert(group.section) }
+    }
+    guard !untied.isEmpty else { return }
+    // The same value of config.json keeps others one: they are written apart as well, with the same values.
+    for group in vocabulary.groups where group.isTied && untied.contains(group.section) {
+      for name in group.absent where !added.contains(where: { $0.name == name }) { copy(group.stored, to: name) }
+    }
+    for section in untied.sorted(by: { $0.lexicographicallyPrecedes($1) }) { configEdits.append(.untie(section)) }
+  }
+
+  /// - Returns: Whether the group's parameters are more than one tensor in the result.
+  private mutating func settle(_ group: VocabularyTensors.Group) throws(PlanError) -> Bool {
+    let changed = group.names.filter { isChanged($0) }
+    guard !changed.isEmpty else {
+      spreadRows(group)
+      return false
+    }
+    let areReplaced = changed.count > 1 && changed.allSatisfy { isReplacedOnly($0) }
+    if adapters.count == 1, adapters[0].adapter.config.tiesWeights {
+      try keepTied(group, changed)
+      return false
+    }
+    if group.absent.isEmpty, options.tied != .shared {
+      // All are on disk, and each becomes what its own change makes of it.
+      spreadRows(group)
+      warnings.append("\(listed(group.names)) were tied and are so no longer")
+      return true
+    }
+    switch options.tied {
+    case .refuse where areReplaced:
+      // All saved whole, as PEFT saves the names of one tensor: kept as one if they are equal, which the engine checks; if
+      // not, it says so.
+      try keepTied(group, changed)
+      return false
+    case .refuse:
+      throw PlanError(
+        path: adapters[0].adapter.weightsPath, tensor: nil,
+        .tied(names: group.names.reversed().map(\.string), changed: changed.map(\.string)))
+    case .shared:
+      guard changed.count == 1 else { throw changedDifferently(group) }
+      move(changed[0], to: group)
+      warnings.append(
+        "\(listed(group.names)) are one tensor: \(group.names.count == 2 ? "both" : "all") change, which is not what the adapter computed"
+      )
+      return false
+    case .split:
+      try split(group, changed)
+      return true
+    }
+  }
+
+  /// Whether anything but single rows of a tensor changes.
+  private func isChanged(_ name: TensorName) -> Bool {
+    works[name].map { $0.replacement != nil || !$0.stages.isEmpty } ?? false
+  }
+
+  private func isReplacedOnly(_ name: TensorName) -> Bool {
+    works[name].map { $0.replacement != nil && $0.stages.isEmpty } ?? false
+  }
+
+  private func changedDifferently(_ group: VocabularyTensors.Group) -> PlanError {
+    PlanError(
+      path: adapters[0].adapter.weightsPath, tensor: nil, .tiedBoth(names: group.names.reversed().map(\.string)))
+  }
+
+  private func listed(_ names: [TensorName]) -> String { PlanError.listed(names.map(\.string)) }
+
+  /// Rows of tokens were trained as one tensor: all that are on disk get them.
+  private mutating func spreadRows(_ group: VocabularyTensors.Group) {
+    let stored = group.members.filter(\.isStored).map(\.name)
+    guard let rows = group.names.compactMap({ works[$0]?.rows }).first(where: { !$0.isEmpty }) else { return }
+    for name in stored where works[name]?.rows.isEmpty ?? true {
+      works[name, default: PendingUpdate()].rows = rows
+      guard let twin = stored.first(where: { $0 != name && !(works[$0]?.rows.isEmpty ?? true) }) else { continue }
+      let users = works[twin]?.users ?? []
+      works[name]?.users += users
+    }
+  }
+
+  // MARK: - Apart
+
+  private mutating func split(_ group: VocabularyTensors.Group, _ changed: [TensorName]) throws(PlanError) {
+    let stored = group.stored
+    switch group.separation {
+    case .known(.config):
+      for name in group.absent { copy(stored, to: name) }
+      warnings.append(
+        "\(listed(group.names)) are written apart, and config.json says so (tie_word_embeddings)")
+    case .known(.values):
+      // What follows an unchanged source is tied to it by whatever reads the model.
+      let source = group.names[0]
+      for name in group.absent where isChanged(name) || isChanged(source) { copy(stored, to: name) }
+      warnings.append(
+        "\(listed(group.names)) are written apart; \(vocabulary.className ?? "the class") ties whatever config.json says: "
+          + "transformers from release 5 on keeps what differs on disk, older releases tie it again")
+    case .known(.never), .unknownClass:
+      throw PlanError(
+        path: adapters[0].adapter.weightsPath, tensor: nil,
+        .inseparable(
+          names: group.names.reversed().map(\.string), class: vocabulary.className,
+          isUnknown: group.separation == .unknownClass))
+    }
+    spreadRows(group)
+  }
+
+  /// Writes a tensor that the base has not as it keeps it, before what changes it alone.
+  private mutating func copy(_ stored: TensorName, to name: TensorName) {
+    added.append((name, baseTensors.file(of: stored) ?? 0))
+    var work = works[name] ?? PendingUpdate()
+    work.copyOf = stored
+    work.rows = works[stored]?.rows ?? []
+    if work.replacement == nil, let other = works[stored]?.replacement, isResized(stored) {
+      // Of another size, all of them are: those that were not trained hold what the embedding holds.
+      work.replacement = other
+    }
+    works[name] = work
+  }
+
+  private func isResized(_ name: TensorName) -> Bool {
+    works[name]?.replacement.map { $0.shape != baseTensors.entry(name)?.info.shape } ?? false
+  }
+
+  // MARK: - As one
+
+  /// Gives the change of one of them to all that are on disk.
+  private mutating func move(_ changed: TensorName, to group: VocabularyTensors.Group) {
+    guard let work = works[changed] else { return }
+    let rows = group.names.compactMap { works[$0]?.rows }.first { !$0.isEmpty } ?? []
+    for name in group.names { works[name] = nil }
+    for member in group.members where member.isStored {
+      works[member.name] = work
+      works[member.name]?.rows = rows
+    }
+  }
+
+  /// An adapter that was trained with `ensure_weight_tying` holds the same change several times, once for the embedding and
+  /// once, mirrored, for the head: it is made once, and the engine checks that all are equal before it writes.
+  private mutating func keepTied(_ group: VocabularyTensors.Group, _ changed: [TensorName]) throws(PlanError) {
+    // The one on disk, whose change is made, comes first.
+    let kept = changed.first { baseTensors.entry($0) != nil } ?? changed[0]
+    guard let work = works[kept] else { return }
+    for name in changed where name != kept {
+      guard let other = works[name], (other.replacement == nil) == (work.replacement == nil),
+        other.replacement?.shape == work.replacement?.shape, isMirrored(other.stages, work.stages)
+      else { throw changedDifferently(group) }
+      equalities += matrices(other, work).map { one, other in
+        MergePlan.Equality(one: one, other: other, oneName: name, otherName: kept)
+      }
+    }
+    move(kept, to: group)
+  }
+
+  private func matrices(_ work: PendingUpdate, _ kept: PendingUpdate) -> [(FactorView, FactorView)] {
+    var matrices: [(FactorView, FactorView)] = []
+    // Empty ones are equal, and of their dimensions no product may be formed.
+    if let one = work.replacement, let other = kept.replacement, !one.shape.contains(0) {
+      let (rows, columns) = TensorUpdate.matrix(of: one.shape)
+      matrices.append(
+        (
+          .rowMajor(one.source, rows: rows, columns: columns), .rowMajor(other.source, rows: rows, columns: columns)
+        ))
+    }
+    for (one, other) in zip(work.stages.flatMap(\.terms), kept.stages.flatMap(\.terms)) {
+      matrices += zip(one.views, other.views)
+    }
+    return matrices
+  }
+
+  /// Whether two lists of stages would be the same change if their factors held the same values.
+  private func isMirrored(_ one: [TensorUpdate.Stage], _ other: [TensorUpdate.Stage]) -> Bool {
+    guard one.count == other.count else { return false }
+    return zip(one, other).allSatisfy { one, other in
+      one.magnitude == nil && other.magnitude == nil && one.terms.count == other.terms.count
+        && zip(one.terms, other.terms).allSatisfy { one, other in
+          one.rows == other.rows && one.columns == other.columns && one.scaling == other.scaling
+            && one.views.map { [$0.rows, $0.columns] } == other.views.map { [$0.rows, $0.columns] }
+        }
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import CSystem
+
+#if canImport(Darwin)
+import Darwin
+#elseif canImport(Musl)
+import Musl
+#else
+import Glibc
+#endif
+
+/// A regular file opened for reading, closed with the object.
+package final class InputFile: Sendable {
+  package let path: String
+  package let identity: SystemCalls.Identity
+  let descriptor: Int32
+
+  package init(path: String) throws(FileError) {
+    self.path = path
+    do throws(SystemCalls.Failure) {
+      descriptor = try SystemCalls.openForReading(path)
+    } catch {
+      if error.code == SystemCalls.noSuchDevice { throw FileError(path: path, .notARegularFile) }
+      throw FileError(path: path, error)
+    }
+    identity = try FileError.attempt(path) { [descriptor] () throws(SystemCalls.Failure) in
+      try SystemCalls.identity(descriptor)
+    }
+    guard identity.isRegularFile else { throw FileError(path: path, .notARegularFile) }
+  }
+
+  package var byteCount: Int { identity.byteCount }
+
+  /// The bytes at `range`, which must lie in the file.
+  package func bytes(_ range: Range<Int>) throws(FileError) -> [UInt8] {
+    let bytes = try FileError.attempt(path) { [descriptor] () throws(SystemCalls.Failure) in
+      try SystemCalls.read(descriptor, byteCount: range.count, at: range.lowerBound)
+    }
+    guard bytes.count == range.count else { throw FileError(path: path, .changed) }
+    return bytes
+  }
+
+  /// Reads the bytes at `range`, which must lie in the file, to `place` of `buffer`, which grows if it has to.
+  package func read(
+    _ range: Range<Int>, into buffer: inout [UInt8], at place: Int = 0
+  ) throws(FileError) {
+    if buffer.count < place + range.count {
+      buffer.append(contentsOf: repeatElement(0, count: place + range.count - buffer.count))
+    }
+    let count: Int
+    do throws(SystemCalls.Failure) {
+      count = try SystemCalls.read(
+        descriptor, byteCount: range.count, at: range.lowerBound, into: &buffer, place: place)
+    } catch { throw FileError(path: path, error) }
+    guard count == range.count else { throw FileError(path: path, .changed) }
+  }
+
+  /// Whether the file is still the one whose header was read, and still the one that its path names.
+  package func checkUnchanged() throws(FileError) {
+    let (now, named) = try FileError.attempt(path) { [descriptor, path] () throws(SystemCalls.Failure) in
+      (try SystemCalls.identity(descriptor), try SystemCalls.identity(path: path))
+    }
+    guard now == identity, named == identity else { throw FileError(path: path, .changed) }
+  }
+
+  /// Whether most of the file is not in the page cache; false where the system cannot tell.
+  package var isCold: Bool {
+    let places = 16
+    let absent = (0..<places).count { sfc_is_cached(descriptor, off_t(byteCount / places * $0)) == 0 }
+    return absent > places / 2
+  }
+
+  /// Asks for pages that will be read soon.
+  package func willNeed(_ range: Range<Int>) {
+    sfc_will_need(descriptor, off_t(range.lowerBound), off_t(range.count))
+  }
+
+  /// Takes pages that are not needed again out of the page cache.
+  package func drop(_ range: Range<Int>) {
+    sfc_drop(descriptor, off_t(range.lowerBound), off_t(range.count))
+  }
+
+  deinit { try? SystemCalls.close(descriptor) }
+}

@@ -1,0 +1,25 @@
+/// A file in a private folder: it needs no other name while it is written, and need not reach the disk.
+package final class TemporaryFile: Sendable {
+  private let descriptor: Int32
+
+  package init(path: String) throws(SystemCalls.Failure) {
+    descriptor = try SystemCalls.createExclusively(path, mode: 0o600)
+  }
+
+  /// Several threads may write different places at once.
+  package func write(_ bytes: RawSpan, at offset: Int) throws(SystemCalls.Failure) {
+    try SystemCalls.write(descriptor, bytes, at: offset)
+  }
+
+  /// Gives the file its size. Without `reservesSpace` it has no blocks: for a file whose data nobody reads.
+  package func extend(to byteCount: Int, reservesSpace: Bool) throws(SystemCalls.Failure) {
+    if reservesSpace {
+      try SystemCalls.setSize(descriptor, byteCount: byteCount)
+      return try SystemCalls.allocate(descriptor, 0..<byteCount)
+    }
+    let zero: [UInt8] = [0]
+    if byteCount > 0 { try unsafe write(zero.span.bytes, at: byteCount - 1) }
+  }
+
+  deinit { try? SystemCalls.close(descriptor) }
+}

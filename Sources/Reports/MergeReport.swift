@@ -1,0 +1,141 @@
+import Adapters
+import Checkpoints
+import MergeEngine
+import MergePlanning
+import Platform
+import Safetensors
+import Staging
+
+/// What a merge did, for people and programs: every module, every tensor that changed, and what follows from the numbers.
+public struct MergeReport: Sendable, Equatable {
+  /// The version of the JSON text's keys.
+  public static let schema = 1
+  /// A tensor that loses a larger share of its change than this to rounding deserves advice.
+  public static let noticeableLoss = 0.1
+  /// A low-rank change that is larger than this, in units of the base's norm, deserves a warning: those of trained
+  /// adapters are one to three orders smaller, those for a decomposition base are not.
+  public static let suspiciousRatio = 0.3
+
+  /// What was asked for.
+  public struct Request: Sendable, Equatable {
+    public struct Adapter: Sendable, Equatable {
+      public let path: String
+      public let weight: Double
+
+      public init(path: String, weight: Double) {
+        self.path = path
+        self.weight = weight
+      }
+    }
+
+    /// The program and the versions of its parts.
+    public let program: String
+    public let base: String
+    public let adapters: [Adapter]
+    public let output: String
+    /// What changes the result, as the command line has it; not the number of workers or the instruction set.
+    public let options: [MergeIdentity.Option]
+
+    public init(program: String, base: String, adapters: [Adapter], output: String, options: [MergeIdentity.Option]) {
+      self.program = program
+      self.base = base
+      self.adapters = adapters
+      self.output = output
+      self.options = options
+    }
+  }
+
+  /// A tensor that an adapter changes.
+  public struct Tensor: Sendable, Equatable {
+    public let name: TensorName
+    public let shape: [Int]
+    public let statistics: TensorStatistics
+    /// The modules that change it, by their places in ``MergeReport/modules``.
+    public let modules: [Int]
+    /// Whether a product of two factors is in the change: not where biases are added or rows written over.
+    public let isLowRank: Bool
+  }
+
+  public let request: Request
+  /// What was done to how many tensors.
+  public let actionSums: [MergePlan.ActionSum]
+  /// The weight files of the result.
+  public let shards: [WrittenShard]
+  public let modules: [MergePlan.Module]
+  /// In the order of the output.
+  public let tensors: [Tensor]
+  /// All tensors together.
+  public let totals: TensorStatistics
+  /// What the plan warned of, and what the merge found.
+  public let warnings: [String]
+  /// What could be done about what rounding lost.
+  public let advice: [String]
+
+  /// The report of a merge that is done.
+  ///
+  /// - Parameters:
+  ///   - request: What was asked for, as it was typed.
+  ///   - plan: What was to be done.
+  ///   - options: How the engine did it.
+  ///   - outcome: With statistics.
+  public init(_ request: Request, plan: MergePlan, options: MergeEngine.Options, outcome: MergeEngine.Outcome) {
+    self.request = request
+    actionSums = plan.actionSums
+    shards = outcome.shards
+    modules = plan.modules
+    var users: [TensorName: [Int]] = [:]
+    for (number, module) in plan.modules.enumerated() {
+      for target in module.targets { users[target, default: []].append(number) }
+    }
+    var lowRank: Set<TensorName> = []
+    var shapes: [TensorName: [Int]] = [:]
+    for tensor in plan.updatedTensors {
+      shapes[tensor.name] = tensor.shape
+      let terms = tensor.update?.terms ?? []
+      if terms.contains(where: { if case .lowRank = $0.kind { true } else { false } }) { lowRank.insert(tensor.name) }
+    }
+    tensors = outcome.statistics.compactMap { statistics in
+      statistics.name.map { name in
+        Tensor(
+          name: name, shape: shapes[name] ?? [], statistics: statistics, modules: users[name] ?? [],
+          isLowRank: lowRank.contains(name))
+      }
+    }
+    totals = TensorStatistics(sumOf: outcome.statistics)
+    warnings =
+      plan.warnings + plan.notices.map(\.message) + outcome.notices(plan).map(\.message)
+      + outcome.requantizingWarnings
+      + [Self.sizeWarning(tensors)].compactMap { $0 }
+    advice = [Self.roundingAdvice(tensors, options.rounding)].compactMap { $0 }
+  }
+
+  /// What only the statistics show: that the change has a size that a base which is not the adapter's would explain.
+  public var sizeWarning: String? { Self.sizeWarning(tensors) }
+
+  private static func sizeWarning(_ tensors: [Tensor]) -> String? {
+    let ratios = tensors.filter(\.isLowRank).compactMap { tensor in
+      tensor.statistics.ratio.map { (name: tensor.name, ratio: $0) }
+    }
+    let large = ratios.filter { $0.ratio > suspiciousRatio }
+    guard let worst = large.max(by: { $0.ratio < $1.ratio }) else { return nil }
+    return "\(large.count) of \(ratios.count) tensors change by more than \(suspiciousRatio) of the base's norm "
+      + "(most: \(worst.name), \(ReportNumbers.significant(worst.ratio))); is this the base that the adapter was trained "
+      + "on? Adapters begun with PiSSA, OLoRA, CorDA or LoftQ may belong to a residual base"
+  }
+
+  private static func roundingAdvice(_ tensors: [Tensor], _ rounding: MergeEngine.Rounding) -> String? {
+    let rounded = tensors.filter { $0.statistics.outputDType != .f32 && $0.statistics.codes == nil }
+    let losses = rounded.compactMap { tensor in
+      tensor.statistics.loss.map { (name: tensor.name, loss: $0) }
+    }
+    let noticeable = losses.filter { $0.loss > noticeableLoss }
+    guard let worst = noticeable.max(by: { $0.loss < $1.loss }) else { return nil }
+    let found =
+      "rounding lost more than \(ReportNumbers.percent(noticeableLoss)) of the change in \(noticeable.count) of "
+      + "\(tensors.count) tensors (most: \(worst.name), \(ReportNumbers.percent(worst.loss))); "
+    switch rounding {
+    case .nearest: return found + "--dtype f32 would keep it, --round stochastic:SEED would keep it on average"
+    case .stochastic: return found + "stochastic rounding keeps it on average, --dtype f32 would keep all of it"
+    }
+  }
+}

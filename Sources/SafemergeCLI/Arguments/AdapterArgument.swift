@@ -1,0 +1,30 @@
+import ArgumentParser
+import Platform
+import Safetensors
+
+/// An adapter as typed: a folder or a model of the hub, alone or as `ADAPTER=WEIGHT`.
+struct AdapterArgument {
+  let model: ModelArgument
+  /// As typed, without the weight.
+  let name: String
+  /// Nil: none was typed.
+  let givenWeight: Double?
+
+  var weight: Double { givenWeight ?? 1 }
+
+  /// A path that exists is taken whole; otherwise a number behind the last "=" is the weight.
+  init(_ text: String) throws {
+    if try SystemCalls.identity(path: text) == nil, let sign = text.lastIndex(of: "=") {
+      let number = text[text.index(after: sign)...]
+      guard let weight = Double(number), weight.isFinite else {
+        throw ValidationError("\"\(number)\" is no weight for the adapter \(text[..<sign]); a number is expected.")
+      }
+      name = String(text[..<sign])
+      givenWeight = weight
+    } else {
+      name = text
+      givenWeight = nil
+    }
+    model = try ModelArgument(name)
+  }
+}

@@ -1,0 +1,143 @@
+import Adapters
+import ArgumentParser
+import Checkpoints
+import Checksums
+import MergeChecking
+import MergeEngine
+import MergePlanning
+import Platform
+import Reports
+import Safetensors
+import Staging
+import TileKernels
+
+/// The merge that a result is compared with: what is given on the command line, and what the record of the merge says of
+/// the rest.
+struct ComparedMerge {
+  private let against: ReferenceMergeOptions
+  private let record: RecordedMerge?
+  private let result: ResultOptions
+  private let combine: CombineOptions
+  private let adapters: [(argument: AdapterArgument, use: AdapterUse)]
+  let base: Checkpoint
+  /// Where something else is given than was recorded.
+  private(set) var notes: [String] = []
+
+  /// - Parameter output: The result, which must exist.
+  init(_ against: ReferenceMergeOptions, output: String) throws {
+    self.against = against
+    record = try RecordedMerge(of: output)
+    base = try ModelArgument(against.against ?? "").read(Checkpoint.init(path:))
+    let given = try against.adapters.map(AdapterArgument.init).map { argument in
+      (argument: argument, adapter: try argument.model.read(Adapter.init(folder:)))
+    }
+    guard let record else {
+      (result, combine) = (against.result, against.combine)
+      adapters = given.map { ($0.argument, AdapterUse($0.adapter, weight: $0.argument.weight)) }
+      return
+    }
+    result = against.result.filled(from: try record.resultOptions())
+    try result.validate()
+    combine = against.combine.method == nil ? try record.combineOptions() : against.combine
+    let matched = try RecordedAdapters(record, given)
+    adapters = matched.adapters
+    notes = matched.notes
+    for option in result.recorded {
+      guard let value = record.option(option.name), value != option.value else { continue }
+      notes.append("--\(option.name) \(option.value) is given; \(record.path) says \(value)")
+    }
+    if let method = against.combine.method, method.rawValue != record.option("combine") {
+      notes.append(
+        "--combine \(method.rawValue) is given; \(record.path) says \(record.option("combine") ?? "that there was none")"
+      )
+    }
+    for (name, header) in record.bases {
+      guard let file = base.files.first(where: { $0.name == name }) else {
+        notes.append("\(base.path): has no \(name), which \(record.path) names as a file of the base")
+        continue
+      }
+      if try FileChecksum.of(file.path, expecting: file.header.identity, byteCount: file.header.dataStart) != header {
+        notes.append("\(file.path): is not the file of the base that \(record.path) records: its header differs")
+      }
+    }
+  }
+
+  /// Compares `output` with this merge.
+  ///
+  /// - Throws: What planning and comparing throw.
+  func check(_ output: Checkpoint, workers: Int) throws -> MergeCheck.Report {
+    var options = MergeCheck.Options(workers: workers)
+    options.isStochastic = result.round.isStochastic
+    // With a record the bits are known that the result has to have, unless it is compared with another merge.
+    if against.exact || record != nil && notes.isEmpty && !options.isStochastic { options.hasPromisedBits = true }
+    let combined = try combinedAdapter(workers: workers)
+    // Its temporary folder is needed until the comparison is done.
+    defer { withExtendedLifetime(combined) {} }
+    var report = try MergeCheck(
+      output, base: base, adapters: combined.map { [AdapterUse($0.adapter)] } ?? adapters.map(\.use),
+      planning: result.planning, options: options
+    ).run()
+    if let method = combine.method, combined != nil {
+      report.add(
+        note:
+          "the adapters were combined by --combine \(method.rawValue) with the code of the merge; what was computed "
+          + "again by another path is the merge of what they became")
+    }
+    return report
+  }
+
+  private func combinedAdapter(workers: Int) throws -> CombinedAdapter? {
+    guard let method = combine.combination(result.arithmetic) else { return nil }
+    return try CombinedAdapter(
+      adapters.map(\.use), method: method, base: base, planning: result.planning,
+      options: CombinedAdapter.Options(
+        temporaryFolder: CombineOptions.temporaryFolder ?? ProcessEnvironment.temporaryFolder, workers: workers))
+  }
+
+  /// The merge that makes the result anew.
+  func merge(to output: String) throws -> MergeCommand {
+    let adapters = adapters.map { $0.use.weight == 1 ? $0.argument.name : "\($0.argument.name)=\($0.use.weight)" }
+    var merge = try MergeCommand.parse(["--output", output, "--", against.against ?? ""] + adapters)
+    merge.result = result
+    merge.combine = combine
+    return merge
+  }
+}
+
+/// The adapters that are given, with the weights that the merge recorded for them and in its order.
+private struct RecordedAdapters {
+  private(set) var adapters: [(argument: AdapterArgument, use: AdapterUse)] = []
+  private(set) var notes: [String] = []
+
+  init(_ record: RecordedMerge, _ given: [(argument: AdapterArgument, adapter: Adapter)]) throws {
+    if given.count != record.adapters.count {
+      notes.append(
+        "\(NumberText.counted(given.count, "adapter")) given; \(record.path) records \(record.adapters.count)")
+    }
+    // By content; where it is another, by its place.
+    var places: [Int?] = []
+    for (number, (_, adapter)) in given.enumerated() {
+      let files = RecordedMerge.AdapterFiles(
+        config: try FileChecksum.of(adapter.configPath),
+        weights: try FileChecksum.of(adapter.weightsPath, expecting: adapter.header.identity))
+      let place = record.adapters.indices.first { record.adapters[$0].files == files && !places.contains($0) }
+      places.append(place)
+      guard place == nil else { continue }
+      notes.append("\(adapter.path): is not adapter \(number + 1) of those that \(record.path) records")
+    }
+    for (number, (argument, adapter)) in given.enumerated() {
+      let isSameCount = given.count == record.adapters.count
+      let place = places[number] ?? (isSameCount && !places.contains(number) ? number : nil)
+      let recorded = place.map { record.adapters[$0].weight }
+      if let weight = argument.givenWeight, let recorded, weight != recorded {
+        notes.append(
+          "\(argument.name) is given the weight \(NumberText.number(weight)); \(record.path) says "
+            + NumberText.number(recorded))
+      }
+      adapters.append((argument, AdapterUse(adapter, weight: argument.givenWeight ?? recorded ?? 1)))
+    }
+    let order = places.compactMap { $0 }
+    guard order.count == given.count, order != order.sorted() else { return }
+    adapters = adapters.indices.sorted { order[$0] < order[$1] }.map { adapters[$0] }
+  }
+}

@@ -1,0 +1,167 @@
+import Inspection
+import JSONText
+import MergeChecking
+import MergeEngine
+import Platform
+import Reports
+import Safetensors
+
+/// How two models differ, as a table, lines or JSON.
+struct DiffText {
+  let left: String
+  let right: String
+  let difference: ModelDifference
+
+  private var comparesValues: Bool { difference.comparesValues }
+  private var changed: [ModelDifference.Tensor] { difference.tensors.filter(\.isDifferent) }
+
+  func writeTable(to output: inout StandardOutput) throws {
+    for entry in difference.metadata {
+      let (one, other) = (entry.left.map { "\"\($0)\"" } ?? "-", entry.right.map { "\"\($0)\"" } ?? "-")
+      try output.write("metadata \(entry.key): \(one), \(other)".escapingUnprintable + "\n")
+    }
+    for member in difference.folders.members {
+      let (one, other) = (member.left ?? "-", member.right ?? "-")
+      try output.write("\(member.file) \(member.key): \(one), \(other)".escapingUnprintable + "\n")
+    }
+    let columns = ["", "TENSOR", "DTYPE", "SHAPE"] + (comparesValues ? ["MAX |D|", "CHANGED", "RELATIVE"] : [])
+    var table = TextTable(
+      header: columns,
+      alignments: [.left, .left, .left, .left] + (comparesValues ? [.right, .right, .right] : []),
+      rowCount: changed.count)
+    for tensor in changed {
+      table.add(Self.sign(tensor))
+      table.add(tensor.name.string)
+      table.add(Self.pair(tensor.left?.dtype.name, tensor.right?.dtype.name))
+      table.add(
+        Self.pair(tensor.left.map { NumberText.shape($0.shape) }, tensor.right.map { NumberText.shape($0.shape) }))
+      guard comparesValues else { continue }
+      table.add(tensor.values?.largest.map(ReportNumbers.significant) ?? "-")
+      table.add(tensor.values.map { ReportNumbers.percent($0.changedShare) } ?? "-")
+      table.add(tensor.values?.relativeNorm.map(ReportNumbers.significant) ?? "-")
+    }
+    if !changed.isEmpty { try table.write(to: &output) }
+    for note in notes { try output.write("note: \(note)".escapingUnprintable + "\n") }
+    try output.write(summary + "\n")
+  }
+
+  /// What is no difference of the models, and worth knowing.
+  private var notes: [String] {
+    var notes: [String] = []
+    if difference.hasOtherFiles { notes.append("the tensors are split into files in another way") }
+    let alike = difference.tensors.count { $0.values?.hasOtherBytes == true && !$0.isDifferent }
+    if alike > 0 {
+      notes.append(
+        "\(NumberText.counted(alike, "tensor")) of equal values have other bytes, by signs of zeros or payloads of NaNs"
+      )
+    }
+    for (side, what) in [
+      (nil, "other content in"), (.left, "only in \(left):"), (.right, "only in \(right):"),
+    ] as [(FolderDifference.Side?, String)] {
+      let names = difference.folders.files.filter { $0.onlySide == side }.map(\.name)
+      if !names.isEmpty { notes.append("\(what) \(names.joined(separator: ", "))") }
+    }
+    return notes
+  }
+
+  private var summary: String {
+    let onlyLeft = difference.tensors.count { $0.right == nil }
+    let onlyRight = difference.tensors.count { $0.left == nil }
+    let both = difference.tensors.count - onlyLeft - onlyRight
+    let different = changed.count - onlyLeft - onlyRight
+    let (otherwise, alike) =
+      comparesValues ? ("changed", "identical") : ("of another dtype or shape", "of the same dtype and shape")
+    return
+      ("\(NumberText.grouped(different)) \(otherwise), \(NumberText.grouped(both - different)) \(alike), "
+      + "\(NumberText.grouped(onlyLeft)) only in \(left), \(NumberText.grouped(onlyRight)) only in \(right)"
+      + (comparesValues ? "" : "; values were not compared")).escapingUnprintable
+  }
+
+  /// "-" only in the first, "+" only in the second, "~" in both and different, "=" the same, "?" not known: the headers are
+  /// alike, and values were not compared.
+  private static func sign(_ tensor: ModelDifference.Tensor) -> String {
+    if tensor.right == nil { return "-" }
+    if tensor.left == nil { return "+" }
+    return tensor.isDifferent ? "~" : tensor.values == nil ? "?" : "="
+  }
+
+  private static func pair(_ left: String?, _ right: String?) -> String {
+    guard let left, let right else { return left ?? right ?? "-" }
+    return left == right ? left : "\(left) -> \(right)"
+  }
+
+  /// All tensors, a line each: sign, name, dtypes, shapes and, where values were compared, the largest difference, how many
+  /// changed, the relative norm. Tabs and other unprintable characters in names are escaped.
+  func writeTSV(to output: inout StandardOutput) throws {
+    for tensor in difference.tensors {
+      var cells = [
+        Self.sign(tensor), tensor.name.string, tensor.left?.dtype.name ?? "", tensor.right?.dtype.name ?? "",
+        Self.shape(tensor.left), Self.shape(tensor.right),
+      ]
+      if comparesValues {
+        cells += [
+          tensor.values?.largest.map { "\($0)" } ?? "", tensor.values.map { "\($0.changedCount)" } ?? "",
+          tensor.values?.relativeNorm.map { "\($0)" } ?? "",
+        ]
+      }
+      try output.write(cells.map(\.escapingUnprintable).joined(separator: "\t") + "\n")
+    }
+  }
+
+  private static func shape(_ tensor: TensorInfo?) -> String {
+    tensor.map { $0.shape.map(String.init).joined(separator: ",") } ?? ""
+  }
+
+  /// Only what differs, and how many tensors were compared.
+  var json: [UInt8] {
+    var writer = JSONWriter(escapesUnprintable: true)
+    writer.beginObject()
+    writer.member("schema", 2)
+    writer.member("left", left)
+    writer.member("right", right)
+    writer.member("values_compared", comparesValues)
+    writer.key("different")
+    if let isDifferent = difference.isDifferent { writer.value(isDifferent) } else { writer.null() }
+    writer.member("other_files", difference.hasOtherFiles)
+    writer.member("other_bytes", difference.tensors.count { $0.values?.hasOtherBytes == true && !$0.isDifferent })
+    writer.member("compared", difference.tensors.count)
+    writer.list("metadata", difference.metadata) { entry, writer in
+      writer.member("key", entry.key)
+      writer.member("left", entry.left)
+      writer.member("right", entry.right)
+    }
+    writer.list("config", difference.folders.members) { member, writer in
+      writer.member("file", member.file)
+      writer.member("key", member.key)
+      writer.member("left", member.left)
+      writer.member("right", member.right)
+    }
+    writer.list("side_files", difference.folders.files) { file, writer in
+      writer.member("name", file.name)
+      writer.member("only", file.onlySide?.rawValue)
+    }
+    writer.list("tensors", changed, members: write)
+    writer.end()
+    return writer.bytes + [UInt8(ascii: "\n")]
+  }
+
+  private func write(_ tensor: ModelDifference.Tensor, _ writer: inout JSONWriter) {
+    writer.member("name", tensor.name.string)
+    for (key, side) in [("left", tensor.left), ("right", tensor.right)] {
+      guard let side else {
+        writer.member(key, nil as String?)
+        continue
+      }
+      writer.member(key) { writer in
+        writer.member("dtype", side.dtype.name)
+        writer.member("shape", side.shape)
+      }
+    }
+    if let values = tensor.values {
+      writer.member("elements", values.elementCount)
+      writer.member("changed", values.changedCount)
+      writer.member("largest", values.largest)
+      writer.member("relative_norm", values.relativeNorm)
+    }
+  }
+}

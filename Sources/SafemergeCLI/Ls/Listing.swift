@@ -1,0 +1,158 @@
+import Adapters
+import Checkpoints
+import JSONText
+import MergePlanning
+import Platform
+import Safetensors
+
+/// What `ls` shows of one path: the headers of its files and, of an adapter, its modules.
+struct Listing: Sendable {
+  struct File: Sendable {
+    /// As the table shows it: relative to the path, or the path itself.
+    let label: String
+    let path: String
+    let header: SafetensorsHeader
+  }
+
+  /// What a listing is of, if it is a folder whose index names the files.
+  struct Index: Sendable {
+    let name: String
+    /// `total_size` of the index; nil: it has none.
+    let totalByteCount: Int?
+  }
+
+  /// As a person calls it: the path, or the model of the hub and its commit.
+  let title: String
+  let path: String
+  let files: [File]
+  /// Nil if the path is no adapter, or one that cannot be folded into modules.
+  let adapter: Adapter?
+  let index: Index?
+  let warnings: [String]
+  /// What is wrong although there are files to be shown; the exit code tells it.
+  let error: (any Error)?
+  /// Whether there is data behind the headers.
+  let hasData: Bool
+  /// The files with what is known of them as a model; nil for an adapter.
+  let model: Checkpoint?
+
+  /// Reads the headers of a file, of a folder's weights by its index, of an adapter, or, in a folder with nothing that
+  /// transformers would load or whose index does not fit, of every safetensors file.
+  init(_ argument: ModelArgument) throws {
+    path = argument.path
+    title = argument.title
+    hasData = true
+    let kind = ModelFolder(path)
+    if kind == .adapter {
+      let path = path
+      let weights = Paths.join(path, "adapter_model.safetensors")
+      var adapter: Adapter?
+      var warnings: [String] = []
+      do throws(AdapterError) { adapter = try Adapter(folder: path) } catch {
+        guard (try? SystemCalls.identity(path: weights)) != nil else { throw error }
+        warnings = ["\(error.description); shown as plain tensors"]
+      }
+      let header = try adapter?.header ?? argument.read { _ in try SafetensorsHeader(path: weights) }
+      self.adapter = adapter
+      self.warnings = warnings
+      files = [File(label: "adapter_model.safetensors", path: weights, header: header)]
+      index = nil
+      error = nil
+      model = nil
+      return
+    }
+    adapter = nil
+    do {
+      let checkpoint = try argument.read(Checkpoint.init(path:))
+      files = checkpoint.files.map { File(label: $0.name, path: $0.path, header: $0.header) }
+      let index = checkpoint.index.map { Index(name: Self.indexName(checkpoint), totalByteCount: Self.totalSize($0)) }
+      self.index = index
+      error = nil
+      warnings =
+        checkpoint.warnings + Self.sizeWarnings(path, index, files)
+        + (kind == .both ? ["\(path): holds an adapter too, which is not shown"] : [])
+      model = checkpoint
+    } catch {
+      let problem = ((error as? IncompleteSnapshot)?.error ?? error as? CheckpointError) as? CheckpointError
+      switch problem?.problem {
+      case .noWeights(let others)?:
+        let names = others.filter { $0.hasSuffix(".safetensors") }
+        guard !names.isEmpty else { throw error }
+        files = try Self.files(names, of: path)
+        warnings = ["\(path): no model.safetensors or index; every safetensors file is shown"]
+        self.error = nil
+      case .tensorNotInIndex?, .tensorInOtherShard?, .tensorInTwoShards?, .tensorIndexedTwice?,
+        .missingShard?:
+        let folder = path.hasSuffix(".index.json") ? Paths.folder(path) : path
+        let names = ((try? SystemCalls.entries(ofFolder: folder)) ?? []).filter { $0.hasSuffix(".safetensors") }
+        // A link of the cache whose blob is gone is a file that is not there.
+        files = try Self.files(
+          names.filter { (try? SystemCalls.identity(path: Paths.join(folder, $0))) != nil }, of: folder)
+        guard !files.isEmpty else { throw error }
+        warnings = ["\(path): index and files do not fit; every safetensors file is shown"]
+        self.error = error
+      default: throw error
+      }
+      index = nil
+      model = Self.model(path, files)
+    }
+  }
+
+  /// Reads one header from a stream.
+  init(stream: Int32) throws {
+    path = "-"
+    title = "standard input"
+    files = [File(label: "-", path: "-", header: try SafetensorsHeader(stream: stream, name: "standard input"))]
+    adapter = nil
+    index = nil
+    warnings = []
+    error = nil
+    hasData = false
+    model = Self.model("-", files)
+  }
+
+  /// What the quantized weights are.
+  var weights: StoredWeights { model.map { StoredWeights($0) } ?? .none }
+
+  /// Files that no index or rule of selection makes a model, as far as they can be understood together.
+  private static func model(_ path: String, _ files: [File]) -> Checkpoint {
+    let folder = path.hasSuffix(".index.json") ? Paths.folder(path) : path
+    return Checkpoint(
+      path: path, opened: files.map { .init(name: $0.label, path: $0.path, header: $0.header) },
+      config: try? Checkpoint.readConfig(Paths.join(folder, "config.json")))
+  }
+
+  private static func files(_ names: [String], of folder: String) throws -> [File] {
+    try names.map { name in
+      let path = Paths.join(folder, name)
+      return File(label: name, path: path, header: try SafetensorsHeader(path: path))
+    }
+  }
+
+  private static func indexName(_ checkpoint: Checkpoint) -> String {
+    if case .shardedFolder(let name) = checkpoint.layout { name } else { "" }
+  }
+
+  private static func totalSize(_ index: CheckpointIndex) -> Int? {
+    guard case .integer(let size)? = index.metadata.first(where: { $0.key == "total_size" })?.value else { return nil }
+    return Int(size)
+  }
+
+  /// A line if the index says another size than the tensors have.
+  private static func sizeWarnings(_ path: String, _ index: Index?, _ files: [File]) -> [String] {
+    guard let index, let said = index.totalByteCount else { return [] }
+    let found = files.reduce(0) { $0 + $1.header.dataByteCount }
+    return said == found ? [] : ["\(path): \(index.name) says total_size \(said); the tensors have \(found) bytes"]
+  }
+
+}
+
+/// One row of a listing, with its name at hand for filters and sorting.
+struct ListedTensor: Sendable {
+  let name: String
+  let listing: Int
+  let file: Int
+  let index: Int
+  /// The quantized weight whose codes this is, if the row stands for all of its tensors.
+  var weight: Int?
+}

@@ -1,0 +1,128 @@
+import ArgumentParser
+import Checkpoints
+import MergeEngine
+import MergePlanning
+
+/// How several adapters become one, as typed.
+struct CombineOptions: ParsableArguments {
+  enum Method: String, CaseIterable, ExpressibleByArgument {
+    case cat, linear, ties
+    case dareLinear = "dare_linear"
+    case dareTies = "dare_ties"
+    case magnitudePrune = "magnitude_prune"
+    case svd
+    case tiesSVD = "ties_svd"
+    case dareLinearSVD = "dare_linear_svd"
+    case dareTiesSVD = "dare_ties_svd"
+    case magnitudePruneSVD = "magnitude_prune_svd"
+
+    /// Of those that decompose the update, what is done to it before; of others the method itself.
+    var inner: Method {
+      switch self {
+      case .svd: .linear
+      case .tiesSVD: .ties
+      case .dareLinearSVD: .dareLinear
+      case .dareTiesSVD: .dareTies
+      case .magnitudePruneSVD: .magnitudePrune
+      default: self
+      }
+    }
+    var decomposes: Bool { inner != self }
+    var needsDensity: Bool { [.ties, .dareLinear, .dareTies, .magnitudePrune].contains(inner) }
+    var electsSign: Bool { [.ties, .dareTies].contains(inner) }
+    var isRandom: Bool { [.dareLinear, .dareTies].contains(inner) }
+  }
+
+  @Option(
+    name: .customLong("combine"),
+    help: ArgumentHelp(
+      """
+      Combine the adapters into one as PEFT's add_weighted_adapter does: \
+      \(Method.allCases.map(\.rawValue).joined(separator: ", ")). Without it, the exact weighted sum is merged, and so \
+      it is with cat unless --arithmetic peft asks for PEFT's roundings. Those that end in svd need LAPACK.
+      """, valueName: "method"))
+  var method: Method?
+
+  @Option(help: "The share of elements that ties, dare and magnitude_prune methods keep: over 0, at most 1.")
+  var density: Double?
+
+  @Option(
+    help: """
+      How ties methods elect the sign of an element: \
+      \(CombinationMethod.MajoritySign.allCases.map(\.rawValue).joined(separator: ", ")). Default: total.
+      """)
+  var majoritySign: CombinationMethod.MajoritySign?
+
+  @Option(help: "The seed of what dare methods drop.")
+  var seed: UInt64?
+
+  @Option(help: "The rank that svd methods make. Default: the largest of the adapters.")
+  var svdRank: Int?
+
+  @Option(
+    help: """
+      Clamp the factors that svd methods make to this quantile of their elements: over 0, at most 1. Default: they are not \
+      clamped.
+      """)
+  var svdClamp: Double?
+
+  func validate() throws {
+    guard let method else {
+      for (isGiven, name) in [
+        (density != nil, "--density"), (majoritySign != nil, "--majority-sign"), (seed != nil, "--seed"),
+        (svdRank != nil, "--svd-rank"), (svdClamp != nil, "--svd-clamp"),
+      ] where isGiven {
+        throw ValidationError("\(name) belongs to --combine.")
+      }
+      return
+    }
+    if method.needsDensity {
+      guard let density else { throw ValidationError("--combine \(method.rawValue) needs --density.") }
+      guard density > 0, density <= 1 else { throw ValidationError("--density is over 0 and at most 1.") }
+    } else if density != nil {
+      throw ValidationError("--combine \(method.rawValue) has no --density.")
+    }
+    if majoritySign != nil, !method.electsSign {
+      throw ValidationError("--combine \(method.rawValue) has no --majority-sign.")
+    }
+    if method.isRandom, seed == nil {
+      throw ValidationError("--combine \(method.rawValue) drops elements at random: give --seed, a number.")
+    }
+    if !method.decomposes {
+      if svdRank != nil { throw ValidationError("--combine \(method.rawValue) has no --svd-rank.") }
+      if svdClamp != nil { throw ValidationError("--combine \(method.rawValue) has no --svd-clamp.") }
+    }
+    if let svdRank, svdRank < 1 { throw ValidationError("--svd-rank is at least 1.") }
+    if let svdClamp, !(svdClamp > 0 && svdClamp <= 1) {
+      throw ValidationError("--svd-clamp is over 0 and at most 1.")
+    }
+    if seed != nil, !method.isRandom { throw ValidationError("--combine \(method.rawValue) has no --seed.") }
+  }
+
+  /// The method; nil: the adapters are merged one beside the other.
+  func combination(_ arithmetic: MergeOptions.Arithmetic) -> CombinationMethod? {
+    guard let method, let inner = combination(of: method.inner, arithmetic) else { return nil }
+    return method.decomposes ? .svd(inner, rank: svdRank, clamp: svdClamp) : inner
+  }
+
+  private func combination(of method: Method, _ arithmetic: MergeOptions.Arithmetic) -> CombinationMethod? {
+    let sign = majoritySign ?? .total
+    switch (method, density, seed) {
+    case (.cat, _, _): return arithmetic == .peft ? .concatenation : nil
+    case (.linear, _, _): return .linear
+    case (.ties, let density?, _): return .ties(density: density, sign: sign)
+    case (.dareLinear, let density?, let seed?): return .dareLinear(density: density, seed: seed)
+    case (.dareTies, let density?, let seed?): return .dareTies(density: density, sign: sign, seed: seed)
+    case (.magnitudePrune, let density?, _): return .magnitudePrune(density: density)
+    default: return nil
+    }
+  }
+
+  /// Where a person wants the combined factors kept; nil: beside the output, where there is room for what is many times
+  /// their size.
+  static var temporaryFolder: String? {
+    ProcessEnvironment.variables["SAFEMERGE_TMPDIR"].flatMap { $0.isEmpty ? nil : $0 }
+  }
+}
+
+extension CombinationMethod.MajoritySign: ExpressibleByArgument {}

@@ -1,0 +1,103 @@
+import Adapters
+import ArgumentParser
+import Checkpoints
+import MergePlanning
+import Platform
+import Safetensors
+
+/// The base and the adapters of a merge, found by what was typed.
+struct MergeModels {
+  let checkpoint: Checkpoint
+  let uses: [AdapterUse]
+  /// What a person should know about the choice.
+  let warnings: [String]
+
+  /// - Parameters:
+  ///   - first: The base; or an adapter, if the base is to be the one that the adapters name.
+  ///   - others: The adapters behind it, with their weights.
+  ///   - workers: Threads that read headers.
+  init(_ first: String, _ others: [String], workers: Int) throws {
+    let baseArgument: ModelArgument?
+    var adapters = try others.map(AdapterArgument.init)
+    if let adapter = try Self.adapter(first) {
+      baseArgument = nil
+      adapters.insert(adapter, at: 0)
+    } else {
+      let argument = try ModelArgument(first)
+      guard !others.isEmpty else {
+        let isBoth = ModelFolder(argument.path) == .both
+        throw ValidationError(
+          "Give at least one adapter."
+            + (isBoth ? " \(first) holds a model and an adapter: name it twice to merge them." : ""))
+      }
+      baseArgument = argument
+    }
+    uses = try adapters.map { argument in
+      AdapterUse(try argument.model.read(Adapter.init(folder:)), weight: argument.weight)
+    }
+    let base = try baseArgument ?? Self.base(namedBy: uses.map(\.adapter))
+    checkpoint = try base.read { try Checkpoint(path: $0, workers: workers) }
+    var warnings: [String] = []
+    if let repository = base.snapshot?.reference.repository {
+      for adapter in uses.map(\.adapter) {
+        guard let name = adapter.baseModelName, let named = try? HubReference(name),
+          named.repository.lowercased() != repository.lowercased(), named.repository.contains("/")
+        else { continue }
+        warnings.append("\(adapter.path): names the base \"\(name)\"; it is merged into \(base.title)")
+      }
+    }
+    self.warnings = warnings
+  }
+
+  /// Nil if the argument is no adapter's folder.
+  private static func adapter(_ text: String) throws -> AdapterArgument? {
+    guard let argument = try? AdapterArgument(text), ModelFolder(argument.model.path) == .adapter else { return nil }
+    return argument
+  }
+
+  /// The base that all adapters name, if it is a model of the hub that is in the cache. A path that a file names is
+  /// never opened.
+  private static func base(namedBy adapters: [Adapter]) throws -> ModelArgument {
+    var found: (name: String, adapter: Adapter)?
+    for adapter in adapters {
+      guard let name = adapter.baseModelName, !name.isEmpty else {
+        throw UnknownBase(file: adapter.configPath, problem: .notNamed)
+      }
+      if let found, found.name != name {
+        throw UnknownBase(file: adapter.configPath, problem: .differs(name, other: found.name))
+      }
+      found = (name, adapter)
+    }
+    guard let (name, adapter) = found else { throw ValidationError("Give at least one adapter.") }
+    guard let reference = try HubReference(name), reference.revision == nil else {
+      throw UnknownBase(file: adapter.configPath, problem: .notFound(name))
+    }
+    let revision = adapter.config.revision
+    return try ModelArgument(
+      HubReference(repository: reference.repository, revision: revision?.isEmpty == false ? revision : nil))
+  }
+}
+
+/// No base was given, and the adapter does not lead to one.
+struct UnknownBase: ReportableError {
+  enum Problem {
+    case notNamed
+    case differs(String, other: String)
+    case notFound(String)
+  }
+
+  let file: String?
+  let problem: Problem
+  var errorClass: String { "base" }
+  var category: ErrorCategory { .refusedInput }
+
+  var message: String {
+    switch problem {
+    case .notNamed: "has no base_model_name_or_path, and no BASE was given"
+    case .differs(let name, let other): "names the base \"\(name)\", another adapter \"\(other)\""
+    case .notFound(let name): "names the base \"\(name)\", which is no id of the hub"
+    }
+  }
+
+  var hint: String? { "give the base in front of the adapters" }
+}

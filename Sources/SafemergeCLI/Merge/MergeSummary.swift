@@ -1,0 +1,73 @@
+import Checkpoints
+import JSONText
+import MergeEngine
+import MergePlanning
+import Platform
+import Reports
+import Safetensors
+
+/// What a merge did, in a few lines: what was merged with which scaling, what was copied, and where the result is.
+struct MergeSummary {
+  let plan: PlanText
+  /// Nil: nothing was written.
+  let output: String?
+  let isDryRun: Bool
+  let shards: [WrittenShard]
+  /// Bytes of the weight files that an interrupted run wrote.
+  let keptByteCount: Int
+  let verification: Verify
+  let duration: Duration
+  /// The largest resident set, in bytes.
+  let peakMemory: Int
+
+  /// What this run wrote of the weight files.
+  var writtenByteCount: Int { isDryRun ? 0 : plan.plan.outputByteCount - keptByteCount }
+
+  /// To the millisecond.
+  var seconds: Double { (duration.inSeconds * 1000).rounded() / 1000 }
+
+  var lines: [String] {
+    var lines: [String] = []
+    let sideFiles = plan.sideFiles.files.count
+    for sum in plan.plan.actionSums where sum.tensorCount > 0 || sum.action == .copy && sideFiles > 0 {
+      var line = sum.action.participle.padded(to: 9) + NumberText.counted(sum.tensorCount, "tensor")
+      line += " (\(NumberText.bytes(sum.byteCount)))"
+      if sum.action == .merge { line += ": " + plan.adapters.map(plan.mergedModules).joined(separator: "; ") }
+      if sum.action == .copy, sideFiles > 0 { line += ", " + NumberText.counted(sideFiles, "side file") }
+      lines.append(line)
+    }
+    let kept = shards.count { $0.isKept }
+    if keptByteCount > 0 {
+      lines.append(
+        "resumed  an interrupted merge: \(kept) of \(NumberText.counted(shards.count, "file")) kept, "
+          + "\(NumberText.bytes(keptByteCount)) in all")
+    }
+    lines.append(doneLine)
+    return lines.map(\.escapingUnprintable)
+  }
+
+  private var doneLine: String {
+    let tenths = Int((duration.inSeconds * 10).rounded())
+    let rate = TransferRate(done: writtenByteCount, left: 0, elapsed: duration)
+    let written = keptByteCount > 0 ? ", \(NumberText.bytes(writtenByteCount)) of it written" : ""
+    return
+      "done     \(output ?? "")   \(NumberText.bytes(plan.plan.outputByteCount))\(written) in \(tenths / 10).\(tenths % 10) s "
+      + "(\(NumberText.bytes(rate.bytesPerSecond))/s), peak memory \(NumberText.bytes(peakMemory))"
+      + (check.map { ", \($0)" } ?? "")
+  }
+
+  /// What was done beyond the merge's own checks.
+  private var check: String? {
+    let files = NumberText.counted(shards.count, "file")
+    switch verification {
+    case .full: return "verified: \(files) read back from the disk and computed again"
+    case .read: return "verified: \(files) read back from the disk"
+    case .none: return shards.contains { $0.checksum == nil } ? nil : "SHA-256 of \(files) taken"
+    }
+  }
+}
+
+extension String {
+  /// With spaces behind it, for a column of this width.
+  func padded(to width: Int) -> String { self + String(repeating: " ", count: max(1, width - count)) }
+}

@@ -1,0 +1,88 @@
+import Adapters
+import JSONText
+import MergeEngine
+import MergePlanning
+import Platform
+import Reports
+import Safetensors
+
+/// `ls --summary`: what a path is, in a few lines.
+struct SummaryText {
+  let text: String
+
+  init(_ listing: Listing) {
+    let path = listing.title.escapingUnprintable
+    if let adapter = listing.adapter {
+      text = Self.adapterText(path, adapter)
+      return
+    }
+    let weights = listing.weights
+    let totals = ModelTotals(listing, weights)
+    let files = listing.files.count == 1 ? "1 file" : "\(NumberText.grouped(listing.files.count)) shards"
+    var lines = [
+      "\(path)  \(files), \(NumberText.grouped(totals.tensors)) tensors, "
+        + "\(NumberText.grouped(totals.parameters)) parameters, \(NumberText.grouped(totals.bytes)) bytes of data"
+    ]
+    for (type, sum) in Self.sums(listing, weights) {
+      lines.append(
+        "  \(type.name)  \(NumberText.grouped(sum.tensors)) tensors  \(NumberText.grouped(sum.parameters)) parameters")
+    }
+    if let bits = totals.bitsPerWeight {
+      lines.append(
+        "  serving  \(NumberText.bytes(totals.bytes)) for the weights, \(NumberText.short(bits)) bits each: every tensor as "
+          + "stored; KV cache and activations come on top")
+    }
+    if let active = totals.active { lines.append("  experts  \(ModelTotals.text(active))") }
+    var metadata: [String] = []
+    for entry in listing.files.flatMap({ $0.header.metadata ?? [] }) {
+      let item = "\(entry.key)=\(entry.value)".escapingUnprintable
+      if !metadata.contains(item) { metadata.append(item) }
+    }
+    if !metadata.isEmpty { lines.append("  metadata  \(metadata.joined(separator: ", "))") }
+    text = lines.joined(separator: "\n") + "\n"
+  }
+
+  /// The tensors of each type, and the parameters that they are; largest first.
+  private static func sums(
+    _ listing: Listing, _ weights: StoredWeights
+  ) -> [(type: ElementType, sum: (tensors: Int, parameters: Int))] {
+    var sums: [ElementType: (tensors: Int, parameters: Int)] = [:]
+    for (number, file) in listing.files.enumerated() {
+      for (index, tensor) in file.header.tensors.enumerated() {
+        let type: ElementType
+        switch weights.role(file: number, index: index) {
+        case .plain: type = .dtype(tensor.dtype)
+        case .codes(let weight), .part(let weight): type = .format(weights.weights[weight].label)
+        }
+        sums[type, default: (0, 0)].tensors += 1
+        sums[type, default: (0, 0)].parameters += weights.parameterCount(
+          file: number, index: index, elementCount: tensor.elementCount)
+      }
+    }
+    return sums.sorted { ($1.value.parameters, $0.key.name) < ($0.value.parameters, $1.key.name) }
+      .map { (type: $0.key, sum: $0.value) }
+  }
+
+  private static func adapterText(_ path: String, _ adapter: Adapter) -> String {
+    func range(_ values: [Double]) -> String {
+      guard let smallest = values.min(), let largest = values.max() else { return "-" }
+      let low = NumberText.number(smallest)
+      return smallest == largest ? low : "\(low)..\(NumberText.number(largest))"
+    }
+    let layers = adapter.layers
+    let parameters = adapter.header.tensors.reduce(0) { $0 + $1.elementCount }
+    var lines = [
+      "\(path)  LoRA  r=\(range(layers.map { Double($0.rank) })) alpha=\(range(layers.map(\.alpha))) "
+        + "scaling=\(range(layers.map(\.scaling)))  \(NumberText.grouped(layers.count)) modules  "
+        + "\(NumberText.grouped(parameters)) parameters"
+    ]
+    var leaves: [String] = []
+    for layer in layers {
+      let leaf = layer.module.split(separator: ".").last.map(String.init) ?? layer.module
+      if !leaves.contains(leaf) { leaves.append(leaf) }
+    }
+    let base = adapter.baseModelName.map { "   base: \($0)" } ?? ""
+    lines.append("  \(leaves.joined(separator: " "))\(base)".escapingUnprintable)
+    return lines.joined(separator: "\n") + "\n"
+  }
+}

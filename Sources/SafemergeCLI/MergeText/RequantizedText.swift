@@ -1,0 +1,26 @@
+import JSONText
+import MergeEngine
+import Platform
+import Reports
+import Safetensors
+
+/// What became of the weights that were made codes again, in a line.
+struct RequantizedText {
+  let line: String
+
+  /// - Parameter tensors: At least one.
+  init(_ tensors: [TensorStatistics]) {
+    let sum = TensorStatistics(sumOf: tensors)
+    let changed = tensors.reduce(0) { $0 + ($1.codes?.changedCount ?? 0) }
+    let share = sum.elementCount > 0 ? Double(changed) / Double(sum.elementCount) : 0
+    var line =
+      "codes    \(NumberText.counted(tensors.count, "weight")) made codes again, \(ReportNumbers.percent(share)) of the "
+      + "codes changed"
+    if let error = sum.loss { line += "; the error is \(ReportNumbers.percent(error)) of the change" }
+    let errors = tensors.compactMap { tensor in tensor.loss.map { (name: tensor.name?.string ?? "", error: $0) } }
+    if let worst = errors.max(by: { $0.error < $1.error }) {
+      line += " (most: \(worst.name), \(ReportNumbers.percent(worst.error)))"
+    }
+    self.line = line
+  }
+}

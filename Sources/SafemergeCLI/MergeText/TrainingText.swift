@@ -1,0 +1,24 @@
+import MergeEngine
+import Platform
+import Reports
+import Safetensors
+
+/// What quantizing did to the merged weights in training, in a line.
+struct TrainingText {
+  let line: String
+
+  /// - Parameter tensors: At least one.
+  init(_ tensors: [TensorStatistics]) {
+    let sum = TensorStatistics(sumOf: tensors)
+    var line =
+      "was      ||q|| / ||delta|| is \(sum.trainingRatio.map(ReportNumbers.significant) ?? "-"): what quantising "
+    line += "changed in training, in units of what the adapter changes"
+    let ratios = tensors.compactMap { tensor in
+      tensor.trainingRatio.map { (name: tensor.name?.string ?? "", ratio: $0) }
+    }
+    if let worst = ratios.max(by: { $0.ratio < $1.ratio }) {
+      line += " (most: \(worst.name), \(ReportNumbers.significant(worst.ratio)))"
+    }
+    self.line = line
+  }
+}

@@ -1,0 +1,37 @@
+import Checkpoints
+import Platform
+import Safetensors
+
+/// Removing what this program made.
+enum FolderTree {
+  /// Removes a file, or a folder with all that is in it, as far as that is possible; links are not followed.
+  static func remove(_ path: String) {
+    guard let identity = try? SystemCalls.identity(path: path, followingLinks: false) else { return }
+    guard identity.isDirectory else {
+      try? SystemCalls.removeFile(path)
+      return
+    }
+    for entry in (try? SystemCalls.entries(ofFolder: path)) ?? [] { remove(Paths.join(path, entry)) }
+    try? SystemCalls.removeFolder(path)
+  }
+
+  /// A folder and all folders in it, the innermost first.
+  static func folders(_ path: String) throws(CheckpointError) -> [String] {
+    let entries = try CheckpointError.attempt(path) { () throws(SystemCalls.Failure) in
+      try SystemCalls.entries(ofFolder: path)
+    }
+    var found: [String] = []
+    for entry in entries {
+      let child = Paths.join(path, entry)
+      if try OutputPlace.identity(child, followingLinks: false)?.isDirectory == true { found += try folders(child) }
+    }
+    return found + [path]
+  }
+
+  /// Brings the entries of a folder to the disk.
+  static func synchronize(_ folder: String) throws(CheckpointError) {
+    try CheckpointError.attempt(folder) { () throws(SystemCalls.Failure) in
+      try SystemCalls.synchronizeFolder(folder)
+    }
+  }
+}

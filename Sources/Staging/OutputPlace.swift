@@ -1,0 +1,175 @@
+import Checkpoints
+import JSONText
+import Platform
+import Safetensors
+
+/// Where a merge's result will be, checked before anything is written.
+public struct OutputPlace: Sendable {
+  public let path: String
+  public let isFolder: Bool
+  /// Whether something stands there that may be replaced.
+  package let replaces: Bool
+  /// Whether what stands there is a folder with something in it; an empty one needs no permission to be replaced.
+  let holdsModel: Bool
+  /// Whether it is the root of a mounted file system: nothing can take its place, the files are moved into it.
+  let isMountPoint: Bool
+
+  /// Checks that a result may be written to `path`.
+  ///
+  /// - Parameters:
+  ///   - path: A name that is free, or an empty folder; with `force` also a safetensors file or a folder that holds
+  ///     nothing but a model.
+  ///   - isFolder: Whether the result is a folder.
+  ///   - inputs: The paths of the base and the adapters and of all their files: the result must be none of them, lie in
+  ///     none of their folders, and contain none.
+  ///   - force: Whether a model that is there may be replaced.
+  public init(path: String, isFolder: Bool, inputs: [String], force: Bool) throws(CheckpointError) {
+    let path = Paths.withoutTrailingSlashes(path)
+    self.path = path
+    self.isFolder = isFolder
+    if isFolder, path.hasSuffix(".safetensors") { throw CheckpointError(path: path, .outputLooksLikeFile) }
+    if !isFolder, !path.hasSuffix(".safetensors") { throw CheckpointError(path: path, .outputNotASafetensorsName) }
+    guard !path.isEmpty else { throw CheckpointError(path: path, .notFound) }
+    guard let parent = SystemCalls.realPath(Paths.folder(path)),
+      let parentIdentity = try Self.identity(Paths.folder(path)), parentIdentity.isDirectory
+    else { throw CheckpointError(path: path, .noParentFolder) }
+    let isDots = [".", ".."].contains(Paths.lastComponent(path))
+    let realPath = isDots ? SystemCalls.realPath(path) : nil
+    try Self.checkDisjoint(path, realPath: realPath ?? Paths.join(parent, Paths.lastComponent(path)), inputs: inputs)
+    // No folder can be renamed to a name that is only dots.
+    if isDots { throw CheckpointError(path: path, .outputExists) }
+    guard let existing = try Self.identity(path, followingLinks: false) else {
+      replaces = false
+      holdsModel = false
+      isMountPoint = false
+      return
+    }
+    replaces = true
+    let isOldFolder = isFolder && existing.isDirectory
+    isMountPoint = isOldFolder && existing.device != parentIdentity.device
+    if isOldFolder, isMountPoint {
+      holdsModel = false
+      try Self.checkEmptyMount(path)
+    } else if isOldFolder {
+      holdsModel = try !Self.entries(path).isEmpty
+      guard holdsModel else { return }
+      guard force else { throw CheckpointError(path: path, .outputExists) }
+      try checkHoldsOnlyAModel()
+    } else if !isFolder, existing.isRegularFile, force {
+      holdsModel = false
+    } else {
+      throw CheckpointError(path: path, .outputExists)
+    }
+  }
+
+  /// A mounted folder that holds nothing but what a file system puts there itself, and what a run to it left.
+  private static func checkEmptyMount(_ path: String) throws(CheckpointError) {
+    let entries = try entries(path)
+    let expected = Set(["lost+found", ResultMarks.incomplete, StagingFolder.mountedName] + movedNames(path))
+    for entry in entries where !expected.contains(entry) {
+      throw CheckpointError(path: path, .mountNotEmpty(entry: entry))
+    }
+  }
+
+  /// What a run that was killed while it moved files into a mounted folder had to move.
+  static func movedNames(_ path: String) -> [String] {
+    guard let bytes = try? BoundedFile.read(Paths.join(path, ResultMarks.incomplete), limit: 64 << 20) else {
+      return []
+    }
+    return bytes.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// Whether the folder that stands here could be removed without losing anything that is no part of a model.
+  ///
+  /// - Parameter folder: Where it is now; nil: at its place.
+  func checkHoldsOnlyAModel(at folder: String? = nil) throws(CheckpointError) {
+    let root = folder ?? path
+    let entries = try Self.entries(root)
+    if let first = entries.first, !entries.contains(where: { $0.hasSuffix(".safetensors") }) {
+      throw CheckpointError(path: path, .outputNotReplaceable(entry: first))
+    }
+    let written = Self.recordedNames(root)
+    for entry in entries { try checkIsPartOfAModel(entry, in: root, written: written) }
+  }
+
+  /// What a record says that a merge wrote, or, without one, what a model's folder has by the names of its files.
+  private func checkIsPartOfAModel(_ path: String, in root: String, written: Set<String>) throws(CheckpointError) {
+    let absolute = Paths.join(root, path)
+    let components = Paths.components(path)
+    let isFolder = try Self.identity(absolute, followingLinks: false)?.isDirectory == true
+    if isFolder {
+      let isKnown =
+        written.contains(path + "/") || components.count == 1 && SideFileRules.isPartOfAModel(path, isFolder: true)
+      guard isKnown else { throw CheckpointError(path: self.path, .outputNotReplaceable(entry: path)) }
+      for name in try Self.entries(absolute) {
+        try checkIsPartOfAModel(Paths.join(path, name), in: root, written: written)
+      }
+      return
+    }
+    let isKnown =
+      written.contains(path)
+      || components.count == 1 && SideFileRules.isPartOfAModel(path, isFolder: false)
+      || components.count == 2 && SideFileRules.isPartOfAModel(components[0], isFolder: true)
+        && SideFileRules.isPartOfASubfolder(components[1], of: components[0])
+    guard isKnown else { throw CheckpointError(path: self.path, .outputNotReplaceable(entry: path)) }
+  }
+
+  /// The files that `.safemerge.json` lists, and, with "/" behind them, the folders that they are in.
+  private static func recordedNames(_ folder: String) -> Set<String> {
+    guard let bytes = try? BoundedFile.read(Paths.join(folder, ResultMarks.record), limit: 64 << 20),
+      let record = try? JSONParser.parse(bytes.span), case .array(let files)? = record["files"]
+    else { return [] }
+    var names: Set<String> = []
+    for file in files {
+      guard case .string(let name)? = file["name"] else { continue }
+      names.insert(name)
+      var folder = ""
+      for component in Paths.components(name).dropLast() {
+        folder = Paths.join(folder, component)
+        names.insert(folder + "/")
+      }
+    }
+    return names
+  }
+
+  private static func entries(_ folder: String) throws(CheckpointError) -> [String] {
+    try CheckpointError.attempt(folder) { () throws(SystemCalls.Failure) in
+      // With what no text can name: it is no part of a model.
+      try SystemCalls.unreadableEntries(ofFolder: folder) + SystemCalls.entries(ofFolder: folder)
+    }
+  }
+
+  static func identity(
+    _ path: String, followingLinks: Bool = true
+  ) throws(CheckpointError) -> SystemCalls.Identity? {
+    try CheckpointError.attempt(path) { () throws(SystemCalls.Failure) in
+      try SystemCalls.identity(path: path, followingLinks: followingLinks)
+    }
+  }
+
+  /// Nil also for what this user may not look at.
+  private static func identityIfAllowed(_ path: String) throws(CheckpointError) -> SystemCalls.Identity? {
+    do throws(CheckpointError) { return try identity(path) } catch {
+      if case .system(_, let code) = error.problem, SystemCalls.notAllowed.contains(code) { return nil }
+      throw error
+    }
+  }
+
+  static func checkDisjoint(_ path: String, realPath: String, inputs: [String]) throws(CheckpointError) {
+    let output = try Self.identity(path)
+    for input in inputs {
+      // What may not be looked at, such as another user's cache, is not there.
+      guard let identity = try Self.identityIfAllowed(input), let realInput = SystemCalls.realPath(input) else {
+        continue
+      }
+      if let output, output.device == identity.device, output.inode == identity.inode {
+        throw CheckpointError(path: path, .outputIsInput(input))
+      }
+      if Paths.areEqual(realPath, realInput) { throw CheckpointError(path: path, .outputIsInput(input)) }
+      if identity.isDirectory, Paths.isBeneath(realPath, realInput) {
+        throw CheckpointError(path: path, .outputInsideInput(input))
+      }
+      if Paths.isBeneath(realInput, realPath) { throw CheckpointError(path: path, .inputInsideOutput(input)) }
+    }
+  }
+}
