@@ -43,14 +43,14 @@ import Testing
   }
 
   @Test func findsNothingInAnAdapter() throws {
-    let inspection = try inspect(fixturesPath() + "/cases/linear-bf16/adapter")
+    let inspection = try inspect(fixturesPath() + "/lora/linear/bf16/adapter")
     #expect(inspection.findings == [])
     #expect(inspection.isAdapter && inspection.files.count == 1)
   }
 
   @Test func namesWhatIsWrongWithAnAdapter() throws {
     let scratch = try Scratch()
-    let folder = try changedAdapter(fixturesPath() + "/cases/linear-bf16/adapter", in: scratch) {
+    let folder = try changedAdapter(fixturesPath() + "/lora/linear/bf16/adapter", in: scratch) {
       Array($0.dropFirst())
     }
     let found = try inspect(folder).findings

@@ -1,7 +1,7 @@
 import Foundation
 import Safetensors
 
-/// A base with quantised weights in `Fixtures/quantised`, and what the reference implementations decode it to.
+/// A base with quantised weights in `Fixtures/quantized`, and what the reference implementations decode it to.
 package struct QuantisedFixture: Sendable, CustomStringConvertible {
   package let name: String
 
@@ -17,10 +17,10 @@ package struct QuantisedFixture: Sendable, CustomStringConvertible {
 
   package init(_ name: String) { self.name = name }
 
-  package var base: String { fixturesPath() + "/quantised/\(name)/base" }
+  package var base: String { fixturesPath() + "/quantized/\(name)/base" }
 
   /// A file with all weights as numbers.
-  package var decoded: String { fixturesPath() + "/quantised/\(name)/decoded.safetensors" }
+  package var decoded: String { fixturesPath() + "/quantized/\(name)/decoded.safetensors" }
 
   /// Whether its weights are stacks of experts.
   package var hasExperts: Bool { name == "mxfp4" }
