@@ -193,7 +193,7 @@ let package = Package(
       name: "SafemergeCLITests",
       dependencies: [
         "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "MergeEngine",
-        "Reports", "SafemergeCLI", "TestSupport",
+        "Reports", "SafemergeCLI", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: programSettings),
     .testTarget(

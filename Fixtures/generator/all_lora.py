@@ -19,12 +19,9 @@ from safetensors.torch import load_file, save_file
 
 from . import models, second
 
-LIST = "cases-all-lora.json"
-
-
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """An adapter (or several) and the checkpoint it must give; see "cases-all-lora.json" in README.md."""
+    """An adapter (or several) and the checkpoint it must give; see "cases.json" in README.md."""
 
     base: str
     feature: str
@@ -212,7 +209,7 @@ def make_case(name):
     if not case.merge:
         return f"refused ({case.refused})"
     peft_merge(name, folders)
-    MATCHES[name], said = "close", "not compared"
+    MATCHES[name], said = "decomposed", "not compared"
     if case.check:
         MATCHES[name], said = compare(name, read_safetensors(merged_file(name)), folders)
     if case.correct:
@@ -261,7 +258,7 @@ def write_tensors(path, tensors):
 
 
 # ---------------------------------------------------------------------------------------------
-# The list
+# The entries of cases.json
 # ---------------------------------------------------------------------------------------------
 
 
@@ -270,63 +267,42 @@ def describe(name):
     merged = merged_file(case.shares or name)
     more = dict(case.more)
     found = [adapter_folder(source) for source in more.pop("from", [name])]
-    adapter = found[0]
     if (second_adapter := adapter_folder(name, "adapter_b")).exists():
         found.append(second_adapter)
     match = None if not merged.exists() else "wrong" if case.wrong else MATCHES.get(name)
     dtype = models.split(case.base)[1]
     if case.base == "tiny-gpt-oss-f16":
         dtype = "mixed"
+    right = case_folder(name) / "correct" / "model.safetensors"
     entry = {
         "name": name,
-        "issue": 2 if name in generate.CASES else 3,
+        "tuner": "lora",
         "feature": case.feature,
         "covers": case.covers,
         "base": str(generate.base_folder(case.base)),
-        "adapter": str(adapter),
+        "adapters": [str(path) for path in found],
         "merged": str(merged) if merged.exists() else None,
+        "correct": str(right) if right.exists() else None,
         "match": match,
+        "partial": match is not None or right.exists(),
         "base_dtype": dtype,
         "factor_dtype": case.factors,
         "ranks": ranks([adapter_folder(case.shares)] if case.shares else found),
         "refused": case.refused or None,
     }
-    if len(found) > 1:
-        entry["adapters"] = [str(path) for path in found]
-    if (path := case_folder(name) / "correct" / "model.safetensors").exists():
-        entry["correct"] = str(path)
     if case.wrong or case.note:
         entry["note"] = case.wrong or case.note
-    entry["partial"] = match is not None
     for which in ("merged", "correct"):
         if dropped := DROPPED.get((case.shares or name, which)):
             entry["dropped" if which == "merged" else "correct_dropped"] = dropped
     return entry | more
 
 
-def write_list():
-    path = pathlib.Path(LIST)
-    old = {entry["name"]: entry for entry in json.loads(path.read_text())} if path.exists() else {}
-    entries = []
-    for name in CASES:
-        made = case_folder(name).exists()
-        if name in DONE:
-            entries.append(describe(name))
-        elif made and name in old:
-            entries.append(old[name])
-    path.write_text(as_json(entries))
-
-
-DONE = set()
-
-
 def make(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         said = make_case(name)
-    DONE.add(name)
     table.configurations()
-    write_list()
     return said
 
 

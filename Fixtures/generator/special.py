@@ -128,7 +128,7 @@ def residual(name):
     model.save_pretrained(folder)
     all_lora.tidy(folder, {})
     all_lora.peft_merge(name, [folder])
-    all_lora.MATCHES[name] = "close"
+    all_lora.MATCHES[name] = "decomposed"
     found = read_safetensors(all_lora.merged_file(name))
     base, (config, tensors) = read_checkpoint(base_folder(case.base)), all_lora.read_adapter(folder)
     layers = second.Adapter(config, tensors).layers
@@ -160,7 +160,7 @@ def kasa(name):
     folder = all_lora.adapter_folder(name)
     all_lora.make_adapter(name, folder, case.lora)
     all_lora.peft_merge(name, [folder])
-    all_lora.MATCHES[name] = "close"
+    all_lora.MATCHES[name] = "decomposed"
     found = read_safetensors(all_lora.merged_file(name))
     base, (config, tensors) = read_checkpoint(base_folder(case.base)), all_lora.read_adapter(folder)
     different = total = 0
@@ -225,7 +225,7 @@ def several(name):
         one, two = second.widen(found[key]), second.widen(expected[key])
         different, total = different + int((one != two).sum()), total + one.size
         assert np.allclose(one, two, rtol=0, atol=tolerance), (name, key, np.abs(one - two).max())
-    all_lora.MATCHES[name] = "close" if different or kind.endswith("svd") else "peft"
+    all_lora.MATCHES[name] = "decomposed" if different or kind.endswith("svd") else "peft"
     return f"{different} of {total} elements differ from the second implementation"
 
 
@@ -285,16 +285,15 @@ def trim(tensor, density):
 
 
 # ---------------------------------------------------------------------------------------------
-# Old cases, refused in issue 2
+# Adapters that generate.py makes
 # ---------------------------------------------------------------------------------------------
 
 
-def old(name):
-    """The merged file of a case of cases.json that was refused at first."""
+def made(name):
+    """The merged file of a case whose adapter generate.py makes."""
     case = all_lora.CASES[name]
-    old_case = generate.CASES[name]
     generate.make_case(name)
     folder = all_lora.adapter_folder(name)
-    generate.merge(old_case.base, folder, all_lora.merged_file(name).parent)
+    generate.merge(case.base, folder, all_lora.merged_file(name).parent)
     all_lora.MATCHES[name], said = all_lora.compare(name, read_safetensors(all_lora.merged_file(name)), [folder])
     return f"{said}, {all_lora.MATCHES[name]} {case.feature}"

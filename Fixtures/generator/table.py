@@ -275,7 +275,7 @@ VARIANT = dict(r=2, lora_alpha=5, target_modules=QV)
 dtypes("velora", "tiny-llama", "velora", "VeLoRA: plain at merge, with keys to ignore", VARIANT | dict(velora_config={}))  # fmt: skip
 dtypes("monteclora", "tiny-llama", "monteclora", "MonteCLoRA: plain at merge, with keys to ignore", VARIANT | dict(monteclora_config={}))  # fmt: skip
 dtypes("bdlora", "tiny-llama", "bdlora", "BD-LoRA: block-diagonal A of v_proj, block-diagonal B of q_proj", VARIANT | dict(r=4, use_bdlora=dict(target_modules_bd_a=["v_proj"], target_modules_bd_b=["q_proj"], nblocks=2)))  # fmt: skip
-dtypes("kasa", "tiny-llama", "kasa", "KaSA: the base without its smallest singular values", VARIANT | dict(kasa_config={}), custom=special.kasa, refused="kasa", note="needs an SVD of the base")  # fmt: skip
+dtypes("kasa", "tiny-llama", "kasa", "KaSA: the base without its smallest singular values", VARIANT | dict(kasa_config={}), custom=special.kasa, note="needs an SVD of the base")  # fmt: skip
 REFUSED = {
     "alora": ("alora_invocation_tokens", dict(alora_invocation_tokens=[1, 2]), "aLoRA"),
     "arrow": ("arrow_config", dict(arrow_config=dict(arrow_top_k=3, arrow_router_temperature=1.0)), "Arrow"),
@@ -295,7 +295,7 @@ for kind in ("gaussian", "orthogonal", "mica", "eva"):
     dtypes(f"init-{kind}", "tiny-llama", f"init-{kind}", text, VARIANT | ({} if kind == "eva" else dict(init_lora_weights=kind)), **extra)  # fmt: skip
 for kind in ("pissa", "olora"):
     dtypes(f"init-{kind}-converted", "tiny-llama", f"init-{kind}-converted", "saved with conversion: plain LoRA of twice the rank", VARIANT | dict(init_lora_weights=kind), custom=special.converted)  # fmt: skip
-    dtypes(f"init-{kind}", "tiny-llama", f"init-{kind}", "not converted: relative to the base without its leading part", VARIANT | dict(init_lora_weights=kind), custom=special.residual, refused="init_lora_weights")  # fmt: skip
+    dtypes(f"init-{kind}", "tiny-llama", f"init-{kind}", "not converted: relative to the base without its leading part", VARIANT | dict(init_lora_weights=kind), custom=special.residual)  # fmt: skip
 dtypes("init-olora-rslora-converted", "tiny-llama", "init-olora-converted", "with rsLoRA: alpha becomes sqrt(2) alpha", VARIANT | dict(init_lora_weights="olora", use_rslora=True), custom=special.converted)  # fmt: skip
 
 # 15. Several adapters: two of rank 4, and one of rank 2.
@@ -323,13 +323,7 @@ for kind, (which, more) in SEVERAL.items():
         sources = [f"several-{letter}-{dtype}" for letter in which]
         case(f"several-{kind}-{dtype}", f"tiny-llama-{dtype}", "several", f"add_weighted_adapter: {kind}", custom=special.several, more=more | {"from": sources})  # fmt: skip
 
-# Refused in issue 2, with what PEFT makes of them.
-for name, feature in {
-    "refused-fan-in-fan-out": "conv1d-transposed",
-    "refused-dora": "dora",
-    "refused-embedding": "embedding",
-    "refused-modules-to-save": "modules-to-save",
-    "refused-bias-all": "bias-all",
-}.items():
-    old = generate.CASES[name]
-    case(name, old.base, feature, old.covers, old.lora, custom=special.old, refused=old.refused)
+# Adapters of generate.py, for models of two layers.
+for name, other in generate.CASES.items():
+    if other.feature:
+        case(name, other.base, other.feature, other.covers, other.lora, custom=special.made)

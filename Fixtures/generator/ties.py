@@ -5,12 +5,14 @@
 
 Every class that transformers exports is built from its default configuration on the meta device, with every tie asked for.
 Groups are what its `_tied_weights_keys` make one parameter; a class that cannot be built from defaults has its own
-`_tied_weights_keys`, as far as they are plain names. What a configuration makes of `tie_word_embeddings` is asked of the
+`_tied_weights_keys`, as far as they are plain names. Switches of the configuration that the class's code asks for are turned
+one at a time: where another model comes of it, that has a line of its own. What a configuration makes of `tie_word_embeddings` is asked of the
 configuration itself, for every value that the key can have at the top and in the text model's section.
 """
 
 import argparse
 import contextlib
+import dataclasses
 import inspect
 import io
 import logging
@@ -34,7 +36,29 @@ enum TieTable {{
 '''
 
 
-def built(cls, tie):
+# Classes that compute their logits with the weight of the input embedding itself: that module, and the switch that makes them do
+# so. It is not a parameter of another module, so that no tie shows it; check_ties.py does.
+READS_EMBEDDING = {
+    "PerceiverForMaskedLM": ("perceiver.input_preprocessor.embeddings", ""),
+    "DebertaForMaskedLM": ("deberta.embeddings.word_embeddings", "!legacy"),
+    "DebertaV2ForMaskedLM": ("deberta.embeddings.word_embeddings", "!legacy"),
+}
+
+
+def switches(cls):
+    """(condition, key, value) of each switch of the configuration that the class's module asks for."""
+    source = inspect.getsource(sys.modules[cls.__module__])
+    lines = [*re.findall(r"^.*\b(?:if|not|is)\b.*config\..*$", source, re.M), inspect.getsource(cls.__init__)]
+    asked = set(re.findall(r"\bconfig\.(\w+)", "\n".join(lines)))
+    asked -= {"tie_word_embeddings", "use_cache", "return_dict", "output_hidden_states", "output_attentions"}
+    for field in dataclasses.fields(cls.config_class) if dataclasses.is_dataclass(cls.config_class) else []:
+        if field.name in asked and field.default is True:
+            yield f"!{field.name}", field.name, False
+        elif field.name in asked and (field.default is False or field.default == 0 and type(field.default) is int):
+            yield field.name, field.name, True if field.default is False else 2
+
+
+def built(cls, tie, switch=None):
     """A model on the meta device with its configuration; None if it cannot be built."""
     import torch
     from generator.conversions import complete, shrink
@@ -50,6 +74,8 @@ def built(cls, tie):
         with contextlib.suppress(Exception):
             config = cls.config_class()
             change(config)
+            if switch:
+                setattr(config, *switch)
             ask(config)
             with torch.device("meta"), contextlib.redirect_stdout(io.StringIO()):
                 model = cls(config)
@@ -71,13 +97,15 @@ def components(pairs):
     return sorted({id(group): group for group in groups.values()}.values())
 
 
-def describe(cls):
+def describe(cls, condition="", *switch):
     """prefix, embedding, head, groups and parts of a class, as words of a line; None: nothing to say."""
     import torch
     from generator.conversions import config_keys
     from transformers import PreTrainedModel
 
-    made = built(cls, True)
+    made = built(cls, True, switch)
+    if made is None and switch:
+        return None
     if made is None:
         pairs = cls._tied_weights_keys
         if not isinstance(pairs, dict) or not all(re.fullmatch(r"[\w.]+\.(weight|bias)", n) for n in [*pairs, *pairs.values()]):
@@ -112,7 +140,21 @@ def describe(cls):
     ours = {f"{end}.{leaf}" for end in ends for leaf in ("weight", "bias")}
     groups = [group for group in components(own) if any(n in embeddings | ours for n in group)]
     others = any(not any(n in embeddings | ours for n in group) for group in components(own))
+    # The forward pass may ask for the tie too, to scale the hidden states.
+    others = others or "config.tie_word_embeddings" in inspect.getsource(inspect.unwrap(cls.forward))
+    module, when = READS_EMBEDDING.get(cls.__name__, ("", None))
+    if when == condition:
+        ends, groups = [module, "."], [[f"{module}.weight"]]
     return model.base_model_prefix or ".", ends[0], ends[1], groups, parts, others
+
+
+def words(cls, found):
+    """The words of a line."""
+    prefix, embedding, head, groups, parts, others = found
+    marks = ["+"] if others else []
+    if any(len(group) == 1 for group in groups):
+        marks.append("=")
+    return " ".join([prefix, embedding, head, *marks, *(",".join(group) for group in groups), *parts])
 
 
 def rule(cls):
@@ -156,14 +198,15 @@ def main():
         found = describe(cls)
         if found is None or (not found[3] and not found[4] and found[2] == "."):
             continue
-        prefix, embedding, head, groups, parts, others = found
-        words = [prefix, embedding, head] + (["+"] if others else [])
-        words += [",".join(group) for group in groups] + parts
-        rows.setdefault(" ".join(words), []).append(name)
+        rows.setdefault(("class", words(cls, found)), []).append(name)
+        for condition, *switch in switches(cls):
+            other = describe(cls, condition, *switch)
+            if other is not None and words(cls, other) != words(cls, found):
+                rows.setdefault((f"class:{condition}", words(cls, other)), []).append(name)
     for model_type, cls in CONFIG_MAPPING.items():
         configs[model_type] = cls
-    for words, names in sorted(rows.items(), key=lambda row: row[1]):
-        lines.append(f"class {','.join(names)} {words}")
+    for (start, text), names in sorted(rows.items(), key=lambda row: (row[1], row[0])):
+        lines.append(f"{start} {','.join(names)} {text}")
     rules = {}
     for model_type, cls in sorted(configs.items()):
         with contextlib.suppress(Exception):

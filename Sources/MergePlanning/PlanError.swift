@@ -8,11 +8,13 @@ public struct PlanError: ReportableError, Equatable {
     /// A module of the adapter has no tensor in the base.
     case noTarget(target: String, candidates: [String], otherModules: Int)
     /// The adapter makes two tensors differ that the base keeps as one.
-    case tied(names: [String], changed: [String])
+    ///
+    /// `editsConfig`: writing them apart takes `tie_word_embeddings` out of config.json.
+    case tied(names: [String], changed: [String], editsConfig: Bool)
     /// The adapter changes several of them, in ways that cannot be one.
     case tiedBoth(names: [String])
     /// Nothing that is written would make them differ when the model is loaded.
-    case inseparable(names: [String], class: String?, isUnknown: Bool)
+    case inseparable(names: [String], changed: [String], class: String?, isUnknown: Bool)
     /// A tensor that a field of the config says the adapter replaces, and that it has not.
     case lostReplacement(field: String)
     /// The input projection of a MultiheadAttention without the output projection that PEFT trains with it.
@@ -136,16 +138,19 @@ public struct PlanError: ReportableError, Equatable {
       "the base has no tensor \(target)"
         + (candidates.isEmpty ? "" : "; nearest: \(candidates.joined(separator: ", "))")
         + (others > 0 ? " (and \(others) more modules have no tensor)" : "")
-    case .tied(let names, let changed):
+    case .tied(let names, let changed, _):
       "the base keeps \(Self.listed(names)) as one tensor, and the adapter changes "
         + (changed.count > 1 ? "each in its own way" : "only \(Self.listed(changed))")
     case .tiedBoth(let names):
       "the base keeps \(Self.listed(names)) as one tensor, and the adapter changes "
         + (names.count == 2 ? "both" : "several") + " differently"
-    case .inseparable(let names, let name, let isUnknown):
-      "the base keeps \(Self.listed(names)) as one tensor, and "
+    case .inseparable(let names, let changed, let name, let isUnknown):
+      (names.count == 1
+        ? "the base uses \(names[0]) as its head too, and the adapter changes only the embedding"
+        : "the base keeps \(Self.listed(names)) as one tensor, and the adapter changes "
+          + (changed.count > 1 ? "each in its own way" : "only \(Self.listed(changed))"))
         + (isUnknown
-          ? "what its class calls a head of its own is not known" : "\(name ?? "its class") has no head of its own")
+          ? "; what its class calls a head of its own is not known" : "; \(name ?? "its class") has no head of its own")
     case .lostReplacement(let field): "is not in the adapter, although its \(field) says that it was trained"
     case .missingOutProj(let output): "is the input half of a MultiheadAttention; the adapter has no \(output)"
     case .noSuchLayer(let layer): "layer_replication copies layer \(layer), which the base has not"
@@ -242,10 +247,13 @@ public struct PlanError: ReportableError, Equatable {
   public var hint: String? {
     switch problem {
     case .noTarget, .shape: adapterBase.map { "the adapter names the base model \"\($0)\"" }
-    case .tied:
-      "--tied split writes both and edits config.json; --tied shared changes both, which the adapter did not"
-    case .inseparable:
-      "--tied shared changes all of them, which the adapter did not; or put a head into the base's files first"
+    case .tied(let names, _, let editsConfig):
+      "--tied split writes \(names.count == 2 ? "both" : "each")"
+        + (editsConfig ? " and edits config.json" : ", which transformers before release 5 does not read apart")
+        + "; --tied shared changes \(names.count == 2 ? "both" : "all"), which the adapter did not"
+    case .inseparable(let names, _, _, let isUnknown):
+      "--tied shared changes \(names.count > 2 ? "all" : "both"), which the adapter did not"
+        + (isUnknown ? "; or put a head into the base's files first" : "")
     case .newTensor: "--add-tensors adds what the base has not, such as a classifier"
     case .weightNormalized:
       "save the base without it: torch.nn.utils.parametrize.remove_parametrizations, or remove_weight_norm"

@@ -1,4 +1,6 @@
 import JSONText
+import Platform
+import Safetensors
 import TestSupport
 import Testing
 

@@ -165,6 +165,13 @@ import Testing
     #expect(try refusal("", tensors).problem == .unknownKey)
   }
 
+  /// What PEFT saves of an embedding whose class has a parameter beside its weight.
+  @Test func parametersBesideASavedWeightReplace() throws {
+    let tensors = pair("q") + [entry("m.e.base_layer.weight", [6, 4]), entry("m.e.base_layer.eoi_embedding", [4])]
+    #expect(Set(targets(try adapter("", tensors))) == ["baseLayer m.e.weight", "baseLayer m.e.eoi_embedding"])
+    #expect(try refusal("", pair("q") + [entry("m.e.base_layer.eoi_embedding", [4])]).problem == .unknownKey)
+  }
+
   // MARK: Token rows
 
   @Test func tokensOfAListAreOfOneEmbedding() throws {

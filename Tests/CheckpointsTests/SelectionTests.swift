@@ -1,6 +1,7 @@
 import Checkpoints
 import Foundation
 import JSONText
+import Platform
 import Safetensors
 import TestSupport
 import Testing

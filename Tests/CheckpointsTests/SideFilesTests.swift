@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct SideFilesTests {
   static let base = fixturesPath() + "/bases/llama-bf16"
-  static let adapter = fixturesPath() + "/cases/adapter-with-tokenizer/adapter"
+  static let adapter = fixturesPath() + "/lora/adapter-with-tokenizer/bf16/adapter"
   static let model = ["LICENSE", "config.json", "generation_config.json"]
   static let tokenizer = [
     "additional_chat_templates/x.jinja", "chat_template.jinja", "special_tokens_map.json", "tokenizer.json",
@@ -25,7 +25,7 @@ import Testing
     } catch { return error.problem }
   }
 
-  @Test(arguments: [nil, fixturesPath() + "/cases/linear-bf16/adapter"])
+  @Test(arguments: [nil, fixturesPath() + "/lora/linear/bf16/adapter"])
   func comeFromTheBaseByName(adapter: String?) throws {
     let files = try sideFiles(Self.base, adapter: adapter)
     #expect(files.files.map(\.name) == (Self.model + Self.tokenizer).sorted())

@@ -14,7 +14,7 @@ import Testing
 /// The code of docs/library.md, compiled and run as it stands there.
 @Suite struct SnippetTests {
   private let base = fixturesPath() + "/bases/llama-bf16-sharded"
-  private let adapter = fixturesPath() + "/cases/linear-bf16/adapter"
+  private let adapter = fixturesPath() + "/lora/linear/bf16/adapter"
 
   @Test func reading() throws {
     let folder = base
@@ -134,7 +134,7 @@ import Testing
   }
 
   @Test func errors() throws {
-    let (base, adapter) = (self.base, fixturesPath() + "/cases/refused-arrow-bf16/adapter")
+    let (base, adapter) = (self.base, fixturesPath() + "/lora/refused-arrow/bf16/adapter")
     var lines: [String] = []
     func print(_ text: String) { lines.append(text) }
     // snippet: errors
@@ -225,7 +225,7 @@ import Testing
 
   /// What PEFT merged.
   private func expected() throws -> [String: [Float]] {
-    let file = try SafetensorsFile(path: fixturesPath() + "/cases/linear-bf16/merged/model.safetensors")
+    let file = try SafetensorsFile(path: fixturesPath() + "/lora/linear/bf16/merged/model.safetensors")
     return try Dictionary(
       uniqueKeysWithValues: file.header.tensors.map { ($0.name.string, try file.floats($0.name)) })
   }

@@ -47,7 +47,7 @@ import Testing
   ])
   func isFoundInOwnResults(_ name: String) throws {
     let scratch = try Scratch()
-    let testCase = try #require(FixtureCase.all.first { $0.name == name })
+    let testCase = try FixtureCase.named(name)
     let output = scratch.file("merged")
     try merge(testCase.base, testCase.uses, to: output, options: testCase.options)
     try flipBits(testCase, output, isOwn: true)
@@ -56,7 +56,7 @@ import Testing
   @Test(arguments: ["linear-bf16", "linear-f32"])
   func isFoundInResultsOfPEFT(_ name: String) throws {
     let scratch = try Scratch()
-    let testCase = try #require(FixtureCase.all.first { $0.name == name })
+    let testCase = try FixtureCase.named(name)
     let output = try scratch.write(try contents(try #require(testCase.merged)), to: "merged.safetensors")
     try flipBits(testCase, output, isOwn: false)
   }
@@ -64,7 +64,7 @@ import Testing
   /// The bits that PEFT's roundings give are other bits where safemerge's are asked for.
   @Test func otherRoundingsAreFoundInOwnResults() throws {
     let scratch = try Scratch()
-    let testCase = try #require(FixtureCase.all.first { $0.name == "embedding-bf16" })
+    let testCase = try FixtureCase.named("embedding-bf16")
     var options = testCase.options
     options.arithmetic = .peft
     let output = scratch.file("merged")

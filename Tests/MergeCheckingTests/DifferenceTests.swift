@@ -99,7 +99,7 @@ import Testing
 
   @Test func isTheSameForAnyNumberOfThreads() throws {
     let (base, merged) = (
-      fixturesPath() + "/bases/llama-bf16", fixturesPath() + "/cases/linear-bf16/merged/model.safetensors"
+      fixturesPath() + "/bases/llama-bf16", fixturesPath() + "/lora/linear/bf16/merged/model.safetensors"
     )
     let results = try [1, 2, 5].map { workers in
       var options = ModelDifference.Options(workers: workers)

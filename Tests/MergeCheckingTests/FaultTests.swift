@@ -11,7 +11,7 @@ import Testing
 /// adapter and has to name the fault.
 @Suite struct FaultTests {
   private func fixture(_ name: String) throws -> FixtureCase {
-    try #require(FixtureCase.all.first { $0.name == name })
+    try FixtureCase.named(name)
   }
 
   /// Merges a changed adapter and checks against the right one; returns the classes of the findings.

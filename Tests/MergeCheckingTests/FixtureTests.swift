@@ -10,7 +10,7 @@ import Testing
 /// What `check --against` says of real results.
 @Suite struct FixtureTests {
   /// Results of this package's engine are exact, in every tensor.
-  @Test(arguments: FixtureCase.all.filter { !$0.isRefused })
+  @Test(arguments: FixtureCase.merges)
   func findsOwnResultsExact(_ testCase: FixtureCase) throws {
     let scratch = try Scratch()
     let output = scratch.file("merged")
@@ -50,7 +50,7 @@ import Testing
       })
   }
 
-  @Test(arguments: FixtureCase.all.filter { !$0.isRefused && $0.merged != nil })
+  @Test(arguments: FixtureCase.merges.filter { $0.merged != nil })
   func findsInResultsOfPEFTOnlyWhatPEFTGetsWrong(_ testCase: FixtureCase) throws {
     let scratch = try Scratch()
     let output = try testCase.whole(try #require(testCase.merged), in: scratch, dropped: testCase.dropped)
@@ -60,7 +60,7 @@ import Testing
       Set(report.findings.map(\.findingClass)) == expected, "\(report.findings.map(\.description)) \(report.notes)")
   }
 
-  @Test(arguments: FixtureCase.all.filter { !$0.isRefused && $0.correct != nil })
+  @Test(arguments: FixtureCase.merges.filter { $0.correct != nil })
   func findsNothingInCorrectResults(_ testCase: FixtureCase) throws {
     let scratch = try Scratch()
     let output = try testCase.whole(try #require(testCase.correct), in: scratch, dropped: testCase.correctDropped)

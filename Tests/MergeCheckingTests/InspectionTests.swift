@@ -44,14 +44,14 @@ import Testing
   }
 
   @Test func findsNothingInAnAdapter() throws {
-    let inspection = try inspect(fixturesPath() + "/cases/linear-bf16/adapter")
+    let inspection = try inspect(fixturesPath() + "/lora/linear/bf16/adapter")
     #expect(inspection.findings == [])
     #expect(inspection.isAdapter && inspection.files.count == 1)
   }
 
   @Test func namesWhatIsWrongWithAnAdapter() throws {
     let scratch = try Scratch()
-    let folder = try changedAdapter(fixturesPath() + "/cases/linear-bf16/adapter", in: scratch) {
+    let folder = try changedAdapter(fixturesPath() + "/lora/linear/bf16/adapter", in: scratch) {
       Array($0.dropFirst())
     }
     let found = try inspect(folder).findings
@@ -194,6 +194,10 @@ import Testing
     let small = try found(
       "WhisperForConditionalGeneration", "whisper", tied: false, [embedding, ("proj_out.weight", [5, 4])])
     #expect(small == ["config has 5 rows, and vocab_size is 6"])
+    // The decoder of Marian may have a vocabulary of its own.
+    let marian = "marian\", \"share_encoder_decoder_embeddings\": false, \"decoder_vocab_size\": 5, \"num_beams\": \"4"
+    let sides = [("model.encoder.embed_tokens.weight", [6, 4]), ("model.decoder.embed_tokens.weight", [5, 4])]
+    #expect(try found("MarianMTModel", marian, tied: true, sides) == [])
   }
 
   // MARK: - Data

@@ -43,62 +43,17 @@ func check(
   ).run()
 }
 
-/// An entry of `Fixtures/cases-all-lora.json` or `cases.json`.
-struct FixtureCase: Sendable, CustomTestStringConvertible {
-  let name: String
-  let base: String
-  let adapters: [String]
-  let merged: String?
-  let correct: String?
-  let options: MergeOptions
-  let isPartial: Bool
-  let isRefused: Bool
-  let dropped: [String]
-  let correctDropped: [String]
+extension FixtureCase {
+  /// Those that one merge makes, from one adapter or from several in turn.
+  static let merges = all.filter { $0.isSimple && !$0.isRefused }
 
-  var testDescription: String { name }
-
-  static let all: [FixtureCase] = {
-    var cases: [FixtureCase] = []
-    for table in ["cases.json", "cases-all-lora.json"] {
-      guard let text = try? contents(fixturesPath() + "/" + table),
-        case .array(let entries) = try? JSONParser.parse(text.span)
-      else { return [] }
-      for entry in entries.map(FixtureCase.init)
-      where !cases.contains(where: { $0.name == entry.name }) || entry.merged != nil {
-        cases.removeAll { $0.name == entry.name }
-        cases.append(entry)
-      }
-    }
-    return cases
-  }()
-
-  private init(_ entry: JSONValue) {
-    func string(_ key: String) -> String? {
-      if case .string(let value) = entry[key] { value } else { nil }
-    }
-    func strings(_ key: String) -> [String] {
-      guard case .array(let values)? = entry[key] else { return [] }
-      return values.compactMap { if case .string(let value) = $0 { value } else { nil } }
-    }
-    func path(_ text: String) -> String { fixturesPath() + "/" + text }
-    name = string("name") ?? ""
-    base = path(string("base") ?? "")
-    let several = strings("adapters")
-    adapters = (several.isEmpty ? [string("adapter") ?? ""] : several).map(path)
-    merged = string("merged").map(path)
-    correct = string("correct").map(path)
-    dropped = strings("dropped")
-    correctDropped = strings("correct_dropped")
-    // With replicated layers only those that are new or changed are in the file.
-    isPartial = entry["partial"] == .bool(true) || name.hasPrefix("replicated")
-    let combine = string("combine")
-    isRefused = string("refused") != nil && merged == nil || (combine != nil && combine != "sequential")
+  /// What a user has to say so that the case is merged.
+  var options: MergeOptions {
     var options = MergeOptions()
-    options.addsTensors = !strings("new_tensors").isEmpty
-    if string("feature") == "tied", !name.contains("ensured") { options.tied = .split }
-    if entry["ambiguous"].map({ $0 != .null }) ?? false { options.expertLayout = .expertMajor }
-    self.options = options
+    options.addsTensors = !newTensors.isEmpty
+    if isWrittenApart { options.tied = .split }
+    if isAmbiguous { options.expertLayout = .expertMajor }
+    return options
   }
 
   var uses: [(path: String, weight: Double)] { adapters.map { ($0, 1) } }

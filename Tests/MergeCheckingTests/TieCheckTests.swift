@@ -12,7 +12,7 @@ import Testing
   private func classes(_ output: String) throws -> Set<String> {
     let merge = try MergeCheck(
       Checkpoint(path: output), base: Checkpoint(path: fixturesPath() + "/bases/tiny-tied-f32"),
-      adapters: [AdapterUse(Adapter(folder: fixturesPath() + "/cases/tied-embedding-f32/adapter"))],
+      adapters: [AdapterUse(Adapter(folder: fixturesPath() + "/lora/tied-embedding/f32/adapter"))],
       planning: MergeOptions(), options: MergeCheck.Options(workers: 1))
     return Set(try merge.run().findings.map(\.findingClass))
   }
@@ -32,7 +32,7 @@ import Testing
     let scratch = try Scratch()
     let base = try tensors(of: fixturesPath() + "/bases/tiny-tied-f32/model.safetensors")
     // What PEFT makes of the embedding: the head, which the adapter did not change, changes with it.
-    let changed = try tensors(of: fixturesPath() + "/cases/tied-embedding-f32/merged/model.safetensors")
+    let changed = try tensors(of: fixturesPath() + "/lora/tied-embedding/f32/merged/model.safetensors")
     let merged = base.map { tensor in changed.first { $0.name == tensor.name } ?? tensor }
     let embedding = try #require(base.first { $0.name == "model.embed_tokens.weight" })
     #expect(try classes(output(scratch, "as PEFT", tied: true, merged)) == ["tied"])

@@ -140,7 +140,7 @@ import TileKernels
     return worst
   }
 
-  private static func adapter(_ name: String) -> String { fixturesPath() + "/cases/\(name)/adapter" }
+  private static func adapter(_ name: String) -> String { FixtureCase.adapter(name) }
 
   /// `add_weighted_adapter` of PEFT; of `dare_*` with all of the density, where nothing is random.
   struct Combined: CustomTestStringConvertible, Sendable {
@@ -166,7 +166,7 @@ import TileKernels
     let (name, weights, inner) = (testCase.name, testCase.weights, testCase.inner)
     let base = fixturesPath() + "/bases/tiny-llama-" + dtype
     let adapters = ["several-a-" + dtype, "several-\(testCase.other)-" + dtype]
-    let expected = try loadTensors(fixturesPath() + "/cases/several-\(name)-\(dtype)/merged/model.safetensors")
+    let expected = try loadTensors(FixtureCase.merged("several-\(name)-\(dtype)"))
     let unchanged = try loadTensors(base)
     for arithmetic in MergeOptions.Arithmetic.allCases {
       func run(rank: Int?) throws -> [TensorName: (info: TensorInfo, data: ArraySlice<UInt8>)] {

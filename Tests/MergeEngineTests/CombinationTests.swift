@@ -1,8 +1,8 @@
 import Adapters
 import Checkpoints
 import Foundation
-import JSONText
 import MergePlanning
+import Platform
 import Safetensors
 import TestSupport
 import Testing
@@ -24,43 +24,22 @@ import TileKernels
   }
 
   /// What PEFT's `add_weighted_adapter` made, where nothing is drawn at random and nothing is decomposed.
-  static let cases: [Case] = {
-    guard let text = try? contents(fixturesPath() + "/cases-all-lora.json"),
-      case .array(let entries) = try? JSONParser.parse(text.span)
-    else { return [] }
-    return entries.compactMap { entry in
-      func string(_ key: String) -> String? {
-        if case .string(let value)? = entry[key] { value } else { nil }
-      }
-      func number(_ value: JSONValue?) -> Double {
-        switch value {
-        case .real(let number): number
-        case .integer(let number): Double(number)
-        default: .nan
-        }
-      }
-      guard let combine = string("combine"), case .array(let adapters)? = entry["adapters"],
-        case .array(let weights)? = entry["weights"], let base = string("base"), let merged = string("merged")
-      else { return nil }
-      let density = number(entry["density"])
-      let method: CombinationMethod
-      switch combine {
-      // Into 16 bits PEFT's `cat` has more roundings, which are refused: see below.
-      case "cat" where entry["base_dtype"] == .string("F32"): method = .concatenation
-      case "linear": method = .linear
-      case "ties":
-        method = .ties(density: density, sign: string("majority_sign_method") == "frequency" ? .frequency : .total)
-      case "magnitude_prune": method = .magnitudePrune(density: density)
-      default: return nil
-      }
-      let paths = adapters.map { path in
-        if case .string(let path) = path { fixturesPath() + "/" + path } else { "" }
-      }
-      return Case(
-        name: string("name") ?? "", base: fixturesPath() + "/" + base, adapters: paths, weights: weights.map(number),
-        merged: fixturesPath() + "/" + merged, method: method)
+  static let cases: [Case] = FixtureCase.all.compactMap { entry in
+    guard let combine = entry.combine, !entry.weights.isEmpty, let merged = entry.merged else { return nil }
+    let density = entry.density ?? .nan
+    let method: CombinationMethod
+    switch combine {
+    // Into 16 bits PEFT's `cat` has more roundings, which are refused: see below.
+    case "cat" where entry.baseDType == "F32": method = .concatenation
+    case "linear": method = .linear
+    case "ties": method = .ties(density: density, sign: entry.countsSigns ? .frequency : .total)
+    case "magnitude_prune": method = .magnitudePrune(density: density)
+    default: return nil
     }
-  }()
+    return Case(
+      name: entry.name, base: entry.base, adapters: entry.adapters, weights: entry.weights, merged: merged,
+      method: method)
+  }
 
   @Test func casesAreAllThere() { #expect(Self.cases.count == 13) }
 
@@ -116,7 +95,7 @@ import TileKernels
   /// itself but for the rounding of two square roots.
   @Test(arguments: ["attention-f32", "conv-f32", "embedding-f32", "gpt2-f32", "modules-to-save-f32", "patterns-f32"])
   func keepsWhatOneAdapterIs(_ name: String) throws {
-    let adapter = fixturesPath() + "/cases/\(name)/adapter"
+    let adapter = FixtureCase.adapter(name)
     let bases = [
       "attention-f32": "tiny-attention-f32", "conv-f32": "tiny-conv-f32", "gpt2-f32": "tiny-gpt2-f32",
       "patterns-f32": "llama-f32",
@@ -265,7 +244,7 @@ import TileKernels
   ])
   func whatHasNoMeaningIsRefusedByName(name: String, base: String, what: String) throws {
     let made = try Made()
-    let adapter = try Adapter(folder: fixturesPath() + "/cases/\(name)/adapter")
+    let adapter = try Adapter(folder: FixtureCase.adapter(name))
     var found: CombinationError?
     do throws(CombinationError) {
       _ = try CombinationLayout([AdapterUse(adapter), AdapterUse(adapter)], method: .linear)

@@ -1,4 +1,5 @@
 import Checkpoints
+import JSONText
 import Safetensors
 import TestSupport
 import Testing
@@ -101,7 +102,7 @@ import Testing
     let scratch = try Scratch()
     let base = fixturesPath() + "/bases/llama-\(dtype)-sharded"
     let output = scratch.file("merged")
-    try TestMerge(base: base, adapter: fixturesPath() + "/cases/linear-\(dtype)/adapter", output: output).run()
+    try TestMerge(base: base, adapter: FixtureCase.adapter("linear-\(dtype)"), output: output).run()
     let name = "/model.safetensors.index.json"
     #expect(try contents(output + name) == contents(base + name))
     let files = try tree(base).keys.sorted()
@@ -119,7 +120,7 @@ import Testing
     let scratch = try Scratch()
     let base = fixturesPath() + "/bases/llama-f32-sharded"
     let output = scratch.file("merged")
-    let adapter = fixturesPath() + "/cases/linear-f32/adapter"
+    let adapter = fixturesPath() + "/lora/linear/f32/adapter"
     try TestMerge(base: base, adapter: adapter, output: output, dtype: .bf16).run()
     let (old, new) = (try Checkpoint(path: base), try Checkpoint(path: output))
     #expect(new.index?.weightMap == old.index?.weightMap)

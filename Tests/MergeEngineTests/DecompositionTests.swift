@@ -2,6 +2,7 @@ import Adapters
 import Checkpoints
 import Foundation
 import MergePlanning
+import Platform
 import Safetensors
 import TestSupport
 import Testing
@@ -15,7 +16,7 @@ import Testing
 @Suite struct DecompositionTests {
   // MARK: - Against PEFT
 
-  static let cases = LoRACase.all.filter(\.isMergedByDecomposition)
+  static let cases = FixtureCase.all.filter(\.isMergedByDecomposition)
 
   @Test func casesAreAllThere() {
     #expect(
@@ -27,7 +28,7 @@ import Testing
 
   /// How far a result is from PEFT's: the largest difference, in largest elements of the weight, and the share of equal
   /// elements.
-  private func distance(_ output: String, _ testCase: LoRACase) throws -> (worst: Double, equal: Double) {
+  private func distance(_ output: String, _ testCase: FixtureCase) throws -> (worst: Double, equal: Double) {
     let found = try loadTensors(output)
     let expected = try testCase.expected(try #require(testCase.merged))
     let base = try loadTensors(testCase.base)
@@ -54,13 +55,13 @@ import Testing
 
   /// F32: the noise of two decompositions in fp32. 16 bits: where that changes how what is left is rounded, one ulp of what
   /// is left, which is at most 2^-7 (BF16) or 2^-10 (F16) of the largest element.
-  private func bounds(_ testCase: LoRACase) -> (worst: Double, equal: Double) {
+  private func bounds(_ testCase: FixtureCase) -> (worst: Double, equal: Double) {
     if testCase.name.hasSuffix("-f32") { return (4e-6, 0) }
     return (testCase.name.hasSuffix("-bf16") ? 0x1p-7 : 0x1p-10, 0.97)
   }
 
   @Test(arguments: cases)
-  func isPEFTsResultButForTheNoiseOfDecompositions(_ testCase: LoRACase) throws {
+  func isPEFTsResultButForTheNoiseOfDecompositions(_ testCase: FixtureCase) throws {
     let scratch = try Scratch()
     try testCase.merge(to: scratch.file("merged")) { $0.arithmetic = .peft }.run()
     let found = try distance(scratch.file("merged"), testCase)
@@ -70,7 +71,7 @@ import Testing
 
   /// A merge that takes nothing out is far from PEFT's.
   @Test(arguments: cases)
-  func withoutTheResidualItIsNot(_ testCase: LoRACase) throws {
+  func withoutTheResidualItIsNot(_ testCase: FixtureCase) throws {
     let scratch = try Scratch()
     let plan = try testCase.merge(to: scratch.file("merged"))
     let broken = plan.plan.takingNothingOut

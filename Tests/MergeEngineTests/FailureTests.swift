@@ -1,6 +1,8 @@
 import Foundation
 import MergePlanning
+import Platform
 import Safetensors
+import Staging
 import Synchronization
 import TestSupport
 import Testing

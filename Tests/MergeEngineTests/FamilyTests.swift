@@ -1,4 +1,5 @@
 import Checkpoints
+import MergePlanning
 import Safetensors
 import TestSupport
 import Testing

@@ -1,78 +1,19 @@
 import Adapters
-import Checkpoints
-import JSONText
 import MergePlanning
 import Safetensors
 import TestSupport
 import Testing
 
-/// What PEFT made of the models and adapters in `Fixtures`.
+/// What PEFT made of the models and adapters in `Fixtures`, where its bits are not those of the tool.
 @Suite struct FixtureTests {
-  struct Case: CustomTestStringConvertible, Sendable {
-    let name: String
-    let base: String
-    let adapter: String
-    let merged: String?
-    let match: String?
-    var testDescription: String { name }
-  }
-
-  static let cases: [Case] = {
-    guard let text = try? contents(fixturesPath() + "/cases.json"),
-      case .array(let entries) = try? JSONParser.parse(text.span)
-    else { return [] }
-    return entries.map { entry in
-      func string(_ key: String) -> String? {
-        if case .string(let value) = entry[key] { value } else { nil }
-      }
-      func path(_ key: String) -> String? { string(key).map { fixturesPath() + "/" + $0 } }
-      return Case(
-        name: string("name") ?? "", base: path("base") ?? "", adapter: path("adapter") ?? "", merged: path("merged"),
-        match: string("match"))
-    }
-  }()
-
-  @Test func areAllThere() {
-    #expect(Self.cases.count { $0.match == "exact" } == 25)
-    #expect(Self.cases.count { $0.match == "close" } == 2)
-    #expect(Self.cases.count { $0.merged == nil } == 5)
-  }
-
-  @Test(arguments: cases.filter { $0.match == "exact" })
-  func hasTheBytesOfPEFT(_ testCase: Case) throws {
-    let scratch = try Scratch()
-    let output = scratch.file("merged")
-    try TestMerge(base: testCase.base, adapter: testCase.adapter, output: output).run()
-    let found = try loadTensors(output)
-    let expected = try loadTensors(try #require(testCase.merged))
-    #expect(Set(found.keys) == Set(expected.keys))
-    for (name, tensor) in expected {
-      let result = try #require(found[name], "\(name) is missing")
-      #expect(result.info.dtype == tensor.info.dtype, "\(name)")
-      #expect(result.info.shape == tensor.info.shape, "\(name)")
-      #expect(isSame(result.data, tensor.data), "\(name) differs")
-    }
-    // The expected bytes are not those of the base.
-    let base = try loadTensors(testCase.base)
-    #expect(expected.contains { name, tensor in base[name].map { !isSame($0.data, tensor.data) } ?? true })
-  }
-
-  /// What was refused by an earlier version, and has its result in the second table.
-  @Test(arguments: cases.filter { $0.match == nil })
-  func isMergedThatWasRefused(_ testCase: Case) throws {
-    let later = LoRACase.all.filter { $0.name == testCase.name }
-    #expect(later.count == 1)
-    #expect(later.allSatisfy { $0.isMergedByPEFT && $0.adapters == [testCase.adapter] && $0.base == testCase.base })
-  }
-
   /// Ranks above 192, where PEFT's sums run in another order: the exact result in double, rounded once.
-  @Test(arguments: cases.filter { $0.match == "close" })
-  func isCloseToTheExactResult(_ testCase: Case) throws {
+  @Test(arguments: FixtureCase.all.filter(\.isMergedInAnotherOrder))
+  func isCloseToTheExactResult(_ testCase: FixtureCase) throws {
     let scratch = try Scratch()
     let output = scratch.file("merged")
-    let merge = try TestMerge(base: testCase.base, adapter: testCase.adapter, output: output)
+    let merge = try testCase.merge(to: output)
     try merge.run()
-    let adapter = try Adapter(folder: testCase.adapter)
+    let adapter = try Adapter(folder: testCase.adapters[0])
     let factors = try LoadedFile(adapter.weightsPath)
     let base = try loadTensors(testCase.base)
     let found = try loadTensors(output)

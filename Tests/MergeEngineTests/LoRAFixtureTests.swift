@@ -1,5 +1,6 @@
 import Checkpoints
 import MergePlanning
+import Platform
 import Safetensors
 import TestSupport
 import Testing
@@ -18,14 +19,15 @@ import Testing
   ]
 
   @Test func areAllThere() {
-    #expect(LoRACase.all.count == 273)
-    #expect(LoRACase.merging.count == 224)
-    #expect(LoRACase.all.count { $0.isMergedByPEFT } == 209)
-    #expect(LoRACase.all.count { $0.isRefused } == 8)
-    for name in Self.notPEFTs.keys { #expect(LoRACase.all.contains { $0.name == name && $0.isMergedByPEFT }) }
+    #expect(FixtureCase.all.count == 300)
+    #expect(FixtureCase.merging.count == 249)
+    #expect(FixtureCase.all.count { $0.isMergedByPEFT } == 234)
+    #expect(FixtureCase.all.count { $0.isMergedInAnotherOrder } == 2)
+    #expect(FixtureCase.all.count { $0.isRefused } == 8)
+    for name in Self.notPEFTs.keys { #expect(FixtureCase.all.contains { $0.name == name && $0.isMergedByPEFT }) }
   }
 
-  private func compare(_ testCase: LoRACase, _ output: String, _ expectedPath: String, ulps: UInt32 = 0) throws {
+  private func compare(_ testCase: FixtureCase, _ output: String, _ expectedPath: String, ulps: UInt32 = 0) throws {
     let found = try loadTensors(output)
     let expected = try testCase.expected(expectedPath)
     // What PEFT's model does not have is in the result as the base has it.
@@ -50,8 +52,8 @@ import Testing
     #expect(worst == ulps, "\(worst) ulps")
   }
 
-  @Test(arguments: LoRACase.all.filter(\.isMergedByPEFT))
-  func hasTheBytesOfPEFT(_ testCase: LoRACase) throws {
+  @Test(arguments: FixtureCase.all.filter(\.isMergedByPEFT))
+  func hasTheBytesOfPEFT(_ testCase: FixtureCase) throws {
     let scratch = try Scratch()
     let output = scratch.file("merged")
     try testCase.merge(to: output) { $0.arithmetic = .peft }.run()
@@ -64,8 +66,8 @@ import Testing
   }
 
   /// Where PEFT's bits are those of the default arithmetic, too.
-  @Test(arguments: LoRACase.all.filter { $0.isMergedByPEFT && $0.match == "exact" && $0.combine == nil })
-  func hasTheBytesOfPEFTByDefault(_ testCase: LoRACase) throws {
+  @Test(arguments: FixtureCase.all.filter { $0.isMergedByPEFT && $0.match == "exact" && $0.combine == nil })
+  func hasTheBytesOfPEFTByDefault(_ testCase: FixtureCase) throws {
     let scratch = try Scratch()
     let output = scratch.file("merged")
     try testCase.merge(to: output).run()
@@ -73,8 +75,8 @@ import Testing
   }
 
   /// Tied embeddings, written apart or kept equal, and repeated layers, of which PEFT makes something else.
-  @Test(arguments: LoRACase.all.filter { $0.correct != nil })
-  func isRightWherePEFTIsNot(_ testCase: LoRACase) throws {
+  @Test(arguments: FixtureCase.all.filter { $0.correct != nil })
+  func isRightWherePEFTIsNot(_ testCase: FixtureCase) throws {
     let scratch = try Scratch()
     let output = scratch.file("merged")
     try testCase.merge(to: output).run()
@@ -108,7 +110,7 @@ import Testing
   @Test(arguments: ["tied-embedding-f32", "tied-embedding-bf16", "tied-head-f32", "tied-head-bf16"])
   func sharedIsWhatPEFTDoes(name: String) throws {
     let scratch = try Scratch()
-    let testCase = try LoRACase.named(name)
+    let testCase = try FixtureCase.named(name)
     let output = scratch.file("merged")
     let merge = try testCase.merge(to: output) {
       $0.arithmetic = .peft
@@ -120,8 +122,8 @@ import Testing
     try compare(testCase, output, try #require(testCase.merged))
   }
 
-  @Test(arguments: LoRACase.all.filter(\.isRefused))
-  func isRefusedWhereItIsNotSupported(_ testCase: LoRACase) throws {
+  @Test(arguments: FixtureCase.all.filter(\.isRefused))
+  func isRefusedWhereItIsNotSupported(_ testCase: FixtureCase) throws {
     let scratch = try Scratch()
     let error = refusal { _ = try testCase.merge(to: scratch.file("merged")) }
     #expect(error?.category == .refusedInput)
@@ -130,8 +132,8 @@ import Testing
   }
 
   /// What a user has to decide is refused until it is decided; nothing in the unmarked experts shows that it is open.
-  @Test(arguments: LoRACase.merging.filter { $0.options != MergeOptions() && !$0.isAmbiguous })
-  func isRefusedWithoutADecision(_ testCase: LoRACase) throws {
+  @Test(arguments: FixtureCase.merging.filter { $0.options != MergeOptions() && !$0.isAmbiguous })
+  func isRefusedWithoutADecision(_ testCase: FixtureCase) throws {
     let scratch = try Scratch()
     // Two whole tensors that are equal may stay one: only their values tell.
     let isSaved = testCase.name == "tied-saved-both-bf16"

@@ -21,17 +21,12 @@ import Testing
       #expect(distances.values.allSatisfy { $0.beyond == [] }, "\(name): \(distances.values.map(\.beyond))")
       for dtype in distances.keys { distances[dtype]?.beyond = [] }
     }
-    for testCase in LoRACase.merging {
+    for testCase in FixtureCase.merging + FixtureCase.all.filter(\.isMergedInAnotherOrder) {
       try measure(
         testCase.name, { try testCase.merge(to: $0) },
         DoubleMerge(
           base: testCase.base, adapters: testCase.adapters.map { ($0, 1) }, options: testCase.options,
           layers: testCase.layers))
-    }
-    for testCase in FixtureTests.cases where testCase.merged != nil {
-      try measure(
-        testCase.name, { try TestMerge(base: testCase.base, adapter: testCase.adapter, output: $0) },
-        DoubleMerge(base: testCase.base, adapters: [(testCase.adapter, 1)]))
     }
     for (dtype, elements, share, ulps) in [
       (DType.f32, 174_119, 0.87, Double.infinity), (.bf16, 226_683, 0.9999, 0.5002), (.f16, 156_507, 0.9999, 0.5008),

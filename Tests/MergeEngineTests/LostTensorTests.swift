@@ -47,7 +47,7 @@ import Testing
 
   /// The adapter in a scratch folder with one tensor less, or with another one in its place.
   private func adapter(
-    _ testCase: LoRACase, in scratch: Scratch, without index: Int, put: (TestTensor) -> TestTensor?
+    _ testCase: FixtureCase, in scratch: Scratch, without index: Int, put: (TestTensor) -> TestTensor?
   ) throws -> String {
     let folder = scratch.file("adapter")
     try FileManager.default.copyItem(atPath: testCase.adapters[0], toPath: folder)
@@ -61,7 +61,7 @@ import Testing
     return folder
   }
 
-  private func tensorNames(_ testCase: LoRACase) throws -> [String] {
+  private func tensorNames(_ testCase: FixtureCase) throws -> [String] {
     let folder = testCase.adapters[0]
     let file = try #require(tree(folder).keys.first { $0.hasSuffix("adapter_model.safetensors") })
     return try LoadedFile(folder + "/" + file).names
@@ -69,7 +69,7 @@ import Testing
 
   /// What the merge of the changed adapter is refused with; nil if it is not.
   private func problem(
-    _ testCase: LoRACase, without index: Int, put: (TestTensor) -> TestTensor?
+    _ testCase: FixtureCase, without index: Int, put: (TestTensor) -> TestTensor?
   ) throws -> (any ReportableError)? {
     let scratch = try Scratch()
     let adapter = try adapter(testCase, in: scratch, without: index, put: put)
@@ -84,7 +84,7 @@ import Testing
   }
 
   @Test(arguments: names) func withoutATensorNothingIsWritten(name: String) throws {
-    let testCase = try LoRACase.named(name)
+    let testCase = try FixtureCase.named(name)
     for (index, tensor) in try tensorNames(testCase).enumerated() {
       let error = try problem(testCase, without: index) { _ in nil }
       if let part = Self.dispensable[name], tensor.contains(part) {
@@ -97,7 +97,7 @@ import Testing
 
   /// A row more, and a column more.
   @Test(arguments: names) func withATensorOfAnotherShapeNothingIsWritten(name: String) throws {
-    let testCase = try LoRACase.named(name)
+    let testCase = try FixtureCase.named(name)
     for (index, tensor) in try tensorNames(testCase).enumerated() {
       for isRow in [true, false] {
         let error = try problem(testCase, without: index) { tensor in
@@ -124,7 +124,7 @@ import Testing
   /// Two parts of an adapter that must be equal, since it ties them, and are not.
   @Test(arguments: ["tied-ensured-bf16", "tied-saved-ensured-bf16", "tied-saved-both-bf16", "resized-vocab-tied-bf16"])
   func withOneOfTwoEqualTensorsChangedNothingIsWritten(name: String) throws {
-    var testCase = try LoRACase.named(name)
+    var testCase = try FixtureCase.named(name)
     if name == "tied-saved-both-bf16" { testCase.isAlwaysTied = true }
     var count = 0
     for (index, tensor) in try tensorNames(testCase).enumerated()

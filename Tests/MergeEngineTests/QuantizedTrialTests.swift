@@ -2,6 +2,7 @@ import Adapters
 import Checkpoints
 import Foundation
 import MergePlanning
+import Platform
 import Safetensors
 import TestSupport
 import Testing

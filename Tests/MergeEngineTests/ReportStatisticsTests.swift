@@ -136,7 +136,7 @@ struct PlainStatistics {
   ])
   func areThoseOfEveryKind(_ kind: Kind) throws {
     let scratch = try Scratch()
-    let adapters = kind.adapters.map { (fixturesPath() + "/cases/\($0)/adapter", 1.0) }
+    let adapters = kind.adapters.map { (FixtureCase.adapter($0), 1.0) }
     let path = fixturesPath() + "/bases/" + kind.base
     var options = MergeOptions()
     let exact = try ReportMerge(
@@ -173,7 +173,7 @@ struct PlainStatistics {
     let isMade = name == "linear"
     let fixture = name.contains("gpt2") ? "tiny-gpt2-bf16" : "tiny-llama-bf16"
     let base = isMade ? model.base : fixturesPath() + "/bases/" + fixture
-    let adapter = isMade ? model.adapter : fixturesPath() + "/cases/\(name)/adapter"
+    let adapter = isMade ? model.adapter : FixtureCase.adapter(name)
     let suffix = isMade ? ".safetensors" : ""
     let plain = try ReportMerge(
       base: base, adapters: [(adapter, 1)], output: scratch.file("plain\(suffix)"), collects: false)
@@ -202,7 +202,7 @@ struct PlainStatistics {
   @Test func areOfChangedTensorsOnly() throws {
     let scratch = try Scratch()
     let merge = try ReportMerge(
-      base: fixturesPath() + "/bases/llama-f32", adapters: [(fixturesPath() + "/cases/linear-f32/adapter", 1)],
+      base: fixturesPath() + "/bases/llama-f32", adapters: [(fixturesPath() + "/lora/linear/f32/adapter", 1)],
       output: scratch.file("merged"), options: MergeOptions(outputDType: .bf16))
     #expect(merge.plan.updatedTensors.reduce(0) { count, _ in count + 1 } == 21)
     #expect(merge.outcome.statistics.count == 14)

@@ -1,6 +1,7 @@
 import JSONText
 import MergeEngine
 import MergePlanning
+import Platform
 import Reports
 import Safetensors
 import TestSupport

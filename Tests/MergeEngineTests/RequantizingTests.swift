@@ -2,6 +2,7 @@ import Checkpoints
 import Foundation
 import JSONText
 import MergePlanning
+import Platform
 import Safetensors
 import TestSupport
 import Testing
@@ -16,7 +17,7 @@ import TileKernels
     "tensor", "ue8m0",
   ]
 
-  static func folder(_ name: String) -> String { fixturesPath() + "/requantised/\(name)" }
+  static func folder(_ name: String) -> String { fixturesPath() + "/written-back/\(name)" }
 
   private static var options: MergeOptions {
     var options = MergeOptions()
@@ -143,7 +144,7 @@ import TileKernels
     let scratch = try Scratch()
     let error = refusal {
       _ = try merge(
-        fixturesPath() + "/bases/llama-bf16", fixturesPath() + "/cases/linear-bf16/adapter", to: scratch.file("merged"))
+        fixturesPath() + "/bases/llama-bf16", fixturesPath() + "/lora/linear/bf16/adapter", to: scratch.file("merged"))
     }
     #expect(error?.message == "--requantize same is not supported for a base that is not quantised")
   }

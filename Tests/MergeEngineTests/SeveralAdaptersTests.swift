@@ -1,13 +1,12 @@
 import MergePlanning
+import Platform
 import Safetensors
 import TestSupport
 import Testing
 
 /// Several adapters in one merge, with weights: all deltas are summed, then rounded once.
 @Suite struct SeveralAdaptersTests {
-  private static func path(_ name: String, _ folder: String = "adapter") -> String {
-    fixturesPath() + "/cases/\(name)/\(folder)"
-  }
+  private static func path(_ name: String) -> String { FixtureCase.adapter(name) }
   private static func base(_ name: String) -> String { fixturesPath() + "/bases/\(name)" }
 
   private func merged(

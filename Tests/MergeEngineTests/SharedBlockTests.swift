@@ -1,5 +1,6 @@
 import Foundation
 import MergePlanning
+import Platform
 import Safetensors
 import TestSupport
 import Testing

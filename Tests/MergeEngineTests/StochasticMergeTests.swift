@@ -1,4 +1,5 @@
 import MergePlanning
+import Platform
 import Safetensors
 import TestSupport
 import Testing

@@ -1,4 +1,5 @@
 import MergePlanning
+import Safetensors
 import Testing
 
 @testable import MergeEngine

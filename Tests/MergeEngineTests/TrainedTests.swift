@@ -16,7 +16,7 @@ import TileKernels
     ("plain", 64, false), ("double", 64, true), ("large-block", 256, false), ("small-block-double", 32, true),
   ]
 
-  private static func folder(_ name: String) -> String { fixturesPath() + "/trained/\(name)" }
+  private static func folder(_ name: String) -> String { fixturesPath() + "/qlora/\(name)" }
 
   private func merge(_ number: Int, to output: String) throws -> TestMerge {
     let (name, block, isNested) = Self.cases[number]
@@ -144,7 +144,7 @@ import TileKernels
     #expect(codes?.message == "--base-was is not supported for a base that is quantised (fp8)")
     #expect(codes?.errorClass == "unsupported")
     let transposed = refused(
-      fixturesPath() + "/bases/tiny-gpt2-bf16", fixturesPath() + "/cases/gpt2-bf16/adapter")
+      fixturesPath() + "/bases/tiny-gpt2-bf16", fixturesPath() + "/lora/gpt2/bf16/adapter")
     #expect(transposed?.message == "--base-was is not supported for a weight that is stored transposed")
   }
 }

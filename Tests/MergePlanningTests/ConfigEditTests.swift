@@ -21,7 +21,7 @@ import Testing
   private func text(_ path: String) throws -> String { String(decoding: try contents(path), as: UTF8.self) }
 
   private func basePath(_ name: String) -> String { fixturesPath() + "/bases/" + name }
-  private func adapterPath(_ name: String) -> String { fixturesPath() + "/cases/\(name)/adapter" }
+  private func adapterPath(_ name: String) -> String { FixtureCase.adapter(name) }
 
   /// The fixture's own config with one piece of its text replaced.
   private func expected(_ base: String, _ changes: [(String, String)]) throws -> String {

@@ -1,5 +1,6 @@
 import Adapters
 import Checkpoints
+import Platform
 import Safetensors
 import TestSupport
 import Testing

@@ -135,13 +135,93 @@ import Testing
       } catch let error as PlanError { return error.problem }
     }
     let names = ["lm_head.weight", "net.token_embeddings.weight"]
-    #expect(try problem(.refuse) == .tied(names: names, changed: ["net.token_embeddings.weight"]))
-    #expect(try problem(.split) == .inseparable(names: names, class: nil, isUnknown: true))
+    let refusal = PlanError.Problem.inseparable(
+      names: names, changed: ["net.token_embeddings.weight"], class: nil, isUnknown: true)
+    #expect(try problem(.refuse) == refusal)
+    #expect(try problem(.split) == refusal)
     #expect(try problem(.shared) == nil)
   }
 
   private func plan(_ base: String, _ adapter: String, _ options: MergeOptions) throws -> MergePlan {
     try MergePlan(base: Checkpoint(path: base), adapters: [AdapterUse(Adapter(folder: adapter))], options: options)
+  }
+
+  /// A switch of the configuration makes another model of a class, which ties something else.
+  @Test func switchesDecideWhatIsTied() throws {
+    let marian =
+      "{\"architectures\": [\"MarianMTModel\"], \"model_type\": \"marian\", \"share_encoder_decoder_embeddings\": "
+    let apart = try vocabulary(
+      marian + "false}", ["model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight"])
+    #expect(apart.groups.map(\.names) == [["model.decoder.embed_tokens.weight", "lm_head.weight"]])
+    let shared = try vocabulary(marian + "true}", ["model.shared.weight"])
+    #expect(shared.groups.map(\.names.count) == [4])
+    let deberta = "{\"architectures\": [\"DebertaV2ForMaskedLM\"], \"model_type\": \"deberta-v2\""
+    let embedding = "deberta.embeddings.word_embeddings.weight"
+    #expect(try vocabulary(deberta + "}", [embedding]).absent("cls.predictions.decoder.weight") != nil)
+    let newer = try vocabulary(deberta + ", \"legacy\": false}", [embedding])
+    #expect(newer.groups.map(\.names) == [[TensorName(embedding)]] && newer.groups.map(\.isTied) == [true])
+    #expect(newer.absent("cls.predictions.decoder.weight") == nil)
+    let idefics = "{\"architectures\": [\"IdeficsForVisionText2Text\"], \"model_type\": \"idefics\", "
+    let names = ["model.embed_tokens.weight", "model.embed_tokens.additional_embedding.weight"]
+    let more = try vocabulary(idefics + "\"tie_word_embeddings\": true, \"additional_vocab_size\": 2}", names)
+    #expect(more.absent("lm_head.additional_fc.weight") != nil && more.absent("lm_head.weight") != nil)
+  }
+
+  /// SwitchTransformers scales its hidden states where config.json ties: without the key the logits would be others.
+  @Test func theKeyStaysWhereMoreFollowsFromIt() throws {
+    let scratch = try Scratch()
+    let base = try scratch.folder("base")
+    try writeFile(base + "/model.safetensors", [TestTensor("shared.weight", .f32, [6, 4])])
+    let config =
+      "{\"architectures\": [\"SwitchTransformersForConditionalGeneration\"], \"model_type\": \"switch_transformers\"}"
+    try write(Array(config.utf8), to: base + "/config.json")
+    let adapter = try writeAdapter(
+      scratch.file("adapter"), rank: 1, alpha: "1",
+      [TestTensor("lm_head.lora_A.weight", .f32, [1, 4]), TestTensor("lm_head.lora_B.weight", .f32, [6, 1])])
+    var options = MergeOptions()
+    do {
+      _ = try plan(base, adapter, options)
+      Issue.record("merged")
+    } catch let error as PlanError {
+      #expect(error.errorClass == "tied")
+      #expect(error.hint?.contains("config.json") == false)
+    }
+    options.tied = .split
+    let made = try plan(base, adapter, options)
+    #expect(Set(made.shards.flatMap(\.tensors).map(\.name)) == ["lm_head.weight", "shared.weight"])
+    #expect(made.textFiles.allSatisfy { $0.name != "config.json" })
+  }
+
+  /// Classes that compute their logits with the embedding's own weight: no tensor could hold a head of its own.
+  @Test(arguments: [
+    ("DebertaV2ForMaskedLM", "deberta-v2", "\"legacy\": false", "deberta.embeddings.word_embeddings"),
+    ("PerceiverForMaskedLM", "perceiver", "\"d_model\": 4", "perceiver.input_preprocessor.embeddings"),
+    ("MPTForCausalLM", "mpt", "\"d_model\": 4", "transformer.wte"),
+  ])
+  func theEmbeddingItselfMayBeTheHead(name: String, type: String, more: String, module: String) throws {
+    let scratch = try Scratch()
+    let base = try scratch.folder("base")
+    try writeFile(base + "/model.safetensors", [TestTensor("\(module).weight", .f32, [6, 4])])
+    let config = "{\"architectures\": [\"\(name)\"], \"model_type\": \"\(type)\", \(more)}"
+    try write(Array(config.utf8), to: base + "/config.json")
+    let adapter = try writeAdapter(
+      scratch.file("adapter"), rank: 1, alpha: "1",
+      [
+        TestTensor("\(module).lora_embedding_A", .f32, [1, 6]), TestTensor("\(module).lora_embedding_B", .f32, [4, 1]),
+      ])
+    let weight = "\(module).weight"
+    for tied in [MergeOptions.Tied.refuse, .split] {
+      var options = MergeOptions()
+      options.tied = tied
+      let error = #expect(throws: PlanError.self) { try plan(base, adapter, options) }
+      #expect(error?.problem == .inseparable(names: [weight], changed: [weight], class: name, isUnknown: false))
+      #expect(error?.errorClass == "tied")
+    }
+    var options = MergeOptions()
+    options.tied = .shared
+    let made = try plan(base, adapter, options)
+    #expect(made.updatedTensors.map(\.name) == [TensorName(weight)])
+    #expect(made.warnings.contains { $0.contains("is the head too") })
   }
 
   /// The pair as `save_model` keeps it, by the head's name: both names are its.

@@ -5,7 +5,7 @@ import Testing
 
 /// `safemerge merge --base-was`, as a user sees it.
 @Suite struct BaseWasTests {
-  private static let folder = fixturesPath() + "/trained/double"
+  private static let folder = fixturesPath() + "/qlora/double"
   private static let arguments = ["merge", folder + "/base", folder + "/adapter", "--base-was", "nf4:64,double"]
 
   @Test func planResultAndReport() throws {

@@ -154,7 +154,7 @@ import Testing
     let output = try merged(in: scratch)
     let right = try contents(output + "/model.safetensors")
     try flip(output + "/model.safetensors")
-    let adapter = try copyOfFixture("cases/linear-bf16/adapter", in: scratch, as: "adapter")
+    let adapter = try copyOfFixture("lora/linear/bf16/adapter", in: scratch, as: "adapter")
     let weights = adapter + "/adapter_model.safetensors"
     let (old, new) = (Array("self_attn".utf8), Array("self_atnn".utf8))
     try write(try contents(weights).replacing(old, with: new), to: weights)

@@ -86,7 +86,7 @@ import Testing
 
   /// The same weights with another configuration are another model or adapter.
   @Test(arguments: [
-    ("cases/linear-bf16/adapter", "adapter_config.json", "\"lora_alpha\": 7", "\"lora_alpha\": 8", "lora_alpha: 7, 8"),
+    ("lora/linear/bf16/adapter", "adapter_config.json", "\"lora_alpha\": 7", "\"lora_alpha\": 8", "lora_alpha: 7, 8"),
     ("bases/llama-bf16", "config.json", "\"rms_norm_eps\":", "\"rms_norm_epsilon\":", "rms_norm_eps: "),
   ])
   func comparesConfigurations(name: String, file: String, old: String, new: String, line: String) throws {

@@ -106,7 +106,7 @@ import Testing
 
   @Test func warningsAreEventsToo() throws {
     let scratch = try Scratch()
-    let folder = fixturesPath() + "/cases/linear-bf16"
+    let folder = fixturesPath() + "/lora/linear/bf16"
     let arguments = ["merge", "-n", Self.base, folder, "--json", "-o", scratch.file("merged")]
     let result = try Program.run(arguments)
     let events = try events(result)

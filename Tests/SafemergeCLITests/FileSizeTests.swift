@@ -9,7 +9,7 @@ import Testing
 @Suite struct FileSizeTests {
   private static let sharded = basePath("llama-bf16-sharded")
   private static let adapter = adapterPath("linear-bf16")
-  private static let expected = fixturesPath() + "/cases/linear-bf16/merged/model.safetensors"
+  private static let expected = fixturesPath() + "/lora/linear/bf16/merged/model.safetensors"
   private static let indexName = "model.safetensors.index.json"
 
   private struct Tensor: Equatable {

@@ -37,7 +37,7 @@ import Testing
   func specialFilesAreRefusedAtOnce(place: Place, kind: Kind) throws {
     let scratch = try Scratch()
     let base = try copyOfFixture("bases/llama-bf16-sharded", in: scratch, as: "base")
-    let adapter = try copyOfFixture("cases/linear-bf16/adapter", in: scratch, as: "adapter")
+    let adapter = try copyOfFixture("lora/linear/bf16/adapter", in: scratch, as: "adapter")
     var baseArgument = base
     let path: String
     switch place {
@@ -118,7 +118,7 @@ import Testing
   func theBaseThatAnAdapterNamesIsNeverOpened() throws {
     let scratch = try Scratch()
     let secret = try copyOfFixture("bases/llama-bf16", in: scratch, as: "secret")
-    let adapter = try copyOfFixture("cases/linear-bf16/adapter", in: scratch, as: "adapter")
+    let adapter = try copyOfFixture("lora/linear/bf16/adapter", in: scratch, as: "adapter")
     let config = String(decoding: try contents(adapter + "/adapter_config.json"), as: UTF8.self)
     try write(
       Array(
@@ -318,7 +318,7 @@ import Testing
     ] as [LongText])
   func configurationsThatAreNonsenseAreRefused(fields: LongText) throws {
     let scratch = try Scratch()
-    let adapter = try copyOfFixture("cases/linear-bf16/adapter", in: scratch, as: "adapter")
+    let adapter = try copyOfFixture("lora/linear/bf16/adapter", in: scratch, as: "adapter")
     try write(
       Array("{\"peft_type\": \"LORA\", \"target_modules\": [\"q_proj\"], \(fields.text)}".utf8),
       to: adapter + "/adapter_config.json")
@@ -332,7 +332,7 @@ import Testing
   @Test(arguments: [[0xEF, 0xBB, 0xBF], [0xFF, 0xFE], [0x00], [0xC0, 0x80]] as [[UInt8]])
   func configurationsThatAreNotUTF8TextAreRefused(prefix: [UInt8]) throws {
     let scratch = try Scratch()
-    let adapter = try copyOfFixture("cases/linear-bf16/adapter", in: scratch, as: "adapter")
+    let adapter = try copyOfFixture("lora/linear/bf16/adapter", in: scratch, as: "adapter")
     let config = try contents(adapter + "/adapter_config.json")
     try write(prefix + config, to: adapter + "/adapter_config.json")
     let result = try Program.run(["merge", basePath("llama-bf16"), adapter, "-o", scratch.file("merged")])

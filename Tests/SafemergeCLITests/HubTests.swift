@@ -156,7 +156,7 @@ import Testing
     try FileManager.default.removeItem(atPath: cache + "/models--bases--llama-bf16")
     let message = expectRefusal(try run(["merge", "org/adapter", "-n"]), status: 4)
     #expect(message.contains("hf download bases/llama-bf16 [not-cached]"))
-    let adapter = try copyOfFixture("cases/linear-bf16/adapter", in: scratch, as: "adapter")
+    let adapter = try copyOfFixture("lora/linear/bf16/adapter", in: scratch, as: "adapter")
     let config = adapter + "/adapter_config.json"
     let text = try String(contentsOfFile: config, encoding: .utf8)
     try Data(text.replacing("\"bases/llama-bf16\"", with: "null").utf8).write(to: URL(fileURLWithPath: config))

@@ -14,7 +14,7 @@ import Testing
     init() throws {
       scratch = try Scratch()
       base = try copyOfFixture("bases/llama-bf16-sharded", in: scratch, as: "base")
-      adapter = try copyOfFixture("cases/linear-bf16/adapter", in: scratch, as: "adapter")
+      adapter = try copyOfFixture("lora/linear/bf16/adapter", in: scratch, as: "adapter")
       let result = try Program.run(["merge", "-q", base, adapter, "-o", scratch.file("expected")])
       try #require(result.status == 0, "\(result.messages)")
       expected = try tree(scratch.file("expected"))

@@ -12,8 +12,10 @@ import Testing
     return Array(bytes[start..<start + tensor.byteCount])
   }
 
-  private func expected(_ name: String, _ tensor: String, _ kind: String = "merged") throws -> [UInt8] {
-    try #require(try data(fixturesPath() + "/cases/\(name)/\(kind)/model.safetensors", tensor))
+  private func expected(_ name: String, _ tensor: String, isCorrect: Bool = false) throws -> [UInt8] {
+    let testCase = try FixtureCase.named(name)
+    let file = try #require(isCorrect ? testCase.correct : testCase.merged)
+    return try #require(try data(file, tensor))
   }
 
   private func merge(
@@ -44,7 +46,7 @@ import Testing
     #expect(split.result.status == 0, "\(split.result.messages)")
     #expect(warnings(split.result).count { $0.contains("written apart") } == 1)
     for name in [embedding, head] {
-      #expect(try data(split.file, name) == expected("tied-embedding-bf16", name, "correct"), "\(name)")
+      #expect(try data(split.file, name) == expected("tied-embedding-bf16", name, isCorrect: true), "\(name)")
     }
     let config = String(decoding: try contents(scratch.file("split/config.json")), as: UTF8.self)
     #expect(config.contains("\"tie_word_embeddings\": false"))
@@ -67,7 +69,7 @@ import Testing
 
   @Test func layoutOfExpertsIsToBeDecidedForUnsloth() throws {
     let scratch = try Scratch()
-    let adapter = try copyOfFixture("cases/experts-grouped-unmarked-bf16/adapter", in: scratch, as: "adapter")
+    let adapter = try copyOfFixture("lora/experts-grouped-unmarked/bf16/adapter", in: scratch, as: "adapter")
     let config = String(decoding: try contents(adapter + "/adapter_config.json"), as: UTF8.self)
     let name = config.replacingOccurrences(
       of: "\"base_model_name_or_path\": \"bases/tiny-mixtral-bf16\"",
@@ -142,10 +144,10 @@ import Testing
 
   @Test func weightsStandBehindFolders() throws {
     let scratch = try Scratch()
-    let plain = try copyOfFixture("cases/keys-bf16/adapter", in: scratch, as: "plain")
+    let plain = try copyOfFixture("lora/keys/bf16/adapter", in: scratch, as: "plain")
     // A folder whose name looks like one with a weight is taken whole, and may have a weight too.
-    let equal = try copyOfFixture("cases/keys-bf16/adapter", in: scratch, as: "mine=0.5")
-    let named = try copyOfFixture("cases/keys-bf16/adapter", in: scratch, as: "a=b")
+    let equal = try copyOfFixture("lora/keys/bf16/adapter", in: scratch, as: "mine=0.5")
+    let named = try copyOfFixture("lora/keys/bf16/adapter", in: scratch, as: "a=b")
     func bytes(_ adapters: [String], _ name: String) throws -> [UInt8] {
       let merged = try merge(scratch, "tiny-llama-bf16", adapters, name: name)
       #expect(merged.result.status == 0, "\(merged.result.messages)")
@@ -188,11 +190,12 @@ import Testing
 
   @Test func twoTokenizersAreRefused() throws {
     let scratch = try Scratch()
-    let one = try copyOfFixture("cases/adapter-with-tokenizer/adapter", in: scratch, as: "one")
-    let two = try copyOfFixture("cases/adapter-with-tokenizer/adapter", in: scratch, as: "two")
+    let one = try copyOfFixture("lora/adapter-with-tokenizer/bf16/adapter", in: scratch, as: "one")
+    let two = try copyOfFixture("lora/adapter-with-tokenizer/bf16/adapter", in: scratch, as: "two")
     // Copies of one tokenizer are one.
     #expect(
-      try merge(scratch, "llama-bf16", [one, adapterPath("adapter-with-tokenizer")], name: "same").result.status == 0)
+      try merge(scratch, "llama-bf16", [one, adapterPath("adapter-with-tokenizer-bf16")], name: "same").result.status
+        == 0)
     try FileManager.default.removeItem(atPath: scratch.file("same"))
     try write(Array("{}".utf8), to: two + "/tokenizer_config.json")
     let message = expectRefusal(try merge(scratch, "llama-bf16", [one, two]).result, status: 3)
@@ -228,7 +231,7 @@ import Testing
   @Test func rowsOfPaddingAreExplained() throws {
     let scratch = try Scratch()
     let base = try copyOfFixture("bases/tiny-llama-bf16", in: scratch, as: "base")
-    let adapter = try copyOfFixture("cases/resized-vocab-bf16/adapter", in: scratch, as: "adapter")
+    let adapter = try copyOfFixture("lora/resized-vocab/bf16/adapter", in: scratch, as: "adapter")
     var runs = 0
     func lines(_ adapter: String) throws -> [String] {
       runs += 1
@@ -249,7 +252,7 @@ import Testing
 
   @Test func rowsOfPaddingAreThoseOfTheAdaptersTokenizer() throws {
     let scratch = try Scratch()
-    let brought = try merge(scratch, "llama-bf16", [adapterPath("adapter-with-tokenizer")]).result
+    let brought = try merge(scratch, "llama-bf16", [adapterPath("adapter-with-tokenizer-bf16")]).result
     #expect(
       vocabularyLines(brought) == ["vocab    embedding: 64 rows, tokenizer: 4 tokens, 60 rows of padding"])
     let plain = try merge(scratch, "llama-bf16", [adapterPath("linear-bf16")], name: "plain").result
@@ -258,7 +261,7 @@ import Testing
 
   @Test func tokensWithoutRowsAreRefused() throws {
     let scratch = try Scratch()
-    let adapter = try copyOfFixture("cases/resized-vocab-bf16/adapter", in: scratch, as: "adapter")
+    let adapter = try copyOfFixture("lora/resized-vocab/bf16/adapter", in: scratch, as: "adapter")
     try writeTokenizer(adapter, tokens: 38)
     let message = expectRefusal(try merge(scratch, "tiny-llama-bf16", [adapter]).result, status: 3)
     #expect(message.contains("has 38 tokens, but the merged embedding has 37 rows"))

@@ -28,7 +28,7 @@ import Testing
     let names = try FileManager.default.contentsOfDirectory(atPath: basePath("llama-bf16-sharded"))
     #expect(try scratch.entries("merged") == (names + [".safemerge.json"]).sorted())
     let shards = (1...4).map { "\(output)/model-0000\($0)-of-00004.safetensors" }
-    let expected = fixturesPath() + "/cases/linear-bf16/merged/model.safetensors"
+    let expected = fixturesPath() + "/lora/linear/bf16/merged/model.safetensors"
     #expect(try Self.tensors(shards) == Self.tensors([expected]))
     for word in ["base ", "adapter ", "plan ", "memory ", "shard ", "merged ", "copied ", "done "] {
       #expect(result.messageLines.contains { $0.hasPrefix(word) }, "\(word): \(result.messages)")
@@ -46,7 +46,7 @@ import Testing
     let result = try Program.run(["merge", file, adapterPath("linear-f32"), "--output", output])
     #expect(result.status == 0, "\(result.messages)")
     #expect(try scratch.entries() == ["merged.safetensors"])
-    let expected = fixturesPath() + "/cases/linear-f32/merged/model.safetensors"
+    let expected = fixturesPath() + "/lora/linear/f32/merged/model.safetensors"
     #expect(try Self.tensors([output]) == Self.tensors([expected]))
   }
 
@@ -63,7 +63,7 @@ import Testing
   @Test func relativePathsWork() throws {
     let scratch = try Scratch()
     _ = try copyOfFixture("bases/llama-f32", in: scratch, as: "base")
-    _ = try copyOfFixture("cases/linear-f32/adapter", in: scratch, as: "adapter")
+    _ = try copyOfFixture("lora/linear/f32/adapter", in: scratch, as: "adapter")
     let result = try Program.run(["merge", "base/", "./adapter/", "-o", "merged/"], folder: scratch.path)
     #expect(result.status == 0, "\(result.messages)")
     #expect(try scratch.entries() == ["adapter", "base", "merged"])
@@ -108,7 +108,7 @@ import Testing
   @Test func tokenizerOfTheAdapterWins() throws {
     let scratch = try Scratch()
     let output = scratch.file("merged")
-    let adapter = adapterPath("adapter-with-tokenizer")
+    let adapter = adapterPath("adapter-with-tokenizer-bf16")
     #expect(try Program.run(["merge", basePath("llama-bf16"), adapter, "-o", output]).status == 0)
     for name in ["tokenizer.json", "tokenizer_config.json"] {
       #expect(try contents(output + "/" + name) == contents(adapter + "/" + name))

@@ -139,4 +139,4 @@ func copyOfFixture(_ name: String, in scratch: Scratch, as copy: String) throws 
 }
 
 func basePath(_ name: String) -> String { fixturesPath() + "/bases/" + name }
-func adapterPath(_ name: String) -> String { fixturesPath() + "/cases/\(name)/adapter" }
+func adapterPath(_ name: String) -> String { FixtureCase.adapter(name) }

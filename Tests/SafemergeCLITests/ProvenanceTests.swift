@@ -67,7 +67,7 @@ import Testing
     let scratch = try Scratch()
     #expect(try Program.run(["merge", Self.base, Self.adapter, "-o", scratch.file("one")]).status == 0)
     let base = try copyOfFixture("bases/llama-bf16-sharded", in: scratch, as: "copy of base")
-    let adapter = try copyOfFixture("cases/linear-bf16/adapter", in: scratch, as: "other")
+    let adapter = try copyOfFixture("lora/linear/bf16/adapter", in: scratch, as: "other")
     let other = try Program.run(
       ["merge", base, adapter, "-o", scratch.file("two"), "-j", "3", "--copy", "plain"],
       environment: ["TZ": "Asia/Tokyo", "LC_ALL": "de_DE.UTF-8", "SAFEMERGE_SIMD": "portable"])

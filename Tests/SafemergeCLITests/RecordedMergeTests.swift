@@ -23,7 +23,7 @@ import Testing
 
   /// A copy of the adapter with other weights, so that two can be told apart.
   private func otherAdapter(_ scratch: Scratch) throws -> String {
-    let folder = try copyOfFixture("cases/linear-bf16/adapter", in: scratch, as: "other")
+    let folder = try copyOfFixture("lora/linear/bf16/adapter", in: scratch, as: "other")
     let path = folder + "/adapter_model.safetensors"
     var bytes = try contents(path)
     // The signs of some factors.
@@ -102,7 +102,7 @@ import Testing
 
   @Test func mapsAndTiesAreTheRecordedOnes() throws {
     let scratch = try Scratch()
-    let renamed = try copyOfFixture("cases/linear-bf16/adapter", in: scratch, as: "adapter")
+    let renamed = try copyOfFixture("lora/linear/bf16/adapter", in: scratch, as: "adapter")
     let weights = renamed + "/adapter_model.safetensors"
     try write(try contents(weights).replacing(Array("self_attn".utf8), with: Array("self_atnn".utf8)), to: weights)
     let mapped = scratch.file("mapped")

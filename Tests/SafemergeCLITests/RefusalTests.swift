@@ -28,7 +28,8 @@ import Testing
   private func changed(
     _ name: String, in scratch: Scratch, fields: (String) -> String = { $0 }, _ change: ([TestTensor]) -> [TestTensor]
   ) throws -> String {
-    let copy = try copyOfFixture("cases/\(name)/adapter", in: scratch, as: "adapter")
+    let copy = scratch.file("adapter")
+    try FileManager.default.copyItem(atPath: adapterPath(name), toPath: copy)
     let path = copy + "/adapter_model.safetensors"
     let (header, bytes) = (try SafetensorsHeader(path: path), try contents(path))
     let tensors = header.tensors.map { info in
@@ -112,7 +113,8 @@ import Testing
   func whatIsNotSupportedIsRefused(name: String, text: String) throws {
     let base = basePath(name.hasPrefix("conv") ? "tiny-conv-bf16" : "tiny-llama-bf16")
     try expectNothing(
-      try Scratch(), base: base, adapter: adapterPath(name), status: 3, names: [name, text, "[unsupported]"])
+      try Scratch(), base: base, adapter: adapterPath(name), status: 3,
+      names: [adapterPath(name), text, "[unsupported]"])
   }
 
   /// A method that is not decoded keeps nobody from merging into modules of 16 bits; their config stays.
@@ -154,7 +156,7 @@ import Testing
 
   @Test func pickleIsRefused() throws {
     let scratch = try Scratch()
-    let adapter = try copyOfFixture("cases/linear-bf16/adapter", in: scratch, as: "adapter")
+    let adapter = try copyOfFixture("lora/linear/bf16/adapter", in: scratch, as: "adapter")
     try FileManager.default.moveItem(
       atPath: adapter + "/adapter_model.safetensors", toPath: adapter + "/adapter_model.bin")
     try expectNothing(scratch, base: basePath("llama-bf16"), adapter: adapter, status: 3, names: ["[pickle]"])
@@ -264,7 +266,7 @@ import Testing
 
   private static func prepare(_ scratch: Scratch) throws -> (base: String, adapter: String) {
     let base = try copyOfFixture("bases/llama-bf16", in: scratch, as: "base")
-    return (base, try copyOfFixture("cases/linear-bf16/adapter", in: scratch, as: "adapter"))
+    return (base, try copyOfFixture("lora/linear/bf16/adapter", in: scratch, as: "adapter"))
   }
 
   @Test func existingOutputIsReplacedByForceOnly() throws {

@@ -93,7 +93,7 @@ import Testing
   @Test func inputsAndTheResultAreNoPlace() throws {
     let scratch = try Scratch()
     let base = try copyOfFixture("bases/llama-bf16", in: scratch, as: "base")
-    let adapter = try copyOfFixture("cases/linear-bf16/adapter", in: scratch, as: "adapter")
+    let adapter = try copyOfFixture("lora/linear/bf16/adapter", in: scratch, as: "adapter")
     let output = scratch.file("merged")
     _ = try scratch.folder("taken")
     let before = try tree(scratch.path)

@@ -6,7 +6,7 @@ import Testing
 /// `safemerge merge --requantize same`, as a user sees it.
 @Suite struct RequantizeTests {
   private static func arguments(_ name: String) -> [String] {
-    let folder = fixturesPath() + "/requantised/\(name)"
+    let folder = fixturesPath() + "/written-back/\(name)"
     return ["merge", folder + "/base", folder + "/adapter", "--requantize", "same"]
   }
 
@@ -91,7 +91,7 @@ import Testing
     let scratch = try Scratch()
     let merged = scratch.file("merged")
     #expect(try Program.run(Self.arguments("block") + ["-o", merged]).status == 0)
-    let folder = fixturesPath() + "/requantised/block"
+    let folder = fixturesPath() + "/written-back/block"
     let check = ["check", merged, "--against", folder + "/base", "--adapter", folder + "/adapter"]
     let result = try Program.run(check + ["--requantize", "same"])
     #expect(result.status == 0, "\(result.messages)\(result.text)")

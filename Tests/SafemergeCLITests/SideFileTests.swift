@@ -172,7 +172,7 @@ import Testing
     try FileManager.default.removeItem(atPath: base + index)
     let result = try merge(base, adapterPath("linear-bf16"), to: scratch.file("out"))
     #expect(result.messages.contains("has no model.safetensors.index.json"))
-    let expected = try tensors(fixturesPath() + "/cases/linear-bf16/merged/model.safetensors")
+    let expected = try tensors(fixturesPath() + "/lora/linear/bf16/merged/model.safetensors")
     #expect(try mergedTensors(scratch.file("out")) == expected)
     let written = try json(scratch.file("out") + index)
     let original = try json(basePath("llama-bf16-sharded") + index)
@@ -194,7 +194,7 @@ import Testing
     let result = try merge(base, adapterPath("linear-bf16"), to: scratch.file("out"))
     #expect(result.messages.contains("names a tensor that no file has: mtp.fc.weight"))
     #expect(
-      try mergedTensors(scratch.file("out")) == tensors(fixturesPath() + "/cases/linear-bf16/merged/model.safetensors"))
+      try mergedTensors(scratch.file("out")) == tensors(fixturesPath() + "/lora/linear/bf16/merged/model.safetensors"))
     #expect(try contents(scratch.file("out/model.safetensors.index.json")) == Array(text.utf8))
   }
 

@@ -17,10 +17,10 @@ package struct QuantizedFixture: Sendable, CustomStringConvertible {
 
   package init(_ name: String) { self.name = name }
 
-  package var base: String { fixturesPath() + "/quantised/\(name)/base" }
+  package var base: String { fixturesPath() + "/quantized/\(name)/base" }
 
   /// A file with all weights as numbers.
-  package var decoded: String { fixturesPath() + "/quantised/\(name)/decoded.safetensors" }
+  package var decoded: String { fixturesPath() + "/quantized/\(name)/decoded.safetensors" }
 
   /// Whether its weights are stacks of experts.
   package var hasExperts: Bool { name == "mxfp4" }

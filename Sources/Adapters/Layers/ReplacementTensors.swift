@@ -67,6 +67,9 @@ struct ReplacementTensors {
     // Old releases saved every key with "bias" in it, such as in_proj_bias of a MultiheadAttention.
     case .baseLayer(let leaf) where config.bias == .all && leaf.utf8.reversed().starts(with: "_bias".utf8.reversed()):
       try replace("\(key.module.string).\(leaf)", with: index, .bias)
+    // What an embedding that is saved whole has beside its weight, such as T5Gemma2's eoi_embedding.
+    case .baseLayer(let leaf) where copiedLayers.contains(key.module):
+      try replace("\(key.module.string).\(leaf)", with: index, .baseLayer)
     case .baseLayer: throw failure(.unknownKey, at: index)
     case .training(let variant, _):
       guard config.variants.contains(variant) else { throw failure(.variantNotDeclared(variant.field), at: index) }

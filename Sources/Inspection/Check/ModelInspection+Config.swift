@@ -17,7 +17,10 @@ extension ModelInspection {
     let key = ["vocab_size", "padded_vocab_size", "n_words"].first { integer(section, $0) != nil }
     // Every name of the vocabulary: a head of another size does not load, though the embedding does.
     for name in [embedding] + (vocabulary.group(of: embedding)?.present.filter { $0 != embedding } ?? []) {
-      if let key, let rows = shapes[name]?.first { compare(key, section, with: rows, of: name, "rows") }
+      guard let key, let rows = shapes[name]?.first else { continue }
+      // An encoder and a decoder may each have a vocabulary of their own, as Marian's.
+      if ["decoder_vocab_size", "tgt_vocab_size"].contains(where: { integer(section, $0) == rows }) { continue }
+      compare(key, section, with: rows, of: name, "rows")
     }
     // Some families have an embedding of a width of its own, and project it.
     let hasOwnWidth = ["embedding_size", "word_embed_proj_dim", "embedding_dim", "emb_dim"].contains {

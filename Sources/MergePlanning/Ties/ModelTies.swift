@@ -19,7 +19,8 @@ struct ModelTies: Sendable {
   enum Separation: Sendable {
     /// `tie_word_embeddings` is set to false.
     case config
-    /// The configuration ties whatever it says; parameters that are all on disk, with different values, stay apart.
+    /// config.json must go on to tie, or does so whatever it says; parameters that are all on disk, with different values, stay
+    /// apart.
     case values
     /// Not at all: they are one module.
     case never
@@ -58,7 +59,7 @@ struct ModelTies: Sendable {
     }
     let isStated = Self.isStated(config)
     self.isStated = isStated
-    guard let name, let model = rules.classes[name] else {
+    guard let name, let model = rules.model(name, config) else {
       className = nil
       let isTrainedOne = ["CAUSAL_LM", "SEQ_2_SEQ_LM"].contains(kind.task ?? "") && name != nil
       isUnknownLanguageModel = isTrainedOne || (name.map(Self.isLanguageModel) ?? Self.saysTied(config))
@@ -85,12 +86,15 @@ struct ModelTies: Sendable {
     let isStated = Self.isStated(config)
     let isTied: Bool
     let separation: Separation
-    if model.isNative {
+    if model.isInseparable {
+      isTied = model.isNative || config?["tie_word_embeddings"] != .bool(false)
+      separation = .never
+    } else if model.isNative {
       isTied = rules.ties(config, type: type)
       separation = model.tiesOthers || rules.ties(config, type: type, asks: false) ? .values : .config
     } else {
-      isTied = model.isInseparable || Self.saysTied(config)
-      separation = model.isInseparable ? .never : .config
+      isTied = Self.saysTied(config)
+      separation = .config
     }
     groups += model.groups.map { names in
       Group(
@@ -108,7 +112,7 @@ struct ModelTies: Sendable {
       {
         name = other
       }
-      guard let model = rules.classes[name] else { continue }
+      guard let model = rules.model(name, inner) else { continue }
       add(
         model, inner, path: path + part.path + ".", section: section + part.key.split(separator: ".").map(String.init),
         type: nil, rules)

@@ -9,7 +9,7 @@ enum RemoteTies {
     class QWenLMHeadModel,ExaoneForCausalLM,CodeShellForCausalLM,BTLMLMHeadModel,JAISLMHeadModel transformer transformer.wte lm_head transformer.wte.weight,lm_head.weight
     class RWForCausalLM,TelechatForCausalLM,TeleChat2ForCausalLM transformer transformer.word_embeddings lm_head transformer.word_embeddings.weight,lm_head.weight
     class BailingMoeForCausalLM,BailingMoeV2ForCausalLM,BailingMoeLinearForCausalLM model model.word_embeddings lm_head model.word_embeddings.weight,lm_head.weight
-    class MPTForCausalLM transformer transformer.wte . =
+    class MPTForCausalLM transformer transformer.wte . = transformer.wte.weight
 
     """
 }

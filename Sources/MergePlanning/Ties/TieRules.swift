@@ -4,9 +4,11 @@ import JSONText
 ///
 /// Lines of the table:
 /// - `class NAMES PREFIX EMBEDDING HEAD`: base_model_prefix, the module of the input embedding and of the head, "." for none;
-///   then `+` where the same value of the configuration ties parameters of other kinds; `=` where the head is the embedding's
-///   module and can be nothing else; groups of parameters that are one, the one that is kept first, as names with commas; and
-///   `path:key:class` for a model inside that has a configuration of its own under `key`.
+///   then `+` where the same value of the configuration does more than to tie embeddings and heads; `=` where the head is the
+///   embedding's module and can be nothing else; groups of parameters that are one, the one that is kept first, as names with
+///   commas; and `path:key:class` for a model inside that has a configuration of its own under `key`.
+/// - `class:KEY ...`, `class:!KEY ...`: the same for a configuration whose KEY is true or not 0, or is false, where that makes it
+///   another model than the default.
 /// - `tie VALUES TYPES`: whether configurations of these model types tie, one digit for each of: the key absent, true, false at
 ///   the top, each for the text model's section not tied and tied. Types without a line never tie.
 /// - `text TYPE TYPES`: the type of the text model's section where it does not say it.
@@ -16,7 +18,7 @@ struct TieRules: Sendable {
     let prefix: String
     let embedding: String?
     let head: String?
-    /// Whether an untied configuration would untie more than embeddings and heads.
+    /// Whether an untied configuration would untie more than embeddings and heads, or computes otherwise.
     let tiesOthers: Bool
     /// Whether the head can be nothing but the embedding.
     let isInseparable: Bool
@@ -26,7 +28,27 @@ struct TieRules: Sendable {
     let isNative: Bool
   }
 
+  /// A key of config.json, and what its value must be.
+  private struct Condition {
+    let key: String
+    let isSet: Bool
+
+    init(_ text: Substring) {
+      isSet = !text.hasPrefix("!")
+      key = String(isSet ? text : text.dropFirst())
+    }
+
+    func holds(in config: JSONValue?) -> Bool {
+      switch config?[key] {
+      case .bool(let value)?: value == isSet
+      case .integer(let value)?: isSet && value != 0
+      default: false
+      }
+    }
+  }
+
   private(set) var classes: [String: ModelClass] = [:]
+  private var variants: [String: [(condition: Condition, model: ModelClass)]] = [:]
   private var values: [String: [Bool]] = [:]
   private var textTypes: [String: String] = [:]
   private var autos: [String: [String: String]] = [:]
@@ -41,7 +63,8 @@ struct TieRules: Sendable {
   private mutating func add(_ line: Substring, isNative: Bool) {
     let words = line.split(separator: " ").map(String.init)
     guard words.count > 2 else { return }
-    switch words[0] {
+    let kind = words[0].split(separator: ":")
+    switch kind[0] {
     case "class":
       guard words.count > 4 else { return }
       func module(_ word: String) -> String? { word == "." ? nil : word }
@@ -59,7 +82,13 @@ struct TieRules: Sendable {
         prefix: module(words[2]) ?? "", embedding: module(words[3]), head: module(words[4]),
         tiesOthers: words.contains("+"), isInseparable: words.contains("="), groups: groups, parts: parts,
         isNative: isNative)
-      for name in words[1].split(separator: ",") { classes[String(name)] = model }
+      for name in words[1].split(separator: ",").map(String.init) {
+        if kind.count > 1 {
+          variants[name, default: []].append((Condition(kind[1]), model))
+        } else {
+          classes[name] = model
+        }
+      }
     case "tie": for type in words.dropFirst(2) { values[type] = words[1].map { $0 == "1" } }
     case "text": for type in words.dropFirst(2) { textTypes[type] = words[1] }
     case "auto":
@@ -69,6 +98,11 @@ struct TieRules: Sendable {
       }
     default: break
     }
+  }
+
+  /// What a configuration makes of a class; nil: no table has the class.
+  func model(_ name: String, _ config: JSONValue?) -> ModelClass? {
+    variants[name]?.first { $0.condition.holds(in: config) }?.model ?? classes[name]
   }
 
   /// The class that an Auto class makes of a model type; nil: none.

@@ -36,6 +36,7 @@ enum TieTable {
     class CsmForConditionalGeneration model backbone_model.embed_tokens lm_head depth_decoder.model.embed_tokens.weight,backbone_model.embed_tokens.embed_audio_tokens.weight
     class Data2VecTextForCausalLM,Data2VecTextForMaskedLM data2vec_text data2vec_text.embeddings.word_embeddings lm_head.decoder data2vec_text.embeddings.word_embeddings.weight,lm_head.decoder.weight lm_head.bias,lm_head.decoder.bias
     class DebertaForMaskedLM,DebertaV2ForMaskedLM deberta deberta.embeddings.word_embeddings cls.predictions.decoder cls.predictions.bias,cls.predictions.decoder.bias deberta.embeddings.word_embeddings.weight,cls.predictions.decoder.weight
+    class:!legacy DebertaForMaskedLM,DebertaV2ForMaskedLM deberta deberta.embeddings.word_embeddings . = deberta.embeddings.word_embeddings.weight
     class DistilBertForMaskedLM distilbert distilbert.embeddings.word_embeddings vocab_projector distilbert.embeddings.word_embeddings.weight,vocab_projector.weight
     class ElectraForCausalLM,ElectraForMaskedLM electra electra.embeddings.word_embeddings generator_lm_head electra.embeddings.word_embeddings.weight,generator_lm_head.weight
     class Emu3ForConditionalGeneration,GraniteDoclingForConditionalGeneration,Idefics2ForConditionalGeneration,Idefics3ForConditionalGeneration,SmolVLMForConditionalGeneration,UltraVBertForMaskedLM model model.text_model.embed_tokens lm_head model.text_model.embed_tokens.weight,lm_head.weight
@@ -56,6 +57,7 @@ enum TieTable {
     class GitForCausalLM git git.embeddings.word_embeddings output git.embeddings.word_embeddings.weight,output.weight
     class GteForMaskedLM gte gte.embeddings.word_embeddings lm_head.decoder gte.embeddings.word_embeddings.weight,lm_head.decoder.weight
     class IBertForMaskedLM ibert ibert.embeddings.word_embeddings lm_head.decoder ibert.embeddings.word_embeddings.weight,lm_head.decoder.weight lm_head.bias,lm_head.decoder.bias
+    class:additional_vocab_size IdeficsForVisionText2Text model model.embed_tokens lm_head model.embed_tokens.additional_embedding.weight,lm_head.additional_fc.weight model.embed_tokens.weight,lm_head.weight
     class Kosmos2ForConditionalGeneration . text_model.model.embed_tokens text_model.lm_head text_model.model.embed_tokens.weight,text_model.lm_head.weight text_model:text_config:Kosmos2TextForCausalLM
     class Kosmos2_5ForConditionalGeneration . text_model.model.embed_tokens text_model.lm_head text_model:text_config:Kosmos2_5TextForCausalLM
     class KyutaiSpeechToTextForConditionalGeneration model model.embed_tokens lm_head model.embed_tokens.embed_tokens.weight,lm_head.weight
@@ -75,7 +77,9 @@ enum TieTable {
     class MT5ForSequenceClassification,T5ForSequenceClassification,UMT5ForSequenceClassification transformer transformer.shared . transformer.shared.weight,transformer.decoder.embed_tokens.weight,transformer.encoder.embed_tokens.weight
     class MT5ForTokenClassification,T5ForTokenClassification,UMT5ForTokenClassification transformer transformer.shared . transformer.shared.weight,transformer.encoder.embed_tokens.weight
     class MarianMTModel model model.encoder.embed_tokens lm_head model.shared.weight,lm_head.weight,model.decoder.embed_tokens.weight,model.encoder.embed_tokens.weight
+    class:!share_encoder_decoder_embeddings MarianMTModel model model.encoder.embed_tokens lm_head model.decoder.embed_tokens.weight,lm_head.weight
     class MarianModel model encoder.embed_tokens . shared.weight,decoder.embed_tokens.weight,encoder.embed_tokens.weight
+    class:!share_encoder_decoder_embeddings MarianModel model encoder.embed_tokens .
     class MllamaForCausalLM language_model model.embed_tokens lm_head
     class MobileBertForMaskedLM,MobileBertForPreTraining mobilebert mobilebert.embeddings.word_embeddings cls.predictions.decoder cls.predictions.bias,cls.predictions.decoder.bias mobilebert.embeddings.word_embeddings.weight,cls.predictions.decoder.weight
     class ModernBertDecoderForCausalLM,ModernBertForMaskedLM model model.embeddings.tok_embeddings decoder model.embeddings.tok_embeddings.weight,decoder.weight
@@ -92,6 +96,7 @@ enum TieTable {
     class OpenAIGPTDoubleHeadsModel transformer transformer.tokens_embed lm_head lm_head.weight,transformer.tokens_embed.weight
     class OpenAIGPTLMHeadModel transformer transformer.tokens_embed lm_head transformer.tokens_embed.weight,lm_head.weight
     class PPFormulaNetForConditionalGeneration model . lm_head
+    class PerceiverForMaskedLM perceiver perceiver.input_preprocessor.embeddings . = perceiver.input_preprocessor.embeddings.weight
     class Pix2StructForConditionalGeneration . decoder.embed_tokens decoder.lm_head decoder:text_config:Pix2StructTextModel
     class Pix2StructTextModel . embed_tokens lm_head embed_tokens.weight,lm_head.weight
     class Pop2PianoForConditionalGeneration transformer shared lm_head shared.weight,decoder.embed_tokens.weight,encoder.embed_tokens.weight
@@ -123,7 +128,7 @@ enum TieTable {
     class SpeechT5ForSpeechToText speecht5 speecht5.decoder.prenet.embed_tokens text_decoder_postnet.lm_head speecht5.decoder.prenet.embed_tokens.weight,text_decoder_postnet.lm_head.weight
     class SqueezeBertForMaskedLM transformer transformer.embeddings.word_embeddings cls.predictions.decoder cls.predictions.bias,cls.predictions.decoder.bias transformer.embeddings.word_embeddings.weight,cls.predictions.decoder.weight
     class SwitchTransformersEncoderModel switch_transformers shared . shared.weight,encoder.embed_tokens.weight
-    class SwitchTransformersForConditionalGeneration switch_transformers shared lm_head shared.weight,decoder.embed_tokens.weight,encoder.embed_tokens.weight,lm_head.weight
+    class SwitchTransformersForConditionalGeneration switch_transformers shared lm_head + shared.weight,decoder.embed_tokens.weight,encoder.embed_tokens.weight,lm_head.weight
     class SwitchTransformersModel switch_transformers shared . shared.weight,decoder.embed_tokens.weight,encoder.embed_tokens.weight
     class T5Gemma2ForConditionalGeneration model model.encoder.text_model.embed_tokens lm_head.out_proj + model.encoder.text_model.embed_tokens.weight,lm_head.out_proj.weight,model.decoder.embed_tokens.weight
     class T5Gemma2ForSequenceClassification,T5Gemma2ForTokenClassification model model.encoder.text_model.embed_tokens . + model.encoder.text_model.embed_tokens.weight,model.decoder.embed_tokens.weight

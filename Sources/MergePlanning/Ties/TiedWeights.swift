@@ -32,7 +32,10 @@ extension MergePlanner {
       try keepTied(group, changed)
       return false
     }
-    if group.absent.isEmpty, options.tied != .shared {
+    if group.names.count == 1 {
+      // One parameter that the model reads as its embedding and as its head: what is saved whole replaces both.
+      if isReplacedOnly(changed[0]) { return false }
+    } else if group.absent.isEmpty, options.tied != .shared {
       // All are on disk, and each becomes what its own change makes of it.
       spreadRows(group)
       warnings.append("\(listed(group.names)) were tied and are so no longer")
@@ -45,15 +48,19 @@ extension MergePlanner {
       try keepTied(group, changed)
       return false
     case .refuse:
+      guard group.isSeparable else { throw inseparable(group, changed) }
       throw PlanError(
         path: adapters[0].adapter.weightsPath, tensor: nil,
-        .tied(names: group.names.reversed().map(\.string), changed: changed.map(\.string)))
+        .tied(
+          names: group.names.reversed().map(\.string), changed: changed.map(\.string), editsConfig: group.canBeUntied))
     case .shared:
       guard changed.count == 1 else { throw changedDifferently(group) }
       move(changed[0], to: group)
       warnings.append(
-        "\(listed(group.names)) are one tensor: \(group.names.count == 2 ? "both" : "all") change, which is not what the adapter computed"
-      )
+        (group.names.count == 1
+          ? "\(group.names[0]) is the head too: both change"
+          : "\(listed(group.names)) are one tensor: "
+            + (group.names.count == 2 ? "both" : "all") + " change") + ", which is not what the adapter computed")
       return false
     case .split:
       try split(group, changed)
@@ -68,6 +75,14 @@ extension MergePlanner {
 
   private func isReplacedOnly(_ name: TensorName) -> Bool {
     works[name].map { $0.replacement != nil && $0.stages.isEmpty } ?? false
+  }
+
+  private func inseparable(_ group: VocabularyTensors.Group, _ changed: [TensorName]) -> PlanError {
+    PlanError(
+      path: adapters[0].adapter.weightsPath, tensor: nil,
+      .inseparable(
+        names: group.names.reversed().map(\.string), changed: changed.map(\.string), class: vocabulary.className,
+        isUnknown: group.separation == .unknownClass))
   }
 
   private func changedDifferently(_ group: VocabularyTensors.Group) -> PlanError {
@@ -103,14 +118,11 @@ extension MergePlanner {
       let source = group.names[0]
       for name in group.absent where isChanged(name) || isChanged(source) { copy(stored, to: name) }
       warnings.append(
-        "\(listed(group.names)) are written apart; \(vocabulary.className ?? "the class") ties whatever config.json says: "
-          + "transformers from release 5 on keeps what differs on disk, older releases tie it again")
+        "\(listed(group.names)) are written apart, and config.json goes on to tie them, because "
+          + "\(vocabulary.className ?? "the class") would otherwise be another model: transformers from release 5 on keeps "
+          + "what differs on disk, older releases tie it again")
     case .known(.never), .unknownClass:
-      throw PlanError(
-        path: adapters[0].adapter.weightsPath, tensor: nil,
-        .inseparable(
-          names: group.names.reversed().map(\.string), class: vocabulary.className,
-          isUnknown: group.separation == .unknownClass))
+      throw inseparable(group, changed)
     }
     spreadRows(group)
   }

@@ -31,6 +31,8 @@ package struct VocabularyTensors: Sendable {
     var names: [TensorName] { members.map(\.name) }
     /// Whether config.json can say that they are not one.
     package var canBeUntied: Bool { separation == .known(.config) }
+    /// Whether they can be written apart.
+    var isSeparable: Bool { separation != .known(.never) && separation != .unknownClass }
   }
 
   enum Separation: Sendable, Equatable {
