@@ -1,4 +1,5 @@
 import Adapters
+import ArgumentParser
 import Checkpoints
 import MergeEngine
 import MergePlanning

@@ -1,4 +1,5 @@
 import Foundation
+import MergeEngine
 import MergePlanning
 import Safetensors
 import TestSupport

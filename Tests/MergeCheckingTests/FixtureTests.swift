@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import Inspection
 import MergePlanning
 import Safetensors
 import TestSupport

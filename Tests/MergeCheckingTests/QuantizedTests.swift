@@ -1,4 +1,6 @@
 import Checkpoints
+import Inspection
+import MergeEngine
 import Safetensors
 import TestSupport
 import Testing

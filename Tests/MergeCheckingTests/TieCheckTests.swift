@@ -1,7 +1,9 @@
 import Adapters
 import Checkpoints
 import Foundation
+import Inspection
 import MergePlanning
+import Safetensors
 import TestSupport
 import Testing
 

@@ -1,4 +1,5 @@
 import JSONText
+import Platform
 import Safetensors
 import TestSupport
 import Testing
@@ -35,9 +36,9 @@ import Testing
   /// Every message holds what was found and what was expected.
   @Test(
     arguments: [
-      (.system(call: "open", code: 2), ["open", "No such file"]),
-      (.notARegularFile, ["regular file"]),
-      (.changed, ["changed while it was being read"]),
+      (.file(.system(call: "open", code: 2)), ["open", "No such file"]),
+      (.file(.notARegularFile), ["regular file"]),
+      (.file(.changed), ["changed while it was being read"]),
       (.truncated(found: 7, expected: 8), ["has 7 bytes", "at least 8"]),
       (.truncated(found: 11, expected: 2000), ["truncated", "11", "2000"]),
       (.headerTooLarge(byteCount: 100_000_001, lookalike: nil), ["100000001", "at most 100000000"]),

@@ -151,9 +151,9 @@ private func refusal(_ path: String) -> SafetensorsError? {
     let scratch = try Scratch()
     let path = try scratch.write(fileBytes(header: "{}"), to: "f")
     let file = try InputFile(path: path)
-    #expect(problem { () throws(SafetensorsError) in try file.checkUnchanged() } == nil)
+    #expect(fileProblem { () throws(FileError) in try file.checkUnchanged() } == nil)
     truncate(path, 4)
-    #expect(problem { () throws(SafetensorsError) in _ = try file.bytes(0..<10) } == .changed)
-    #expect(problem { () throws(SafetensorsError) in try file.checkUnchanged() } == .changed)
+    #expect(fileProblem { () throws(FileError) in _ = try file.bytes(0..<10) } == .changed)
+    #expect(fileProblem { () throws(FileError) in try file.checkUnchanged() } == .changed)
   }
 }

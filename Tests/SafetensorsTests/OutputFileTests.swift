@@ -34,7 +34,7 @@ import Testing
 
   @Test func leavesNothingWhenThereIsNoRoom() throws {
     let scratch = try Scratch()
-    let found = problem { () throws(SafetensorsError) in
+    let found = fileProblem { () throws(FileError) in
       _ = try OutputFile(path: scratch.file("out"), byteCount: .max)
     }
     guard case .system = found else {
@@ -47,7 +47,7 @@ import Testing
   @Test func replacesOnlyWhenAllowed() throws {
     let scratch = try Scratch()
     let path = try scratch.write([9], to: "out")
-    let refused = problem { () throws(SafetensorsError) in
+    let refused = fileProblem { () throws(FileError) in
       let file = try OutputFile(path: path, byteCount: 2)
       try file.write(([1, 2] as [UInt8]).span.bytes, at: 0)
       try file.commit(replacing: false)
@@ -91,7 +91,7 @@ import Testing
     let scratch = try Scratch()
     let path = scratch.file("missing/out")
     let error = #expect(throws: SafetensorsError.self) { try SafetensorsWriter.write(path: path) }
-    #expect(error == SafetensorsError(path: path, .system(call: "open", code: ENOENT)))
+    #expect(error == SafetensorsError(path: path, .file(.system(call: "open", code: ENOENT))))
   }
 }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Platform
 import Safetensors
 
 typealias Problem = SafetensorsError.Problem
@@ -6,6 +7,14 @@ typealias Problem = SafetensorsError.Problem
 /// What `body` was refused for; nil if it was not.
 func problem(_ body: () throws(SafetensorsError) -> Void) -> Problem? {
   do throws(SafetensorsError) {
+    try body()
+    return nil
+  } catch { return error.problem }
+}
+
+/// What `body` failed with, about a file itself; nil: it did not.
+func fileProblem(_ body: () throws(FileError) -> Void) -> FileError.Problem? {
+  do throws(FileError) {
     try body()
     return nil
   } catch { return error.problem }
