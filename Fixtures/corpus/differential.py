@@ -3,7 +3,7 @@
     python3 Fixtures/corpus/differential.py PROGRAM [CASES [SEED]]
 
 Headers are mutated as JSON (types, numbers, offsets, shapes, keys that stand twice, members left out or added), some as bytes,
-and judged in batches: by `safetensors.deserialize`, and by PROGRAM, which is safemerge or what `.ci/differential` builds of its
+and judged in batches: by `safetensors.deserialize`, and by PROGRAM, which is safemerge or what `.ci/nightly/differential` builds of its
 sources and answers `ls --format json`. Where both accept, names, dtypes and
 shapes must be the same. Every difference must be one of the departures below, which the case itself must show; any other ends
 the run with exit code 1 and the case's path. The last line gives the counts.

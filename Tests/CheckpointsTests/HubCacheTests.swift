@@ -4,7 +4,7 @@ import Platform
 import TestSupport
 import Testing
 
-/// A cache with every shape that huggingface_hub leaves; `.ci/compare-hub-cache` compares the same shapes with the library.
+/// A cache with every shape that huggingface_hub leaves; `.ci/nightly/compare-hub-cache` compares the same shapes with the library.
 @Suite struct HubCacheTests {
   private let scratch: Scratch
   private let cache: HubCache

@@ -6,7 +6,7 @@ import JSONText
 @testable import Safetensors
 
 /// What libFuzzer runs: `SAFEMERGE_FUZZ_TARGET` names a parser, which is given the bytes. Whatever a parser throws is fine; a
-/// trap, a report of the sanitizers, a broken invariant and slowness are not. `.ci/fuzz` builds and runs this.
+/// trap, a report of the sanitizers, a broken invariant and slowness are not. `.ci/nightly/fuzz` builds and runs this.
 enum FuzzTarget: String, CaseIterable {
   case header, index, config, keys, pattern, editor, tokenizer
 

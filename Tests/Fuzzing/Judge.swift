@@ -3,7 +3,7 @@ import JSONText
 import Safetensors
 
 /// Called as `safemerge ls --format json FILE...`: says of each file what that says of its header, in the same form and
-/// nothing beside it: `.ci/differential` holds a million of them against the reference.
+/// nothing beside it: `.ci/nightly/differential` holds a million of them against the reference.
 @main
 struct Judge {
   static func main() throws {

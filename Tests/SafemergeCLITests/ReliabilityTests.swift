@@ -62,9 +62,9 @@ import Testing
     }
   }
 
-  /// Every 60th case of the whole, which `.ci/crash-sweep` runs.
+  /// Every 60th case of the whole, which `.ci/nightly/crash-sweep` runs.
   @Test(.enabled(if: hasStrace, "strace is not installed")) func aSampleOfTheCrashSweepIsSound() throws {
-    let script = fixturesPath() + "/../.ci/crash-sweep"
+    let script = fixturesPath() + "/../.ci/nightly/crash-sweep"
     let result = try Program.run([], shell: "exec bash '\(script)' \"$0\" 60")
     #expect(result.status == 0, "\(result.text) \(result.messages)")
     #expect(result.lines.last?.hasSuffix(" broken=0") == true, "\(result.text)")

@@ -37,11 +37,11 @@ import Testing
     FileManager.default.isExecutableFile(atPath: "/usr/bin/" + $0)
   }
 
-  /// At two widths, in light and in dark; `.ci/check-report-page` says what it looks at.
+  /// At two widths, in light and in dark; `.ci/nightly/check-report-page` says what it looks at.
   @Test(
     .enabled(if: hasBrowser, "no Chromium in /usr/bin, such as chromium-headless-shell"), arguments: ["small", "large"])
   func aBrowserShowsIt(page: String) throws {
-    let script = fixturesPath() + "/../.ci/check-report-page"
+    let script = fixturesPath() + "/../.ci/nightly/check-report-page"
     let result = try Program.run([], shell: "exec python3 '\(script)' \"$0\" --page \(page)")
     #expect(result.status == 0, "\(result.text) \(result.messages)")
     #expect(result.lines.count == 4 && result.lines.allSatisfy { $0.contains(": ok (") }, "\(result.text)")
