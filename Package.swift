@@ -125,7 +125,7 @@ let package = Package(
       swiftSettings: programSettings),
     .testTarget(
       name: "AdaptersTests",
-      dependencies: ["JSONText", "Safetensors", "Adapters", "TestSupport"],
+      dependencies: ["Platform", "JSONText", "Safetensors", "Adapters", "TestSupport"],
       swiftSettings: programSettings),
     .testTarget(
       name: "CheckpointsTests",
@@ -136,7 +136,7 @@ let package = Package(
       dependencies: ["CSHA256", "Checksums"],
       swiftSettings: programSettings),
     .testTarget(
-      name: "HubCacheTests",
+      name: "HouseTests",
       swiftSettings: programSettings),
     .testTarget(
       name: "InspectionTests",
@@ -160,7 +160,7 @@ let package = Package(
       name: "MergeBenchmarkTests",
       dependencies: [
         "CBenchmark", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "MergePlanning", "MergeEngine",
-        "MergeBenchmark", "TestSupport",
+        "MergeBenchmark", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: programSettings),
     .testTarget(
@@ -187,7 +187,7 @@ let package = Package(
       swiftSettings: programSettings),
     .testTarget(
       name: "ReportsTests",
-      dependencies: ["JSONText", "Reports", "TestSupport"],
+      dependencies: ["Platform", "JSONText", "Reports", "TestSupport"],
       swiftSettings: programSettings),
     .testTarget(
       name: "SafemergeCLITests",

@@ -25,7 +25,8 @@ import Testing
       line.firstMatch(of: /^\| `(\w+)` \|.*\| ([^|]*) \|$/).map { match in
         (
           name: String(match.1),
-          dependencies: Set(match.2.split(separator: ",").map { $0.trimmingPrefix(" ") }.map(String.init).filter { !$0.isEmpty })
+          dependencies: Set(
+            match.2.split(separator: ",").map { $0.trimmingPrefix(" ") }.map(String.init).filter { !$0.isEmpty })
         )
       }
     }

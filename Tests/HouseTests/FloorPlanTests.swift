@@ -19,7 +19,8 @@ import Testing
 
   /// A type's lines are those of its declaration and of all extensions of it in its target.
   @Test func noTypeIsLongerThanFiveHundredLines() throws {
-    let head = /^(?:@\w+ )*(?:public |package |private |fileprivate )?(?:final |indirect )*(struct|enum|class|actor|protocol|extension) ([A-Z][\w.]*)/
+    let head =
+      /^(?:@\w+ )*(?:public |package |private |fileprivate )?(?:final |indirect )*(struct|enum|class|actor|protocol|extension) ([A-Z][\w.]*)/
     var lengths: [String: Int] = [:]
     for file in try SourceTree.files(under: "Sources", endings: ["swift"]) where !file.isGenerated {
       let target = file.path.split(separator: "/")[1]
@@ -41,7 +42,9 @@ import Testing
   @Test func filesAreNamedAfterTheirTypes() throws {
     for file in try SourceTree.files(under: "Sources", endings: ["swift"]) {
       let stem = file.name.dropLast(".swift".count).split(separator: "+")[0]
-      let head = try Regex("^(?:@\\w+ )*(?:public |package |private |fileprivate )?(?:final |indirect |nonisolated )*(?:struct|enum|class|actor|protocol|typealias|extension|func) (?:\\w+\\.)?\(stem)\\b")
+      let head = try Regex(
+        "^(?:@\\w+ )*(?:public |package |private |fileprivate )?(?:final |indirect |nonisolated )*(?:struct|enum|class|actor|protocol|typealias|extension|func) (?:\\w+\\.)?\(stem)\\b"
+      )
       #expect(file.lines.contains { $0.firstMatch(of: head) != nil }, "\(file.path) declares no \(stem)")
     }
   }

@@ -4,7 +4,8 @@ import Testing
 @Suite struct OldNameTests {
   /// Each was a type, a property or a file before the house was set in order.
   private static let names = [
-    "Halves", "PackedHalves", "HalvesScales", "throughHalves", "halfGroups", "missingHalf", "halfAttention", "BaseChange",
+    "Halves", "PackedHalves", "HalvesScales", "throughHalves", "halfGroups", "missingHalf", "halfAttention",
+    "BaseChange",
     "Residual", "ResidualFactors", "takeOut", "TrainingQuantisation", "trainedAs", "TrainedWeights", "readTrained",
     "Requantisation", "CodeChanges", "QuantisedBase", "QuantisedGroups", "QuantisedWeight", "StateText", "CodeTables",
     "DynamicMap", "VirtualBase", "BaseNames", "ConfigFacts", "TensorWork", "LayerShape", "LayerShapes", "SlicedLayer",
