@@ -52,7 +52,7 @@ GEMMA_3N = dict(
 )
 FIXES = {
     "albert": dict(embedding_size=32), "convbert": dict(embedding_size=32), "distilbert": dict(n_heads=4, hidden_dim=48),
-    "dory": dict(n_input_layers=1, n_recurrent_layers=1, n_output_layers=1, num_hidden_layers=3), "dots3_note": PER_LAYER,
+    "dory": dict(n_input_layers=1, n_recurrent_layers=1, n_output_layers=1, num_hidden_layers=3), "dots3_note": PER_LAYER | dict(num_key_value_heads=4),
     "electra": dict(embedding_size=32), "esm": dict(vocab_size=96, mask_token_id=5), "esmc": dict(num_key_value_heads=4),
     "falcon_h1": dict(mamba_d_ssm=64), "fun_asr_nano": dict(adaptor_config=dict(intermediate_size=8)),
     "gemma3n": dict(text_config=GEMMA_3N), "gemma4": dict(text_config=PER_LAYER),
@@ -64,12 +64,12 @@ FIXES = {
     "minicpm3": dict(num_key_value_heads=4), "ministral": dict(head_dim=8),
     "mobilebert": dict(embedding_size=32, true_hidden_size=32, intra_bottleneck_size=32),
     "nemo_speechlm": dict(head_config=dict(audio_hidden_size=32)), "nemotron": dict(num_key_value_heads=4),
-    "neomme": dict(head_dim=16), "prophetnet": dict(ngram=2, num_encoder_layers=1, num_decoder_layers=1),
+    "neomme": PER_LAYER | dict(head_dim=16), "prophetnet": dict(ngram=2, num_encoder_layers=1, num_decoder_layers=1),
     "reformer": dict(axial_pos_embds=False, attention_head_size=8), "squeezebert": dict(embedding_size=32),
     "xlm": dict(emb_dim=32), "xlnet": dict(d_head=8, n_head=4, d_inner=48), "xlstm": dict(embedding_dim=32, num_blocks=2),
     "xmod": dict(default_language="en_XX"),
-    "zamba": dict(num_hidden_layers=4, layers_block_type=["mamba", "hybrid", "mamba", "hybrid"], attention_head_dim=16),
-    "zamba2": dict(n_mamba_heads=4, mamba_headdim=16, attention_head_dim=16),
+    "zamba": dict(num_hidden_layers=4, layers_block_type=["mamba", "hybrid", "mamba", "hybrid"], attention_hidden_size=64, attention_head_dim=16),
+    "zamba2": dict(n_mamba_heads=4, mamba_headdim=16, attention_hidden_size=64, attention_head_dim=16),
 }
 # Switches of the configuration that make another model of the class, and are tried as well.
 SWITCHES = {
