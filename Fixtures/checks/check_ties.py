@@ -7,7 +7,9 @@ built tiny on the CPU: LoRA on the embedding, and on the head, with `tie_word_em
 ties by default, without it. A merge without options must refuse with `[tied]`, or be right at once. `--tied split` must load
 without a missing tensor and give the logits of base and adapter; `--tied shared` those of the base whose one tensor has the
 delta. `check` must find nothing in the base and in what `split` makes, and must find what PEFT's own merge makes of the pair.
-Logits are compared with the live adapter, never with PEFT's merge, which changes both. The exit code is 1 if a case fails.
+Logits are compared with the live adapter, never with PEFT's merge, which changes both. Classes that tie nothing go through the same:
+each of their merges must be right at once. Where a class has no head but its embedding, `split` must refuse too. The exit code is 1
+if a case fails.
 """
 
 import argparse
@@ -42,41 +44,96 @@ KINDS = {
     "speech": modeling_auto.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES,
     "causal": modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
 }
+# Sizes that the tiny ones of generator/families.py leave inconsistent, by model type, where generator/families.py has none.
+PER_LAYER = dict(per_layer_config={})
+GEMMA_3N = dict(
+    intermediate_size=48, activation_sparsity_pattern=[0.0, 0.0], num_kv_shared_layers=0,
+    layer_types=["sliding_attention", "full_attention"],
+)
 FIXES = {
-    "bart": dict(decoder_start_token_id=2), "prophetnet": dict(ngram=2, num_encoder_layers=1, num_decoder_layers=1),
-    "albert": dict(embedding_size=32), "mobilebert": dict(embedding_size=32, true_hidden_size=32, intra_bottleneck_size=32),
-    "electra": dict(embedding_size=32), "convbert": dict(embedding_size=32), "xlm": dict(emb_dim=32),
-    "bert": {}, "reformer": dict(is_decoder=True),
+    "albert": dict(embedding_size=32), "convbert": dict(embedding_size=32), "distilbert": dict(n_heads=4, hidden_dim=48),
+    "dory": dict(n_input_layers=1, n_recurrent_layers=1, n_output_layers=1, num_hidden_layers=3), "dots3_note": PER_LAYER | dict(num_key_value_heads=4),
+    "electra": dict(embedding_size=32), "esm": dict(vocab_size=96, mask_token_id=5), "esmc": dict(num_key_value_heads=4),
+    "falcon_h1": dict(mamba_d_ssm=64), "fun_asr_nano": dict(adaptor_config=dict(intermediate_size=8)),
+    "gemma3n": dict(text_config=GEMMA_3N), "gemma4": dict(text_config=PER_LAYER),
+    "gemma4_assistant": dict(text_config=PER_LAYER | dict(hidden_size_per_layer_input=0)),
+    "gemma4_unified": dict(text_config=PER_LAYER), "gemma4_unified_text": PER_LAYER,
+    "gemma4_unified_assistant": dict(text_config=PER_LAYER | dict(hidden_size_per_layer_input=0)),
+    "gpt_neo": dict(attention_types=[[["global", "local"], 1]], attention_layers=["global", "local"]),
+    "hunyuan_v1_dense": dict(head_dim=8), "mamba2": dict(head_dim=16, num_heads=4), "marian": dict(decoder_vocab_size=96),
+    "minicpm3": dict(num_key_value_heads=4), "ministral": dict(head_dim=8),
+    "mobilebert": dict(embedding_size=32, true_hidden_size=32, intra_bottleneck_size=32),
+    "nemo_speechlm": dict(head_config=dict(audio_hidden_size=32)), "nemotron": dict(num_key_value_heads=4),
+    "neomme": PER_LAYER | dict(head_dim=16), "prophetnet": dict(ngram=2, num_encoder_layers=1, num_decoder_layers=1),
+    "reformer": dict(axial_pos_embds=False, attention_head_size=8), "squeezebert": dict(embedding_size=32),
+    "xlm": dict(emb_dim=32), "xlnet": dict(d_head=8, n_head=4, d_inner=48), "xlstm": dict(embedding_dim=32, num_blocks=2),
+    "xmod": dict(default_language="en_XX"),
+    "zamba": dict(num_hidden_layers=4, layers_block_type=["mamba", "hybrid", "mamba", "hybrid"], attention_hidden_size=64, attention_head_dim=16),
+    "zamba2": dict(n_mamba_heads=4, mamba_headdim=16, attention_hidden_size=64, attention_head_dim=16),
 }
+# Switches of the configuration that make another model of the class, and are tried as well.
+SWITCHES = {
+    "MarianMTModel": dict(share_encoder_decoder_embeddings=False, decoder_vocab_size=80),
+    "DebertaForMaskedLM": dict(legacy=False), "DebertaV2ForMaskedLM": dict(legacy=False),
+}
+# Embeddings that `get_input_embeddings` does not give.
+EMBEDDINGS = {"PerceiverForMaskedLM": "perceiver.input_preprocessor.embeddings"}
 
 
-def configuration(cls, model_type):
-    """A tiny configuration that ties; None if the class cannot."""
+def configuration(cls, model_type, switch):
+    """A tiny configuration, which ties if it can."""
     kind = cls.config_class or CONFIG_MAPPING[model_type]
-    values = families.sized(kind().to_dict(), FIXES.get(model_type, {}))
-    values |= {"tie_word_embeddings": True}
-    if "is_decoder" in values and "CausalLM" in cls.__name__ and not values.get("is_encoder_decoder"):
-        values["is_decoder"] = True
-    return kind.from_dict(values)
+    known = next((f.fixes for f in families.FAMILIES.values() if f.cls == cls.__name__), {})
+    values = families.sized(kind().to_dict(), known | FIXES.get(model_type, {}) | switch)
+    if "is_decoder" in values and not values.get("is_encoder_decoder"):
+        values["is_decoder"] = "CausalLM" in cls.__name__ or "LMHead" in cls.__name__
+    with contextlib.suppress(Exception):
+        return kind.from_dict(values | {"tie_word_embeddings": True})
+    return kind.from_dict(values | {"tie_word_embeddings": False})
 
 
-def inputs(model):
+def numbers(config, names):
+    """The values that a configuration and its sections have under some names."""
+    found = [value for name, value in vars(config).items() if name in names and isinstance(value, int)]
+    for value in vars(config).values():
+        if hasattr(value, "model_type"):
+            found += numbers(value, names)
+    return found
+
+
+def candidates(model):
+    """Inputs that the model may take."""
     generator = torch.Generator().manual_seed(3)
     names = set(inspect.signature(model.forward).parameters)
-    config = model.config
     ids = torch.randint(3, 80, (2, 8), generator=generator)
-    if "input_features" in names and "input_ids" not in names:
-        bins = getattr(config, "num_mel_bins", None) or getattr(config, "input_feat_per_channel", 80)
-        length = 2 * getattr(config, "max_source_positions", 16)
-        return {"input_features": torch.randn(1, bins, length, generator=generator), "decoder_input_ids": ids[:1]}
-    if "input_values" in names and "input_ids" not in names:
-        return {"input_values": torch.randn(1, 4000, generator=generator), "decoder_input_ids": ids[:1]}
+    if "input_ids" not in names:
+        if "input_values" in names:
+            yield {"input_values": torch.randn(1, 4000, generator=generator), "decoder_input_ids": ids[:1]}
+        bins = numbers(model.config, {"num_mel_bins", "input_feat_per_channel", "feature_projection_input_dim"})
+        for count in dict.fromkeys([*bins, 80, 160]):
+            for length in (2 * getattr(model.config, "max_source_positions", 16), 64):
+                features = torch.randn(1, count, length, generator=generator)
+                for value in (features, features.transpose(1, 2)):
+                    yield {"input_features": value, "decoder_input_ids": ids[:1]}
+        return
     values = {"input_ids": ids}
     if "decoder_input_ids" in names:
         values["decoder_input_ids"] = ids.flip(1)
     if "use_cache" in names:
         values["use_cache"] = False
-    return values
+    yield values
+
+
+def inputs(model):
+    """The first inputs that the model takes."""
+    problem = None
+    for values in candidates(model):
+        try:
+            logits(model, values)
+            return values
+        except Exception as error:
+            problem = problem or error
+    raise problem
 
 
 def logits(model, values):
@@ -115,9 +172,16 @@ def load(cls, folder):
     return model.eval(), info
 
 
-def case(executable, cls, base, live, folder, target, values, counts, checks):
-    """One adapter on one base, which `live` is."""
-    wrapped = get_peft_model(copy.deepcopy(live), LoraConfig(r=2, lora_alpha=8, target_modules=re.escape(target), init_lora_weights=False))
+def case(executable, cls, base, live, folder, target, values, counts, checks, unread):
+    """One adapter on one base, which `live` is; `unread` are rows of the vocabulary that the loader sets to zero."""
+    config = LoraConfig(r=2, lora_alpha=8, target_modules=re.escape(target), init_lora_weights=False)
+    try:
+        wrapped = get_peft_model(copy.deepcopy(live), config)
+    except ValueError as error:
+        if "is not supported" not in str(error):
+            raise
+        counts["that PEFT cannot wrap"] += 1
+        return
     torch.manual_seed(7)
     with torch.no_grad():
         for name, parameter in wrapped.named_parameters():
@@ -128,6 +192,7 @@ def case(executable, cls, base, live, folder, target, values, counts, checks):
         wrapped.save_pretrained(adapter)
     unadapted = logits(live, values)
     wanted = logits(wrapped, values)
+    read = [number for number in range(wanted.shape[-1]) if number not in unread]
     layer = next(m for n, m in wrapped.base_model.model.named_modules() if n == target)
     delta = layer.get_delta_weight("default").detach()
     shared = copy.deepcopy(live)
@@ -145,7 +210,7 @@ def case(executable, cls, base, live, folder, target, values, counts, checks):
         if info["missing_keys"] or info["mismatched_keys"]:
             raise Failure(f"{name}: does not load: {sorted(info['missing_keys'])[:3]} {info['mismatched_keys']}")
         found = logits(model, values)
-        distance = (found - expected).abs().max().item()
+        distance = (found - expected)[..., read].abs().max().item()
         if not distance <= 1e-5 * max(1, expected.abs().max().item()):
             raise Failure(f"{name}: {distance:.1e} from the expected logits, base at {(expected - unadapted).abs().max():.1e}")
 
@@ -155,6 +220,17 @@ def case(executable, cls, base, live, folder, target, values, counts, checks):
         counts["right at once"] += 1
     elif status != 3 or not text.endswith("[tied]"):
         raise Failure(f"exit {status}: {text[-300:]}")
+    elif "no head of its own" in text:
+        counts["[tied]"] += 1
+        status, text = merged("split", "--tied", "split")
+        if status != 3 or not text.endswith("[tied]"):
+            raise Failure(f"--tied split without a head: exit {status}: {text[-300:]}")
+        counts["split refused by name"] += 1
+        status, text = merged("shared", "--tied", "shared")
+        if status:
+            raise Failure(f"--tied shared: exit {status}: {text[-300:]}")
+        compare("shared", documented)
+        counts["shared"] += 1
     else:
         counts["[tied]"] += 1
         for name, options, expected in (("split", ["--tied", "split"], wanted), ("shared", ["--tied", "shared"], documented)):
@@ -178,50 +254,56 @@ def case(executable, cls, base, live, folder, target, values, counts, checks):
             counts["found by check"] += 1
 
 
-def check(executable, name, model_type, folder, counts):
+def check(executable, name, model_type, switch, folder, counts):
+    """Every case of one class; why there is none, if there is none."""
     cls = getattr(transformers, name)
     torch.manual_seed(1)
+    # Tiny shapes that the class cannot compute with tell nothing of the program.
     try:
-        config = configuration(cls, model_type)
-        model = cls(config)
+        model = cls(configuration(cls, model_type, switch))
         randomise(model)
         model.tie_weights()
-        embedding, head = path_of(model, model.get_input_embeddings()), path_of(model, model.get_output_embeddings())
-        tied = set(model.all_tied_weights_keys) | set(model.all_tied_weights_keys.values())
-        # Tiny shapes that the class cannot compute with tell nothing of the program.
+        embedding = EMBEDDINGS.get(name) or path_of(model, model.get_input_embeddings())
+        head = path_of(model, model.get_output_embeddings())
         values = inputs(model)
-        if embedding is None or head is None or not {f"{embedding}.weight", f"{head}.weight"} & tied:
-            return "not tied"
-        logits(model, values)
-    except Failure:
-        raise
     except Exception as error:
-        return f"not built: {type(error).__name__}: {str(error)[:90]}"
+        return f"not built: {type(error).__name__}: {' '.join(str(error).split())[:110]}"
+    targets = [target for target in dict.fromkeys((embedding, head)) if target]
     base = folder / "base"
     with contextlib.redirect_stderr(io.StringIO()):
         model.save_pretrained(base)
     text = json.loads((base / "config.json").read_text())
     layouts = {"with the key": text}
     absent = {key: value for key, value in text.items() if key != "tie_word_embeddings"}
-    if getattr(type(config).from_dict(absent), "tie_word_embeddings", False):
+    (folder / "absent").mkdir()
+    (folder / "absent" / "config.json").write_text(json.dumps(absent))
+    if getattr(type(model.config).from_pretrained(folder / "absent"), "tie_word_embeddings", False):
         layouts["without the key"] = absent
     try:
         live = load(cls, base)[0]
         first = logits(live, values)
     except Exception as error:
-        return f"does not load again: {type(error).__name__}: {str(error)[:90]}"
+        return f"does not load again: {type(error).__name__}: {' '.join(str(error).split())[:110]}"
     if not torch.equal(first, logits(live, values)):
         return "not deterministic"
+    # The loader of Funnel sets the row of the padding token to zero, whatever the file has.
+    unread = set()
+    if embedding:
+        pairs = [m.get_submodule(embedding).weight for m in (model, live)]
+        unread = set((pairs[0] != pairs[1]).any(1).nonzero().flatten().tolist())
+    if unread - {getattr(model.config, "pad_token_id", None)}:
+        return "does not load what was saved"
     for layout, text in layouts.items():
         (base / "config.json").write_text(json.dumps(text, indent=1))
         live = load(cls, base)[0]
         found = program(executable, "check", base)
         if found.returncode:
             raise Failure(f"check of the base {layout}: {found.stdout[-300:]}")
-        for target in dict.fromkeys((embedding, head)):
+        for target in targets:
+            checks = layout == "with the key"
             with tempfile.TemporaryDirectory() as inner:
                 try:
-                    case(executable, cls, base, live, pathlib.Path(inner), target, values, counts, layout == "with the key")
+                    case(executable, cls, base, live, pathlib.Path(inner), target, values, counts, checks, unread)
                 except Failure as failure:
                     raise Failure(f"{target}, {layout}: {failure}") from None
             counts["cases"] += 1
@@ -238,6 +320,7 @@ def main():
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     warnings.simplefilter("ignore")
+    executable = arguments.program.resolve()
     totals, done = collections.Counter(), set()
     for kind, mapping in KINDS.items():
         for model_type, names in sorted(mapping.items()):
@@ -245,19 +328,21 @@ def main():
                 if name in done or (arguments.classes and name not in arguments.classes) or not hasattr(transformers, name):
                     continue
                 done.add(name)
-                counts = collections.Counter()
-                with tempfile.TemporaryDirectory() as folder:
-                    try:
-                        skipped = check(arguments.program.resolve(), name, model_type, pathlib.Path(folder), counts)
-                        said = skipped or ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
-                        outcome = "skipped" if skipped else "ok"
-                    except Failure as failure:
-                        said, outcome = str(failure), "FAILED"
-                    except Exception as error:
-                        said, outcome = f"{type(error).__name__}: {str(error)[:200]}", "ERROR"
-                totals[outcome] += 1
-                totals.update(counts)
-                print(f"{kind:8}{name:44}{outcome:8}{said}", flush=True)
+                for switch in [{}] + ([SWITCHES[name]] if name in SWITCHES else []):
+                    counts = collections.Counter()
+                    with tempfile.TemporaryDirectory() as folder:
+                        try:
+                            skipped = check(executable, name, model_type, switch, pathlib.Path(folder), counts)
+                            said = skipped or ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
+                            outcome = "skipped" if skipped else "ok"
+                        except Failure as failure:
+                            said, outcome = str(failure), "FAILED"
+                        except Exception as error:
+                            said, outcome = f"{type(error).__name__}: {str(error)[:200]}", "ERROR"
+                    totals[outcome] += 1
+                    totals.update(counts)
+                    label = name + "".join(f" {key}={value}" for key, value in switch.items())
+                    print(f"{kind:8}{label:50} {outcome:8}{said}", flush=True)
     print(", ".join(f"{count} {what}" for what, count in sorted(totals.items())))
     sys.exit(totals["FAILED"] + totals["ERROR"] > 0)
 

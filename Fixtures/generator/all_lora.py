@@ -6,18 +6,18 @@ Every merged file is compared, byte for byte, with the second implementation in 
 import dataclasses
 import functools
 import json
-import pathlib
 import shutil
 import typing
 import warnings
 
-import generate
 import torch
-from generate import TORCH_DTYPES, as_json, case_folder, fill, read_checkpoint, read_safetensors, rewrite_tensors
 from peft import LoraConfig, PeftModel, get_peft_model
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
-from . import models, second
+from . import linear_table, models, second
+from .places import base_folder, case_folder
+from .plain import read_checkpoint, read_safetensors
+from .values import SEED, TORCH_DTYPES, fill, rewrite_tensors
 
 @dataclasses.dataclass(frozen=True)
 class Case:
@@ -108,7 +108,7 @@ def generate_configs():
 
 def make_adapter(name, folder, lora, label=None):
     case = CASES[name]
-    torch.manual_seed(generate.SEED)
+    torch.manual_seed(SEED)
     model = models.load(case.base, case.kind, **case.options)
     if case.prepare:
         case.prepare(model)
@@ -124,7 +124,7 @@ def make_adapter(name, folder, lora, label=None):
 
 def peft_merge(name, folders):
     case = CASES[name]
-    torch.manual_seed(generate.SEED)
+    torch.manual_seed(SEED)
     model = models.load(case.base, case.kind, **case.options)
     if case.prepare:
         case.prepare(model)
@@ -143,8 +143,8 @@ def read_adapter(folder):
 def compare(name, found, folders):
     """Compares PEFT's tensors with the second implementation; says whether the default formula gives them too."""
     case = CASES[name]
-    base = read_checkpoint(generate.base_folder(case.base))
-    config = generate.base_folder(case.base) / "config.json"
+    base = read_checkpoint(base_folder(case.base))
+    config = base_folder(case.base) / "config.json"
     options = dict(
         model_type=json.loads(config.read_text())["model_type"] if config.exists() else "",
         aliases=case.aliases, targets=case.targets, dtype=models.split(case.base)[1],
@@ -185,7 +185,7 @@ def make_case(name):
     case, folder = CASES[name], case_folder(name)
     if case.base.startswith("tiny-"):
         models.make_base(case.base)
-    if name not in generate.CASES:
+    if name not in linear_table.CASES:
         shutil.rmtree(folder, ignore_errors=True)
     for source in case.more.get("from", []):
         make_case(source)
@@ -214,7 +214,7 @@ def make_case(name):
         MATCHES[name], said = compare(name, read_safetensors(merged_file(name)), folders)
     if case.correct:
         adapters = [read_adapter(path) for path in folders]
-        right = case.correct(name, read_checkpoint(generate.base_folder(case.base)), adapters)
+        right = case.correct(name, read_checkpoint(base_folder(case.base)), adapters)
         write_tensors(case_folder(name) / "correct" / "model.safetensors", right)
     thin(name)
     return f"{said}, {MATCHES[name]}"
@@ -222,7 +222,7 @@ def make_case(name):
 
 def thin(name):
     """Leaves only those tensors in the files that are not byte for byte the base's. Call it when all is compared."""
-    base = read_checkpoint(generate.base_folder(CASES[name].base))
+    base = read_checkpoint(base_folder(CASES[name].base))
     for which in ("merged", "correct"):
         path = case_folder(name) / which / "model.safetensors"
         if path.exists():
@@ -237,8 +237,8 @@ DROPPED = {}
 def compare_thin(name):
     """The second implementation must give the shared file from the changed adapter too."""
     case = CASES[name]
-    base = read_checkpoint(generate.base_folder(case.base))
-    model_type = json.loads((generate.base_folder(case.base) / "config.json").read_text())["model_type"]
+    base = read_checkpoint(base_folder(case.base))
+    model_type = json.loads((base_folder(case.base) / "config.json").read_text())["model_type"]
     found = base | read_safetensors(merged_file(case.shares))
     expected = second.merged(base, [read_adapter(adapter_folder(name))], peft=True, model_type=model_type)
     assert expected == found, name
@@ -279,7 +279,7 @@ def describe(name):
         "tuner": "lora",
         "feature": case.feature,
         "covers": case.covers,
-        "base": str(generate.base_folder(case.base)),
+        "base": str(base_folder(case.base)),
         "adapters": [str(path) for path in found],
         "merged": str(merged) if merged.exists() else None,
         "correct": str(right) if right.exists() else None,

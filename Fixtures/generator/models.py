@@ -7,9 +7,11 @@ import shutil
 
 import torch
 import transformers
-from generate import TORCH_DTYPES, WEIGHT_STD, base_folder, normal
 from safetensors.torch import load_file, save_file
 from torch import nn
+
+from .places import base_folder
+from .values import TORCH_DTYPES, WEIGHT_STD, normal
 
 SIZES = dict(vocab_size=32, hidden_size=16)
 TOKENS = dict(bos_token_id=1, eos_token_id=2, pad_token_id=0)

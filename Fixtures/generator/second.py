@@ -7,7 +7,8 @@ safemerge (everything in fp32, one rounding at the end). Tensors are triples (dt
 import re
 
 import numpy as np
-from generate import look_up, narrow, product_in_order, widen
+
+from .plain import look_up, narrow, product_in_order, widen
 
 PREFIX = "base_model.model."
 # Left by bias="all" beside a module of modules_to_save; the plain key is the right one.

@@ -2,14 +2,15 @@
 
 import shutil
 
-import generate
 import numpy as np
 import torch
 import transformers
-from generate import base_folder, case_folder, read_checkpoint, read_safetensors
 from peft import PeftModel, get_peft_model
 
-from . import all_lora, models, second
+from . import all_lora, linear, models, second
+from .places import base_folder, case_folder
+from .plain import read_checkpoint, read_safetensors
+from .values import SEED, TORCH_DTYPES, normal
 
 IDS = torch.tensor([[1, 5, 9, 30, 7, 2]])
 
@@ -27,7 +28,7 @@ def live(name):
 
 def as_torch(tensors):
     return {
-        name: torch.frombuffer(bytearray(data), dtype=generate.TORCH_DTYPES[dtype]).reshape(shape)
+        name: torch.frombuffer(bytearray(data), dtype=TORCH_DTYPES[dtype]).reshape(shape)
         for name, (dtype, shape, data) in tensors.items()
     }
 
@@ -92,7 +93,7 @@ def converted(name):
     """PiSSA and OLoRA, saved with conversion: plain LoRA of twice the rank."""
     case = all_lora.CASES[name]
     folder, initial = all_lora.adapter_folder(name), case_folder(name) / "initial"
-    torch.manual_seed(generate.SEED)
+    torch.manual_seed(SEED)
     model = get_peft_model(models.load(case.base), all_lora.configure(case, case.lora))
     for config in model.peft_config.values():
         config.init_lora_weights = True  # as PEFT's documentation says
@@ -115,14 +116,14 @@ def nudge(model, label):
     """A little training: the factors as initialised, and some noise."""
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            parameter.data += generate.normal(f"{label} {name}", parameter.shape, 0.01).to(parameter.dtype)
+            parameter.data += normal(f"{label} {name}", parameter.shape, 0.01).to(parameter.dtype)
 
 
 def residual(name):
     """PiSSA and OLoRA without conversion: PEFT decomposes the base again when it loads the adapter."""
     case = all_lora.CASES[name]
     folder = all_lora.adapter_folder(name)
-    torch.manual_seed(generate.SEED)
+    torch.manual_seed(SEED)
     model = get_peft_model(models.load(case.base), all_lora.configure(case, case.lora))
     nudge(model, name)
     model.save_pretrained(folder)
@@ -190,7 +191,7 @@ def several(name):
     folders = [base_of(name, number) for number in range(2)]
     weights, kind = case.more["weights"], case.more["combine"]
     options = {key: case.more[key] for key in ("density", "majority_sign_method") if key in case.more}
-    torch.manual_seed(generate.SEED)
+    torch.manual_seed(SEED)
     model = PeftModel.from_pretrained(models.load(case.base), folders[0], adapter_name="a")
     model.load_adapter(folders[1], adapter_name="b")
     model.add_weighted_adapter(["a", "b"], weights, "both", combination_type=kind, **options)
@@ -285,15 +286,15 @@ def trim(tensor, density):
 
 
 # ---------------------------------------------------------------------------------------------
-# Adapters that generate.py makes
+# Adapters that linear.py makes
 # ---------------------------------------------------------------------------------------------
 
 
 def made(name):
-    """The merged file of a case whose adapter generate.py makes."""
+    """The merged file of a case whose adapter linear.py makes."""
     case = all_lora.CASES[name]
-    generate.make_case(name)
+    linear.make(name)
     folder = all_lora.adapter_folder(name)
-    generate.merge(case.base, folder, all_lora.merged_file(name).parent)
+    linear.merge(case.base, folder, all_lora.merged_file(name).parent)
     all_lora.MATCHES[name], said = all_lora.compare(name, read_safetensors(all_lora.merged_file(name)), [folder])
     return f"{said}, {all_lora.MATCHES[name]} {case.feature}"

@@ -4,13 +4,12 @@ import json
 import pathlib
 import re
 
-import generate
 import torch
-from generate import normal, rewrite_tensors
 from safetensors.torch import load_file, save_file
 
-from . import special
+from . import linear_table, special
 from .all_lora import case, edit_config  # noqa: F401
+from .values import normal, rewrite_tensors
 
 QV = ["q_proj", "v_proj"]
 THREE = ("f32", "bf16", "f16")
@@ -323,7 +322,7 @@ for kind, (which, more) in SEVERAL.items():
         sources = [f"several-{letter}-{dtype}" for letter in which]
         case(f"several-{kind}-{dtype}", f"tiny-llama-{dtype}", "several", f"add_weighted_adapter: {kind}", custom=special.several, more=more | {"from": sources})  # fmt: skip
 
-# Adapters of generate.py, for models of two layers.
-for name, other in generate.CASES.items():
+# Adapters of linear_table.py, for models of two layers.
+for name, other in linear_table.CASES.items():
     if other.feature:
         case(name, other.base, other.feature, other.covers, other.lora, custom=special.made)
