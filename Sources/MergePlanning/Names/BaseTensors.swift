@@ -11,7 +11,7 @@ struct BaseTensors {
     /// For codes: of the numbers that they stand for.
     let info: TensorInfo
     /// What the codes stand for; nil: it is no codes.
-    var group: QuantizedBase.Group?
+    var group: QuantizedTensor?
     /// The weight whose codes this is a part of, such as their scales.
     var owner: TensorName?
   }

@@ -31,7 +31,7 @@ extension MergePlanner {
   ///   - requantized: Those that are merged and written as codes.
   ///   - trained: Those that are quantized as in training first.
   func shards(
-    decoded: Set<TensorName>, requantized: [TensorName: QuantizedBase.Group], trained: QLoRAWeights,
+    decoded: Set<TensorName>, requantized: [TensorName: QuantizedTensor], trained: QLoRAWeights,
     _ warnings: inout [String]
   ) throws -> [MergePlan.Shard] {
     let files = try base.files.indices.map {

@@ -71,7 +71,7 @@ extension MergePlanner {
   ///   - requantized: Those that are merged and written as codes.
   ///   - trained: Those that are quantized as in training first.
   func tensors(
-    ofFile number: Int, decoded: Set<TensorName>, requantized: [TensorName: QuantizedBase.Group],
+    ofFile number: Int, decoded: Set<TensorName>, requantized: [TensorName: QuantizedTensor],
     trained: QLoRAWeights
   ) throws(PlanError) -> [OutputTensor] {
     let file = base.files[number]

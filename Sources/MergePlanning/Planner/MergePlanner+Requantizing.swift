@@ -6,7 +6,7 @@ extension MergePlanner {
   /// The weights that are written in the base's own format again: those that an adapter changes, if that is asked for.
   ///
   /// - Throws: ``PlanError`` for a format or a change that this is not done for.
-  func requantizedWeights() throws(PlanError) -> [TensorName: QuantizedBase.Group] {
+  func requantizedWeights() throws(PlanError) -> [TensorName: QuantizedTensor] {
     guard options.requantizes else { return [:] }
     guard quantized.method != nil else {
       throw PlanError(path: base.path, tensor: nil, .requantizing("a base that is not quantised"))
@@ -14,7 +14,7 @@ extension MergePlanner {
     guard options.outputDType == nil, options.arithmetic == .exact else {
       throw PlanError(path: base.path, tensor: nil, .requantizing("another dtype or arithmetic"))
     }
-    var found: [TensorName: QuantizedBase.Group] = [:]
+    var found: [TensorName: QuantizedTensor] = [:]
     for (name, work) in works.sorted(by: { $0.key < $1.key }) {
       guard let group = quantized.groups[name] else { continue }
       let path = base.files[group.location.file].path
@@ -26,20 +26,16 @@ extension MergePlanner {
       if work.stages.isEmpty { continue }
       // Others have rules, names or metadata of their own.
       let method = quantized.method ?? ""
-      guard !Self.methodsOfOneWay.contains(method) else { throw refused(method) }
+      guard quantized.kind?.isWrittenBack ?? true else { throw refused(method) }
       _ = try requantization(group, .codes)
       found[name] = group
     }
     return found
   }
 
-  private static let methodsOfOneWay: Set<String> = [
-    "torchao", "modelopt", "quark", "mlx", QuantizedTensors.plainFloat8,
-  ]
-
   /// How one part of a weight is made anew.
   func requantization(
-    _ group: QuantizedBase.Group, _ part: Requantization.Part
+    _ group: QuantizedTensor, _ part: Requantization.Part
   ) throws(PlanError) -> Requantization {
     let (weight, method) = (group.weight, quantized.method ?? "")
     func refused(_ what: String) -> PlanError {
@@ -82,7 +78,7 @@ extension MergePlanner {
 
   /// Which part of a weight that is made codes again a tensor is; nil: one that stays.
   func requantizedPart(
-    _ group: QuantizedBase.Group, _ source: MergePlan.Source, isCodes: Bool
+    _ group: QuantizedTensor, _ source: MergePlan.Source, isCodes: Bool
   ) -> Requantization.Part? {
     if isCodes { return .codes }
     if source == group.weight.scales { return .scales }

@@ -38,9 +38,9 @@ extension MergePlanner {
     guard let source = quantized.source, !decoded.isEmpty else { return nil }
     let isNothingLeft = decoded.count == quantized.groups.count && quantized.problems.isEmpty
     if isNothingLeft, !quantized.needsConfig { return .unquantized }
-    guard let key = skipList(of: source) else {
-      // Its readers take for quantized what has scales.
-      if source.method == "mlx" { return nil }
+    guard let key = quantized.kind?.skipList(source) else {
+      // Readers that take for quantized what has scales need no list.
+      if quantized.kind?.isToldByScales ?? false { return nil }
       throw PlanError(
         path: Paths.join(base.path, source.file), tensor: nil,
         .quantizedScheme("\(source.method) and something that is applied when the model runs"))
@@ -54,7 +54,7 @@ extension MergePlanner {
         guard case .string(let name) = entry else { return nil }
         return name
       }
-    } else if !["compressed-tensors", "modelopt", "quark"].contains(source.method) {
+    } else if quantized.kind?.hasDefaultSkips ?? true {
       before = defaultSkips
     }
     let known = Set(before)
@@ -85,22 +85,6 @@ extension MergePlanner {
   /// Files of the base that only say how it is quantized, where the result has nothing quantized.
   func omittedFiles(_ edit: ConfigEdit?) -> Set<String> {
     edit == .unquantized ? Set(QuantizationSource.files) : []
-  }
-
-  /// The list of what is not quantized; nil: the method has none that its readers know.
-  private func skipList(of source: QuantizationSource) -> String? {
-    func isArray(_ key: String) -> Bool { if case .array? = source.config[key] { true } else { false } }
-    return switch source.method {
-    case "gptq", "auto-round", "mlx": nil
-    case "bitsandbytes": "llm_int8_skip_modules"
-    case "compressed-tensors": "ignore"
-    case "quark": "exclude"
-    // config.json has one list, hf_quant_config.json the other.
-    case "modelopt": isArray("exclude_modules") || source.file != "config.json" ? "exclude_modules" : "ignore"
-    // Another name for the list, which transformers reads where the usual one is not there.
-    case "fp8" where isArray("ignored_layers") && !isArray("modules_to_not_convert"): "ignored_layers"
-    default: "modules_to_not_convert"
-    }
   }
 
   /// Without a list transformers leaves the head alone; with one it leaves what the list says: every matrix of the base that

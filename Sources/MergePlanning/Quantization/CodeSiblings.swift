@@ -56,7 +56,7 @@ struct CodeSiblings {
 
   /// What lies in the modules of `groups`, or below them, and is none of their tensors.
   func beside(
-    _ groups: [TensorName: QuantizedBase.Group], excluding isTaken: (Checkpoint.Location) -> Bool
+    _ groups: [TensorName: QuantizedTensor], excluding isTaken: (Checkpoint.Location) -> Bool
   ) -> [Sibling] {
     guard !groups.isEmpty else { return [] }
     var groupOfModule: [String: TensorName] = [:]

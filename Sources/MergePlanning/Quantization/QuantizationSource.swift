@@ -13,6 +13,9 @@ struct QuantizationSource {
   /// Where the object is in the file.
   let path: [String]
 
+  /// Whether the object has a list of this name.
+  func hasList(_ key: String) -> Bool { if case .array? = config[key] { true } else { false } }
+
   /// One file that says it in place of config.json, with the object that does.
   private struct Description {
     let file: String

@@ -8,27 +8,13 @@ import Safetensors
 /// `weight_format` of bitsandbytes, `weight_shape` of compressed-tensors). What cannot be decoded is a problem of those
 /// modules alone: a merge that does not touch them copies them.
 struct QuantizedBase {
-  struct Group {
-    /// The name that the weight has as numbers.
-    let name: TensorName
-    let dtype: DType
-    let shape: [Int]
-    let weight: QuantizedWeight
-    /// Where the codes are.
-    let location: Checkpoint.Location
-    /// Scales and whatever else is of no use without the codes.
-    var parts: [Checkpoint.Location]
-
-    /// What config.json calls not quantized when the weight is numbers: its module, or the experts that it is one of,
-    /// which are loaded together.
-    var module: String { QuantizedBase.module(of: name.string) }
-  }
-
   /// `quant_method`; nil: the base is not quantized.
   let method: String?
+  /// The method of that name; nil: the base is not quantized, or by none that is known.
+  let kind: (any QuantizationMethod.Type)?
   /// Where that is said; nil: nothing says it, and the tensors alone are codes, or none are.
   let source: QuantizationSource?
-  let groups: [TensorName: Group]
+  let groups: [TensorName: QuantizedTensor]
   /// Why the codes of a module, or of a list of experts, are not decoded.
   let problems: [String: PlanError]
   /// Why no codes of the base may be decoded; nil: they may.
@@ -48,19 +34,20 @@ struct QuantizedBase {
 
   init(_ base: Checkpoint) throws {
     source = try QuantizationSource.find(in: base)
-    let finder = QuantizedTensors(base, source: source)
-    var found = try finder.groups()
-    method = source?.method ?? (found.groups.isEmpty ? nil : QuantizedTensors.plainFloat8)
+    let codes = CodedTensors(base, source: source)
+    var found = try QuantizationMethods.tensors(codes)
+    kind = source == nil ? (found.tensors.isEmpty ? nil : PlainFP8.self) : QuantizationMethods.named(codes.method)
+    method = source?.method ?? (found.tensors.isEmpty ? nil : PlainFP8.title)
     let siblings = CodeSiblings(base)
     var needsConfig = false
     if let source {
-      let fields = QuantizationFields(source: source, path: finder.configPath)
+      let fields = QuantizationFields(source: source, path: codes.configPath)
       found.problem = found.problem ?? fields.problem()
       needsConfig = fields.isNeededAtRunTime
     }
-    var groups: [TensorName: Group] = [:]
+    var groups: [TensorName: QuantizedTensor] = [:]
     var places: [Place: (name: TensorName, isCodes: Bool)] = [:]
-    for group in found.groups {
+    for group in found.tensors {
       groups[group.name] = group
       places[Place(group.location)] = (group.name, true)
       for part in group.parts { places[Place(part)] = (group.name, false) }
@@ -85,11 +72,11 @@ struct QuantizedBase {
     groupOfTensor = places
     problems = found.problems
     problem = found.problem
-    transforms = source.flatMap { OnlineTransforms($0, path: finder.configPath) }
+    transforms = source.flatMap { OnlineTransforms($0, path: codes.configPath) }
   }
 
   /// The group whose codes the tensor is.
-  func group(at location: Checkpoint.Location) -> Group? {
+  func group(at location: Checkpoint.Location) -> QuantizedTensor? {
     guard let found = groupOfTensor[Place(location)], found.isCodes else { return nil }
     return groups[found.name]
   }
@@ -125,7 +112,7 @@ struct QuantizedBase {
 
   /// Whether a change of one weight makes numbers of all: the method has no list, that all its readers know, of what is not
   /// quantized.
-  var decodesAll: Bool { method == "gptq" || method == "auto-round" }
+  var decodesAll: Bool { kind?.decodesAllTogether(method ?? "") ?? false }
 
   /// The module of a tensor, or the list of experts that it is in.
   static func module(of name: String) -> String {

@@ -4,7 +4,15 @@ import Safetensors
 
 /// GPTQ, AWQ and AutoRound, which writes both. Source: GPTQModel 7.7, AutoGPTQ 0.7, AutoAWQ 0.2, AutoRound 0.16;
 /// transformers reads GPTQ and AWQ by GPTQModel.
-extension QuantizedTensors {
+struct PackedColumnTensors {
+  let search: CodedTensors
+
+  private var base: Checkpoint { search.base }
+  private var config: JSONValue { search.config }
+  private var configPath: String { search.configPath }
+  private var method: String { search.method }
+  private var dtype: DType { search.dtype }
+
   /// How the words of a base are laid out.
   private struct ColumnScheme {
     let order: QuantizedWeight.PackedColumns.Order
@@ -17,10 +25,10 @@ extension QuantizedTensors {
   }
 
   /// `X.qweight`, `X.qzeros`, `X.scales` and, of GPTQ, `X.g_idx`: the weight is `X.weight`, transposed.
-  func columnGroups() throws -> Found {
+  func tensors() throws -> FoundTensors {
     let scheme = try columnScheme()
-    var found = Found()
-    for location in locations(where: { $0.header.tensors.name(at: $1).string.hasSuffix(".qweight") }) {
+    var found = FoundTensors()
+    for location in search.locations(where: { $0.header.tensors.name(at: $1).string.hasSuffix(".qweight") }) {
       try found.add(base.tensor(at: location).name.string) { try columnGroup(location, scheme) }
     }
     return found
@@ -28,38 +36,39 @@ extension QuantizedTensors {
 
   private func columnGroup(
     _ location: Checkpoint.Location, _ scheme: ColumnScheme
-  ) throws(PlanError) -> QuantizedBase.Group {
+  ) throws(PlanError) -> QuantizedTensor {
     let info = base.tensor(at: location)
     let module = String(info.name.string.dropLast("qweight".count))
     let isGPTQ = scheme.order == .gptq
     guard info.dtype == .i32, info.shape.count == 2, info.shape.allSatisfy({ $0 > 0 && $0 <= 1 << 40 }),
       base.location(of: TensorName(module + "weight")) == nil,
       !isGPTQ || info.shape[0] * 32 % scheme.bits == 0
-    else { throw error(location, .quantizedScheme("packed codes of \(info.dtype.name) \(info.shape)")) }
+    else { throw search.error(location, .quantizedScheme("packed codes of \(info.dtype.name) \(info.shape)")) }
     let columns = isGPTQ ? info.shape[0] * 32 / scheme.bits : info.shape[0]
     let rows = isGPTQ ? info.shape[1] : info.shape[1] * 32 / scheme.bits
     guard rows * scheme.bits % 32 == 0, columns * scheme.bits % 32 == 0 else {
-      throw error(location, .quantizedScheme("packed codes of \(rows) rows and \(columns) columns"))
+      throw search.error(location, .quantizedScheme("packed codes of \(rows) rows and \(columns) columns"))
     }
     let group = scheme.group ?? columns
     let count = (columns - 1) / group + 1
-    let scales = try part(module + "scales", of: location)
-    try check(scales, dtypes: [.f16, .bf16, .f32], shapes: [[count, rows]], of: location)
-    let zeros = try part(module + "qzeros", of: location)
-    try check(zeros, dtypes: [.i32], shapes: [[count, rows * scheme.bits / 32]], of: location)
+    let scales = try search.part(module + "scales", of: location)
+    try search.check(scales, dtypes: [.f16, .bf16, .f32], shapes: [[count, rows]], of: location)
+    let zeros = try search.part(module + "qzeros", of: location)
+    try search.check(zeros, dtypes: [.i32], shapes: [[count, rows * scheme.bits / 32]], of: location)
     let order = base.location(of: TensorName(module + "g_idx"))
-    if let order { try check(order, dtypes: [.i32], shapes: [[columns]], of: location) }
+    if let order { try search.check(order, dtypes: [.i32], shapes: [[columns]], of: location) }
     if order == nil, method == "gptq", config["desc_act"] == .bool(true) {
-      throw error(location, .quantizedPart(module + "g_idx", found: nil, expected: "with desc_act"))
+      throw search.error(location, .quantizedPart(module + "g_idx", found: nil, expected: "with desc_act"))
     }
     let own = base.tensor(at: scales).dtype
     let weight = QuantizedWeight(
       format: .packedColumns(
         QuantizedWeight.PackedColumns(
-          order: scheme.order, bits: scheme.bits, rows: rows, columns: columns, group: group, zeros: source(zeros),
-          storedZeros: scheme.zeros, onlyZero: scheme.onlyZero, groupOfColumn: order.map { source($0) })),
-      dtype: own == .f32 ? dtype : own, codes: source(location), scales: source(scales), map: nil)
-    return QuantizedBase.Group(
+          order: scheme.order, bits: scheme.bits, rows: rows, columns: columns, group: group,
+          zeros: search.source(zeros),
+          storedZeros: scheme.zeros, onlyZero: scheme.onlyZero, groupOfColumn: order.map { search.source($0) })),
+      dtype: own == .f32 ? dtype : own, codes: search.source(location), scales: search.source(scales), map: nil)
+    return QuantizedTensor(
       name: TensorName(module + "weight"), dtype: weight.dtype, shape: [rows, columns], weight: weight,
       location: location, parts: [scales, zeros] + [order].compactMap { $0 })
   }

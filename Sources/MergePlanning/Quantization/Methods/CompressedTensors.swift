@@ -6,7 +6,48 @@ import Safetensors
 ///
 /// A config may name several schemes. Which one a weight has is told by its tensors: their names, dtypes and shapes must fit
 /// one scheme alone, or all that they fit must give the same numbers.
-extension QuantizedTensors {
+struct CompressedTensors: QuantizationMethod {
+  static let names = ["compressed-tensors"]
+  static let fields: [QuantizationField]? =
+    QuantizationField.used("quant_method", "config_groups", "format", "ignore", "transform_config")
+    + QuantizationField.harmless(
+      QuantizationField.toldByTensors, "quantization_status", "global_compression_ratio", "version")
+    + QuantizationField.harmless(
+      QuantizationField.loadingOnly, "run_compressed", "dequantize", "use_optimized_inference")
+    + QuantizationField.kept("kv_cache_scheme")
+    + QuantizationField.refused(
+      "sparsity_config", unless: [.object([JSONMember(key: "format", value: .string("dense"))])],
+      "codes from which zeros are left out, which are not decoded")
+    + QuantizationField.refused("moe_sparsity_config", "zeros that are left out of experts")
+  static let hasDefaultSkips = false
+
+  static func skipList(_ source: QuantizationSource) -> String? { "ignore" }
+
+  static func nestedFields(of config: JSONValue) -> [NestedFields] {
+    guard case .object(let groups)? = config["config_groups"] else { return [] }
+    return groups.flatMap { group in
+      let path = ["config_groups", group.key]
+      return [NestedFields(path: path, value: group.value, fields: schemeFields)]
+        + [group.value["weights"]].compactMap { $0 }
+        .map { NestedFields(path: path + ["weights"], value: $0, fields: weightFields) }
+    }
+  }
+
+  /// Of one of `config_groups`.
+  private static let schemeFields: [QuantizationField] =
+    QuantizationField.used("targets", "weights", "format")
+    + QuantizationField.harmless(QuantizationField.inputsOnly, "input_activations")
+    + QuantizationField.refused("output_activations", "the outputs of quantized layers are rounded when the model runs")
+
+  /// Of a group's `weights`.
+  private static let weightFields: [QuantizationField] =
+    QuantizationField.used("num_bits", "type", "symmetric", "group_size", "strategy", "block_structure")
+    + QuantizationField.refused("dynamic", unless: [.bool(false)], "weights that are quantized when the model runs")
+    + QuantizationField.harmless(QuantizationField.toldByTensors, "actorder", "scale_dtype", "zp_dtype")
+    + QuantizationField.harmless(QuantizationField.makingOnly, "observer", "observer_kwargs")
+
+  let search: CodedTensors
+
   /// What one of `config_groups` says of its weights.
   private struct Scheme {
     let format: String
@@ -22,19 +63,21 @@ extension QuantizedTensors {
   private static let packedFormats = ["pack-quantized", "nvfp4-pack-quantized", "mxfp4-pack-quantized"]
   private static let byteFormats = ["float-quantized", "int-quantized", "naive-quantized", "mxfp8-quantized"]
 
-  func compressedGroups() throws -> Found {
+  func tensors() throws -> FoundTensors {
     let schemes = try schemes()
-    var found = Found()
+    var found = FoundTensors()
     let formats = Set(schemes.map(\.format))
     if !formats.isDisjoint(with: Self.byteFormats) {
-      for location in locations(where: { ([.i8] + Self.float8).contains($0.header.tensors.dtype(at: $1)) }) {
+      for location in search.locations(where: {
+        ([.i8] + CodedTensors.float8).contains($0.header.tensors.dtype(at: $1))
+      }) {
         let name = base.tensor(at: location).name.string
-        if isScale(name) || name.hasSuffix("_zero_point") { continue }
+        if search.isScale(name) || name.hasSuffix("_zero_point") { continue }
         try found.add(name) { try byteGroup(location, schemes) }
       }
     }
     if !formats.isDisjoint(with: Self.packedFormats) {
-      for location in locations(where: { $0.header.tensors.name(at: $1).string.hasSuffix(".weight_packed") }) {
+      for location in search.locations(where: { $0.header.tensors.name(at: $1).string.hasSuffix(".weight_packed") }) {
         try found.add(base.tensor(at: location).name.string) { try packedGroup(location, schemes) }
       }
     }
@@ -80,17 +123,17 @@ extension QuantizedTensors {
     if case .string(let name)? = weights["type"] { type = name == "int" }
     return Scheme(
       format: format, bits: bits, isInteger: type, strategy: strategy,
-      group: group, block: try blockSize(weights["block_structure"])?.first,
+      group: group, block: try search.blockSize(weights["block_structure"])?.first,
       isSymmetric: weights["symmetric"] != .bool(false))
   }
 
   /// `X.weight` in codes of 8 bits with `X.weight_scale`.
   private func byteGroup(
     _ location: Checkpoint.Location, _ schemes: [Scheme]
-  ) throws(PlanError) -> QuantizedBase.Group {
+  ) throws(PlanError) -> QuantizedTensor {
     let info = base.tensor(at: location)
     let name = info.name.string
-    let scales = try scales(of: location, names: ["\(name)_scale"])
+    let scales = try search.scales(of: location, names: ["\(name)_scale"])
     let zeros = base.location(of: TensorName("\(name)_zero_point"))
     let isInteger = info.dtype == .i8
     let fitting = schemes.filter { scheme in
@@ -105,7 +148,7 @@ extension QuantizedTensors {
       }
     }
     guard !fitting.isEmpty else {
-      throw error(
+      throw search.error(
         location,
         .quantizedScheme("\(info.dtype.name), which no scheme of \(schemes.map(\.format).joined(separator: ", ")) is"))
     }
@@ -120,46 +163,46 @@ extension QuantizedTensors {
       QuantizedWeight.Grid(blockRows: $0.rows, blockColumns: $0.columns, rows: rows, columns: columns)
     }.filter { [$0.scaleRows, $0.scaleColumns] == Array(shape) }
     guard candidates.allSatisfy({ $0 == candidates[0] }) else {
-      throw error(location, .quantizedScheme("scales that fit more than one scheme of config.json"))
+      throw search.error(location, .quantizedScheme("scales that fit more than one scheme of config.json"))
     }
-    let grid = try grid(of: info, location, scales: scales, blocks: blocks)
+    let grid = try search.grid(of: info, location, scales: scales, blocks: blocks)
     if let zeros {
       guard isInteger, fitting.contains(where: { !$0.isSymmetric }) else {
-        throw error(zeros, .quantizedScheme("zero points that config.json does not know of"))
+        throw search.error(zeros, .quantizedScheme("zero points that config.json does not know of"))
       }
-      try check(zeros, dtypes: [.i8], shapes: [base.tensor(at: scales).shape], of: location)
+      try search.check(zeros, dtypes: [.i8], shapes: [base.tensor(at: scales).shape], of: location)
     } else if !fitting.contains(where: \.isSymmetric) {
-      throw error(location, .quantizedPart("\(name)_zero_point", found: nil, expected: "with the codes"))
+      throw search.error(location, .quantizedPart("\(name)_zero_point", found: nil, expected: "with the codes"))
     }
     let own = base.tensor(at: scales).dtype
     // Scales that are exponents are decoded to BF16, and so is what they scale.
     let isExponent = [.u8, .f8E8M0].contains(own)
     let numbers: DType = isExponent ? .bf16 : own == .bf16 || own == .f16 ? own : dtype
-    return byteGroup(location, grid, scales, dtype: numbers, zeros: zeros)
+    return search.byteGroup(location, grid, scales, dtype: numbers, zeros: zeros)
   }
 
   /// `X.weight_packed`, codes of fewer bits than a byte or in words of 32 bits, with `X.weight_scale`.
-  private func packedGroup(_ location: Checkpoint.Location, _ schemes: [Scheme]) throws -> QuantizedBase.Group {
+  private func packedGroup(_ location: Checkpoint.Location, _ schemes: [Scheme]) throws -> QuantizedTensor {
     let info = base.tensor(at: location)
     let module = String(info.name.string.dropLast("weight_packed".count))
     guard [.i32, .u8].contains(info.dtype), info.shape.count == 2, info.shape[1] <= Int.max / 32,
       base.location(of: TensorName(module + "weight")) == nil
-    else { throw error(location, .quantizedScheme("packed codes of \(info.dtype.name) \(info.shape)")) }
+    else { throw search.error(location, .quantizedScheme("packed codes of \(info.dtype.name) \(info.shape)")) }
     if let order = base.location(of: TensorName(module + "weight_g_idx")) {
-      throw error(order, .quantizedScheme("columns in an order of their own"))
+      throw search.error(order, .quantizedScheme("columns in an order of their own"))
     }
-    let scales = try part(module + "weight_scale", of: location)
+    let scales = try search.part(module + "weight_scale", of: location)
     if info.dtype == .u8 { return try fourBitGroup(location, module, scales, schemes) }
-    let written = try part(module + "weight_shape", of: location)
+    let written = try search.part(module + "weight_shape", of: location)
     let shape = try integers(written, count: 2)
     let zeros = base.location(of: TensorName(module + "weight_zero_point"))
     let scaleInfo = base.tensor(at: scales)
     let known = schemes.filter(Self.isKnown)
     guard !known.isEmpty else {
-      throw error(location, .quantizedScheme("packed codes, of which no scheme of config.json is decoded"))
+      throw search.error(location, .quantizedScheme("packed codes, of which no scheme of config.json is decoded"))
     }
     if let zeros, known.allSatisfy(\.isSymmetric) {
-      throw error(zeros, .quantizedScheme("zero points that config.json does not know of"))
+      throw search.error(zeros, .quantizedScheme("zero points that config.json does not know of"))
     }
     var fitting: [(scheme: Scheme, grid: QuantizedWeight.Grid)] = []
     for scheme in known {
@@ -177,7 +220,7 @@ extension QuantizedTensors {
       fitting.append((scheme, grid))
     }
     guard let first = fitting.first else {
-      throw error(
+      throw search.error(
         location,
         .quantizedPart(
           info.name.string,
@@ -185,21 +228,22 @@ extension QuantizedTensors {
             + (zeros == nil ? "no zero points" : "zero points"), expected: "as a scheme of config.json says"))
     }
     guard fitting.allSatisfy({ $0.grid == first.grid && $0.scheme.bits == first.scheme.bits }) else {
-      throw error(location, .quantizedScheme("codes that fit more than one scheme of config.json"))
+      throw search.error(location, .quantizedScheme("codes that fit more than one scheme of config.json"))
     }
-    try check(scales, dtypes: [.bf16, .f16, .f32], shapes: [scaleInfo.shape], of: location)
+    try search.check(scales, dtypes: [.bf16, .f16, .f32], shapes: [scaleInfo.shape], of: location)
     let (grid, bits) = (first.grid, Int(first.scheme.bits ?? 4))
     if let zeros {
       let words = (grid.scaleRows + 32 / bits - 1) / (32 / bits)
-      try check(zeros, dtypes: [.i32], shapes: [[words, grid.scaleColumns]], of: location)
+      try search.check(zeros, dtypes: [.i32], shapes: [[words, grid.scaleColumns]], of: location)
     }
     let dtype = scaleInfo.dtype != .f32 ? scaleInfo.dtype : dtype
     let weight = QuantizedWeight(
       format: .packedRows(
         QuantizedWeight.PackedRows(
           numbers: .integers(bits: bits, offset: 1 << (bits - 1)), grid: grid, rowByteCount: info.shape[1] * 4,
-          zeros: zeros.map { source($0) })), dtype: dtype, codes: source(location), scales: source(scales), map: nil)
-    return QuantizedBase.Group(
+          zeros: zeros.map { search.source($0) })), dtype: dtype, codes: search.source(location),
+      scales: search.source(scales), map: nil)
+    return QuantizedTensor(
       name: TensorName(module + "weight"), dtype: dtype, shape: shape, weight: weight, location: location,
       parts: [written, scales] + [zeros].compactMap { $0 })
   }
@@ -215,16 +259,16 @@ extension QuantizedTensors {
   /// Two numbers of E2M1 a byte: NVFP4 with a scale for the whole beside those of 16, MXFP4 with exponents for 32.
   private func fourBitGroup(
     _ location: Checkpoint.Location, _ module: String, _ scales: Checkpoint.Location, _ schemes: [Scheme]
-  ) throws(PlanError) -> QuantizedBase.Group {
+  ) throws(PlanError) -> QuantizedTensor {
     let isExponent = [.u8, .f8E8M0].contains(base.tensor(at: scales).dtype)
     let (format, group) = isExponent ? ("mxfp4-pack-quantized", 32) : ("nvfp4-pack-quantized", 16)
     guard
       schemes.contains(where: {
         $0.format == format && $0.isInteger != true && $0.bits ?? 4 == 4 && $0.group ?? group == group
       })
-    else { throw error(location, .quantizedScheme("codes of \(format), which config.json does not know of")) }
-    let global = isExponent ? nil : try part(module + "weight_global_scale", of: location)
-    return try fourBitRowGroup(
+    else { throw search.error(location, .quantizedScheme("codes of \(format), which config.json does not know of")) }
+    let global = isExponent ? nil : try search.part(module + "weight_global_scale", of: location)
+    return try search.fourBitRowGroup(
       location, scales, group: group, name: TensorName(module + "weight"), global: global.map { ($0, true) },
       dtype: .bf16)
   }
@@ -233,15 +277,15 @@ extension QuantizedTensors {
   private func integers(_ location: Checkpoint.Location, count: Int) throws -> [Int] {
     let info = base.tensor(at: location)
     guard [.i64, .i32].contains(info.dtype), info.elementCount == count else {
-      throw error(location, .quantizedScheme("a shape that is \(info.dtype.name) \(info.shape)"))
+      throw search.error(location, .quantizedScheme("a shape that is \(info.dtype.name) \(info.shape)"))
     }
     let size = info.dtype.bitCount / 8
-    let bytes = try self.bytes(location)
+    let bytes = try search.bytes(location)
     let values = (0..<count).map { index in
       bytes[index * size..<(index + 1) * size].reversed().reduce(Int64(0)) { $0 << 8 | Int64($1) }
     }
     guard values.allSatisfy({ (0...1 << 31).contains($0) }) else {
-      throw error(location, .quantizedScheme("a shape of \(values)"))
+      throw search.error(location, .quantizedScheme("a shape of \(values)"))
     }
     return values.map { Int($0) }
   }

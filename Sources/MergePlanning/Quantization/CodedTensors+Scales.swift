@@ -2,13 +2,8 @@ import Checkpoints
 import JSONText
 import Safetensors
 
-/// Codes of a byte with scales beside them: `fp8` and `fbgemm_fp8`, and what those who write FP8 by other names.
-extension QuantizedTensors {
-  static let float8: [DType] = [.f8E4M3, .f8E5M2]
-  static let scaleDTypes: [DType] = [.f32, .bf16, .f16, .f8E8M0, .u8]
-  /// What a base of FP8 without scales is called, which no config does.
-  static let plainFloat8 = "fp8 without scales"
-
+/// Codes with scales beside them, as several methods have them.
+extension CodedTensors {
   /// Names of scales, which multiply: transformers, `fbgemm` and AutoFP8, DeepSeek-V4, Mistral Large 4.
   private static func scaleNames(of name: String) -> [String] {
     var names = ["\(name)_scale_inv", "\(name)_scale"]
@@ -37,31 +32,29 @@ extension QuantizedTensors {
     return scales
   }
 
-  func float8Groups() throws -> Found {
-    let configured = try blockSize(config["weight_block_size"])
-    let isByRow = method == "fbgemm_fp8"
-    var found = Found()
+  /// Weights of codes of a byte, each with its scales.
+  ///
+  /// - Parameters:
+  ///   - blocks: As of ``grid(of:_:scales:blocks:isOnlyBlocks:)``.
+  ///   - isOnlyBlocks: Likewise.
+  func byteTensors(blocks: [(rows: Int, columns: Int)]?, isOnlyBlocks: Bool = false) throws -> FoundTensors {
+    var found = FoundTensors()
     for location in locations(where: { Self.float8.contains($0.header.tensors.dtype(at: $1)) }) {
       let info = base.tensor(at: location)
       // Scales may be numbers of 8 bits themselves.
       if isScale(info.name.string) { continue }
       try found.add(info.name.string) {
         let scales = try self.scales(of: location)
-        let grid = try self.grid(
-          of: info, location, scales: scales, blocks: isByRow ? nil : configured ?? [Self.defaultBlock],
-          isOnlyBlocks: !isByRow && configured != nil)
+        let grid = try self.grid(of: info, location, scales: scales, blocks: blocks, isOnlyBlocks: isOnlyBlocks)
         return byteGroup(location, grid, scales, dtype: dtype)
       }
     }
-    return try found + fourBitExpertGroups()
+    return found
   }
 
-  /// What transformers takes where a config of `fp8` says nothing.
-  private static let defaultBlock = (rows: 128, columns: 128)
-
   /// DeepSeek-V4's experts in FP4, two codes a byte of I8, with a scale for 32 of a row.
-  private func fourBitExpertGroups() throws -> Found {
-    var found = Found()
+  func fourBitTensors() throws -> FoundTensors {
+    var found = FoundTensors()
     for location in locations(where: { $0.header.tensors.dtype(at: $1) == .i8 }) {
       let info = base.tensor(at: location)
       let name = info.name.string
@@ -131,10 +124,10 @@ extension QuantizedTensors {
   func byteGroup(
     _ location: Checkpoint.Location, _ grid: QuantizedWeight.Grid, _ scales: Checkpoint.Location, dtype: DType,
     zeros: Checkpoint.Location? = nil
-  ) -> QuantizedBase.Group {
+  ) -> QuantizedTensor {
     let info = base.tensor(at: location)
     let format: QuantizedWeight.Format = zeros.map { .integers(grid, zeros: source($0)) } ?? .blocks(grid)
-    return QuantizedBase.Group(
+    return QuantizedTensor(
       name: info.name, dtype: dtype, shape: info.shape,
       weight: QuantizedWeight(
         format: format, dtype: dtype, codes: source(location), scales: source(scales), map: nil),
@@ -145,7 +138,7 @@ extension QuantizedTensors {
   func fourBitRowGroup(
     _ location: Checkpoint.Location, _ scales: Checkpoint.Location, group: Int, name: TensorName,
     global: (location: Checkpoint.Location, isDivisor: Bool)?, dtype: DType
-  ) throws(PlanError) -> QuantizedBase.Group {
+  ) throws(PlanError) -> QuantizedTensor {
     let info = base.tensor(at: location)
     let (rows, bytes) = (info.shape[0], info.shape[1] * info.dtype.bitCount / 8)
     let columns = bytes * 2
@@ -154,7 +147,7 @@ extension QuantizedTensors {
       scales, dtypes: global == nil ? [.f8E8M0, .u8] : [.f8E4M3], shapes: [[grid.scaleRows, grid.scaleColumns]],
       of: location)
     if let global { try check(global.location, dtypes: [.f32], shapes: [[1], []], of: location) }
-    return QuantizedBase.Group(
+    return QuantizedTensor(
       name: name, dtype: dtype, shape: [rows, columns],
       weight: QuantizedWeight(
         format: .packedRows(
@@ -175,21 +168,5 @@ extension QuantizedTensors {
       throw PlanError(path: configPath, tensor: nil, .quantizedScheme("a block size that is not two numbers"))
     }
     return [(Int(rows), Int(columns))]
-  }
-
-  /// Numbers of 8 bits that nothing scales: what a cast leaves.
-  func plainFloat8Groups() throws -> Found {
-    guard base.config != nil else { return Found() }
-    var found = Found()
-    for location in locations(where: { Self.float8.contains($0.header.tensors.dtype(at: $1)) }) {
-      let info = base.tensor(at: location)
-      guard info.shape.count >= 2, info.name.string.hasSuffix(".weight") else { continue }
-      let weight = QuantizedWeight(
-        format: .numbers, dtype: dtype, codes: source(location), scales: source(location), map: nil)
-      found.groups.append(
-        QuantizedBase.Group(
-          name: info.name, dtype: dtype, shape: info.shape, weight: weight, location: location, parts: []))
-    }
-    return found
   }
 }

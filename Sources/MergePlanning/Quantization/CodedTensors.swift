@@ -3,8 +3,11 @@ import JSONText
 import Platform
 import Safetensors
 
-/// Finds the groups of a quantized base, by its method.
-struct QuantizedTensors {
+/// The tensors of a base, as the methods look for codes among them.
+struct CodedTensors {
+  static let float8: [DType] = [.f8E4M3, .f8E5M2]
+  static let scaleDTypes: [DType] = [.f32, .bf16, .f16, .f8E8M0, .u8]
+
   let base: Checkpoint
   let source: QuantizationSource?
   let method: String
@@ -23,54 +26,6 @@ struct QuantizedTensors {
         guard case .string(let name)? = name else { return nil }
         return Self.dtype(named: name)
       }.first ?? .bf16
-  }
-
-  /// What a base has of codes.
-  struct Found {
-    var groups: [QuantizedBase.Group] = []
-    /// Why the codes of a module, or of a list of experts, are not decoded.
-    var problems: [String: PlanError] = [:]
-    /// Why none are.
-    var problem: PlanError?
-
-    /// Takes what `find` finds, or its problem as that of the module that the tensor called `name` is in.
-    mutating func add(_ name: String, _ find: () throws -> QuantizedBase.Group?) throws {
-      do {
-        if let group = try find() { groups.append(group) }
-      } catch let problem as PlanError {
-        problems[QuantizedBase.module(of: name)] = problem
-      }
-    }
-
-    static func + (one: Found, other: Found) -> Found {
-      Found(
-        groups: one.groups + other.groups, problems: one.problems.merging(other.problems) { first, _ in first },
-        problem: one.problem ?? other.problem)
-    }
-  }
-
-  /// - Throws: What reading a file throws; what is not known is a problem of what was found.
-  func groups() throws -> Found {
-    do {
-      switch method {
-      case "": return try plainFloat8Groups()
-      case "fp8", "fbgemm_fp8": return try float8Groups()
-      case "compressed-tensors": return try compressedGroups()
-      case "gptq", "awq", "auto-round": return try columnGroups()
-      case "bitsandbytes": return try fourBitGroups() + int8Groups()
-      case "mxfp4": return try mxfp4Groups()
-      case "torchao": return try torchaoGroups()
-      case "modelopt": return try modeloptGroups()
-      case "quark": return try quarkGroups()
-      case "mlx": return try mlxGroups()
-      case "compression_config":
-        throw PlanError(
-          path: configPath, tensor: nil, .quantizedScheme("compression_config in place of quantization_config"))
-      default: throw PlanError(path: configPath, tensor: nil, .quantizedBase(method: method))
-      }
-    } catch let problem as PlanError {
-      return Found(problem: problem)
-    }
   }
 
   /// The file that says how the base is quantized.
