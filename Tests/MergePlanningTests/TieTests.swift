@@ -167,6 +167,30 @@ import Testing
     #expect(more.absent("lm_head.additional_fc.weight") != nil && more.absent("lm_head.weight") != nil)
   }
 
+  /// Marian's head has the rows of the decoder's vocabulary, which need not be the encoder's.
+  @Test func theHeadIsAsLargeAsWhatItIsOneWith() throws {
+    let scratch = try Scratch()
+    let base = try scratch.folder("base")
+    try writeFile(
+      base + "/model.safetensors",
+      [
+        TestTensor("model.encoder.embed_tokens.weight", .f32, [6, 4]),
+        TestTensor("model.decoder.embed_tokens.weight", .f32, [5, 4]),
+      ])
+    let config =
+      "{\"architectures\": [\"MarianMTModel\"], \"model_type\": \"marian\", \"share_encoder_decoder_embeddings\": false, "
+      + "\"vocab_size\": 6, \"decoder_vocab_size\": 5}"
+    try write(Array(config.utf8), to: base + "/config.json")
+    let adapter = try writeAdapter(
+      scratch.file("adapter"), rank: 1, alpha: "1",
+      [TestTensor("lm_head.lora_A.weight", .f32, [1, 4]), TestTensor("lm_head.lora_B.weight", .f32, [5, 1])])
+    var options = MergeOptions()
+    options.tied = .split
+    let made = try plan(base, adapter, options)
+    #expect(made.updatedTensors.map(\.name) == ["lm_head.weight"])
+    #expect(made.shards.flatMap(\.tensors).first { $0.name == "lm_head.weight" }?.shape == [5, 4])
+  }
+
   /// SwitchTransformers scales its hidden states where config.json ties: without the key the logits would be others.
   @Test func theKeyStaysWhereMoreFollowsFromIt() throws {
     let scratch = try Scratch()

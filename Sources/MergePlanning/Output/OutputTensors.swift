@@ -192,9 +192,10 @@ extension MergePlanner {
     }
     let new = works[embedding]?.replacement?.shape.first ?? old
     for name in vocabulary.names.sorted() where name != embedding {
-      // One that is written apart from the embedding starts as large as that was.
+      // One that is written apart starts as large as what it was one with, which of Marian is the decoder's embedding.
       let stored = baseTensors.entry(name)?.info.shape.first
-      guard let rows = stored ?? works[name].map({ _ in old }) else { continue }
+      let source = vocabulary.group(of: name).flatMap { baseTensors.entry($0.stored)?.info.shape.first }
+      guard let rows = stored ?? works[name].map({ _ in source ?? old }) else { continue }
       let found = works[name]?.replacement?.shape.first ?? rows
       guard found == new || (found == rows && (rows != old || new == old)) else {
         throw PlanError(
