@@ -48,6 +48,29 @@ import Testing
     #expect(found.tensors[0].values?.changedCount == 0)
   }
 
+  /// NF4 codes kept as BF16 are no numbers: elements whose bytes differ are counted, and nothing is computed with them.
+  @Test func codesAreComparedByTheirBytes() throws {
+    let state = Array("{\"quant_type\": \"nf4\", \"shape\": [4, 8], \"blocksize\": 64, \"dtype\": \"bfloat16\"}".utf8)
+    func model(_ codes: [UInt8], scale: Float) -> [TestTensor] {
+      [
+        TestTensor("a.weight", .bf16, [8, 1], bytes: codes), floats("a.weight.absmax", [scale]),
+        floats("a.weight.quant_map", [Float](repeating: 1, count: 16)),
+        TestTensor("a.weight.quant_state.bitsandbytes__nf4", .u8, [state.count], bytes: state),
+      ]
+    }
+    // 0x8000 and 0x0000 are equal as numbers, and 0x7FC0 is none.
+    let one = [UInt8](repeating: 0, count: 16)
+    let other = [0x00, 0x80, 0xC0, 0x7F] + [UInt8](repeating: 0, count: 12)
+    let found = try difference(model(one, scale: 1), model(other, scale: 2))
+    let values = Dictionary(uniqueKeysWithValues: found.tensors.map { ($0.name, $0.values) })
+    #expect(
+      values["a.weight"]
+        == ModelDifference.Values(
+          elementCount: 8, changedCount: 2, largest: nil, relativeNorm: nil, hasOtherBytes: true))
+    // Scales are numbers.
+    #expect(values["a.weight.absmax"]??.largest == 1)
+  }
+
   /// Equal pieces of a tensor that differs elsewhere count for its norm; equal bytes are not computed on otherwise.
   @Test func measuresTensorsOfSeveralPieces() throws {
     var values = [Float](repeating: 1, count: (1 << 20) + 8)

@@ -79,9 +79,16 @@ import Testing
   @Test func comparesIndexAndHeadersBothWays() throws {
     let scratch = try Scratch()
     #expect(try classes(sharded(in: scratch)) == [])
-    let invented = try inspect(sharded(in: scratch) { $0["c"] = Self.shards[0] }).findings
-    #expect(invented.map(\.findingClass) == ["index"])
-    #expect(invented[0].message.contains("no such tensor"))
+    // As a merge says it: nothing is lost.
+    let invented = try inspect(sharded(in: scratch) { $0["c"] = Self.shards[0] })
+    #expect(invented.findings == [])
+    #expect(invented.notes.contains { $0.contains("weight_map names a tensor that no file has: c") })
+    // But in a file that the index does not name it would be.
+    let hidden = try sharded(in: scratch) { $0["c"] = Self.shards[0] }
+    try writeFile(hidden + "/extra.safetensors", [TestTensor("c", .f32, [1])])
+    let found = try inspect(hidden).findings
+    #expect(found.map(\.findingClass) == ["index"] && found[0].message.contains("and it is in extra.safetensors"))
+    try FileManager.default.removeItem(atPath: hidden + "/extra.safetensors")
     let moved = try inspect(
       sharded(in: scratch) { map in
         map["a"] = Self.shards[1]
@@ -95,7 +102,22 @@ import Testing
     try edit(folder + "/model.safetensors.index.json", "\"total_size\":20", "\"total_size\":21")
     #expect(try classes(folder) == ["index"])
     try edit(folder + "/model.safetensors.index.json", "\"b\":\"\(Self.shards[1])\"", "\"b2\":\"\(Self.shards[1])\"")
-    #expect(try classes(folder) == ["index", "index", "index"])
+    #expect(try classes(folder) == ["index", "index"])
+  }
+
+  /// A merge takes a complete set of shards without an index, and says so.
+  @Test func shardsWithoutAnIndexAreTheModel() throws {
+    let scratch = try Scratch()
+    let folder = try sharded(in: scratch)
+    try FileManager.default.removeItem(atPath: folder + "/model.safetensors.index.json")
+    let complete = try inspect(folder)
+    #expect(complete.findings == [] && complete.files.count == 2)
+    #expect(complete.notes.contains { $0.contains("has no model.safetensors.index.json; all 2 files") })
+    // A tensor in two of them is what a merge refuses.
+    try writeFile(folder + "/" + Self.shards[1], [TestTensor("a", .f32, [2])], metadata: "{\"format\":\"pt\"}")
+    #expect(try classes(folder) == ["index"])
+    try FileManager.default.removeItem(atPath: folder + "/" + Self.shards[1])
+    #expect(try classes(folder) == ["not-found"])
   }
 
   @Test func goesOnBehindABrokenShard() throws {

@@ -130,11 +130,11 @@ public struct Checkpoint: Sendable {
       warnings: warnings)
     guard !agree else { return }
     let ghosts = try findDisagreement(index, indexPath: Paths.join(folder, name))
-    guard let first = ghosts.first else { return }
+    guard !ghosts.isEmpty else { return }
     try Self.checkNobodyHas(ghosts, index, folder: folder, indexPath: Paths.join(folder, name))
     self.warnings.append(
-      "\(Paths.join(folder, name)): weight_map names \(ghosts.count == 1 ? "a tensor" : "\(ghosts.count) tensors") that no file "
-        + "has: \(first)\(ghosts.count > 1 ? ", ..." : ""); the result's index names what is there")
+      CheckpointIndex.ghostWarning(ghosts, indexPath: Paths.join(folder, name))
+        + "; the result's index names what is there")
   }
 
   /// A tensor that the index places in a shard which lacks it may lie in a file that the index does not name: then it would

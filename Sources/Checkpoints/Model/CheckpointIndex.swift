@@ -15,6 +15,12 @@ public struct CheckpointIndex: Equatable, Sendable {
   /// Whether the index is that of one file, as some programs write it.
   package func namesOnly(_ file: String) -> Bool { shardNames.count == 1 && Paths.areEqual(shardNames[0], file) }
 
+  /// What a person should know of tensors that an index names and no file has.
+  package static func ghostWarning(_ ghosts: [TensorName], indexPath: String) -> String {
+    "\(indexPath): weight_map names \(ghosts.count == 1 ? "a tensor" : "\(ghosts.count) tensors") that no file has: "
+      + "\(ghosts.first?.string ?? "")\(ghosts.count > 1 ? ", ..." : "")"
+  }
+
   /// In the order of the file; whether a tensor stands twice shows when it is compared with the headers.
   public let weightMap: WeightMap
 

@@ -5,13 +5,13 @@ import Safetensors
 /// Which files of a folder are a model's weights, chosen as transformers 5.24 `from_pretrained` does: `transformers_weights`
 /// of config.json, else `model.safetensors`, else `model.safetensors.index.json`; and, what it does not open but can mean
 /// one thing only, a complete set of shards without an index.
-enum WeightSelection: Equatable {
+package enum WeightSelection: Equatable {
   case file(String)
   case index(String)
   /// In their order, all of `model-00001-of-0000N.safetensors`.
   case shards([String])
 
-  static let indexName = "model.safetensors.index.json"
+  package static let indexName = "model.safetensors.index.json"
 
   /// - Returns: The choice, and what a person should know about it.
   static func choose(
@@ -39,16 +39,20 @@ enum WeightSelection: Equatable {
     }
     if hasIndex { return (.index(indexName), []) }
     if let shards = try unindexedShards(entries, folder: folder) {
-      let pattern = SideFiles.shardPattern(shards[0]) ?? shards[0]
-      let warning = "has no \(indexName); all \(shards.count) files \(pattern) are there and are used"
-      return (.shards(shards), ["\(folder): \(warning)"])
+      return (.shards(shards), [unindexedWarning(shards, folder: folder)])
     }
     throw CheckpointError(path: folder, problem(entries))
   }
 
+  /// What a person should know of shards without an index.
+  package static func unindexedWarning(_ shards: [String], folder: String) -> String {
+    let pattern = shards.first.flatMap { SideFiles.shardPattern($0) } ?? shards.first ?? ""
+    return "\(folder): has no \(indexName); all \(shards.count) files \(pattern) are there and are used"
+  }
+
   /// The only set of shards that is called as `save_pretrained` calls them; nil: there is none, or more than one. Those of a
   /// variant, such as `model.fp16-00001-of-00002.safetensors`, are loaded on request alone.
-  private static func unindexedShards(_ entries: [String], folder: String) throws(CheckpointError) -> [String]? {
+  package static func unindexedShards(_ entries: [String], folder: String) throws(CheckpointError) -> [String]? {
     var sets: [String: [(number: Int, count: Int, name: String)]] = [:]
     for name in entries where name.hasPrefix("model-") && name.hasSuffix(".safetensors") {
       guard let shard = SideFileRules.shardNumber(name) else { continue }

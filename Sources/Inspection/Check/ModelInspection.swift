@@ -122,7 +122,7 @@ public struct ModelInspection: Sendable {
     findings.append(Finding(error))
   }
 
-  private mutating func addFile(_ name: String, at path: String) throws {
+  mutating func addFile(_ name: String, at path: String) throws {
     do throws(SafetensorsError) {
       files.append(File(name: name, path: path, header: try SafetensorsHeader(path: path)))
     } catch {
@@ -205,8 +205,7 @@ public struct ModelInspection: Sendable {
         findings.append(Finding(CheckpointError(path: folder, .noWeights(others: []))))
         return
       }
-      let shards = names.filter(Self.isShardName)
-      if let first = shards.first { find("index", first, "is a shard, and there is no index that names it") }
+      if try inspectUnindexed(entries) { return }
       for name in names { try addFile(name, at: Paths.join(folder, name)) }
     }
   }
@@ -235,91 +234,7 @@ public struct ModelInspection: Sendable {
     return true
   }
 
-  /// Whether it is named as transformers names the shards of a model: `model-00001-of-00004.safetensors`.
-  private static func isShardName(_ name: String) -> Bool {
-    guard name.hasPrefix("model"), name.hasSuffix(".safetensors") else { return false }
-    let parts = name.dropLast(".safetensors".count).split(separator: "-")
-    return parts.count >= 4 && parts[parts.count - 2] == "of"
-      && [parts[parts.count - 1], parts[parts.count - 3]].allSatisfy { $0.count == 5 && $0.allSatisfy(\.isNumber) }
-  }
-
-  private mutating func inspectIndex(_ name: String, _ entries: [String]) throws {
-    guard let folder else { return }
-    let index: CheckpointIndex
-    do throws(CheckpointError) { index = try CheckpointIndex(path: Paths.join(folder, name)) } catch {
-      try find(error)
-      return
-    }
-    // Where each tensor is, by the headers.
-    var places: [TensorName: String] = [:]
-    var readable: Set<String> = []
-    var dataByteCount = 0
-    for shard in index.shardNames {
-      let path = Paths.join(folder, shard)
-      if try exists(path) == false {
-        find("not-found", shard, "\(name) names it, and it does not exist")
-        continue
-      }
-      let count = files.count
-      try addFile(shard, at: path)
-      guard files.count > count, let header = files.last?.header else { continue }
-      readable.insert(shard)
-      dataByteCount += header.dataByteCount
-      for position in header.tensors.indices {
-        let tensor = header.tensors.name(at: position)
-        if let other = places.updateValue(shard, forKey: tensor) {
-          find("index", shard, tensor: tensor, "is in \(other) too")
-        }
-      }
-    }
-    var indexed: Set<TensorName> = []
-    for entry in index.weightMap {
-      let shard = index.shardNames[entry.shard]
-      if !indexed.insert(entry.tensor).inserted {
-        find("duplicate-key", name, tensor: entry.tensor, "stands twice in weight_map")
-        continue
-      }
-      guard readable.contains(shard) else { continue }
-      if let place = places[entry.tensor] {
-        if !Paths.areEqual(place, shard) {
-          find("index", name, tensor: entry.tensor, "weight_map places it in \(shard), and it is in \(place)")
-        }
-      } else {
-        find("index", name, tensor: entry.tensor, "weight_map places it in \(shard), which has no such tensor")
-      }
-    }
-    for (tensor, shard) in places.sorted(by: { $0.key < $1.key }) where !indexed.contains(tensor) {
-      find("index", name, tensor: tensor, "is in \(shard), and not in weight_map")
-    }
-    if readable.count == index.shardNames.count { checkTotalSize(index, name, dataByteCount) }
-    let named = Set(index.shardNames)
-    for entry in entries where entry.hasSuffix(".safetensors") && !named.contains(entry) && entry != "model.safetensors"
-    {
-      if Self.isShardName(entry) {
-        find("stale", entry, "is a shard that \(name) does not name")
-      } else {
-        notes.append("\(Paths.join(folder, entry)): \(name) does not name it; not looked at")
-      }
-    }
-  }
-
-  private mutating func checkTotalSize(_ index: CheckpointIndex, _ name: String, _ byteCount: Int) {
-    guard let member = index.metadata.first(where: { $0.key == "total_size" }) else {
-      notes.append("\(path): \(name) has no total_size")
-      return
-    }
-    let found: Double
-    switch member.value {
-    case .integer(let count): found = Double(count)
-    case .real(let count): found = count
-    default: found = -1
-    }
-    if found != Double(byteCount) {
-      find("index", name, "total_size is not the size of the tensors, \(byteCount) bytes")
-    }
-  }
-
-  private func exists(_ path: String) throws -> Bool {
+  func exists(_ path: String) throws -> Bool {
     do throws(SystemCalls.Failure) { return try SystemCalls.identity(path: path) != nil } catch {
       throw CheckpointError(path: path, .system(call: error.call, code: error.code))
     }

@@ -34,6 +34,8 @@ extension ModelDifference {
     let file: Int
     let range: Range<Int>
     let dtype: DType
+    /// Nil: bytes are compared.
+    let type: spa_dtype?
 
     /// Where elements are. A piece begins at a byte: its length is a multiple of 8 elements, but for the last.
     func bytes(_ elements: Range<Int>) -> Range<Int> {
@@ -64,10 +66,14 @@ extension ModelDifference {
     try open.checkUnchanged()
     // In the order of the pieces, so that the sums do not depend on the threads.
     var totals: [Int: Sums] = [:]
-    for (piece, sums) in zip(pieces, pieceSums) { totals[piece.tensor, default: Sums()].add(sums) }
+    var areNumbers: [Int: Bool] = [:]
+    for (piece, sums) in zip(pieces, pieceSums) {
+      totals[piece.tensor, default: Sums()].add(sums)
+      areNumbers[piece.tensor] = piece.left.type != nil && piece.right.type != nil
+    }
     for (number, sums) in totals {
-      guard let left = tensors[number].left, let right = tensors[number].right else { continue }
-      let isNumber = PlainArithmetic.type(left.dtype) != nil && PlainArithmetic.type(right.dtype) != nil
+      guard let left = tensors[number].left else { continue }
+      let isNumber = areNumbers[number] ?? false
       var relativeNorm: Double? = isNumber && sums.changed == 0 ? 0 : nil
       if isNumber, sums.changed > 0, sums.leftSquares > 0 {
         relativeNorm = sums.differenceSquares.squareRoot() / sums.leftSquares.squareRoot()
@@ -82,16 +88,19 @@ extension ModelDifference {
     var pieces: [Piece] = []
     for (number, tensor) in tensors.enumerated() {
       guard let left = tensor.left, let right = tensor.right, left.shape == right.shape,
-        areComparable(left.dtype, right.dtype), let leftPlace = one.places[tensor.name],
-        let rightPlace = other.places[tensor.name]
+        let leftPlace = one.places[tensor.name], let rightPlace = other.places[tensor.name]
       else { continue }
+      let types = (left: one.type(leftPlace), right: other.type(rightPlace))
+      guard left.dtype == right.dtype || (types.left != nil && types.right != nil) else { continue }
       func add(_ elements: Range<Int>) {
         pieces.append(
           Piece(
             tensor: number, elements: elements,
-            left: TensorPlace(file: leftPlace.file, range: one.range(leftPlace), dtype: left.dtype),
+            left: TensorPlace(
+              file: leftPlace.file, range: one.range(leftPlace), dtype: left.dtype, type: types.left),
             right: TensorPlace(
-              file: one.files.count + rightPlace.file, range: other.range(rightPlace), dtype: right.dtype)))
+              file: one.files.count + rightPlace.file, range: other.range(rightPlace), dtype: right.dtype,
+              type: types.right)))
       }
       if left.elementCount == 0 { add(0..<0) }
       for start in stride(from: 0, to: left.elementCount, by: pieceElementCount) {
@@ -99,10 +108,6 @@ extension ModelDifference {
       }
     }
     return pieces
-  }
-
-  private static func areComparable(_ one: DType, _ other: DType) -> Bool {
-    one == other || (PlainArithmetic.type(one) != nil && PlainArithmetic.type(other) != nil)
   }
 
   private static func sums(_ piece: Piece, _ files: OpenFiles) throws(SafetensorsError) -> Sums {
@@ -117,7 +122,7 @@ extension ModelDifference {
       return sums
     }
     sums.hasOtherBytes = true
-    guard let leftType = PlainArithmetic.type(left.dtype), let rightType = PlainArithmetic.type(right.dtype) else {
+    guard let leftType = left.type, let rightType = right.type else {
       let size = max(1, left.dtype.bitCount / 8)
       for place in stride(from: 0, to: byteCount, by: size)
       where one[place..<min(place + size, byteCount)] != other[place..<min(place + size, byteCount)] {
@@ -135,7 +140,7 @@ extension ModelDifference {
 
   /// The sum of the squares of the finite elements on the left.
   private static func leftSquares(_ piece: Piece, _ files: OpenFiles) throws(SafetensorsError) -> Double {
-    guard let type = PlainArithmetic.type(piece.left.dtype) else { return 0 }
+    guard let type = piece.left.type else { return 0 }
     var bytes: [UInt8] = []
     try files.read(piece.left.file, piece.left.bytes(piece.elements), into: &bytes)
     return PlainArithmetic.difference(bytes, type, bytes, type, count: piece.elements.count).left_squares

@@ -1,5 +1,7 @@
 import Adapters
+import CPlainArithmetic
 import Checkpoints
+import MergePlanning
 import Platform
 import Safetensors
 
@@ -99,21 +101,31 @@ public struct ModelDifference: Sendable {
     /// Nil for a single file.
     let folder: String?
     private(set) var places: [TensorName: (file: Int, index: Int)] = [:]
+    private let weights: StoredWeights
 
     init(_ path: String) throws {
       if ModelFolder(path) == .adapter {
         let name = "adapter_model.safetensors"
-        let weights = Paths.join(path, name)
-        files = [(name, weights, try SafetensorsHeader(path: weights))]
+        let file = Paths.join(path, name)
+        files = [(name, file, try SafetensorsHeader(path: file))]
         folder = path
+        weights = .none
       } else {
         let checkpoint = try Checkpoint(path: path)
         files = checkpoint.files.map { ($0.name, $0.path, $0.header) }
         folder = checkpoint.folder
+        weights = StoredWeights(checkpoint)
       }
       for (number, file) in files.enumerated() {
         for index in file.header.tensors.indices { places[file.header.tensors.name(at: index)] = (number, index) }
       }
+    }
+
+    /// How to compute with the elements of a tensor; nil: their bytes are compared, as those of codes, whatever dtype they are
+    /// kept in.
+    func type(_ place: (file: Int, index: Int)) -> spa_dtype? {
+      if case .codes = weights.role(file: place.file, index: place.index) { return nil }
+      return PlainArithmetic.type(files[place.file].header.tensors[place.index].dtype)
     }
 
     func info(_ name: TensorName) -> TensorInfo? {
