@@ -22,11 +22,11 @@ import Testing
 
   @Test func theTableOfTargetsIsThatOfThePackage() throws {
     let table = try SourceTree.text("docs/architecture.md").split(separator: "\n").compactMap { line in
-      line.firstMatch(of: /^\| `(\w+)` \|.*\| ([^|]*) \|$/).map { match in
+      line.firstMatch(of: /^\| `(\w+)` \|.*\|([^|]*)\|$/).map { match in
         (
           name: String(match.1),
           dependencies: Set(
-            match.2.split(separator: ",").map { $0.trimmingPrefix(" ") }.map(String.init).filter { !$0.isEmpty })
+            match.2.split(separator: ",").map { String($0.filter { $0 != " " }) }.filter { !$0.isEmpty })
         )
       }
     }

@@ -1,4 +1,5 @@
 import Checkpoints
+import JSONText
 import Platform
 import Safetensors
 

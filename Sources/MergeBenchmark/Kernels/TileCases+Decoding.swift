@@ -3,7 +3,7 @@ import TileKernels
 
 /// Decoders of weights that are kept as codes, for one tile.
 extension TileCases {
-  static let decodingNames = ["decodeBlocks", "decodeHalves", "decodeColumns"]
+  static let decodingNames = ["decodeBlocks", "decodeNibbles", "decodeColumns"]
 
   /// As FP8 in blocks of 128 x 128, NF4 in blocks of 64 and MXFP4 in blocks of 32 need them. The numbers themselves do not
   /// matter.
