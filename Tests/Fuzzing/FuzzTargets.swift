@@ -1,5 +1,6 @@
 import Foundation
 import JSONText
+import Platform
 
 @testable import Adapters
 @testable import Checkpoints

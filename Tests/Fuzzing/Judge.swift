@@ -1,5 +1,6 @@
 import Foundation
 import JSONText
+import Platform
 import Safetensors
 
 /// Called as `safemerge ls --format json FILE...`: says of each file what that says of its header, in the same form and
