@@ -52,7 +52,8 @@ from generator import all_lora, linear
 from generator.places import as_json
 from generator.values import SEED
 
-TABLES = [linear, all_lora]  # the last one that has a case makes and lists it
+# Modules with CASES, make(name) and describe(name). The last one that has a case makes and lists it.
+TABLES = [linear, all_lora]
 
 
 def table_of(name):
@@ -100,7 +101,8 @@ def main():
         made.add(name)
         write_list(made)
         gc.collect()
-    for folder in ("bases", "lora", "configs"):
+    tuners = {entry["tuner"] for entry in json.loads(pathlib.Path("cases.json").read_text())}
+    for folder in ("bases", "configs", *sorted(tuners)):
         set_modes(pathlib.Path(folder))
 
 

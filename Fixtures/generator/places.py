@@ -9,10 +9,13 @@ def base_folder(name):
     return pathlib.Path("bases") / name
 
 
-def case_folder(name):
-    """`linear-bf16` lies in lora/linear/bf16, `linear-f32-factors-bf16` in lora/linear/f32-factors-bf16."""
+def case_folder(name, tuner="lora"):
+    """`linear-bf16` lies in lora/linear/bf16, `linear-f32-factors-bf16` in lora/linear/f32-factors-bf16.
+
+    The name of a case of another tuner begins with the tuner's: `loha-linear-bf16` lies in loha/linear/bf16.
+    """
     case, dtype = re.fullmatch(r"(.*?)-((?:f32|bf16|f16|mixed)(?:-factors-(?:bf16|f16))?)", name).groups()
-    return pathlib.Path("lora") / case / dtype
+    return pathlib.Path(tuner) / case.removeprefix(f"{tuner}-") / dtype
 
 
 def as_json(value):
