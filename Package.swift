@@ -15,7 +15,8 @@ let package = Package(
   products: [
     .library(name: "Safetensors", targets: ["Safetensors"]),
     .library(
-      name: "MergeEngine", targets: ["MergeEngine", "Reports", "MergePlanning", "Adapters", "Staging", "Checkpoints"]),
+      name: "MergeEngine",
+      targets: ["MergeEngine", "Reports", "MergePlanning", "ModelNames", "Adapters", "Staging", "Checkpoints"]),
     .executable(name: "safemerge", targets: ["SafemergeCLI"]),
   ],
   dependencies: [
@@ -69,8 +70,12 @@ let package = Package(
       dependencies: ["CSystem", "Platform", "Checksums"],
       swiftSettings: librarySettings),
     .target(
+      name: "ModelNames",
+      dependencies: ["JSONText", "Safetensors", "Checkpoints", "Adapters"],
+      swiftSettings: librarySettings),
+    .target(
       name: "MergePlanning",
-      dependencies: ["Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters"],
+      dependencies: ["Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters", "ModelNames"],
       swiftSettings: librarySettings),
     .target(
       name: "Staging",
@@ -107,7 +112,8 @@ let package = Package(
       name: "SafemergeCLI",
       dependencies: [
         "CSystem", "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "TileKernels",
-        "LinearAlgebra", "MergePlanning", "Staging", "MergeEngine", "Reports", "Inspection", "MergeChecking",
+        "LinearAlgebra", "ModelNames", "MergePlanning", "Staging", "MergeEngine", "Reports", "Inspection",
+        "MergeChecking",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: programSettings),
@@ -174,12 +180,18 @@ let package = Package(
       name: "MergeEngineTests",
       dependencies: [
         "Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "LinearAlgebra",
-        "MergePlanning", "Staging", "MergeEngine", "Reports", "TestSupport",
+        "ModelNames", "MergePlanning", "Staging", "MergeEngine", "Reports", "TestSupport",
       ],
       swiftSettings: programSettings),
     .testTarget(
       name: "MergePlanningTests",
-      dependencies: ["Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "TestSupport"],
+      dependencies: [
+        "Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters", "ModelNames", "MergePlanning", "TestSupport",
+      ],
+      swiftSettings: programSettings),
+    .testTarget(
+      name: "ModelNamesTests",
+      dependencies: ["JSONText", "Safetensors", "ModelNames", "TestSupport"],
       swiftSettings: programSettings),
     .testTarget(
       name: "PlatformTests",

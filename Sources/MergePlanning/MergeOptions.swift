@@ -1,4 +1,5 @@
 import Adapters
+import ModelNames
 import Safetensors
 
 /// An adapter and how much of it is merged.

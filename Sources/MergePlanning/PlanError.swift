@@ -1,4 +1,5 @@
 import Adapters
+import ModelNames
 import Platform
 import Safetensors
 
@@ -64,26 +65,10 @@ public struct PlanError: ReportableError, Equatable {
     /// Something that is not quantized as in training.
     case training(String)
     case adapterTensorsUnused(count: Int)
-    /// A rule finds more than one tensor.
-    case ambiguousName(target: String, candidates: [String])
-    /// A tensor of the live model that the base has in parts, of which one is not there; `like` is the name of another, or
-    /// its own.
-    case missingPart(target: String, expert: Int?, like: String)
-    case partShape(target: String, tensor: String, found: [Int])
-    /// An update of fewer experts than the base has; `like` is the first that it leaves out.
-    case expertCount(target: String, found: Int, like: String)
-    /// A part of a tensor whose rows neither shapes nor config.json tell.
-    case unknownSlice(target: String, rule: String)
-    /// What the base has is made into the live tensor by more than a change of rows' places.
-    case unsupportedConversion(target: String, tensor: String, rule: String)
-    /// A weight that the base has as a direction and a length.
-    case weightNormalized(target: String, tensor: String)
-    /// The base is itself a model under PEFT.
-    case adaptedBase(target: String, tensor: String)
+    /// A name that has no one place in the base.
+    case name(NameProblem)
     /// Something that can only be done to a whole tensor of the base.
     case slicedChange(target: String, what: String)
-    case mapPattern(pattern: String)
-    case mapUnused(pattern: String)
     /// Something beside a change of the base that has no meaning, or none that is known.
     case decomposition(Decomposition, String)
   }
@@ -107,23 +92,20 @@ public struct PlanError: ReportableError, Equatable {
 
   public var errorClass: String {
     switch problem {
-    case .noTarget, .noBias, .newTensor, .missingPart, .mapUnused: "no-target"
-    case .ambiguousName: "ambiguous"
-    case .mapPattern: "pattern"
+    case .name(let problem): problem.errorClass
+    case .noTarget, .noBias, .newTensor: "no-target"
     case .tied, .tiedBoth, .inseparable: "tied"
     case .lostReplacement, .missingOutProj: "pair"
     case .noSuchLayer: "no-target"
     case .tooManyLayers, .tooManyTensors: "adapter-config"
     case .replacedAndChanged: "hit-twice"
     case .targetHitTwice: "hit-twice"
-    case .shape, .partShape, .expertCount, .rowOutside, .vocabularies, .vocabularyUnknown: "shape"
+    case .shape, .rowOutside, .vocabularies, .vocabularyUnknown: "shape"
     case .storedTransposed, .maybeTransposed: "orientation"
     case .adapterTensor: "adapter-tensors"
     case .quantizedBase, .quantizedScheme, .groupedConvolution,
-      .replicationOfSeveral, .ambiguousExperts, .weightedReplacement, .decomposition, .unknownSlice,
-      .unsupportedConversion, .slicedChange, .weightNormalized, .adaptedBase, .requantizing, .training,
-      .quantizationField,
-      .besideCodes, .undescribedCodes:
+      .replicationOfSeveral, .ambiguousExperts, .weightedReplacement, .decomposition, .slicedChange, .requantizing,
+      .training, .quantizationField, .besideCodes, .undescribedCodes:
       "unsupported"
     case .quantizedPart: "quantised"
     case .rowTwice: "hit-twice"
@@ -205,35 +187,17 @@ public struct PlanError: ReportableError, Equatable {
     case .training(let what): "--base-was is not supported for \(what)"
     case .decomposition(let change, let what):
       "\(change.rawValue) takes a part out of the base's weight first, which is not merged with \(what)"
-    case .ambiguousName(let target, let candidates):
-      "\(target) may be any of \(candidates.joined(separator: ", ")) of the base"
-    case .missingPart(let target, let expert, let like):
-      "the base has \(target) in parts, and "
-        + (expert.map { "that of expert \($0) is not there, which would be named like \(like)" }
-          ?? "one is not there: it has only some like \(like)")
-    case .partShape(let target, let tensor, let found):
-      "the base has \(target) in parts, and \(tensor) is \(found), which does not fit the others"
-    case .expertCount(let target, let found, let like):
-      "\(target) has updates of \(found) experts, and the base has \(like) too"
-    case .unknownSlice(let target, let rule):
-      "lies in a part of \(target), but nothing says in which rows (\(rule))"
-    case .unsupportedConversion(let target, let tensor, let rule):
-      "\(tensor) of the base holds \(target) with its rows in another order; not supported (\(rule))"
-    case .weightNormalized(let target, let tensor):
-      "\(target) is under weight normalization: the base has \(tensor) and a direction in its place"
-    case .adaptedBase(let target, let tensor):
-      "the base has \(tensor) for \(target): it is itself a model under PEFT, with an adapter in it"
+    case .name(let problem): problem.message
     case .slicedChange(let target, let what):
       "\(target) lies in parts of the base's tensors, where \(what) is not supported"
-    case .mapPattern(let pattern): "\"\(pattern)\" is no regular expression"
-    case .mapUnused(let pattern): "no name of the adapter has a match of \"\(pattern)\""
     case .adapterTensorsUnused(let count): "\(count) tensors of the adapter would not be used"
     }
   }
 
   public var candidates: [String] {
     switch problem {
-    case .noTarget(_, let candidates, _), .newTensor(_, let candidates), .ambiguousName(_, let candidates): candidates
+    case .noTarget(_, let candidates, _), .newTensor(_, let candidates): candidates
+    case .name(let problem): problem.candidates
     default: []
     }
   }
@@ -255,16 +219,13 @@ public struct PlanError: ReportableError, Equatable {
       "--tied shared changes \(names.count > 2 ? "all" : "both"), which the adapter did not"
         + (isUnknown ? "; or put a head into the base's files first" : "")
     case .newTensor: "--add-tensors adds what the base has not, such as a classifier"
-    case .weightNormalized:
-      "save the base without it: torch.nn.utils.parametrize.remove_parametrizations, or remove_weight_norm"
-    case .adaptedBase: "merge or unload the base's own adapter with PEFT first, and save the plain model"
+    case .name(let problem): problem.hint
     case .ambiguousExperts: "say --expert-layout rank_major or --expert-layout grouped_by_expert"
     case .storedTransposed: "if the model's code has a Conv1D here: --fan-in-fan-out true; else this is another base"
     case .maybeTransposed:
       "say --fan-in-fan-out true if the model's code has a Conv1D here, or false if it has a Linear"
     case .adapterTensor(true): "merge the adapter in it first, or give the model that it was made from"
     case .adapterTensor(false): "please report this with the names of the adapter's tensors"
-    case .mapPattern, .mapUnused: "--map takes REGEX=REPLACEMENT, for names such as model.layers.0.mlp.up_proj.weight"
     case .requantizing: "without --requantize merged weights are written in 16 bits"
     case .quantizedBase, .quantizedScheme, .quantizationField, .besideCodes, .undescribedCodes:
       "merge into the model's original 16-bit weights"

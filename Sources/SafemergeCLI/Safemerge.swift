@@ -3,6 +3,7 @@ import Checkpoints
 import JSONText
 import MergeEngine
 import MergePlanning
+import ModelNames
 import Platform
 
 #if canImport(Darwin)

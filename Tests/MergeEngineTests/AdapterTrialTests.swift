@@ -3,6 +3,7 @@ import Checkpoints
 import Foundation
 import MergeEngine
 import MergePlanning
+import ModelNames
 import Safetensors
 import TestSupport
 import Testing
@@ -94,7 +95,7 @@ import Testing
       try merged("peft-state/base-builtin", "peft-state/adapter-vision", in: scratch)
     }
     let name = "model.layers.0.self_attn.q_proj"
-    #expect(error?.problem == .adaptedBase(target: "\(name).weight", tensor: "\(name).base_layer.weight"))
+    #expect(error?.problem == .name(.adaptedBase(target: "\(name).weight", tensor: "\(name).base_layer.weight")))
   }
 
   /// Three layers share a weight, and each has an update of its own.

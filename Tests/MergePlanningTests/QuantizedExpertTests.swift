@@ -1,5 +1,6 @@
 import Adapters
 import Checkpoints
+import ModelNames
 import Safetensors
 import TestSupport
 import Testing
@@ -56,7 +57,7 @@ import Testing
   @Test func anExpertThatIsMissingIsRefused() throws {
     let missing = Self.name(1, "w3")
     let error = try #require(throws: PlanError.self) { try plan(Self.base.filter { !$0.name.hasPrefix(missing) }) }
-    guard case .missingPart(_, 1, _) = error.problem else {
+    guard case .name(.missingPart(_, 1, _)) = error.problem else {
       Issue.record("\(error.problem)")
       return
     }

@@ -1,5 +1,6 @@
 import Adapters
 import Checkpoints
+import ModelNames
 import Safetensors
 
 extension MergePlanner {

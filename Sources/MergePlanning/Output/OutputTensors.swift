@@ -1,6 +1,7 @@
 import Adapters
 import Checkpoints
 import JSONText
+import ModelNames
 import Platform
 import Safetensors
 

@@ -1,4 +1,5 @@
 import Adapters
+import ModelNames
 import Safetensors
 
 extension MergePlanner {
@@ -88,9 +89,16 @@ extension DeltaTerm {
     let term = DeltaTerm(
       rows: first..<end, columns: columns.lowerBound + offset..<columns.upperBound + offset, kind: cutKind,
       scaling: scaling, diagonal: diagonal)
-    return (part.isTransposed ? term.transposed.spread(part.columnTurn).shifted(columns: part.column) : term)
+    return
+      (part.isTransposed
+      ? term.transposed.spread(FactorSpread.Turn(part.columnTurn)).shifted(columns: part.column) : term)
       .shifted(rows: part.row / part.interleaveCount)
   }
+}
+
+extension FactorSpread.Turn {
+  /// The columns of a part that lie by turns with another's.
+  fileprivate init(_ turn: TensorPlacement.Turn) { self.init(count: turn.count, offset: turn.offset) }
 }
 
 extension FactorView {

@@ -1,6 +1,7 @@
 import Adapters
 import Checkpoints
 import JSONText
+import ModelNames
 import Safetensors
 
 extension MergePlan {
@@ -40,11 +41,8 @@ struct MergePlanner {
   var added: [(name: TensorName, file: Int)] = []
   var configEdits: [ConfigEdit] = []
   var equalities: [MergePlan.Equality] = []
-  /// The user's renamings, compiled.
-  let nameMaps: [(map: NameMap, regex: Regex<AnyRegexOutput>)]
-  var usedMaps: Set<Int> = []
-  /// Nil: every name so far was the base's own.
-  var runtimeNames: RuntimeNames?
+  /// Finds the tensors that the adapters name.
+  var resolver: NameResolver
   /// The tensors of the base that each adapter replaces.
   var resolvedReplacements: [Int: Set<TensorName>] = [:]
   /// The layers of each adapter that are known to change nothing.
@@ -58,10 +56,9 @@ struct MergePlanner {
     self.base = base
     self.adapters = adapters
     self.options = options
-    nameMaps = try options.nameMaps.map { map throws(PlanError) in
-      do { return (map, try Regex(map.pattern).matchingSemantics(.unicodeScalar)) } catch {
-        throw PlanError(path: base.path, tensor: nil, .mapPattern(pattern: map.pattern))
-      }
+    let maps: NameMaps
+    do { maps = try NameMaps(options.nameMaps) } catch {
+      throw PlanError(path: base.path, tensor: nil, .name(error))
     }
     quantized = try QuantizedBase(base)
     var replication: LayerReplication?
@@ -81,6 +78,7 @@ struct MergePlanner {
     }
     self.replication = replication
     baseTensors = try BaseTensors(base, replication: replication, quantized: quantized)
+    resolver = NameResolver(names: baseTensors.names, config: base.config, maps: maps)
     vocabulary = VocabularyTensors(
       config: base.config, names: baseTensors.names, task: adapters.compactMap(\.adapter.config.taskType).first,
       bringsHead: options.addsTensors)
@@ -100,9 +98,9 @@ struct MergePlanner {
 
   /// A renaming that renames nothing is a mistake.
   func checkMapsAreUsed() throws(PlanError) {
-    guard let number = nameMaps.indices.first(where: { !usedMaps.contains($0) }) else { return }
+    guard let map = resolver.unusedMap else { return }
     throw PlanError(
-      path: adapters[0].adapter.weightsPath, tensor: nil, .mapUnused(pattern: nameMaps[number].map.pattern))
+      path: adapters[0].adapter.weightsPath, tensor: nil, .name(.mapUnused(pattern: map.pattern)))
   }
 
   /// Gives everything that one adapter has its tensor.
@@ -148,7 +146,7 @@ struct MergePlanner {
       if let location = base.location(of: name), quantized.owner(at: location) != nil { continue }
       let field =
         adapter.fieldReplacing(name.string)
-        ?? runtimeNames?.runtimeName(of: name).flatMap { adapter.fieldReplacing($0.string) }
+        ?? resolver.runtimeName(of: name).flatMap { adapter.fieldReplacing($0.string) }
       guard let field else { continue }
       if !added.isEmpty, !parts.contains(UntrainedParts.part(name.string)) { continue }
       let others =
@@ -196,8 +194,12 @@ struct MergePlanner {
   // MARK: - Low-rank updates
 
   mutating func addLayer(_ layer: AdapterLayer, _ number: Int) throws(PlanError) {
-    if takeShared(layer, number) { return }
     let adapter = adapters[number].adapter
+    let shared = SharedLayers(adapter: adapter, input: input(ofAdapter: number), config: base.config)
+    if let equal = shared.equalities(of: layer) {
+      equalities += equal
+      return
+    }
     let scaling = adapters[number].weight * layer.scaling
     let resolved = try target(of: layer, number)
     let shapes = UpdateBuilder(
@@ -265,7 +267,7 @@ struct MergePlanner {
     for name in own + candidates {
       switch resolve(name.string, rows: layer.outFeatures, experts: experts) {
       case nil: continue
-      case .failure(let problem)?: throw error(problem.problem, number, key: layer.a)
+      case .failure(let problem)?: throw error(.name(problem), number, key: layer.a)
       case .success(let resolved)?:
         for part in resolved.parts {
           if let problem = quantized.problem(changing: part.tensor) { throw problem }
@@ -300,23 +302,23 @@ struct MergePlanner {
     }
   }
 
+  /// The tensors with the shapes that they have when deltas are added.
+  private var tensors: TensorShapes { TensorShapes(base: baseTensors, vocabulary: vocabulary, works: works) }
+
   /// The shape that a tensor has when deltas are added: the base's, or that of the tensor that replaces it.
-  func shape(of name: TensorName) -> [Int]? {
-    if let replacement = works[name]?.replacement { return replacement.shape }
-    if let entry = baseTensors.entry(name) { return entry.info.shape }
-    return storedTwin(of: name).flatMap { shape(of: $0) }
+  func shape(of name: TensorName) -> [Int]? { tensors.shape(of: name) }
+
+  /// The place in the base of a tensor that an adapter names; nil: the base has no such tensor.
+  mutating func resolve(_ name: String, rows: Int?, experts: Int? = nil) -> Resolution? {
+    let tensors = tensors
+    return resolver.resolve(name, rows: rows, experts: experts, in: tensors)
   }
 
   /// The dtype of the base's tensor, or of the one that a new head starts from.
   func dtype(of name: TensorName) -> DType? {
     if let entry = baseTensors.entry(name) { return entry.info.dtype }
-    if let twin = storedTwin(of: name) { return dtype(of: twin) }
+    if let twin = vocabulary.storedTwin(of: name) { return dtype(of: twin) }
     return works[name]?.replacement?.source.dtype
-  }
-
-  /// The tensor of the base that one it has not is kept as.
-  func storedTwin(of name: TensorName) -> TensorName? {
-    vocabulary.absent(name).flatMap { vocabulary.group(of: $0)?.stored }
   }
 
   /// Whether the base has the tensor, or an adapter brings it.
@@ -333,8 +335,11 @@ struct MergePlanner {
       if case .experts(let count) = other.kind { experts = count }
       if resolve("\(other.module).\(leaf)", rows: other.outFeatures, experts: experts) == nil { others += 1 }
     }
-    let target = mapped(name.string).name
-    if let problem = reason(missing: target, module: layer.module) { return error(problem, number, key: layer.a) }
+    let target = resolver.mapped(name.string)
+    let tensors = tensors
+    if let problem = resolver.reason(missing: target, module: layer.module, in: tensors) {
+      return error(.name(problem), number, key: layer.a)
+    }
     let candidates = NearestNames.find(target, in: baseTensors.names)
     return error(.noTarget(target: target, candidates: candidates, otherModules: max(0, others)), number, key: layer.a)
   }
@@ -350,7 +355,7 @@ struct MergePlanner {
         throw error(.slicedChange(target: live, what: "lora_bias"), number, key: bias)
       }
       name = whole
-    case .failure(let problem)?: throw error(problem.problem, number, key: bias)
+    case .failure(let problem)?: throw error(.name(problem), number, key: bias)
     case nil: throw error(.noBias(target: live), number, key: bias)
     }
     guard let shape = shape(of: name) else { throw error(.noBias(target: live), number, key: bias) }
@@ -397,7 +402,7 @@ struct MergePlanner {
     }
     // A head that the base keeps as one tensor with the embedding is as large as that.
     if baseTensors.entry(name) != nil, let problem = quantized.problem(changing: name) { throw problem }
-    if let entry = baseTensors.entry(name) ?? storedTwin(of: name).flatMap({ baseTensors.entry($0) }) {
+    if let entry = baseTensors.entry(name) ?? vocabulary.storedTwin(of: name).flatMap({ baseTensors.entry($0) }) {
       guard entry.info.shape == shape || isResize(name, from: entry.info.shape, to: shape) else {
         throw error(
           .shape(factor: "the tensor", found: shape, target: name.string, expected: entry.info.shape), number,
@@ -428,7 +433,7 @@ struct MergePlanner {
   private mutating func wholeName(_ name: String, _ number: Int, key: Int) throws(PlanError) -> TensorName? {
     switch resolve(name, rows: nil) {
     case nil: return nil
-    case .failure(let problem)?: throw error(problem.problem, number, key: key)
+    case .failure(let problem)?: throw error(.name(problem), number, key: key)
     case .success(let resolved)?:
       guard let whole = resolved.whole else {
         throw error(.slicedChange(target: name, what: "a whole tensor"), number, key: key)
@@ -455,7 +460,7 @@ struct MergePlanner {
     }
     let live = rows.module + ".weight"
     var name = try wholeName(live, number, key: rows.tensor) ?? TensorName(live)
-    if !exists(name), let twin = storedTwin(of: name) { name = twin }
+    if !exists(name), let twin = vocabulary.storedTwin(of: name) { name = twin }
     guard let shape = shape(of: name) else {
       let candidates = NearestNames.find(name.string, in: baseTensors.names)
       throw error(

@@ -1,5 +1,6 @@
 import Checkpoints
 import JSONText
+import ModelNames
 import Platform
 import Safetensors
 

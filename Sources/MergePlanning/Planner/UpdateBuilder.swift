@@ -1,4 +1,5 @@
 import Adapters
+import Checkpoints
 import JSONText
 import Safetensors
 
@@ -166,7 +167,7 @@ struct UpdateBuilder {
     case (true, false): isTransposed = false
     case (false, true): isTransposed = true
     case (true, true) where layer.factorStack != nil: isTransposed = ModelConfig.stacksExpertsTransposed(config)
-    case (true, true): isTransposed = ModelConfig.storesExpertsTransposed(config, adapter.config.peftVersion)
+    case (true, true): isTransposed = ExpertOrientation.isTransposed(config, peftVersion: adapter.config.peftVersion)
     case (false, false): throw mismatch(layer, target, shape, wantsRows: inner == d1 || inner == d2)
     }
     let terms = (0..<count).map { expert in

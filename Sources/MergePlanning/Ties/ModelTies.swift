@@ -1,3 +1,4 @@
+import Checkpoints
 import JSONText
 
 /// The embeddings and heads of the model that a config.json describes, by the names that the live model has for them, and

@@ -1,3 +1,4 @@
+import Checkpoints
 import JSONText
 
 /// What is known of model classes by ``TieTable`` and ``RemoteTies``, and what a config.json makes of it.

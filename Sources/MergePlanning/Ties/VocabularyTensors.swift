@@ -1,5 +1,6 @@
 import Adapters
 import JSONText
+import ModelNames
 import Safetensors
 
 /// The embeddings and heads of a model on disk, and which of them are one tensor.
@@ -69,7 +70,10 @@ package struct VocabularyTensors: Sendable {
       guard let sample = members.first(where: \.isStored) else { continue }
       members = members.map { member in
         member.isStored
-          ? member : Member(live: member.live, name: places.absent(member.live, beside: sample), isStored: false)
+          ? member
+          : Member(
+            live: member.live, name: places.absent(member.live, beside: sample.name, runtime: sample.live),
+            isStored: false)
       }
       let isAnyAbsent = members.contains { !$0.isStored }
       groups.append(
@@ -117,6 +121,9 @@ package struct VocabularyTensors: Sendable {
     guard let group = group(of: own), group.isTied else { return nil }
     return group.members.contains { $0.name == own && !$0.isStored } ? own : nil
   }
+
+  /// The tensor on disk that one is kept as that is not there; nil: it is none of these.
+  func storedTwin(of name: TensorName) -> TensorName? { absent(name).flatMap { group(of: $0)?.stored } }
 
   // MARK: - Classes that no table has
 

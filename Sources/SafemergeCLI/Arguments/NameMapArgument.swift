@@ -1,5 +1,5 @@
 import ArgumentParser
-import MergePlanning
+import ModelNames
 
 /// `REGEX=REPLACEMENT`, cut at the last "=": a name has none, a pattern may.
 struct NameMapArgument: ExpressibleByArgument {

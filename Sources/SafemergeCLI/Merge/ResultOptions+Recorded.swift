@@ -2,6 +2,7 @@ import Adapters
 import Checkpoints
 import MergeEngine
 import MergePlanning
+import ModelNames
 import Staging
 
 /// The options as `.safemerge.json` has them, and from there.

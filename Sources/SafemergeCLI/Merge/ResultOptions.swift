@@ -2,6 +2,7 @@ import Adapters
 import ArgumentParser
 import MergeEngine
 import MergePlanning
+import ModelNames
 
 /// The options that decide what a merge of given inputs is, for whoever makes it or judges it.
 struct ResultOptions: ParsableArguments {

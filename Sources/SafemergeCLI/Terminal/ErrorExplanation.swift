@@ -1,6 +1,7 @@
 import Adapters
 import Checkpoints
 import MergePlanning
+import ModelNames
 import Platform
 import Safetensors
 

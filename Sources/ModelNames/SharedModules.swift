@@ -1,0 +1,40 @@
+import Checkpoints
+import JSONText
+
+/// Blocks that several layers of a model share. PEFT saves their factors under the name of each layer; a base has their
+/// weights under the first.
+///
+/// Source: transformers `modeling_zamba2.py`: the j-th hybrid layer has block j modulo `num_mem_blocks`; Zamba has one.
+package enum SharedModules {
+  /// The segment that is the shared block, by family.
+  private static let blocks: [(family: String, segment: String)] = [
+    ("zamba2", "shared_transformer"), ("zamba", "shared_transf"),
+  ]
+
+  /// The same module of the first layer that has it; nil: it is in that layer, or in no shared block.
+  package static func first(of module: String, _ config: JSONValue?) -> String? {
+    guard let family = ModelConfig.family(config), let entry = blocks.first(where: { $0.family == family }) else {
+      return nil
+    }
+    var segments = module.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+    guard let place = segments.firstIndex(of: entry.segment), place > 0, let layer = Int(segments[place - 1]) else {
+      return nil
+    }
+    let layers = hybridLayers(config)
+    guard let position = layers.firstIndex(of: layer) else { return nil }
+    var count = 1
+    if case .integer(let blocks)? = config?["num_mem_blocks"], blocks > 0 { count = Int(clamping: blocks) }
+    let first = layers[position % count]
+    if first == layer { return nil }
+    segments[place - 1] = String(first)
+    return segments.joined(separator: ".")
+  }
+
+  private static func hybridLayers(_ config: JSONValue?) -> [Int] {
+    if case .array(let values)? = config?["hybrid_layer_ids"] {
+      return values.compactMap { if case .integer(let value) = $0 { Int(exactly: value) } else { nil } }
+    }
+    guard case .array(let types)? = config?["layers_block_type"] else { return [] }
+    return types.indices.filter { types[$0] == .string("hybrid") }
+  }
+}
