@@ -172,8 +172,8 @@ let package = Package(
     .testTarget(
       name: "MergeCheckingTests",
       dependencies: [
-        "CPlainArithmetic", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "MergePlanning",
-        "Staging", "MergeEngine", "Inspection", "MergeChecking", "TestSupport",
+        "CPlainArithmetic", "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters",
+        "MergePlanning", "Staging", "MergeEngine", "Inspection", "MergeChecking", "TestSupport",
       ],
       swiftSettings: programSettings),
     .testTarget(

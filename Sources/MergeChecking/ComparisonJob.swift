@@ -62,7 +62,7 @@ final class ComparisonJob: Sendable {
       let count = rows.count * prepared.columns
       if expected.count < count * 4 { expected = [UInt8](repeating: 0, count: count * 4) }
       if flags.count < prepared.columns { flags = [UInt8](repeating: 0, count: prepared.columns) }
-      PlainArithmetic.round(recomputation.values, as: subject.type, count: count, into: &expected)
+      PlainArithmetic.round(recomputation.state.values, as: subject.type, count: count, into: &expected)
       for row in rows {
         judge(row, rows, &recomputation, found, expected, &flags, &comparison)
       }
@@ -100,7 +100,7 @@ final class ComparisonJob: Sendable {
     let columns = subject.update.columns
     let start = (row - rows.lowerBound) * columns
     let result = PlainArithmetic.compare(
-      found, with: recomputation.exact, scales: recomputation.scales, expected, as: subject.type, at: start,
+      found, with: recomputation.state.exact, scales: recomputation.state.scales, expected, as: subject.type, at: start,
       count: columns, flags: &flags)
     comparison.elementCount += columns
     comparison.otherwiseRounded += Int(result.otherwise)
@@ -121,7 +121,7 @@ final class ComparisonJob: Sendable {
       if asksBoth, !isMismatched { continue }
       guard isOtherwise || isMismatched else { continue }
       let value = number(found, start + column)
-      let exact = recomputation.exact[start + column]
+      let exact = recomputation.state.exact[start + column]
       let spacing = PlainArithmetic.spacing(subject.type, at: exact)
       let error = abs(value - exact)
       // Also true where one of them is NaN or infinite.
@@ -129,10 +129,10 @@ final class ComparisonJob: Sendable {
       if isBeyond {
         comparison.beyondBound += 1
         comparison.addSide(
-          delta: exact - Double(recomputation.weights[start + column]), error: value - exact, allowed: allowed * spacing
+          delta: exact - Double(recomputation.state.weights[start + column]), error: value - exact, allowed: allowed * spacing
         )
         // A rounding of the delta alone is as large as that of what it is added to, however small their sum is.
-        let scale = PlainArithmetic.spacing(subject.type, at: recomputation.scales[start + column])
+        let scale = PlainArithmetic.spacing(subject.type, at: recomputation.state.scales[start + column])
         if !(error <= scale + slack[column]) { comparison.beyondOneUlp += 1 }
       }
       if isBeyond || isMismatched, comparison.example == nil || (isBeyond && !comparison.exampleIsBeyond) {
@@ -149,7 +149,7 @@ final class ComparisonJob: Sendable {
     let reach = recomputation.reach(ofRow: row, in: rows)
     var worst = 0.0
     for column in reach.indices {
-      let error = abs(number(found, start + column) - recomputation.exact[start + column])
+      let error = abs(number(found, start + column) - recomputation.state.exact[start + column])
       // Infinities and NaNs are judged by their bits.
       guard error.isFinite else { continue }
       worst = max(worst, error / PlainArithmetic.spacing(subject.type, at: reach[column]))
@@ -169,9 +169,9 @@ final class ComparisonJob: Sendable {
     try state.withLock { state throws(SafetensorsError) in
       if let prepared = state.prepared { return prepared }
       var prepared = try PreparedTensor(subject.update, files)
-      for number in prepared.stages.indices
-      where prepared.stages[number].magnitudes != nil && prepared.stages[number].axis == .columns {
-        prepared.stages[number].columnNorms = try columnNorms(prepared, stage: number)
+      for number in prepared.steps.indices {
+        guard prepared.steps[number].needsColumnNorms, let addition = prepared.steps[number].addition else { continue }
+        prepared.steps[number].use(try columnNorms(prepared, of: addition))
       }
       state.prepared = prepared
       return prepared
@@ -179,22 +179,18 @@ final class ComparisonJob: Sendable {
   }
 
   private func columnNorms(
-    _ prepared: PreparedTensor, stage: Int
-  ) throws(SafetensorsError) -> (plain: [Float], exact: [Double], spreads: [Double]) {
+    _ prepared: PreparedTensor, of addition: PlainAddition
+  ) throws(SafetensorsError) -> PlainColumnNorms {
     var recomputation = RowRecomputation(prepared, sourceType: subject.sourceType)
-    let zeros = [Double](repeating: 0, count: prepared.columns)
-    var (plain, exact, spreads) = (zeros, zeros, zeros)
+    var squares = PlainSquares(columns: prepared.columns)
     var decoder = subject.quantized.map { PlainDecoder($0, shape: subject.shape, files) }
     var source: [UInt8] = []
     let rowsAtOnce = max(1, Self.blockElementCount / max(1, prepared.columns))
     for first in stride(from: 0, to: prepared.rows, by: rowsAtOnce) {
       let rows = first..<min(first + rowsAtOnce, prepared.rows)
       try readWeight(rows, columns: prepared.columns, &decoder, &source)
-      recomputation.addColumnSquares(
-        stage: stage, rows, from: source, plain: &plain, exact: &exact, spreads: &spreads)
+      recomputation.addColumnSquares(addition, rows, from: source, to: &squares)
     }
-    return (
-      plain.map { Float($0.squareRoot()) }, exact.map { $0.squareRoot() }, spreads.map { $0.squareRoot() }
-    )
+    return squares.norms
   }
 }

@@ -22,19 +22,14 @@ struct KnownFaults {
       found.append((fault, changed))
     }
     if !update.rowReplacements.isEmpty {
-      add(.tokenRowsDropped, TensorUpdate(rows: update.rows, columns: update.columns, stages: update.stages))
+      add(.tokenRowsDropped, update.replacingSteps { if case .replaceRows = $0 { [] } else { [$0] } })
     }
     guard !update.terms.isEmpty else { return found }
-    let isBias = update.terms.allSatisfy { if case .scaled = $0.kind { true } else { false } }
+    let isBias = !update.terms.contains(where: \.formula.isProduct)
     add(isBias ? .loraBiasDropped : dropped(name), with(update) { _ in [] })
-    if update.stages.contains(where: { $0.magnitude != nil }) {
-      add(
-        .magnitudeIgnored,
-        TensorUpdate(
-          rows: update.rows, columns: update.columns,
-          stages: update.stages.map { TensorUpdate.Stage(terms: $0.terms, intermediate: $0.intermediate) },
-          rowReplacements: update.rowReplacements))
-    }
+    add(
+      .magnitudeIgnored,
+      update.replacingSteps { if case .rescale(let rescaling) = $0 { [.add(rescaling.addition)] } else { [$0] } })
     add(
       isBias ? .loraBiasUnscaled : .scalingMissing,
       scaled(update, name) { _, _, weight, _ in weight })
@@ -75,7 +70,7 @@ struct KnownFaults {
         terms.indices.filter { !terms[..<$0].contains(terms[$0]) }.map { terms[$0] }
       })
     add(.subtracted, with(update) { $0.map { $0.scaled(by: -$0.scaling) } })
-    if update.rows == update.columns { add(.transposed, with(update) { $0.map(\.transposed) }) }
+    if update.rows == update.columns { add(.transposed, with(update) { $0.map(\.exchanged) }) }
     let used = Set(update.terms.compactMap(adapter))
     if used.count > 1 {
       for number in used.sorted() {
@@ -105,25 +100,27 @@ struct KnownFaults {
     return .savedModuleDropped
   }
 
-  private func adapter(_ term: DeltaTerm) -> Int? {
-    guard let view = term.views.first, view.source.input >= firstAdapterInput else { return nil }
+  private func adapter(_ term: Term<FactorView>) -> Int? {
+    guard let view = term.operands.first, view.source.input >= firstAdapterInput else { return nil }
     return view.source.input - firstAdapterInput
   }
 
-  private func with(_ update: TensorUpdate, _ change: ([DeltaTerm]) -> [DeltaTerm]) -> TensorUpdate {
-    var stages = update.stages.map {
-      TensorUpdate.Stage(terms: change($0.terms), magnitude: $0.magnitude, intermediate: $0.intermediate)
+  private func with(
+    _ update: TensorUpdate, _ change: ([Term<FactorView>]) -> [Term<FactorView>]
+  ) -> TensorUpdate {
+    update.replacingSteps { step in
+      guard let addition = step.addition else { return [step] }
+      let changed = addition.with(change(addition.terms))
+      // Without a delta nothing is rescaled either, but PEFT's roundings stay.
+      if changed.terms.isEmpty, !step.keepsNorms { return [] }
+      return [step.with(changed)]
     }
-    // Without a delta nothing is rescaled either.
-    stages.removeAll { $0.terms.isEmpty && !update.terms.isEmpty && $0.intermediate == nil }
-    return TensorUpdate(
-      rows: update.rows, columns: update.columns, stages: stages, rowReplacements: update.rowReplacements)
   }
 
   /// The update with other scalings; nil from `change` leaves a term as it is.
   private func scaled(
     _ update: TensorUpdate, _ name: TensorName,
-    _ change: (AdapterConfig, MergePlan.Module, Double, DeltaTerm) -> Double?
+    _ change: (AdapterConfig, MergePlan.Module, Double, Term<FactorView>) -> Double?
   ) -> TensorUpdate {
     with(update) { terms in
       terms.map { term in
@@ -137,15 +134,16 @@ struct KnownFaults {
   }
 }
 
-extension DeltaTerm {
-  fileprivate func scaled(by scaling: Float) -> DeltaTerm {
-    DeltaTerm(rows: rows, columns: columns, kind: kind, scaling: scaling, diagonal: diagonal)
+extension Term where Operand == FactorView {
+  /// The same delta with rows and columns exchanged; as it is where it has none, or one with a diagonal.
+  fileprivate var exchanged: Term {
+    guard formula.isProduct else { return self }
+    if case .product(_, _, .some) = formula { return self }
+    return transposed
   }
+}
 
-  /// The same delta with rows and columns exchanged; as it is where it has none.
-  fileprivate var transposed: DeltaTerm {
-    guard case .lowRank(let left, let right) = kind, diagonal == nil else { return self }
-    return DeltaTerm(
-      rows: columns, columns: rows, kind: .lowRank(left: right.transposed, right: left.transposed), scaling: scaling)
-  }
+extension UpdateStep {
+  /// Whether it rescales to norms that PEFT computes, also where no delta is added.
+  fileprivate var keepsNorms: Bool { if case .rescale(let rescaling) = self { rescaling.norms == .torch } else { false } }
 }

@@ -48,11 +48,8 @@ extension MergeCheck {
         }
         otherDTypes["\(info.dtype.name) instead of \(tensor.outputDType.name)", default: 0] += 1
         if update == nil, info.dtype != tensor.source.dtype, !tensor.shape.contains(0) {
-          update = TensorUpdate(
-            rows: tensor.shape.dropLast().reduce(1, *), columns: tensor.shape.last ?? 1, stages: [])
-        } else if let only = update, only.stages.isEmpty, only.rowReplacements.isEmpty,
-          info.dtype == tensor.source.dtype
-        {
+          update = TensorUpdate(roundingOnly: tensor.shape)
+        } else if update?.changesElements == false, info.dtype == tensor.source.dtype {
           update = nil
         }
       }
@@ -73,7 +70,7 @@ extension MergeCheck {
   }
 
   static func isMerged(_ tensor: MergePlan.Tensor) -> Bool {
-    tensor.update.map { !$0.terms.isEmpty || !$0.rowReplacements.isEmpty } ?? false
+    tensor.update?.changesElements ?? false
   }
 
   /// The tensor that a tied model keeps in place of one that is left out; nil: there is none, or the two are not to be one,

@@ -1,3 +1,4 @@
+import Adapters
 import Checkpoints
 import Inspection
 import MergePlanning
@@ -94,20 +95,7 @@ extension MergeCheck {
   private func rounding(_ pair: Pair) throws -> String? {
     guard let update = updatesOfPEFT[pair.planned.name], update.decomposition == nil else { return nil }
     var candidates: [(String, TensorUpdate)] = [("as PEFT 0.21.2 does", update)]
-    let isRounded = { (stage: TensorUpdate.Stage) in
-      stage.intermediate.map {
-        TensorUpdate.Intermediate(dtype: $0.dtype, scaling: $0.scaling, roundsDelta: true)
-      }
-    }
-    candidates.append(
-      (
-        "as PEFT does with safe_merge=True",
-        TensorUpdate(
-          rows: update.rows, columns: update.columns,
-          stages: update.stages.map {
-            TensorUpdate.Stage(terms: $0.terms, magnitude: $0.magnitude, intermediate: isRounded($0))
-          }, rowReplacements: update.rowReplacements)
-      ))
+    candidates.append(("as PEFT does with safe_merge=True", update.roundingDeltas))
     for (how, candidate) in candidates where candidate != pair.update {
       guard try compare(pair, candidate, sample: Self.sampleRows)?.otherBits == 0 else { continue }
       if try compare(pair, candidate)?.otherBits == 0 { return how }
@@ -141,5 +129,17 @@ extension MergeCheck {
       return (hypotheses.replacementDropped(pair.planned.name), true)
     }
     return best.map { ($0.fault, $0.isStrong) }
+  }
+}
+
+extension TensorUpdate {
+  /// The same update with each delta rounded to the dtype that the sum with it is rounded to.
+  fileprivate var roundingDeltas: TensorUpdate {
+    let rounded = steps.indices.map { number -> Step in
+      guard let addition = steps[number].addition, number + 1 < steps.count, case .round(let dtype) = steps[number + 1]
+      else { return steps[number] }
+      return steps[number].with(Addition(addition.terms, scaling: addition.scaling, roundedTo: dtype))
+    }
+    return TensorUpdate(rows: rows, columns: columns, steps: rounded)
   }
 }

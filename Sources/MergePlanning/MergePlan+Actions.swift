@@ -31,7 +31,7 @@ extension MergePlan {
   }
 
   public func action(_ tensor: Tensor) -> Action {
-    if let update = tensor.update, !update.stages.isEmpty || !update.rowReplacements.isEmpty { return .merge }
+    if let update = tensor.update, update.changesElements { return .merge }
     if inputs[tensor.source.input].isAdapter { return .replace }
     return tensor.update == nil ? .copy : .convert
   }

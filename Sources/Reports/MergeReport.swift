@@ -92,7 +92,7 @@ public struct MergeReport: Sendable, Equatable {
     for tensor in plan.updatedTensors {
       shapes[tensor.name] = tensor.shape
       let terms = tensor.update?.terms ?? []
-      if terms.contains(where: { if case .lowRank = $0.kind { true } else { false } }) { lowRank.insert(tensor.name) }
+      if terms.contains(where: \.formula.isProduct) { lowRank.insert(tensor.name) }
     }
     tensors = outcome.statistics.compactMap { statistics in
       statistics.name.map { name in

@@ -10,11 +10,7 @@ extension MergePlan {
           MergePlan.Tensor(
             name: tensor.name, shape: tensor.shape, source: tensor.source, outputDType: tensor.outputDType,
             outputRange: tensor.outputRange,
-            update: tensor.update.map { update in
-              TensorUpdate(
-                rows: update.rows, columns: update.columns, stages: update.stages,
-                rowReplacements: update.rowReplacements)
-            })
+            update: tensor.update?.replacingSteps { if case .subtract = $0 { [] } else { [$0] } })
         })
     }
     return MergePlan(

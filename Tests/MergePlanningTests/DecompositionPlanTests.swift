@@ -51,11 +51,15 @@ import Testing
   @Test(arguments: Decomposition.allCases)
   func thePlanSaysWhatIsTakenOut(change: Decomposition) throws {
     let update = try #require(try plan(change).updatedTensors.first { _ in true }?.update)
-    #expect(update.decomposition == TensorUpdate.DecompositionStep(change: change, rank: 2, scaling: 2.5))
-    #expect(update.stages.count == 1)
-    #expect((update.terms[0].diagonal != nil) == (change == .kasa))
-    // Every view of the adapter's file is accounted for.
-    #expect(update.terms[0].views.count == (change == .kasa ? 3 : 2))
+    #expect(update.decomposition == DecompositionStep(change: change, rank: 2, scaling: 2.5))
+    #expect(update.steps.count == 2)
+    guard case .product(_, _, let diagonal) = update.terms[0].formula else {
+      Issue.record("no product")
+      return
+    }
+    #expect((diagonal != nil) == (change == .kasa))
+    // Every matrix of the adapter's file is accounted for.
+    #expect(update.terms[0].operands.count == (change == .kasa ? 3 : 2))
   }
 
   @Test func transposedWeightsAreDecomposedAsPEFTDoes() throws {

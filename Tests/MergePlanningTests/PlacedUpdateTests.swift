@@ -70,7 +70,7 @@ import Testing
         let update = try update(plan, name)
         #expect(update.terms.map(\.rows) == [0..<5])
         #expect(update.terms.map(\.columns) == [0..<4])
-        guard case .lowRank(let left, let right)? = update.terms.first?.kind else {
+        guard case .product(let left, let right, nil)? = update.terms.first?.formula else {
           Issue.record("no product")
           continue
         }
@@ -82,7 +82,7 @@ import Testing
     // With PEFT's roundings the delta is rounded first, here as in a stack.
     let rounded = try self.plan(
       Self.experts, adapter, config: Self.mixtral, fields: Self.parameters, arithmetic: .peft)
-    #expect(rounded.updatedTensors.allSatisfy { $0.update?.stages.first?.intermediate?.roundsDelta == true })
+    #expect(rounded.updatedTensors.allSatisfy { $0.update?.steps.first?.addition?.roundedTo == .bf16 })
   }
 
   @Test func expertsOnAStack() throws {
@@ -123,7 +123,7 @@ import Testing
     let plan = try plan(Self.fused, adapter, config: Self.heads)
     let update = try update(plan, "model.layers.0.self_attn.qkv_proj.weight")
     #expect(Set(update.terms.map(\.rows)) == [0..<8, 8..<12, 12..<16])
-    #expect(update.stages.count == 1)
+    #expect(update.steps.count == 1)
     #expect(plan.rules.map(\.count) == [1, 1, 1])
   }
 
@@ -159,9 +159,14 @@ import Testing
     let plan = try plan(base, adapter, fields: #""use_dora":true"#)
     #expect(plan.modules.first?.targets.count == 3)
     let update = try update(plan, TensorName(attention + ".v_proj.weight"))
-    #expect(update.stages.first?.magnitude?.values.offset == 12)
-    #expect(update.stages.first?.magnitude?.values.columns == 4)
-    guard case .lowRank(let left, _)? = update.terms.first?.kind else { return }
+    guard case .rescale(let rescaling)? = update.steps.first,
+      case .product(let left, _, nil)? = update.terms.first?.formula
+    else {
+      Issue.record("no DoRA")
+      return
+    }
+    #expect(rescaling.magnitudes.offset == 12)
+    #expect(rescaling.magnitudes.columns == 4)
     #expect([left.rows, left.offset] == [4, 24])
     guard case .name(.missingPart) = try problem(Array(base.dropLast()), layer(module, rows: 16, columns: 6)) else {
       Issue.record("v_proj is not there")
@@ -217,7 +222,7 @@ import Testing
       }
       #expect(plan.updatedTensors.map(\.name) == expected)
       for (place, name) in expected.enumerated() {
-        guard case .lowRank(let left, let right)? = try update(plan, name).terms.first?.kind else {
+        guard case .product(let left, let right, nil)? = try update(plan, name).terms.first?.formula else {
           Issue.record("no product")
           continue
         }

@@ -70,7 +70,7 @@ import Testing
     #expect(update.terms.map(\.scaling) == [2])
     #expect(update.terms.map(\.rows) == [0..<6])
     #expect(update.terms.map(\.columns) == [0..<4])
-    guard case .lowRank(let left, let right)? = update.terms.first?.kind else {
+    guard case .product(let left, let right, nil)? = update.terms.first?.formula else {
       Issue.record("no product")
       return
     }
@@ -86,12 +86,7 @@ import Testing
     let layers = (0..<2).flatMap { Self.layer("model.layers.\($0).q_proj", bias: 6) }
     let base = Self.baseTensors() + [TestTensor("model.layers.1.q_proj.bias", .bf16, [6])]
     let plan = try plan(base: base, layers, fields: "\"lora_bias\": true")
-    let ranges = plan.updatedTensors.flatMap { $0.update?.terms ?? [] }.flatMap { term in
-      switch term.kind {
-      case .lowRank(let left, let right): [left.source.range, right.source.range]
-      case .scaled(let values): [values.source.range]
-      }
-    }
+    let ranges = plan.updatedTensors.flatMap { $0.update?.terms ?? [] }.flatMap(\.operands).map(\.source.range)
     #expect(ranges.count == 6)
     let sorted = ranges.sorted { $0.lowerBound < $1.lowerBound }
     #expect(zip(sorted, sorted.dropFirst()).allSatisfy { $0.upperBound == $1.lowerBound })
@@ -230,7 +225,8 @@ import Testing
     func strides(_ config: String?, flag: Bool) throws -> [Int] {
       let plan = try plan(base: base, layer, config: config, fields: "\"fan_in_fan_out\": \(flag)")
       guard
-        case .lowRank(let left, let right)? = plan.updatedTensors.first(where: { _ in true })?.update?.terms.first?.kind
+        case .product(let left, let right, nil)? = plan.updatedTensors.first(where: { _ in true })?.update?.terms.first?
+          .formula
       else { return [] }
       return [left.rowStride, left.columnStride, right.rowStride, right.columnStride]
     }

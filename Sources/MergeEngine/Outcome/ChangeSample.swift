@@ -1,3 +1,4 @@
+import Adapters
 import MergePlanning
 import Safetensors
 import TileKernels
@@ -42,7 +43,7 @@ package struct ChangeSample: Sendable, Equatable {
 extension TensorUpdate {
   /// Whether the update adds a product and writes over no row: what is measured then is the size of the product.
   var addsProduct: Bool {
-    rowReplacements.isEmpty && terms.contains { if case .lowRank = $0.kind { true } else { false } }
+    rowReplacements.isEmpty && terms.contains(where: \.formula.isProduct)
   }
 }
 
@@ -58,11 +59,11 @@ extension TileWorker {
     let count = rows.count * update.columns
     var values = [Float](repeating: 0, count: count)
     var span = values.mutableSpan
-    let bytes = output.span.extracting(0..<count * target.byteCount)
+    let bytes = buffers.output.span.extracting(0..<count * target.byteCount)
     try unsafe kernels.widen(bytes.bytes, as: target, into: &span)
     var comparison = TileComparison()
     try comparison.compare(
-      output, as: target, with: weight.extracting(0..<count * source.byteCount), as: source, intended: values,
+      buffers.output, as: target, with: weight.extracting(0..<count * source.byteCount), as: source, intended: values,
       are: .values, rowCount: rows.count, columns: update.columns, kernels)
     var sample = ChangeSample()
     sample.add(comparison.rows)

@@ -192,13 +192,3 @@ final class InputFiles: Sendable {
     for reading in used { try reading.finish() }
   }
 }
-
-extension TensorUpdate {
-  /// Every matrix that it reads.
-  var views: [FactorView] {
-    terms.flatMap(\.views) + stages.compactMap(\.magnitude?.values) + rowReplacements.map(\.values)
-  }
-
-  /// Whether an adapter changes the tensor; otherwise it is only rounded to another dtype.
-  var changesElements: Bool { !stages.isEmpty || !rowReplacements.isEmpty }
-}

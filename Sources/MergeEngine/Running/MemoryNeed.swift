@@ -1,3 +1,4 @@
+import Adapters
 import MergePlanning
 import Platform
 import Safetensors
@@ -39,17 +40,9 @@ public struct MemoryNeed: Sendable, Equatable {
     for tensor in plan.updatedTensors {
       guard let update = tensor.update else { continue }
       tile = max(tile, Self.tileByteCount(tensor, update, tileSize))
-      packed.append(
-        update.terms.reduce(Self.decompositionByteCount(update) + Self.scalesByteCount(tensor, update)) {
-          $0 + Self.packedByteCount($1)
-        })
-      if let decomposition = update.decomposition {
-        work = max(
-          work,
-          update.rows * update.columns * tensor.weightDType.bitCount / 8
-            + (tensor.quantized?.byteCount(elements: update.rows * update.columns, shape: tensor.shape) ?? 0)
-            + DecompositionFactors.workByteCount(decomposition, rows: update.rows, columns: update.columns))
-      }
+      let steps = Self.steps(tensor, update, tileSize)
+      packed.append(steps.shared + Self.scalesByteCount(tensor, update))
+      work = max(work, steps.work)
       guard collectsStatistics, update.changesElements, tensor.requantized?.part != .scales else { continue }
       rows.append(update.rows)
       tileRows = max(tileRows, Self.tileRows(tensor, update, tileSize))
@@ -69,69 +62,50 @@ public struct MemoryNeed: Sendable, Equatable {
   /// A tensor in the base's header, in the plan and in the schedule, with its name.
   private static let tensorByteCount = 1 << 10
 
-  /// Of a quantized weight codes and scales, the rows of the base and of the left factor as they are in their files, delta
-  /// in fp32, the left factor's or the values' rows in fp32, the former also as a product packs them, and the encoded
-  /// output; where there is more than one sum of deltas, also the rows between the stages, their sum with the delta, and
-  /// an encoded copy; where a part is taken out of the tensor, also what is left.
+  /// A tile of a tensor: what it is read from, what the steps compute in, and what is written.
   private static func tileByteCount(
     _ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ tileSize: TileSize
   ) -> Int {
     let rows = tileRows(tensor, update, tileSize)
-    let views =
-      update.terms.map { term in
-        switch term.kind {
-        case .lowRank(let left, _): left
-        case .scaled(let values): values
-        }
-      } + update.rowReplacements.map(\.values)
-    let read =
-      views.map { view in
-        StridedReads(view, rows: 0..<min(rows, view.rows)).elementCount * view.source.dtype.bitCount / 8
-      }.max() ?? 0
-    let widest = views.map(\.columns).max() ?? 0
-    let rank = update.terms.map(\.rank).max() ?? 0
-    let scratch = KernelSet.scratchByteCount(rows: rows, rank: rank)
-    let isOneSum =
-      update.stages.count <= 1 && update.stages.allSatisfy { $0.magnitude == nil && $0.intermediate == nil }
-    let stages = isOneSum && update.decomposition == nil ? 0 : 4 + 4 + 4
-    let remainder = update.decomposition == nil ? 0 : tensor.weightDType.bitCount / 8
-    // What is made codes again is in fp32 before; the new codes, and what they stand for.
-    let output =
-      tensor.requantized == nil
-      ? tensor.outputDType.bitCount / 8 : 4 + 1 + 4 + (tensor.requantized?.nibbles == nil ? 0 : 4 + 1)
-    let element = 4 + tensor.weightDType.bitCount / 8 + output + stages + remainder
+    let elements = rows * update.columns
+    return source(tensor, elements) + steps(tensor, update, tileSize, elements) + sink(tensor, elements)
+  }
+
+  /// The rows of the base and, of a quantized weight, its codes and scales.
+  private static func source(_ tensor: MergePlan.Tensor, _ elements: Int) -> Int {
     // The rows with what shares scales with them, as they are and in fp32, and what they are compared by.
-    let training = tensor.qloraQuantization.map { (rows * update.columns + 2 * $0.block) * 18 } ?? 0
-    let codes = tensor.quantized?.byteCount(elements: rows * update.columns, shape: tensor.shape) ?? 0
-    return read + codes + training + scratch + rows * (update.columns * element + widest * 4)
+    let training = tensor.qloraQuantization.map { (elements + 2 * $0.block) * 18 } ?? 0
+    let codes = tensor.quantized?.byteCount(elements: elements, shape: tensor.shape) ?? 0
+    return codes + training + elements * tensor.weightDType.bitCount / 8
+  }
+
+  /// A delta in fp32 and what the steps have besides: rows of factors, and the rows between the steps.
+  private static func steps(
+    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ tileSize: TileSize, _ elements: Int
+  ) -> Int {
+    let steps = steps(tensor, update, tileSize)
+    return steps.rows + steps.products + tileRows(tensor, update, tileSize) * steps.widest * 4
+      + elements * (4 + steps.perElement)
+  }
+
+  /// The rows that are written. What is made codes again is in fp32 before; the new codes, and what they stand for.
+  private static func sink(_ tensor: MergePlan.Tensor, _ elements: Int) -> Int {
+    guard let requantized = tensor.requantized else { return elements * tensor.outputDType.bitCount / 8 }
+    return elements * (4 + 1 + 4 + (requantized.nibbles == nil ? 0 : 4 + 1))
+  }
+
+  private static func steps(_ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ tileSize: TileSize) -> StepMemory {
+    let place = StepPlace(tensor: tensor, update: update, tileRows: tileRows(tensor, update, tileSize))
+    return update.steps.reduce(into: StepMemory()) { $0 += $1.engineStep.memory(place) }
   }
 
   private static func tileRows(_ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ tileSize: TileSize) -> Int {
     tensor.requantized?.tileRows(update, tileSize) ?? min(update.rows, tileSize.rows(columns: update.columns))
   }
 
-  private static func decompositionByteCount(_ update: TensorUpdate) -> Int {
-    update.decomposition.map { DecompositionFactors.byteCount($0, rows: update.rows, columns: update.columns) } ?? 0
-  }
-
   /// Of scales that are codes themselves, which take a pass over the tensor.
   private static func scalesByteCount(_ tensor: MergePlan.Tensor, _ update: TensorUpdate) -> Int {
     guard let training = tensor.qloraQuantization, training.isNested else { return 0 }
     return 3 * 4 * (update.rows * update.columns / training.block + 1)
-  }
-
-  /// The packed factor, and as it is in its file while it is packed.
-  private static func packedByteCount(_ term: DeltaTerm) -> Int {
-    guard case .lowRank(_, let right) = term.kind else { return 0 }
-    let read = StridedReads(right, rows: 0..<right.rows).elementCount * right.source.dtype.bitCount / 8
-    return ((try? PackedRight.byteCount(columns: right.columns, rank: right.rows)) ?? 0) + read
-  }
-}
-
-extension DeltaTerm {
-  /// The length of the sums of a product; 0 where there is none.
-  fileprivate var rank: Int {
-    guard case .lowRank(let left, _) = kind else { return 0 }
-    return left.columns
   }
 }

@@ -424,7 +424,7 @@ public struct MergeEngine: Sendable {
           path: inputs.path(of: tensor.source.input), tensor: tensor.name,
           .nonFinite(count: result.nonFinite, rows: rows, dtype: tensor.outputDType))
       }
-      let computed = worker.output.span
+      let computed = worker.buffers.output.span
       try unsafe file.write(
         computed.bytes.extracting(0..<result.byteCount), at: tensor.outputRange.lowerBound + rows.lowerBound * outputRow
       )

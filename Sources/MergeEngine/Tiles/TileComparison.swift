@@ -5,33 +5,15 @@ import TileKernels
 struct TileComparison {
   /// For each row of the tile that was compared last; what stands behind them is old.
   private(set) var rows: [RowStatistics] = []
-  /// What was meant, where PEFT's roundings leave no trace of it in what was computed.
-  private var kept: [Float] = []
 
-  /// Keeps a delta before PEFT rounds it: of the first stage in place of what was kept, of others added to it.
-  mutating func keep(
-    delta: [Float], count: Int, stage: Int, _ kernels: KernelSet
-  ) throws {
-    if stage == 0 { return keep(values: delta, count: count) }
-    var span = kept.mutableSpan
-    try kernels.addPlain(to: &span, values: delta.span.extracting(0..<count))
-  }
-
-  /// Keeps values before PEFT rounds them.
-  mutating func keep(values: [Float], count: Int) {
-    kept.grow(to: count, filler: 0)
-    kept.replaceSubrange(0..<count, with: values[..<count])
-  }
-
-  /// Compares the tile's rows with the base's and with `intended`; nil: with what was kept.
+  /// Compares the tile's rows with the base's and with `intended`.
   ///
   /// - Parameter output: The tile's bytes first.
   mutating func compare(
-    _ output: [UInt8], as outputType: ElementType, with base: RawSpan, as baseType: ElementType, intended: [Float]?,
+    _ output: [UInt8], as outputType: ElementType, with base: RawSpan, as baseType: ElementType, intended: [Float],
     are intention: KernelSet.Intention, rowCount: Int, columns: Int, _ kernels: KernelSet
   ) throws {
     if rows.count < rowCount { rows = Array(repeating: RowStatistics(), count: rowCount) }
-    let intended = intended ?? kept
     let bytes = output.span.extracting(0..<rowCount * columns * outputType.byteCount)
     var span = rows.mutableSpan
     try unsafe kernels.compare(

@@ -10,7 +10,7 @@ extension TileWorker {
   /// - Returns: Nil if an element is not finite, which has no code.
   mutating func findMagnitudes(count: Int, _ nibbles: Requantization.NF4Layout) throws -> [Float]? {
     nf4Values.grow(to: count, filler: 0)
-    try WeightReader.widen(output, as: .f32, count: count, into: &nf4Values, kernels)
+    try WeightReader.widen(buffers.output, as: .f32, count: count, into: &nf4Values, kernels)
     guard nf4Values[..<count].allSatisfy(\.isFinite) else { return nil }
     var magnitudes = [Float](repeating: 0, count: (count - 1) / nibbles.block + 1)
     try kernels.findMagnitudes(nf4Values, count: count, block: nibbles.block, into: &magnitudes)
@@ -33,9 +33,8 @@ extension TileWorker {
     codes = (0..<(count + 1) / 2).map { pair in
       single[2 * pair] << 4 | (2 * pair + 1 < count ? single[2 * pair + 1] : Self.zeroCode)
     }
-    let isOneDelta = Self.isOneDelta(update)
-    let intended = isOneDelta ? delta : value
-    let changes = try compareNF4(single, before: weight, intended, isOneDelta, scales.numbers, nibbles.block)
+    let changes = try compareNF4(
+      single, before: weight, buffers.computed, buffers.isDelta, scales.numbers, nibbles.block)
     decoded.grow(to: count * 4, filler: 0)
     try kernels.round(nf4Values, count: count, into: &decoded, as: .f32)
     try compareDecoded(update, rows: rows, weight: weight)

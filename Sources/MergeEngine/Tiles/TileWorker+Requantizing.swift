@@ -9,7 +9,7 @@ extension TileWorker {
   func findLargest(
     _ requantized: Requantization, rows: Range<Int>, into largest: inout [Float], firstBand: Int
   ) throws {
-    let values = output.span
+    let values = buffers.output.span
     for (block, part) in requantized.blocks(in: rows, firstBand: firstBand) {
       largest[block] = max(largest[block], try unsafe kernels.largestFinite(values.bytes, part))
     }
@@ -28,14 +28,13 @@ extension TileWorker {
     let columns = update.columns
     let count = rows.count * columns
     codes.grow(to: count, filler: 0)
-    let isOneDelta = Self.isOneDelta(update)
-    let intended = isOneDelta ? delta : value
+    let intended = buffers.computed
     var changes = RequantizationLoss()
     for (block, part) in requantized.blocks(in: rows, firstBand: firstBand) {
-      try Self.encode(output, part, by: scales.codeScales[block], into: &codes, kernels)
+      try Self.encode(buffers.output, part, by: scales.codeScales[block], into: &codes, kernels)
       let (changed, halfSteps) = try kernels.compareCodes(
         codes.span, before: reader.codes.span, weight: weight, intended: intended.span,
-        are: isOneDelta ? .deltas : .values, scale: scales.numbers[block], part)
+        are: buffers.computedIntention, scale: scales.numbers[block], part)
       changes += RequantizationLoss(changedCount: changed, halfStepCount: halfSteps)
     }
     try decode(requantized, rows: rows, columns: columns, scales, firstBand: firstBand)
@@ -51,10 +50,8 @@ extension TileWorker {
     guard var comparison else { return }
     // Taken out while it is changed, so that its buffers are not copied.
     self.comparison = nil
-    let isOneDelta = Self.isOneDelta(update)
     try comparison.compare(
-      decoded, as: .f32, with: weight, as: .f32, intended: isOneDelta ? delta : value,
-      are: isOneDelta ? .deltas : .values, rowCount: rows.count, columns: update.columns, kernels)
+      decoded, as: .f32, with: weight, as: .f32, intended: buffers.computed, are: buffers.computedIntention, rowCount: rows.count, columns: update.columns, kernels)
     self.comparison = comparison
   }
 

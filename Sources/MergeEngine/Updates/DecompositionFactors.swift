@@ -20,7 +20,7 @@ struct DecompositionFactors: Sendable {
 
   /// Decomposes `matrix`, which is rows x columns.
   init(
-    _ decomposition: TensorUpdate.DecompositionStep, of matrix: consuming [Float], rows: Int, columns: Int,
+    _ decomposition: DecompositionStep, of matrix: consuming [Float], rows: Int, columns: Int,
     _ algebra: LinearAlgebra, _ kernels: KernelSet
   ) throws {
     let (rank, scaling) = (decomposition.rank, decomposition.scaling)
@@ -54,13 +54,13 @@ struct DecompositionFactors: Sendable {
   }
 
   /// What the factors of one tensor take while its tiles need them.
-  static func byteCount(_ decomposition: TensorUpdate.DecompositionStep, rows: Int, columns: Int) -> Int {
+  static func byteCount(_ decomposition: DecompositionStep, rows: Int, columns: Int) -> Int {
     let packed = (try? PackedRight.byteCount(columns: columns, rank: decomposition.rank)) ?? 0
     return rows * decomposition.rank * MemoryLayout<Float>.stride + packed
   }
 
   /// What making them takes at the most, beside themselves.
-  static func workByteCount(_ decomposition: TensorUpdate.DecompositionStep, rows: Int, columns: Int) -> Int {
+  static func workByteCount(_ decomposition: DecompositionStep, rows: Int, columns: Int) -> Int {
     let right = decomposition.rank * columns * MemoryLayout<Float>.stride
     switch decomposition.change {
     case .pissa, .kasa: return right + LinearAlgebra.singularValuesByteCount(rows: rows, columns: columns)
@@ -69,30 +69,31 @@ struct DecompositionFactors: Sendable {
   }
 }
 
-extension UpdatePreparation {
-  /// What is taken out of `tensor`.
-  func decompositionFactors(
-    _ decomposition: TensorUpdate.DecompositionStep, of tensor: MergePlan.Tensor, _ update: TensorUpdate
-  ) throws -> DecompositionFactors {
-    let path = inputs.path(of: tensor.source.input)
-    guard let decomposer else {
+extension DecompositionFactors {
+  /// Decomposes the tensor that a step takes a part out of.
+  init(_ decomposition: DecompositionStep, _ context: StepContext) throws {
+    let (tensor, update, kernels) = (context.tensor, context.update, context.kernels)
+    let path = context.inputs.path(of: tensor.source.input)
+    guard let decomposer = context.decomposer else {
       throw MergeError(path: path, tensor: tensor.name, .inconsistentPlan("no LAPACK was opened"))
     }
-    return try decomposer.withTurn(path: path, tensor: tensor.name.string) { algebra in
+    self = try decomposer.withTurn(path: path, tensor: tensor.name.string) { algebra in
       try DecompositionFactors(
-        decomposition, of: widened(tensor, update), rows: update.rows,
-        columns: update.columns, algebra, kernels)
+        decomposition, of: Self.elements(context), rows: update.rows, columns: update.columns, algebra, kernels)
     }
   }
 
-  private func widened(_ tensor: MergePlan.Tensor, _ update: TensorUpdate) throws -> [Float] {
-    let (source, _) = try inputs.elementTypes(of: tensor)
+  /// The whole tensor in fp32.
+  private static func elements(_ context: StepContext) throws -> [Float] {
+    let update = context.update
+    let (source, _) = try context.inputs.elementTypes(of: context.tensor)
     var elements = [Float](repeating: 0, count: update.rows * update.columns)
     var raw: [UInt8] = []
     var reader = WeightReader()
-    let byteCount = try reader.read(tensor, update, rows: 0..<update.rows, inputs, kernels, into: &raw)
+    let byteCount = try reader.read(
+      context.tensor, update, rows: 0..<update.rows, context.inputs, context.kernels, into: &raw)
     var span = elements.mutableSpan
-    try unsafe kernels.widen(raw.span.extracting(0..<byteCount).bytes, as: source, into: &span)
+    try unsafe context.kernels.widen(raw.span.extracting(0..<byteCount).bytes, as: source, into: &span)
     return elements
   }
 }

@@ -1,3 +1,4 @@
+import Adapters
 import LinearAlgebra
 import MergePlanning
 import Safetensors

@@ -1,3 +1,4 @@
+import Adapters
 import MergePlanning
 import Safetensors
 
@@ -13,10 +14,10 @@ struct UntrainedModules: Sendable {
     var inputs: Set<Int> = []
     var active: Set<Int> = []
     for term in update.terms {
-      guard let input = term.views.first?.source.input else { continue }
+      guard let input = term.operands.first?.source.input else { continue }
       inputs.insert(input)
       if active.contains(input) { continue }
-      if try !term.views.contains(where: { try preparation.isZero($0) }) { active.insert(input) }
+      if try !term.operands.contains(where: { try preparation.isZero($0) }) { active.insert(input) }
     }
     self.inputs = inputs
     self.active = active

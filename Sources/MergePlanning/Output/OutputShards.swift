@@ -151,7 +151,7 @@ extension MergePlanner {
     var copied: [Int: Int] = [:]
     for (tensor, range) in zip(tensors, dataOffsets) {
       guard tensor.dtype == tensor.source.dtype, tensor.quantized == nil, tensor.qloraQuantization == nil,
-        works[tensor.name].map({ $0.stages.isEmpty && $0.rows.isEmpty }) ?? true
+        works[tensor.name].map({ $0.steps.isEmpty && $0.rows.isEmpty }) ?? true
       else { continue }
       let phase = (tensor.source.range.lowerBound - range.lowerBound) % block
       copied[phase < 0 ? phase + block : phase, default: 0] += range.count

@@ -120,7 +120,7 @@ extension MergePlanner {
   func update(
     _ name: TensorName, shape: [Int], from source: DType, to output: DType, isDecoded: Bool
   ) -> TensorUpdate? {
-    guard let work = works[name], !work.stages.isEmpty || !work.rows.isEmpty else {
+    guard let work = works[name], !work.steps.isEmpty || !work.rows.isEmpty else {
       // A change of dtype alone: rounded by the same pipeline, with nothing to add.
       // An empty tensor has nothing to round, and dimensions that no product may be formed of.
       return (source == output && !isDecoded) || shape.contains(0) ? nil : TensorUpdate(roundingOnly: shape)
@@ -128,13 +128,10 @@ extension MergePlanner {
     var (rows, columns) =
       work.isConvolution ? (shape[0], shape.dropFirst().reduce(1, *)) : TensorUpdate.matrix(of: shape)
     (rows, columns) = (rows / work.interleaveCount, columns * work.interleaveCount)
-    var stages = work.stages
-    if options.arithmetic == .peft, let base = dtype(of: name), base != source {
-      // PEFT loads a replaced weight in the base's dtype before it adds anything.
-      stages.insert(TensorUpdate.Stage(terms: [], intermediate: TensorUpdate.Intermediate(dtype: base)), at: 0)
-    }
-    return TensorUpdate(
-      rows: rows, columns: columns, decomposition: work.decomposition, stages: stages, rowReplacements: work.rows)
+    var first: TensorUpdate.Step?
+    // PEFT loads a replaced weight in the base's dtype before it adds anything.
+    if options.arithmetic == .peft, let base = dtype(of: name), base != source { first = .round(base) }
+    return work.update(rows: rows, columns: columns, first: first)
   }
 
   private func outputDType(_ dtype: DType) -> DType {

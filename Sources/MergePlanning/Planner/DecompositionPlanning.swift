@@ -35,7 +35,7 @@ extension MergePlanner {
     if change == .pissa, !(scaling > 0 && scaling.isFinite) {
       throw refuse("a scaling of \(layer.scaling), of which PEFT takes the root")
     }
-    works[target, default: PendingUpdate()].decomposition = TensorUpdate.DecompositionStep(
+    works[target, default: PendingUpdate()].decomposition = DecompositionStep(
       change: change, rank: layer.rank, scaling: scaling, isTransposed: isTransposed && change != .olora)
   }
 }

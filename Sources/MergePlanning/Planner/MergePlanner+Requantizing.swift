@@ -23,7 +23,7 @@ extension MergePlanner {
       if !work.rows.isEmpty { throw refused("a weight of which single rows are replaced") }
       if work.decomposition != nil { throw refused("a weight that a part is taken out of") }
       if work.isConvolution { throw refused("a convolution") }
-      if work.stages.isEmpty { continue }
+      if work.steps.isEmpty { continue }
       // Others have rules, names or metadata of their own.
       let method = quantized.method ?? ""
       guard quantized.kind?.isWrittenBack ?? true else { throw refused(method) }

@@ -25,7 +25,7 @@ extension MergePlanner {
     for part in resolved.parts {
       // Codes are decoded by the rows that they have on disk.
       if part.interleaveCount > 1, quantized.groups[part.tensor] != nil { throw refuse("a quantised weight by turns") }
-      var magnitude: TensorUpdate.Magnitude?
+      var magnitude: Magnitude?
       if let index = layer.magnitude {
         // The rescaling is of a tensor's every row, and along it.
         let rows = shape(of: part.tensor).map { TensorUpdate.matrix(of: $0).rows }
@@ -34,7 +34,7 @@ extension MergePlanner {
         }
         let values = FactorView.rowMajor(
           MergePlan.Source(table, index, input: input), rows: 1, columns: place.rows)
-        magnitude = TensorUpdate.Magnitude(axis: .rows, values: values.columns(part.runtimeRows))
+        magnitude = Magnitude(axis: .rows, values: values.columns(part.runtimeRows))
       }
       let terms = place.terms.compactMap { $0.part(part, columns: place.columns) }
       guard !terms.isEmpty else { continue }
@@ -44,10 +44,9 @@ extension MergePlanner {
       switch options.arithmetic {
       case .exact: works[part.tensor, default: PendingUpdate()].add(terms, magnitude: magnitude)
       case .peft:
-        let stage = PEFTRounding.stage(
+        works[part.tensor, default: PendingUpdate()].steps += PEFTRounding.steps(
           terms, rank: layer.rank, magnitude, dtype: dtype(of: part.tensor) ?? .f32,
           roundsDelta: PEFTRounding.roundsDelta(layer, part.tensor, adapters[number].adapter.config))
-        works[part.tensor, default: PendingUpdate()].stages.append(stage)
       }
       let rows =
         part.isTransposed
@@ -66,11 +65,11 @@ extension MergePlanner {
   }
 }
 
-extension DeltaTerm {
-  /// What of a term of the live tensor falls into a part, where that lies in the base's tensor; nil: nothing.
+extension Term where Operand == FactorView {
+  /// What of a term of the runtime tensor falls into a part, where that lies in the base's tensor; nil: nothing.
   ///
-  /// - Parameter width: Columns of the live tensor.
-  func part(_ part: TensorPlacement.Part, columns width: Int) -> DeltaTerm? {
+  /// - Parameter width: Columns of the runtime tensor.
+  func part(_ part: TensorPlacement.Part, columns width: Int) -> Term? {
     let common = rows.clamped(to: part.runtimeRows)
     guard !common.isEmpty else { return nil }
     let step = part.runtimeStride
@@ -78,17 +77,11 @@ extension DeltaTerm {
     let end = (common.upperBound - part.runtimeRows.lowerBound + step - 1) / step
     guard first < end else { return nil }
     let start = part.runtimeRows.lowerBound + first * step - rows.lowerBound
-    func cut(_ view: FactorView) -> FactorView { view.rows(from: start, count: end - first, step: step) }
-    let cutKind: Kind =
-      switch kind {
-      case .lowRank(let left, let right): .lowRank(left: cut(left), right: right)
-      case .scaled(let values): .scaled(values: cut(values))
-      }
     // Rows by turns lie beside each other in a matrix of as many times the columns.
     let offset = part.turn * width
-    let term = DeltaTerm(
-      rows: first..<end, columns: columns.lowerBound + offset..<columns.upperBound + offset, kind: cutKind,
-      scaling: scaling, diagonal: diagonal)
+    let term = Term(
+      rows: first..<end, columns: columns.lowerBound + offset..<columns.upperBound + offset,
+      formula.rows(from: start, count: end - first, step: step), scaling: scaling)
     return
       (part.isTransposed
       ? term.transposed.spread(FactorSpread.Turn(part.columnTurn)).shifted(columns: part.column) : term)
@@ -99,20 +92,4 @@ extension DeltaTerm {
 extension FactorSpread.Turn {
   /// The columns of a part that lie by turns with another's.
   fileprivate init(_ turn: TensorPlacement.Turn) { self.init(count: turn.count, offset: turn.offset) }
-}
-
-extension FactorView {
-  /// Some of its rows, every so manyth.
-  func rows(from first: Int, count: Int, step: Int) -> FactorView {
-    FactorView(
-      source, rows: count, columns: columns, offset: offset + first * rowStride, rowStride: step * rowStride,
-      columnStride: columnStride)
-  }
-
-  /// Some of its columns.
-  func columns(_ range: Range<Int>) -> FactorView {
-    FactorView(
-      source, rows: rows, columns: range.count, offset: offset + range.lowerBound * columnStride, rowStride: rowStride,
-      columnStride: columnStride)
-  }
 }

@@ -26,7 +26,7 @@ extension MergePlanner {
       throw PlanError(path: base.path, tensor: nil, .training("a base that is quantised (\(method))"))
     }
     var leaves = Self.linearLeaves
-    for (name, work) in works.sorted(by: { $0.key < $1.key }) where !work.stages.isEmpty {
+    for (name, work) in works.sorted(by: { $0.key < $1.key }) where !work.steps.isEmpty {
       guard isQuantizable(name), !work.isEmbedding, work.replacement == nil else { continue }
       func refused(_ what: String) -> PlanError { PlanError(path: base.path, tensor: name, .training(what)) }
       if work.decomposition != nil { throw refused("a weight that a part is taken out of") }

@@ -215,7 +215,7 @@ struct MergePlanner {
     if let change = layer.decomposition { try planDecomposition(change, for: layer, target, place, number) }
     let magnitude = layer.magnitude.map { index in
       let count = place.normAxis == .rows ? place.rows : place.columns
-      return TensorUpdate.Magnitude(
+      return Magnitude(
         axis: place.normAxis, values: .rowMajor(shapes.source(index), rows: 1, columns: count))
     }
     let isAddedTwice = layer.target == .attentionOutput && options.attentionOutput == .twice
@@ -231,13 +231,11 @@ struct MergePlanner {
     case .peft:
       let roundsDelta = PEFTRounding.roundsDelta(layer, target, adapter.config)
       let dtype = dtype(of: target) ?? .f32
-      let stage = PEFTRounding.stage(
+      works[target, default: PendingUpdate()].steps += PEFTRounding.steps(
         place.terms, rank: layer.rank, magnitude, dtype: dtype, roundsDelta: roundsDelta || isAddedTwice)
-      works[target, default: PendingUpdate()].stages.append(stage)
       if isAddedTwice {
-        let second = PEFTRounding.stage(
+        works[target]?.steps += PEFTRounding.steps(
           place.terms, rank: layer.rank, nil, dtype: dtype, roundsDelta: false)
-        works[target]?.stages.append(second)
       }
     }
     works[target]?.users.append(PendingUpdate.User(module: layer.module, adapter: number, rows: 0..<place.rows))
@@ -288,7 +286,7 @@ struct MergePlanner {
       let name = other.adapter == number ? "the adapter itself" : "another adapter"
       throw error(.replacedAndChanged(target: part.tensor.string, other: name), number, key: layer.a)
     }
-    if work.interleaveCount != part.interleaveCount, !work.stages.isEmpty {
+    if work.interleaveCount != part.interleaveCount, !work.steps.isEmpty {
       throw error(
         .slicedChange(target: part.tensor.string, what: "a second change, of rows that do not lie by turns,"), number,
         key: layer.a)
@@ -365,12 +363,12 @@ struct MergePlanner {
         key: bias)
     }
     try checkDType(name, number, key: bias)
-    let term = DeltaTerm(
+    let term = Term(
       rows: 0..<1, columns: 0..<layer.outFeatures,
-      kind: .scaled(values: .rowMajor(shapes.source(bias), rows: 1, columns: layer.outFeatures)), scaling: scaling)
+      .matrix(FactorView.rowMajor(shapes.source(bias), rows: 1, columns: layer.outFeatures)), scaling: scaling)
     if options.arithmetic == .peft {
-      let stage = PEFTRounding.stage([term], rank: 1, nil, dtype: dtype(of: name) ?? .f32, roundsDelta: false)
-      works[name, default: PendingUpdate()].stages.append(stage)
+      works[name, default: PendingUpdate()].steps += PEFTRounding.steps(
+        [term], rank: 1, nil, dtype: dtype(of: name) ?? .f32, roundsDelta: false)
     } else {
       works[name, default: PendingUpdate()].add([term], magnitude: nil)
     }

@@ -6,20 +6,18 @@ enum PEFTRounding {
   /// Ranks up to this are summed in one chain by torch's matrix product (MKL, AVX2).
   static let largestChain = 192
 
-  /// One adapter's step on one tensor; its result is rounded to the base's dtype.
-  static func stage(
-    _ terms: [DeltaTerm], rank: Int, _ magnitude: TensorUpdate.Magnitude?, dtype: DType, roundsDelta: Bool
-  ) -> TensorUpdate.Stage {
-    guard rank > largestChain, let scaling = terms.first?.scaling else {
-      return TensorUpdate.Stage(
-        terms: terms, magnitude: magnitude,
-        intermediate: TensorUpdate.Intermediate(dtype: dtype, roundsDelta: roundsDelta))
+  /// What one adapter does to one tensor; its result is rounded to the base's dtype.
+  static func steps(
+    _ terms: [Term<FactorView>], rank: Int, _ magnitude: Magnitude?, dtype: DType, roundsDelta: Bool
+  ) -> [TensorUpdate.Step] {
+    let roundedTo = roundsDelta ? dtype : nil
+    var addition = Addition(terms, roundedTo: roundedTo)
+    if rank > largestChain, let scaling = terms.first?.scaling {
+      // Each block is summed in its own chain and the sums are added: the scaling comes after, once.
+      let length = rank <= 2 * largestChain ? rank / 2 : largestChain
+      addition = Addition(terms.flatMap { $0.blocks(length) }, scaling: scaling, roundedTo: roundedTo)
     }
-    // Each block is summed in its own chain and the sums are added: the scaling comes after, once.
-    let length = rank <= 2 * largestChain ? rank / 2 : largestChain
-    return TensorUpdate.Stage(
-      terms: terms.flatMap { $0.blocks(length) }, magnitude: magnitude,
-      intermediate: TensorUpdate.Intermediate(dtype: dtype, scaling: scaling, roundsDelta: roundsDelta))
+    return [magnitude.map { .rescale($0.rescaling(addition, norms: .torch)) } ?? .add(addition), .round(dtype)]
   }
 
   /// Whether the delta itself is rounded to the base's dtype before it is added.
@@ -38,27 +36,9 @@ enum PEFTRounding {
   }
 }
 
-extension DeltaTerm {
+extension Term where Operand == FactorView {
   /// The same product as a sum of products over `length` of the rank each, unscaled.
-  fileprivate func blocks(_ length: Int) -> [DeltaTerm] {
-    guard case .lowRank(let left, let right) = kind else { return [self] }
-    return stride(from: 0, to: left.columns, by: length).map { first in
-      let count = min(length, left.columns - first)
-      return DeltaTerm(
-        rows: rows, columns: columns,
-        kind: .lowRank(
-          left: FactorView(
-            left.source, rows: left.rows, columns: count, offset: left.offset + first * left.columnStride,
-            rowStride: left.rowStride, columnStride: left.columnStride, spread: left.spread),
-          right: FactorView(
-            right.source, rows: count, columns: right.columns, offset: right.offset + first * right.rowStride,
-            rowStride: right.rowStride, columnStride: right.columnStride, spread: right.spread)),
-        scaling: 1,
-        diagonal: diagonal.map { view in
-          FactorView(
-            view.source, rows: 1, columns: count, offset: view.offset + first * view.columnStride,
-            rowStride: view.rowStride, columnStride: view.columnStride)
-        })
-    }
+  fileprivate func blocks(_ length: Int) -> [Term] {
+    formula.blocks(length).map { Term(rows: rows, columns: columns, $0, scaling: formula.isProduct ? 1 : scaling) }
   }
 }

@@ -1,3 +1,4 @@
+import Adapters
 import Safetensors
 
 /// What the adapters do to one tensor, gathered while they are matched.
@@ -14,11 +15,14 @@ struct PendingUpdate {
   var isStoredTransposed = false
   /// Whether a change comes from a live tensor that lies in other parts.
   var isSliced = false
-  /// Of how many parts the rows lie by turns; the stages are of a matrix of so many times fewer rows and more columns.
+  /// Of how many parts the rows lie by turns; the steps are of a matrix of so many times fewer rows and more columns.
   var interleaveCount = 1
-  var decomposition: TensorUpdate.DecompositionStep?
-  var stages: [TensorUpdate.Stage] = []
-  var rows: [RowReplacement] = []
+  /// What is taken out of the tensor before the steps; nil: nothing.
+  var decomposition: DecompositionStep?
+  /// What is computed, in this order.
+  var steps: [TensorUpdate.Step] = []
+  /// The rows that are written over after the steps.
+  var rows: [RowReplacement<FactorView>] = []
   /// The modules that change it, with the adapter of each.
   var users: [User] = []
 
@@ -39,11 +43,35 @@ struct PendingUpdate {
   }
 
   /// Adds deltas: to those before them, unless a rescaling stands between.
-  mutating func add(_ terms: [DeltaTerm], magnitude: TensorUpdate.Magnitude?) {
-    if magnitude == nil, let last = stages.last, last.magnitude == nil {
-      stages[stages.count - 1] = TensorUpdate.Stage(terms: last.terms + terms)
+  mutating func add(_ terms: [Term<FactorView>], magnitude: Magnitude?) {
+    if let magnitude {
+      steps.append(.rescale(magnitude.rescaling(Addition(terms), norms: .exact)))
+    } else if case .add(let last)? = steps.last {
+      steps[steps.count - 1] = .add(last.with(last.terms + terms))
     } else {
-      stages.append(TensorUpdate.Stage(terms: terms, magnitude: magnitude))
+      steps.append(.add(Addition(terms)))
     }
+  }
+
+  /// Everything that is done to a tensor of these rows and columns.
+  ///
+  /// - Parameter first: A step before the others, of what stands in the base's place.
+  func update(rows rowCount: Int, columns: Int, first: TensorUpdate.Step? = nil) -> TensorUpdate {
+    var all = decomposition.map { [TensorUpdate.Step.subtract($0)] } ?? []
+    all += [first].compactMap { $0 } + steps
+    if !rows.isEmpty { all.append(.replaceRows(rows)) }
+    return TensorUpdate(rows: rowCount, columns: columns, steps: all)
+  }
+}
+
+/// The norms that DoRA gives to the rows or columns of a tensor.
+struct Magnitude {
+  let axis: Axis
+  /// One row of as many values as the tensor has rows or columns.
+  let values: FactorView
+
+  /// The step that adds a delta and rescales to these norms.
+  func rescaling(_ addition: Addition<FactorView>, norms: RescalingNorms) -> Rescaling<FactorView> {
+    Rescaling(addition, along: axis, to: values, norms: norms)
   }
 }

@@ -9,9 +9,9 @@ struct BuiltUpdate {
   let rows: Int
   let columns: Int
   /// The product, one term; for experts one each.
-  let terms: [DeltaTerm]
+  let terms: [Term<FactorView>]
   /// Along what DoRA norms.
-  let normAxis: TensorUpdate.Magnitude.Axis
+  let normAxis: Axis
 }
 
 /// Builds the terms of a layer from shapes alone.
@@ -81,7 +81,7 @@ struct UpdateBuilder {
   }
 
   /// The product, cut into its blocks where one of the factors is block-diagonal: outside them it is zero.
-  private func blocks(_ layer: AdapterLayer, _ scaling: Float) -> [DeltaTerm] {
+  private func blocks(_ layer: AdapterLayer, _ scaling: Float) -> [Term<FactorView>] {
     let (rows, columns, rank) = (layer.outFeatures, layer.inFeatures, layer.rank)
     guard let diagonal = layer.blockDiagonal else {
       let left: FactorView =
@@ -93,10 +93,12 @@ struct UpdateBuilder {
         ? FactorView.rowMajor(source(layer.a), rows: columns, columns: rank).transposed
         : .rowMajor(source(layer.a), rows: rank, columns: columns)
       return [
-        DeltaTerm(
-          rows: 0..<rows, columns: 0..<columns, kind: .lowRank(left: left, right: right),
-          scaling: scaling,
-          diagonal: layer.diagonal.map { .rowMajor(source($0), rows: 1, columns: rank) })
+        Term(
+          rows: 0..<rows, columns: 0..<columns,
+          .product(
+            left: left, right: right,
+            diagonal: layer.diagonal.map { FactorView.rowMajor(source($0), rows: 1, columns: rank) }),
+          scaling: scaling)
       ]
     }
     let chunk = rank / diagonal.blocks
@@ -104,9 +106,9 @@ struct UpdateBuilder {
       if diagonal.a {
         // A is stored (rank, columns / blocks): its rows of this block belong to the block's columns.
         let width = columns / diagonal.blocks
-        return DeltaTerm(
+        return Term(
           rows: 0..<rows, columns: block * width..<(block + 1) * width,
-          kind: .lowRank(
+          .product(
             left: FactorView(
               source(layer.b), rows: rows, columns: chunk, offset: block * chunk, rowStride: rank, columnStride: 1),
             right: FactorView(
@@ -116,9 +118,9 @@ struct UpdateBuilder {
       }
       // B is stored (rows, rank / blocks): the block's rows of the result take A's rows of this block.
       let height = rows / diagonal.blocks
-      return DeltaTerm(
+      return Term(
         rows: block * height..<(block + 1) * height, columns: 0..<columns,
-        kind: .lowRank(
+        .product(
           left: FactorView(
             source(layer.b), rows: height, columns: chunk, offset: block * height * chunk, rowStride: chunk,
             columnStride: 1),
@@ -172,8 +174,9 @@ struct UpdateBuilder {
     }
     let terms = (0..<count).map { expert in
       let (left, right) = factors(of: expert, count, layer)
-      let term = DeltaTerm(
-        rows: 0..<outer, columns: 0..<inner, kind: .lowRank(left: left, right: right), scaling: scaling)
+      let term = Term(
+        rows: 0..<outer, columns: 0..<inner,
+        .product(left: left, right: right), scaling: scaling)
       return (isTransposed ? term.transposed : term).shifted(rows: expert * d1)
     }
     return BuiltUpdate(rows: count * d1, columns: d2, terms: terms, normAxis: .rows)
@@ -211,41 +214,5 @@ extension MergePlan.Source {
     self.init(
       input: input, dtype: header.tensors.dtype(at: index),
       range: header.dataStart + offsets.lowerBound..<header.dataStart + offsets.upperBound)
-  }
-}
-
-extension DeltaTerm {
-  /// The same delta with rows and columns exchanged: `(L R)^T = R^T L^T`, each product of two numbers as before.
-  var transposed: DeltaTerm {
-    // No kind of layer has both a diagonal and a transposed weight: the product would be the same, its roundings not.
-    let turned: Kind =
-      switch kind {
-      case .lowRank(let left, let right): .lowRank(left: right.transposed, right: left.transposed)
-      case .scaled(let values): .scaled(values: values.transposed)
-      }
-    return DeltaTerm(rows: columns, columns: rows, kind: turned, scaling: scaling, diagonal: diagonal)
-  }
-
-  /// The same delta in every so manyth column.
-  func spread(_ turn: FactorSpread.Turn) -> DeltaTerm {
-    guard turn != .every, case .lowRank(let left, let right) = kind else { return self }
-    return DeltaTerm(
-      rows: rows, columns: columns.lowerBound * turn.count..<columns.upperBound * turn.count,
-      kind: .lowRank(left: left, right: right.spreadingColumns(turn)), scaling: scaling, diagonal: diagonal)
-  }
-
-  /// The same delta further to the right.
-  func shifted(columns count: Int) -> DeltaTerm {
-    if count == 0 { return self }
-    return DeltaTerm(
-      rows: rows, columns: columns.lowerBound + count..<columns.upperBound + count, kind: kind, scaling: scaling,
-      diagonal: diagonal)
-  }
-
-  /// The same delta further down.
-  func shifted(rows count: Int) -> DeltaTerm {
-    DeltaTerm(
-      rows: rows.lowerBound + count..<rows.upperBound + count, columns: columns, kind: kind, scaling: scaling,
-      diagonal: diagonal)
   }
 }

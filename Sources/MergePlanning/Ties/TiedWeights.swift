@@ -70,11 +70,11 @@ extension MergePlanner {
 
   /// Whether anything but single rows of a tensor changes.
   private func isChanged(_ name: TensorName) -> Bool {
-    works[name].map { $0.replacement != nil || !$0.stages.isEmpty } ?? false
+    works[name].map { $0.replacement != nil || !$0.steps.isEmpty } ?? false
   }
 
   private func isReplacedOnly(_ name: TensorName) -> Bool {
-    works[name].map { $0.replacement != nil && $0.stages.isEmpty } ?? false
+    works[name].map { $0.replacement != nil && $0.steps.isEmpty } ?? false
   }
 
   private func inseparable(_ group: VocabularyTensors.Group, _ changed: [TensorName]) -> PlanError {
@@ -165,7 +165,7 @@ extension MergePlanner {
     guard let work = works[kept] else { return }
     for name in changed where name != kept {
       guard let other = works[name], (other.replacement == nil) == (work.replacement == nil),
-        other.replacement?.shape == work.replacement?.shape, isMirrored(other.stages, work.stages)
+        other.replacement?.shape == work.replacement?.shape, isMirrored(other.steps, work.steps)
       else { throw changedDifferently(group) }
       equalities += matrices(other, work).map { one, other in
         MergePlan.Equality(one: one, other: other, oneName: name, otherName: kept)
@@ -184,21 +184,33 @@ extension MergePlanner {
           .rowMajor(one.source, rows: rows, columns: columns), .rowMajor(other.source, rows: rows, columns: columns)
         ))
     }
-    for (one, other) in zip(work.stages.flatMap(\.terms), kept.stages.flatMap(\.terms)) {
-      matrices += zip(one.views, other.views)
+    for (one, other) in zip(work.steps.flatMap(\.terms), kept.steps.flatMap(\.terms)) {
+      matrices += zip(one.operands, other.operands)
     }
     return matrices
   }
 
-  /// Whether two lists of stages would be the same change if their factors held the same values.
-  private func isMirrored(_ one: [TensorUpdate.Stage], _ other: [TensorUpdate.Stage]) -> Bool {
-    guard one.count == other.count else { return false }
-    return zip(one, other).allSatisfy { one, other in
-      one.magnitude == nil && other.magnitude == nil && one.terms.count == other.terms.count
-        && zip(one.terms, other.terms).allSatisfy { one, other in
-          one.rows == other.rows && one.columns == other.columns && one.scaling == other.scaling
-            && one.views.map { [$0.rows, $0.columns] } == other.views.map { [$0.rows, $0.columns] }
-        }
+  /// Whether two lists of steps would be the same change if their factors held the same values; where they round does not
+  /// matter.
+  private func isMirrored(_ one: [TensorUpdate.Step], _ other: [TensorUpdate.Step]) -> Bool {
+    func deltas(_ steps: [TensorUpdate.Step]) -> [[Term<Shape>]]? {
+      var deltas: [[Term<Shape>]] = []
+      for step in steps {
+        // The norms of a rescaling are those of one tensor alone.
+        if case .rescale = step { return nil }
+        if let addition = step.addition { deltas.append(addition.map(Shape.init).terms) }
+      }
+      return deltas
     }
+    guard let one = deltas(one), let other = deltas(other) else { return false }
+    return one == other
+  }
+
+  /// What of a matrix is known before it is read.
+  private struct Shape: Equatable {
+    let rows: Int
+    let columns: Int
+
+    init(_ view: FactorView) { (rows, columns) = (view.rows, view.columns) }
   }
 }

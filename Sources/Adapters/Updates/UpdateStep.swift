@@ -1,0 +1,92 @@
+import Safetensors
+
+/// One step of what is done to a tensor.
+///
+/// `Operand` is a matrix: one of an adapter's file while a module is read, a part of a tensor of the inputs in a plan.
+/// Whoever carries steps out has one switch over them: the engine in `EngineStep.swift`, the check in `PlainStep.swift`.
+/// Here are their values alone.
+public enum UpdateStep<Operand: Equatable & Sendable>: Equatable, Sendable {
+  /// Takes a part out of the tensor that only the tensor's data tells; the first step, where there is one.
+  case subtract(DecompositionStep)
+  /// Adds a delta.
+  case add(Addition<Operand>)
+  /// Adds a delta and rescales rows or columns to given norms: DoRA.
+  case rescale(Rescaling<Operand>)
+  /// Multiplies each row or each column by its element of a vector, which is one row: IA3.
+  case scale(Operand, along: Axis)
+  /// Rounds to a dtype, as PEFT does between its steps.
+  case round(DType)
+  /// Writes rows over, after the rounding; the last step, where there is one.
+  case replaceRows([RowReplacement<Operand>])
+
+  /// The delta that it adds; nil: it adds none.
+  package var addition: Addition<Operand>? {
+    switch self {
+    case .add(let addition): addition
+    case .rescale(let rescaling): rescaling.addition
+    case .subtract, .scale, .round, .replaceRows: nil
+    }
+  }
+
+  /// The terms of the delta that it adds.
+  public var terms: [Term<Operand>] { addition?.terms ?? [] }
+
+  /// Every matrix that it reads.
+  public var operands: [Operand] {
+    switch self {
+    case .subtract, .round: []
+    case .add(let addition): addition.operands
+    case .rescale(let rescaling): rescaling.addition.operands + [rescaling.magnitudes]
+    case .scale(let factors, _): [factors]
+    case .replaceRows(let replacements): replacements.map(\.values)
+    }
+  }
+
+  /// The same step with another delta; the step as it is where it adds none.
+  package func with(_ addition: Addition<Operand>) -> UpdateStep {
+    switch self {
+    case .add: .add(addition)
+    case .rescale(let rescaling): .rescale(rescaling.with(addition))
+    case .subtract, .scale, .round, .replaceRows: self
+    }
+  }
+
+  /// The same step on other operands.
+  package func map<Other, Failure: Error>(
+    _ transform: (Operand) throws(Failure) -> Other
+  ) throws(Failure) -> UpdateStep<Other> {
+    switch self {
+    case .subtract(let decomposition): return .subtract(decomposition)
+    case .add(let addition): return .add(try addition.map(transform))
+    case .rescale(let rescaling): return .rescale(try rescaling.map(transform))
+    case .scale(let factors, let axis): return .scale(try transform(factors), along: axis)
+    case .round(let dtype): return .round(dtype)
+    case .replaceRows(let replacements):
+      var mapped: [RowReplacement<Other>] = []
+      for replacement in replacements {
+        mapped.append(RowReplacement(row: replacement.row, values: try transform(replacement.values)))
+      }
+      return .replaceRows(mapped)
+    }
+  }
+}
+
+/// What of a matrix has one value of a vector.
+public enum Axis: Equatable, Sendable {
+  /// Each row has one.
+  case rows
+  /// Each column has one.
+  case columns
+}
+
+/// One row of a tensor that takes the adapter's values as they are.
+public struct RowReplacement<Operand: Equatable & Sendable>: Equatable, Sendable {
+  public let row: Int
+  /// One row of the tensor's columns.
+  public let values: Operand
+
+  public init(row: Int, values: Operand) {
+    self.row = row
+    self.values = values
+  }
+}

@@ -1,0 +1,73 @@
+import Adapters
+import CPlainArithmetic
+import Inspection
+import MergePlanning
+import Safetensors
+
+/// A delta: its terms summed in their order, then added.
+struct PlainAddition: PlainStep {
+  struct PlainTerm: Sendable {
+    let rows: Range<Int>
+    let columns: Range<Int>
+    let scaling: Float
+    let formula: any PlainFormula
+  }
+
+  let terms: [PlainTerm]
+  let scaling: Float?
+  let roundedTo: spa_dtype?
+
+  var addition: PlainAddition? { self }
+  /// The length of the longest sum.
+  var rank: Int { terms.map(\.formula.rank).max() ?? 0 }
+
+  init(_ addition: Addition<FactorView>, _ reader: inout FactorReader) throws(SafetensorsError) {
+    var terms: [PlainTerm] = []
+    for term in addition.terms {
+      terms.append(
+        PlainTerm(
+          rows: term.rows, columns: term.columns, scaling: term.scaling, formula: try term.formula.plain(&reader)))
+    }
+    self.terms = terms
+    scaling = addition.scaling
+    roundedTo = addition.roundedTo.flatMap(PlainArithmetic.type)
+  }
+
+  func apply(_ rows: Range<Int>, _ state: inout PlainRows) {
+    sum(rows, &state)
+    state.accumulate(count: rows.count * state.columns)
+  }
+
+  /// Makes the state's delta what is added to these rows.
+  func sum(_ rows: Range<Int>, _ state: inout PlainRows) {
+    let count = rows.count * state.columns
+    state.clearDelta(count: count)
+    for term in terms {
+      for row in term.rows.clamped(to: rows) {
+        term.formula.add(
+          row: row - term.rows.lowerBound, columns: term.columns.count, scale: term.scaling, to: &state.delta,
+          &state.exactDelta, at: (row - rows.lowerBound) * state.columns + term.columns.lowerBound, &state.scratch)
+      }
+    }
+    if let scaling {
+      for index in 0..<count {
+        state.delta[index] *= scaling
+        state.exactDelta[index] *= Double(scaling)
+      }
+    }
+    if let roundedTo { state.roundDelta(count: count, to: roundedTo) }
+  }
+
+  /// Adds the magnitudes of all products of a row, times their scalings, to a sum for each column.
+  func addSpread(ofRow row: Int, to sums: inout [Double], _ scratch: inout PlainScratch) {
+    for term in terms where term.rows.contains(row) {
+      term.formula.addSpread(
+        row: row - term.rows.lowerBound, columns: term.columns.count, scale: term.scaling, to: &sums,
+        at: term.columns.lowerBound, &scratch)
+    }
+  }
+
+  func rounding(weight: Double, spread: Double, isLast: Bool) -> Double {
+    roundedTo.map { PlainArithmetic.spacing($0, at: spread) / 2 } ?? 0
+  }
+}

@@ -1,0 +1,54 @@
+import Adapters
+import MergePlanning
+import Safetensors
+
+/// One step of an update as the check computes it anew: by plain loops, with nothing of the engine's. A file of this folder
+/// has all of one.
+protocol PlainStep: Sendable {
+  /// The delta that it adds; nil: it adds none.
+  var addition: PlainAddition? { get }
+  /// Whether it multiplies the rows.
+  var multiplies: Bool { get }
+  /// Whether its fp32 steps are known bit for bit.
+  var hasKnownBits: Bool { get }
+  /// Whether norms down the columns of `W` and its delta are to be found by a pass over the tensor before any row.
+  var needsColumnNorms: Bool { get }
+  /// These norms, once they were found.
+  var columnNorms: PlainColumnNorms? { get }
+  mutating func use(_ norms: PlainColumnNorms)
+  /// Changes rows of the tensor.
+  func apply(_ rows: Range<Int>, _ state: inout PlainRows)
+  /// How far a rounding to a narrower dtype can move an element.
+  ///
+  /// - Parameter isLast: Whether no step follows: the last rounding is counted where results are compared.
+  func rounding(weight: Double, spread: Double, isLast: Bool) -> Double
+}
+
+extension PlainStep {
+  var addition: PlainAddition? { nil }
+  var multiplies: Bool { false }
+  var hasKnownBits: Bool { true }
+  var needsColumnNorms: Bool { false }
+  var columnNorms: PlainColumnNorms? { nil }
+  mutating func use(_ norms: PlainColumnNorms) {}
+  func rounding(weight: Double, spread: Double, isLast: Bool) -> Double { 0 }
+}
+
+extension UpdateStep where Operand == FactorView {
+  /// The check's one switch over steps: reads the step's factors.
+  func prepare(_ reader: inout FactorReader, in prepared: inout PreparedTensor) throws(SafetensorsError) {
+    switch self {
+    // Tensors that a part is taken out of are not compared.
+    case .subtract: break
+    case .add(let addition): prepared.steps.append(try PlainAddition(addition, &reader))
+    case .rescale(let rescaling): prepared.steps.append(try PlainRescaling(rescaling, &reader))
+    case .scale(let factors, let axis):
+      prepared.steps.append(PlainScaling(factors: try reader.values(factors), axis: axis))
+    case .round(let dtype): prepared.steps.append(PlainRounding(dtype))
+    case .replaceRows(let replacements):
+      for replacement in replacements {
+        prepared.rowReplacements.append((replacement.row, try reader.values(replacement.values)))
+      }
+    }
+  }
+}

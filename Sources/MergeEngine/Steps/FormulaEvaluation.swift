@@ -1,0 +1,40 @@
+import Adapters
+import MergePlanning
+import TileKernels
+
+/// How the engine computes one kind of formula.
+protocol FormulaEvaluation {
+  /// What it takes of memory.
+  func memory(_ place: StepPlace) -> StepMemory
+  /// Makes ready what the tiles share.
+  func prepare(_ context: StepContext) throws -> any PreparedFormula
+}
+
+/// A formula whose rows can be computed.
+protocol PreparedFormula: Sendable {
+  /// Columns of its matrix.
+  var columns: Int { get }
+  /// Adds `scale` times some rows of its matrix to rows that lie in `delta` from `offset` on.
+  func add(
+    rows: Range<Int>, scale: Float, to delta: inout FloatBuffer, at offset: Int, rowStride: Int,
+    _ scratch: inout FactorScratch
+  ) throws
+  /// Where it is all that is added to the tensor: the merged rows in one pass into ``TileBuffers/output``, with the bits of
+  /// the steps one after another; nil: it has no such pass.
+  func merge(_ tile: Tile, weight: RawSpan, scale: Float, _ buffers: inout TileBuffers) throws -> UInt64?
+}
+
+extension PreparedFormula {
+  func merge(_ tile: Tile, weight: RawSpan, scale: Float, _ buffers: inout TileBuffers) throws -> UInt64? { nil }
+}
+
+extension Formula where Operand == FactorView {
+  /// The engine's one switch over formulas.
+  var evaluation: any FormulaEvaluation {
+    switch self {
+    case .matrix(let values): MatrixFormula(values: values)
+    case .product(let left, let right, let diagonal): ProductFormula(left: left, right: right, diagonal: diagonal)
+    case .hadamard(let one, let other): HadamardFormula(one: one.evaluation, other: other.evaluation)
+    }
+  }
+}

@@ -1,0 +1,23 @@
+import MergePlanning
+import TileKernels
+
+/// A matrix as it stands in the adapter.
+struct MatrixFormula: FormulaEvaluation, PreparedFormula {
+  let values: FactorView
+
+  var columns: Int { values.columns }
+
+  func memory(_ place: StepPlace) -> StepMemory { StepMemory(rowsOf: values, place) }
+
+  func prepare(_ context: StepContext) throws -> any PreparedFormula { self }
+
+  func add(
+    rows: Range<Int>, scale: Float, to delta: inout FloatBuffer, at offset: Int, rowStride: Int,
+    _ scratch: inout FactorScratch
+  ) throws {
+    let (inputs, kernels) = (scratch.inputs, scratch.kernels)
+    try scratch.widened.read(values, rows: rows, through: &scratch.raw, inputs, kernels)
+    try delta.addScaled(
+      scratch.widened, rows: rows.count, columns: values.columns, scale: scale, at: offset, rowStride: rowStride, kernels)
+  }
+}

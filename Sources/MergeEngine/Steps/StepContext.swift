@@ -1,0 +1,57 @@
+import LinearAlgebra
+import MergePlanning
+import TileKernels
+
+/// What a step is made ready with.
+struct StepContext {
+  let tensor: MergePlan.Tensor
+  let update: TensorUpdate
+  let inputs: InputFiles
+  let kernels: KernelSet
+  let tileSize: TileSize
+  /// For tensors that a part is taken out of.
+  let decomposer: MatrixDecomposer?
+  /// ``PreparedUpdate/scales``.
+  let scales: [Float]?
+
+  /// Rows of a matrix in fp32, one after the other; nil: all of them.
+  func widened(_ view: FactorView, rows: Range<Int>? = nil) throws -> [Float] {
+    try inputs.widened(view, rows: rows, kernels)
+  }
+
+  /// A right factor as the kernels read it.
+  func packed(_ view: FactorView) throws -> PackedRight {
+    var raw: [UInt8] = []
+    let factor = try inputs.read(view, rows: 0..<view.rows, into: &raw)
+    return try unsafe PackedRight(factor, in: raw.span.bytes, kernels: kernels)
+  }
+
+  /// Passes over the tensor once, tile by tile, with what the steps start from.
+  func forEachTile(
+    startingWith start: (any StartStep)?, _ body: (Tile, RawSpan, inout TileBuffers) throws -> Void
+  ) throws {
+    let (source, target) = try inputs.elementTypes(of: tensor)
+    var worker = TileWorker(kernels: kernels, inputs: inputs)
+    var raw: [UInt8] = []
+    let rowsPerTile = tileSize.rows(columns: update.columns)
+    for first in stride(from: 0, to: update.rows, by: rowsPerTile) {
+      let rows = first..<min(first + rowsPerTile, update.rows)
+      let byteCount = try worker.read(tensor, update, rows: rows, scales: scales, into: &raw)
+      let weight = unsafe raw.span.extracting(0..<byteCount).bytes
+      let tile = Tile(
+        rows: rows, columns: update.columns, source: source, target: target, rounding: .nearest, isCompared: false,
+        keeping: .nothing)
+      try worker.buffers.withStart(start, tile, weight: weight) { buffers, start in try body(tile, start, &buffers) }
+    }
+  }
+}
+
+extension InputFiles {
+  /// Rows of a matrix in fp32, one after the other; nil: all of them.
+  func widened(_ view: FactorView, rows: Range<Int>? = nil, _ kernels: KernelSet) throws -> [Float] {
+    var buffer = FloatBuffer()
+    var raw: [UInt8] = []
+    try buffer.read(view, rows: rows ?? 0..<view.rows, through: &raw, self, kernels)
+    return buffer.elements
+  }
+}

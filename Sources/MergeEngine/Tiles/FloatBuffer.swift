@@ -1,0 +1,121 @@
+import MergePlanning
+import TileKernels
+
+/// An array of fp32 that lives longer than a tile, with the kernels that fill it as methods.
+///
+/// Each method borrows one buffer and changes another: a span of one property of a worker may not live while another
+/// property is changed.
+struct FloatBuffer: Sendable {
+  /// At least as many as were asked for last; those behind them are old.
+  private(set) var elements: [Float] = []
+
+  /// Makes room for `count` elements; what was there is not kept if there was too little.
+  mutating func grow(to count: Int, filler: Float = 0) { elements.grow(to: count, filler: filler) }
+
+  /// Makes these the elements.
+  mutating func set(_ elements: [Float]) { self.elements = elements }
+
+  /// Makes the first elements those of another buffer.
+  mutating func set(_ other: FloatBuffer, count: Int) {
+    grow(to: count)
+    elements.replaceSubrange(0..<count, with: other.elements[..<count])
+  }
+
+  /// Starts a delta: -0, which addition leaves unchanged.
+  mutating func clear(_ count: Int) throws {
+    grow(to: count, filler: -0.0)
+    var span = elements.mutableSpan
+    try KernelSet.clear(&span, count: count)
+  }
+
+  mutating func scale(_ count: Int, by factor: Float, _ kernels: KernelSet) throws {
+    var span = elements.mutableSpan
+    try kernels.scale(&span, count: count, by: factor)
+  }
+
+  /// Rounds to a type, where what is added to the weight afterwards has the bits of torch.
+  mutating func roundDelta(_ count: Int, to type: ElementType, _ kernels: KernelSet) throws {
+    var span = elements.mutableSpan
+    try kernels.roundDelta(&span, count: count, to: type)
+  }
+
+  /// Rounds to a type and back.
+  mutating func round(_ count: Int, to type: ElementType, through bytes: inout [UInt8], _ kernels: KernelSet) throws {
+    bytes.grow(to: count * type.byteCount, filler: 0)
+    try kernels.round(elements, count: count, into: &bytes, as: type)
+    try widen(bytes, as: type, count: count, kernels)
+  }
+
+  /// Sets the first elements to those that lie in `bytes`.
+  mutating func widen(_ bytes: [UInt8], as type: ElementType, count: Int, _ kernels: KernelSet) throws {
+    let part = bytes.span.extracting(0..<count * type.byteCount)
+    grow(to: count)
+    var span = elements.mutableSpan
+    try unsafe kernels.widen(part.bytes, as: type, into: &span)
+  }
+
+  /// Sets the first elements to those of a weight.
+  mutating func widen(_ weight: RawSpan, as type: ElementType, _ kernels: KernelSet) throws {
+    grow(to: weight.byteCount / type.byteCount)
+    var span = elements.mutableSpan
+    try kernels.widen(weight, as: type, into: &span)
+  }
+
+  /// Sets the first elements to some rows of a factor, row after row.
+  mutating func read(
+    _ view: FactorView, rows: Range<Int>, through raw: inout [UInt8], _ inputs: InputFiles, _ kernels: KernelSet
+  ) throws {
+    let factor = try inputs.read(view, rows: rows, into: &raw)
+    grow(to: rows.count * view.columns)
+    var span = elements.mutableSpan
+    try unsafe kernels.packLeft(factor, in: raw.span.bytes, into: &span)
+  }
+
+  /// Sets the first elements to `weight + delta`.
+  mutating func sum(_ weight: RawSpan, _ type: ElementType, _ delta: FloatBuffer, _ kernels: KernelSet) throws {
+    grow(to: weight.byteCount / type.byteCount)
+    var span = elements.mutableSpan
+    try kernels.sum(weight, as: type, with: delta.elements.span, into: &span)
+  }
+
+  /// Adds the first `count` elements of another buffer.
+  mutating func add(_ other: FloatBuffer, count: Int, _ kernels: KernelSet) throws {
+    var span = elements.mutableSpan
+    try kernels.addPlain(to: &span, values: other.elements.span.extracting(0..<count))
+  }
+
+  /// Adds rows of another buffer, scaled, to rows that lie in a wider matrix from `offset` on.
+  mutating func addScaled(
+    _ other: FloatBuffer, rows: Int, columns: Int, scale: Float, at offset: Int, rowStride: Int, _ kernels: KernelSet
+  ) throws {
+    var span = elements.mutableSpan
+    for row in 0..<rows {
+      try kernels.addScaled(
+        to: &span, at: offset + row * rowStride,
+        values: other.elements.span.extracting(row * columns..<(row + 1) * columns), scale: scale)
+    }
+  }
+
+  /// Adds a product whose left factor's rows are the first elements of `left`.
+  mutating func addProduct(
+    _ left: Span<Float>, _ right: PackedRight, rows: Int, scale: Float, at offset: Int = 0, rowStride: Int,
+    _ kernels: KernelSet
+  ) throws {
+    var span = elements.mutableSpan
+    try kernels.addLowRank(
+      to: &span, at: offset, rowStride: rowStride, left: left.extracting(0..<rows * right.rank), right: right, rows: rows,
+      scale: scale)
+  }
+
+  /// Multiplies each of the first `count` elements by another buffer's.
+  mutating func multiply(by other: FloatBuffer, count: Int) {
+    var span = elements.mutableSpan
+    let factors = other.elements.span
+    for index in 0..<count { span[index] *= factors[index] }
+  }
+
+  /// Multiplies the columns of a matrix of `columns` columns by a vector.
+  mutating func multiplyColumns(by factors: [Float], rows: Int, columns: Int) {
+    for index in 0..<rows * columns { elements[index] *= factors[index % columns] }
+  }
+}

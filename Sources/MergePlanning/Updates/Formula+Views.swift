@@ -1,0 +1,61 @@
+import Adapters
+
+/// Where formulas lie in the tensors of a base: transposed, cut into rows, spread over columns.
+extension Formula where Operand == FactorView {
+  /// The formula of the transposed matrix: `(L R)^T = R^T L^T`, each product of two numbers as before.
+  package var transposed: Formula {
+    switch self {
+    case .matrix(let values): .matrix(values.transposed)
+    // No kind of layer has both a diagonal and a transposed weight: the product would be the same, its roundings not.
+    case .product(let left, let right, let diagonal):
+      .product(left: right.transposed, right: left.transposed, diagonal: diagonal)
+    case .hadamard(let one, let other): .hadamard(one.transposed, other.transposed)
+    }
+  }
+
+  /// The formula of some of its rows, every so manyth.
+  func rows(from first: Int, count: Int, step: Int) -> Formula {
+    func cut(_ view: FactorView) -> FactorView { view.rows(from: first, count: count, step: step) }
+    return switch self {
+    case .matrix(let values): .matrix(cut(values))
+    case .product(let left, let right, let diagonal): .product(left: cut(left), right: right, diagonal: diagonal)
+    case .hadamard(let one, let other):
+      .hadamard(
+        one.rows(from: first, count: count, step: step), other.rows(from: first, count: count, step: step))
+    }
+  }
+
+  /// The formula of the matrix with zeros before, between and behind its columns.
+  func spreadingColumns(_ turn: FactorSpread.Turn) -> Formula {
+    switch self {
+    case .matrix(let values): .matrix(values.spreadingColumns(turn))
+    case .product(let left, let right, let diagonal):
+      .product(left: left, right: right.spreadingColumns(turn), diagonal: diagonal)
+    case .hadamard(let one, let other): .hadamard(one.spreadingColumns(turn), other.spreadingColumns(turn))
+    }
+  }
+
+  /// A product as products over `length` of the rank each, whose sum it is; one formula where it is none.
+  func blocks(_ length: Int) -> [Formula] {
+    guard case .product(let left, let right, let diagonal) = self else { return [self] }
+    return stride(from: 0, to: left.columns, by: length).map { first in
+      let inner = first..<min(first + length, left.columns)
+      return .product(
+        left: left.columns(inner), right: right.rows(from: inner.lowerBound, count: inner.count, step: 1),
+        diagonal: diagonal?.columns(inner))
+    }
+  }
+}
+
+extension Term where Operand == FactorView {
+  /// The same delta with rows and columns exchanged.
+  package var transposed: Term { Term(rows: columns, columns: rows, formula.transposed, scaling: scaling) }
+
+  /// The same delta in every so manyth column.
+  func spread(_ turn: FactorSpread.Turn) -> Term {
+    guard turn != .every else { return self }
+    return Term(
+      rows: rows, columns: columns.lowerBound * turn.count..<columns.upperBound * turn.count,
+      formula.spreadingColumns(turn), scaling: scaling)
+  }
+}

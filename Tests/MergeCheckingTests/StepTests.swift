@@ -1,0 +1,226 @@
+import Adapters
+import CPlainArithmetic
+import Checkpoints
+import Inspection
+import Platform
+import Safetensors
+import Staging
+import TestSupport
+import Testing
+
+@testable import MergeChecking
+@testable import MergeEngine
+@testable import MergePlanning
+
+/// Steps that are made by hand, without an adapter that asks for them: the engine against double precision, and the check
+/// against the engine.
+@Suite struct StepTests {
+  static let dtypes: [DType] = [.f32, .bf16]
+  static let names = [
+    "hadamard", "hadamard of a part", "hadamard of a matrix", "rows scaled", "columns scaled", "scaled and added",
+    "added and scaled", "scaled twice",
+  ]
+
+  /// The steps of a name, and what they make of W in double.
+  private func steps(_ name: String, _ model: StepModel) -> (steps: [TensorUpdate.Step], exact: [Double]) {
+    let (rows, columns) = (StepModel.rows, StepModel.columns)
+    let first = Formula.product(left: model.view("a1"), right: model.view("b1"))
+    let second = Formula.product(left: model.view("a2"), right: model.view("b2"))
+    let (one, other) = (model.product("a1", "b1"), model.product("a2", "b2"))
+    let (r, c) = (model.numbers["r"] ?? [], model.numbers["c"] ?? [])
+    func term(_ formula: Formula<FactorView>) -> Term<FactorView> {
+      Term(rows: 0..<rows, columns: 0..<columns, formula, scaling: 0.75)
+    }
+    func exact(_ value: (Double, Int) -> Double) -> [Double] {
+      model.weights.enumerated().map { value($1, $0) }
+    }
+    let hadamard = UpdateStep.add(Addition([term(.hadamard(first, second))]))
+    let byRows = TensorUpdate.Step.scale(model.view("r"), along: .rows)
+    let byColumns = TensorUpdate.Step.scale(model.view("c"), along: .columns)
+    switch name {
+    case "hadamard": return ([hadamard], exact { $0 + 0.75 * one[$1] * other[$1] })
+    case "hadamard of a part":
+      let part = Term(
+        rows: 5..<30, columns: 2..<19,
+        .hadamard(
+          .product(left: model.view("a1").rows(from: 5, count: 25, step: 1), right: model.view("b1").columns(2..<19)),
+          .product(left: model.view("a2").rows(from: 5, count: 25, step: 1), right: model.view("b2").columns(2..<19))),
+        scaling: 0.75)
+      return (
+        [.add(Addition([part]))],
+        exact { value, index in
+          let isInside = (5..<30).contains(index / columns) && (2..<19).contains(index % columns)
+          return isInside ? value + 0.75 * one[index] * other[index] : value
+        }
+      )
+    case "hadamard of a matrix":
+      let m = model.numbers["m"] ?? []
+      return (
+        [.add(Addition([term(.hadamard(.matrix(model.view("m")), .hadamard(first, second)))]))],
+        exact { $0 + 0.75 * m[$1] * one[$1] * other[$1] }
+      )
+    case "rows scaled": return ([byRows], exact { $0 * r[$1 / columns] })
+    case "columns scaled": return ([byColumns], exact { $0 * c[$1 % columns] })
+    case "scaled and added":
+      return ([byRows, hadamard], exact { $0 * r[$1 / columns] + 0.75 * one[$1] * other[$1] })
+    case "added and scaled":
+      return ([hadamard, byColumns], exact { ($0 + 0.75 * one[$1] * other[$1]) * c[$1 % columns] })
+    default: return ([byRows, byColumns], exact { $0 * r[$1 / columns] * c[$1 % columns] })
+    }
+  }
+
+  @Test(arguments: dtypes, names)
+  func areDoneAsInDoublePrecision(dtype: DType, name: String) throws {
+    let model = try StepModel(dtype)
+    let (steps, exact) = steps(name, model)
+    let plan = model.plan(steps)
+    let merged = try model.merge(plan, as: "merged.safetensors")
+    for (index, value) in model.numbers(merged).enumerated() {
+      // The last rounding, and some of fp32 before it.
+      let bound = exact[index].magnitude * (dtype == .f32 ? 0x1p-24 : 0x1p-9) + 0x1p-20 * StepModel.largest
+      #expect((value - exact[index]).magnitude <= bound, "\(name) \(index)")
+    }
+    // Tiles of single rows and the way with statistics have the same bits.
+    var options = MergeEngine.Options(workers: 1)
+    options.tileSize = TileSize(elementCount: 1, smallestRowCount: 1)
+    #expect(try model.merge(plan, as: "rows.safetensors", options) == merged)
+    options.collectsStatistics = true
+    #expect(try model.merge(plan, as: "measured.safetensors", options) == merged)
+    #expect(MemoryNeed(plan, workers: 1).tiles > 0)
+  }
+
+  @Test(arguments: dtypes, names)
+  func areCheckedBitForBit(dtype: DType, name: String) throws {
+    let model = try StepModel(dtype)
+    let (steps, _) = steps(name, model)
+    let plan = model.plan(steps)
+    _ = try model.merge(plan, as: "merged.safetensors")
+    let right = try #require(try model.compare(plan, with: steps, result: "merged.safetensors"))
+    #expect(right.otherBits == 0 && right.beyondBound == 0, "\(name)")
+    #expect(right.elementCount == StepModel.rows * StepModel.columns)
+    // A step that is left out, or done twice, shows in most elements.
+    for wrong in [Array(steps.dropLast()), steps + steps.suffix(1)] {
+      let found = try #require(try model.compare(plan, with: wrong, result: "merged.safetensors"))
+      #expect(found.beyondOneUlp * 5 > found.elementCount, "\(name)")
+    }
+  }
+}
+
+/// A base of one tensor, factors in a file of their own, and plans over both.
+struct StepModel {
+  static let (rows, columns, rank) = (37, 29, 5)
+
+  let dtype: DType
+  /// W in double.
+  let weights: [Double]
+  /// The factors in double.
+  private(set) var numbers: [String: [Double]] = [:]
+  private let scratch: Scratch
+  private var basePath: String { scratch.file("base.safetensors") }
+  private var factorsPath: String { scratch.file("factors.safetensors") }
+  private let base: SafetensorsHeader
+  private let factors: SafetensorsHeader
+  private static let shapes: [(name: String, rows: Int, columns: Int)] = [
+    ("a1", rows, rank), ("b1", rank, columns), ("a2", rows, rank), ("b2", rank, columns), ("m", rows, columns),
+    ("r", 1, rows), ("c", 1, columns),
+  ]
+
+  init(_ dtype: DType) throws {
+    self.dtype = dtype
+    scratch = try Scratch()
+    var generator = SeededGenerator(seed: 7)
+    func floats(_ count: Int) -> [Float] { (0..<count).map { _ in Float.random(in: -2...2, using: &generator) } }
+    let size = dtype.bitCount / 8
+    let bytes = floats(Self.rows * Self.columns).flatMap { Self.bytes($0).suffix(size) }
+    weights = Self.numbers(bytes, dtype)
+    try writeFile(scratch.file("base.safetensors"), [TestTensor("w", dtype, [Self.rows, Self.columns], bytes: bytes)])
+    var tensors: [TestTensor] = []
+    for (name, rows, columns) in Self.shapes {
+      let values = floats(rows * columns)
+      numbers[name] = values.map(Double.init)
+      tensors.append(TestTensor(name, .f32, [rows, columns], bytes: values.flatMap(Self.bytes)))
+    }
+    try writeFile(scratch.file("factors.safetensors"), tensors)
+    base = try SafetensorsHeader(path: scratch.file("base.safetensors"))
+    factors = try SafetensorsHeader(path: scratch.file("factors.safetensors"))
+  }
+
+  /// The largest magnitude that an element can have on its way: 2 * 0.75 * (5 * 2 * 2)^2.
+  static let largest = 600.0
+
+  private static func bytes(_ value: Float) -> [UInt8] {
+    (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> (8 * UInt32($0))) }
+  }
+
+  /// Elements of BF16 are the upper halves of fp32.
+  private static func numbers(_ bytes: [UInt8], _ dtype: DType) -> [Double] {
+    let size = dtype.bitCount / 8
+    return stride(from: 0, to: bytes.count, by: size).map { start in
+      let bits = (0..<size).reduce(UInt32(0)) { $0 | UInt32(bytes[start + $1]) << UInt32(8 * ($1 + 4 - size)) }
+      return Double(Float(bitPattern: bits))
+    }
+  }
+
+  func numbers(_ bytes: [UInt8]) -> [Double] { Self.numbers(bytes, dtype) }
+
+  func view(_ name: String) -> FactorView {
+    let index = Self.shapes.firstIndex { $0.name == name } ?? 0
+    let shape = Self.shapes[index]
+    return .rowMajor(
+      MergePlan.Source(factors, index, input: 1), rows: shape.rows, columns: shape.columns)
+  }
+
+  func product(_ left: String, _ right: String) -> [Double] {
+    let (a, b) = (numbers[left] ?? [], numbers[right] ?? [])
+    return (0..<Self.rows * Self.columns).map { index in
+      let (row, column) = index.quotientAndRemainder(dividingBy: Self.columns)
+      return (0..<Self.rank).reduce(0) { $0 + a[row * Self.rank + $1] * b[$1 * Self.columns + column] }
+    }
+  }
+
+  private var source: MergePlan.Source { MergePlan.Source(base, 0, input: 0) }
+
+  func plan(_ steps: [TensorUpdate.Step]) -> MergePlan {
+    let update = TensorUpdate(rows: Self.rows, columns: Self.columns, steps: steps)
+    let header = (try? contents(basePath).prefix(base.dataStart)) ?? []
+    let tensor = MergePlan.Tensor(
+      name: "w", shape: [Self.rows, Self.columns], source: source, outputDType: dtype, outputRange: source.range,
+      update: update)
+    return MergePlan(
+      inputs: [
+        MergePlan.Input(path: basePath, isAdapter: false, identity: base.identity),
+        MergePlan.Input(path: factorsPath, isAdapter: true, identity: factors.identity),
+      ], modules: [], otherRules: [],
+      shards: [
+        MergePlan.Shard(
+          name: "base.safetensors", headerBytes: Array(header), fileByteCount: base.fileByteCount, tensors: [tensor])
+      ], textFiles: [], equalities: [], warnings: [], vocabularyRows: nil, baseVocabularyRows: nil)
+  }
+
+  /// The tensor's bytes after a merge.
+  func merge(
+    _ plan: MergePlan, as name: String, _ options: MergeEngine.Options = MergeEngine.Options(workers: 2)
+  ) throws -> [UInt8] {
+    let path = scratch.file(name)
+    let place = try OutputPlace(path: path, isFolder: false, inputs: plan.inputs.map(\.path), force: false)
+    try MergeEngine(plan, options: options).run(to: place, sideFiles: .none)
+    return Array(try contents(path).dropFirst(base.dataStart))
+  }
+
+  /// Compares a result with what these steps make.
+  func compare(
+    _ plan: MergePlan, with steps: [TensorUpdate.Step], result: String
+  ) throws -> TensorComparison? {
+    guard let type = PlainArithmetic.type(dtype) else { return nil }
+    let header = try SafetensorsHeader(path: scratch.file(result))
+    let files = OpenFiles(
+      plan.inputs.map { ($0.path, $0.identity) } + [(scratch.file(result), header.identity)])
+    let subject = ComparisonSubject(
+      name: "w", source: source, sourceType: type, quantized: nil, shape: [Self.rows, Self.columns],
+      update: TensorUpdate(rows: Self.rows, columns: Self.columns, steps: steps), file: 2, range: source.range,
+      type: type)
+    let job = ComparisonJob(subject, files, isStochastic: false)
+    for piece in job.pieces.indices { try job.compare(piece: piece) }
+    return job.comparison
+  }
+}
