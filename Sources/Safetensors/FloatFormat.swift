@@ -20,7 +20,7 @@ enum FloatFormat {
   /// The value of a BF16, exactly.
   static func float(bf16 bits: UInt16) -> Float { Float(bitPattern: UInt32(bits) << 16) }
 
-  /// Rounded to the nearest F16, nibbles to even; what is too large becomes infinite, a NaN stays a quiet NaN.
+  /// Rounded to the nearest F16, halves to even; what is too large becomes infinite, a NaN stays a quiet NaN.
   static func f16(_ value: Float) -> UInt16 {
     let sign = UInt16(value.bitPattern >> 16) & 0x8000
     let magnitude = value.magnitude
@@ -32,7 +32,7 @@ enum FloatFormat {
     return sign | UInt16(truncatingIfNeeded: (bits + 0xFFF + (bits >> 13 & 1)) >> 13)
   }
 
-  /// Rounded to the nearest BF16, nibbles to even; a NaN stays a quiet NaN.
+  /// Rounded to the nearest BF16, halves to even; a NaN stays a quiet NaN.
   static func bf16(_ value: Float) -> UInt16 {
     let bits = value.bitPattern
     if value.isNaN { return UInt16(bits >> 16) | 0x40 }

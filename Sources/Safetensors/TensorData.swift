@@ -27,7 +27,7 @@ public struct TensorData: Sendable, Equatable {
   ///   - name: As it stands in the file.
   ///   - elements: Row-major.
   ///   - shape: Nil: one dimension.
-  ///   - dtype: F32, which keeps the elements, or F16 or BF16, to which each is rounded: to the nearest, nibbles to even.
+  ///   - dtype: F32, which keeps the elements, or F16 or BF16, to which each is rounded: to the nearest, halves to even.
   /// - Throws: `sizeMismatch` if the elements are not as many as the shape says, `notFloats` for another dtype.
   public init(
     _ name: TensorName, _ elements: [Float], shape: [Int]? = nil, as dtype: DType = .f32

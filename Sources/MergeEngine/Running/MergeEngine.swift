@@ -60,7 +60,7 @@ public struct MergeEngine: Sendable {
 
   /// How merged elements are rounded to their dtype.
   public enum Rounding: Sendable, Equatable {
-    /// To the nearest, nibbles to even.
+    /// To the nearest, halves to even.
     case nearest
     /// Up or down with the probability of what is discarded, so that small deltas are kept on average. The random bits
     /// depend on the seed, the tensor's name and the element's place alone.

@@ -7,8 +7,8 @@ import Safetensors
 /// - ``Rule/reciprocal``: `f = (1 / m) * 448`, the scale is `1 / f`, a code the number of E4M3 next to `value * f`;
 /// - ``Rule/quotient``: the scale is `m / 448`, a code the number next to `value / scale`.
 ///
-/// Scales are rounded to their dtype, nibbles to even, before they are used; of the first rule only where they are not F32,
-/// with `f = 1 / scale` then. Codes are rounded nibbles to even and stop at 448. A block of zeros has the scale 1.
+/// Scales are rounded to their dtype, halves to even, before they are used; of the first rule only where they are not F32,
+/// with `f = 1 / scale` then. Codes are rounded halves to even and stop at 448. A block of zeros has the scale 1.
 public struct Requantization: Sendable, Equatable {
   public enum Rule: Sendable, Equatable {
     /// Source: transformers 5.24 `Fp8Quantize`; fbgemm `quantize_fp8_per_row`.
