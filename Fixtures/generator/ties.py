@@ -1,4 +1,4 @@
-"""Writes Sources/MergePlanning/TieTable.swift: which parameters the classes of the installed transformers keep as one.
+"""Writes Sources/MergePlanning/Ties/TieTable.swift: which parameters the classes of the installed transformers keep as one.
 
     python generator/ties.py             # writes the table
     python generator/ties.py --check     # prints what differs from the table in the sources
@@ -24,7 +24,7 @@ import warnings
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
-TABLE = pathlib.Path(__file__).resolve().parents[2] / "Sources/MergePlanning/TieTable.swift"
+TABLE = pathlib.Path(__file__).resolve().parents[2] / "Sources/MergePlanning/Ties/TieTable.swift"
 
 HEAD = '''/// Which parameters the model classes of transformers {version} keep as one, and by which value of config.json.
 ///
