@@ -129,7 +129,8 @@ final class ComparisonJob: Sendable {
       if isBeyond {
         comparison.beyondBound += 1
         comparison.addSide(
-          delta: exact - Double(recomputation.state.weights[start + column]), error: value - exact, allowed: allowed * spacing
+          delta: exact - Double(recomputation.state.weights[start + column]), error: value - exact,
+          allowed: allowed * spacing
         )
         // A rounding of the delta alone is as large as that of what it is added to, however small their sum is.
         let scale = PlainArithmetic.spacing(subject.type, at: recomputation.state.scales[start + column])

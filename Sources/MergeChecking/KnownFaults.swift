@@ -145,5 +145,7 @@ extension Term where Operand == FactorView {
 
 extension UpdateStep {
   /// Whether it rescales to norms that PEFT computes, also where no delta is added.
-  fileprivate var keepsNorms: Bool { if case .rescale(let rescaling) = self { rescaling.norms == .torch } else { false } }
+  fileprivate var keepsNorms: Bool {
+    if case .rescale(let rescaling) = self { rescaling.norms == .torch } else { false }
+  }
 }

@@ -31,7 +31,9 @@ struct RowRecomputation {
   // MARK: - Norms down the columns
 
   /// Adds the squares of `weight + delta` in these rows to sums for each column.
-  mutating func addColumnSquares(_ addition: PlainAddition, _ rows: Range<Int>, from source: [UInt8], to squares: inout PlainSquares) {
+  mutating func addColumnSquares(
+    _ addition: PlainAddition, _ rows: Range<Int>, from source: [UInt8], to squares: inout PlainSquares
+  ) {
     state.load(rows, from: source, as: sourceType)
     addition.sum(rows, &state)
     let columns = prepared.columns
@@ -64,7 +66,8 @@ struct RowRecomputation {
     var reach = spread(ofRow: row)
     for column in 0..<prepared.columns {
       let factor = state.factor(row: row - rows.lowerBound, column: column)
-      reach[column] = max(state.scales[start + column], factor * (Double(state.weights[start + column].magnitude) + reach[column]))
+      reach[column] = max(
+        state.scales[start + column], factor * (Double(state.weights[start + column].magnitude) + reach[column]))
     }
     return reach
   }

@@ -28,7 +28,8 @@ extension Formula where Operand == FactorView {
         for index in factor.indices { factor[index] *= factors[index % left.columns] }
       }
       return PlainProduct(left: factor, right: try reader.values(right), rank: left.columns)
-    case .hadamard(let one, let other): return PlainHadamard(one: try one.plain(&reader), other: try other.plain(&reader))
+    case .hadamard(let one, let other):
+      return PlainHadamard(one: try one.plain(&reader), other: try other.plain(&reader))
     }
   }
 }

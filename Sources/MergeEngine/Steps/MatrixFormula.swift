@@ -18,6 +18,7 @@ struct MatrixFormula: FormulaEvaluation, PreparedFormula {
     let (inputs, kernels) = (scratch.inputs, scratch.kernels)
     try scratch.widened.read(values, rows: rows, through: &scratch.raw, inputs, kernels)
     try delta.addScaled(
-      scratch.widened, rows: rows.count, columns: values.columns, scale: scale, at: offset, rowStride: rowStride, kernels)
+      scratch.widened, rows: rows.count, columns: values.columns, scale: scale, at: offset, rowStride: rowStride,
+      kernels)
   }
 }

@@ -103,7 +103,8 @@ struct FloatBuffer: Sendable {
   ) throws {
     var span = elements.mutableSpan
     try kernels.addLowRank(
-      to: &span, at: offset, rowStride: rowStride, left: left.extracting(0..<rows * right.rank), right: right, rows: rows,
+      to: &span, at: offset, rowStride: rowStride, left: left.extracting(0..<rows * right.rank), right: right,
+      rows: rows,
       scale: scale)
   }
 

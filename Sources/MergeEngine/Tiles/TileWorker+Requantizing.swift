@@ -51,7 +51,8 @@ extension TileWorker {
     // Taken out while it is changed, so that its buffers are not copied.
     self.comparison = nil
     try comparison.compare(
-      decoded, as: .f32, with: weight, as: .f32, intended: buffers.computed, are: buffers.computedIntention, rowCount: rows.count, columns: update.columns, kernels)
+      decoded, as: .f32, with: weight, as: .f32, intended: buffers.computed, are: buffers.computedIntention,
+      rowCount: rows.count, columns: update.columns, kernels)
     self.comparison = comparison
   }
 
