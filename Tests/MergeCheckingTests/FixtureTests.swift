@@ -79,11 +79,11 @@ import Testing
 extension FixtureCase {
   /// A model with the tensors of a fixture's file and, where that holds only what changed, those of the base.
   func whole(_ path: String, in scratch: Scratch, dropped: [String]) throws -> String {
-    var all = try tensors(of: path)
+    var all = try readTensors(path)
     if isPartial {
       let names = Set(all.map(\.name) + dropped)
       for file in try Checkpoint(path: base).files {
-        all += try tensors(of: file.path).filter { !names.contains($0.name) }
+        all += try readTensors(file.path).filter { !names.contains($0.name) }
       }
     }
     let folder = try scratch.folder("whole")

@@ -59,16 +59,6 @@ extension FixtureCase {
   var uses: [(path: String, weight: Double)] { adapters.map { ($0, 1) } }
 }
 
-/// The tensors of a file, to be written again with changes.
-func tensors(of path: String) throws -> [TestTensor] {
-  let header = try SafetensorsHeader(path: path)
-  let bytes = try contents(path)
-  return header.tensors.map { tensor in
-    let range = header.dataStart + tensor.dataOffsets.lowerBound..<header.dataStart + tensor.dataOffsets.upperBound
-    return TestTensor(tensor.name.string, tensor.dtype, tensor.shape, bytes: Array(bytes[range]))
-  }
-}
-
 /// A copy of an adapter with other tensors and with other members in its config.
 ///
 /// - Parameter fields: Text of the config that is replaced, and by what.
@@ -88,7 +78,7 @@ func changedAdapter(
   writer.value(.object(members))
   try write(writer.bytes, to: folder + "/adapter_config.json")
   try writeFile(
-    folder + "/adapter_model.safetensors", try change(try tensors(of: path + "/adapter_model.safetensors")),
+    folder + "/adapter_model.safetensors", try change(try readTensors(path + "/adapter_model.safetensors")),
     metadata: "{\"format\":\"pt\"}")
   return folder
 }

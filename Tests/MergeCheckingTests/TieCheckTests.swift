@@ -32,9 +32,9 @@ import Testing
 
   @Test func findsATieThatWentWrong() throws {
     let scratch = try Scratch()
-    let base = try tensors(of: fixturesPath() + "/bases/tiny-tied-f32/model.safetensors")
+    let base = try readTensors(fixturesPath() + "/bases/tiny-tied-f32/model.safetensors")
     // What PEFT makes of the embedding: the head, which the adapter did not change, changes with it.
-    let changed = try tensors(of: fixturesPath() + "/lora/tied-embedding/f32/merged/model.safetensors")
+    let changed = try readTensors(fixturesPath() + "/lora/tied-embedding/f32/merged/model.safetensors")
     let merged = base.map { tensor in changed.first { $0.name == tensor.name } ?? tensor }
     let embedding = try #require(base.first { $0.name == "model.embed_tokens.weight" })
     #expect(try classes(output(scratch, "as PEFT", tied: true, merged)) == ["tied"])

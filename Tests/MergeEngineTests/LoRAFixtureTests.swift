@@ -19,7 +19,7 @@ import Testing
   ]
 
   @Test func areAllThere() {
-    #expect(FixtureCase.all.count == 300)
+    #expect(FixtureCase.all.count { $0.tuner == "lora" } == 300)
     #expect(FixtureCase.merging.count == 249)
     #expect(FixtureCase.all.count { $0.isMergedByPEFT } == 234)
     #expect(FixtureCase.all.count { $0.isMergedInAnotherOrder } == 2)

@@ -96,23 +96,3 @@ func isSame(_ one: ArraySlice<UInt8>, _ other: ArraySlice<UInt8>) -> Bool {
       }
     }
 }
-
-/// Every file beneath a folder, by its relative path.
-func tree(_ folder: String) throws -> [String: [UInt8]] {
-  var files: [String: [UInt8]] = [:]
-  for name in try FileManager.default.subpathsOfDirectory(atPath: folder) {
-    var isFolder: ObjCBool = false
-    let path = folder + "/" + name
-    _ = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
-    files[name] = isFolder.boolValue ? [] : try contents(path)
-  }
-  return files
-}
-
-/// What `body` is refused with; nil if it is not, or throws something that cannot be told in one line.
-func refusal(_ body: () throws -> Void) -> (any ReportableError)? {
-  do {
-    try body()
-    return nil
-  } catch { return error as? any ReportableError }
-}

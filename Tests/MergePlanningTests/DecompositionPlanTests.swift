@@ -21,32 +21,20 @@ import Testing
     _ change: Decomposition, shape: [Int] = [6, 4], rank: Int = 2, alpha: String = "5", fields: String = "",
     weights: [Double] = [1], module: String = name, config: String? = nil, replaces: Bool = false
   ) throws -> MergePlan {
-    let scratch = try Scratch()
-    let base = try scratch.folder("base")
-    try writeFile(
-      base + "/model.safetensors",
-      [TestTensor("model.embed_tokens.weight", .bf16, [6, 4]), TestTensor("\(Self.name).weight", .bf16, shape)])
-    try write(Array((config ?? "{}").utf8), to: base + "/config.json")
+    let base = [
+      TestTensor("model.embed_tokens.weight", .bf16, [6, 4]), TestTensor("\(Self.name).weight", .bf16, shape),
+    ]
     let isTransposed = fields.contains("\"fan_in_fan_out\": true")
     let (output, input) = isTransposed ? (shape[1], shape[0]) : (shape[0], shape[1])
-    var tensors = [
-      TestTensor("\(module).lora_A.weight", .f32, [rank, input]),
-      TestTensor("\(module).lora_B.weight", .f32, [output, rank]),
-    ]
+    var tensors = loraLayer(module, rank: rank, rows: output, columns: input)
     if change == .kasa { tensors.append(TestTensor("\(module).lora_diag", .f32, [rank])) }
     if replaces { tensors.append(TestTensor("\(module).base_layer.weight", .bf16, shape)) }
     let more = [Self.fields[change] ?? "", fields].filter { !$0.isEmpty }.joined(separator: ", ")
-    let adapter = try writeAdapter(scratch.file("adapter"), rank: rank, alpha: alpha, tensors, fields: more)
-    return try MergePlan(
-      base: Checkpoint(path: base), adapters: weights.map { AdapterUse(try Adapter(folder: adapter), weight: $0) })
+    return try makePlan(
+      base: base, tensors, config: config ?? "{}", rank: rank, alpha: alpha, fields: more, weights: weights)
   }
 
-  private func refusal(_ body: () throws -> Void) -> PlanError? {
-    do {
-      try body()
-      return nil
-    } catch { return error as? PlanError }
-  }
+  private func planError(_ body: () throws -> Void) -> PlanError? { refusal(body) as? PlanError }
 
   @Test(arguments: Decomposition.allCases)
   func thePlanSaysWhatIsTakenOut(change: Decomposition) throws {
@@ -67,7 +55,7 @@ import Testing
     let pissa = try plan(.pissa, shape: [6, 4], fields: transposed)
     #expect(pissa.updatedTensors.first { _ in true }?.update?.decomposition?.isTransposed == true)
     for (change, shape) in [(Decomposition.olora, [6, 4]), (.kasa, [6, 4])] {
-      let error = try #require(refusal { _ = try plan(change, shape: shape, fields: transposed) })
+      let error = try #require(planError { _ = try plan(change, shape: shape, fields: transposed) })
       #expect(error.message.contains("stored transposed") && error.errorClass == "unsupported")
     }
   }
@@ -83,7 +71,7 @@ import Testing
       ("which the adapter replaces", { _ = try plan(change, replaces: true) }),
       ("rank \(change == .kasa ? 4 : 5)", { _ = try plan(change, rank: change == .kasa ? 4 : 5) }),
     ] as [(String, () throws -> Void)] {
-      let error = try #require(refusal(body), "\(word)")
+      let error = try #require(planError(body), "\(word)")
       #expect(error.message.contains(word) && error.message.hasPrefix(change.rawValue), "\(error.message)")
       #expect(error.category == .refusedInput && error.errorClass == "unsupported")
       #expect(error.path.hasSuffix("adapter_model.safetensors") && error.tensor?.contains("lora_A") == true)
@@ -94,7 +82,7 @@ import Testing
 
   @Test(arguments: ["0", "-5"])
   func aScalingWithoutARootIsRefused(alpha: String) throws {
-    let error = try #require(refusal { _ = try plan(.pissa, alpha: alpha) })
+    let error = try #require(planError { _ = try plan(.pissa, alpha: alpha) })
     #expect(error.message.contains("root"))
     for change in [Decomposition.olora, .kasa] { _ = try plan(change, alpha: alpha) }
   }

@@ -8,24 +8,11 @@ import Testing
 
 /// What decides how square weights are stored, and which tensors no result has.
 @Suite struct OrientationTests {
-  private static func layer(_ module: String, _ rows: Int, _ columns: Int) -> [TestTensor] {
-    [
-      TestTensor("\(module).lora_A.weight", .f32, [2, columns]),
-      TestTensor("\(module).lora_B.weight", .f32, [rows, 2]),
-    ]
-  }
-
   private func plan(
     base: [TestTensor], _ adapter: [TestTensor], config: String = "{\"model_type\": \"remote\"}", fields: String = "",
     options: MergeOptions = MergeOptions()
   ) throws -> MergePlan {
-    let scratch = try Scratch()
-    let path = try scratch.folder("base")
-    try writeFile(path + "/model.safetensors", base)
-    try write(Array(config.utf8), to: path + "/config.json")
-    let folder = try writeAdapter(scratch.file("adapter"), rank: 2, alpha: "4", adapter, fields: fields)
-    return try MergePlan(
-      base: Checkpoint(path: path), adapters: [AdapterUse(Adapter(folder: folder))], options: options)
+    try makePlan(base: base, adapter, config: config, fields: fields, options: options)
   }
 
   /// Whether the update of a module is transposed; nil: the plan is refused as undecided.
@@ -47,7 +34,7 @@ import Testing
     let (one, other) = ("h.0.attn.c_proj", "h.0.mlp.c_proj")
     for (shape, expected) in [([8, 4], true), ([4, 8], false)] {
       let base = [Self.square(one), TestTensor(other + ".weight", .f32, shape)]
-      let adapter = Self.layer(one, 4, 4) + Self.layer(other, 4, 8)
+      let adapter = loraLayer(one, rows: 4, columns: 4) + loraLayer(other, rows: 4, columns: 8)
       for flag in [true, false] where flag || !expected {
         #expect(try isTransposed(one, base: base, adapter, flag: flag) == expected, "\(shape) \(flag)")
       }
@@ -63,7 +50,9 @@ import Testing
           Self.square(module), TestTensor(other + ".weight", .f32, [4, 12]), TestTensor(other + ".bias", .f32, [bias]),
         ]
         for flag in [true, false] {
-          #expect(try isTransposed(module, base: base, Self.layer(module, 4, 4), flag: flag) == expected, "\(other)")
+          #expect(
+            try isTransposed(module, base: base, loraLayer(module, rows: 4, columns: 4), flag: flag) == expected,
+            "\(other)")
         }
       }
     }
@@ -76,7 +65,7 @@ import Testing
       [Self.square(module)]
       + others.flatMap { [TestTensor("\($0).weight", .f32, [4, 12]), TestTensor("\($0).bias", .f32, [$1])] }
     for flag in [true, false] {
-      #expect(try isTransposed(module, base: base, Self.layer(module, 4, 4), flag: flag) == nil)
+      #expect(try isTransposed(module, base: base, loraLayer(module, rows: 4, columns: 4), flag: flag) == nil)
     }
   }
 
@@ -84,13 +73,13 @@ import Testing
   @Test func unknownNamesFollowTheirBlock() throws {
     let bias = TestTensor("h.0.mlp.up.bias", .f32, [12])
     let base = [Self.square("h.0.attn.out"), TestTensor("h.0.mlp.up.weight", .f32, [4, 12]), bias]
-    #expect(try isTransposed("h.0.attn.out", base: base, Self.layer("h.0.attn.out", 4, 4)) == nil)
+    #expect(try isTransposed("h.0.attn.out", base: base, loraLayer("h.0.attn.out", rows: 4, columns: 4)) == nil)
     let inBlock = [Self.square("h.0.mlp.down"), TestTensor("h.0.mlp.up.weight", .f32, [4, 12]), bias]
-    #expect(try isTransposed("h.0.mlp.down", base: inBlock, Self.layer("h.0.mlp.down", 4, 4)) == true)
+    #expect(try isTransposed("h.0.mlp.down", base: inBlock, loraLayer("h.0.mlp.down", rows: 4, columns: 4)) == true)
     // Of a family that is known to have none, and where nothing hints at one, it is a Linear.
     let known = "{\"model_type\": \"llama\"}"
     let attention = [Self.square("h.0.attn.out")]
-    let layer = Self.layer("h.0.attn.out", 4, 4)
+    let layer = loraLayer("h.0.attn.out", rows: 4, columns: 4)
     #expect(try isTransposed("h.0.attn.out", base: base, layer, config: known, flag: true) == false)
     #expect(try isTransposed("h.0.attn.out", base: attention, layer) == false)
     #expect(try isTransposed("h.0.attn.out", base: attention, layer, flag: true) == true)
@@ -100,7 +89,7 @@ import Testing
     let config = "{\"model_type\": \"vision-encoder-decoder\", \"decoder\": {\"model_type\": \"gpt2\"}}"
     let module = "decoder.transformer.h.0.attn.c_proj"
     let base = [Self.square(module)]
-    #expect(try isTransposed(module, base: base, Self.layer(module, 4, 4), config: config) == true)
+    #expect(try isTransposed(module, base: base, loraLayer(module, rows: 4, columns: 4), config: config) == true)
   }
 
   // MARK: - Parts of adapters in a model
@@ -109,16 +98,18 @@ import Testing
     let names = ["m.base_layer.weight", "m.lora_A.default.weight", "m.modules_to_save.weight"]
     for name in names {
       let base = [TestTensor("n.weight", .f32, [4, 6]), TestTensor(name, .f32, [2, 2])]
-      let error = #expect(throws: PlanError.self) { try plan(base: base, Self.layer("n", 4, 6)) }
+      let error = #expect(throws: PlanError.self) { try plan(base: base, loraLayer("n", rows: 4, columns: 6)) }
       #expect(error?.problem == .adapterTensor(isBase: true) && error?.errorClass == "adapter-tensors", "\(name)")
       #expect(error?.tensor == name)
       // Models that have such layers of their own.
       _ = try plan(
-        base: base, Self.layer("n", 4, 6), config: "{\"model_type\": \"phi4mm\", \"speech_lora\": {\"r\": 2}}")
+        base: base, loraLayer("n", rows: 4, columns: 6),
+        config: "{\"model_type\": \"phi4mm\", \"speech_lora\": {\"r\": 2}}")
     }
     for name in ["m.parametrizations.weight.0.lora_A", "base_layer.0.weight", "m.w_lora.0.weight"] {
       _ = try plan(
-        base: [TestTensor("n.weight", .f32, [4, 6]), TestTensor(name, .f32, [2, 2])], Self.layer("n", 4, 6))
+        base: [TestTensor("n.weight", .f32, [4, 6]), TestTensor(name, .f32, [2, 2])],
+        loraLayer("n", rows: 4, columns: 6))
     }
   }
 
@@ -130,12 +121,13 @@ import Testing
     let names = ["thinker.model.embed_tokens.weight", "talker.model.embed_tokens.weight", "thinker.q.weight"]
     let saved = [TestTensor("thinker.model.embed_tokens.weight", .f32, [6, 4])]
     let fields = "\"modules_to_save\": [\"embed_tokens\"]"
-    let plan = try plan(base: Self.omni(names), saved + Self.layer("thinker.q", 6, 4), fields: fields)
+    let plan = try plan(base: Self.omni(names), saved + loraLayer("thinker.q", rows: 6, columns: 4), fields: fields)
     #expect(plan.shards.flatMap(\.tensors).count { plan.inputs[$0.source.input].isAdapter } == 1)
     // Of a model in whose talker something was trained, it is missing.
     let error = #expect(throws: PlanError.self) {
       try self.plan(
-        base: Self.omni(names + ["talker.q.weight"]), saved + Self.layer("talker.q", 6, 4), fields: fields)
+        base: Self.omni(names + ["talker.q.weight"]), saved + loraLayer("talker.q", rows: 6, columns: 4), fields: fields
+      )
     }
     #expect(error?.problem == .lostReplacement(field: "modules_to_save"))
     #expect(error?.tensor == "talker.model.embed_tokens.weight")
@@ -151,11 +143,11 @@ import Testing
     let fields = "\"modules_to_save\": [\"norm\"]"
     let saved = own.map { TestTensor($0, .f32, [6, 4]) }
     let base = Self.omni(own + names + ["model.q.weight"])
-    let plan = try plan(base: base, saved + Self.layer("model.q", 6, 4), config: config, fields: fields)
+    let plan = try plan(base: base, saved + loraLayer("model.q", rows: 6, columns: 4), config: config, fields: fields)
     #expect(plan.shards.flatMap(\.tensors).count { plan.inputs[$0.source.input].isAdapter } == 2)
     // A layer of the model itself is lost.
     let error = #expect(throws: PlanError.self) {
-      try self.plan(base: base, [saved[0]] + Self.layer("model.q", 6, 4), config: config, fields: fields)
+      try self.plan(base: base, [saved[0]] + loraLayer("model.q", rows: 6, columns: 4), config: config, fields: fields)
     }
     #expect(error?.tensor == own[1])
   }

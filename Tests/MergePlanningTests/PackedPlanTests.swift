@@ -10,21 +10,13 @@ import Testing
 /// Bases whose codes share words, and what is not one.
 @Suite struct PackedPlanTests {
   private func plan(_ base: [TestTensor], _ quantization: String) throws -> MergePlan {
-    let scratch = try Scratch()
-    let path = try scratch.folder("base")
-    try writeFile(path + "/model.safetensors", base)
-    try write(Array("{\"quantization_config\": {\(quantization)}}".utf8), to: path + "/config.json")
-    let adapter = try writeAdapter(
-      scratch.file("adapter"), rank: 2, alpha: "2",
-      [TestTensor("m.proj.lora_A.weight", .f32, [2, 32]), TestTensor("m.proj.lora_B.weight", .f32, [16, 2])])
-    return try MergePlan(base: Checkpoint(path: path), adapters: [AdapterUse(Adapter(folder: adapter))])
+    try makePlan(
+      base: base, loraLayer("m.proj", rows: 16, columns: 32), config: "{\"quantization_config\": {\(quantization)}}",
+      alpha: "2")
   }
 
   private func errorClass(_ base: [TestTensor], _ quantization: String) -> String? {
-    do {
-      _ = try plan(base, quantization)
-      return nil
-    } catch { return (error as? any ReportableError)?.errorClass }
+    refusal { _ = try plan(base, quantization) }?.errorClass
   }
 
   private func changed(_ base: [TestTensor], _ name: String, _ tensor: TestTensor?) -> [TestTensor] {

@@ -22,10 +22,8 @@ import Testing
   private static func layer(
     _ module: String, rank: Int = 2, rows: Int = 6, columns: Int = 4, bias: Int? = nil
   ) -> [TestTensor] {
-    [
-      TestTensor("\(module).lora_A.weight", .f32, [rank, columns]),
-      TestTensor("\(module).lora_B.weight", .f32, [rows, rank]),
-    ] + (bias.map { [TestTensor("\(module).lora_B.bias", .f32, [$0])] } ?? [])
+    loraLayer(module, rank: rank, rows: rows, columns: columns)
+      + (bias.map { [TestTensor("\(module).lora_B.bias", .f32, [$0])] } ?? [])
   }
 
   /// The plan of `adapter` and `base`; with a config the base is a folder.
@@ -33,29 +31,15 @@ import Testing
     base: [TestTensor], _ adapter: [TestTensor], config: String? = nil, rank: Int = 2, alpha: String = "4",
     fields: String = "", dtype: DType? = nil
   ) throws -> MergePlan {
-    let scratch = try Scratch()
-    let path: String
-    if let config {
-      path = try scratch.folder("base")
-      try writeFile(path + "/model.safetensors", base)
-      try write(Array(config.utf8), to: path + "/config.json")
-    } else {
-      path = scratch.file("base.safetensors")
-      try writeFile(path, base)
-    }
-    let folder = try writeAdapter(scratch.file("adapter"), rank: rank, alpha: alpha, adapter, fields: fields)
-    return try MergePlan(
-      base: Checkpoint(path: path), adapters: [AdapterUse(Adapter(folder: folder))],
+    try makePlan(
+      base: base, adapter, config: config, rank: rank, alpha: alpha, fields: fields,
       options: MergeOptions(outputDType: dtype))
   }
 
   private func problem(
     base: [TestTensor], _ adapter: [TestTensor], config: String? = nil, fields: String = ""
   ) -> PlanError? {
-    do {
-      _ = try plan(base: base, adapter, config: config, fields: fields)
-      return nil
-    } catch { return error as? PlanError }
+    refusal { _ = try plan(base: base, adapter, config: config, fields: fields) } as? PlanError
   }
 
   // MARK: What is planned

@@ -18,35 +18,15 @@ import Testing
     _ quantization: String, more: [TestTensor] = [], codes: [TestTensor]? = nil, changing module: String = "proj",
     beside: [String: String] = [:], config: String? = nil
   ) throws -> MergePlan {
-    let scratch = try Scratch()
-    let path = try scratch.folder("base")
     let own =
       codes ?? [
         TestTensor("m.proj.weight", .f8E4M3, [6, 10]),
         TestTensor("m.proj.weight_scale", .f32, [1]),
       ]
-    try writeFile(path + "/model.safetensors", own + [TestTensor("m.head.weight", .bf16, [6, 10])] + more)
-    try write(
-      Array((config ?? "{\"dtype\": \"bfloat16\", \"quantization_config\": {\(quantization)}}").utf8),
-      to: path + "/config.json")
-    for (name, text) in beside { try write(Array(text.utf8), to: path + "/" + name) }
-    let adapter = try writeAdapter(
-      scratch.file("adapter"), rank: 2, alpha: "2",
-      [
-        TestTensor("m.\(module).lora_A.weight", .f32, [2, 10]), TestTensor("m.\(module).lora_B.weight", .f32, [6, 2]),
-      ])
-    return try MergePlan(base: Checkpoint(path: path), adapters: [AdapterUse(Adapter(folder: adapter))])
-  }
-
-  private func refusal(_ make: () throws -> MergePlan) -> (any ReportableError)? {
-    do {
-      _ = try make()
-      return nil
-    } catch { return error as? any ReportableError }
-  }
-
-  private func text(_ plan: MergePlan, _ name: String = "config.json") -> String? {
-    plan.textFiles.first { $0.name == name }.map { String(decoding: $0.text, as: UTF8.self) }
+    return try makePlan(
+      base: own + [TestTensor("m.head.weight", .bf16, [6, 10])] + more,
+      loraLayer("m.\(module)", rows: 6, columns: 10),
+      config: config ?? "{\"dtype\": \"bfloat16\", \"quantization_config\": {\(quantization)}}", beside: beside)
   }
 
   /// The fields that change what a layer computes, by their names.
@@ -68,7 +48,7 @@ import Testing
     ),
   ])
   func refusesByName(method: String, field: String, path: String) throws {
-    let error = refusal { try self.plan("\(method), \(field)") }
+    let error = refusal { _ = try self.plan("\(method), \(field)") }
     #expect(error?.errorClass == "unsupported")
     #expect(error?.message.hasPrefix(path + ": ") == true, "\(error?.message ?? "")")
     // Fields of codes that no adapter changes are nobody's matter; a transform may be of any module.
@@ -76,7 +56,7 @@ import Testing
     let other = try self.plan("\(method), \(field)", changing: "head")
     #expect(other.quantization?.decoded == 0)
     #expect(other.quantization?.kept ?? 0 >= 0)
-    #expect(text(other) == nil)
+    #expect(other.text(of: "config.json") == nil)
   }
 
   /// Empty ones say nothing.
@@ -84,7 +64,7 @@ import Testing
     let plan = try self.plan(
       Self.float + #", "transform_config": {}, "sparsity_config": {}, "kv_cache_scheme": null, "new_field": null"#)
     #expect(plan.quantization?.decoded == 1)
-    #expect(text(plan)?.contains("quantization_config") == false)
+    #expect(plan.text(of: "config.json")?.contains("quantization_config") == false)
   }
 
   @Test func aTransformOfOtherModulesIsNone() throws {
@@ -100,8 +80,8 @@ import Testing
     let scheme = #", "kv_cache_scheme": {"num_bits": 8, "type": "float"}"#
     let plan = try self.plan(Self.float + scheme, more: [TestTensor("m.k_scale", .f32, [])])
     #expect(plan.quantization?.configChange == "quantization_config's ignore has 1 modules")
-    #expect(text(plan)?.contains(#""ignore": ["m.proj"]"#) == true)
-    #expect(text(plan)?.contains("kv_cache_scheme") == true)
+    #expect(plan.text(of: "config.json")?.contains(#""ignore": ["m.proj"]"#) == true)
+    #expect(plan.text(of: "config.json")?.contains("kv_cache_scheme") == true)
     #expect(plan.shards[0].tensors.map(\.name.string).contains("m.k_scale"))
   }
 
@@ -111,7 +91,7 @@ import Testing
       #""quant_method": "modelopt", "quant_algo": "FP8""#,
       more: [TestTensor("m.proj.k_scale", .f32, []), TestTensor("m.proj.input_scale", .f32, [])])
     #expect(Set(plan.shards[0].tensors.map(\.name.string)) == ["m.proj.weight", "m.head.weight", "m.proj.k_scale"])
-    #expect(text(plan)?.contains(#""ignore": ["m.proj"]"#) == true)
+    #expect(plan.text(of: "config.json")?.contains(#""ignore": ["m.proj"]"#) == true)
   }
 
   /// AWQ divides activations by `act.scales` as long as the config says that the model is quantized.
@@ -121,19 +101,12 @@ import Testing
       TestTensor("m.proj.scales", .f16, [1, 8]),
     ]
     func plan(_ more: [TestTensor]) throws -> MergePlan {
-      let scratch = try Scratch()
-      let path = try scratch.folder("base")
-      try writeFile(path + "/model.safetensors", codes + more)
       let config = #"{"quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 16, "version": "gemm"}}"#
-      try write(Array(config.utf8), to: path + "/config.json")
-      let adapter = try writeAdapter(
-        scratch.file("adapter"), rank: 2, alpha: "2",
-        [TestTensor("m.proj.lora_A.weight", .f32, [2, 16]), TestTensor("m.proj.lora_B.weight", .f32, [8, 2])])
-      return try MergePlan(base: Checkpoint(path: path), adapters: [AdapterUse(Adapter(folder: adapter))])
+      return try makePlan(base: codes + more, loraLayer("m.proj", rows: 8, columns: 16), config: config)
     }
-    #expect(text(try plan([]))?.contains("quantization_config") == false)
+    #expect(try plan([]).text(of: "config.json")?.contains("quantization_config") == false)
     let kept = try plan([TestTensor("m.act.scales", .f16, [8])])
-    #expect(text(kept)?.contains(#""modules_to_not_convert": ["lm_head","m.proj"]"#) == true)
+    #expect(kept.text(of: "config.json")?.contains(#""modules_to_not_convert": ["lm_head","m.proj"]"#) == true)
     #expect(kept.shards[0].tensors.map(\.name.string).contains("m.act.scales"))
   }
 
@@ -141,7 +114,7 @@ import Testing
   @Test(arguments: ["pre_quant_scale", "smooth_factor", "weight_scale_2", "rotation.weight"])
   func unknownTensorsBesideCodesAreRefused(leaf: String) throws {
     let more = [TestTensor("m.proj." + leaf, .f32, [2, 2])]
-    let error = refusal { try self.plan(Self.float, more: more) }
+    let error = refusal { _ = try self.plan(Self.float, more: more) }
     #expect(error?.errorClass == "unsupported")
     #expect(error?.tensor == "m.proj." + leaf)
     #expect(error?.message.contains("m.proj.weight") == true)
@@ -153,7 +126,7 @@ import Testing
   /// Weights in 16 bits with scales beside them are rounded by the reader when the model runs.
   @Test func uncompressedWeightsWithScalesAreRefused() {
     let error = refusal {
-      try plan(Self.float, more: [TestTensor("m.head.weight_scale", .f32, [1])], changing: "head")
+      _ = try plan(Self.float, more: [TestTensor("m.head.weight_scale", .f32, [1])], changing: "head")
     }
     #expect(error?.errorClass == "unsupported")
     #expect(error?.message.contains("m.head.weight_scale") == true)
@@ -164,10 +137,10 @@ import Testing
   func onlyNumbersAreTouched(method: String) throws {
     let codes = [TestTensor("m.proj.W_q", .u8, [6, 5]), TestTensor("m.proj.scale", .f16, [6, 1])]
     let plan = try self.plan("\"quant_method\": \"\(method)\"", codes: codes, changing: "head")
-    #expect(text(plan) == nil)
+    #expect(plan.text(of: "config.json") == nil)
     #expect(plan.shards[0].tensors.filter { $0.update != nil }.map(\.name.string) == ["m.head.weight"])
     #expect(plan.shards[0].tensors.count == 3)
-    let error = refusal { try self.plan("\"quant_method\": \"\(method)\"", codes: codes) }
+    let error = refusal { _ = try self.plan("\"quant_method\": \"\(method)\"", codes: codes) }
     #expect(error?.errorClass == "unsupported")
     #expect(error?.message.contains("\"\(method)") == true)
   }
@@ -180,7 +153,7 @@ import Testing
     ]
     let part = try self.plan("", more: other, beside: ["hf_quant_config.json": file], config: "{}")
     #expect(
-      text(part, "hf_quant_config.json")
+      part.text(of: "hf_quant_config.json")
         == #"{"quantization": {"quant_algo": "FP8", "exclude_modules": ["lm_head","m.proj"]}}"#)
     #expect(part.quantization?.method == "modelopt")
     let all = try self.plan("", beside: ["hf_quant_config.json": file], config: "{}")
@@ -191,12 +164,12 @@ import Testing
   /// Scales of other shapes than the config says are refused where they are needed only.
   @Test func scalesThatDoNotFitAreNobodysMatterElsewhere() throws {
     let codes = [TestTensor("m.proj.weight", .f8E4M3, [6, 10]), TestTensor("m.proj.weight_scale", .f32, [3, 5])]
-    #expect(refusal { try self.plan(Self.fp8, codes: codes) }?.errorClass == "quantised")
+    #expect(refusal { _ = try self.plan(Self.fp8, codes: codes) }?.errorClass == "quantised")
     #expect(try plan(Self.fp8, codes: codes, changing: "head").quantization?.kept == 1)
   }
 
   @Test func twoScalesAreRefused() {
-    let error = refusal { try self.plan(Self.fp8, more: [TestTensor("m.proj.scale", .f32, [1])]) }
+    let error = refusal { _ = try self.plan(Self.fp8, more: [TestTensor("m.proj.scale", .f32, [1])]) }
     #expect(error?.errorClass == "unsupported")
     #expect(error?.message.contains("m.proj.weight_scale and m.proj.scale") == true)
   }

@@ -30,17 +30,9 @@ import Testing
   }
 
   private func plan(_ base: [TestTensor]) throws -> MergePlan {
-    let scratch = try Scratch()
-    let path = try scratch.folder("base")
-    try writeFile(path + "/model.safetensors", base)
-    try write(Array(Self.config.utf8), to: path + "/config.json")
-    let adapter = try writeAdapter(
-      scratch.file("adapter"), rank: 2, alpha: "4",
-      [
-        TestTensor("\(Self.stack).lora_A.weight", .f32, [6, 4]),
-        TestTensor("\(Self.stack).lora_B.weight", .f32, [10, 6]),
-      ], fields: #""target_parameters":["mlp.experts.gate_up_proj"]"#)
-    return try MergePlan(base: Checkpoint(path: path), adapters: [AdapterUse(Adapter(folder: adapter))])
+    try makePlan(
+      base: base, loraLayer(Self.stack, rank: 6, rows: 10, columns: 4), config: Self.config,
+      fields: #""target_parameters":["mlp.experts.gate_up_proj"]"#)
   }
 
   /// They are loaded together, so that numbers are made of all.

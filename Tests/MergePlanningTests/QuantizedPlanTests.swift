@@ -44,22 +44,16 @@ import Testing
           )
         })
     }
-    try write(Array((config ?? "{\"quantization_config\": \(quantization)}").utf8), to: path + "/config.json")
-    let adapter = try writeAdapter(
-      scratch.file("adapter"), rank: 2, alpha: "2",
-      [TestTensor("m.proj.lora_A.weight", .f32, [2, 10]), TestTensor("m.proj.lora_B.weight", .f32, [6, 2])],
-      fields: fields)
-    return try MergePlan(base: Checkpoint(path: path), adapters: [AdapterUse(Adapter(folder: adapter))])
+    try scratch.write(config ?? "{\"quantization_config\": \(quantization)}", to: "base/config.json")
+    return try makePlan(
+      base: path, loraLayer("m.proj", rows: 6, columns: 10), in: scratch, alpha: "2", fields: fields)
   }
 
   private func refusal(
     _ base: [TestTensor], _ quantization: String = fp8, more: [TestTensor] = [], index: [String: String] = [:],
     fields: String = ""
   ) -> (any ReportableError)? {
-    do {
-      _ = try plan(base, quantization, more: more, index: index, fields: fields)
-      return nil
-    } catch { return error as? any ReportableError }
+    TestSupport.refusal { _ = try plan(base, quantization, more: more, index: index, fields: fields) }
   }
 
   @Test func aRaggedGridIsTaken() throws {

@@ -82,10 +82,6 @@ import Testing
     }
   }
 
-  private func text(_ plan: MergePlan, _ name: String) -> String? {
-    plan.textFiles.first { $0.name == name }.map { String(decoding: $0.text, as: UTF8.self) }
-  }
-
   @Test func metadataIsWhatFilesAgreeAbout() throws {
     let base = try Base(
       [
@@ -110,16 +106,16 @@ import Testing
     )
     let plan = try base.plan(.atMost(30))
     #expect(plan.shards.map(\.name) == (1...3).map { "weights.fp16-0000\($0)-of-00003.safetensors" })
-    let index = try #require(text(plan, "weights.fp16.safetensors.index.json"))
+    let index = try #require(plan.text(of: "weights.fp16.safetensors.index.json"))
     #expect(index.contains("\"note\": \"kept\""))
     #expect(index.contains("\"total_size\": 84"))
     #expect(index.contains("\"total_parameters\": 42"))
-    #expect(text(plan, "config.json") == nil, "it names the index, which keeps its name")
+    #expect(plan.text(of: "config.json") == nil, "it names the index, which keeps its name")
     // With one file there is no index for config.json to name.
     let single = try base.plan(.single)
     #expect(single.shards.map(\.name) == ["weights.fp16.safetensors"])
     #expect(single.textFiles.map(\.name) == ["config.json"])
-    #expect(text(single, "config.json") == "{\"transformers_weights\": \"weights.fp16.safetensors\"}")
+    #expect(single.text(of: "config.json") == "{\"transformers_weights\": \"weights.fp16.safetensors\"}")
   }
 
   @Test func configNamesTheIndexOfWhatWasOneFile() throws {
@@ -128,7 +124,7 @@ import Testing
     let plan = try base.plan(.atMost(30))
     #expect(plan.shards.first?.name == "mine-00001-of-00003.safetensors")
     #expect(plan.textFiles.map(\.name) == ["config.json", "mine.safetensors.index.json"])
-    #expect(text(plan, "config.json") == "{\"transformers_weights\":\"mine.safetensors.index.json\"}")
+    #expect(plan.text(of: "config.json") == "{\"transformers_weights\":\"mine.safetensors.index.json\"}")
     #expect(try base.plan(.single).textFiles.isEmpty)
   }
 

@@ -57,13 +57,9 @@ import Testing
     } else {
       try write(path + "/model.safetensors", tensors, metadata)
     }
-    try TestSupport.write(
-      Array(#"{"quantization_config": {"quant_method": "torchao"}}"#.utf8), to: path + "/config.json")
-    let adapter = try writeAdapter(
-      scratch.file("adapter"), rank: 2, alpha: "2",
-      [TestTensor("m.proj.lora_A.weight", .f32, [2, 10]), TestTensor("m.proj.lora_B.weight", .f32, [6, 2])])
-    return try MergePlan(
-      base: Checkpoint(path: path), adapters: [AdapterUse(Adapter(folder: adapter))], options: options)
+    try scratch.write(#"{"quantization_config": {"quant_method": "torchao"}}"#, to: "base/config.json")
+    return try makePlan(
+      base: path, loraLayer("m.proj", rows: 6, columns: 10), in: scratch, alpha: "2", options: options)
   }
 
   private func write(
@@ -77,10 +73,7 @@ import Testing
   }
 
   private func refusal(_ tensors: [TestTensor], _ description: String?, other: String? = nil) -> String? {
-    do {
-      _ = try plan(tensors, description, other: other)
-      return nil
-    } catch { return (error as? any ReportableError)?.message ?? "\(error)" }
+    TestSupport.refusal { _ = try plan(tensors, description, other: other) }?.message
   }
 
   private func header(_ shard: MergePlan.Shard) throws -> [SafetensorsHeader.MetadataEntry] {

@@ -9,16 +9,6 @@ import Testing
   private static let one = adapterPath("several-a-f32")
   private static let other = adapterPath("several-b-f32")
 
-  private static func weights(_ path: String) throws -> [String: [UInt8]] {
-    let (header, bytes) = (try SafetensorsHeader(path: path), try contents(path))
-    var tensors: [String: [UInt8]] = [:]
-    for tensor in header.tensors {
-      let start = header.dataStart + tensor.dataOffsets.lowerBound
-      tensors[tensor.name.string] = Array(bytes[start..<start + tensor.byteCount])
-    }
-    return tensors
-  }
-
   @Test(arguments: [
     ("linear", ["several-a-f32", "several-b-f32=-0.5"], []),
     ("ties", ["several-a-f32", "several-b-f32=0.5"], ["--density", "0.5"]),
@@ -40,8 +30,8 @@ import Testing
       ["merge", Self.base] + paths + ["-o", scratch.file("merged"), "--combine", method] + options)
     #expect(result.status == 0, "\(result.messages)")
     #expect(try scratch.entries() == ["merged"])
-    let found = try Self.weights(scratch.file("merged/model.safetensors"))
-    for (tensor, bytes) in try Self.weights(FixtureCase.merged("several-\(name)-f32")) {
+    let found = try tensorBytes(scratch.file("merged/model.safetensors"))
+    for (tensor, bytes) in try tensorBytes(FixtureCase.merged("several-\(name)-f32")) {
       #expect(found[tensor] == bytes, "\(tensor)")
     }
     // Nothing that is shown is in the temporary folder.

@@ -15,13 +15,7 @@ import Testing
     var shards: [(name: String, tensors: [TestTensor])] = []
     for name in try FileManager.default.contentsOfDirectory(atPath: Self.folder + "/base").sorted()
     where name.hasSuffix(".safetensors") {
-      let path = Self.folder + "/base/" + name
-      let (header, bytes) = (try SafetensorsHeader(path: path), try contents(path))
-      let tensors = header.tensors.filter { !isLeftOut($0.name.string) }.map { info in
-        let start = header.dataStart + info.dataOffsets.lowerBound
-        return TestTensor(
-          info.name.string, info.dtype, info.shape, bytes: Array(bytes[start..<start + info.byteCount]))
-      }
+      let tensors = try readTensors(Self.folder + "/base/" + name).filter { !isLeftOut($0.name) }
       if !tensors.isEmpty { shards.append((name, tensors)) }
     }
     for shard in shards { try writeFile(base + "/" + shard.name, shard.tensors) }

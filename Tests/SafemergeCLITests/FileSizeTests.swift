@@ -21,20 +21,10 @@ import Testing
 
   /// The tensors of the weight files in a folder, or of one file, in the order of the files and their data.
   private func tensors(_ path: String) throws -> [(name: String, tensor: Tensor)] {
-    let names =
-      path.hasSuffix(".safetensors")
-      ? [""]
-      : try FileManager.default.contentsOfDirectory(atPath: path).filter { $0.hasSuffix(".safetensors") }.sorted()
-    return try names.flatMap { name in
-      let file = name.isEmpty ? path : path + "/" + name
-      let (header, bytes) = (try SafetensorsHeader(path: file), try contents(file))
-      return header.tensors.map { info in
-        let start = header.dataStart + info.dataOffsets.lowerBound
-        return (
-          info.name.string,
-          Tensor(
-            file: name, dtype: info.dtype, shape: info.shape, bytes: Array(bytes[start..<start + info.byteCount]))
-        )
+    let isFile = path.hasSuffix(".safetensors")
+    return try (isFile ? [""] : weights(path)).filter { isFile || $0.hasSuffix(".safetensors") }.flatMap { name in
+      try readTensors(isFile ? path : path + "/" + name).map { tensor in
+        (tensor.name, Tensor(file: name, dtype: tensor.dtype, shape: tensor.shape, bytes: tensor.bytes))
       }
     }
   }

@@ -6,10 +6,7 @@ import Testing
 /// The options of `safemerge merge` for kinds of LoRA that leave something to decide, through the program.
 @Suite struct LoRAOptionTests {
   private func data(_ path: String, _ name: String) throws -> [UInt8]? {
-    let (header, bytes) = (try SafetensorsHeader(path: path), try contents(path))
-    guard let tensor = header.tensors.first(where: { $0.name == TensorName(name) }) else { return nil }
-    let start = header.dataStart + tensor.dataOffsets.lowerBound
-    return Array(bytes[start..<start + tensor.byteCount])
+    try tensorBytes(path)[name]
   }
 
   private func expected(_ name: String, _ tensor: String, isCorrect: Bool = false) throws -> [UInt8] {

@@ -8,12 +8,8 @@ import Testing
 @Suite struct MergeTests {
   private static func tensors(_ paths: [String]) throws -> [String: [UInt8]] {
     var tensors: [String: [UInt8]] = [:]
-    for path in paths {
-      let (header, bytes) = (try SafetensorsHeader(path: path), try contents(path))
-      for tensor in header.tensors {
-        let start = header.dataStart + tensor.dataOffsets.lowerBound
-        tensors["\(tensor.name) \(tensor.dtype.name) \(tensor.shape)"] = Array(bytes[start..<start + tensor.byteCount])
-      }
+    for tensor in try paths.flatMap(readTensors) {
+      tensors["\(tensor.name) \(tensor.dtype.name) \(tensor.shape)"] = tensor.bytes
     }
     return tensors
   }

@@ -117,18 +117,6 @@ func rawControls(_ text: String) -> [String] {
   }.map { String($0.value, radix: 16) }
 }
 
-/// Every file beneath a folder, by its relative path; nothing for folders and for links that lead nowhere.
-func tree(_ folder: String) throws -> [String: [UInt8]] {
-  var files: [String: [UInt8]] = [:]
-  for name in try FileManager.default.subpathsOfDirectory(atPath: folder) {
-    var isFolder: ObjCBool = false
-    let path = folder + "/" + name
-    _ = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
-    files[name] = isFolder.boolValue ? [] : (try? contents(path)) ?? []
-  }
-  return files
-}
-
 /// The same without what says how the result was made.
 func model(_ folder: String) throws -> [String: [UInt8]] { try tree(folder).filter { $0.key != ".safemerge.json" } }
 

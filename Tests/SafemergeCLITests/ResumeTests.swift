@@ -85,12 +85,9 @@ import Testing
   /// An adapter for the second shard alone.
   private func oneShardAdapter(_ model: SlowModel) throws -> String {
     let path = model.adapter + "/adapter_model.safetensors"
-    let (header, bytes) = (try SafetensorsHeader(path: path), try contents(path))
-    let tensors = header.tensors.filter { $0.name.string.contains("layers.1.") }.map { info in
-      let start = header.dataStart + info.dataOffsets.lowerBound
-      return TestTensor(
-        String(info.name.string.dropFirst("base_model.model.".count)), info.dtype, info.shape,
-        bytes: Array(bytes[start..<start + info.byteCount]))
+    let tensors = try readTensors(path).filter { $0.name.contains("layers.1.") }.map { tensor in
+      TestTensor(
+        String(tensor.name.dropFirst("base_model.model.".count)), tensor.dtype, tensor.shape, bytes: tensor.bytes)
     }
     return try writeAdapter(model.scratch.file("adapter-1"), rank: 32, alpha: "1", tensors)
   }

@@ -34,7 +34,7 @@ import Testing
         Float(bitPattern: (0..<4).reduce(0) { $0 | UInt32(bytes[start + $1]) << UInt32(8 * $1) })
       }
     }
-    let expected = try tensors(path)
+    let expected = try tensorBytes(path)
     #expect(Set(found.keys) == Set(expected.keys), sourceLocation: location)
     for (name, bytes) in expected {
       let (one, other) = (values(found[name] ?? []), values(bytes))
@@ -43,15 +43,6 @@ import Testing
         one.count == other.count && zip(one, other).allSatisfy { ($0 - $1).magnitude <= largest * 0x1p-21 }
       #expect(isClose, "\(name)", sourceLocation: location)
     }
-  }
-
-  private func tensors(_ path: String) throws -> [String: [UInt8]] {
-    let (header, bytes) = (try SafetensorsHeader(path: path), try contents(path))
-    return Dictionary(
-      uniqueKeysWithValues: header.tensors.map { tensor in
-        let start = header.dataStart + tensor.dataOffsets.lowerBound
-        return (tensor.name.string, Array(bytes[start..<start + tensor.byteCount]))
-      })
   }
 
   private func json(_ path: String) throws -> JSONValue {
@@ -75,7 +66,7 @@ import Testing
     ] {
       #expect(try contents(scratch.file("out/" + name)) == contents(base + "/" + name), "\(name)")
     }
-    #expect(try tensors(scratch.file("out/model.safetensors")) != tensors(base + "/model.safetensors"))
+    #expect(try tensorBytes(scratch.file("out/model.safetensors")) != tensors(base + "/model.safetensors"))
     // A result with folders is a model that can be replaced; what the record does not list is not.
     try merge(base, Self.trials + "sbert/adapter", to: scratch.file("out"), ["--force"])
     try scratch.write("mine", to: "out/2_Dense/notes.txt")
@@ -157,14 +148,6 @@ import Testing
     return base
   }
 
-  private func mergedTensors(_ folder: String) throws -> [String: [UInt8]] {
-    var all: [String: [UInt8]] = [:]
-    for name in try FileManager.default.contentsOfDirectory(atPath: folder) where name.hasSuffix(".safetensors") {
-      all.merge(try tensors(folder + "/" + name)) { one, _ in one }
-    }
-    return all
-  }
-
   @Test func shardsWithoutAnIndexAreMergedAndGetOne() throws {
     let scratch = try Scratch()
     let base = try shardedBase(scratch)
@@ -172,8 +155,8 @@ import Testing
     try FileManager.default.removeItem(atPath: base + index)
     let result = try merge(base, adapterPath("linear-bf16"), to: scratch.file("out"))
     #expect(result.messages.contains("has no model.safetensors.index.json"))
-    let expected = try tensors(fixturesPath() + "/lora/linear/bf16/merged/model.safetensors")
-    #expect(try mergedTensors(scratch.file("out")) == expected)
+    let expected = try tensorBytes(fixturesPath() + "/lora/linear/bf16/merged/model.safetensors")
+    #expect(try tensorBytes(scratch.file("out")) == expected)
     let written = try json(scratch.file("out") + index)
     let original = try json(basePath("llama-bf16-sharded") + index)
     #expect(written["weight_map"] == original["weight_map"])
@@ -194,7 +177,8 @@ import Testing
     let result = try merge(base, adapterPath("linear-bf16"), to: scratch.file("out"))
     #expect(result.messages.contains("names a tensor that no file has: mtp.fc.weight"))
     #expect(
-      try mergedTensors(scratch.file("out")) == tensors(fixturesPath() + "/lora/linear/bf16/merged/model.safetensors"))
+      try tensorBytes(scratch.file("out")) == tensorBytes(fixturesPath() + "/lora/linear/bf16/merged/model.safetensors")
+    )
     #expect(try contents(scratch.file("out/model.safetensors.index.json")) == Array(text.utf8))
   }
 
@@ -224,7 +208,7 @@ import Testing
     #expect(!result.messages.contains("warning"))
     #expect(result.messageLines.contains("left out adapter_config.json, checkpoint-2390/ (adapter)"))
     try expectTensors(
-      mergedTensors(scratch.file("out")), areThoseOf: Self.trials + "checkpoint-folders/expect/model.safetensors")
+      tensorBytes(scratch.file("out")), areThoseOf: Self.trials + "checkpoint-folders/expect/model.safetensors")
   }
 
   /// Every command says the same of a folder with a model and an adapter.

@@ -4,6 +4,8 @@ import JSONText
 /// An entry of `Fixtures/cases.json`: a base, an adapter or several, and what PEFT made of them.
 package struct FixtureCase: CustomStringConvertible, Sendable {
   package let name: String
+  /// The folder of Fixtures that it lies in.
+  package let tuner: String
   /// The kind of module or of initialization that it is about.
   package let feature: String
   package let base: String
@@ -74,6 +76,7 @@ package struct FixtureCase: CustomStringConvertible, Sendable {
     }
     func path(_ text: String) -> String { fixturesPath() + "/" + text }
     name = string("name") ?? ""
+    tuner = string("tuner") ?? ""
     feature = string("feature") ?? ""
     base = path(string("base") ?? "")
     adapters = strings("adapters").map(path)

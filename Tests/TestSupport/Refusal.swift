@@ -1,0 +1,9 @@
+import Platform
+
+/// What `body` is refused with; nil if it is not, or throws something that cannot be told in one line.
+package func refusal(_ body: () throws -> Void) -> (any ReportableError)? {
+  do {
+    try body()
+    return nil
+  } catch { return error as? any ReportableError }
+}
