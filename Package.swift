@@ -15,7 +15,8 @@ let package = Package(
   products: [
     .library(name: "Safetensors", targets: ["Safetensors"]),
     .library(
-      name: "MergeEngine", targets: ["MergeEngine", "Reports", "MergePlanning", "Adapters", "Staging", "Checkpoints"]),
+      name: "MergeEngine",
+      targets: ["Merging", "MergeEngine", "Reports", "MergePlanning", "Adapters", "Staging", "Checkpoints"]),
     .executable(name: "safemerge", targets: ["SafemergeCLI"]),
   ],
   dependencies: [
@@ -94,7 +95,7 @@ let package = Package(
       name: "Inspection",
       dependencies: [
         "CTensorScan", "CPlainArithmetic", "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints",
-        "Adapters", "MergePlanning",
+        "Adapters", "MergePlanning", "Staging",
       ],
       swiftSettings: librarySettings),
     .target(
@@ -103,11 +104,18 @@ let package = Package(
         "CPlainArithmetic", "Platform", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "Inspection",
       ],
       swiftSettings: librarySettings),
+    .target(
+      name: "Merging",
+      dependencies: [
+        "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "LinearAlgebra",
+        "MergePlanning", "Staging", "MergeEngine", "Inspection", "MergeChecking",
+      ],
+      swiftSettings: librarySettings),
     .executableTarget(
       name: "SafemergeCLI",
       dependencies: [
         "CSystem", "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "TileKernels",
-        "LinearAlgebra", "MergePlanning", "Staging", "MergeEngine", "Reports", "Inspection", "MergeChecking",
+        "LinearAlgebra", "MergePlanning", "Staging", "MergeEngine", "Reports", "Inspection", "MergeChecking", "Merging",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: programSettings),
@@ -149,7 +157,7 @@ let package = Package(
     .testTarget(
       name: "LibraryTests",
       dependencies: [
-        "Platform", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "MergeEngine", "TestSupport",
+        "Platform", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "MergeEngine", "Merging", "TestSupport",
       ],
       swiftSettings: programSettings),
     .testTarget(
@@ -159,7 +167,7 @@ let package = Package(
     .testTarget(
       name: "MergeBenchmarkTests",
       dependencies: [
-        "CBenchmark", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "MergePlanning", "MergeEngine",
+        "CBenchmark", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "MergePlanning", "MergeEngine", "Merging",
         "MergeBenchmark", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: programSettings),
@@ -167,14 +175,14 @@ let package = Package(
       name: "MergeCheckingTests",
       dependencies: [
         "CPlainArithmetic", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "MergePlanning",
-        "Staging", "MergeEngine", "Inspection", "MergeChecking", "TestSupport",
+        "Staging", "MergeEngine", "Inspection", "MergeChecking", "Merging", "TestSupport",
       ],
       swiftSettings: programSettings),
     .testTarget(
       name: "MergeEngineTests",
       dependencies: [
         "Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "LinearAlgebra",
-        "MergePlanning", "Staging", "MergeEngine", "Reports", "TestSupport",
+        "MergePlanning", "Staging", "MergeEngine", "Reports", "Merging", "TestSupport",
       ],
       swiftSettings: programSettings),
     .testTarget(
@@ -192,8 +200,8 @@ let package = Package(
     .testTarget(
       name: "SafemergeCLITests",
       dependencies: [
-        "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "MergeEngine",
-        "Reports", "SafemergeCLI", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "Staging", "MergeEngine",
+        "Reports", "Merging", "SafemergeCLI", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: programSettings),
     .testTarget(
@@ -202,7 +210,7 @@ let package = Package(
       swiftSettings: programSettings),
     .testTarget(
       name: "StagingTests",
-      dependencies: ["Platform", "Checksums", "Safetensors", "Checkpoints", "Staging", "TestSupport"],
+      dependencies: ["Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Staging", "TestSupport"],
       swiftSettings: programSettings),
     .testTarget(
       name: "TileKernelsTests",

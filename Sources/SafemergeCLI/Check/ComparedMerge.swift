@@ -4,6 +4,7 @@ import Checkpoints
 import Checksums
 import MergeChecking
 import MergeEngine
+import Merging
 import MergePlanning
 import Platform
 import Reports
