@@ -167,7 +167,8 @@ let package = Package(
     .testTarget(
       name: "MergeBenchmarkTests",
       dependencies: [
-        "CBenchmark", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "MergePlanning", "MergeEngine", "Merging",
+        "CBenchmark", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "MergePlanning", "MergeEngine",
+        "Merging",
         "MergeBenchmark", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: programSettings),
@@ -200,8 +201,10 @@ let package = Package(
     .testTarget(
       name: "SafemergeCLITests",
       dependencies: [
-        "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "Staging", "MergeEngine",
-        "Reports", "Merging", "SafemergeCLI", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "Staging",
+        "MergeEngine",
+        "Reports", "Merging", "SafemergeCLI", "TestSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: programSettings),
     .testTarget(

@@ -99,7 +99,8 @@ public final class StagedOutput: Sendable {
       guard let text = try? BoundedFile.read(Paths.join(paths.parts, entry), limit: 64 << 20),
         let record = PartRecord(text: text)
       else { continue }
-      guard let identity = try? SystemCalls.identity(path: paths.weightFile(record.file.name), followingLinks: false), record.file.isStill(identity)
+      guard let identity = try? SystemCalls.identity(path: paths.weightFile(record.file.name), followingLinks: false),
+        record.file.isStill(identity)
       else { continue }
       found[record.file.name] = record
     }

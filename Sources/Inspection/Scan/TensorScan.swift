@@ -145,7 +145,8 @@ public enum TensorScan {
     count: Int, workers: Int,
     _ job: @Sendable (_ number: Int, _ buffer: inout [UInt8], _ file: inout OpenFile) throws -> Value
   ) throws -> [Value] {
-    try WorkQueue.values(count, workers: workers, each: { Worker() }) { number, worker in
+    let makeWorker: @Sendable () -> Worker = { Worker() }
+    return try WorkQueue.values(count, workers: workers, each: makeWorker) { number, worker in
       try job(number, &worker.buffer, &worker.file)
     }
   }

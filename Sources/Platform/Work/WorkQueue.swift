@@ -37,9 +37,12 @@ package enum WorkQueue {
     if let failure = failure.withLock({ $0 }) { throw failure.error }
   }
 
+  /// What a thread has of its own that needs nothing.
+  @Sendable private static func nothing() {}
+
   /// Does `count` jobs.
   package static func run(_ count: Int, workers: Int, _ body: @Sendable (_ job: Int) throws -> Void) throws {
-    try run(count, workers: workers, each: {}) { job, _ in try body(job) }
+    try run(count, workers: workers, each: nothing) { job, _ in try body(job) }
   }
 
   /// The results of `count` jobs, in their order, of threads that have something of their own.
@@ -59,7 +62,7 @@ package enum WorkQueue {
   package static func values<Value: Sendable>(
     _ count: Int, workers: Int, _ body: @Sendable (_ job: Int) throws -> Value
   ) throws -> [Value] {
-    try values(count, workers: workers, each: {}) { job, _ in try body(job) }
+    try values(count, workers: workers, each: nothing) { job, _ in try body(job) }
   }
 
   /// Applies `transform` to each element, keeping the order.

@@ -4,8 +4,8 @@ import Checkpoints
 import Checksums
 import MergeChecking
 import MergeEngine
-import Merging
 import MergePlanning
+import Merging
 import Platform
 import Reports
 import Safetensors

@@ -1,3 +1,4 @@
+import Adapters
 import ArgumentParser
 import Checkpoints
 import MergeEngine
@@ -223,3 +224,11 @@ struct MergeCommand: ParsableCommand {
     teller.tell(report, at: place)
   }
 }
+
+extension MergeOptions.Tied: ExpressibleByArgument {}
+extension MergeOptions.Arithmetic: ExpressibleByArgument {}
+extension MergeOptions.AttentionOutput: ExpressibleByArgument {}
+extension CopyMode: ExpressibleByArgument {}
+extension MergeEngine.NonFinite: ExpressibleByArgument {}
+extension ExpertLayout: ExpressibleByArgument {}
+extension MergeRequest.Verification: ExpressibleByArgument {}

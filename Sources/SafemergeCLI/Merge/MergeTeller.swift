@@ -50,7 +50,8 @@ struct MergeTeller {
 
   /// Says that weight files which a run before completed are made again, because numbers of the computation are asked for.
   func tellWhatIsMadeAgain(_ merge: PreparedMerge) {
-    let asksForNumbers = merge.engine.collectsStatistics || merge.engine.nonFinite == .warn || merge.plan.measuresTensors
+    let asksForNumbers =
+      merge.engine.collectsStatistics || merge.engine.nonFinite == .warn || merge.plan.measuresTensors
     guard merge.request.resumes, asksForNumbers, let place = merge.place,
       let work = UnfinishedWork(output: place.path), work.finishedFiles > 0
     else { return }
