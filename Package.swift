@@ -157,7 +157,8 @@ let package = Package(
     .testTarget(
       name: "LibraryTests",
       dependencies: [
-        "Platform", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "MergeEngine", "Merging", "TestSupport",
+        "Platform", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "Staging", "MergeEngine", "Merging",
+        "TestSupport",
       ],
       swiftSettings: programSettings),
     .testTarget(

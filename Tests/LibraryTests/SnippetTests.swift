@@ -6,6 +6,7 @@ import MergePlanning
 import Merging
 import Platform
 import Safetensors
+import Staging
 import Synchronization
 import TestSupport
 import Testing
