@@ -16,7 +16,9 @@ let package = Package(
     .library(name: "Safetensors", targets: ["Safetensors"]),
     .library(
       name: "MergeEngine",
-      targets: ["MergeEngine", "Reports", "MergePlanning", "ModelNames", "Adapters", "Staging", "Checkpoints"]),
+      targets: [
+        "Merging", "MergeEngine", "Reports", "MergePlanning", "ModelNames", "Adapters", "Staging", "Checkpoints",
+      ]),
     .executable(name: "safemerge", targets: ["SafemergeCLI"]),
   ],
   dependencies: [
@@ -62,16 +64,16 @@ let package = Package(
       dependencies: ["Platform", "JSONText", "Safetensors"],
       swiftSettings: librarySettings),
     .target(
+      name: "ModelNames",
+      dependencies: ["JSONText", "Safetensors", "Checkpoints", "Adapters"],
+      swiftSettings: librarySettings),
+    .target(
       name: "TileKernels",
       dependencies: ["CTileKernels"],
       swiftSettings: librarySettings),
     .target(
       name: "LinearAlgebra",
       dependencies: ["CSystem", "Platform", "Checksums"],
-      swiftSettings: librarySettings),
-    .target(
-      name: "ModelNames",
-      dependencies: ["JSONText", "Safetensors", "Checkpoints", "Adapters"],
       swiftSettings: librarySettings),
     .target(
       name: "MergePlanning",
@@ -84,7 +86,7 @@ let package = Package(
     .target(
       name: "MergeEngine",
       dependencies: [
-        "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "LinearAlgebra",
+        "Platform", "Checksums", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "LinearAlgebra",
         "MergePlanning", "Staging",
       ],
       swiftSettings: librarySettings),
@@ -99,7 +101,7 @@ let package = Package(
       name: "Inspection",
       dependencies: [
         "CTensorScan", "CPlainArithmetic", "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints",
-        "Adapters", "MergePlanning",
+        "Adapters", "MergePlanning", "Staging",
       ],
       swiftSettings: librarySettings),
     .target(
@@ -108,13 +110,19 @@ let package = Package(
         "CPlainArithmetic", "Platform", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "Inspection",
       ],
       swiftSettings: librarySettings),
+    .target(
+      name: "Merging",
+      dependencies: [
+        "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "LinearAlgebra",
+        "MergePlanning", "Staging", "MergeEngine", "Inspection", "MergeChecking",
+      ],
+      swiftSettings: librarySettings),
     .executableTarget(
       name: "SafemergeCLI",
       dependencies: [
-        "CSystem", "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "TileKernels",
-        "LinearAlgebra", "ModelNames", "MergePlanning", "Staging", "MergeEngine", "Reports", "Inspection",
-        "MergeChecking",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "CSystem", "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "ModelNames",
+        "TileKernels", "LinearAlgebra", "MergePlanning", "Staging", "MergeEngine", "Reports", "Inspection",
+        "MergeChecking", "Merging", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: programSettings),
     .executableTarget(
@@ -145,8 +153,11 @@ let package = Package(
       name: "HouseTests",
       swiftSettings: programSettings),
     .testTarget(
+      name: "HubCacheTests",
+      swiftSettings: programSettings),
+    .testTarget(
       name: "InspectionTests",
-      dependencies: ["CTensorScan", "Checksums", "Safetensors", "Inspection", "TestSupport"],
+      dependencies: ["CTensorScan", "Platform", "Checksums", "Safetensors", "Inspection", "TestSupport"],
       swiftSettings: programSettings),
     .testTarget(
       name: "JSONTextTests",
@@ -155,7 +166,8 @@ let package = Package(
     .testTarget(
       name: "LibraryTests",
       dependencies: [
-        "Platform", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "MergeEngine", "TestSupport",
+        "Platform", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "Staging", "MergeEngine", "Merging",
+        "TestSupport",
       ],
       swiftSettings: programSettings),
     .testTarget(
@@ -165,7 +177,7 @@ let package = Package(
     .testTarget(
       name: "MergeBenchmarkTests",
       dependencies: [
-        "CBenchmark", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "MergePlanning", "MergeEngine",
+        "CBenchmark", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "MergePlanning", "Merging",
         "MergeBenchmark", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: programSettings),
@@ -173,14 +185,14 @@ let package = Package(
       name: "MergeCheckingTests",
       dependencies: [
         "CPlainArithmetic", "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters",
-        "MergePlanning", "Staging", "MergeEngine", "Inspection", "MergeChecking", "TestSupport",
+        "MergePlanning", "Staging", "MergeEngine", "Inspection", "MergeChecking", "Merging", "TestSupport",
       ],
       swiftSettings: programSettings),
     .testTarget(
       name: "MergeEngineTests",
       dependencies: [
-        "Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "LinearAlgebra",
-        "ModelNames", "MergePlanning", "Staging", "MergeEngine", "Reports", "TestSupport",
+        "Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters", "ModelNames", "TileKernels", "LinearAlgebra",
+        "MergePlanning", "Staging", "MergeEngine", "Reports", "Merging", "TestSupport",
       ],
       swiftSettings: programSettings),
     .testTarget(
@@ -204,8 +216,9 @@ let package = Package(
     .testTarget(
       name: "SafemergeCLITests",
       dependencies: [
-        "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "MergeEngine",
-        "Reports", "SafemergeCLI", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "Staging",
+        "MergeEngine", "Reports", "Merging", "SafemergeCLI", "TestSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: programSettings),
     .testTarget(
@@ -214,7 +227,7 @@ let package = Package(
       swiftSettings: programSettings),
     .testTarget(
       name: "StagingTests",
-      dependencies: ["Platform", "Checksums", "Safetensors", "Checkpoints", "Staging", "TestSupport"],
+      dependencies: ["Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Staging", "TestSupport"],
       swiftSettings: programSettings),
     .testTarget(
       name: "TileKernelsTests",

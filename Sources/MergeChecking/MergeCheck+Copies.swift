@@ -59,7 +59,7 @@ extension MergeCheck {
 
   /// Does numbered jobs on all threads, until one fails or an end is asked for.
   func onAllThreads(_ count: Int, _ body: @Sendable (Int) throws -> Void) throws {
-    try concurrently(count, workers: options.workers) { number in
+    try WorkQueue.run(count, workers: options.workers) { number in
       try options.interruption.check()
       try body(number)
     }
@@ -68,8 +68,9 @@ extension MergeCheck {
   func mapConcurrently<Element: Sendable, Value: Sendable>(
     _ elements: [Element], _ body: @Sendable (Element) throws -> Value
   ) throws -> [Value] {
-    let results = ResultStore<Value>(count: elements.count)
-    try onAllThreads(elements.count) { results.set($0, try body(elements[$0])) }
-    return results.values
+    try WorkQueue.map(elements, workers: options.workers) { element in
+      try options.interruption.check()
+      return try body(element)
+    }
   }
 }

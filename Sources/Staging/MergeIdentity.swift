@@ -57,10 +57,7 @@ public struct MergeIdentity: Sendable, Equatable {
     writer.member("schema", 1)
     writer.member("version", version)
     writer.member("options", options)
-    writer.key("inputs")
-    writer.beginArray()
-    for input in inputs { input.write(to: &writer) }
-    writer.end()
+    writer.list("inputs", inputs) { $0.writeMembers(to: &$1) }
     writer.end()
     return writer.bytes + [UInt8(ascii: "\n")]
   }
@@ -110,29 +107,22 @@ public struct MergeIdentity: Sendable, Equatable {
 }
 
 extension MergeIdentity.Input {
-  func write(to writer: inout JSONWriter) { write(to: &writer, checksum: checksum) }
-
-  package func write(to writer: inout JSONWriter, checksum: SHA256Checksum?) {
-    writer.beginObject()
-    writer.key("role")
-    writer.value(role)
-    writer.key("name")
-    writer.value(name)
-    writer.key("size")
-    writer.value(byteCount)
-    if let headerChecksum {
-      writer.key("header_sha256")
-      writer.value(headerChecksum.description)
-    }
-    if let checksum {
-      writer.key("sha256")
-      writer.value(checksum.description)
-    }
-    writer.end()
+  /// The same file with this checksum of the whole of it.
+  func with(checksum: SHA256Checksum?) -> Self {
+    Self(role: role, name: name, byteCount: byteCount, headerChecksum: headerChecksum, checksum: checksum)
   }
 
-  /// Reads what ``write(to:checksum:)`` wrote; nil for anything else.
-  package init?(_ value: JSONValue) {
+  func writeMembers(to writer: inout JSONWriter) {
+    writer.member("role", role)
+    writer.member("name", name)
+    writer.member("size", byteCount)
+    for (name, checksum) in [("header_sha256", headerChecksum), ("sha256", checksum)] {
+      if let checksum { writer.member(name, checksum.description) }
+    }
+  }
+
+  /// Reads what ``writeMembers(to:)`` wrote; nil for anything else.
+  init?(_ value: JSONValue) {
     guard case .string(let role)? = value["role"], case .string(let name)? = value["name"],
       case .integer(let byteCount)? = value["size"]
     else { return nil }

@@ -1,5 +1,4 @@
 import Checkpoints
-import JSONText
 import Platform
 import Safetensors
 
@@ -116,15 +115,12 @@ public struct OutputPlace: Sendable {
 
   /// The files that `.safemerge.json` lists, and, with "/" behind them, the folders that they are in.
   private static func recordedNames(_ folder: String) -> Set<String> {
-    guard let bytes = try? BoundedFile.read(Paths.join(folder, ResultMarks.record), limit: 64 << 20),
-      let record = try? JSONParser.parse(bytes.span), case .array(let files)? = record["files"]
-    else { return [] }
+    guard let record = try? ResultRecord.read(in: folder) else { return [] }
     var names: Set<String> = []
-    for file in files {
-      guard case .string(let name)? = file["name"] else { continue }
-      names.insert(name)
+    for file in record.files {
+      names.insert(file.name)
       var folder = ""
-      for component in Paths.components(name).dropLast() {
+      for component in Paths.components(file.name).dropLast() {
         folder = Paths.join(folder, component)
         names.insert(folder + "/")
       }

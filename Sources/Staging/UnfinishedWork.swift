@@ -103,7 +103,8 @@ public struct UnfinishedWork: Sendable {
     do {
       let lock = try StagingLock(folder: path, breaks: breaksLock)
       defer { lock.release() }
-      try StagedOutput.restore(path, output: output, isMountPoint: isMounted)
+      try Publishing.restore(
+        StagingPaths(folder: path, isFolder: true), output: output, isMountPoint: isMounted)
       if isMounted { try? SystemCalls.removeFile(Paths.join(output, ResultMarks.incomplete)) }
       for entry in (try? SystemCalls.entries(ofFolder: path)) ?? [] where !entry.hasPrefix("lock") {
         FolderTree.remove(Paths.join(path, entry))

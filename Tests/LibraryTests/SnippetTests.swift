@@ -3,8 +3,10 @@ import Checkpoints
 import Foundation
 import MergeEngine
 import MergePlanning
+import Merging
 import Platform
 import Safetensors
+import Staging
 import Synchronization
 import TestSupport
 import Testing
@@ -64,7 +66,7 @@ import Testing
     var lines: [String] = []
     func print(_ text: String) { lines.append(text) }
     // snippet: planning
-    let merge = try ModelMerge(base: base, adapters: [adapter])
+    let merge = try MergeRequest(base: base, adapters: [adapter]).prepare()
     for module in merge.plan.modules {
       print("\(module.name): r=\(module.rank), scaling \(module.scaling)")
     }
@@ -83,10 +85,10 @@ import Testing
     let lines = Mutex<[String]>([])
     @Sendable func print(_ text: String) { lines.withLock { $0.append(text) } }
     // snippet: merging
-    let merge = try ModelMerge(base: base, adapters: [adapter])
-    var options = MergeEngine.Options(workers: 4)
-    options.computesChecksums = true
-    let outcome = try merge.run(to: output, options: options) { progress in
+    var request = try MergeRequest(base: base, adapters: [adapter], output: output)
+    request.engine.workers = 4
+    request.engine.computesChecksums = true
+    let outcome = try request.prepare().run { progress in
       print("\(progress.bytesDone) of \(progress.bytesTotal) bytes")
     }
     // end
@@ -102,8 +104,8 @@ import Testing
     var ends = 0
     func print(_ text: String) { if text == "merged" { ends += 1 } }
     // snippet: streaming
-    let merge = try ModelMerge(base: base, adapters: [adapter])
-    for try await event in merge.events(to: output, options: .init(workers: 4)) {
+    let request = try MergeRequest(base: base, adapters: [adapter], output: output)
+    for try await event in request.events() {
       switch event {
       case .progress(let progress): print("\(progress.shardsDone) of \(progress.shardsTotal) shards")
       case .done: print("merged")
@@ -118,16 +120,15 @@ import Testing
     let scratch = try Scratch()
     let (base, style, facts, output) = (self.base, self.adapter, self.adapter, scratch.file("merged"))
     // snippet: weights
-    var planning = MergeOptions()
-    planning.outputDType = .f32
-    let merge = try ModelMerge(
+    var request = try MergeRequest(
       base: Checkpoint(path: base),
       adapters: [
         AdapterUse(Adapter(folder: style), weight: 0.7),
         AdapterUse(Adapter(folder: facts)),
       ],
-      options: planning)
-    try merge.run(to: output, options: .init(workers: 4))
+      output: output)
+    request.planning.outputDType = .f32
+    try request.prepare().run()
     // end
     let file = try SafetensorsFile(path: output + "/model-00001-of-00004.safetensors")
     #expect(file.header.tensors.allSatisfy { $0.dtype == .f32 })
@@ -139,7 +140,7 @@ import Testing
     func print(_ text: String) { lines.append(text) }
     // snippet: errors
     do {
-      _ = try ModelMerge(base: base, adapters: [adapter])
+      _ = try MergeRequest(base: base, adapters: [adapter]).prepare()
     } catch let error as any ReportableError {
       print("\(error.errorClass): \(error.description)")
       if let hint = error.hint { print(hint) }
@@ -152,9 +153,10 @@ import Testing
   @Test func cancelling() async throws {
     let scratch = try Scratch()
     let output = scratch.file("merged")
-    let merge = try ModelMerge(base: base, adapters: [adapter])
-    let task = Task {
-      for try await event in merge.events(to: output, options: .init(workers: 1)) {
+    var request = try MergeRequest(base: base, adapters: [adapter], output: output)
+    request.engine.workers = 1
+    let task = Task { [request] in
+      for try await event in request.events() {
         if case .progress = event { return }
       }
     }
@@ -170,10 +172,32 @@ import Testing
   @Test func aStreamThrowsWhatTheMergeThrows() async throws {
     let scratch = try Scratch()
     let output = try scratch.folder("merged/taken")
-    let merge = try ModelMerge(base: base, adapters: [adapter])
+    let request = try MergeRequest(base: base, adapters: [adapter], output: output + "/..")
     await #expect(throws: (any Error).self) {
-      for try await _ in merge.events(to: output + "/..", options: .init(workers: 1)) {}
+      for try await _ in request.events() {}
     }
+  }
+
+  /// With a record the result has the text of it beside it, and equal requests have equal texts.
+  @Test func recording() throws {
+    let scratch = try Scratch()
+    for name in ["one", "two"] {
+      var request = try MergeRequest(base: base, adapters: [adapter], output: scratch.file(name))
+      request.record = MergeRequest.Record(version: "1", options: [.init(name: "dtype", value: "same")])
+      request.verification = .full
+      let outcome = try request.prepare().run()
+      #expect(outcome.shards.allSatisfy { $0.checksum != nil })
+    }
+    let records = try ["one", "two"].map { try contents(scratch.file($0) + "/.safemerge.json") }
+    #expect(records[0] == records[1])
+    #expect(String(decoding: records[0], as: UTF8.self).contains("\"weight 1\": \"1.0\""))
+  }
+
+  /// What has no output cannot be carried out.
+  @Test func aPlanAloneIsNotCarriedOut() throws {
+    let merge = try MergeRequest(base: base, adapters: [adapter]).prepare()
+    let error = #expect(throws: (any Error).self) { try merge.run() }
+    #expect((error as? any ReportableError)?.message == "internal error: no output was asked for")
   }
 
   /// Every block of Swift in the documents is one of the snippets above, word for word.

@@ -1,8 +1,8 @@
 import Adapters
 import ArgumentParser
 import Checkpoints
-import MergeEngine
 import MergePlanning
+import Merging
 import Safetensors
 import TestSupport
 import Testing
@@ -89,8 +89,8 @@ import Testing
   func codesAreOfTheirSize(arguments: [String]) throws {
     let scratch = try Scratch()
     let folder = try make(arguments, in: scratch)
-    try ModelMerge(base: folder + "/base", adapters: [folder + "/adapter"])
-      .run(to: scratch.file("merged"), options: MergeEngine.Options(workers: 2))
+    try MergeRequest(base: folder + "/base", adapters: [folder + "/adapter"], output: scratch.file("merged"))
+      .prepare().run()
     let (header, bytes) = (
       try SafetensorsHeader(path: scratch.file("merged") + "/model.safetensors"),
       try contents(scratch.file("merged") + "/model.safetensors")

@@ -4,30 +4,27 @@ import Foundation
 import JSONText
 import MergeEngine
 import MergePlanning
+import Merging
 import Safetensors
-import Staging
 import TestSupport
 import Testing
 
 @testable import MergeChecking
 
-/// A merge from paths, as the program does it.
+/// A merge from paths, through the pipeline of the program.
 func merge(
   _ base: String, _ adapters: [(path: String, weight: Double)], to output: String,
   options: MergeOptions = MergeOptions(), rounding: MergeEngine.Rounding = .nearest,
   nonFinite: MergeEngine.NonFinite = .fail
 ) throws {
-  let checkpoint = try Checkpoint(path: base)
-  let uses = try adapters.map { AdapterUse(try Adapter(folder: $0.path), weight: $0.weight) }
-  let plan = try MergePlan(base: checkpoint, adapters: uses, options: options)
-  let place = try OutputPlace(
-    path: output, isFolder: checkpoint.folder != nil, inputs: [base] + uses.map(\.adapter.path), force: false)
-  let written = Set(checkpoint.files.map(\.name) + plan.textFiles.map(\.name))
-  let sideFiles = try checkpoint.folder.map { try SideFiles(base: $0, written: written, adapter: nil) } ?? .none
-  var engine = MergeEngine.Options(workers: 2)
-  engine.rounding = rounding
-  engine.nonFinite = nonFinite
-  _ = try MergeEngine(plan, options: engine).run(to: place, sideFiles: sideFiles)
+  var request = MergeRequest(
+    base: try Checkpoint(path: base),
+    adapters: try adapters.map { AdapterUse(try Adapter(folder: $0.path), weight: $0.weight) }, output: output)
+  request.planning = options
+  request.engine = MergeEngine.Options(workers: 2)
+  request.engine.rounding = rounding
+  request.engine.nonFinite = nonFinite
+  try request.prepare().run()
 }
 
 /// Checks a result against base and adapters.

@@ -3,6 +3,7 @@ import Testing
 import TileKernels
 
 @testable import MergeEngine
+@testable import Merging
 
 /// The element-wise part of combining adapters.
 @Suite struct CombinationArithmeticTests {

@@ -9,6 +9,7 @@ import TileKernels
 
 @testable import LinearAlgebra
 @testable import MergeEngine
+@testable import Merging
 @testable import Staging
 
 /// Combining whole updates and taking them apart again: the methods that end in svd.

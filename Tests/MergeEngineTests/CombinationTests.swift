@@ -9,6 +9,7 @@ import Testing
 import TileKernels
 
 @testable import MergeEngine
+@testable import Merging
 @testable import Staging
 
 /// Adapters made into one before the merge, through the whole pipeline.

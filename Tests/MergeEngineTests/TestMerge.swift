@@ -3,14 +3,17 @@ import Checkpoints
 import Foundation
 import MergeEngine
 import MergePlanning
+import Merging
 import Platform
 import Safetensors
 import Staging
 import TestSupport
+import Testing
 import TileKernels
 
-/// A merge from paths, as the program does it.
+/// A merge from paths, through the pipeline of the program.
 struct TestMerge {
+  let request: MergeRequest
   let plan: MergePlan
   let place: OutputPlace
   let sideFiles: SideFiles
@@ -24,15 +27,20 @@ struct TestMerge {
     base: String, adapters: [(path: String, weight: Double)], output: String, options: MergeOptions,
     force: Bool = false
   ) throws {
-    let checkpoint = try Checkpoint(path: base)
-    let uses = try adapters.map { AdapterUse(try Adapter(folder: $0.path), weight: $0.weight) }
-    let plan = try MergePlan(base: checkpoint, adapters: uses, options: options)
-    let inputs =
-      [base] + checkpoint.files.map(\.path)
-      + uses.flatMap { [$0.adapter.path, $0.adapter.weightsPath, $0.adapter.configPath] }
-    place = try OutputPlace(path: output, isFolder: checkpoint.folder != nil, inputs: inputs, force: force)
-    sideFiles = try SideFiles(plan, base: checkpoint, adapters: uses.map(\.adapter))
-    self.plan = plan
+    var request = MergeRequest(
+      base: try Checkpoint(path: base),
+      adapters: try adapters.map { AdapterUse(try Adapter(folder: $0.path), weight: $0.weight) }, output: output)
+    request.planning = options
+    request.force = force
+    request.engine.workers = 2
+    self.request = request
+    // The output is checked, and not yet locked: a test may have several merges to one.
+    request.isDryRun = true
+    let reserved = try request.reserve()
+    let merge = try request.prepare(in: reserved)
+    plan = merge.plan
+    sideFiles = merge.sideFiles
+    place = try #require(reserved.place)
   }
 
   @discardableResult
@@ -40,10 +48,11 @@ struct TestMerge {
     workers: Int = 2, kernels: KernelSet = .best, rounding: MergeEngine.Rounding = .nearest,
     nonFinite: MergeEngine.NonFinite = .fail, progress: (@Sendable (MergeProgress) -> Void)? = nil
   ) throws -> MergeEngine.Outcome {
-    var options = MergeEngine.Options(workers: workers, kernels: kernels)
-    options.rounding = rounding
-    options.nonFinite = nonFinite
-    return try MergeEngine(plan, options: options).run(to: place, sideFiles: sideFiles, progress: progress)
+    var request = request
+    request.engine = MergeEngine.Options(workers: workers, kernels: kernels)
+    request.engine.rounding = rounding
+    request.engine.nonFinite = nonFinite
+    return try request.prepare().run(progress: progress).weights
   }
 }
 

@@ -3,7 +3,9 @@ import ArgumentParser
 import Checkpoints
 import Foundation
 import JSONText
+import MergeEngine
 import MergePlanning
+import Merging
 import Safetensors
 import TestSupport
 import Testing
@@ -108,10 +110,8 @@ import Testing
   @Test func whatIsNotTheMergeIsToldByItsName() throws {
     let scratch = try Scratch()
     let output = try merged(in: scratch)
-    let verification = ResultVerification(
-      base: try Checkpoint(path: basePath("llama-bf16")),
-      adapters: [AdapterUse(try Adapter(folder: adapterPath("linear-bf16")))], result: try ResultOptions.parse([]),
-      workers: 2, interruption: .never, resultPath: "/models/out")
+    var request = try MergeRequest(base: basePath("llama-bf16"), adapters: [adapterPath("linear-bf16")])
+    let verification = try ResultVerification(request.prepare(), resultPath: "/models/out")
     try verification.verify(output)
     try flip(output + "/model.safetensors")
     let error = try #require(throws: WrongResult.self) { try verification.verify(output) }
@@ -119,10 +119,8 @@ import Testing
     #expect(error.category == .inputOutput)
     #expect(error.tensor == "model.norm.weight")
     #expect(error.message.contains("1 element"))
-    let stopped = ResultVerification(
-      base: try Checkpoint(path: basePath("llama-bf16")),
-      adapters: [AdapterUse(try Adapter(folder: adapterPath("linear-bf16")))], result: try ResultOptions.parse([]),
-      workers: 2, interruption: Interruption { true }, resultPath: "/models/out")
+    request.engine.interruption = Interruption { true }
+    let stopped = try ResultVerification(request.prepare(), resultPath: "/models/out")
     #expect(throws: Interrupted.self) { try stopped.verify(output) }
   }
 

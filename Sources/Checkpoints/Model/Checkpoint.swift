@@ -114,7 +114,7 @@ public struct Checkpoint: Sendable {
       let index = try CheckpointIndex(path: Paths.join(folder, name))
       try self.init(folder: folder, index, name: name, config: config, warnings: warnings, workers: workers)
     case .shards(let names):
-      let headers = try Threads.map(names, workers: workers) { try SafetensorsHeader(path: Paths.join(folder, $0)) }
+      let headers = try WorkQueue.map(names, workers: workers) { try SafetensorsHeader(path: Paths.join(folder, $0)) }
       try self.init(
         folder: folder, CheckpointIndex(shards: names, headers: headers), name: WeightSelection.indexName,
         config: config, warnings: warnings, workers: workers)
@@ -197,7 +197,7 @@ public struct Checkpoint: Sendable {
     let indexed = index.weightMap.positionsByShard(count: index.shardNames.count)
     // Names are compared by their hashes, 64 bits with a seed that no file can know: looking up 100,000 names one by one
     // costs as much as reading their headers.
-    let shards = try Threads.map(Array(zip(index.shardNames, indexed)), workers: workers) { name, positions in
+    let shards = try WorkQueue.map(Array(zip(index.shardNames, indexed)), workers: workers) { name, positions in
       try Paths.checkFolders(of: name, in: folder)
       do throws(SafetensorsError) {
         let file = try open(Paths.join(folder, name), name: name)

@@ -1,12 +1,11 @@
 import Checkpoints
 import Checksums
-import JSONText
 import Platform
 import Safetensors
+import Staging
 
 extension ModelInspection {
-  static let recordName = ResultMarks.record
-  static let largestRecordByteCount = 64 << 20
+  static let recordName = ResultRecord.fileName
 
   /// Everything that asks for more than headers.
   mutating func inspectData() throws {
@@ -29,54 +28,20 @@ extension ModelInspection {
     for (embedding, head) in tiedPairs { try compareTied(embedding, head) }
   }
 
-  private struct Recorded {
-    let name: String
-    let byteCount: Int?
-    /// Of the whole file; of weight files the merge knows it only with `--sums`.
-    let checksum: SHA256Checksum?
-    /// Of a weight file, of everything in front of its data.
-    let headerChecksum: SHA256Checksum?
-  }
-
   /// Sizes and checksums of the result's files that the merge wrote down.
-  private mutating func recordedFiles() throws -> [Recorded] {
+  private mutating func recordedFiles() throws -> [ResultRecord.File] {
     guard let folder else { return [] }
-    let path = Paths.join(folder, Self.recordName)
-    guard (try? SystemCalls.identity(path: path)) != nil else { return [] }
-    let value: JSONValue
-    do {
-      let bytes = try BoundedFile.read(path, limit: Self.largestRecordByteCount)
-      value = try JSONParser.parse(bytes.span)
-    } catch let error as CheckpointError {
+    do { return try ResultRecord.read(in: folder)?.files ?? [] } catch let error as CheckpointError {
       try find(error)
-      return []
     } catch {
       find("json", Self.recordName, "is not valid JSON: \(error)")
-      return []
     }
-    var found: [Recorded] = []
-    func add(_ name: String, _ value: JSONValue) {
-      func checksum(_ key: String) -> SHA256Checksum? {
-        if case .string(let digits)? = value[key] { SHA256Checksum(hexadecimal: digits) } else { nil }
-      }
-      var byteCount: Int?
-      if case .integer(let count)? = value["size"] { byteCount = Int(count) }
-      found.append(
-        Recorded(
-          name: name, byteCount: byteCount, checksum: checksum("sha256"), headerChecksum: checksum("header_sha256")))
-    }
-    switch value["files"] {
-    case .object(let members)?: for member in members { add(member.key, member.value) }
-    case .array(let values)?:
-      for value in values { if case .string(let name)? = value["name"] { add(name, value) } }
-    default: break
-    }
-    return found
+    return []
   }
 
   /// Compares what takes no data: whether the file is there, its size, and a weight file's header. What the checksum of the
   /// whole file says is left to that, where it is verified.
-  private mutating func verifyWithoutData(_ entry: Recorded) throws {
+  private mutating func verifyWithoutData(_ entry: ResultRecord.File) throws {
     guard let folder, CheckpointIndex.staysInFolder(entry.name) else { return }
     if options.readsData, entry.checksum != nil { return }
     let path = Paths.join(folder, entry.name)
@@ -122,9 +87,7 @@ extension ModelInspection {
   }
 
   func checksums(_ paths: [String]) throws -> [SHA256Checksum] {
-    let results = ResultStore<SHA256Checksum>(count: paths.count)
-    try concurrently(paths.count, workers: options.workers) { results.set($0, try FileReading.checksum(paths[$0])) }
-    return results.values
+    try WorkQueue.map(paths, workers: options.workers) { try FileChecksum.of($0) }
   }
 
   private mutating func computeSums() throws {

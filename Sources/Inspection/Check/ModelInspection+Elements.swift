@@ -19,22 +19,18 @@ extension ModelInspection {
     let weights = weights
     let jobs = files.indices.flatMap { file in files[file].header.tensors.indices.map { (file: file, tensor: $0) } }
     let open = OpenFiles(files.map { ($0.path, $0.header.identity) })
-    let results = ResultStore<FileReading.Elements>(count: jobs.count)
-    try concurrently(jobs.count, workers: options.workers) { number in
-      let file = files[jobs[number].file]
-      let tensor = file.header.tensors[jobs[number].tensor]
+    let results = try WorkQueue.map(jobs, workers: options.workers) { job in
+      let file = files[job.file]
+      let tensor = file.header.tensors[job.tensor]
       let start = file.header.dataStart
-      let question = Self.question(tensor, weights, weights.role(file: jobs[number].file, index: jobs[number].tensor))
-      results.set(
-        number,
-        try FileReading.elements(
-          try open.file(jobs[number].file),
-          start + tensor.dataOffsets.lowerBound..<start + tensor.dataOffsets.upperBound, tensor.dtype,
-          isCounted: question.isCounted, zeros: question.zeros))
+      let question = Self.question(tensor, weights, weights.role(file: job.file, index: job.tensor))
+      return try FileReading.elements(
+        try open.file(job.file), start + tensor.dataOffsets.lowerBound..<start + tensor.dataOffsets.upperBound,
+        tensor.dtype, isCounted: question.isCounted, zeros: question.zeros)
     }
     try open.checkUnchanged()
     var zeros: [(tensor: TensorInfo, file: File)] = []
-    for (job, found) in zip(jobs, results.values) {
+    for (job, found) in zip(jobs, results) {
       let file = files[job.file]
       let tensor = file.header.tensors[job.tensor]
       if found.nans > 0 || found.infinities > 0 {

@@ -50,19 +50,15 @@ extension ModelDifference {
   static func compare(_ tensors: inout [Tensor], _ one: Side, _ other: Side, workers: Int) throws {
     let open = OpenFiles((one.files + other.files).map { ($0.path, $0.header.identity) })
     let pieces = pieces(of: tensors, one, other)
-    let found = ResultStore<Sums>(count: pieces.count)
-    try concurrently(pieces.count, workers: workers) { number in
-      let piece = pieces[number]
+    var pieceSums = try WorkQueue.map(pieces, workers: workers) { piece in
       let isOneFile = open.areOneFile(piece.left.file, piece.right.file) && piece.left.range == piece.right.range
-      found.set(number, isOneFile ? Sums(isUnmeasured: true) : try sums(piece, open))
+      return isOneFile ? Sums(isUnmeasured: true) : try sums(piece, open)
     }
-    var pieceSums = found.values
     // The norm of a tensor that differs somewhere needs its equal pieces too.
     let changed = Set(zip(pieces, pieceSums).filter { $1.changed > 0 }.map { $0.0.tensor })
     let missing = pieces.indices.filter { pieceSums[$0].isUnmeasured && changed.contains(pieces[$0].tensor) }
-    let squares = ResultStore<Double>(count: missing.count)
-    try concurrently(missing.count, workers: workers) { squares.set($0, try leftSquares(pieces[missing[$0]], open)) }
-    for (number, square) in zip(missing, squares.values) { pieceSums[number].leftSquares = square }
+    let squares = try WorkQueue.map(missing.map { pieces[$0] }, workers: workers) { try leftSquares($0, open) }
+    for (number, square) in zip(missing, squares) { pieceSums[number].leftSquares = square }
     try open.checkUnchanged()
     // In the order of the pieces, so that the sums do not depend on the threads.
     var totals: [Int: Sums] = [:]

@@ -1,25 +1,9 @@
-import Checksums
 import Platform
 import Safetensors
 
 /// Reads whole files and tensors.
 enum FileReading {
   private static let pieceByteCount = 4 << 20
-
-  /// The SHA-256 of a file.
-  static func checksum(_ path: String) throws(FileError) -> SHA256Checksum {
-    let file = try InputFile(path: path)
-    var stream = SHA256Stream()
-    var buffer: [UInt8] = []
-    for start in stride(from: 0, to: file.byteCount, by: pieceByteCount) {
-      let count = min(pieceByteCount, file.byteCount - start)
-      if buffer.count != count { buffer = [UInt8](repeating: 0, count: count) }
-      try file.read(start..<start + count, into: &buffer)
-      stream.update(buffer)
-    }
-    try file.checkUnchanged()
-    return stream.checksum
-  }
 
   /// Whether two files have the same bytes. One file by two paths is not read.
   static func areEqual(_ one: String, _ other: String) throws(FileError) -> Bool {

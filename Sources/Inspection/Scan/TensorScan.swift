@@ -1,7 +1,6 @@
 import Checksums
 import Platform
 import Safetensors
-import Synchronization
 
 /// Reads the data of tensors a piece at a time on several threads, for figures and checksums.
 public enum TensorScan {
@@ -119,14 +118,7 @@ public enum TensorScan {
   private static func checksum(
     _ input: InputFile, _ range: Range<Int>, _ buffer: inout [UInt8], _ progress: (Int) -> Void
   ) throws -> SHA256Checksum {
-    var stream = SHA256Stream()
-    for start in stride(from: range.lowerBound, to: range.upperBound, by: blockByteCount) {
-      let part = start..<min(start + blockByteCount, range.upperBound)
-      try input.read(part, into: &buffer)
-      unsafe stream.update(buffer.span.bytes.extracting(0..<part.count))
-      progress(part.count)
-    }
-    return stream.checksum
+    try FileChecksum.of(input, range, through: &buffer, progress: progress)
   }
 
   /// The file that a worker has open.
@@ -142,26 +134,20 @@ public enum TensorScan {
     }
   }
 
-  /// Runs jobs on threads that take the next number each, and keeps their order; of several errors the first job's is
-  /// thrown.
+  /// What one thread has of its own.
+  private struct Worker {
+    var buffer = [UInt8](repeating: 0, count: blockByteCount)
+    var file = OpenFile()
+  }
+
+  /// The results of numbered jobs, in their order.
   private static func run<Value: Sendable>(
     count: Int, workers: Int,
     _ job: @Sendable (_ number: Int, _ buffer: inout [UInt8], _ file: inout OpenFile) throws -> Value
   ) throws -> [Value] {
-    let next = Atomic(0)
-    let failed = Atomic(false)
-    let results = Mutex<[Result<Value, any Error>?]>(Array(repeating: nil, count: count))
-    Threads.run(min(workers, count)) {
-      var buffer = [UInt8](repeating: 0, count: blockByteCount)
-      var file = OpenFile()
-      while !failed.load(ordering: .relaxed) {
-        let number = next.wrappingAdd(1, ordering: .relaxed).oldValue
-        guard number < count else { return }
-        let result = Result { try job(number, &buffer, &file) }
-        if case .failure = result { failed.store(true, ordering: .relaxed) }
-        results.withLock { $0[number] = result }
-      }
+    let makeWorker: @Sendable () -> Worker = { Worker() }
+    return try WorkQueue.values(count, workers: workers, each: makeWorker) { number, worker in
+      try job(number, &worker.buffer, &worker.file)
     }
-    return try results.withLock { results in try results.compactMap { try $0?.get() } }
   }
 }

@@ -1,28 +1,4 @@
 import Platform
-import Safetensors
-
-/// What a merge that did not end left for the next run.
-public struct KeptWork: Sendable, Equatable {
-  /// The staging folder.
-  public let path: String
-  public let finishedShards: Int
-  public let shards: Int
-  /// Bytes that are done of other shards.
-  public let partialByteCount: Int
-
-  /// In words; nil if it is nothing.
-  public var summary: String? {
-    var parts: [String] = []
-    if finishedShards > 0 { parts.append("\(finishedShards) of \(shards) weight files") }
-    if partialByteCount > 0 { parts.append("\(partialByteCount) bytes of unfinished ones") }
-    return parts.isEmpty ? nil : "\(parts.joined(separator: " and ")) are kept in \(path)"
-  }
-}
-
-/// The merge was asked to stop, and did.
-public struct InterruptedMerge: Error, Equatable {
-  public let kept: KeptWork
-}
 
 /// An error that leaves work which another run can go on with.
 public struct UnfinishedMerge: ReportableError {

@@ -8,72 +8,8 @@ import Staging
 import Synchronization
 import TileKernels
 
-/// How far a merge is.
-public struct MergeProgress: Sendable, Equatable {
-  /// Bytes of the output's weight files.
-  public let bytesDone: Int
-  public let bytesTotal: Int
-  /// Those of ``bytesDone`` that a run before wrote.
-  public let bytesKept: Int
-  public let shardsDone: Int
-  public let shardsTotal: Int
-  /// The weight file that was just completed; nil between two.
-  public let finishedShard: WrittenShard?
-}
-
 /// Carries a plan out.
 public struct MergeEngine: Sendable {
-  public struct Options: Sendable {
-    /// Threads that compute and write, at least 1. The result does not depend on it.
-    public var workers: Int
-    /// The instruction set. The result does not depend on it.
-    public var kernels: KernelSet
-    public var rounding = Rounding.nearest
-    /// What happens if finite elements of the base become infinite or NaN.
-    public var nonFinite = NonFinite.fail
-    /// Whether the outcome has the statistics of every tensor that an adapter changes. The result does not depend on it.
-    public var collectsStatistics = false
-    /// Takes tensors apart, where the plan needs it; nil: the system's LAPACK is opened then.
-    public var decomposer: MatrixDecomposer?
-
-    /// How bytes that are not changed come into the output. The result does not depend on it.
-    public var copyMode = CopyMode.auto
-    /// Whether the SHA-256 of every weight file, of the base and of the result, is computed.
-    public var computesChecksums = false
-    /// What is done to find out whether the disk has what was written.
-    public var verification = Verification.none
-    /// Judges the complete result, a folder or one file, before it gets its name: what it throws is the merge's error, and
-    /// nothing is kept of a result that it refuses.
-    public var judge: (@Sendable (_ path: String) throws -> Void)?
-    /// Asks for an end before the work is done.
-    public var interruption = Interruption.never
-    /// Rows that are computed at once. The result does not depend on it.
-    var tileSize = TileSize.standard
-    /// Called with the path of each weight file between its writing and its verification: for tests.
-    var beforeVerification: (@Sendable (String) -> Void)?
-
-    public init(workers: Int, kernels: KernelSet = .best) {
-      self.workers = max(1, workers)
-      self.kernels = kernels
-    }
-  }
-
-  /// How merged elements are rounded to their dtype.
-  public enum Rounding: Sendable, Equatable {
-    /// To the nearest, halves to even.
-    case nearest
-    /// Up or down with the probability of what is discarded, so that small deltas are kept on average. The random bits
-    /// depend on the seed, the tensor's name and the element's place alone.
-    case stochastic(seed: UInt64)
-  }
-
-  public enum NonFinite: String, Sendable, CaseIterable {
-    /// The merge fails, naming the first tensor.
-    case fail
-    /// They are counted.
-    case warn
-  }
-
   let plan: MergePlan
   let options: Options
   let schedule: TileSchedule
@@ -118,12 +54,16 @@ public struct MergeEngine: Sendable {
       throw MergeError(path: staging.place.path, tensor: nil, .inconsistentPlan("one file is to hold several"))
     }
     let inputs = InputFiles(plan)
-    for equality in plan.equalities { try check(equality, inputs) }
+    let equalities = EqualityCheck(inputs: inputs, options: options)
+    for equality in plan.equalities { try equalities.check(equality) }
     let decomposer = try options.decomposer ?? (plan.needsDecompositions ? MatrixDecomposer() : nil)
     try MatrixDecomposer.check(plan)
     let countsTensors = collectsStatistics || options.nonFinite == .warn
     let staged = try StagedOutput(
       staging, identity: identity, unfinished: !resumes ? .isRemoved : countsTensors ? .isMadeAgain : .isGoneOnWith)
+    let smallFiles = SmallFiles(
+      plan: plan, sideFiles: sideFiles, identity: identity, recordsChecksums: options.computesChecksums,
+      interruption: options.interruption)
     let states = schedule.shardJobCounts.map(ShardState.init(jobCount:))
     let finished = Mutex<[Int: PartRecord]>([:])
     do {
@@ -131,12 +71,11 @@ public struct MergeEngine: Sendable {
         staged, plan, inputs, checksums: options.computesChecksums, verification: options.verification,
         options.interruption)
       finished.withLock { $0 = resumption.finished }
-      let outcome = try writeShards(
-        to: staged, sideFiles, inputs, decomposer, states, finished, progress: progress)
-      let texts = try write(sideFiles, identity, to: staged, inputs, finished.withLock { $0 })
+      let outcome = try writeShards(to: staged, smallFiles, inputs, decomposer, states, finished, progress: progress)
+      let lastName = try staged.place.isFolder ? smallFiles.write(to: staged, inputs, finished.withLock { $0 }) : nil
       try options.interruption.check()
       try judge(staged.completePath)
-      try staged.finish(lastName: texts)
+      try staged.finish(lastName: lastName)
       return outcome
     } catch {
       throw leave(error, staged, at: staging.path, states, finishedShards: finished.withLock { $0.count }, identity)
@@ -179,77 +118,18 @@ public struct MergeEngine: Sendable {
     return UnfinishedMerge(cause: cause, kept: work)
   }
 
-  /// Writes what is beside the weights, the index last; returns its name.
-  private func write(
-    _ sideFiles: SideFiles, _ identity: MergeIdentity?, to staged: StagedOutput, _ inputs: InputFiles,
-    _ finished: [Int: PartRecord]
-  ) throws -> String? {
-    guard staged.place.isFolder else { return nil }
-    var files = plan.shards.enumerated().map { number, shard in
-      Provenance.File(
-        name: shard.name, byteCount: shard.fileByteCount, headerChecksum: SHA256Checksum(of: shard.headerBytes),
-        checksum: options.computesChecksums ? finished[number]?.file.checksum : nil)
-    }
-    for file in sideFiles.files {
-      let checksum = try staged.copy(file, interruption: options.interruption)
-      if let identity, !identity.inputs.contains(where: { $0.name == file.name && $0.checksum == checksum }) {
-        throw CheckpointError(path: file.sourcePath, .changed)
-      }
-      files.append(Provenance.File(name: file.name, byteCount: file.byteCount, checksum: checksum))
-    }
-    for text in plan.textFiles {
-      files.append(
-        Provenance.File(name: text.name, byteCount: text.text.count, checksum: SHA256Checksum(of: text.text)))
-    }
-    let index = plan.textFiles.last.flatMap { $0.name.hasSuffix(".index.json") ? $0 : nil }
-    for text in plan.textFiles where text != index { try staged.write(text.name, text.text) }
-    if let identity {
-      let baseCount = plan.inputs.count { !$0.isAdapter }
-      let provenance = Provenance(
-        identity: identity,
-        baseChecksums: (0..<baseCount).map { options.computesChecksums ? inputs.knownChecksum($0) : nil }, files: files)
-      try staged.write(Provenance.fileName, provenance.text)
-    }
-    if let index { try staged.write(index.name, index.text) }
-    return index?.name
-  }
-
-  /// Compares two matrices of the adapters, row by row, in fp32.
-  private func check(_ equality: MergePlan.Equality, _ inputs: InputFiles) throws {
-    let (one, other) = (equality.one, equality.other)
-    guard one.rows == other.rows, one.columns == other.columns else {
-      throw MergeError(
-        path: inputs.path(of: one.source.input), tensor: equality.oneName, problem(equality))
-    }
-    let preparation = UpdatePreparation(inputs: inputs, kernels: options.kernels)
-    let rowsAtOnce = options.tileSize.rows(columns: one.columns)
-    for first in stride(from: 0, to: one.rows, by: rowsAtOnce) {
-      try options.interruption.check()
-      let rows = first..<min(first + rowsAtOnce, one.rows)
-      guard try preparation.widened(one, rows: rows) == preparation.widened(other, rows: rows) else {
-        throw MergeError(
-          path: inputs.path(of: one.source.input), tensor: equality.oneName, problem(equality))
-      }
-    }
-  }
-
-  private func problem(_ equality: MergePlan.Equality) -> MergeError.Problem {
-    equality.sharedBy.map { .sharedModule($0, other: equality.otherName) } ?? .notEqual(other: equality.otherName)
-  }
-
-  private struct Failure {
-    let job: Int
-    let error: any Error
+  /// What one thread of a merge has of its own.
+  private struct Worker: ~Copyable {
+    var tiles: TileWorker
+    var buffer: [UInt8] = []
   }
 
   private func writeShards(
-    to staged: StagedOutput, _ sideFiles: SideFiles, _ inputs: InputFiles, _ decomposer: MatrixDecomposer?,
+    to staged: StagedOutput, _ smallFiles: SmallFiles, _ inputs: InputFiles, _ decomposer: MatrixDecomposer?,
     _ states: [ShardState], _ finished: borrowing Mutex<[Int: PartRecord]>,
     progress: (@Sendable (MergeProgress) -> Void)?
   ) throws -> Outcome {
     let factors = FactorStore()
-    let nextJob = Atomic<Int>(0)
-    let failure = Mutex<Failure?>(nil)
     let record = OutcomeCollector(collectsStatistics: collectsStatistics)
     let kept = Set(finished.withLock { $0.keys })
     let keptByteCount = kept.reduce(0) { $0 + plan.shards[$1].fileByteCount }
@@ -258,59 +138,47 @@ public struct MergeEngine: Sendable {
     let creation = ShardAllocation(
       plan: plan, schedule: schedule, inputs: inputs, staged: staged, mode: options.copyMode,
       interruption: options.interruption)
-    try checkRoom(staged, sideFiles, creation, kept)
+    try checkRoom(staged, smallFiles, creation, kept)
     // A result that fills much of the memory is not kept in the page cache.
     let drops = plan.outputByteCount > SystemCalls.physicalMemoryByteCount / 4
 
-    Threads.run(options.openFileWorkers(plan, schedule)) {
-      var worker = TileWorker(
-        kernels: options.kernels, inputs: inputs, collectsStatistics: collectsStatistics)
-      var buffer: [UInt8] = []
-      while true {
-        let job = nextJob.add(1, ordering: .relaxed).oldValue
-        // A job before the one that failed is still done, so that the first failure in order is the one reported.
-        guard job < schedule.jobCount, failure.withLock({ $0.map { job < $0.job } ?? true }) else { return }
-        let number = schedule.segment(ofJob: job)
-        let segment = schedule.segments[number]
-        if kept.contains(segment.shard) { continue }
-        do {
-          try options.interruption.check()
-          let shard = plan.shards[segment.shard]
-          let state = states[segment.shard]
-          let output = try state.open { try creation.make(shard: segment.shard) }
-          let range = schedule.outputRange(ofJob: job, in: segment, plan)
-          let isDone = output.part.done.contains(range)
-          if !isDone {
-            try carryOut(job, number, shard, output, &worker, &buffer, inputs, decomposer, factors, record)
-            try output.part.journal?.add(range, of: output.file)
-          }
-          let isLast = state.finishJob()
-          var written: WrittenShard?
-          if isLast, let output = state.take() {
-            let part = try complete(output.part, segment.shard, staged, inputs, drops: drops)
-            finished.withLock { $0[segment.shard] = part }
-            written = WrittenShard(
-              name: shard.name, byteCount: shard.fileByteCount, checksum: part.file.checksum, isKept: false)
-          }
-          done.withLock { done in
-            done.bytes += range.count
-            if isDone { done.kept += range.count }
-            if isLast { done.shards += 1 }
-            progress?(
-              MergeProgress(
-                bytesDone: done.bytes, bytesTotal: plan.outputByteCount, bytesKept: done.kept,
-                shardsDone: done.shards, shardsTotal: plan.shards.count, finishedShard: written))
-          }
-        } catch {
-          failure.withLock { failure in
-            // Who is to stop stops, whatever else happened.
-            let job = error is Interrupted ? -1 : job
-            if failure.map({ job < $0.job }) ?? true { failure = Failure(job: job, error: error) }
-          }
-        }
+    let makeWorker: @Sendable () -> Worker = {
+      Worker(tiles: TileWorker(kernels: options.kernels, inputs: inputs, collectsStatistics: collectsStatistics))
+    }
+    let workers = options.openFileWorkers(plan, schedule)
+    try WorkQueue.run(schedule.jobCount, workers: workers, each: makeWorker) { job, worker in
+      let number = schedule.segment(ofJob: job)
+      let segment = schedule.segments[number]
+      if kept.contains(segment.shard) { return }
+      try options.interruption.check()
+      let shard = plan.shards[segment.shard]
+      let state = states[segment.shard]
+      let output = try state.open { try creation.make(shard: segment.shard) }
+      let range = schedule.outputRange(ofJob: job, in: segment, plan)
+      let isDone = output.part.done.contains(range)
+      if !isDone {
+        try carryOut(
+          job, number, shard, output, &worker.tiles, &worker.buffer, inputs, decomposer, factors, record)
+        try output.part.journal?.add(range, of: output.file)
+      }
+      let isLast = state.finishJob()
+      var written: WrittenShard?
+      if isLast, let output = state.take() {
+        let part = try complete(output.part, segment.shard, staged, inputs, drops: drops)
+        finished.withLock { $0[segment.shard] = part }
+        written = WrittenShard(
+          name: shard.name, byteCount: shard.fileByteCount, checksum: part.file.checksum, isKept: false)
+      }
+      done.withLock { done in
+        done.bytes += range.count
+        if isDone { done.kept += range.count }
+        if isLast { done.shards += 1 }
+        progress?(
+          MergeProgress(
+            bytesDone: done.bytes, bytesTotal: plan.outputByteCount, bytesKept: done.kept,
+            shardsDone: done.shards, shardsTotal: plan.shards.count, finishedShard: written))
       }
     }
-    if let failure = failure.withLock({ $0 }) { throw failure.error }
     try record.addActivities(
       plan, schedule, UpdatePreparation(inputs: inputs, kernels: options.kernels), options.interruption)
     let parts = finished.withLock { $0 }
@@ -324,16 +192,13 @@ public struct MergeEngine: Sendable {
 
   /// Checks that there is room for what is still to be written, before anything is.
   private func checkRoom(
-    _ staged: StagedOutput, _ sideFiles: SideFiles, _ creation: ShardAllocation, _ kept: Set<Int>
+    _ staged: StagedOutput, _ smallFiles: SmallFiles, _ creation: ShardAllocation, _ kept: Set<Int>
   ) throws {
     let missing = plan.shards.indices.filter { !kept.contains($0) }
     var needed = missing.reduce(0) {
       $0 + max(0, plan.shards[$1].fileByteCount - staged.reservedByteCount(ofPart: $1))
     }
-    if staged.place.isFolder {
-      needed += sideFiles.files.reduce(0) { $0 + $1.byteCount }
-      needed += plan.textFiles.reduce(0) { $0 + $1.text.count }
-    }
+    if staged.place.isFolder { needed += smallFiles.byteCount }
     guard let free = try staged.freeByteCount(), needed > free else { return }
     needed -= creation.shareableByteCount(shards: missing)
     guard needed > free else { return }

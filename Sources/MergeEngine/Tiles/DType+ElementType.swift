@@ -3,7 +3,7 @@ import TileKernels
 
 extension DType {
   /// The kernels' name for the type; nil for those that nothing is computed on.
-  var elementType: ElementType? {
+  package var elementType: ElementType? {
     switch self {
     case .f32: .f32
     case .f16: .f16

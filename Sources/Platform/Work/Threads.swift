@@ -1,5 +1,4 @@
 import CSystem
-import Synchronization
 
 /// Work on several threads. It never waits for a thread that the system will not make: where a limit of processes allows
 /// none, everything is done on the caller's.
@@ -27,27 +26,5 @@ package enum Threads {
         }, Unmanaged.passUnretained(work).toOpaque())
       withExtendedLifetime(work) {}
     }
-  }
-
-  /// Applies `transform` to each element on up to `workers` threads, keeping the order.
-  ///
-  /// - Throws: The error of the first element, in order, whose transform failed.
-  package static func map<Element: Sendable, Value: Sendable>(
-    _ elements: [Element], workers: Int = SystemCalls.processorCount,
-    _ transform: @Sendable (Element) throws -> Value
-  ) throws -> [Value] {
-    let count = min(workers, elements.count)
-    guard count > 1 else { return try elements.map(transform) }
-    let results = Mutex<[Result<Value, any Error>?]>(Array(repeating: nil, count: elements.count))
-    let next = Atomic<Int>(0)
-    run(count) {
-      while true {
-        let position = next.add(1, ordering: .relaxed).oldValue
-        guard position < elements.count else { return }
-        let result = Result { try transform(elements[position]) }
-        results.withLock { $0[position] = result }
-      }
-    }
-    return try results.withLock { results in try results.compactMap { try $0?.get() } }
   }
 }

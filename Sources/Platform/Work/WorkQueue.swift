@@ -1,33 +1,75 @@
 import Synchronization
 
-/// Numbered jobs that threads take one after another.
-final class WorkQueue: Sendable {
-  private let count: Int
-  private let next = Atomic<Int>(0)
-  private let failure = Mutex<(job: Int, error: any Error)?>(nil)
+/// Numbered jobs that threads take one after another, in their order: the one job loop of this package.
+///
+/// Of several errors the one of the first job, in order, is thrown, however many threads there are: the jobs before one
+/// that fails are still done, those behind it are not begun. A job that was asked to stop counts as the first of all, so
+/// that every thread stops with it.
+package enum WorkQueue {
+  private struct Failure {
+    let job: Int
+    let error: any Error
+  }
 
-  init(count: Int) { self.count = count }
-
-  /// - Throws: The error of the first job, in order, that failed.
-  func run(workers: Int, _ body: @Sendable (Int) throws -> Void) throws {
+  /// Does `count` jobs with what each thread has of its own, such as buffers.
+  ///
+  /// - Parameters:
+  ///   - workers: Threads at the most, at least 1.
+  ///   - makeWorker: Makes what one thread has of its own; called on that thread.
+  ///   - body: Does the job of a number.
+  package static func run<Worker: ~Copyable>(
+    _ count: Int, workers: Int, each makeWorker: @Sendable () -> Worker,
+    _ body: @Sendable (_ job: Int, _ worker: inout Worker) throws -> Void
+  ) throws {
+    let next = Atomic<Int>(0)
+    let failure = Mutex<Failure?>(nil)
     Threads.run(min(workers, count)) {
+      var worker = makeWorker()
       while true {
         let job = next.add(1, ordering: .relaxed).oldValue
         guard job < count, failure.withLock({ $0.map { job < $0.job } ?? true }) else { return }
-        do { try body(job) } catch {
-          failure.withLock { failure in
-            if failure.map({ job < $0.job }) ?? true { failure = (job, error) }
-          }
+        do { try body(job, &worker) } catch {
+          let place = error is Interrupted ? -1 : job
+          failure.withLock { if $0.map({ place < $0.job }) ?? true { $0 = Failure(job: place, error: error) } }
         }
       }
     }
     if let failure = failure.withLock({ $0 }) { throw failure.error }
   }
-}
 
-/// Does numbered jobs on several threads, in their order.
-///
-/// - Throws: The error of the first job, in order, that failed.
-package func concurrently(_ count: Int, workers: Int, _ body: @Sendable (Int) throws -> Void) throws {
-  try WorkQueue(count: count).run(workers: workers, body)
+  /// What a thread has of its own that needs nothing.
+  @Sendable private static func nothing() {}
+
+  /// Does `count` jobs.
+  package static func run(_ count: Int, workers: Int, _ body: @Sendable (_ job: Int) throws -> Void) throws {
+    try run(count, workers: workers, each: nothing) { job, _ in try body(job) }
+  }
+
+  /// The results of `count` jobs, in their order, of threads that have something of their own.
+  package static func values<Worker: ~Copyable, Value: Sendable>(
+    _ count: Int, workers: Int, each makeWorker: @Sendable () -> Worker,
+    _ body: @Sendable (_ job: Int, _ worker: inout Worker) throws -> Value
+  ) throws -> [Value] {
+    let results = Mutex<[Value?]>(Array(repeating: nil, count: count))
+    try run(count, workers: workers, each: makeWorker) { job, worker in
+      let value = try body(job, &worker)
+      results.withLock { $0[job] = value }
+    }
+    return results.withLock { $0.compactMap { $0 } }
+  }
+
+  /// The results of `count` jobs, in their order.
+  package static func values<Value: Sendable>(
+    _ count: Int, workers: Int, _ body: @Sendable (_ job: Int) throws -> Value
+  ) throws -> [Value] {
+    try values(count, workers: workers, each: nothing) { job, _ in try body(job) }
+  }
+
+  /// Applies `transform` to each element, keeping the order.
+  package static func map<Element: Sendable, Value: Sendable>(
+    _ elements: [Element], workers: Int = SystemCalls.processorCount,
+    _ transform: @Sendable (Element) throws -> Value
+  ) throws -> [Value] {
+    try values(elements.count, workers: workers) { try transform(elements[$0]) }
+  }
 }

@@ -5,6 +5,7 @@ import Checksums
 import MergeChecking
 import MergeEngine
 import MergePlanning
+import Merging
 import Platform
 import Reports
 import Safetensors

@@ -1,10 +1,9 @@
 import ArgumentParser
-import Checkpoints
 import Checksums
 import JSONText
-import MergeEngine
 import Platform
 import Safetensors
+import Staging
 
 /// What `.safemerge.json` beside a result says of the merge that made it.
 struct RecordedMerge {
@@ -14,12 +13,9 @@ struct RecordedMerge {
     var weights: SHA256Checksum?
   }
 
-  static let fileName = ResultMarks.record
-  private static let largestByteCount = 64 << 20
-
   let path: String
   /// By name, in their order.
-  let options: [(name: String, value: String)]
+  let options: [MergeIdentity.Option]
   /// In the order of the merge, with the weights that they were given.
   private(set) var adapters: [(files: AdapterFiles, weight: Double)] = []
   /// The base's weight files, and the SHA-256 of their headers.
@@ -31,43 +27,34 @@ struct RecordedMerge {
   /// - Throws: ``UnusableRecord`` for one that is not a record.
   init?(of output: String) throws {
     let isFolder = try SystemCalls.identity(path: output)?.isDirectory ?? false
-    path = Paths.join(isFolder ? output : Paths.folder(output), Self.fileName)
-    guard (try? SystemCalls.identity(path: path)) != nil else { return nil }
-    let bytes = try BoundedFile.read(path, limit: Self.largestByteCount)
-    guard let record = try? JSONParser.parse(bytes.span), case .object(let members)? = record["options"] else {
+    let folder = isFolder ? output : Paths.folder(output)
+    path = ResultRecord.path(in: folder)
+    let found: ResultRecord?
+    do { found = try ResultRecord.read(in: folder) } catch is JSONError {
       throw UnusableRecord(file: path, message: "is not the record of a merge")
     }
-    options = members.compactMap { member in
-      if case .string(let value) = member.value { (member.key, value) } else { nil }
+    guard let record = found else { return nil }
+    guard let options = record.options else {
+      throw UnusableRecord(file: path, message: "is not the record of a merge")
     }
+    self.options = options
     let name = Paths.lastComponent(output)
-    if !isFolder, !name.hasSuffix(".index.json"),
-      !Self.objects(record["files"]).contains(where: { $0["name"] == .string(name) })
-    {
-      return nil
-    }
-    for input in Self.objects(record["inputs"]) { add(input) }
+    if !isFolder, !name.hasSuffix(".index.json"), !record.files.contains(where: { $0.name == name }) { return nil }
+    for input in record.inputs { add(input) }
   }
 
-  private static func objects(_ value: JSONValue?) -> [JSONValue] {
-    if case .array(let values)? = value { values } else { [] }
-  }
-
-  private mutating func add(_ input: JSONValue) {
-    guard case .string(let role)? = input["role"], case .string(let name)? = input["name"] else { return }
-    func checksum(_ key: String) -> SHA256Checksum? {
-      if case .string(let digits)? = input[key] { SHA256Checksum(hexadecimal: digits) } else { nil }
-    }
-    if role == "base", let header = checksum("header_sha256") { bases.append((name, header)) }
-    guard role.hasPrefix("adapter "), let number = Int(role.dropFirst("adapter ".count)), number > 0, number < 10_000
+  private mutating func add(_ input: MergeIdentity.Input) {
+    if input.role == "base", let header = input.headerChecksum { bases.append((input.name, header)) }
+    guard input.role.hasPrefix("adapter "), let number = Int(input.role.dropFirst("adapter ".count)), number > 0,
+      number < 10_000
     else { return }
     while adapters.count < number {
       adapters.append((AdapterFiles(), option("weight \(adapters.count + 1)").flatMap(Double.init) ?? 1))
     }
-    if checksum("header_sha256") == nil {
-      adapters[number - 1].files.config = checksum("sha256")
+    if input.headerChecksum == nil {
+      adapters[number - 1].files.config = input.checksum
     } else {
-      adapters[number - 1].files.weights = checksum("sha256")
+      adapters[number - 1].files.weights = input.checksum
     }
   }
 
@@ -80,10 +67,7 @@ struct RecordedMerge {
 
   /// How the adapters became one.
   func combineOptions() throws -> CombineOptions {
-    let names = ["combine", "density", "majority-sign", "seed", "svd-rank", "svd-clamp"]
-    return try parsed {
-      try CombineOptions.parse(options.filter { names.contains($0.name) }.map { "--\($0.name)=\($0.value)" })
-    }
+    try parsed { try CombineOptions.parse(CombineOptions.arguments(for: options)) }
   }
 
   private func parsed<Options>(_ parse: () throws -> Options) throws -> Options {

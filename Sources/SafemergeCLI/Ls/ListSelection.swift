@@ -90,7 +90,7 @@ struct ListSelection: Sendable {
     let files = listings.enumerated().flatMap { listing, content in
       content.files.enumerated().map { (listing: listing, file: $0, tensors: $1.header.tensors) }
     }
-    return try Threads.map(files) { listing, file, tensors in
+    return try WorkQueue.map(files) { listing, file, tensors in
       let rows = places(listing: listing, file: file).compactMap { index -> ListedTensor? in
         switch folds ? role(listing: listing, file: file, index: index) : .plain {
         case .part: return nil

@@ -91,7 +91,7 @@ struct NameTree: Sendable {
   init(_ selection: ListSelection, listing number: Int) throws {
     let listing = selection.listings[number]
     self.init(
-      try Threads.map(Array(listing.files.enumerated())) { file, content in
+      try WorkQueue.map(Array(listing.files.enumerated())) { file, content in
         var places: [Int] = []
         var weights: [Int: Weight] = [:]
         for index in selection.places(listing: number, file: file) {

@@ -71,7 +71,7 @@ struct TableText: Sendable {
     let chunks = stride(from: 0, to: plain.count, by: Self.rowsPerChunk).map { start in
       start..<min(start + Self.rowsPerChunk, plain.count)
     }
-    let parts = try Threads.map(chunks) { chunk in
+    let parts = try WorkQueue.map(chunks) { chunk in
       self.table(of: plain[chunk], alignments, showsFile: showsFile, showsPath: showsPath)
     }
     for part in parts {

@@ -2,6 +2,9 @@ import ArgumentParser
 import Checkpoints
 import MergeEngine
 import MergePlanning
+import Merging
+import Platform
+import Staging
 
 /// How several adapters become one, as typed.
 struct CombineOptions: ParsableArguments {
@@ -116,6 +119,32 @@ struct CombineOptions: ParsableArguments {
     case (.magnitudePrune, let density?, _): return .magnitudePrune(density: density)
     default: return nil
     }
+  }
+
+  /// Those that decide the result, under the names of the command line.
+  var recorded: [MergeIdentity.Option] {
+    guard let method else { return [] }
+    var options = [("combine", method.rawValue)]
+    if let density { options.append(("density", NumberText.number(density))) }
+    if let majoritySign { options.append(("majority-sign", majoritySign.rawValue)) }
+    if let seed { options.append(("seed", String(seed))) }
+    return options.map { .init(name: $0.0, value: $0.1) }
+  }
+
+  /// More of them, which a report does not show.
+  var recordedOfDecomposition: [MergeIdentity.Option] {
+    var options: [MergeIdentity.Option] = []
+    if let svdRank { options.append(.init(name: "svd-rank", value: String(svdRank))) }
+    if let svdClamp { options.append(.init(name: "svd-clamp", value: "\(svdClamp)")) }
+    return options
+  }
+
+  /// What one would type for options that were recorded.
+  ///
+  /// - Parameter options: Those of other groups are left out.
+  static func arguments(for options: [MergeIdentity.Option]) -> [String] {
+    let names = ["combine", "density", "majority-sign", "seed", "svd-rank", "svd-clamp"]
+    return options.filter { names.contains($0.name) }.map { "--\($0.name)=\($0.value)" }
   }
 
   /// Where a person wants the combined factors kept; nil: beside the output, where there is room for what is many times

@@ -1,11 +1,10 @@
 import Adapters
 import ArgumentParser
 import Checkpoints
-import LinearAlgebra
 import MergeEngine
 import MergePlanning
-import Platform
-import Safetensors
+import Merging
+import Reports
 import Staging
 import TileKernels
 
@@ -117,141 +116,62 @@ struct MergeCommand: ParsableCommand {
     if quiet, verbose > 0 { throw ValidationError("--quiet and --verbose exclude each other.") }
   }
 
-  /// Whether lines for people are printed.
-  var speaks: Bool { !quiet && !json }
-
+  /// Request, prepare, tell, run, tell.
   func run() throws {
     if json { EventStream.standard.begin() }
     // Who cannot be told anything is not worked for.
     try EventStream.standard.check()
     if output == nil, !dryRun { throw ValidationError("Give the result's name with --output.") }
+    let engine = try engineOptions()
+    Signals.prepareForMerge()
+    Signals.endAtOnce(events: json)
+    var clock = StepClock()
+    let teller = MergeTeller(isQuiet: quiet, verbosity: verbose, isJSON: json)
+    let request = request(try MergeModels(base, adapters, workers: engine.workers), engine)
+    // They stand beside an error too: a base that does not fit may want just these weights.
+    for notice in MergeWarning.unreadWeights(request.adapters) { teller.warn(notice.message, notice.kind) }
+    Signals.remember()
+    // The lock comes before any work: nothing is computed for an output that is taken or cannot be.
+    let reserved = try request.reserve()
+    Signals.endAtOnce(removing: reserved.temporaryPaths, events: json)
+    clock.finish("headers")
+    let merge = try request.prepare(in: reserved, warn: teller.warn)
+    let text = PlanText(merge)
+    // An event is written whole.
+    Signals.remember()
+    EventStream.standard.plan(text, output: output, isDryRun: dryRun)
+    Signals.endAtOnce(removing: reserved.temporaryPaths, events: json)
+    clock.finish("plan")
+    if dryRun {
+      return try teller.finishDryRun(
+        text, MergeSummary(dryRunOf: text, output: output, verification: safety.verify, duration: clock.duration))
+    }
+    teller.tell(text, merge.engine)
+    let identity = try merge.identity()
+    clock.finish("inputs")
+    let line = ProgressLine(mode: progress, isQuiet: quiet, events: json ? .standard : nil)
+    defer { line.finish() }
+    teller.tellWhatIsMadeAgain(merge)
+    Signals.remember()
+    let outcome = try merge.run(as: identity) { line.update($0) }
+    line.finish()
+    clock.finish("weights")
+    teller.tell(outcome)
+    try writeReport(merge, outcome, teller)
+    clock.finish("report")
+    teller.tell(clock)
+    try teller.finish(MergeSummary(text, outcome, merge, duration: clock.duration))
+  }
+
+  private func engineOptions() throws -> MergeEngine.Options {
     var options = MergeEngine.Options(workers: try WorkerCount.of(jobs), kernels: try kernels())
     options.rounding = result.round.rounding
     options.nonFinite = onNonfinite
     options.collectsStatistics = report != nil
-    options.computesChecksums = safety.sums || safety.verify != .none
-    options.verification = safety.verify.reading
-    options.interruption = Signals.interruption
-    Signals.prepareForMerge()
-    Signals.endAtOnce(events: json)
-    var clock = StepClock()
-    let models = try MergeModels(base, adapters, workers: options.workers)
-    let (checkpoint, uses) = (models.checkpoint, models.uses)
-    // They stand beside an error too: a base that does not fit may want just these weights.
-    for notice in MergeWarning.unreadWeights(uses) { warn(notice) }
-    // The lock comes before any work: nothing is computed for an output that is taken or cannot be.
-    let place = try output.map { try self.place($0, checkpoint, uses) }
-    Signals.remember()
-    let staging = try dryRun ? nil : place.map { try StagingFolder($0, breaksLock: safety.breakLock) }
-    let workspace = try workspace(staging)
-    // Its folder is needed until the merge is done.
-    defer { withExtendedLifetime(workspace) {} }
-    let temporary = leftovers(staging, workspace)
-    Signals.endAtOnce(removing: temporary, events: json)
-    if uses.count > 1, combine.method?.decomposes == true { options.decomposer = try decomposer() }
-    clock.finish("headers")
-    let combined = try combinedAdapter(checkpoint, uses, options, folder: workspace?.path)
-    let mergedUses = combined.map { [AdapterUse($0.adapter)] } ?? uses
-    let plan: MergePlan
-    do { plan = try MergePlan(base: checkpoint, adapters: mergedUses, options: result.planning) } catch {
-      // What was odd about the base's files may be why nothing fits.
-      for warning in checkpoint.warnings { warn(warning) }
-      throw error
-    }
-    if plan.needsDecompositions { options.decomposer = try decomposer() }
-    try MatrixDecomposer.check(plan)
-    let sideFiles = try SideFiles(
-      plan, base: checkpoint, adapters: uses.map(\.adapter), selection: side.selection)
-    let vocabulary = try VocabularyCheck(plan, sideFiles)
-    let reportPlace = try reportPlace(checkpoint, uses)
+    options.computesChecksums = safety.sums
     options.copyMode = copy
-    if let memory { try options.limitMemory(to: memory.byteCount, for: plan) }
-    let text = PlanText(
-      checkpoint: checkpoint, adapters: uses, plan: plan, sideFiles: sideFiles, vocabulary: vocabulary,
-      fileSizes: result.fileSizes, memory: options.memoryNeed(plan), workers: options.workers,
-      library: options.decomposer?.libraryName)
-    let warnings = models.warnings + (combined?.warnings ?? []) + plan.warnings + sideFiles.warnings
-    for warning in warnings { warn(warning) }
-    // Those of a combined adapter are none: they are the adapters' that were given.
-    for notice in MergeWarning.zeroScalings(uses) { warn(notice) }
-    let repeated = try RepeatedAdapters.warnings(
-      uses.map(\.adapter), base: checkpoint, interruption: options.interruption)
-    for notice in repeated { warn(notice) }
-    // An event is written whole.
-    Signals.remember()
-    EventStream.standard.plan(text, output: output, isDryRun: dryRun)
-    Signals.endAtOnce(removing: temporary, events: json)
-    clock.finish("plan")
-    if dryRun { return try finishDryRun(text, clock) }
-    if speaks {
-      for line in text.summary + (verbose > 0 ? text.details(copies: verbose > 1) : []) { Diagnostics.write(line) }
-      if verbose > 1 { Diagnostics.write("using    kernels \(options.kernels.name), copies \(copy.rawValue)") }
-    }
-    guard let place, let staging else { return }
-    let identity = try MergeIdentity(
-      version: Safemerge.number, options: identityOptions(uses, options.decomposer),
-      base: checkpoint, adapters: uses.map(\.adapter), plan: plan, sideFiles: sideFiles, workers: options.workers,
-      interruption: options.interruption)
-    let verification = ResultVerification(
-      base: checkpoint, adapters: mergedUses, result: result, workers: options.workers,
-      interruption: options.interruption, resultPath: place.path)
-    if safety.verify == .full { options.judge = { try verification.verify($0) } }
-    clock.finish("inputs")
-    let line = ProgressLine(mode: progress, isQuiet: quiet, events: json ? .standard : nil)
-    defer { line.finish() }
-    let engine = MergeEngine(plan, options: options)
-    tellWhatIsMadeAgain(plan, output: place.path)
-    Signals.remember()
-    let outcome = try engine.run(
-      in: staging, sideFiles: sideFiles, identity: identity, resumes: safety.resume
-    ) { line.update($0) }
-    line.finish()
-    clock.finish("weights")
-    for note in verification.notes { tell(note: note) }
-    for shard in outcome.shards where shard.isKept { EventStream.standard.shard(shard) }
-    try tell(outcome, plan, options, checkpoint, uses, at: reportPlace)
-    clock.finish("report")
-    if speaks, verbose > 1 { Diagnostics.write(clock.line) }
-    try finish(
-      MergeSummary(
-        plan: text, output: place.path, isDryRun: false, shards: outcome.shards, keptByteCount: outcome.keptByteCount,
-        verification: safety.verify, duration: clock.duration, peakMemory: ProcessMemory.peak))
-  }
-
-  /// Says what was done.
-  private func finish(_ summary: MergeSummary) throws {
-    if speaks { for line in summary.lines { Diagnostics.write(line) } }
-    EventStream.standard.done(summary)
-    try EventStream.standard.check()
-  }
-
-  private func finishDryRun(_ text: PlanText, _ clock: StepClock) throws {
-    if json {
-      return try finish(
-        MergeSummary(
-          plan: text, output: output, isDryRun: true, shards: [], keptByteCount: 0, verification: safety.verify,
-          duration: clock.duration, peakMemory: ProcessMemory.peak))
-    }
-    var output = StandardOutput()
-    for line in text.summary + text.details(copies: true) { try output.write(line + "\n") }
-    try output.finish()
-  }
-
-  /// What is worth knowing and no reason to worry.
-  func tell(note: String) {
-    if speaks { Diagnostics.write(note) }
-    EventStream.standard.note(note)
-  }
-
-  /// A warning is about a result that may not be what was meant: `--quiet` does not silence it.
-  func warn(_ message: String) {
-    Diagnostics.warning(message)
-    EventStream.standard.warning(message)
-  }
-
-  func warn(_ notice: MergeWarning) {
-    Diagnostics.warning(notice.message)
-    EventStream.standard.warning(notice.message, kind: notice.kind)
+    options.interruption = Signals.interruption
+    return options
   }
 
   private func kernels() throws -> KernelSet {
@@ -260,89 +180,55 @@ struct MergeCommand: ParsableCommand {
     } catch { throw ValidationError("SAFEMERGE_SIMD: \(error.description)") }
   }
 
-  /// The LAPACK that was named, or the system's: not to be found is found out before anything is written.
-  private func decomposer() throws -> MatrixDecomposer {
-    let name = ProcessEnvironment.variables["SAFEMERGE_LAPACK"] ?? ""
-    return try MatrixDecomposer(lapack: name.isEmpty ? nil : name)
-  }
-
-  /// Where the factors of a combined adapter are until the merge is done; nil: there will be none.
-  private func workspace(_ staging: StagingFolder?) throws -> TemporaryFolder? {
-    guard combine.combination(result.arithmetic) != nil else { return nil }
-    if let folder = CombineOptions.temporaryFolder { return try TemporaryFolder(in: folder) }
-    return try staging.map { try TemporaryFolder(in: $0) } ?? TemporaryFolder(in: ProcessEnvironment.temporaryFolder)
-  }
-
-  /// What this run has made so far, for a signal that ends it: files before their folders.
-  private func leftovers(_ staging: StagingFolder?, _ workspace: TemporaryFolder?) -> [String] {
-    var paths: [String] = []
-    if let workspace {
-      paths += (CombinedAdapter.fileNames + ["lock"]).map { Paths.join(workspace.path, $0) } + [workspace.path]
-    }
-    if let staging { paths += [staging.lockPath, staging.path] }
-    return paths
-  }
-
-  /// The adapters as one, where an option asks for more than their sum.
-  private func combinedAdapter(
-    _ checkpoint: Checkpoint, _ uses: [AdapterUse], _ engine: MergeEngine.Options, folder: String?
-  ) throws -> CombinedAdapter? {
-    guard let method = combine.combination(result.arithmetic), let folder else { return nil }
-    var options = CombinedAdapter.Options(
-      temporaryFolder: folder, workers: engine.workers, kernels: engine.kernels, computes: !dryRun)
-    options.folder = folder
-    options.decomposer = engine.decomposer
-    options.interruption = engine.interruption
-    return try CombinedAdapter(uses, method: method, base: checkpoint, planning: result.planning, options: options)
-  }
-
-  private func place(_ output: String, _ checkpoint: Checkpoint, _ uses: [AdapterUse]) throws -> OutputPlace {
+  /// What was typed, with the models that it means.
+  private func request(_ models: MergeModels, _ engine: MergeEngine.Options) -> MergeRequest {
+    var request = MergeRequest(base: models.checkpoint, adapters: models.uses, output: output)
+    request.planning = result.planning
+    request.combination = combine.combination(result.arithmetic)
+    request.sideFiles = side.selection
+    request.engine = engine
+    request.memoryLimit = memory?.byteCount
+    request.lapack = ProcessEnvironment.variables["SAFEMERGE_LAPACK"].flatMap { $0.isEmpty ? nil : $0 }
+    request.isDryRun = dryRun
+    request.force = force
+    request.breaksLock = safety.breakLock
+    request.report = report
     // Nothing is written in the hub's cache.
-    try OutputPlace(
-      path: output, base: checkpoint, adapters: uses.map(\.adapter), inputs: [ModelArgument.cache.path],
-      isFolder: checkpoint.folder != nil || result.maxShardSize != nil, force: force)
+    request.protectedPaths = [ModelArgument.cache.path]
+    request.temporaryFolder = CombineOptions.temporaryFolder ?? (dryRun ? ProcessEnvironment.temporaryFolder : nil)
+    request.resumes = safety.resume
+    request.verification = safety.verify
+    request.record = MergeRequest.Record(version: Safemerge.number, options: recorded)
+    request.warnings = models.warnings
+    return request
+  }
+
+  /// Every option that decides bytes of the result, under the names of the command line.
+  var recorded: [MergeIdentity.Option] { reported + combine.recordedOfDecomposition }
+
+  /// Those of them that a report shows.
+  private var reported: [MergeIdentity.Option] {
+    result.recorded + [.init(name: "on-nonfinite", value: onNonfinite.rawValue)] + combine.recorded
+  }
+
+  /// Writes the report if there is a place for one, and says what is in it.
+  private func writeReport(_ merge: PreparedMerge, _ outcome: MergeOutcome, _ teller: MergeTeller) throws {
+    guard let place = merge.reportPlace else { return }
+    let request = MergeReport.Request(
+      program: Safemerge.version, base: merge.request.base.path, adapters: MergeTeller.reportedAdapters(merge.request),
+      output: output ?? "", options: reported)
+    let report = MergeReport(request, plan: merge.plan, options: merge.engine, outcome: outcome.weights)
+    let isPage = place.path.hasSuffix(".html") || place.path.hasSuffix(".htm")
+    let json = report.json
+    try place.write(isPage ? ReportPage(ReportDocument(json.span, path: place.path)).html : json)
+    teller.tell(report, at: place)
   }
 }
 
 extension MergeOptions.Tied: ExpressibleByArgument {}
 extension MergeOptions.Arithmetic: ExpressibleByArgument {}
+extension MergeOptions.AttentionOutput: ExpressibleByArgument {}
 extension CopyMode: ExpressibleByArgument {}
 extension MergeEngine.NonFinite: ExpressibleByArgument {}
 extension ExpertLayout: ExpressibleByArgument {}
-
-/// `nearest`, or `stochastic:SEED`.
-struct RoundingArgument: ExpressibleByArgument {
-  let rounding: MergeEngine.Rounding
-
-  var isStochastic: Bool {
-    if case .stochastic = rounding { true } else { false }
-  }
-
-  init(rounding: MergeEngine.Rounding) { self.rounding = rounding }
-
-  init?(argument: String) {
-    if argument == "nearest" {
-      rounding = .nearest
-    } else if argument.hasPrefix("stochastic:"), let seed = UInt64(argument.dropFirst("stochastic:".count)) {
-      rounding = .stochastic(seed: seed)
-    } else {
-      return nil
-    }
-  }
-
-  var defaultValueDescription: String { "nearest" }
-}
-extension MergeOptions.AttentionOutput: ExpressibleByArgument {}
-
-enum OutputDType: String, CaseIterable, ExpressibleByArgument {
-  case same, bf16, f16, f32
-
-  var dtype: DType? {
-    switch self {
-    case .same: nil
-    case .bf16: .bf16
-    case .f16: .f16
-    case .f32: .f32
-    }
-  }
-}
+extension MergeRequest.Verification: ExpressibleByArgument {}

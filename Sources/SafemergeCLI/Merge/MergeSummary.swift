@@ -2,6 +2,7 @@ import Checkpoints
 import JSONText
 import MergeEngine
 import MergePlanning
+import Merging
 import Platform
 import Reports
 import Safetensors
@@ -15,10 +16,34 @@ struct MergeSummary {
   let shards: [WrittenShard]
   /// Bytes of the weight files that an interrupted run wrote.
   let keptByteCount: Int
-  let verification: Verify
+  let verification: MergeRequest.Verification
   let duration: Duration
   /// The largest resident set, in bytes.
   let peakMemory: Int
+
+  /// Of a merge that was carried out.
+  init(_ text: PlanText, _ outcome: MergeOutcome, _ merge: PreparedMerge, duration: Duration) {
+    plan = text
+    output = merge.request.output
+    isDryRun = false
+    shards = outcome.shards
+    keptByteCount = outcome.weights.keptByteCount
+    verification = merge.request.verification
+    self.duration = duration
+    peakMemory = ProcessMemory.peak
+  }
+
+  /// Of a merge that was only planned.
+  init(dryRunOf text: PlanText, output: String?, verification: MergeRequest.Verification, duration: Duration) {
+    plan = text
+    self.output = output
+    isDryRun = true
+    shards = []
+    keptByteCount = 0
+    self.verification = verification
+    self.duration = duration
+    peakMemory = ProcessMemory.peak
+  }
 
   /// What this run wrote of the weight files.
   var writtenByteCount: Int { isDryRun ? 0 : plan.plan.outputByteCount - keptByteCount }

@@ -1,8 +1,10 @@
 import Adapters
 import Checkpoints
 import JSONText
+import LinearAlgebra
 import MergeEngine
 import MergePlanning
+import Merging
 import Platform
 import Reports
 import Safetensors
@@ -19,6 +21,18 @@ struct PlanText {
   let workers: Int
   /// The LAPACK that takes tensors apart; nil: none is needed.
   let library: String?
+
+  init(_ merge: PreparedMerge) {
+    checkpoint = merge.request.base
+    adapters = merge.request.adapters
+    plan = merge.plan
+    sideFiles = merge.sideFiles
+    vocabulary = merge.vocabulary
+    fileSizes = merge.request.planning.fileSizes
+    memory = merge.memory
+    workers = merge.engine.workers
+    library = merge.engine.decomposer?.libraryName
+  }
 
   /// Base, adapters, plan, memory and, if it has rows of padding, the vocabulary: a line each.
   var summary: [String] {

@@ -33,8 +33,9 @@ extension ResultOptions {
   /// What one would type for options that were recorded.
   ///
   /// - Parameter options: By name; those of other groups are left out.
-  static func arguments(for options: [(name: String, value: String)]) -> [String] {
-    options.flatMap { name, value -> [String] in
+  static func arguments(for options: [MergeIdentity.Option]) -> [String] {
+    options.flatMap { option -> [String] in
+      let (name, value) = (option.name, option.value)
       switch name {
       case "dtype", "arithmetic", "round", "tied", "mha-out-proj", "requantize", "base-was", "max-shard-size",
         "fan-in-fan-out":

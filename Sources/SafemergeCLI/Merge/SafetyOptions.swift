@@ -1,5 +1,5 @@
 import ArgumentParser
-import MergeEngine
+import Merging
 
 /// What a merge does about interruptions and damage, as typed.
 struct SafetyOptions: ParsableArguments {
@@ -22,14 +22,7 @@ struct SafetyOptions: ParsableArguments {
     help: """
       Before the result gets its name, read every weight file from the disk again and compare it with what was written \
       (read, with --sums), and besides compute the merge again by another path, as check --against does (full): \
-      \(Verify.allCases.map(\.rawValue).joined(separator: ", ")).
+      \(MergeRequest.Verification.allCases.map(\.rawValue).joined(separator: ", ")).
       """)
-  var verify: Verify = .none
-}
-
-/// How a result is verified before it gets its name.
-enum Verify: String, CaseIterable, ExpressibleByArgument {
-  case none, read, full
-
-  var reading: Verification { self == .none ? .none : .read }
+  var verify: MergeRequest.Verification = .none
 }

@@ -1,18 +1,17 @@
 import Adapters
 import Checkpoints
 import Checksums
-import JSONText
 import MergePlanning
 import Platform
 import Safetensors
 import Staging
 
 /// Adapters whose change would be in the result twice: the same weights given twice, or merged into the base before.
-public enum RepeatedAdapters {
+enum RepeatedAdapters {
   /// Files are compared by their checksums, which are computed only where sizes are equal.
   ///
   /// - Throws: `SafetensorsError` if an adapter cannot be read; `Interrupted`.
-  public static func warnings(
+  static func warnings(
     _ adapters: [Adapter], base: Checkpoint, interruption: Interruption = .never
   ) throws -> [MergeWarning] {
     let recorded = Self.recorded(base)
@@ -37,7 +36,7 @@ public enum RepeatedAdapters {
         warnings.append(
           MergeWarning(
             .alreadyMerged,
-            "\(adapter.path): \(Paths.join(folder, Provenance.fileName)) says that this adapter is in the base already: the "
+            "\(adapter.path): \(ResultRecord.path(in: folder)) says that this adapter is in the base already: the "
               + "change is added twice"))
       }
     }
@@ -46,11 +45,8 @@ public enum RepeatedAdapters {
 
   /// The weights of adapters that a merge wrote down beside the base as its inputs; none for a base of another origin.
   private static func recorded(_ base: Checkpoint) -> [MergeIdentity.Input] {
-    guard let folder = base.folder,
-      let bytes = try? BoundedFile.read(Paths.join(folder, Provenance.fileName), limit: Provenance.byteLimit),
-      let record = try? JSONParser.parse(bytes.span), case .array(let inputs)? = record["inputs"]
-    else { return [] }
-    return inputs.compactMap { MergeIdentity.Input($0) }.filter {
+    guard let folder = base.folder, let record = try? ResultRecord.read(in: folder) else { return [] }
+    return record.inputs.filter {
       $0.role.utf8.starts(with: "adapter ".utf8) && $0.headerChecksum != nil
     }
   }

@@ -1,13 +1,14 @@
 import Checkpoints
 import Inspection
 import MergeChecking
+import MergeEngine
 import MergePlanning
 import Platform
 import Safetensors
 import Synchronization
 
 /// Compares a result that is complete, but has no name yet, with the merge, by the independent path of `check --against`.
-final class ResultVerification: Sendable {
+package final class ResultVerification: Sendable {
   private let base: Checkpoint
   private let adapters: [AdapterUse]
   private let planning: MergeOptions
@@ -15,21 +16,16 @@ final class ResultVerification: Sendable {
   private let resultPath: String
   private let told = Mutex<[String]>([])
 
-  /// - Parameters:
-  ///   - adapters: As the plan has them: one, where several were combined.
-  ///   - resultPath: The name that the result is to get.
-  init(
-    base: Checkpoint, adapters: [AdapterUse], result: ResultOptions, workers: Int, interruption: Interruption,
-    resultPath: String
-  ) {
-    self.base = base
-    self.adapters = adapters
-    planning = result.planning
+  /// - Parameter resultPath: The name that the result is to get.
+  package init(_ merge: PreparedMerge, resultPath: String) {
+    base = merge.request.base
+    adapters = merge.mergedAdapters
+    planning = merge.request.planning
     self.resultPath = resultPath
-    var options = MergeCheck.Options(workers: workers)
-    options.isStochastic = result.round.isStochastic
+    var options = MergeCheck.Options(workers: merge.engine.workers)
+    if case .stochastic = merge.engine.rounding { options.isStochastic = true }
     options.hasPromisedBits = !options.isStochastic
-    options.interruption = interruption
+    options.interruption = merge.engine.interruption
     self.options = options
   }
 
@@ -38,7 +34,7 @@ final class ResultVerification: Sendable {
 
   /// - Parameter path: Where the result is.
   /// - Throws: ``WrongResult`` if an element is not the merge's; what ``MergeCheck/run()`` throws.
-  func verify(_ path: String) throws {
+  package func verify(_ path: String) throws {
     let report = try MergeCheck(
       try Checkpoint(path: path), base: base, adapters: adapters, planning: planning, options: options
     ).run()
@@ -56,13 +52,13 @@ final class ResultVerification: Sendable {
 }
 
 /// What was written is not what the merge gives.
-struct WrongResult: ReportableError {
-  let file: String?
-  let tensor: String?
-  let message: String
-  var errorClass: String { "verify" }
-  var category: ErrorCategory { .inputOutput }
-  var hint: String? { "nothing was kept of the result; is the memory or the disk damaged?" }
+public struct WrongResult: ReportableError {
+  public let file: String?
+  public let tensor: String?
+  public let message: String
+  public var errorClass: String { "verify" }
+  public var category: ErrorCategory { .inputOutput }
+  public var hint: String? { "nothing was kept of the result; is the memory or the disk damaged?" }
 
   init(_ finding: Finding, count: Int, file: String?) {
     self.file = file

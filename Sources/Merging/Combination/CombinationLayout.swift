@@ -1,5 +1,6 @@
 import Adapters
 import LinearAlgebra
+import MergeEngine
 import MergePlanning
 import Safetensors
 

@@ -1,4 +1,5 @@
 import Adapters
+import MergeEngine
 import Platform
 import Safetensors
 import TileKernels

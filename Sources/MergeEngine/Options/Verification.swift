@@ -4,8 +4,3 @@ public enum Verification: String, Sendable, CaseIterable {
   /// Every weight file is read from the disk again, and its SHA-256 compared with that of what was written.
   case read
 }
-
-/// A complete result was judged and refused: no run may go on with it.
-struct RefusedResult: Error {
-  let cause: any Error
-}

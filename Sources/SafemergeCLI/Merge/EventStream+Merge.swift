@@ -4,6 +4,7 @@ import Checksums
 import JSONText
 import MergeEngine
 import MergePlanning
+import Merging
 import Platform
 import Reports
 import Safetensors

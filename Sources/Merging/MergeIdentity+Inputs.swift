@@ -14,7 +14,7 @@ extension MergeIdentity {
   ///   - options: Every option that changes bytes, with the adapters' weights.
   ///   - adapters: As they were given, before any were combined.
   ///   - workers: Threads that read the files.
-  public init(
+  init(
     version: String, options: [Option], base: Checkpoint, adapters: [Adapter], plan: MergePlan, sideFiles: SideFiles,
     workers: Int = 1, interruption: Interruption = .never
   ) throws {
@@ -48,7 +48,7 @@ extension MergeIdentity {
       Input(role: "written", name: text.name, byteCount: text.text.count, checksum: SHA256Checksum(of: text.text))
     }
     self.init(
-      version: version, options: options, inputs: try Threads.map(sources, workers: workers) { try $0() } + written)
+      version: version, options: options, inputs: try WorkQueue.map(sources, workers: workers) { try $0() } + written)
   }
 
   private static func headerChecksum(_ path: String, _ header: SafetensorsHeader) throws -> SHA256Checksum {

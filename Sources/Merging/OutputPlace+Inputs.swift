@@ -9,7 +9,7 @@ extension OutputPlace {
   ///   - inputs: More that it may not be and not lie in.
   ///   - isFolder: Whether the result is a folder; nil: if the base is one.
   ///   - force: Whether a model that is there is replaced.
-  public init(
+  package init(
     path: String, base: Checkpoint, adapters: [Adapter], inputs: [String] = [], isFolder: Bool? = nil,
     force: Bool = false
   ) throws(CheckpointError) {
@@ -19,7 +19,7 @@ extension OutputPlace {
   }
 
   /// The base, the adapters and their files.
-  public static func inputPaths(_ base: Checkpoint, _ adapters: [Adapter]) -> [String] {
+  package static func inputPaths(_ base: Checkpoint, _ adapters: [Adapter]) -> [String] {
     [base.path] + base.files.map(\.path) + adapters.flatMap { [$0.path, $0.weightsPath, $0.configPath] }
   }
 }

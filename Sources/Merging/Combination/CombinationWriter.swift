@@ -4,7 +4,6 @@ import LinearAlgebra
 import MergePlanning
 import Platform
 import Safetensors
-import Synchronization
 import TileKernels
 
 /// Computes a combined adapter's factors, a module at a time, and writes them to its file.
@@ -51,21 +50,10 @@ struct CombinationWriter {
       return file
     }
     guard computes else { return }
-    let next = Atomic<Int>(0)
-    let failure = Mutex<(module: Int, error: any Error)?>(nil)
-    Threads.run(min(workers, layout.modules.count)) {
-      while true {
-        let number = next.add(1, ordering: .relaxed).oldValue
-        guard number < layout.modules.count, failure.withLock({ $0.map { number < $0.module } ?? true }) else { return }
-        do {
-          try interruption.check()
-          try write(layout.modules[number], number, to: file)
-        } catch {
-          failure.withLock { if $0.map({ number < $0.module }) ?? true { $0 = (number, error) } }
-        }
-      }
+    try WorkQueue.run(layout.modules.count, workers: workers) { number in
+      try interruption.check()
+      try write(layout.modules[number], number, to: file)
     }
-    if let failure = failure.withLock({ $0 }) { throw failure.error }
     for (index, copy) in layout.copies.enumerated() {
       let info = layout.uses[copy.adapter].adapter.header.tensors[copy.tensor]
       try sources[copy.adapter].forEachPiece(info) { bytes, start in

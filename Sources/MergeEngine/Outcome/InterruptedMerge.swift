@@ -1,0 +1,4 @@
+/// The merge was asked to stop, and did.
+public struct InterruptedMerge: Error, Equatable {
+  public let kept: KeptWork
+}

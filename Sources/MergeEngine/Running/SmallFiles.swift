@@ -1,0 +1,56 @@
+import Checkpoints
+import Checksums
+import MergePlanning
+import Platform
+import Staging
+
+/// What a result in a folder has beside its weight files.
+struct SmallFiles {
+  let plan: MergePlan
+  let sideFiles: SideFiles
+  /// Nil: nothing is recorded.
+  let identity: MergeIdentity?
+  /// Whether the record has the checksums of the weight files.
+  let recordsChecksums: Bool
+  let interruption: Interruption
+
+  /// Bytes that they take.
+  var byteCount: Int {
+    sideFiles.files.reduce(0) { $0 + $1.byteCount } + plan.textFiles.reduce(0) { $0 + $1.text.count }
+  }
+
+  /// Writes them, the index last; returns its name.
+  ///
+  /// - Parameters:
+  ///   - finished: The records of the weight files, by their places in the plan.
+  /// - Throws: `CheckpointError`, with `changed` for a side file that is not what the identity says.
+  func write(to staged: StagedOutput, _ inputs: InputFiles, _ finished: [Int: PartRecord]) throws -> String? {
+    var files = plan.shards.enumerated().map { number, shard in
+      ResultRecord.File(
+        name: shard.name, byteCount: shard.fileByteCount, headerChecksum: SHA256Checksum(of: shard.headerBytes),
+        checksum: recordsChecksums ? finished[number]?.file.checksum : nil)
+    }
+    for file in sideFiles.files {
+      let checksum = try staged.copy(file, interruption: interruption)
+      if let identity, !identity.inputs.contains(where: { $0.name == file.name && $0.checksum == checksum }) {
+        throw CheckpointError(path: file.sourcePath, .changed)
+      }
+      files.append(ResultRecord.File(name: file.name, byteCount: file.byteCount, checksum: checksum))
+    }
+    for text in plan.textFiles {
+      files.append(
+        ResultRecord.File(name: text.name, byteCount: text.text.count, checksum: SHA256Checksum(of: text.text)))
+    }
+    let index = plan.textFiles.last.flatMap { $0.name.hasSuffix(".index.json") ? $0 : nil }
+    for text in plan.textFiles where text != index { try staged.write(text.name, text.text) }
+    if let identity {
+      let baseCount = plan.inputs.count { !$0.isAdapter }
+      let record = ResultRecord(
+        identity, baseChecksums: (0..<baseCount).map { recordsChecksums ? inputs.knownChecksum($0) : nil },
+        files: files)
+      try staged.write(ResultRecord.fileName, record.text)
+    }
+    if let index { try staged.write(index.name, index.text) }
+    return index?.name
+  }
+}

@@ -1,0 +1,139 @@
+import ArgumentParser
+import MergeEngine
+import MergePlanning
+import Merging
+import Staging
+import TestSupport
+import Testing
+
+@testable import SafemergeCLI
+
+/// A merge goes on with what another left if their identities are equal, and `.safemerge.json` says how a result was made:
+/// an option that changes bytes and is not recorded would mix two merges, or hide how one was made.
+@Suite struct RecordedOptionTests {
+  /// Two command lines that differ in one property only, and merge to different bytes.
+  typealias Pair = (one: [String], other: [String])
+
+  /// The properties that decide bytes of a result, by the option group that they are in.
+  static let deciding: [String: [String: Pair]] = [
+    "MergeCommand": ["onNonfinite": ([], ["--on-nonfinite=warn"])],
+    "ResultOptions": [
+      "givenDType": ([], ["--dtype=f32"]), "givenTied": ([], ["--tied=split"]),
+      "givenMHAOutProj": ([], ["--mha-out-proj=once"]), "givenArithmetic": ([], ["--arithmetic=peft"]),
+      "givenRound": (["--round=stochastic:1"], ["--round=stochastic:2"]),
+      "expertLayout": ([], ["--expert-layout=rank_major"]),
+      "fanInFanOut": (["--fan-in-fan-out=false"], ["--fan-in-fan-out=true"]),
+      "map": (["--map=a=b", "--map=c=d"], ["--map=c=d", "--map=a=b"]), "requantize": ([], ["--requantize=same"]),
+      "baseWas": (["--base-was=nf4"], ["--base-was=nf4:128,double"]), "addTensors": ([], ["--add-tensors"]),
+      "maxShardSize": (["--max-shard-size=1MB"], ["--max-shard-size=1MiB"]), "singleFile": ([], ["--single-file"]),
+    ],
+    "CombineOptions": [
+      "method": ([], ["--combine=linear"]),
+      "density": (["--combine=ties", "--density=0.5"], ["--combine=ties", "--density=0.25"]),
+      "majoritySign": (
+        ["--combine=ties", "--density=0.5", "--majority-sign=total"],
+        ["--combine=ties", "--density=0.5", "--majority-sign=frequency"]
+      ),
+      "seed": (
+        ["--combine=dare_linear", "--density=0.5", "--seed=1"], ["--combine=dare_linear", "--density=0.5", "--seed=2"]
+      ),
+      "svdRank": (["--combine=svd", "--svd-rank=2"], ["--combine=svd", "--svd-rank=3"]),
+      "svdClamp": (["--combine=svd", "--svd-clamp=0.9"], ["--combine=svd", "--svd-clamp=0.99"]),
+    ],
+  ]
+
+  /// The others, and why they change no byte of a result, or are recorded otherwise.
+  static let neutral: [String: [String: String]] = [
+    "MergeCommand": [
+      "base": "its files are inputs of the identity", "adapters": "they are inputs, and the merge adds their weights",
+      "output": "a result does not depend on its name", "result": "a group with a table of its own",
+      "side": "a group with a table of its own", "combine": "a group with a table of its own",
+      "safety": "a group with a table of its own", "report": "the report is no part of the result",
+      "dryRun": "nothing is written", "force": "what was there before is no part of the result",
+      "jobs": "the bytes do not depend on threads", "memory": "the bytes do not depend on the tiles' size",
+      "copy": "a copy has the same bytes by any way", "progress": "it is about what is told",
+      "quiet": "it is about what is told", "verbose": "it is about what is told", "json": "it is about what is told",
+    ],
+    "SideFileOptions": [
+      "includeFile": "every side file is an input of the identity",
+      "excludeFile": "every side file is an input of the identity",
+    ],
+    "SafetyOptions": [
+      "resume": "the identity decides what a merge may go on with", "breakLock": "the lock is no part of the result",
+      "sums": "weight files that were completed without a checksum are made again", "verify": "as sums",
+    ],
+    "ResultOptions": [:], "CombineOptions": [:],
+  ]
+
+  private func parse(_ arguments: [String]) throws -> MergeCommand {
+    try MergeCommand.parse(["base", "adapter", "-o", "output"] + arguments)
+  }
+
+  /// The names of the properties that a value has.
+  private func properties(_ value: Any) -> Set<String> {
+    Set(Mirror(reflecting: value).children.compactMap { $0.label.map { String($0.drop { $0 == "_" }) } })
+  }
+
+  @Test func everyOptionIsRecordedOrHasAReason() throws {
+    let command = try parse([])
+    let groups: [Any] = [command, command.result, command.combine, command.safety, command.side]
+    for group in groups {
+      let name = "\(type(of: group))"
+      let (deciding, neutral) = (Set((Self.deciding[name] ?? [:]).keys), Set((Self.neutral[name] ?? [:]).keys))
+      let found = properties(group)
+      #expect(!found.isEmpty)
+      let unknown = found.subtracting(deciding).subtracting(neutral)
+      #expect(unknown == [], "\(name): neither recorded nor known to change nothing")
+      #expect(deciding.union(neutral).subtracting(found) == [], "\(name): no such property")
+      #expect(deciding.isDisjoint(with: neutral))
+    }
+  }
+
+  @Test(arguments: deciding.values.flatMap { $0.map(\.key) }.sorted())
+  func whatDecidesBytesIsRecorded(property: String) throws {
+    let pair = try #require(Self.deciding.values.lazy.compactMap { $0[property] }.first)
+    let (one, other) = (try parse(pair.one), try parse(pair.other))
+    #expect(one.recorded != other.recorded)
+    // From the record back to options, as `check --against` goes: they are the same.
+    for command in [one, other] {
+      let options = command.recorded
+      #expect(Set(options.map(\.name)).count == options.count)
+      var again = try parse([])
+      again.result = try ResultOptions.parse(ResultOptions.arguments(for: options))
+      again.combine = try CombineOptions.parse(CombineOptions.arguments(for: options))
+      again.onNonfinite = command.onNonfinite
+      #expect(again.recorded == options)
+    }
+  }
+
+  /// What the pipeline has besides options of the command line: a property that changes bytes has to come from one of them.
+  @Test func everyPropertyOfTheEngineAndOfARequestIsKnown() throws {
+    let recorded: Set = ["rounding", "nonFinite", "planning", "combination"]
+    let inputs: Set = ["base", "adapters", "sideFiles"]
+    let lapack: Set = ["decomposer", "lapack"]
+    let neutral: Set = [
+      "workers", "kernels", "collectsStatistics", "copyMode", "computesChecksums", "verification", "judge",
+      "interruption", "tileSize", "beforeVerification", "engine", "memoryLimit", "output", "isDryRun", "force",
+      "breaksLock", "report",
+      "protectedPaths", "temporaryFolder", "resumes", "record", "warnings",
+    ]
+    let request = try MergeRequest(base: basePath("llama-bf16"), adapters: [adapterPath("linear-bf16")])
+    let found = properties(request).union(properties(request.engine))
+    #expect(found == recorded.union(inputs).union(lapack).union(neutral))
+  }
+
+  /// Each option of the plan is set by one that is recorded.
+  @Test func everyOptionOfThePlanIsRecorded() throws {
+    let plain = Mirror(reflecting: try parse([]).result.planning)
+    var changed: Set<String> = []
+    for (one, other) in try #require(Self.deciding["ResultOptions"]).values {
+      for arguments in [one, other] {
+        let options = Mirror(reflecting: try parse(arguments).result.planning)
+        for (before, now) in zip(plain.children, options.children) {
+          if "\(before.value)" != "\(now.value)" { changed.insert(now.label ?? "") }
+        }
+      }
+    }
+    #expect(changed == Set(plain.children.compactMap(\.label)))
+  }
+}
