@@ -1,3 +1,5 @@
+import Adapters
+
 @testable import MergePlanning
 
 extension MergePlan {
@@ -10,10 +12,7 @@ extension MergePlan {
           MergePlan.Tensor(
             name: tensor.name, shape: tensor.shape, source: tensor.source, outputDType: tensor.outputDType,
             outputRange: tensor.outputRange,
-            update: tensor.update?.replacingSteps { step in
-              if case .subtract(let taken) = step, taken.rank > 0 { return [] }
-              return [step]
-            })
+            update: tensor.update?.replacingSteps { if case .subtract = $0 { [] } else { [$0] } })
         })
     }
     return MergePlan(

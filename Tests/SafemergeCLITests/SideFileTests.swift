@@ -66,7 +66,7 @@ import Testing
     ] {
       #expect(try contents(scratch.file("out/" + name)) == contents(base + "/" + name), "\(name)")
     }
-    #expect(try tensorBytes(scratch.file("out/model.safetensors")) != tensors(base + "/model.safetensors"))
+    #expect(try tensorBytes(scratch.file("out/model.safetensors")) != tensorBytes(base + "/model.safetensors"))
     // A result with folders is a model that can be replaced; what the record does not list is not.
     try merge(base, Self.trials + "sbert/adapter", to: scratch.file("out"), ["--force"])
     try scratch.write("mine", to: "out/2_Dense/notes.txt")
@@ -113,7 +113,7 @@ import Testing
       ])
     #expect(try scratch.entries("out/assets") == ["voice.wav"])
     try expectTensors(
-      tensors(scratch.file("out/model.safetensors")),
+      tensorBytes(scratch.file("out/model.safetensors")),
       areThoseOf: Self.trials + "omni-thinker-only/expect/model.safetensors")
     let record = try json(scratch.file("out/.safemerge.json"))
     guard case .array(let files)? = record["files"] else {
@@ -228,7 +228,7 @@ import Testing
     // Its own adapter is in the result once; a loader would apply a copy once more.
     try merge(both, both, to: scratch.file("out"))
     try expectTensors(
-      tensors(scratch.file("out/model.safetensors")),
+      tensorBytes(scratch.file("out/model.safetensors")),
       areThoseOf: Self.trials + "checkpoint-folders/expect/model.safetensors")
     #expect(!(try scratch.entries("out").contains { $0.hasPrefix("adapter_") }))
     let again = try Program.run(["merge", both, both, "-n", "--include-file", "adapter_*"])
