@@ -213,6 +213,23 @@ import Testing
     #expect(made.textFiles.allSatisfy { $0.name != "config.json" })
   }
 
+  /// MobileBERT's head multiplies by its weight itself, so that an adapter around the head changes nothing.
+  @Test func anUpdateThatTheModelReadsPastIsRefused() throws {
+    let names = ["mobilebert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight"]
+    for (name, isRefused) in [("MobileBertForMaskedLM", true), ("BertForMaskedLM", false)] {
+      let config = "{\"architectures\": [\"\(name)\"], \"model_type\": \"other\", \"tie_word_embeddings\": false}"
+      let error: PlanError?
+      do {
+        _ = try makePlan(
+          base: names.map { TestTensor($0, .f32, [6, 4]) }, loraLayer("cls.predictions.decoder", rows: 6, columns: 4),
+          config: config)
+        error = nil
+      } catch let refusal as PlanError { error = refusal }
+      #expect((error?.problem == .bypassed(module: "cls.predictions.decoder", class: name)) == isRefused)
+      #expect(error == nil || isRefused)
+    }
+  }
+
   /// Classes that compute their logits with the embedding's own weight: no tensor could hold a head of its own.
   @Test(arguments: [
     ("DebertaV2ForMaskedLM", "deberta-v2", "\"legacy\": false", "deberta.embeddings.word_embeddings"),

@@ -330,7 +330,6 @@ static void add_low_rank(float *delta, size_t delta_stride, const float *left, c
   };
   multiply(&all, left, rows, columns, 0, sizeof *delta, scratch);
 }
-
 static uint64_t merge_low_rank(smk_dtype weight_dtype, const void *weight, const float *left,
                                const float *packed_right, smk_dtype out_dtype, void *destination, size_t rows,
                                size_t columns, size_t rank, float scale, float *scratch) {

@@ -252,6 +252,9 @@ struct MergePlanner {
 
   /// Where a layer's update goes in the base.
   private mutating func target(of layer: AdapterLayer, _ number: Int) throws(PlanError) -> TensorPlacement {
+    if let name = BypassedModules.bypassing(layer.module, config: base.config) {
+      throw error(.bypassed(module: layer.module, class: name), number, key: layer.a)
+    }
     let candidates: [TensorName]
     switch layer.target {
     case .weight: candidates = [TensorName(layer.module + ".weight"), TensorName(layer.module + ".in_proj_weight")]

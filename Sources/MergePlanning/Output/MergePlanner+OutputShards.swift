@@ -2,20 +2,6 @@ import Checkpoints
 import JSONText
 import Safetensors
 
-/// A tensor of the output whose place is not settled yet.
-struct OutputTensor {
-  let name: TensorName
-  let source: MergePlan.Source
-  let shape: [Int]
-  let dtype: DType
-  /// What its numbers are decoded from; nil: its bytes are what they are.
-  var quantized: QuantizedWeight?
-  /// How it was quantized in training; nil: it was not.
-  var qloraQuantization: QLoRAQuantization?
-  /// How they are made codes again, or the scales of codes, and of which weight; nil: numbers are written.
-  var requantized: (weight: TensorName, Requantization)?
-}
-
 extension MergePlanner {
   /// How the result is divided; a base of one file is one file already.
   var fileSizes: ShardingPolicy {

@@ -12,15 +12,3 @@ public struct SeveralTokenizers: ReportableError, Equatable {
   }
   public var hint: String? { "remove tokenizer_config.json from all but one of the adapters' folders" }
 }
-
-/// The adapter's tokenizer has tokens that the merged model has no rows for.
-public struct TokenizerTooLarge: ReportableError, Equatable {
-  public let path: String
-  public let tokens: Int
-  public let rows: Int
-  public var errorClass: String { "tokenizers" }
-  public var category: ErrorCategory { .refusedInput }
-  public var file: String? { path }
-  public var message: String { "has \(tokens) tokens, but the merged embedding has \(rows) rows" }
-  public var hint: String? { "is this the adapter's base? its embedding was not saved with the adapter" }
-}
