@@ -15,7 +15,7 @@ struct DecodeTests {
     0x1.fffffep-126, 0x1p-15,
   ]
 
-  @Test("Halves: every byte, in both orders, under scales of every kind", arguments: ElementType.allCases)
+  @Test("Nibbles: every byte, in both orders, under scales of every kind", arguments: ElementType.allCases)
   func everyByteOfNibbles(type: ElementType) throws {
     let codes = (0..<256).map { UInt8($0) }
     for table in Self.tables {
@@ -32,7 +32,7 @@ struct DecodeTests {
     }
   }
 
-  @Test("Halves: ragged beginnings and ends, block sizes, any alignment", arguments: ElementType.allCases)
+  @Test("Nibbles: ragged beginnings and ends, block sizes, any alignment", arguments: ElementType.allCases)
   func raggedNibbles(type: ElementType) throws {
     var random = SeededGenerator()
     for block in [2, 32, 34, 64, 4096] {

@@ -9,7 +9,7 @@ extension MergeEngine {
   func writeNF4(
     _ bands: Range<Int>, _ nibbles: Requantization.NF4Layout, _ segment: Int, _ tensor: MergePlan.Tensor,
     _ update: TensorUpdate, _ requantized: Requantization, _ file: OutputFile, _ worker: inout TileWorker,
-    _ buffer: inout [UInt8], _ inputs: InputFiles, _ prepared: PreparedUpdate, _ record: OutcomeCollector
+    _ buffer: inout [UInt8], _ inputs: InputFiles, _ prepared: PreparedSteps, _ record: OutcomeCollector
   ) throws {
     let rows = requantized.rows(ofBands: bands)
     guard !rows.isEmpty, update.columns > 0 else { return }

@@ -7,7 +7,7 @@ extension MergeEngine {
   func prepare(
     _ number: Int, _ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ destination: ShardState.Output,
     _ inputs: InputFiles, _ decomposer: MatrixDecomposer?, _ factors: FactorStore, _ record: OutcomeCollector
-  ) throws -> PreparedUpdate {
+  ) throws -> PreparedSteps {
     try factors.prepared(
       segment: number,
       tileCount: schedule.jobCount(of: schedule.segments[number], without: destination.part.done, plan)

@@ -12,7 +12,7 @@ extension MergeEngine {
   func writeCodes(
     _ rows: Range<Int>, _ segment: Int, _ tensor: MergePlan.Tensor, _ update: TensorUpdate,
     _ requantized: Requantization, _ file: OutputFile, _ worker: inout TileWorker, _ buffer: inout [UInt8],
-    _ inputs: InputFiles, _ prepared: PreparedUpdate, _ record: OutcomeCollector
+    _ inputs: InputFiles, _ prepared: PreparedSteps, _ record: OutcomeCollector
   ) throws {
     guard !rows.isEmpty else { return }
     let byteCount = try worker.read(tensor, update, rows: rows, into: &buffer)
@@ -47,7 +47,7 @@ extension MergeEngine {
   func writeScales(
     _ bands: Range<Int>, _ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ requantized: Requantization,
     _ file: OutputFile, _ worker: inout TileWorker, _ buffer: inout [UInt8], _ inputs: InputFiles,
-    _ prepared: PreparedUpdate
+    _ prepared: PreparedSteps
   ) throws {
     guard !bands.isEmpty else { return }
     let columns = requantized.grid.scaleColumns

@@ -12,7 +12,7 @@ struct AddTerms: EngineStep {
     return memory
   }
 
-  func prepare(_ context: StepContext, in prepared: inout PreparedUpdate) throws {
+  func prepare(_ context: StepContext, in prepared: inout PreparedSteps) throws {
     prepared.steps.append(try PreparedAddition(addition, context))
   }
 }

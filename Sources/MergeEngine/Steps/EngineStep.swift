@@ -9,7 +9,7 @@ protocol EngineStep {
   /// What it takes.
   func memory(_ place: StepPlace) -> StepMemory
   /// Makes ready what the tiles of the tensor share, and adds itself to what is done to each.
-  func prepare(_ context: StepContext, in prepared: inout PreparedUpdate) throws
+  func prepare(_ context: StepContext, in prepared: inout PreparedSteps) throws
 }
 
 extension UpdateStep where Operand == FactorView {

@@ -12,7 +12,7 @@ struct ReplaceRows: EngineStep {
     return memory
   }
 
-  func prepare(_ context: StepContext, in prepared: inout PreparedUpdate) throws {
+  func prepare(_ context: StepContext, in prepared: inout PreparedSteps) throws {
     prepared.replacements += replacements
   }
 }

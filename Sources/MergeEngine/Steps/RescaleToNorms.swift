@@ -12,7 +12,7 @@ struct RescaleToNorms: EngineStep {
     return memory
   }
 
-  func prepare(_ context: StepContext, in prepared: inout PreparedUpdate) throws {
+  func prepare(_ context: StepContext, in prepared: inout PreparedSteps) throws {
     let addition = try PreparedAddition(rescaling.addition, context)
     let start = prepared.start
     var columnNorms: [Float]?

@@ -8,7 +8,7 @@ struct RoundBetween: EngineStep {
 
   func memory(_ place: StepPlace) -> StepMemory { StepMemory(perElement: StepMemory.values) }
 
-  func prepare(_ context: StepContext, in prepared: inout PreparedUpdate) throws {
+  func prepare(_ context: StepContext, in prepared: inout PreparedSteps) throws {
     prepared.roundsBetween = true
     prepared.steps.append(PreparedRounding(type: try context.inputs.elementType(dtype)))
   }

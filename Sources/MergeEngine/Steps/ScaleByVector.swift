@@ -11,7 +11,7 @@ struct ScaleByVector: EngineStep {
     StepMemory(perElement: StepMemory.values, shared: factors.columns * MemoryLayout<Float>.stride)
   }
 
-  func prepare(_ context: StepContext, in prepared: inout PreparedUpdate) throws {
+  func prepare(_ context: StepContext, in prepared: inout PreparedSteps) throws {
     prepared.steps.append(PreparedScaling(factors: try context.widened(factors), axis: axis))
   }
 }

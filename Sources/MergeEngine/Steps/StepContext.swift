@@ -11,7 +11,7 @@ struct StepContext {
   let tileSize: TileSize
   /// For tensors that a part is taken out of.
   let decomposer: MatrixDecomposer?
-  /// ``PreparedUpdate/scales``.
+  /// ``PreparedSteps/scales``.
   let scales: [Float]?
 
   /// Rows of a matrix in fp32, one after the other; nil: all of them.

@@ -19,7 +19,7 @@ struct SubtractPart: EngineStep {
         + DecompositionFactors.workByteCount(decomposition, rows: rows, columns: columns))
   }
 
-  func prepare(_ context: StepContext, in prepared: inout PreparedUpdate) throws {
+  func prepare(_ context: StepContext, in prepared: inout PreparedSteps) throws {
     prepared.start = PreparedSubtraction(factors: try DecompositionFactors(decomposition, context))
   }
 }

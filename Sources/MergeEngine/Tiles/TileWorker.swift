@@ -28,7 +28,7 @@ struct TileWorker: ~Copyable {
   /// Reads `rows` of a tensor's weight to the start of `buffer`, in ``MergePlan/Tensor/weightDType``; returns how many bytes
   /// they are.
   ///
-  /// - Parameter scales: ``PreparedUpdate/scales``.
+  /// - Parameter scales: ``PreparedSteps/scales``.
   mutating func read(
     _ tensor: MergePlan.Tensor, _ update: TensorUpdate, rows: Range<Int>, scales: [Float]? = nil,
     into buffer: inout [UInt8]
@@ -41,7 +41,7 @@ struct TileWorker: ~Copyable {
   /// - Parameter weight: The bytes of these rows in the tensor's source.
   /// - Returns: How many bytes they are, and how many finite elements became infinite or NaN.
   mutating func compute(
-    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, rows: Range<Int>, weight: RawSpan, _ prepared: PreparedUpdate,
+    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, rows: Range<Int>, weight: RawSpan, _ prepared: PreparedSteps,
     _ rounding: TileRounding
   ) throws -> (byteCount: Int, nonFinite: UInt64) {
     let (source, target) = try inputs.elementTypes(of: tensor)
@@ -57,7 +57,7 @@ struct TileWorker: ~Copyable {
   }
 
   /// Everything but the rows that are written over.
-  private mutating func merge(_ tile: Tile, weight: RawSpan, _ prepared: PreparedUpdate) throws -> UInt64 {
+  private mutating func merge(_ tile: Tile, weight: RawSpan, _ prepared: PreparedSteps) throws -> UInt64 {
     if let count = try prepared.onlyStep?.mergeInOnePass(tile, weight: weight, &buffers) { return count }
     try buffers.withStart(prepared.start, tile, weight: weight) { buffers, start in
       try buffers.run(prepared.steps, tile, start: start)

@@ -5,7 +5,7 @@ import Synchronization
 /// tensor's last tile.
 final class FactorStore: Sendable {
   private final class Slot: Sendable {
-    let prepared = Mutex<PreparedUpdate?>(nil)
+    let prepared = Mutex<PreparedSteps?>(nil)
     let remaining: Atomic<Int>
 
     init(tileCount: Int) { remaining = Atomic(tileCount) }
@@ -17,8 +17,8 @@ final class FactorStore: Sendable {
   ///
   /// - Parameter tileCount: How many tiles will be released.
   func prepared(
-    segment: Int, tileCount: @autoclosure () -> Int, prepare: () throws -> PreparedUpdate
-  ) throws -> PreparedUpdate {
+    segment: Int, tileCount: @autoclosure () -> Int, prepare: () throws -> PreparedSteps
+  ) throws -> PreparedSteps {
     let slot = slots.withLock { slots in
       if let slot = slots[segment] { return slot }
       let slot = Slot(tileCount: tileCount())

@@ -13,8 +13,8 @@ struct UpdatePreparation {
   var decomposer: MatrixDecomposer?
 
   /// Makes every step ready in order, which may take passes over the tensor.
-  func prepare(_ tensor: MergePlan.Tensor, _ update: TensorUpdate) throws -> PreparedUpdate {
-    var prepared = PreparedUpdate()
+  func prepare(_ tensor: MergePlan.Tensor, _ update: TensorUpdate) throws -> PreparedSteps {
+    var prepared = PreparedSteps()
     prepared.scales = try trainingScales(tensor, update)
     let context = StepContext(
       tensor: tensor, update: update, inputs: inputs, kernels: kernels, tileSize: tileSize, decomposer: decomposer,
@@ -28,7 +28,7 @@ struct UpdatePreparation {
 
   /// The largest magnitudes in the blocks of the merged weight, by a pass over it.
   private func largestMagnitudes(
-    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ requantized: Requantization, _ prepared: PreparedUpdate
+    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ requantized: Requantization, _ prepared: PreparedSteps
   ) throws -> [Float] {
     var worker = TileWorker(kernels: kernels, inputs: inputs)
     var raw: [UInt8] = []

@@ -33,7 +33,7 @@ struct WeightReader {
     let rowByteCount = update.columns * tensor.weightDType.bitCount / 8
     let byteCount = rows.count * rowByteCount
     if let training = tensor.qloraQuantization {
-      try readTrained(
+      try readThroughQLoRA(
         tensor, training, rows.lowerBound * update.columns..<rows.upperBound * update.columns,
         elementCount: update.rows * update.columns, scales: scales, inputs, kernels, into: &buffer)
       return byteCount
@@ -111,7 +111,7 @@ struct WeightReader {
   // MARK: - Weights as they were in training
 
   /// Reads elements with what shares a scale with them, and makes them what quantizing left of them.
-  private mutating func readTrained(
+  private mutating func readThroughQLoRA(
     _ tensor: MergePlan.Tensor, _ training: QLoRAQuantization, _ elements: Range<Int>, elementCount: Int,
     scales: [Float]?, _ inputs: InputFiles, _ kernels: KernelSet, into buffer: inout [UInt8]
   ) throws {

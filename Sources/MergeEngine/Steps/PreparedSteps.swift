@@ -3,7 +3,7 @@ import MergePlanning
 import TileKernels
 
 /// An update made ready for the tiles of its tensor, which share it: made by the first worker that needs it.
-struct PreparedUpdate: Sendable {
+struct PreparedSteps: Sendable {
   /// Changes what the other steps start from; nil: they start from the weight.
   var start: (any StartStep)?
   /// What computes, in order.
