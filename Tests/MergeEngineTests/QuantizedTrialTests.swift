@@ -99,13 +99,12 @@ import TileKernels
   ])
   func isRefused(base: String, adapter: String, errorClass: String, what: String) throws {
     let scratch = try Scratch()
-    let error = refusal {
-      try TestMerge(base: Self.path(base), adapter: Self.path(adapter), output: scratch.file("merged")).run()
-    }
+    let output = scratch.file(base.hasSuffix(".safetensors") ? "merged.safetensors" : "merged")
+    let error = refusal { try TestMerge(base: Self.path(base), adapter: Self.path(adapter), output: output).run() }
     #expect(error?.errorClass == errorClass)
     #expect(error?.category == .refusedInput)
     #expect(error?.message.contains(what) == true, "\(error?.message ?? "")")
-    #expect(!FileManager.default.fileExists(atPath: scratch.file("merged")))
+    #expect(!FileManager.default.fileExists(atPath: output))
   }
 
   /// The head has 16 bits in every base: the codes are copied.
