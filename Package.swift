@@ -153,9 +153,6 @@ let package = Package(
       name: "HouseTests",
       swiftSettings: programSettings),
     .testTarget(
-      name: "HubCacheTests",
-      swiftSettings: programSettings),
-    .testTarget(
       name: "InspectionTests",
       dependencies: ["CTensorScan", "Platform", "Checksums", "Safetensors", "Inspection", "TestSupport"],
       swiftSettings: programSettings),
