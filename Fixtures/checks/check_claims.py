@@ -54,7 +54,11 @@ def measure(program, shapes, dtype, attention=False, rank=4, seed=0, **fields):
             [program, "merge", base, adapter, "-o", out, "-q", "--arithmetic", "peft"], capture_output=True, text=True)
         if done.returncode:
             return done.stderr.strip()
-        found = load_file(out)
+        return differences(merged, load_file(out), dtype)
+
+
+def differences(merged, found, dtype):
+    """For each tensor: how many elements differ of how many, the most ulps, the most of the largest element."""
     rows = []
     for name, wanted in merged.items():
         a, b = found[name], wanted
@@ -65,6 +69,39 @@ def measure(program, shapes, dtype, attention=False, rank=4, seed=0, **fields):
         gap = (a.double() - b.double()).abs()
         rows.append((name, different, b.numel(), float((gap / ulp).max()), float(gap.max() / b.double().abs().max())))
     return rows
+
+
+def measure_combined(program, shape, dtype, method, rank=4, seed=0):
+    """Two adapters combined by a method that ends in a decomposition, and the combined one merged."""
+    weights = {"a": 0.7, "b": 0.4}
+    more = {} if method == "svd" else {"density": 0.5}
+    model = Net([shape], False)
+    randomize(model.parameters(), seed, 0.3)
+    model = model.to(dtype)
+    with tempfile.TemporaryDirectory() as folder:
+        base = os.path.join(folder, "base.safetensors")
+        save_file({k: v.clone().contiguous() for k, v in model.state_dict().items()}, base)
+        config = LoraConfig(r=rank, lora_alpha=8, target_modules=["lin0"])
+        peft = get_peft_model(model, config, adapter_name="a")
+        peft.add_adapter("b", config)
+        randomize([p for n, p in peft.named_parameters() if "lora_" in n], seed + 1, 0.2)
+        peft.save_pretrained(folder)
+        fresh = Net([shape], False).to(dtype)
+        fresh.load_state_dict(load_file(base))
+        live = PeftModel.from_pretrained(fresh, os.path.join(folder, "a"), adapter_name="a")
+        live.load_adapter(os.path.join(folder, "b"), adapter_name="b")
+        live.add_weighted_adapter(list(weights), list(weights.values()), "both", combination_type=method, **more)
+        live.set_adapter("both")
+        merged = live.merge_and_unload(adapter_names=["both"]).state_dict()
+        out = os.path.join(folder, "out.safetensors")
+        adapters = [f"{os.path.join(folder, name)}={weight}" for name, weight in weights.items()]
+        options = ["--combine", method] + (["--density", "0.5"] if more else [])
+        done = subprocess.run(
+            [program, "merge", base, *adapters, "-o", out, "-q", "--arithmetic", "peft", *options], capture_output=True,
+            text=True)
+        if done.returncode:
+            return done.stderr.strip()
+        return differences(merged, load_file(out), dtype)
 
 
 def report(title, results):
@@ -100,6 +137,9 @@ def kinds(program):
             yield f"{change} {label}", lambda dtype=dtype, change=change: [
                 measure(program, [shape], dtype, seed=s, rank=4, init_lora_weights=change)
                 for s, shape in enumerate(SPLIT)]
+        for method in ("svd", "ties_svd", "magnitude_prune_svd"):
+            yield f"combined by {method} {label}", lambda dtype=dtype, method=method: [
+                measure_combined(program, shape, dtype, method, seed=s) for s, shape in enumerate(SPLIT)]
         yield f"kasa {label}", lambda dtype=dtype: [
             measure(program, [shape], dtype, seed=s, rank=4, kasa_config=KasaConfig()) for s, shape in enumerate(SPLIT)]
 
