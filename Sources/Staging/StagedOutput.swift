@@ -30,7 +30,7 @@ public final class StagedOutput: Sendable {
   ///   - staging: The folder, which is locked.
   ///   - identity: What decides the result; nil: nothing is kept for another run.
   ///   - unfinished: What becomes of what a run before left.
-  /// - Throws: ``CheckpointError/Problem/otherMerge(_:)`` if a run of another identity left something.
+  /// - Throws: `CheckpointError.Problem.otherMerge` if a run of another identity left something.
   public convenience init(
     _ staging: StagingFolder, identity: MergeIdentity? = nil, unfinished: Unfinished = .isGoneOnWith
   ) throws(CheckpointError) {

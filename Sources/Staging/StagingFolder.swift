@@ -34,7 +34,7 @@ public final class StagingFolder: Sendable {
   /// - Parameters:
   ///   - place: Where the result goes.
   ///   - breaksLock: Whether the lock is taken from a run that is not seen to be alive on this machine.
-  /// - Throws: ``CheckpointError/Problem/inUse(host:process:isDead:)``, or `stagingNotOurs` for a folder that others could
+  /// - Throws: `CheckpointError.Problem.inUse`, or `stagingNotOurs` for a folder that others could
   ///   have put there.
   public convenience init(_ place: OutputPlace, breaksLock: Bool = false) throws(CheckpointError) {
     try self.init(place, breaksLock: breaksLock, usesKernelLock: true)

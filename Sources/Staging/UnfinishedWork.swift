@@ -97,7 +97,7 @@ public struct UnfinishedWork: Sendable {
   /// Removes the work, whose lock is held meanwhile: no run can begin in it. A model that was out of the way is put back first.
   ///
   /// - Parameter breaksLock: Whether a lock that no process of this machine is seen to hold is broken.
-  /// - Throws: ``CheckpointError/Problem/inUse(host:process:isDead:)``; `system` if something of it stays.
+  /// - Throws: `CheckpointError.Problem.inUse`; `system` if something of it stays.
   public func remove(breaksLock: Bool = false) throws(CheckpointError) {
     let isMounted = Paths.lastComponent(path) == StagingFolder.mountedName
     do {

@@ -56,7 +56,9 @@ public struct HubCache: Sendable {
 
   /// What the cache knows about one file; a link whose blob is gone is a file that is not cached.
   ///
-  /// - Parameter file: Relative to the repository's root.
+  /// - Parameters:
+  ///   - file: Relative to the repository's root.
+  ///   - reference: The repository and its revision.
   /// - Source: huggingface_hub 2.4, `try_to_load_from_cache`.
   public func lookup(_ file: String, of reference: HubReference) throws(HubError) -> Lookup {
     guard HubReference.isRevision(file) else { throw error(reference, .malformed("\"\(file)\" is no path of a file")) }
@@ -90,7 +92,9 @@ public struct HubCache: Sendable {
 
   /// The command of huggingface_hub that fetches what a reference names.
   ///
-  /// - Parameter commit: Fetches this commit in place of the reference's revision.
+  /// - Parameters:
+  ///   - reference: What is fetched.
+  ///   - commit: Fetches this commit in place of the reference's revision.
   public static func downloadCommand(_ reference: HubReference, commit: String? = nil) -> String {
     let file = reference.path.isEmpty ? "" : " \(quoted(reference.path))"
     let revision = (commit ?? reference.revision).map { " --revision \(quoted($0))" } ?? ""

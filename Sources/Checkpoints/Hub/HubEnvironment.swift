@@ -4,7 +4,9 @@ public enum HubEnvironment {
   /// `XDG_CACHE_HOME`, by default `~/.cache`. A variable that is set and empty counts as set. `~` and variables in
   /// `HF_HOME` and `HF_HUB_CACHE` are replaced; `~user` is not.
   ///
-  /// - Parameter home: The user's home folder.
+  /// - Parameters:
+  ///   - variables: The environment.
+  ///   - home: The user's home folder.
   /// - Source: huggingface_hub 2.4, constants.py.
   public static func cachePath(_ variables: [String: String], home: String) -> String {
     func expanded(_ path: String) -> String { variablesExpanded(homeExpanded(path, home), variables) }

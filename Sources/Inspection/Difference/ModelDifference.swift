@@ -76,7 +76,7 @@ public struct ModelDifference: Sendable {
 
   /// Compares what is at two paths: safetensors files, models, adapters.
   ///
-  /// - Throws: What opening them throws; ``SafetensorsError`` where data cannot be read or changes meanwhile.
+  /// - Throws: What opening them throws; `SafetensorsError` where data cannot be read or changes meanwhile.
   public init(_ left: String, _ right: String, options: Options) throws {
     let one = try Side(left)
     let other = try Side(right)

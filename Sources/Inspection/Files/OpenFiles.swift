@@ -18,7 +18,7 @@ package final class OpenFiles: Sendable {
 
   /// Reads bytes of a file to the start of `buffer`, which grows if it has to.
   ///
-  /// - Throws: ``SafetensorsError``; `file(.changed)` if the file is not the one whose header was read.
+  /// - Throws: `SafetensorsError`; `file(.changed)` if the file is not the one whose header was read.
   package func read(_ number: Int, _ range: Range<Int>, into buffer: inout [UInt8]) throws(SafetensorsError) {
     let file = try file(number)
     do throws(FileError) { try file.read(range, into: &buffer) } catch { throw SafetensorsError(error) }

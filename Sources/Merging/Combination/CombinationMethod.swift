@@ -69,6 +69,6 @@ public indirect enum CombinationMethod: Sendable, Equatable {
     }
   }
 
-  /// Whether it needs a ``MatrixDecomposer``.
+  /// Whether it needs a `MatrixDecomposer`.
   public var needsDecompositions: Bool { if case .svd = self { true } else { false } }
 }
