@@ -71,6 +71,8 @@ public struct PlanError: ReportableError, Equatable {
     case slicedChange(target: String, what: String)
     /// Something beside a change of the base that has no meaning, or none that is known.
     case decomposition(Decomposition, String)
+    /// An update of an embedding that normalizes what it looks up.
+    case normalizedEmbedding(module: String, type: String)
     /// An update of a module past which the model reads its weight.
     case bypassed(module: String, class: String)
   }
@@ -107,7 +109,7 @@ public struct PlanError: ReportableError, Equatable {
     case .adapterTensor: "adapter-tensors"
     case .quantizedBase, .quantizedScheme, .groupedConvolution,
       .replicationOfSeveral, .ambiguousExperts, .weightedReplacement, .decomposition, .slicedChange, .requantizing,
-      .training, .quantizationField, .besideCodes, .undescribedCodes, .bypassed:
+      .training, .quantizationField, .besideCodes, .undescribedCodes, .bypassed, .normalizedEmbedding:
       "unsupported"
     case .quantizedPart: "quantised"
     case .rowTwice: "hit-twice"
@@ -189,6 +191,9 @@ public struct PlanError: ReportableError, Equatable {
     case .training(let what): "--base-was is not supported for \(what)"
     case .decomposition(let change, let what):
       "\(change.rawValue) takes a part out of the base's weight first, which is not merged with \(what)"
+    case .normalizedEmbedding(let module, let type):
+      "is an update of \(module), which \(type) normalizes: PEFT adds the update behind that, so that no weight computes what "
+        + "the adapter does"
     case .bypassed(let module, let name):
       "is an update of \(module), whose weight \(name) reads past the module: the update was never trained, and the model "
         + "with the adapter computes what it computes without"
@@ -224,6 +229,7 @@ public struct PlanError: ReportableError, Equatable {
       "--tied shared changes \(names.count > 2 ? "all" : "both"), which the adapter did not"
         + (isUnknown ? "; or put a head into the base's files first" : "")
     case .newTensor: "--add-tensors adds what the base has not, such as a classifier"
+    case .normalizedEmbedding: "run the adapter with PEFT, or leave the embedding out of it"
     case .bypassed: "leave the module out of the adapter: its tensors have no effect"
     case .name(let problem): problem.hint
     case .ambiguousExperts: "say --expert-layout rank_major or --expert-layout grouped_by_expert"

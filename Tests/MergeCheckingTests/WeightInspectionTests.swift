@@ -202,11 +202,33 @@ import Testing
   @Test func embeddingsMayBeProjected() throws {
     let opt = "{\"vocab_size\": 6, \"hidden_size\": 8, \"word_embed_proj_dim\": 4}"
     #expect(try inspect(model([floats("model.decoder.embed_tokens.weight", [6, 4], 1)], config: opt)).findings == [])
+    let rembert = "{\"vocab_size\": 6, \"hidden_size\": 8, \"input_embedding_size\": 4}"
+    let weight = floats("rembert.embeddings.word_embeddings.weight", [6, 4], 1)
+    #expect(try inspect(model([weight], config: rembert)).findings == [])
     let untied =
       "{\"architectures\": [\"InternLM2ForCausalLM\"], \"tie_word_embeddings\": false, \"vocab_size\": 6}"
     let embedding = floats("model.tok_embeddings.weight", [6, 4], 1)
     #expect(try inspect(model([embedding, floats("output.weight", [6, 4], 1)], config: untied)).findings == [])
     #expect(try inspect(model([embedding], config: untied)).findings.map(\.findingClass) == ["tied"])
+  }
+
+  /// Rows that a family adds to its vocabulary, and no others.
+  @Test(arguments: [
+    ("\"model_type\": \"moshi\"", 1), ("\"model_type\": \"mllama_text_model\"", 8),
+    ("\"model_type\": \"cpmant\", \"prompt_types\": 2, \"prompt_length\": 3", 6),
+  ])
+  func familiesAddRowsToTheVocabulary(fields: String, added: Int) throws {
+    let config = "{\(fields), \"vocab_size\": 5, \"hidden_size\": 4}"
+    for rows in [5, 5 + added, 6 + added] {
+      let found = try inspect(
+        model(
+          [
+            floats(
+              fields.contains("cpmant") ? "cpmant.input_embedding.weight" : "model.embed_tokens.weight", [rows, 4], 1)
+          ], config: config)
+      ).findings
+      #expect(found.isEmpty == (rows <= 5 + added), "\(rows)")
+    }
   }
 
   @Test func anIndexOfShardsThatAreGoneIsStale() throws {

@@ -213,6 +213,27 @@ import Testing
     #expect(made.textFiles.allSatisfy { $0.name != "config.json" })
   }
 
+  /// Between the row that is looked up and the update stands a norm.
+  @Test(arguments: [
+    "\"model_type\": \"inkling_text\"", "\"model_type\": \"x\", \"text_config\": {\"model_type\": \"muse_spark_text\"}",
+  ])
+  func anUpdateBehindANormIsRefused(fields: String) throws {
+    let module = "model.embed_tokens"
+    let factors = [
+      TestTensor("\(module).lora_embedding_A", .f32, [2, 6]), TestTensor("\(module).lora_embedding_B", .f32, [4, 2]),
+    ]
+    let error = #expect(throws: PlanError.self) {
+      try makePlan(
+        base: [TestTensor("\(module).weight", .f32, [6, 4])], factors,
+        config: "{\(fields), \"tie_word_embeddings\": false}")
+    }
+    guard case .normalizedEmbedding(module, _)? = error?.problem else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(error?.errorClass == "unsupported")
+  }
+
   /// MobileBERT's head multiplies by its weight itself, so that an adapter around the head changes nothing.
   @Test func anUpdateThatTheModelReadsPastIsRefused() throws {
     let names = ["mobilebert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight"]

@@ -20,12 +20,14 @@ extension ModelInspection {
       guard let key, let rows = shapes[name]?.first else { continue }
       // An encoder and a decoder may each have a vocabulary of their own, as Marian's.
       if ["decoder_vocab_size", "tgt_vocab_size"].contains(where: { integer(section, $0) == rows }) { continue }
+      if let size = integer(section, key), rows - size == FamilyRows.added(to: section) { continue }
       compare(key, section, with: rows, of: name, "rows")
     }
     // Some families have an embedding of a width of its own, and project it.
-    let hasOwnWidth = ["embedding_size", "word_embed_proj_dim", "embedding_dim", "emb_dim"].contains {
-      integer(section, $0) != nil
-    }
+    let hasOwnWidth = ["embedding_size", "input_embedding_size", "word_embed_proj_dim", "embedding_dim", "emb_dim"]
+      .contains {
+        integer(section, $0) != nil
+      }
     let width = ["hidden_size", "n_embd"].first { integer(section, $0) != nil }
     if let width, !hasOwnWidth { compare(width, section, with: shape[1], of: embedding, "columns") }
     inspectLayers(section, embedding, shapes)

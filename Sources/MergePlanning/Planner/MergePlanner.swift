@@ -252,9 +252,7 @@ struct MergePlanner {
 
   /// Where a layer's update goes in the base.
   private mutating func target(of layer: AdapterLayer, _ number: Int) throws(PlanError) -> TensorPlacement {
-    if let name = BypassedModules.bypassing(layer.module, config: base.config) {
-      throw error(.bypassed(module: layer.module, class: name), number, key: layer.a)
-    }
+    if let problem = LostUpdates.problem(of: layer, base.config) { throw error(problem, number, key: layer.a) }
     let candidates: [TensorName]
     switch layer.target {
     case .weight: candidates = [TensorName(layer.module + ".weight"), TensorName(layer.module + ".in_proj_weight")]
@@ -459,6 +457,7 @@ struct MergePlanner {
     guard adapters[number].weight == 1 else {
       throw error(.weightedReplacement(weight: adapters[number].weight), number, key: rows.tensor)
     }
+    if let problem = LostUpdates.problem(of: rows, base.config) { throw error(problem, number, key: rows.tensor) }
     let live = rows.module + ".weight"
     var name = try wholeName(live, number, key: rows.tensor) ?? TensorName(live)
     if !exists(name), let twin = vocabulary.storedTwin(of: name) { name = twin }

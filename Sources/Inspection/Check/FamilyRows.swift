@@ -1,0 +1,18 @@
+import JSONText
+
+/// Rows that the embeddings of some families have beside those of their vocabulary.
+///
+/// Source: transformers 5.24.0 `MoshiModel`, `MllamaTextModel`, `CpmAntModel`.
+enum FamilyRows {
+  /// How many a language model's section of config.json says.
+  static func added(to section: JSONValue) -> Int {
+    guard case .string(let type)? = section["model_type"] else { return 0 }
+    func count(_ key: String) -> Int { if case .integer(let value)? = section[key] { Int(value) } else { 0 } }
+    return switch type {
+    case "moshi": 1
+    case "mllama_text_model": 8
+    case "cpmant": count("prompt_types") * count("prompt_length")
+    default: 0
+    }
+  }
+}
