@@ -223,6 +223,10 @@ def case(executable, cls, base, live, folder, target, values, counts, checks, un
         if not torch.equal(wanted, unadapted):
             raise Failure(f"refused, and the adapter changes the logits: {text[-300:]}")
         counts["refused by name, as the model reads past the adapter"] += 1
+    elif status == 3 and "adds the update behind" in text:
+        if torch.equal(wanted, documented):
+            raise Failure(f"refused, and a weight would do: {text[-300:]}")
+        counts["refused by name, as a norm stands before the update"] += 1
     elif status != 3 or not text.endswith("[tied]"):
         raise Failure(f"exit {status}: {text[-300:]}")
     elif "no head of its own" in text:
