@@ -171,7 +171,12 @@ def rule(cls):
                 kind = getattr(own, "model_type", "")
                 # A section of any family: one whose own default is no tie, so that the value is what is asked for.
                 sections = {section: ({"model_type": kind} if kind else {"model_type": "llama"}) | inner}
-            values.append(bool(getattr(cls.from_dict(top | sections), "tie_word_embeddings", False)))
+            try:
+                made = cls.from_dict(top | sections)
+            except Exception:
+                # Parts that must fit each other: the section as the class makes it.
+                made = cls.from_dict(top | {section: getattr(cls(), section).to_dict() | inner})
+            values.append(bool(getattr(made, "tie_word_embeddings", False)))
     return "".join("1" if value else "0" for value in values)
 
 
