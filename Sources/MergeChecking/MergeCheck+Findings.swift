@@ -2,7 +2,7 @@ import Checkpoints
 import Inspection
 import MergePlanning
 
-/// What is told of it.
+/// The findings of a check, from the verdicts on its tensors.
 extension MergeCheck {
   func addFindings(_ report: inout Report) {
     var faults: [Fault: [TensorResult]] = [:]

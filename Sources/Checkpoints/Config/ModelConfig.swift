@@ -29,7 +29,7 @@ package enum ModelConfig {
     return "unknown"
   }
 
-  /// `model_type`; nil: there is none.
+  /// `model_type`; nil if config.json has none.
   package static func family(_ config: JSONValue?) -> String? {
     guard case .string(let family)? = config?["model_type"] else { return nil }
     return family

@@ -50,7 +50,7 @@ package enum WeightSelection: Equatable {
     return "\(folder): has no \(indexName); all \(shards.count) files \(pattern) are there and are used"
   }
 
-  /// The only set of shards that is called as `save_pretrained` calls them; nil: there is none, or more than one. Those of a
+  /// The only set of shards with the names that `save_pretrained` gives; nil if there is none or more than one. Shards of a
   /// variant, such as `model.fp16-00001-of-00002.safetensors`, are loaded on request alone.
   package static func unindexedShards(_ entries: [String], folder: String) throws(CheckpointError) -> [String]? {
     var sets: [String: [(number: Int, count: Int, name: String)]] = [:]

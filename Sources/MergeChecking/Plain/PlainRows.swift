@@ -4,7 +4,7 @@ import Inspection
 /// Rows of a tensor while the steps of its update are done to them twice: in fp32 as the merge promises, and in fp64.
 struct PlainRows {
   let columns: Int
-  /// The rows at hand as they were before the merge.
+  /// The loaded rows before the merge.
   private(set) var weights: [Float] = []
   /// Their results in fp64.
   var exact: [Double] = []
@@ -13,7 +13,7 @@ struct PlainRows {
   var scales: [Double] = []
   /// Their results in fp32, before the last rounding.
   var values: [Float] = []
-  /// The delta at hand.
+  /// The delta of the current step.
   var delta: [Float] = []
   var exactDelta: [Double] = []
   /// What each row and each column was multiplied by; nil: by nothing.
@@ -27,7 +27,7 @@ struct PlainRows {
     scratch = PlainScratch(columns: columns)
   }
 
-  /// What an element of the rows at hand was multiplied by, without its sign.
+  /// The magnitude of the factor that an element of the loaded rows was multiplied by.
   func factor(row: Int, column: Int) -> Double { abs(rowFactors[row] * (columnFactors?[column] ?? 1)) }
 
   /// Starts with the rows whose elements are the first in `source`.
@@ -73,7 +73,7 @@ struct PlainRows {
     PlainArithmetic.settleNaNs(weights, &values, count: rows.count * columns)
   }
 
-  /// Writes values over a row of those at hand.
+  /// Replaces one of the loaded rows.
   mutating func replace(row: Int, with replacement: [Float]) {
     let start = row * columns
     for column in 0..<columns {

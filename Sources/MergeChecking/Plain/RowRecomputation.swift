@@ -3,7 +3,7 @@ import Inspection
 import MergePlanning
 import Safetensors
 
-/// Computes rows of a tensor anew, twice: exactly, in fp64 without any rounding between, and in fp32 by the steps that the
+/// Recomputes rows of a tensor twice: exactly, in fp64 without rounding between the steps, and in fp32 by the steps that the
 /// merge promises (`docs/architecture.md`, Arithmetic), both by plain loops over whole rows.
 ///
 /// One object a thread: its buffers are used again.
@@ -59,8 +59,8 @@ struct RowRecomputation {
     return sums
   }
 
-  /// For each column of a row of those at hand `|W|` and the magnitudes of all products, with DoRA's factor: as large as
-  /// the fp32 steps of a merge get on their way.
+  /// The largest magnitude that the fp32 steps of a merge reach in each column of a loaded row: `|W|` and the magnitudes of
+  /// all products, times DoRA's factor.
   mutating func reach(ofRow row: Int, in rows: Range<Int>) -> [Double] {
     let start = (row - rows.lowerBound) * prepared.columns
     var reach = spread(ofRow: row)
@@ -72,7 +72,7 @@ struct RowRecomputation {
     return reach
   }
 
-  /// What the roundings of fp32 before the last can move each element of a row of those at hand, in any order of summing.
+  /// What the roundings of fp32 before the last can move each element of a loaded row, in any order of summing.
   ///
   /// With u = 2^-24, r the rank, t the number of terms, S the spread and W the weight:
   /// `(r + t + 2) u S`, for several stages or a 16-bit result `u (|W| + S)` for each rounded sum; times DoRA's factor,

@@ -58,7 +58,7 @@ struct PreparedRescaling: ValueStep {
     return try buffers.rescaleSums(tile, weight, along: axis)
   }
 
-  /// The factors m / n: for the rows at hand, or for all columns. Makes the buffers' sums `W + delta`.
+  /// Computes the factors m / n, for the tile's rows or for all columns, and sets the buffers' sums to `W + delta`.
   private func findFactors(_ tile: Tile, start: RawSpan, _ buffers: inout TileBuffers) throws {
     let kernels = buffers.kernels
     try buffers.sums.sum(start, tile.source, buffers.delta, kernels)

@@ -56,7 +56,7 @@ struct TileBuffers: ~Copyable {
   private(set) var isAtStart = true
   /// Whether the result was the weight and ``delta`` in one pass, without a ``value``.
   var isDelta = false
-  /// `W + delta` of the rescaling at hand, and its factors.
+  /// `W + delta` of the current rescaling, and its factors.
   var sums = FloatBuffer()
   var factors: [Float] = []
   /// What was meant, for ``Tile/keeping``.

@@ -119,7 +119,7 @@ struct MergeCommand: ParsableCommand {
   /// Request, prepare, tell, run, tell.
   func run() throws {
     if json { EventStream.standard.begin() }
-    // Who cannot be told anything is not worked for.
+    // Nothing starts if nobody can read the events.
     try EventStream.standard.check()
     if output == nil, !dryRun { throw ValidationError("Give the result's name with --output.") }
     let engine = try engineOptions()

@@ -33,7 +33,7 @@ struct StandardOutput: ~Copyable {
   private mutating func flush() throws(Failure) {
     let code = StandardStreams.write(buffer, to: STDOUT_FILENO)
     buffer.removeAll(keepingCapacity: true)
-    // Who reads no more is told nothing, whatever is done about the signal.
+    // The reader is gone: the program ends without a message, even where SIGPIPE is ignored.
     if code == EPIPE { Signals.end(by: SIGPIPE) }
     if code != 0 { throw Failure(code: code) }
   }
