@@ -200,7 +200,7 @@ let package = Package(
       swiftSettings: programSettings),
     .testTarget(
       name: "ModelNamesTests",
-      dependencies: ["JSONText", "Safetensors", "ModelNames", "TestSupport"],
+      dependencies: ["JSONText", "Safetensors", "Adapters", "ModelNames", "TestSupport"],
       swiftSettings: programSettings),
     .testTarget(
       name: "PlatformTests",

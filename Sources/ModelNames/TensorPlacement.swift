@@ -1,16 +1,8 @@
+import Adapters
 import Safetensors
 
 /// Where a tensor that an adapter names lies in the base.
 package struct TensorPlacement: Equatable {
-  /// Which of rows or columns that lie by turns belong to a part: of every ``count`` the one at ``offset``.
-  package struct Turn: Equatable {
-    package let count: Int
-    package let offset: Int
-
-    /// All of them.
-    package static let every = Turn(count: 1, offset: 0)
-  }
-
   /// Rows of a tensor of the base that hold rows of the runtime tensor.
   package struct Part: Equatable {
     package let tensor: TensorName
@@ -24,11 +16,11 @@ package struct TensorPlacement: Equatable {
     package var column = 0
     /// Which of the base's columns belong to such a part.
     package var columnTurn = Turn.every
-    /// Of how many parts the rows lie by turns, this one's being every so manyth from ``row`` + ``turn`` on; 1: its rows are
-    /// neighbors.
+    /// How many parts share the tensor's rows alternately; this one has the rows at ``row`` + ``turn`` and every
+    /// `interleaveCount` rows after that. 1: its rows are neighbors.
     package var interleaveCount = 1
     package var turn = 0
-    /// Of ``runtimeRows`` every so manyth belongs to the part, from the first on.
+    /// The distance between the part's rows in ``runtimeRows``, which begin with the first.
     package var runtimeStride = 1
 
     init(

@@ -58,10 +58,11 @@ public struct SafetensorsHeader: Sendable {
   ///   - stream: A descriptor that is open for reading.
   ///   - name: What errors call it.
   package init(stream: Int32, name: String) throws(SafetensorsError) {
+    func attempt<Value>(_ body: () throws(SystemCalls.Failure) -> Value) throws(SafetensorsError) -> Value {
+      try SafetensorsError.attempt { () throws(FileError) in try FileError.attempt(name, body) }
+    }
     func read(_ byteCount: Int) throws(SafetensorsError) -> [UInt8] {
-      do throws(SystemCalls.Failure) { return try SystemCalls.readNext(stream, byteCount: byteCount) } catch {
-        throw SafetensorsError(FileError(path: name, error))
-      }
+      try attempt { () throws(SystemCalls.Failure) in try SystemCalls.readNext(stream, byteCount: byteCount) }
     }
     var parser = HeaderParser(path: name)
     let length = try read(8)
@@ -78,8 +79,6 @@ public struct SafetensorsHeader: Sendable {
     tensors = parser.table
     headerByteCount = byteCount
     fileByteCount = 8 + byteCount + (parser.table.entries.last.map { Int($0.end) } ?? 0)
-    do throws(SystemCalls.Failure) { identity = try SystemCalls.identity(stream) } catch {
-      throw SafetensorsError(FileError(path: name, error))
-    }
+    identity = try attempt { () throws(SystemCalls.Failure) in try SystemCalls.identity(stream) }
   }
 }

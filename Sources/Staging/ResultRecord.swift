@@ -8,8 +8,6 @@ import Platform
 ///
 /// Everything of this package that writes or reads the file does it here.
 public struct ResultRecord: Sendable, Equatable {
-  /// The name of the file.
-  package static let fileName = ResultMarks.record
   /// More than any has.
   private static let byteLimit = 64 << 20
 
@@ -101,9 +99,9 @@ public struct ResultRecord: Sendable, Equatable {
   }
 
   /// Where the record of a result is.
-  package static func path(in folder: String) -> String { Paths.join(folder, fileName) }
+  package static func path(in folder: String) -> String { Paths.join(folder, ResultMarks.record) }
 
-  /// The record in a folder; nil: there is none.
+  /// The record in a folder; nil if it has none.
   ///
   /// - Throws: `CheckpointError` if it cannot be read, `JSONError` if it is no JSON.
   package static func read(in folder: String) throws -> ResultRecord? {

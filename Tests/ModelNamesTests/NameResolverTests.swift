@@ -1,3 +1,4 @@
+import Adapters
 import JSONText
 import Safetensors
 import Testing

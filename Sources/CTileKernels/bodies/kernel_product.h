@@ -1,9 +1,8 @@
 // Low-rank products, added to a delta or merged with the weights in the same pass. Included by kernel_body.h.
 
-// Blocking for the caches. ROW_STEP rows, a multiple of every BLOCK_ROWS, share what is loaded of the right factor: of a
-// small rank as many columns as fit into STRIPE_BYTES, of a rank above DEPTH_STEP one block's columns, DEPTH_STEP rows of
-// the factor at a time. Between the steps over k the accumulators rest in memory as they are, so the chain of additions
-// is the same as without blocking.
+// Blocking for the caches. ROW_STEP rows, a multiple of every BLOCK_ROWS, share what is loaded of the right factor: as many
+// columns as fit into STRIPE_BYTES where the rank is small, one block's columns and DEPTH_STEP rows at a time above
+// DEPTH_STEP. Accumulators rest in memory between the steps over k, which leaves the chain of additions as it is.
 #define ROW_STEP SMK_ROW_STEP
 #define DEPTH_STEP (256 / BLOCK_PANELS)
 #define STRIPE_BYTES (32 << 10)
@@ -330,6 +329,7 @@ static void add_low_rank(float *delta, size_t delta_stride, const float *left, c
   };
   multiply(&all, left, rows, columns, 0, sizeof *delta, scratch);
 }
+
 static uint64_t merge_low_rank(smk_dtype weight_dtype, const void *weight, const float *left,
                                const float *packed_right, smk_dtype out_dtype, void *destination, size_t rows,
                                size_t columns, size_t rank, float scale, float *scratch) {

@@ -24,10 +24,8 @@ extension ModelInspection {
       compare(key, section, with: rows, of: name, "rows")
     }
     // Some families have an embedding of a width of its own, and project it.
-    let hasOwnWidth = ["embedding_size", "input_embedding_size", "word_embed_proj_dim", "embedding_dim", "emb_dim"]
-      .contains {
-        integer(section, $0) != nil
-      }
+    let ownWidths = ["embedding_size", "input_embedding_size", "word_embed_proj_dim", "embedding_dim", "emb_dim"]
+    let hasOwnWidth = ownWidths.contains { integer(section, $0) != nil }
     let width = ["hidden_size", "n_embd"].first { integer(section, $0) != nil }
     if let width, !hasOwnWidth { compare(width, section, with: shape[1], of: embedding, "columns") }
     inspectLayers(section, embedding, shapes)

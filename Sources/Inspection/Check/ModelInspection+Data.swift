@@ -5,8 +5,6 @@ import Safetensors
 import Staging
 
 extension ModelInspection {
-  static let recordName = ResultRecord.fileName
-
   /// Everything that asks for more than headers.
   mutating func inspectData() throws {
     let recorded = try recordedFiles()
@@ -16,13 +14,13 @@ extension ModelInspection {
     for entry in recorded { try verifyWithoutData(entry) }
     guard options.readsData else {
       if !summed.isEmpty {
-        notes.append("\(Self.recordName) has the checksums of \(summed.count) files; they are verified with --data")
+        notes.append("\(ResultMarks.record) has the checksums of \(summed.count) files; they are verified with --data")
       }
       return
     }
     try verify(
       summed.compactMap { entry in entry.checksum.map { SumsFile.Entry(name: entry.name, checksum: $0) } },
-      Self.recordName)
+      ResultMarks.record)
     try verifyBlobs()
     try inspectElements()
     for (embedding, head) in tiedPairs { try compareTied(embedding, head) }
@@ -34,7 +32,7 @@ extension ModelInspection {
     do { return try ResultRecord.read(in: folder)?.files ?? [] } catch let error as CheckpointError {
       try find(error)
     } catch {
-      find("json", Self.recordName, "is not valid JSON: \(error)")
+      find("json", ResultMarks.record, "is not valid JSON: \(error)")
     }
     return []
   }
@@ -47,12 +45,12 @@ extension ModelInspection {
     let path = Paths.join(folder, entry.name)
     guard let identity = try? SystemCalls.identity(path: path) else {
       if !findings.contains(where: { $0.findingClass == "not-found" && $0.file == path }) {
-        find("not-found", entry.name, "\(Self.recordName) names it, and it does not exist")
+        find("not-found", entry.name, "\(ResultMarks.record) names it, and it does not exist")
       }
       return
     }
     if let expected = entry.byteCount, identity.byteCount != expected {
-      return find("checksum", entry.name, "has \(identity.byteCount) bytes; \(Self.recordName) says \(expected)")
+      return find("checksum", entry.name, "has \(identity.byteCount) bytes; \(ResultMarks.record) says \(expected)")
     }
     guard let expected = entry.headerChecksum, let header = files.first(where: { $0.path == path })?.header else {
       return
@@ -61,7 +59,7 @@ extension ModelInspection {
     if found != expected {
       find(
         "checksum", entry.name,
-        "the SHA-256 of its header is \(found); \(Self.recordName) says \(expected): names, dtypes, shapes or metadata were "
+        "the SHA-256 of its header is \(found); \(ResultMarks.record) says \(expected): names, dtypes, shapes or metadata were "
           + "changed after the merge")
     }
   }

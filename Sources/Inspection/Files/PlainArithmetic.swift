@@ -220,18 +220,6 @@ package enum PlainArithmetic {
     }
   }
 
-  /// How many of the first `count` bytes differ.
-  static func differingBytes(_ left: [UInt8], _ right: [UInt8], count: Int) -> Int {
-    precondition(left.count >= count && right.count >= count)
-    return unsafe left.withUnsafeBytes { left in
-      unsafe right.withUnsafeBytes { right in
-        var differing = 0
-        for index in 0..<count where unsafe left[index] != right[index] { differing += 1 }
-        return differing
-      }
-    }
-  }
-
   /// Whether the first `count` bytes are the same.
   package static func areEqual(_ left: [UInt8], _ right: [UInt8], count: Int) -> Bool {
     precondition(left.count >= count && right.count >= count)

@@ -1,3 +1,4 @@
+import Adapters
 import Inspection
 import MergePlanning
 import Safetensors

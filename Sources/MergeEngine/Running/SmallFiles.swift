@@ -48,7 +48,7 @@ struct SmallFiles {
       let record = ResultRecord(
         identity, baseChecksums: (0..<baseCount).map { recordsChecksums ? inputs.knownChecksum($0) : nil },
         files: files)
-      try staged.write(ResultRecord.fileName, record.text)
+      try staged.write(ResultMarks.record, record.text)
     }
     if let index { try staged.write(index.name, index.text) }
     return index?.name

@@ -1,3 +1,4 @@
+import Adapters
 import MergePlanning
 import Safetensors
 

@@ -84,12 +84,7 @@ extension Term where Operand == FactorView {
       formula.rows(from: start, count: end - first, step: step), scaling: scaling)
     return
       (part.isTransposed
-      ? term.transposed.spread(FactorSpread.Turn(part.columnTurn)).shifted(columns: part.column) : term)
+      ? term.transposed.spread(part.columnTurn).shifted(columns: part.column) : term)
       .shifted(rows: part.row / part.interleaveCount)
   }
-}
-
-extension FactorSpread.Turn {
-  /// The columns of a part that lie by turns with another's.
-  fileprivate init(_ turn: TensorPlacement.Turn) { self.init(count: turn.count, offset: turn.offset) }
 }

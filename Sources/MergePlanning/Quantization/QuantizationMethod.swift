@@ -15,7 +15,7 @@ protocol QuantizationMethod: Sendable {
   /// Whether its readers leave modules alone where a config has no such list.
   static var hasDefaultSkips: Bool { get }
   /// Whether a change of one weight makes numbers of all.
-  static func decodesAllTogether(_ method: String) -> Bool
+  static var decodesAllTogether: Bool { get }
   /// Whether its readers take for quantized what has scales, whatever the config says.
   static var isToldByScales: Bool { get }
   /// Whether merged weights can be written in the format again, as far as their layout allows it.
@@ -43,7 +43,7 @@ extension QuantizationMethod {
   static func nestedFields(of config: JSONValue) -> [NestedFields] { [] }
   static func skipList(_ source: QuantizationSource) -> String? { "modules_to_not_convert" }
   static var hasDefaultSkips: Bool { true }
-  static func decodesAllTogether(_ method: String) -> Bool { false }
+  static var decodesAllTogether: Bool { false }
   static var isToldByScales: Bool { false }
   static var isWrittenBack: Bool { true }
 

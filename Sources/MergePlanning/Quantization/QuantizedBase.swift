@@ -112,7 +112,7 @@ struct QuantizedBase {
 
   /// Whether a change of one weight makes numbers of all: the method has no list, that all its readers know, of what is not
   /// quantized.
-  var decodesAll: Bool { kind?.decodesAllTogether(method ?? "") ?? false }
+  var decodesAll: Bool { kind?.decodesAllTogether ?? false }
 
   /// The module of a tensor, or the list of experts that it is in.
   static func module(of name: String) -> String {

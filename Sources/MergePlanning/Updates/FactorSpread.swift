@@ -1,20 +1,8 @@
+import Adapters
+
 /// Which rows and columns of a matrix are stored, where zeros stand between them: an update of every second column of a
 /// tensor is a product whose right factor has zeros in the other columns.
 public struct FactorSpread: Sendable, Equatable {
-  /// Of `count` rows or columns the one at `offset` is stored.
-  public struct Turn: Sendable, Equatable {
-    public let count: Int
-    public let offset: Int
-
-    public init(count: Int, offset: Int) {
-      self.count = count
-      self.offset = offset
-    }
-
-    /// Every one.
-    public static let every = Turn(count: 1, offset: 0)
-  }
-
   public let rows: Turn
   public let columns: Turn
 
@@ -29,7 +17,7 @@ public struct FactorSpread: Sendable, Equatable {
 
 extension FactorView {
   /// The matrix with zeros before, between and behind its columns.
-  func spreadingColumns(_ turn: FactorSpread.Turn) -> FactorView {
+  func spreadingColumns(_ turn: Turn) -> FactorView {
     FactorView(
       source, rows: rows, columns: columns * turn.count, offset: offset, rowStride: rowStride,
       columnStride: columnStride,

@@ -37,7 +37,7 @@ public struct FactorView: Sendable, Equatable {
       spread: FactorSpread(rows: spread.columns, columns: spread.rows))
   }
 
-  /// Some of its rows, every so manyth. Not of a matrix with zeros between its rows.
+  /// Some of its rows, at a distance of `step`. Not of a matrix with zeros between its rows.
   func rows(from first: Int, count: Int, step: Int) -> FactorView {
     FactorView(
       source, rows: count, columns: columns, offset: offset + first * rowStride, rowStride: step * rowStride,

@@ -13,7 +13,7 @@ extension Formula where Operand == FactorView {
     }
   }
 
-  /// The formula of some of its rows, every so manyth.
+  /// The formula of the rows at a distance of `step`.
   func rows(from first: Int, count: Int, step: Int) -> Formula {
     func cut(_ view: FactorView) -> FactorView { view.rows(from: first, count: count, step: step) }
     return switch self {
@@ -26,7 +26,7 @@ extension Formula where Operand == FactorView {
   }
 
   /// The formula of the matrix with zeros before, between and behind its columns.
-  func spreadingColumns(_ turn: FactorSpread.Turn) -> Formula {
+  func spreadingColumns(_ turn: Turn) -> Formula {
     switch self {
     case .matrix(let values): .matrix(values.spreadingColumns(turn))
     case .product(let left, let right, let diagonal):
@@ -51,8 +51,8 @@ extension Term where Operand == FactorView {
   /// The same delta with rows and columns exchanged.
   package var transposed: Term { Term(rows: columns, columns: rows, formula.transposed, scaling: scaling) }
 
-  /// The same delta in every so manyth column.
-  func spread(_ turn: FactorSpread.Turn) -> Term {
+  /// The same delta in the columns of one turn.
+  func spread(_ turn: Turn) -> Term {
     guard turn != .every else { return self }
     return Term(
       rows: rows, columns: columns.lowerBound * turn.count..<columns.upperBound * turn.count,

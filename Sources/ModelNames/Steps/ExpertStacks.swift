@@ -1,3 +1,4 @@
+import Adapters
 import Checkpoints
 import JSONText
 import Safetensors
@@ -152,7 +153,7 @@ struct ExpertStacks {
         var part = TensorPlacement.Part(
           tensor, runtimeRows: expert * rows..<(expert + 1) * rows, row: expert * height, isTransposed: true)
         if isInterleaved {
-          part.columnTurn = TensorPlacement.Turn(count: 2, offset: isSecond ? 1 : 0)
+          part.columnTurn = Turn(count: 2, offset: isSecond ? 1 : 0)
         } else {
           part.column = isSecond ? rows : 0
         }

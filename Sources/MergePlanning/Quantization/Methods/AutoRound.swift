@@ -12,7 +12,7 @@ struct AutoRound: QuantizationMethod {
     + QuantizationField.harmless(QuantizationField.makingOnly, "damp_percent", "true_sequential")
     + AutoRoundFields.making
 
-  static func decodesAllTogether(_ method: String) -> Bool { true }
+  static let decodesAllTogether = true
 
   static func skipList(_ source: QuantizationSource) -> String? { nil }
 

@@ -28,7 +28,7 @@ struct GPTQ: QuantizationMethod {
     + QuantizationField.refused("rotation", "a rotation of the model's inputs and outputs")
     + AutoRoundFields.making
 
-  static func decodesAllTogether(_ method: String) -> Bool { true }
+  static let decodesAllTogether = true
 
   static func skipList(_ source: QuantizationSource) -> String? { nil }
 
