@@ -1,9 +1,9 @@
 import JSONText
 import Safetensors
 
-/// One PEFT LoRA adapter on disk: what its config and the header of its weights say. No tensor data is read.
+/// One PEFT adapter on disk: what its config and the header of its weights say. No tensor data is read.
 ///
-/// Every tensor of ``header`` is in exactly one of ``layers``, ``replacements``, ``tokenRows`` and
+/// Every tensor of ``header`` is in exactly one of ``updates``, ``replacements``, ``tokenRows`` and
 /// ``ignoredTensors``. Replacements come first, then updates are added, then token rows are written.
 public struct Adapter: Sendable {
   /// The folder as the caller named it.
@@ -16,9 +16,9 @@ public struct Adapter: Sendable {
   public let config: AdapterConfig
   /// The header of the weights.
   public let header: SafetensorsHeader
-  /// What the adapter adds, in the order of the modules' bytes; of several parameters of a module, the one registered
-  /// first comes first.
-  public let layers: [AdapterLayer]
+  /// What the adapter does to modules, in the order of the modules' bytes; of several parameters of a module, the one
+  /// registered first comes first.
+  public let updates: [ModuleUpdate]
   /// Whole tensors that replace the base's, in the order of their targets' bytes.
   public let replacements: [AdapterReplacement]
   /// Rows that replace rows of embeddings, in the order of the modules' bytes.
@@ -37,13 +37,7 @@ public struct Adapter: Sendable {
 
   /// Whether the layout of stacked experts is open: Unsloth wrote the adapter, without saying in which order, and the
   /// orders differ.
-  public var isExpertLayoutAmbiguous: Bool {
-    config.expertLayout == nil
-      && layers.contains { layer in
-        guard case .experts(let count) = layer.kind, layer.factorStack == nil else { return false }
-        return (config.isFromUnsloth || layer.isNamedByParameter) && layer.rank > 1 && count > 1
-      }
-  }
+  public let isExpertLayoutAmbiguous: Bool
 
   /// The field of the config by which this tensor of the live model was trained whole, so that ``replacements`` must
   /// have it; nil: none.
@@ -57,7 +51,7 @@ public struct Adapter: Sendable {
     case .none: return nil
     case .all: return "bias"
     case .loraOnly:
-      return layers.contains { $0.kind != .embedding && "\($0.module).bias".utf8.elementsEqual(tensor.utf8) }
+      return updates.contains { $0.layout != .embedding && "\($0.module).bias".utf8.elementsEqual(tensor.utf8) }
         ? "bias" : nil
     }
   }
@@ -81,39 +75,39 @@ public struct Adapter: Sendable {
     let (weightsPath, configPath) = (folder.weightsPath, folder.configPath)
     let table = header.tensors
     if table.isEmpty { throw AdapterError(path: weightsPath, .noTensors) }
-    let keys = try AdapterKeys(table, path: weightsPath)
+    let keys = try AdapterKeys(table, .peft(type(of: config.tuner)), path: weightsPath)
     if !config.omissions.hasType, !keys.hasFactors { throw AdapterError(path: configPath, .peftType(found: nil)) }
-    let assembly = try ModuleUpdates(
-      table: table, keys: keys, config: config, path: weightsPath, configPath: configPath)
-    let whole = try ReplacementTensors(
-      table: table, keys: keys, config: config, path: weightsPath, configPath: configPath)
-    if assembly.layers.isEmpty, config.targetsModules || !config.targetParameters.isEmpty {
+    let tensors = AdapterTensors(table: table, keys: keys, config: config, path: weightsPath, configPath: configPath)
+    let made = try config.tuner.updates(of: tensors)
+    let whole = try ReplacementTensors(tensors)
+    if made.updates.isEmpty, config.targetsModules || !config.targetParameters.isEmpty {
       throw AdapterError(path: weightsPath, .noLayers)
     }
-    try config.omissions.check(config, layers: assembly.layers, path: configPath)
+    try config.omissions.check(config, updates: made.updates, path: configPath)
     self.path = path
     self.configPath = configPath
     self.weightsPath = weightsPath
     self.config = config
     self.header = header
-    layers = assembly.layers
+    updates = made.updates
+    isExpertLayoutAmbiguous = made.isExpertLayoutAmbiguous
     replacements = whole.replacements
     tokenRows = whole.tokenRows
-    ignoredTensors = assembly.ignored + whole.ignored
-    unusedPatterns = assembly.unusedPatterns
+    ignoredTensors = made.ignored + whole.ignored
+    unusedPatterns = made.unusedPatterns
     warnings =
-      folder.warnings + keys.warnings + assembly.warnings + whole.warnings
-      + config.omissions.warnings(config, layers: assembly.layers, path: configPath)
-      + ConfigWarnings.find(config, layers: assembly.layers, unused: assembly.unusedPatterns, path: configPath)
+      folder.warnings + keys.warnings + made.warnings + whole.warnings
+      + config.omissions.warnings(config, updates: made.updates, path: configPath)
+      + ConfigWarnings.find(config, updates: made.updates, unused: made.unusedPatterns, path: configPath)
     unreadWeights = UnreadWeights(folder: folder.path, beside: weightsPath).names
-    try checkAccount(shared: assembly.sharedFactors)
+    try checkAccount(shared: made.shared)
   }
 
   /// Every tensor must have one use; a factor that several experts share is used once, by all of them.
   private func checkAccount(shared: Set<Int>) throws(AdapterError) {
     var uses = [Int](repeating: 0, count: header.tensors.count)
-    for layer in layers { for index in layer.tensorIndices where !shared.contains(index) { uses[index] += 1 } }
-    for index in shared where layers.contains(where: { $0.tensorIndices.contains(index) }) { uses[index] += 1 }
+    for update in updates { for index in update.tensorIndices where !shared.contains(index) { uses[index] += 1 } }
+    for index in shared where updates.contains(where: { $0.tensorIndices.contains(index) }) { uses[index] += 1 }
     for index in replacements.map(\.tensor) + tokenRows.map(\.tensor) + ignoredTensors.map(\.tensor) {
       uses[index] += 1
     }

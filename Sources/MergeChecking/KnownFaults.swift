@@ -34,36 +34,41 @@ struct KnownFaults {
       isBias ? .loraBiasUnscaled : .scalingMissing,
       scaled(update, name) { _, _, weight, _ in weight })
     add(.addedTwice, with(update) { $0 + $0 })
-    add(.addedTwice, scaled(update, name) { _, module, _, _ in 2 * module.scaling })
+    add(.addedTwice, scaled(update, name) { _, module, _, _ in module.scaling.map { 2 * $0 } })
     add(
       .rsloraIgnored,
-      scaled(update, name) { config, module, weight, _ in
-        guard config.usesRankStabilizedScaling else { return nil }
-        return weight * module.alpha / Double(module.rank)
+      scaled(update, name) { lora, module, weight, _ in
+        guard let lora, lora.usesRankStabilizedScaling, let (rank, alpha) = module.strength else { return nil }
+        return weight * alpha / Double(rank)
       })
     add(
       .rsloraAssumed,
-      scaled(update, name) { config, module, weight, _ in
-        guard !config.usesRankStabilizedScaling else { return nil }
-        return weight * module.alpha / Double(module.rank).squareRoot()
+      scaled(update, name) { lora, module, weight, _ in
+        guard let lora, !lora.usesRankStabilizedScaling, let (rank, alpha) = module.strength else { return nil }
+        return weight * alpha / Double(rank).squareRoot()
       })
     add(
       .patternsIgnored,
-      scaled(update, name) { config, _, weight, _ in
-        weight * config.scaling(rank: config.rank, alpha: config.alpha)
+      scaled(update, name) { lora, _, weight, _ in
+        lora.map { weight * $0.scaling(rank: $0.ranks.rank, alpha: $0.ranks.alpha) }
       })
     add(
       .patternsIgnored,
-      scaled(update, name) { config, module, weight, _ in
-        weight * config.scaling(rank: module.rank, alpha: config.alpha)
+      scaled(update, name) { lora, module, weight, _ in
+        guard let lora, let rank = module.rank else { return nil }
+        return weight * lora.scaling(rank: rank, alpha: lora.ranks.alpha)
       })
     add(
       .patternsIgnored,
-      scaled(update, name) { config, module, weight, _ in
-        weight * config.scaling(rank: config.rank, alpha: module.alpha)
+      scaled(update, name) { lora, module, weight, _ in
+        guard let lora, let alpha = module.alpha else { return nil }
+        return weight * lora.scaling(rank: lora.ranks.rank, alpha: alpha)
       })
     add(
-      .weightIgnored, scaled(update, name) { config, module, _, _ in module.scaling / adapters[module.adapter].weight })
+      .weightIgnored,
+      scaled(update, name) { _, module, _, _ in
+        module.scaling.map { $0 / adapters[module.adapter].weight }
+      })
     add(
       .addedOnce,
       with(update) { terms in
@@ -83,8 +88,8 @@ struct KnownFaults {
   /// What it is called that a tensor is the base's.
   func dropped(_ name: TensorName) -> Fault {
     for use in adapters {
-      for layer in use.adapter.layers where TensorName(layer.module + ".weight") == name {
-        if layer.kind == .embedding { return .embeddingDropped }
+      for update in use.adapter.updates where TensorName(update.module + ".weight") == name {
+        if update.layout == .embedding { return .embeddingDropped }
       }
     }
     return .deltaDropped
@@ -120,13 +125,13 @@ struct KnownFaults {
   /// The update with other scalings; nil from `change` leaves a term as it is.
   private func scaled(
     _ update: TensorUpdate, _ name: TensorName,
-    _ change: (AdapterConfig, MergePlan.Module, Double, Term<FactorView>) -> Double?
+    _ change: (LoRA?, MergePlan.Module, Double, Term<FactorView>) -> Double?
   ) -> TensorUpdate {
     with(update) { terms in
       terms.map { term in
         guard let number = adapter(term), adapters.indices.contains(number),
           let module = plan.modules.first(where: { $0.adapter == number && $0.targets.contains(name) }),
-          let scaling = change(adapters[number].adapter.config, module, adapters[number].weight, term)
+          let scaling = change(adapters[number].adapter.config.lora, module, adapters[number].weight, term)
         else { return term }
         return term.scaled(by: Float(scaling))
       }
@@ -147,5 +152,13 @@ extension UpdateStep {
   /// Whether it rescales to norms that PEFT computes, also where no delta is added.
   fileprivate var keepsNorms: Bool {
     if case .rescale(let rescaling) = self { rescaling.norms == .torch } else { false }
+  }
+}
+
+extension MergePlan.Module {
+  /// Its rank and alpha; nil: the method has none.
+  fileprivate var strength: (rank: Int, alpha: Double)? {
+    guard let rank, let alpha else { return nil }
+    return (rank, alpha)
   }
 }

@@ -20,10 +20,11 @@ public struct MergePlan: Sendable, Equatable {
     public let name: String
     /// The place of the adapter in the request.
     public let adapter: Int
-    public let rank: Int
-    public let alpha: Double
-    /// alpha / r, or alpha / sqrt(r), times the adapter's weight.
-    public let scaling: Double
+    /// Nil: the method has none, as the two below.
+    public let rank: Int?
+    public let alpha: Double?
+    /// What multiplies the module's delta, such as alpha / r, times the adapter's weight.
+    public let scaling: Double?
     /// The base tensors that it changes.
     public let targets: [TensorName]
     /// The rule by which they were found; nil: by the module's own name.

@@ -14,9 +14,9 @@ extension MergeWarning {
   /// Adapters whose modules have a scaling of 0, which merges nothing of them.
   public static func zeroScalings(_ adapters: [AdapterUse]) -> [MergeWarning] {
     adapters.compactMap { use in
-      let layers = use.adapter.layers
+      let updates = use.adapter.updates
       // As the engine multiplies: a scaling may be too small for fp32.
-      let zero = layers.filter { Float(use.weight * $0.scaling) == 0 }
+      let zero = updates.filter { update in update.scaling.map { Float(use.weight * $0) == 0 } ?? false }
       guard let first = zero.first else { return nil }
       let reason: String
       if use.weight == 0 {
@@ -25,14 +25,14 @@ extension MergeWarning {
         reason = "\"alpha_pattern\" says 0 for \"\(pattern)\""
       } else if first.alpha == 0 {
         reason =
-          "\"lora_alpha\" is 0, which some programs write whatever the training had: put the training's alpha in "
+          "\"\(use.adapter.config.lora == nil ? "alpha" : "lora_alpha")\" is 0, which some programs write whatever the training had: put the training's alpha in "
           + "adapter_config.json"
       } else {
-        reason = "\(use.weight * first.scaling) is 0 in fp32"
+        reason = "\(use.weight * (first.scaling ?? 1)) is 0 in fp32"
       }
       return MergeWarning(
         .zeroScaling,
-        "\(use.adapter.path): \(zero.count) of \(layers.count) modules add nothing (first: \(first.module)), because "
+        "\(use.adapter.path): \(zero.count) of \(updates.count) modules add nothing (first: \(first.module)), because "
           + reason)
     }
   }

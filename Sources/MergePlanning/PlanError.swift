@@ -32,6 +32,8 @@ public struct PlanError: ReportableError, Equatable {
     case ambiguousExperts
     case groupedConvolution(target: String)
     case weightedReplacement(weight: Double)
+    /// A method whose change of a weight has no factor.
+    case weightWithoutScaling(method: String, weight: Double)
     case replacementDType(target: String, found: DType, expected: DType)
     /// A tensor for which the base has no place.
     case newTensor(target: String, candidates: [String])
@@ -108,7 +110,8 @@ public struct PlanError: ReportableError, Equatable {
     case .storedTransposed, .maybeTransposed: "orientation"
     case .adapterTensor: "adapter-tensors"
     case .quantizedBase, .quantizedScheme, .groupedConvolution,
-      .replicationOfSeveral, .ambiguousExperts, .weightedReplacement, .decomposition, .slicedChange, .requantizing,
+      .replicationOfSeveral, .ambiguousExperts, .weightedReplacement, .weightWithoutScaling, .decomposition,
+      .slicedChange, .requantizing,
       .training, .quantizationField, .besideCodes, .undescribedCodes, .bypassed, .normalizedEmbedding:
       "unsupported"
     case .quantizedPart: "quantised"
@@ -151,6 +154,8 @@ public struct PlanError: ReportableError, Equatable {
     case .groupedConvolution(let target):
       "\(target) of the base is a grouped convolution, whose LoRA PEFT cannot merge either"
     case .weightedReplacement(let weight): "replaces a tensor of the base, which a weight of \(weight) cannot scale"
+    case .weightWithoutScaling(let method, let weight):
+      "\(method) multiplies the weight, and a weight of \(weight) for the adapter has no defined meaning"
     case .replacementDType(let target, let found, let expected):
       "is \(found.name), but \(target) of the base is \(expected.name)"
     case .newTensor(let target, let candidates):

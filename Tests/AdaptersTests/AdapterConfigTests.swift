@@ -9,13 +9,14 @@ import Testing
 @Suite struct AdapterConfigTests {
   @Test func missingFieldsTakePEFTsDefaults() throws {
     let adapter = try adapter()
-    #expect(adapter.config.rank == 8)
-    #expect(adapter.config.alpha == 8)
-    #expect(!adapter.config.usesRankStabilizedScaling)
-    #expect(!adapter.config.hasLoraBias)
-    #expect(adapter.config.rankPattern.keys.isEmpty && adapter.config.alphaPattern.keys.isEmpty)
+    let lora = try #require(adapter.config.lora)
+    #expect(lora.ranks.rank == 8)
+    #expect(lora.ranks.alpha == 8)
+    #expect(!lora.usesRankStabilizedScaling)
+    #expect(!lora.hasLoraBias)
+    #expect(lora.ranks.rankPattern.keys.isEmpty && lora.ranks.alphaPattern.keys.isEmpty)
     #expect(adapter.baseModelName == nil)
-    #expect(adapter.layers.map(\.scaling) == [1])
+    #expect(adapter.updates.map(\.scaling) == [1])
   }
 
   @Test(arguments: [
@@ -24,24 +25,24 @@ import Testing
     (#""lora_alpha": 6, "use_rslora": null"#, 0.75),
   ])
   func scalesByAlphaOverRankOrItsRoot(fields: String, scaling: Double) throws {
-    #expect(try adapter(fields).layers[0].scaling == scaling)
+    #expect(try adapter(fields).updates[0].scaling == scaling)
   }
 
   @Test func patternsOverrideRankAndAlphaIndependently() throws {
     let adapter = try adapter(
       #""r": 8, "lora_alpha": 16, "rank_pattern": {"q_proj": 4, "m.q_proj": 2}, "alpha_pattern": {"v_proj$|k": 3}"#,
       pair("m.q_proj", rank: 4) + pair("m.v_proj") + pair("m.o_proj"))
-    #expect(adapter.layers.map(\.module) == ["m.o_proj", "m.q_proj", "m.v_proj"])
-    #expect(adapter.layers.map(\.rank) == [8, 4, 8])
-    #expect(adapter.layers.map(\.alpha) == [16, 16, 3])
-    #expect(adapter.layers.map(\.scaling) == [2, 4, 0.375])
-    #expect(adapter.layers.map(\.rankPattern) == [nil, "q_proj", nil])
-    #expect(adapter.layers.map(\.alphaPattern) == [nil, nil, "v_proj$|k"])
+    #expect(adapter.updates.map(\.module) == ["m.o_proj", "m.q_proj", "m.v_proj"])
+    #expect(adapter.updates.map(\.rank) == [8, 4, 8])
+    #expect(adapter.updates.map(\.alpha) == [16, 16, 3])
+    #expect(adapter.updates.map(\.scaling) == [2, 4, 0.375])
+    #expect(adapter.updates.map(\.rankPattern) == [nil, "q_proj", nil])
+    #expect(adapter.updates.map(\.alphaPattern) == [nil, nil, "v_proj$|k"])
     #expect(adapter.unusedPatterns == [UnusedPattern(field: "rank_pattern", key: "m.q_proj")])
   }
 
   @Test func nullPatternsAreEmpty() throws {
-    #expect(try adapter(#""rank_pattern": null, "alpha_pattern": {}"#).layers.count == 1)
+    #expect(try adapter(#""rank_pattern": null, "alpha_pattern": {}"#).updates.count == 1)
   }
 
   @Test func theBaseModelsNameIsKept() throws {
@@ -115,7 +116,7 @@ import Testing
       (#""kasa_config": null"#, nil), (#""init_lora_weights": "eva""#, nil), (#""init_lora_weights": true"#, nil),
     ] as [(String, Decomposition?)] {
       let tensors = change == .kasa ? [entry("m.q_proj.lora_diag", [8])] : []
-      #expect(try adapter(fields, pair("m.q_proj") + tensors).config.decomposition == change, "\(fields)")
+      #expect(try adapter(fields, pair("m.q_proj") + tensors).config.lora?.decomposition == change, "\(fields)")
     }
   }
 
@@ -159,7 +160,7 @@ import Testing
     #""task_type": "SEQ_CLS", "revision": "main", "qalora_group_size": 8, "megatron_core": "x""#, #""later": null"#,
   ])
   func fieldsWithoutEffectAreAccepted(fields: String) throws {
-    #expect(try adapter(fields).layers.count == 1)
+    #expect(try adapter(fields).updates.count == 1)
   }
 
   @Test func whatTheConfigSaysIsKept() throws {
@@ -171,19 +172,24 @@ import Testing
       """#
     ).config
     #expect(
-      config.bias == .loraOnly && config.expertLayout == .expertMajor && config.layerReplication == [0..<2, 1..<3])
-    #expect(config.fanInFanOut && config.tiesWeights && config.initialization == .named("mica"))
+      config.bias == .loraOnly && config.lora?.expertLayout == .expertMajor
+        && config.layerReplication == [0..<2, 1..<3])
+    #expect(config.fanInFanOut && config.tiesWeights && config.lora?.initialization == .named("mica"))
     #expect(config.taskType == "SEQ_CLS" && config.peftVersion == "0.21.2" && config.revision == "main")
-    #expect(config.isFromUnsloth)
+    #expect(config.lora?.isFromUnsloth == true)
   }
 
   @Test func whatTheConfigDoesNotSayIsPEFTsDefault() throws {
     let config = try adapter().config
-    #expect(config.bias == .none && config.expertLayout == nil && config.layerReplication == nil)
-    #expect(!config.fanInFanOut && !config.tiesWeights && config.initialization == .plain && !config.usesDora)
-    #expect(config.taskType == nil && config.peftVersion == nil && config.revision == nil && !config.isFromUnsloth)
+    #expect(config.bias == .none && config.lora?.expertLayout == nil && config.layerReplication == nil)
+    #expect(
+      !config.fanInFanOut && !config.tiesWeights && config.lora?.initialization == .plain
+        && config.lora?.usesDora == false)
+    #expect(
+      config.taskType == nil && config.peftVersion == nil && config.revision == nil
+        && config.lora?.isFromUnsloth == false)
     #expect(config.savedModules.isEmpty && config.targetParameters.isEmpty && config.trainableTokenIndices == nil)
-    #expect(config.blockDiagonal == nil)
+    #expect(config.lora?.blockDiagonal == nil)
   }
 
   @Test func unknownMembersOfBDLoRAAreRefused() throws {
@@ -244,9 +250,15 @@ import Testing
 
   @Test func everyFieldOfPEFTIsKnownAndItsDefaultAccepted() throws {
     #expect(Self.peftFields.count == 42)
-    for (name, _) in Self.peftFields { #expect(ConfigField.named(name) != nil, "\(name)") }
+    for (name, _) in Self.peftFields { #expect(ConfigField.named(name, of: LoRA.self) != nil, "\(name)") }
     let config = try AdapterConfig(.object(Self.peftFields.map { JSONMember(key: $0.0, value: $0.1) }), path: "c")
-    #expect(config.rank == 8 && config.alpha == 8)
-    #expect(Set(ConfigField.all.map(\.name)).count == ConfigField.all.count)
+    #expect(config.lora?.ranks.rank == 8 && config.lora?.ranks.alpha == 8)
+  }
+
+  @Test func noFieldHasTwoMeanings() {
+    for tuner in Tuners.all {
+      let names = (ConfigField.common + tuner.fields).map(\.name)
+      #expect(Set(names).count == names.count, "\(tuner.name)")
+    }
   }
 }

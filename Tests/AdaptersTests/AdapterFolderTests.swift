@@ -80,11 +80,11 @@ import Testing
     try scratch.write("", to: "checkpoint-5/trainer_state.json")
     try scratch.write(pair("q"), to: "checkpoint-5/adapter_model.safetensors")
     let outer = try Adapter(folder: scratch.path)
-    #expect(outer.configPath == scratch.path + "/adapter_config.json" && outer.layers[0].scaling == 0.5)
+    #expect(outer.configPath == scratch.path + "/adapter_config.json" && outer.updates[0].scaling == 0.5)
     #expect(outer.warnings.contains { $0.contains("\"checkpoint-5\", the only one in it, is used") })
     // The config beside the weights is theirs.
     try scratch.write(#"{"peft_type": "LORA", "r": 8, "lora_alpha": 16}"#, to: "checkpoint-5/adapter_config.json")
-    #expect(try Adapter(folder: scratch.path).layers[0].scaling == 2)
+    #expect(try Adapter(folder: scratch.path).updates[0].scaling == 2)
     try scratch.write("", to: "checkpoint-6/trainer_state.json")
     try scratch.write(pair("q"), to: "checkpoint-6/adapter_model.safetensors")
     #expect(try refusal(scratch.path).problem == .severalWeights(["checkpoint-5", "checkpoint-6"]))
@@ -98,7 +98,7 @@ import Testing
     #expect(
       try refusal(scratch.path).problem == .trainerConfig("params.json", missing: "\"lora\"[\"scaling\"]", found: nil))
     try scratch.write(#"{"dim": 4, "lora": {"rank": 8, "scaling": 0.3}}"#, to: "params.json")
-    #expect(try Adapter(folder: scratch.path).layers[0].scaling == 0.3)
+    #expect(try Adapter(folder: scratch.path).updates[0].scaling == 0.3)
   }
 
   @Test func weightsWithoutConfigAreNoReasonToLookFurther() throws {

@@ -44,20 +44,20 @@ import Testing
   ])
   func whatOthersDoToNamesIsUndoneAndSaid(key: String, warning: String) throws {
     let adapter = try adapter("", [Entry(key, [8, 4]), pair("m.q")[1]])
-    #expect(adapter.layers.map(\.module) == ["m.q"])
+    #expect(adapter.updates.map(\.module) == ["m.q"])
     #expect(adapter.warnings.contains { $0.contains(warning) && $0.contains("1 of 2 keys") && $0.hasSuffix(key) })
   }
 
   @Test func aPartThatWasWrappedKeepsItsName() throws {
     let tensors = ["A": [8, 4], "B": [6, 8]].map { Entry("part.base_model.model.m.q.lora_\($0).weight", $1) }
     let adapter = try adapter("", tensors)
-    #expect(adapter.layers.map(\.module) == ["part.m.q"])
+    #expect(adapter.updates.map(\.module) == ["part.m.q"])
     #expect(adapter.warnings.contains { $0.contains("2 of 2 keys have the prefix") && $0.contains("behind \"part.\"") })
   }
 
   @Test func theHeadOfTinkerIsTheHead() throws {
     let adapter = try adapter("", factors("model.unembed_tokens", a: [8, 4], b: [6, 8]))
-    #expect(adapter.layers.map(\.module) == ["lm_head"])
+    #expect(adapter.updates.map(\.module) == ["lm_head"])
   }
 
   @Test(arguments: [
@@ -65,7 +65,7 @@ import Testing
   ])
   func namesBehindParametersAreTakenOut(a: String, b: String) throws {
     let adapter = try adapter("", [entry(a, [8, 10]), entry(b, [4, 8])])
-    #expect(adapter.layers.map(\.kind) == [.embedding] && adapter.layers[0].module == "m")
+    #expect(adapter.updates.map(\.layout) == [.embedding] && adapter.updates[0].module == "m")
   }
 
   @Test func twoAdaptersInOneFileAreRefused() throws {

@@ -28,9 +28,11 @@ import Testing
       do throws(AdapterError) {
         let config = try AdapterConfig(json, path: "f")
         accepted += 1
+        let ranks = config.lora?.ranks
         let isSound =
-          config.rank >= 1 && config.scaling(rank: config.rank, alpha: config.alpha).isFinite
-          && config.rankPattern.values.allSatisfy { $0 >= 1 } && config.alphaPattern.values.allSatisfy(\.isFinite)
+          config.lora?.scaling(rank: ranks?.rank ?? 0, alpha: ranks?.alpha ?? .nan).isFinite ?? true
+          && ranks?.rankPattern.values.allSatisfy { $0 >= 1 } ?? true
+          && ranks?.alphaPattern.values.allSatisfy(\.isFinite) ?? true
           && (config.layerReplication ?? []).allSatisfy { !$0.isEmpty && $0.lowerBound >= 0 }
         if !isSound { Issue.record("\(generator): \(String(decoding: bytes, as: UTF8.self))") }
       } catch {
@@ -60,7 +62,7 @@ import Testing
       let name = segments.joined(separator: ".")
       do throws(AdapterError.Problem) {
         let key = try AdapterKey(.init(name))
-        guard [.factorA, .factorB, .embeddingA, .magnitude, .diagonal].contains(key.role) else { continue }
+        guard case .factor = key.role else { continue }
         let again = try AdapterKey(.init(key.name(of: key.role)))
         #expect(again.role == key.role && again.path == key.path, "\(generator): \(name)")
       } catch { continue }

@@ -86,7 +86,7 @@ import Testing
   @Test func magnitudesMayHaveAWeightAndAName() throws {
     for key in ["", ".weight", ".mine", ".mine.weight"] {
       let tensors = pair("m.q") + [entry("m.q.lora_magnitude_vector\(key)", [6])]
-      #expect(try adapter(#""use_dora": true"#, tensors).layers[0].magnitude != nil)
+      #expect(try adapter(#""use_dora": true"#, tensors).updates[0].magnitude != nil)
     }
   }
 
@@ -104,8 +104,8 @@ import Testing
     let kasa = #""kasa_config": {"beta": 1}"#
     let diagonal = entry("m.q.lora_diag", [8])
     for key in ["m.q.lora_diag", "m.q.lora_diag.mine"] {
-      let layer = try adapter(kasa, pair("m.q") + [entry(key, [8])]).layers[0]
-      #expect(layer.diagonal != nil && layer.decomposition == .kasa)
+      let layer = try adapter(kasa, pair("m.q") + [entry(key, [8])]).updates[0]
+      #expect(layer.diagonal != nil && layer.decomposition?.change == .kasa)
       #expect(layer.tensorIndices.count == 3)
     }
     #expect(try refusal("", pair("m.q") + [diagonal]).problem == .diagonalNotDeclared)
@@ -121,9 +121,9 @@ import Testing
     for (fields, change) in [
       (#""init_lora_weights": "pissa""#, Decomposition.pissa), (#""init_lora_weights": "olora""#, .olora),
     ] {
-      #expect(try adapter(fields, pair("m.q")).layers[0].decomposition == change)
+      #expect(try adapter(fields, pair("m.q")).updates[0].decomposition?.change == change)
       // PEFT begins embeddings with zeros, whatever the config says.
-      #expect(try adapter(fields, embedding).layers[0].decomposition == nil)
+      #expect(try adapter(fields, embedding).updates[0].decomposition == nil)
       #expect(try refusal(fields, convolution).problem == .decomposition(change, of: "a convolution"))
       let parameter = try refusal(fields + #", "target_parameters": ["m.q.w"], "target_modules": []"#, pair("m.q"))
       #expect(parameter.problem == .decomposition(change, of: "a parameter"))
@@ -138,8 +138,8 @@ import Testing
 
   @Test func embeddingsHaveNoBias() throws {
     let tensors = [entry("e.lora_embedding_A", [8, 32]), entry("e.lora_embedding_B", [4, 8])]
-    let layer = try adapter("", tensors).layers[0]
-    #expect(layer.inFeatures == 32 && layer.outFeatures == 4 && layer.kind == .embedding && layer.target == .weight)
+    let layer = try adapter("", tensors).updates[0]
+    #expect(layer.inFeatures == 32 && layer.outFeatures == 4 && layer.layout == .embedding && layer.target == .weight)
     #expect(try refusal(#""lora_bias": true"#, tensors).problem == .impossible("lora_bias", of: "an embedding"))
   }
 
@@ -157,8 +157,8 @@ import Testing
     ([8, 8, 3, 3], [16, 1, 1, 1], [3, 3], 72, 8),
   ])
   func convolutionsAreReadByShape(a: [Int], b: [Int], kernel: [Int], inFeatures: Int, groups: Int) throws {
-    let layer = try adapter("", factors("c", a: a, b: b)).layers[0]
-    #expect(layer.kind == .convolution(kernel: kernel) && layer.groups == groups)
+    let layer = try adapter("", factors("c", a: a, b: b)).updates[0]
+    #expect(layer.layout == .convolution(kernel: kernel, groups: groups))
     #expect(layer.inFeatures == inFeatures && layer.outFeatures == b[0])
   }
 
@@ -180,17 +180,17 @@ import Testing
     let kind = try #require(Self.kinds["attention"])
     let layers = try adapter(
       #""rank_pattern": {"a": 8, "out_proj": 4}, "alpha_pattern": {"a": 2, "out_proj": 4}"#, kind.tensors
-    ).layers
+    ).updates
     #expect(layers.map(\.module) == ["a", "a.out_proj"])
     #expect(layers.map(\.target) == [.weight, .attentionOutput])
-    #expect(layers.map(\.kind) == [.linear, .linear] && layers.map(\.alpha) == [2, 2])
+    #expect(layers.map(\.layout) == [.linear, .linear] && layers.map(\.alpha) == [2, 2])
   }
 
   @Test func theBiasOfTheInputProjectionIsIgnored() throws {
     let kind = try #require(Self.kinds["attention"])
     let biases = [entry("a.lora_B.bias", [12]), entry("a.base_layer.out_proj.lora_B.bias", [4])]
     let adapter = try adapter(#""lora_bias": true"#, kind.tensors + biases)
-    #expect(adapter.layers.map { $0.bias == nil } == [true, false])
+    #expect(adapter.updates.map { $0.bias == nil } == [true, false])
     #expect(adapter.ignoredTensors.count == 1 && adapter.ignoredTensors[0].reason.contains("never applies"))
   }
 
@@ -216,9 +216,11 @@ import Testing
     let fields = #""use_bdlora": {"target_modules_bd_a": ["o_pr"], "target_modules_bd_b": ["q_proj"], "nblocks": 2}"#
     let layers = try adapter(
       fields, factors("m.o_proj", a: [8, 2], b: [6, 8]) + factors("m.q_proj", a: [8, 4], b: [6, 4])
-    ).layers
-    #expect(layers.map(\.blockDiagonal?.a) == [true, false] && layers.map(\.blockDiagonal?.b) == [false, true])
-    #expect(layers.allSatisfy { $0.inFeatures == 4 && $0.outFeatures == 6 && $0.blockDiagonal?.blocks == 2 })
+    ).updates
+    #expect(
+      layers.map { $0.terms.map(\.columns) } == [[0..<2, 2..<4], [0..<4, 0..<4]]
+        && layers.map { $0.terms.map(\.rows) } == [[0..<6, 0..<6], [0..<3, 3..<6]])
+    #expect(layers.allSatisfy { $0.inFeatures == 4 && $0.outFeatures == 6 && $0.terms.count == 2 })
   }
 
   @Test func everyModuleIsInOneListOfBlocks() throws {
@@ -227,7 +229,7 @@ import Testing
     let neither = #""use_bdlora": {"target_modules_bd_a": ["k"], "nblocks": 2}"#
     #expect(try refusal(neither, pair("m.q")).problem == .blocksInNeither)
     let lenient = #""use_bdlora": {"target_modules_bd_a": ["k"], "nblocks": 2, "match_strict": false}"#
-    #expect(try adapter(lenient, pair("m.q")).layers[0].blockDiagonal == nil)
+    #expect(try adapter(lenient, pair("m.q")).updates[0].terms.count == 1)
   }
 
   @Test func blocksMustDivide() throws {

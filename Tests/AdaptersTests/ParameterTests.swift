@@ -16,9 +16,9 @@ import Testing
   }
 
   private func leaves(_ adapter: Adapter) -> [String] {
-    adapter.layers.map { layer in
+    adapter.updates.map { layer in
       guard case .parameter(let leaf) = layer.target else { return "" }
-      return "\(leaf) \(layer.inFeatures)"
+      return "\(leaf) \(layer.inFeatures ?? 0)"
     }
   }
 
@@ -27,7 +27,10 @@ import Testing
     let tensors = Self.experts("m.mlp.experts.base_layer", mark: 5) + Self.experts("m.mlp.experts", mark: 7)
     let adapter = try adapter(Self.config(names), tensors)
     #expect(leaves(adapter) == ["gate_up_proj 5", "down_proj 7"])
-    #expect(adapter.layers.allSatisfy { $0.module == "m.mlp.experts" && $0.kind == .experts(count: 3) && $0.rank == 2 })
+    #expect(
+      adapter.updates.allSatisfy {
+        $0.module == "m.mlp.experts" && $0.layout == .experts(count: 3, columns: .rankMajor) && $0.rank == 2
+      })
     #expect(adapter.warnings.isEmpty)
   }
 
@@ -39,13 +42,16 @@ import Testing
       + factors("experts", a: [2, 8], b: [3, 2])
     let adapter = try adapter(Self.config(names), tensors)
     #expect(leaves(adapter) == ["gate_up_proj 1", "gate_up_proj_bias 9", "down_proj 3", "down_proj_bias 8"])
-    #expect(adapter.layers.map(\.kind) == [.experts(count: 3), .linear, .experts(count: 3), .linear])
+    #expect(
+      adapter.updates.map(\.layout) == [
+        .experts(count: 3, columns: .rankMajor), .linear, .experts(count: 3, columns: .rankMajor), .linear,
+      ])
   }
 
   @Test func oneParameterNeedsNoOrder() throws {
     #expect(leaves(try adapter(Self.config(["x.anything"]), Self.experts("m.x", mark: 5))) == ["anything 5"])
     let plain = try adapter(Self.config(["gate.weight"]), factors("m.gate", a: [2, 5], b: [3, 2]))
-    #expect(plain.layers[0].target == .parameter("weight") && plain.layers[0].kind == .linear)
+    #expect(plain.updates[0].target == .parameter("weight") && plain.updates[0].layout == .linear)
   }
 
   @Test func anUnknownOrderIsAmbiguous() throws {
@@ -74,7 +80,7 @@ import Testing
   @Test func aBareNameNeedsTheShapesOfExperts() throws {
     let tensors = factors("m.down_proj", a: [2, 5], b: [3, 2]) + Self.experts("m.experts", mark: 7)
     let adapter = try adapter(Self.config(["gate_up_proj"], #", "target_modules": ["down_proj"]"#), tensors)
-    #expect(adapter.layers.map(\.target) == [.weight, .parameter("gate_up_proj")])
+    #expect(adapter.updates.map(\.target) == [.weight, .parameter("gate_up_proj")])
   }
 
   @Test func patternsAreMatchedAgainstTheParameter() throws {
@@ -85,7 +91,7 @@ import Testing
       + factors("gate", a: [2, 5], b: [3, 2])
     let adapter = try adapter(
       Self.config(["experts.gate_up_proj", "experts.down_proj", "gate.weight"], more), tensors)
-    #expect(adapter.layers.map(\.rank) == [2, 3, 2] && adapter.layers.map(\.alpha) == [3, 8, 4])
+    #expect(adapter.updates.map(\.rank) == [2, 3, 2] && adapter.updates.map(\.alpha) == [3, 8, 4])
     #expect(adapter.unusedPatterns.map(\.key) == ["experts"])
   }
 
@@ -110,7 +116,7 @@ import Testing
       Self.experts("x.base_layer", mark: 5) + Self.experts("x", mark: 7)
       + factors("x.base_layer.base_layer.router", a: [2, 4], b: [3, 2])
     let adapter = try adapter(Self.config(["x.gate_up_proj", "x.down_proj"]), tensors)
-    #expect(adapter.layers.map(\.module) == ["x", "x", "x.router"] && adapter.layers[2].target == .weight)
+    #expect(adapter.updates.map(\.module) == ["x", "x", "x.router"] && adapter.updates[2].target == .weight)
   }
 
   @Test func aParameterWithoutTensorsIsWarnedOf() throws {
@@ -121,9 +127,9 @@ import Testing
   @Test func theLayoutOfExpertsIsTheMarkers() throws {
     let fields = Self.config(["x.down_proj"])
     let tensors = Self.experts("x", mark: 5)
-    #expect(try adapter(fields, tensors).layers[0].expertLayout == .rankMajor)
+    #expect(try adapter(fields, tensors).updates[0].layout == .experts(count: 3, columns: .rankMajor))
     let marked = #", "lora_B_layout": "grouped_by_expert""#
-    #expect(try adapter(fields + marked, tensors).layers[0].expertLayout == .expertMajor)
+    #expect(try adapter(fields + marked, tensors).updates[0].layout == .experts(count: 3, columns: .expertMajor))
     let unsloth = #", "base_model_name_or_path": "unsloth/model""#
     for base in ["unsloth/model", "/cache/models--unsloth--model/snapshots/1", "model-Unsloth-bnb-4bit"] {
       let fields = fields + #", "base_model_name_or_path": "\#(base)""#

@@ -26,7 +26,7 @@ import Testing
     #expect(adapter.tokenRows.map(\.module) == ["e"] && adapter.tokenRows[0].indices == [5, 1])
     #expect(adapter.ignoredTensors.count == 2 && adapter.ignoredTensors.allSatisfy { !$0.reason.isEmpty })
     let used =
-      adapter.layers.flatMap(\.tensorIndices) + adapter.replacements.map(\.tensor) + adapter.tokenRows.map(\.tensor)
+      adapter.updates.flatMap(\.tensorIndices) + adapter.replacements.map(\.tensor) + adapter.tokenRows.map(\.tensor)
       + adapter.ignoredTensors.map(\.tensor)
     #expect(used.sorted() == Array(adapter.header.tensors.indices))
     #expect(adapter.warnings.isEmpty)
@@ -225,7 +225,7 @@ import Testing
   func tensorsOfTrainingAreIgnoredIfTheConfigHasTheVariant(fields: String, key: String) throws {
     let tensors = pair("m.q") + [entry("m.q.\(key)", [4])]
     let adapter = try adapter(fields, tensors)
-    #expect(adapter.layers.count == 1 && adapter.ignoredTensors.map(\.tensor).count == 1)
+    #expect(adapter.updates.count == 1 && adapter.ignoredTensors.map(\.tensor).count == 1)
     #expect(adapter.ignoredTensors[0].reason.contains("training only"))
     #expect(try refusal("", tensors).message.contains("has no \""))
   }

@@ -60,3 +60,25 @@ func refusal(
 ) throws -> AdapterError {
   try #require(throws: AdapterError.self, sourceLocation: location) { _ = try adapter(fields, tensors) }
 }
+
+/// What tests ask of LoRA's updates.
+extension ModuleUpdate {
+  var terms: [Term<Factor>] { steps.flatMap(\.terms) }
+  var products: [(left: Factor, right: Factor, diagonal: Factor?)] {
+    terms.compactMap {
+      if case .product(let left, let right, let diagonal) = $0.formula { (left, right, diagonal) } else { nil }
+    }
+  }
+  var a: Int { inWitness.tensor }
+  var b: Int { outWitness.tensor }
+  var diagonal: Factor? { products.first?.diagonal }
+  var magnitude: Factor? {
+    for case .rescale(let rescaling) in steps { return rescaling.magnitudes }
+    return nil
+  }
+}
+
+extension AdapterKey {
+  /// A key of a LoRA adapter.
+  init(_ name: TensorName) throws(AdapterError.Problem) { try self.init(name, .peft(LoRA.self)) }
+}

@@ -71,29 +71,32 @@ enum FuzzTarget: String, CaseIterable {
     guard let json = try? JSONParser.parse(bytes.span) else { return }
     do throws(AdapterError) {
       let config = try AdapterConfig(json, path: "")
-      guard config.rank >= 1, config.alpha.isFinite, config.scaling(rank: config.rank, alpha: config.alpha).isFinite
+      guard let lora = config.lora else { return }
+      let ranks = lora.ranks
+      guard ranks.rank >= 1, ranks.alpha.isFinite, lora.scaling(rank: ranks.rank, alpha: ranks.alpha).isFinite
       else { fail("a rank or an alpha out of range") }
-      guard config.rankPattern.values.allSatisfy({ $0 >= 1 }), config.alphaPattern.values.allSatisfy(\.isFinite)
+      guard ranks.rankPattern.values.allSatisfy({ $0 >= 1 }), ranks.alphaPattern.values.allSatisfy(\.isFinite)
       else { fail("a pattern's value out of range") }
       for path in ["model.layers.0.self_attn.q_proj", "q_proj", ""] {
         var budget = MatchBudget(1_000_000)
-        _ = try? config.rankPattern.firstMatch(path, budget: &budget)
-        _ = try? config.alphaPattern.firstMatch(path, budget: &budget)
+        _ = try? ranks.rankPattern.firstMatch(path, budget: &budget)
+        _ = try? ranks.alphaPattern.firstMatch(path, budget: &budget)
       }
     } catch { checkReport(error) }
   }
 
   /// A key a line.
   private static func keys(_ bytes: [UInt8]) {
+    let dialect = KeyDialect.peft(LoRA.self)
     for line in bytes.split(separator: 0x0A) {
       let name = TensorName(String(decoding: line, as: UTF8.self))
       let key: AdapterKey
-      do throws(AdapterError.Problem) { key = try AdapterKey(name) } catch {
+      do throws(AdapterError.Problem) { key = try AdapterKey(name, dialect) } catch {
         checkReport(AdapterError(path: "", error, tensor: name))
         continue
       }
       guard !key.module.string.isEmpty, key.depth >= 0 else { fail("a key without module") }
-      guard let again = try? AdapterKey(TensorName(key.name(of: key.role))) else {
+      guard let again = try? AdapterKey(TensorName(key.name(of: key.role)), dialect) else {
         switch key.role {
         case .plain, .baseLayer, .savedCopy, .original: continue
         default: fail("a key whose usual spelling is none")

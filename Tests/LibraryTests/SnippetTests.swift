@@ -68,7 +68,7 @@ import Testing
     // snippet: planning
     let merge = try MergeRequest(base: base, adapters: [adapter]).prepare()
     for module in merge.plan.modules {
-      print("\(module.name): r=\(module.rank), scaling \(module.scaling)")
+      print("\(module.name): r=\(module.rank ?? 0), scaling \(module.scaling ?? 1)")
     }
     for sum in merge.plan.actionSums {
       print("\(sum.tensorCount) tensors \(sum.action.participle)")

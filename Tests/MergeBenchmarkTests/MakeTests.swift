@@ -55,7 +55,7 @@ import Testing
     let checkpoint = try Checkpoint(path: folder + "/base")
     #expect(checkpoint.files.count == made.shards)
     let adapter = try Adapter(folder: folder + "/adapter")
-    #expect(adapter.layers.count == made.modules)
+    #expect(adapter.updates.count == made.modules)
     #expect(adapter.warnings == [])
     #expect(adapter.ignoredTensors.isEmpty)
     let plan = try MergePlan(base: checkpoint, adapters: [AdapterUse(adapter)], options: MergeOptions())
@@ -123,7 +123,7 @@ import Testing
     let folder = try make([], in: scratch)
     try MakeCommand.parse([folder, "--quiet", "--size", "tiny", "--adapter", "wide", "--adapter-only", "--rank", "8"])
       .run()
-    #expect(try Adapter(folder: folder + "/wide").layers.allSatisfy { $0.rank == 8 })
+    #expect(try Adapter(folder: folder + "/wide").updates.allSatisfy { $0.rank == 8 })
   }
 
   @Test(arguments: [

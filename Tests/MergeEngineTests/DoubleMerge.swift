@@ -67,7 +67,7 @@ struct DoubleMerge {
       let info = file.header.tensors[index]
       return Elements.numbers(Elements.bits(Array(file.data(info)), info.dtype), info.dtype).map(Double.init)
     }
-    let targets = adapter.replacements.map(\.target) + adapter.layers.map { $0.module + ".weight" }
+    let targets = adapter.replacements.map(\.target) + adapter.updates.map { $0.module + ".weight" }
     let changesHead = targets.contains(head.string)
     let isTied = !hasHead && tensors[embedding] != nil
     if isTied, options.tied == .split, changesHead || targets.contains(embedding.string) {
@@ -81,14 +81,15 @@ struct DoubleMerge {
       tensors[name] = Self.tensor(info, file.data(info), tensors[name]?.dtype ?? mainDType)
       tensors[name]?.isComputed = true
     }
-    for layer in adapter.layers where !isMirror(layer.module + ".") {
+    for layer in adapter.updates where !isMirror(layer.module + ".") {
       let magnitudes = layer.magnitude.map(numbers)
-      add(layer, a: numbers(layer.a), b: numbers(layer.b), magnitudes, weight * layer.scaling, adapter.config)
-      guard let bias = layer.bias else { continue }
+      let scaling = weight * (layer.scaling ?? 1)
+      add(layer, a: numbers(layer.a), b: numbers(layer.b), magnitudes, scaling, adapter.config)
+      guard let bias = layer.bias?.witness.tensor else { continue }
       let name = TensorName(layer.module + ".bias")
       for (place, value) in numbers(bias).enumerated() {
-        tensors[name]?.values[place] += weight * layer.scaling * value
-        tensors[name]?.spread[place] += abs(weight * layer.scaling * value)
+        tensors[name]?.values[place] += scaling * value
+        tensors[name]?.spread[place] += abs(scaling * value)
       }
       tensors[name]?.isComputed = true
     }
@@ -109,24 +110,24 @@ struct DoubleMerge {
 
   /// One layer's `scaling * B A`, put where the tensor has it; then DoRA's rescaling.
   private mutating func add(
-    _ layer: AdapterLayer, a: [Double], b: [Double], _ magnitudes: [Double]?, _ scaling: Double, _ config: AdapterConfig
+    _ layer: ModuleUpdate, a: [Double], b: [Double], _ magnitudes: [Double]?, _ scaling: Double, _ config: AdapterConfig
   ) {
     var name = TensorName(layer.module + ".weight")
     if case .parameter(let leaf) = layer.target { name = TensorName(layer.module + "." + leaf) }
     if tensors[name] == nil { name = TensorName(layer.module + ".in_proj_weight") }
     guard var tensor = tensors[name] else { return }
-    let (rows, columns) = (layer.outFeatures, layer.inFeatures)
+    let (rows, columns) = (layer.outFeatures ?? 0, layer.inFeatures ?? 0)
     let times = layer.target == .attentionOutput && options.attentionOutput == .twice ? 2.0 : 1
     /// Where element (row, column) of the product is.
     let place: (Int, Int, Int) -> Int
     var experts = 1
-    switch layer.kind {
+    switch layer.layout {
     case .embedding: place = { _, row, column in column * rows + row }
-    case .convolution: place = { _, row, column in row * columns + column }
+    case .convolution, .flattened: place = { _, row, column in row * columns + column }
     case .linear:
       let isTransposed = isTransposed(layer, tensor.shape)
       place = { _, row, column in isTransposed ? column * rows + row : row * columns + column }
-    case .experts(let count):
+    case .experts(let count, _):
       experts = count
       let isTransposed =
         rows == columns ? storesExpertsTransposed(config) : tensor.shape[1] == columns && tensor.shape[2] == rows
@@ -134,8 +135,9 @@ struct DoubleMerge {
         expert * rows * columns + (isTransposed ? column * rows + row : row * columns + column)
       }
     }
-    let isGrouped = (options.expertLayout ?? config.expertLayout ?? .rankMajor) == .expertMajor
-    let rank = layer.rank
+    let isGrouped = (options.expertLayout ?? config.lora?.expertLayout ?? .rankMajor) == .expertMajor
+    let rank = layer.rank ?? 0
+    let blocks = config.lora?.blockDiagonal.flatMap { Blocks($0, layer.module) }
     var delta = [Double](repeating: 0, count: tensor.values.count)
     for expert in 0..<experts {
       for row in 0..<rows {
@@ -143,7 +145,7 @@ struct DoubleMerge {
           var (sum, spread) = (0.0, 0.0)
           for k in 0..<rank {
             var (left, right) = (0.0, 0.0)
-            if let diagonal = layer.blockDiagonal {
+            if let diagonal = blocks {
               let block = k / (rank / diagonal.blocks)
               let width = diagonal.a ? columns / diagonal.blocks : columns
               if !diagonal.a || column / width == block { right = a[k * width + column % width] }
@@ -182,7 +184,7 @@ struct DoubleMerge {
     tensors[name] = tensor
   }
 
-  private func isTransposed(_ layer: AdapterLayer, _ shape: [Int]) -> Bool {
+  private func isTransposed(_ layer: ModuleUpdate, _ shape: [Int]) -> Bool {
     guard layer.outFeatures == layer.inFeatures else { return shape[0] == layer.inFeatures }
     return family.contains("gpt2") && ["c_attn", "c_proj", "c_fc"].contains { layer.module.hasSuffix("." + $0) }
   }
@@ -192,6 +194,31 @@ struct DoubleMerge {
     let isStoredSo = family.contains("gpt-oss")
     guard let version = config.peftVersion, !version.hasPrefix("0.17"), !version.hasPrefix("0.18") else { return true }
     return version == "0.19.0" ? !isStoredSo : isStoredSo
+  }
+}
+
+/// Which factor of a module `use_bdlora` makes block-diagonal.
+private struct Blocks {
+  let a: Bool
+  let b: Bool
+  let blocks: Int
+
+  /// Nil: none.
+  init?(_ rule: LoRA.BlockDiagonalRule, _ module: String) {
+    a = rule.modulesA.contains { module.contains($0) }
+    b = rule.modulesB.contains { module.contains($0) }
+    blocks = rule.blocks
+    if !a, !b { return nil }
+  }
+}
+
+extension ModuleUpdate {
+  /// Where LoRA's tensors stand in the adapter's table.
+  var a: Int { inWitness.tensor }
+  var b: Int { outWitness.tensor }
+  fileprivate var magnitude: Int? {
+    for case .rescale(let rescaling) in steps { return rescaling.magnitudes.tensor }
+    return nil
   }
 }
 

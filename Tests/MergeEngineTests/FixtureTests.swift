@@ -17,7 +17,7 @@ import Testing
     let factors = try LoadedFile(adapter.weightsPath)
     let base = try loadTensors(testCase.base)
     let found = try loadTensors(output)
-    for layer in adapter.layers {
+    for layer in adapter.updates {
       let name = TensorName(layer.module + ".weight")
       let weight = try #require(base[name])
       let result = try #require(found[name])
@@ -29,20 +29,21 @@ import Testing
       let (a, b) = (numbers(layer.a), numbers(layer.b))
       let weights = Elements.numbers(Elements.bits(Array(weight.data), dtype), dtype).map(Double.init)
       let results = Elements.bits(Array(result.data), dtype)
-      let columns = layer.inFeatures
-      for row in 0..<layer.outFeatures {
+      let (rows, columns) = (try #require(layer.outFeatures), try #require(layer.inFeatures))
+      let (rank, scaling) = (try #require(layer.rank), try #require(layer.scaling))
+      for row in 0..<rows {
         for column in 0..<columns {
           var (sum, magnitude) = (0.0, 0.0)
-          for k in 0..<layer.rank {
-            let product = b[row * layer.rank + k] * a[k * columns + column]
+          for k in 0..<rank {
+            let product = b[row * rank + k] * a[k * columns + column]
             sum += product
             magnitude += product.magnitude
           }
-          let exact = weights[row * columns + column] + layer.scaling * sum
+          let exact = weights[row * columns + column] + scaling * sum
           let value = Double(Elements.widen(results[row * columns + column], dtype))
           let place = "\(name) [\(row), \(column)]"
           if dtype == .f32 {
-            let bound = Elements.ulp(value, dtype) / 2 + 4 * 0x1p-24 * abs(layer.scaling) * magnitude
+            let bound = Elements.ulp(value, dtype) / 2 + 4 * 0x1p-24 * abs(scaling) * magnitude
             #expect(abs(value - exact) <= bound, "\(place)")
           } else {
             let rounded = Double(Elements.widen(Elements.narrow(exact, dtype), dtype))

@@ -100,8 +100,8 @@ import Testing
     }
     let weight = try #require(try matrix(base, trial.stored))
     if let whole = try matrix(adapter, prefix + "weight") { return whole.values.map { ($0, 0x1p-8 * abs($0)) } }
-    let layers = try Adapter(folder: Self.path(trial.adapter)).layers
-    let scaling = try #require(layers.first { $0.module + ".weight" == trial.changed }).scaling
+    let updates = try Adapter(folder: Self.path(trial.adapter)).updates
+    let scaling = try #require(updates.first { $0.module + ".weight" == trial.changed }?.scaling)
     let (rows, columns) = (weight.shape[0], weight.shape[1])
     var delta = [Double](repeating: 0, count: rows * columns)
     // The magnitudes that each was summed from: an error of the sum is small beside this.

@@ -111,7 +111,7 @@ import Testing
       fields: "\"lora_bias\": true, \"use_rslora\": \(isStabilised)")
     let terms = plan.updatedTensors.flatMap { $0.update?.terms ?? [] }
     #expect(terms.map(\.scaling) == [scaling, scaling])
-    #expect(plan.modules.map { Float($0.scaling) } == [scaling])
+    #expect(plan.modules.map { Float($0.scaling ?? 0) } == [scaling])
     #expect(plan.modules.map(\.rank) == [rank])
   }
 

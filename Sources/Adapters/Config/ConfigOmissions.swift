@@ -2,13 +2,15 @@ import JSONText
 
 /// Fields without which PEFT would not open an adapter, or would take a default, and that other programs leave out.
 struct ConfigOmissions: Sendable {
+  /// What kind of adapter it is: by its `peft_type`, or LoRA where there is none.
+  let tuner: any Tuner.Type
   /// Whether there is a `peft_type`; without one the keys must be LoRA's.
   let hasType: Bool
   /// Whether there is an `r`; without one the factors say it.
   let hasRank: Bool
   /// Whether there is a `lora_alpha`; without one it is 8, as in PEFT.
   let hasAlpha: Bool
-  /// `peft_type`, where it is "LORA" in other letters; nil: it is not.
+  /// `peft_type`, where it is in other letters than PEFT's; nil: it is not.
   let unusualType: String?
   /// `init_lora_weights`, where it is a boolean in quotes; nil: it is not.
   let quotedInitialization: String?
@@ -20,14 +22,18 @@ struct ConfigOmissions: Sendable {
     }
     var unusual: String?
     switch json["peft_type"] {
-    case .string("LORA"): hasType = true
-    case .string(let type) where type.lowercased() == "lora":
+    case .string(let type):
+      guard let found = Tuners.named(type) else {
+        throw AdapterError(path: path, .peftType(found: JSONValue.string(type).summary))
+      }
+      tuner = found
       hasType = true
-      unusual = type
+      if type != found.peftType { unusual = type }
     case nil, .null:
       // A config of another program has fields of its own, by which it is told from one of PEFT that lost its type.
-      let isForeign = members.contains { ConfigField.named($0.key) == nil && $0.value != .null }
+      let isForeign = members.contains { ConfigField.named($0.key, of: LoRA.self) == nil && $0.value != .null }
       if isForeign || members.isEmpty { throw AdapterError(path: path, .peftType(found: nil)) }
+      tuner = LoRA.self
       hasType = false
     case .some(let other): throw AdapterError(path: path, .peftType(found: other.summary))
     }
@@ -42,11 +48,14 @@ struct ConfigOmissions: Sendable {
   }
 
   /// A line for each, for somebody who may know better.
-  func warnings(_ config: AdapterConfig, layers: [AdapterLayer], path: String) -> [String] {
+  func warnings(_ config: AdapterConfig, updates: [ModuleUpdate], path: String) -> [String] {
     var warnings: [String] = []
     if !hasType { warnings.append("\(path): \"peft_type\" is missing; the keys are LoRA's") }
-    if let unusualType { warnings.append("\(path): \"peft_type\" is \"\(unusualType)\"; PEFT writes \"LORA\"") }
-    if !hasRank, config.statedScaling == nil, let rank = layers.first(where: { $0.rankPattern == nil })?.rank, rank != 8
+    if let unusualType {
+      warnings.append("\(path): \"peft_type\" is \"\(unusualType)\"; PEFT writes \"\(tuner.peftType)\"")
+    }
+    if !hasRank, let lora = config.lora, lora.statedScaling == nil,
+      let rank = updates.first(where: { $0.rankPattern == nil })?.rank, rank != 8
     {
       warnings.append("\(path): \"r\" is missing; the factors have rank \(rank)")
     }
@@ -59,9 +68,9 @@ struct ConfigOmissions: Sendable {
   /// Checks what the factors say in the place of a missing `r`.
   ///
   /// - Throws: If they have several ranks, or if alpha is missing too: then the scaling is not known.
-  func check(_ config: AdapterConfig, layers: [AdapterLayer], path: String) throws(AdapterError) {
-    guard config.statedScaling == nil, !hasRank || (!hasAlpha && !hasType) else { return }
-    let ranks = Set(layers.filter { $0.rankPattern == nil }.map(\.rank)).sorted()
+  func check(_ config: AdapterConfig, updates: [ModuleUpdate], path: String) throws(AdapterError) {
+    guard let lora = config.lora, lora.statedScaling == nil, !hasRank || (!hasAlpha && !hasType) else { return }
+    let ranks = Set(updates.filter { $0.rankPattern == nil }.compactMap(\.rank)).sorted()
     guard let rank = ranks.first else { return }
     // Defaults are PEFT's: of a config that it could not have written, or opened, they say nothing.
     let isOpenedByPEFT = hasType && rank == 8

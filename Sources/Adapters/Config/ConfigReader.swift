@@ -4,6 +4,8 @@ import JSONText
 struct ConfigReader {
   let json: JSONValue
   let path: String
+  /// The factor of the updates, where another trainer's config states it.
+  var statedScaling: Double?
 
   func failure(_ field: String, expected: String, _ found: JSONValue) -> AdapterError {
     AdapterError(path: path, .fieldType(field, expected: expected, found: found.summary))

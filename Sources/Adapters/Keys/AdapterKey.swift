@@ -7,24 +7,8 @@ import Safetensors
 struct AdapterKey: Equatable, Sendable {
   /// What a tensor is to its module.
   enum Role: Hashable, Sendable {
-    /// `lora_A.weight`, (r, in).
-    case factorA
-    /// `lora_B.weight`, (out, r).
-    case factorB
-    /// `lora_B.bias`, (out).
-    case bias
-    /// `lora_bias`: another spelling of the same.
-    case plainBias
-    /// `lora_embedding_A`, (r, vocabulary).
-    case embeddingA
-    /// `lora_embedding_B`, (dimension, r).
-    case embeddingB
-    /// `lora_magnitude_vector`: the norms that DoRA trains.
-    case magnitude
-    /// `lora_diag`, (r): the factors between the columns of B and the rows of A that KaSA trains.
-    case diagonal
-    /// A tensor that only training needs.
-    case training(variant: Variant, name: String)
+    /// A tensor of the tuner.
+    case factor(FactorRole)
     /// `token_adapter.trainable_tokens_delta`, (tokens, dimension).
     case tokenRows
     /// A tensor of the model itself.
@@ -39,25 +23,15 @@ struct AdapterKey: Equatable, Sendable {
     /// How the key ends, behind the module path's dot.
     var suffix: String {
       switch self {
-      case .factorA: "lora_A.weight"
-      case .factorB: "lora_B.weight"
-      case .bias: "lora_B.bias"
-      case .plainBias: "lora_bias"
-      case .embeddingA: "lora_embedding_A"
-      case .embeddingB: "lora_embedding_B"
-      case .magnitude: "lora_magnitude_vector"
-      case .diagonal: "lora_diag"
-      case .training(_, let name), .plain(let name): name
+      case .factor(let role): role.ending
+      case .plain(let name): name
       case .tokenRows: "token_adapter.trainable_tokens_delta"
       case .baseLayer(let leaf): "base_layer.\(leaf)"
-      case .savedCopy(let name): (["modules_to_save"] + name).joined(separator: ".")
-      case .original(let name): (["original_module"] + name).joined(separator: ".")
+      case .savedCopy(let name): ([KeyDialect.savedCopy] + name).joined(separator: ".")
+      case .original(let name): ([KeyDialect.original] + name).joined(separator: ".")
       }
     }
   }
-
-  /// Variants of LoRA that save tensors which a merge does not need.
-  enum Variant: Hashable, Sendable { case velora, monteclora }
 
   /// A deviation from the names of PEFT 0.21.2 that does not change the meaning.
   enum Leniency: Hashable, Sendable {
@@ -78,6 +52,7 @@ struct AdapterKey: Equatable, Sendable {
     case savedUpdate
   }
 
+  /// PEFT's, as messages show it.
   static let prefix = "base_model.model."
 
   /// Where the module stands in the model, such as `model.layers.0.self_attn.q_proj`: without any `base_layer`.
@@ -97,30 +72,29 @@ struct AdapterKey: Equatable, Sendable {
   func name(of role: Role) -> String { "\(Self.prefix)\(path).\(role.suffix)" }
 
   /// - Throws: What is wrong with the key, or which feature it belongs to.
-  init(_ name: TensorName) throws(AdapterError.Problem) {
-    var segments = name.string.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-      .map { String(Substring($0)) }
+  init(_ name: TensorName, _ dialect: KeyDialect) throws(AdapterError.Problem) {
+    var segments = Self.segments(name.string)
     var leniencies: Set<Leniency> = []
-    try Self.takePrefix(of: &segments, &leniencies)
+    try Self.takePrefix(of: &segments, dialect, &leniencies)
     TrainerNames.rename(&segments, &leniencies)
-    let tail = Tail(&segments)
-    let found = try tail.role()
+    let tail = try KeyTail.take(from: &segments, dialect)
     // A factor that no PEFT known here writes must not pass for a tensor of the model.
-    if case .plain = found, segments.contains(where: { $0.utf8.starts(with: "lora_".utf8) }) { throw .unknownKey }
+    if case .plain = tail.role, segments.contains(where: { $0 != dialect.wrapped && dialect.isUpdate($0) }) {
+      throw .unknownKey
+    }
     adapterName = tail.adapterName
-    if tail.isTransposedFactor { leniencies.insert(.transposedFactor) }
-    if tail.isBareFactor { leniencies.insert(.bareFactor) }
+    if let leniency = tail.leniency { leniencies.insert(leniency) }
     if let adapterName { leniencies.insert(.adapterName(adapterName)) }
     self.leniencies = leniencies
     if segments.isEmpty || segments.contains("") { throw .keyWithoutModule }
     path = segments.joined(separator: ".")
     var inner = segments[...]
-    while inner.last == Self.wrapped { inner.removeLast() }
+    while inner.last == dialect.wrapped { inner.removeLast() }
     depth = segments.count - inner.count
-    container = inner.lastIndex(of: Self.wrapped).map { Self.module(inner[..<$0]) }
-    module = Self.module(segments[...])
+    container = inner.lastIndex(of: dialect.wrapped).map { Self.module(inner[..<$0], dialect) }
+    module = Self.module(segments[...], dialect)
     if module.string.isEmpty { throw .keyWithoutModule }
-    if depth > 0, case .plain(let leaf) = found { role = .baseLayer(leaf: leaf) } else { role = found }
+    if depth > 0, case .plain(let leaf) = tail.role { role = .baseLayer(leaf: leaf) } else { role = tail.role }
   }
 
   /// The same key with another role.
@@ -137,35 +111,33 @@ struct AdapterKey: Equatable, Sendable {
     self.role = role
   }
 
-  static let wrapped = "base_layer"
+  /// A name's parts between dots.
+  static func segments(_ name: String) -> [String] {
+    name.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).map { String(Substring($0)) }
+  }
 
-  /// Whether a segment of a key belongs to an update, or to the weight inside of one.
-  static func isUpdate(_ segment: String) -> Bool { segment == wrapped || segment.utf8.starts(with: "lora_".utf8) }
-
-  private static let wrappers: Set<String> = ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"]
-
-  private static func module(_ segments: ArraySlice<String>) -> TensorName {
-    TensorName(segments.filter { $0 != wrapped }.joined(separator: "."))
+  private static func module(_ segments: ArraySlice<String>, _ dialect: KeyDialect) -> TensorName {
+    TensorName(segments.filter { $0 != dialect.wrapped }.joined(separator: "."))
   }
 
   /// Removes wrappers, a leading `module.` and the prefix.
   private static func takePrefix(
-    of segments: inout [String], _ leniencies: inout Set<Leniency>
+    of segments: inout [String], _ dialect: KeyDialect, _ leniencies: inout Set<Leniency>
   ) throws(AdapterError.Problem) {
-    for segment in segments where wrappers.contains(segment) { leniencies.insert(.wrapper(segment)) }
-    segments.removeAll { wrappers.contains($0) }
+    for segment in segments where dialect.wrappers.contains(segment) { leniencies.insert(.wrapper(segment)) }
+    segments.removeAll { dialect.wrappers.contains($0) }
     if segments.first == "module", segments.count > 1 {
       segments.removeFirst()
       leniencies.insert(.wrapper("module"))
     }
     var count = 0
-    while segments.starts(with: ["base_model", "model"]) {
-      segments.removeFirst(2)
+    while segments.starts(with: dialect.prefix) {
+      segments.removeFirst(dialect.prefix.count)
       count += 1
     }
     switch count {
     case 0:
-      if takeInnerPrefix(of: &segments, &leniencies) { return }
+      if takeInnerPrefix(of: &segments, dialect, &leniencies) { return }
       leniencies.insert(.missingPrefix)
     case 1: break
     case 2: leniencies.insert(.doubledPrefix)
@@ -174,89 +146,54 @@ struct AdapterKey: Equatable, Sendable {
   }
 
   /// Removes the prefix of a part that was wrapped by itself: `thinker.base_model.model.X` is `thinker.X`.
-  private static func takeInnerPrefix(of segments: inout [String], _ leniencies: inout Set<Leniency>) -> Bool {
+  private static func takeInnerPrefix(
+    of segments: inout [String], _ dialect: KeyDialect, _ leniencies: inout Set<Leniency>
+  ) -> Bool {
+    let places = segments.indices.dropFirst().dropLast(dialect.prefix.count - 1)
     guard
-      let place = segments.indices.dropLast().first(where: {
-        segments[$0] == "base_model" && segments[$0 + 1] == "model"
-      }), place > 0, !segments[..<place].contains(where: Tail.markers.contains)
+      let place = places.first(where: { segments[$0...].starts(with: dialect.prefix) }),
+      !segments[..<place].contains(where: dialect.markers.contains)
     else { return false }
-    segments.removeSubrange(place...place + 1)
+    segments.removeSubrange(place..<place + dialect.prefix.count)
     leniencies.insert(.innerPrefix(segments[..<place].joined(separator: ".")))
     return true
   }
 }
 
 /// The end of a key: from the first segment that PEFT put there.
-private struct Tail {
-  let marker: String?
-  /// What follows the marker, without the adapter's name; without a marker the last segment.
-  let rest: [String]
+private struct KeyTail {
+  let role: AdapterKey.Role
   let adapterName: String?
+  let leniency: AdapterKey.Leniency?
 
-  /// Whether it is a factor as MLX writes it.
-  var isTransposedFactor: Bool { rest.isEmpty && (marker == "lora_a" || marker == "lora_b") }
-  /// Whether it is a factor whose name ends with the marker.
-  var isBareFactor: Bool { rest.isEmpty && (marker == "lora_A" || marker == "lora_B") }
-
-  static let markers: Set<String> = [
-    "lora_A", "lora_B", "lora_a", "lora_b", "lora_bias", "lora_embedding_A", "lora_embedding_B",
-    "lora_magnitude_vector", "lora_diag",
-    "lora_velora_embed", "lora_monteclora_sampler", "token_adapter", "modules_to_save", "original_module",
-  ]
-  /// `MontecloraSampler`'s parameters and buffers.
-  private static let samplerTensors: Set<String> = [
-    "expert_weights", "expert_weights_prior", "gaussian_var_prior", "std_prior",
-  ]
+  private init(_ role: AdapterKey.Role, adapterName: String? = nil, _ leniency: AdapterKey.Leniency? = nil) {
+    self.role = role
+    self.adapterName = adapterName
+    self.leniency = leniency
+  }
 
   /// Takes the end off `segments`, which keep the module path.
-  init(_ segments: inout [String]) {
-    guard let index = segments.firstIndex(where: Self.markers.contains) else {
-      marker = nil
-      rest = segments.popLast().map { [$0] } ?? []
-      adapterName = nil
-      return
+  static func take(
+    from segments: inout [String], _ dialect: KeyDialect
+  ) throws(AdapterError.Problem) -> KeyTail {
+    guard let index = segments.firstIndex(where: dialect.markers.contains) else {
+      guard let leaf = segments.popLast(), !leaf.isEmpty, leaf == dialect.wrapped || !dialect.isUpdate(leaf) else {
+        throw .unknownKey
+      }
+      return KeyTail(.plain(leaf: leaf))
     }
-    let marker = segments[index]
-    var rest = Array(segments[(index + 1)...])
-    self.marker = marker
-    adapterName = Self.takeAdapterName(from: &rest, behind: marker)
-    self.rest = rest
+    let (marker, rest) = (segments[index], segments[(index + 1)...])
     segments.removeSubrange(index...)
-  }
-
-  private static func takeAdapterName(from rest: inout [String], behind marker: String) -> String? {
-    let place: Int
-    switch marker {
-    case "lora_A", "lora_B", "lora_monteclora_sampler": place = rest.count == 2 ? 0 : -1
-    case "lora_magnitude_vector": place = rest.count == 2 || (rest.count == 1 && rest[0] != "weight") ? 0 : -1
-    case "lora_embedding_A", "lora_embedding_B", "lora_velora_embed", "lora_bias":
-      place = rest.count == 1 && !["weight", "bias"].contains(rest[0]) ? 0 : -1
-    case "lora_diag": place = rest.count == 1 ? 0 : -1
-    case "token_adapter": place = rest.count == 2 && rest[0] == "trainable_tokens_delta" ? 1 : -1
-    default: place = -1
+    if !rest.isEmpty, marker == KeyDialect.savedCopy { return KeyTail(.savedCopy(name: Array(rest))) }
+    if !rest.isEmpty, marker == KeyDialect.original { return KeyTail(.original(name: Array(rest))) }
+    for ending in dialect.endings where ending.marker == marker {
+      let (isMatch, name) = ending.matches(rest)
+      if isMatch { return KeyTail(ending.role, adapterName: name, ending.leniency) }
     }
-    return place < 0 ? nil : rest.remove(at: place)
-  }
-
-  func role() throws(AdapterError.Problem) -> AdapterKey.Role {
-    switch (marker, rest.count, rest.last) {
-    case ("lora_A", 1, "weight"), ("lora_A", 0, _), ("lora_a", 0, _): return .factorA
-    case ("lora_B", 1, "weight"), ("lora_B", 0, _), ("lora_b", 0, _): return .factorB
-    case ("lora_B", 1, "bias"): return .bias
-    case ("lora_bias", 0, _): return .plainBias
-    case ("lora_embedding_A", 0, _): return .embeddingA
-    case ("lora_embedding_B", 0, _): return .embeddingB
-    case ("lora_magnitude_vector", 0, _), ("lora_magnitude_vector", 1, "weight"): return .magnitude
-    case ("lora_diag", 0, _): return .diagonal
-    case ("lora_velora_embed", 0, _): return .training(variant: .velora, name: "lora_velora_embed")
-    case ("lora_monteclora_sampler", 1, let name?) where Self.samplerTensors.contains(name):
-      return .training(variant: .monteclora, name: "lora_monteclora_sampler.\(name)")
-    case ("token_adapter", 1, "trainable_tokens_delta"): return .tokenRows
-    case ("token_adapter", 2, let leaf?) where rest[0] == AdapterKey.wrapped: return .baseLayer(leaf: leaf)
-    case ("modules_to_save", 1..., _): return .savedCopy(name: rest)
-    case ("original_module", 1..., _): return .original(name: rest)
-    case (nil, 1, let leaf?) where !leaf.utf8.starts(with: "lora_".utf8) && !leaf.isEmpty: return .plain(leaf: leaf)
-    default: throw .unknownKey
+    // What the wrapper of an embedding's rows holds.
+    if marker == "token_adapter", rest.count == 2, let leaf = rest.last, rest.first == dialect.wrapped {
+      return KeyTail(.baseLayer(leaf: leaf))
     }
+    throw .unknownKey
   }
 }

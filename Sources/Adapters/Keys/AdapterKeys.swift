@@ -7,27 +7,29 @@ struct AdapterKeys {
   /// What was unusual about the names, a line each.
   private(set) var warnings: [String] = []
 
+  let dialect: KeyDialect
   private let table: TensorTable
   private let path: String
 
   /// - Parameter path: The weights file, for errors.
-  init(_ table: TensorTable, path: String) throws(AdapterError) {
+  init(_ table: TensorTable, _ dialect: KeyDialect, path: String) throws(AdapterError) {
     self.table = table
+    self.dialect = dialect
     self.path = path
     var keys: [AdapterKey] = []
     keys.reserveCapacity(table.count)
     for index in table.indices {
       let name = table.name(at: index)
-      do throws(AdapterError.Problem) { keys.append(try AdapterKey(name)) } catch {
+      do throws(AdapterError.Problem) { keys.append(try AdapterKey(name, dialect)) } catch {
         throw AdapterError(path: path, error, tensor: name)
       }
     }
-    let adapterName = try Self.adapterName(of: keys, table, path)
+    let adapterName = try Self.adapterName(of: keys, table, dialect, path)
     var plain: [AdapterKey] = []
     plain.reserveCapacity(keys.count)
     for (index, key) in keys.enumerated() {
       do throws(AdapterError.Problem) {
-        plain.append(try key.takingAdapterName(adapterName).unwrappingSavedUpdate())
+        plain.append(try key.takingAdapterName(adapterName).unwrappingSavedUpdate(dialect))
       } catch { throw AdapterError(path: path, error, tensor: table.name(at: index)) }
     }
     self.keys = plain
@@ -35,17 +37,15 @@ struct AdapterKeys {
     warnings = leniencyWarnings()
   }
 
-  /// Whether some keys are factors of LoRA.
-  var hasFactors: Bool {
-    keys.contains { [.factorA, .factorB, .embeddingA, .embeddingB].contains($0.role) }
-  }
+  /// Whether some keys are a tuner's.
+  var hasFactors: Bool { keys.contains { if case .factor = $0.role { true } else { false } } }
 
   private static func adapterName(
-    of keys: [AdapterKey], _ table: TensorTable, _ path: String
+    of keys: [AdapterKey], _ table: TensorTable, _ dialect: KeyDialect, _ path: String
   ) throws(AdapterError) -> String? {
     var found: String?
     for (index, key) in keys.enumerated() {
-      guard let name = key.adapterName ?? key.savedUpdate?.adapterName else { continue }
+      guard let name = key.adapterName ?? key.savedUpdate(dialect)?.adapterName else { continue }
       if let found, !found.utf8.elementsEqual(name.utf8) {
         throw AdapterError(
           path: path, .adapterNames(found: name, other: found), tensor: table.name(at: index))
@@ -89,17 +89,17 @@ extension AdapterKey {
 
   /// The same key without `modules_to_save.`, where a module was both saved whole and updated, so that the saved copy is a
   /// wrapped layer; nil: this is no such key.
-  fileprivate var savedUpdate: AdapterKey? { try? makeSavedUpdate() }
+  fileprivate func savedUpdate(_ dialect: KeyDialect) -> AdapterKey? { try? makeSavedUpdate(dialect) }
 
   /// The key of an update, or of a wrapped weight, that lies inside of a saved copy: PEFT 0.21.2 leaves
   /// `modules_to_save.NAME.` out when it saves such a module, dumps of a whole state and older releases do not.
-  fileprivate func unwrappingSavedUpdate() throws(AdapterError.Problem) -> AdapterKey {
-    try makeSavedUpdate() ?? self
+  fileprivate func unwrappingSavedUpdate(_ dialect: KeyDialect) throws(AdapterError.Problem) -> AdapterKey {
+    try makeSavedUpdate(dialect) ?? self
   }
 
-  private func makeSavedUpdate() throws(AdapterError.Problem) -> AdapterKey? {
-    guard case .savedCopy(let inner) = role, inner.contains(where: AdapterKey.isUpdate) else { return nil }
-    let key = try AdapterKey(TensorName("\(AdapterKey.prefix)\(path).\(inner.joined(separator: "."))"))
+  private func makeSavedUpdate(_ dialect: KeyDialect) throws(AdapterError.Problem) -> AdapterKey? {
+    guard case .savedCopy(let inner) = role, inner.contains(where: dialect.isUpdate) else { return nil }
+    let key = try AdapterKey(TensorName("\(AdapterKey.prefix)\(path).\(inner.joined(separator: "."))"), dialect)
     return AdapterKey(key, role: key.role, adding: leniencies.union([.savedUpdate]))
   }
 }

@@ -19,4 +19,9 @@ public struct DecompositionStep: Equatable, Sendable {
     self.scaling = scaling
     self.isTransposed = isTransposed
   }
+
+  /// The same step on the transposed tensor.
+  package var transposed: DecompositionStep {
+    DecompositionStep(change: change, rank: rank, scaling: scaling, isTransposed: !isTransposed)
+  }
 }

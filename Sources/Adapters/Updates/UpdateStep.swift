@@ -51,6 +51,12 @@ public enum UpdateStep<Operand: Equatable & Sendable>: Equatable, Sendable {
     }
   }
 
+  /// The same step with the scalings of its terms multiplied, in double.
+  package func scaled(by factor: Double) -> UpdateStep {
+    guard let addition else { return self }
+    return with(addition.with(addition.terms.map { $0.scaled(by: Float(factor * Double($0.scaling))) }))
+  }
+
   /// The same step on other operands.
   package func map<Other, Failure: Error>(
     _ transform: (Operand) throws(Failure) -> Other
@@ -77,6 +83,9 @@ public enum Axis: Equatable, Sendable {
   case rows
   /// Each column has one.
   case columns
+
+  /// The axis of the transposed matrix.
+  package var other: Axis { self == .rows ? .columns : .rows }
 }
 
 /// One row of a tensor that takes the adapter's values as they are.

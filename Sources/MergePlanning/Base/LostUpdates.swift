@@ -3,12 +3,12 @@ import JSONText
 
 /// Updates that no weight of the model can hold, because of how its class computes.
 enum LostUpdates {
-  /// Why a layer's update is none of a weight; nil: it is.
-  static func problem(of layer: AdapterLayer, _ config: JSONValue?) -> PlanError.Problem? {
-    if case .embedding = layer.kind, let type = NormalizedEmbeddings.type(config) {
-      return .normalizedEmbedding(module: layer.module, type: type)
+  /// Why an update is none of a weight; nil: it is.
+  static func problem(of update: ModuleUpdate, _ config: JSONValue?) -> PlanError.Problem? {
+    if case .embedding = update.layout, let type = NormalizedEmbeddings.type(config) {
+      return .normalizedEmbedding(module: update.module, type: type)
     }
-    return BypassedModules.bypassing(layer.module, config: config).map { .bypassed(module: layer.module, class: $0) }
+    return BypassedModules.bypassing(update.module, config: config).map { .bypassed(module: update.module, class: $0) }
   }
 
   /// The same of an embedding's trained rows.

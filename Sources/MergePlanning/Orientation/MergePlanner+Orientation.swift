@@ -7,20 +7,24 @@ extension MergePlanner {
   /// What decides how the weight of a linear layer is stored; nil: its shape does.
   ///
   /// - Parameter shape: The weight's.
-  mutating func orientation(_ layer: AdapterLayer, shape: [Int], _ number: Int) -> OrientationDecision? {
-    guard case .linear = layer.kind, shape == [layer.inFeatures, layer.outFeatures] else { return nil }
+  mutating func orientation(_ update: ModuleUpdate, shape: [Int], _ number: Int) -> OrientationDecision? {
+    guard case .linear = update.layout, shape.count == 2, (update.inFeatures ?? shape[0]) == shape[0],
+      (update.outFeatures ?? shape[1]) == shape[1]
+    else { return nil }
     if let known = orientations[number] { return known }
     let adapter = adapters[number].adapter
-    let linear = adapter.layers.filter { $0.kind == .linear }
+    let linear = adapter.updates.filter { $0.layout == .linear }
     let families = OrientationFamilies(base.config)
     let embedding = vocabulary.embedding.flatMap { baseTensors.entry($0)?.info.shape }
     let width = embedding.flatMap { $0.count == 2 ? $0[1] : nil }
     let ofBase = OrientationEvidence(baseTensors, config: base.config, width: width)
     var evidence = ofBase
-    for layer in linear where layer.inFeatures != layer.outFeatures {
-      guard case .success(let found)? = resolve(layer.module + ".weight", rows: layer.outFeatures) else { continue }
-      if found.shape == [layer.outFeatures, layer.inFeatures] { evidence.add(.plain, of: layer.module) }
-      if found.shape == [layer.inFeatures, layer.outFeatures] { evidence.add(.transposed, of: layer.module) }
+    for update in linear {
+      guard let rows = update.outFeatures, let columns = update.inFeatures, rows != columns,
+        case .success(let found)? = resolve(update.module + ".weight", rows: rows)
+      else { continue }
+      if found.shape == [rows, columns] { evidence.add(.plain, of: update.module) }
+      if found.shape == [columns, rows] { evidence.add(.transposed, of: update.module) }
     }
     let decision = OrientationDecision(
       families: families, evidence: evidence, evidenceOfBase: ofBase, flag: adapter.config.fanInFanOut,

@@ -1,3 +1,4 @@
+import Adapters
 import JSONText
 import Safetensors
 
@@ -26,8 +27,6 @@ package struct AdapterTensorNames {
     return components.count >= 2 && components[components.count - 2] == "base_layer"
   }
 
-  private static let markers: Set<Substring> = [
-    "lora_A", "lora_B", "lora_embedding_A", "lora_embedding_B", "lora_magnitude_vector", "lora_bias", "lora_diag",
-    "modules_to_save", "original_module", "token_adapter",
-  ]
+  private static let markers = Set(
+    Tuners.markers.union(["modules_to_save", "original_module", "token_adapter"]).map { Substring($0) })
 }

@@ -2,13 +2,16 @@ import Adapters
 import Safetensors
 
 extension MergePlanner {
-  /// What a layer needs taken out of its tensor, checked against everything that PEFT has no defined result for.
+  /// What an update needs taken out of its tensor, checked against everything that PEFT has no defined result for.
   ///
-  /// - Parameter place: Where the layer lies in the tensor.
+  /// - Parameter place: Where the update lies in the tensor.
   mutating func planDecomposition(
-    _ change: Decomposition, for layer: AdapterLayer, _ target: TensorName, _ place: BuiltUpdate, _ number: Int
+    _ step: DecompositionStep, for update: ModuleUpdate, _ target: TensorName, _ place: PlacedUpdate, _ number: Int
   ) throws(PlanError) {
-    func refuse(_ what: String) -> PlanError { error(.decomposition(change, what), number, key: layer.a) }
+    let change = step.change
+    func refuse(_ what: String) -> PlanError {
+      error(.decomposition(change, what), number, key: update.inWitness.tensor)
+    }
     if adapters.count > 1 {
       throw refuse("several adapters: in PEFT each changes what the next one finds, and which comes first decides")
     }
@@ -21,21 +24,20 @@ extension MergePlanner {
       throw refuse("\(target), which the base keeps as one tensor with \(other)")
     }
     if works[target]?.replacement != nil { throw refuse("\(target), which the adapter replaces") }
-    let isTransposed = place.normAxis == .columns
+    let isTransposed = place.isTransposed
     if isTransposed, change == .kasa || (change == .olora && place.rows != place.columns) {
       throw refuse("\(target), which is stored transposed: PEFT cannot make such an adapter")
     }
     let smallest = min(place.rows, place.columns)
     // KaSA leaves at least one singular value.
     let limit = change == .kasa ? smallest - 1 : smallest
-    guard layer.rank <= limit else {
-      throw refuse("rank \(layer.rank) on \(target), which is \(place.rows) x \(place.columns)")
+    guard step.rank <= limit else {
+      throw refuse("rank \(step.rank) on \(target), which is \(place.rows) x \(place.columns)")
     }
-    let scaling = Float(layer.scaling)
-    if change == .pissa, !(scaling > 0 && scaling.isFinite) {
-      throw refuse("a scaling of \(layer.scaling), of which PEFT takes the root")
+    if change == .pissa, !(step.scaling > 0 && step.scaling.isFinite) {
+      throw refuse("a scaling of \(update.scaling ?? 1), of which PEFT takes the root")
     }
     works[target, default: PendingUpdate()].decomposition = DecompositionStep(
-      change: change, rank: layer.rank, scaling: scaling, isTransposed: isTransposed && change != .olora)
+      change: change, rank: step.rank, scaling: step.scaling, isTransposed: isTransposed && change != .olora)
   }
 }

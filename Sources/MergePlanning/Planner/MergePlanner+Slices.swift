@@ -3,65 +3,84 @@ import ModelNames
 import Safetensors
 
 extension MergePlanner {
-  /// Adds a layer to parts of the base's tensors.
+  /// Adds an update to parts of the base's tensors.
   ///
-  /// - Parameter place: Where the layer lies in the live tensor.
+  /// - Parameter place: Where the update lies in the live tensor.
   mutating func addSlices(
-    _ layer: AdapterLayer, _ place: BuiltUpdate, _ resolved: TensorPlacement, _ scaling: Double, _ number: Int
+    _ update: ModuleUpdate, _ place: PlacedUpdate, _ resolved: TensorPlacement, _ number: Int
   ) throws(PlanError) {
     func refuse(_ what: String) -> PlanError {
-      error(.slicedChange(target: resolved.name.string, what: what), number, key: layer.a)
+      error(.slicedChange(target: resolved.name.string, what: what), number, key: update.inWitness.tensor)
     }
-    if let change = layer.decomposition { throw refuse("the initialisation \(change.rawValue)") }
-    if layer.target == .attentionOutput { throw refuse("the output of a MultiheadAttention") }
-    if case .embedding = layer.kind { throw refuse("an embedding") }
-    if case .convolution = layer.kind { throw refuse("a convolution") }
-    if layer.bias != nil { throw refuse("lora_bias") }
+    if let decomposition = update.decomposition {
+      throw refuse("the initialisation \(decomposition.change.rawValue)")
+    }
+    if update.target == .attentionOutput { throw refuse("the output of a MultiheadAttention") }
+    switch update.layout {
+    case .embedding: throw refuse("an embedding")
+    case .convolution: throw refuse("a convolution")
+    case .linear, .experts, .flattened: break
+    }
+    if let bias = update.bias { throw refuse(bias.witness.name) }
     // The parts are all of it: a row without a place would be a part of the adapter that is lost.
     guard resolved.parts.reduce(0, { $0 + $1.count }) == place.rows else { throw refuse("the layer's shape") }
-    let input = input(ofAdapter: number)
-    let table = adapters[number].adapter.header
     var targets: [TensorName] = []
     for part in resolved.parts {
       // Codes are decoded by the rows that they have on disk.
       if part.interleaveCount > 1, quantized.groups[part.tensor] != nil { throw refuse("a quantised weight by turns") }
-      var magnitude: Magnitude?
-      if let index = layer.magnitude {
-        // The rescaling is of a tensor's every row, and along it.
-        let rows = shape(of: part.tensor).map { TensorUpdate.matrix(of: $0).rows }
-        guard place.normAxis == .rows, !part.isTransposed, part.rows == 0..<(rows ?? 0), part.runtimeStride == 1 else {
-          throw refuse("DoRA, which rescales whole tensors,")
-        }
-        let values = FactorView.rowMajor(
-          MergePlan.Source(table, index, input: input), rows: 1, columns: place.rows)
-        magnitude = Magnitude(axis: .rows, values: values.columns(part.runtimeRows))
+      var steps: [TensorUpdate.Step] = []
+      for step in place.steps {
+        if let cut = try slice(step, part, place, refuse) { steps.append(cut) }
       }
-      let terms = place.terms.compactMap { $0.part(part, columns: place.columns) }
-      guard !terms.isEmpty else { continue }
+      guard !steps.isEmpty else { continue }
       works[part.tensor, default: PendingUpdate()].interleaveCount = part.interleaveCount
       works[part.tensor]?.isSliced = true
       if part.isTransposed { works[part.tensor]?.isStoredTransposed = true }
       switch options.arithmetic {
-      case .exact: works[part.tensor, default: PendingUpdate()].add(terms, magnitude: magnitude)
+      case .exact: works[part.tensor, default: PendingUpdate()].add(steps)
       case .peft:
         works[part.tensor, default: PendingUpdate()].steps += PEFTRounding.steps(
-          terms, rank: layer.rank, magnitude, dtype: dtype(of: part.tensor) ?? .f32,
-          roundsDelta: PEFTRounding.roundsDelta(layer, part.tensor, adapters[number].adapter.config))
+          steps, rank: update.rank ?? 1, dtype: dtype(of: part.tensor) ?? .f32,
+          roundsDelta: PEFTRounding.roundsDelta(update, part.tensor))
       }
       let rows =
         part.isTransposed
-        ? terms.map(\.rows).reduce(part.row..<part.row) { $0.lowerBound..<max($0.upperBound, $1.upperBound) }
+        ? steps.flatMap(\.terms).map(\.rows)
+          .reduce(part.row..<part.row) { $0.lowerBound..<max($0.upperBound, $1.upperBound) }
         : part.rows
       works[part.tensor]?.users.append(
         PendingUpdate.User(
-          module: layer.module, adapter: number, rows: rows,
+          module: update.module, adapter: number, rows: rows,
           columns: part.isTransposed ? part.takenColumns : nil))
       if targets.last != part.tensor { targets.append(part.tensor) }
     }
-    modules.append(
-      MergePlan.Module(
-        name: layer.module, adapter: number, rank: layer.rank, alpha: layer.alpha, scaling: scaling, targets: targets,
-        rule: resolved.rule))
+    modules.append(MergePlan.Module(update, adapters[number], number, targets: targets, rule: resolved.rule))
+  }
+
+  /// What of a step falls into a part of the tensor; nil: nothing.
+  private func slice(
+    _ step: TensorUpdate.Step, _ part: TensorPlacement.Part, _ place: PlacedUpdate, _ refuse: (String) -> PlanError
+  ) throws(PlanError) -> TensorUpdate.Step? {
+    // Rescaling and scaling are of a tensor's every row.
+    let rows = shape(of: part.tensor).map { TensorUpdate.matrix(of: $0).rows }
+    let isWhole = !part.isTransposed && part.rows == 0..<(rows ?? 0) && part.runtimeStride == 1
+    switch step {
+    case .add(let addition):
+      let terms = addition.terms.compactMap { $0.part(part, columns: place.columns) }
+      return terms.isEmpty ? nil : .add(addition.with(terms))
+    case .rescale(let rescaling):
+      guard rescaling.axis == .rows, isWhole else { throw refuse("DoRA, which rescales whole tensors,") }
+      let terms = rescaling.addition.terms.compactMap { $0.part(part, columns: place.columns) }
+      if terms.isEmpty { return nil }
+      return .rescale(
+        Rescaling(
+          rescaling.addition.with(terms), along: .rows, to: rescaling.magnitudes.columns(part.runtimeRows),
+          norms: rescaling.norms))
+    case .scale(let factors, let axis):
+      guard isWhole else { throw refuse("a scaling of whole tensors") }
+      return .scale(axis == .rows ? factors.columns(part.runtimeRows) : factors, along: axis)
+    case .subtract, .round, .replaceRows: return step
+    }
   }
 }
 

@@ -45,8 +45,8 @@ struct MergePlanner {
   var resolver: NameResolver
   /// The tensors of the base that each adapter replaces.
   var resolvedReplacements: [Int: Set<TensorName>] = [:]
-  /// The layers of each adapter that are known to change nothing.
-  var inertLayers: [Int: Set<Int>] = [:]
+  /// The updates of each adapter that are known to change nothing.
+  var inertUpdates: [Int: Set<Int>] = [:]
   /// What decides how square weights are stored, by adapter, where one has any.
   var orientations: [Int: OrientationDecision] = [:]
   /// How many names each rule found, beside those of modules.
@@ -111,13 +111,13 @@ struct MergePlanner {
       try replace(replacement, number)
       used.insert(replacement.tensor)
     }
-    for (index, layer) in adapter.layers.enumerated() {
-      if inertLayers[number]?.contains(index) ?? false {
-        addInert(layer, number)
+    for (index, update) in adapter.updates.enumerated() {
+      if inertUpdates[number]?.contains(index) ?? false {
+        addInert(update, number)
       } else {
-        try addLayer(layer, number)
+        try add(update, number)
       }
-      used.formUnion(layer.tensorIndices)
+      used.formUnion(update.tensorIndices)
     }
     for rows in adapter.tokenRows {
       try replaceRows(rows, number)
@@ -138,7 +138,7 @@ struct MergePlanner {
     // no key of the adapter names is not one of its model's.
     let parts = Set(
       adapter.replacements.map { UntrainedParts.part($0.target) }
-        + adapter.layers.map { UntrainedParts.part($0.module) })
+        + adapter.updates.map { UntrainedParts.part($0.module) })
     var untrained: UntrainedParts?
     // A head that is one tensor with the embedding is none of the base's, but was trained like one.
     let shared = adapter.config.tiesWeights ? [] : vocabulary.groups.filter(\.isTied).flatMap(\.absent)
@@ -157,11 +157,11 @@ struct MergePlanner {
       throw PlanError(path: adapter.weightsPath, tensor: name, .lostReplacement(field: field))
     }
     try checkAddedBiases(number)
-    let modules = Set(adapter.layers.map(\.module))
-    for layer in adapter.layers where layer.target == .weight && !exists(TensorName(layer.module + ".weight")) {
-      let output = layer.module + ".out_proj"
-      guard exists(TensorName(layer.module + ".in_proj_weight")), !modules.contains(output) else { continue }
-      throw error(.missingOutProj(output: output), number, key: layer.a)
+    let modules = Set(adapter.updates.map(\.module))
+    for update in adapter.updates where update.target == .weight && !exists(TensorName(update.module + ".weight")) {
+      let output = update.module + ".out_proj"
+      guard exists(TensorName(update.module + ".in_proj_weight")), !modules.contains(output) else { continue }
+      throw error(.missingOutProj(output: output), number, key: update.inWitness.tensor)
     }
   }
 
@@ -191,118 +191,8 @@ struct MergePlanner {
       }.keys)
   }
 
-  // MARK: - Low-rank updates
-
-  mutating func addLayer(_ layer: AdapterLayer, _ number: Int) throws(PlanError) {
-    let adapter = adapters[number].adapter
-    let shared = SharedLayers(adapter: adapter, input: input(ofAdapter: number), config: base.config)
-    if let equal = shared.equalities(of: layer) {
-      equalities += equal
-      return
-    }
-    let scaling = adapters[number].weight * layer.scaling
-    let resolved = try target(of: layer, number)
-    let shapes = UpdateBuilder(
-      config: base.config, adapter: adapter, input: input(ofAdapter: number), expertLayout: options.expertLayout,
-      orientation: orientation(layer, shape: resolved.shape, number))
-    let place = try shapes.shape(
-      layer, target: resolved.whole ?? resolved.name, shape: resolved.shape, scaling: Float(scaling))
-    if case .experts = layer.kind, adapter.isExpertLayoutAmbiguous, options.expertLayout == nil {
-      throw error(.ambiguousExperts, number, key: layer.b)
-    }
-    for part in resolved.parts { try checkDType(part.tensor, number, key: layer.a) }
-    guard let target = resolved.whole else { return try addSlices(layer, place, resolved, scaling, number) }
-    if let change = layer.decomposition { try planDecomposition(change, for: layer, target, place, number) }
-    let magnitude = layer.magnitude.map { index in
-      let count = place.normAxis == .rows ? place.rows : place.columns
-      return Magnitude(
-        axis: place.normAxis, values: .rowMajor(shapes.source(index), rows: 1, columns: count))
-    }
-    let isAddedTwice = layer.target == .attentionOutput && options.attentionOutput == .twice
-    if isAddedTwice {
-      warnings.append(
-        "\(adapter.weightsPath): \(layer.module): its delta is added twice, as PEFT up to 0.21.2 does in training and "
-          + "inference")
-    }
-    switch options.arithmetic {
-    case .exact:
-      let terms = isAddedTwice ? place.terms + place.terms : place.terms
-      works[target, default: PendingUpdate()].add(terms, magnitude: magnitude)
-    case .peft:
-      let roundsDelta = PEFTRounding.roundsDelta(layer, target, adapter.config)
-      let dtype = dtype(of: target) ?? .f32
-      works[target, default: PendingUpdate()].steps += PEFTRounding.steps(
-        place.terms, rank: layer.rank, magnitude, dtype: dtype, roundsDelta: roundsDelta || isAddedTwice)
-      if isAddedTwice {
-        works[target]?.steps += PEFTRounding.steps(
-          place.terms, rank: layer.rank, nil, dtype: dtype, roundsDelta: false)
-      }
-    }
-    works[target]?.users.append(PendingUpdate.User(module: layer.module, adapter: number, rows: 0..<place.rows))
-    if case .convolution = layer.kind { works[target]?.isConvolution = true }
-    if case .embedding = layer.kind { works[target]?.isEmbedding = true }
-    if place.normAxis == .columns { works[target]?.isStoredTransposed = true }
-    var targets = [target]
-    if let bias = layer.bias { targets.append(try addBias(layer, bias, Float(scaling), shapes, number)) }
-    modules.append(
-      MergePlan.Module(
-        name: layer.module, adapter: number, rank: layer.rank, alpha: layer.alpha, scaling: scaling, targets: targets,
-        rule: resolved.rule))
-  }
-
-  /// Where a layer's update goes in the base.
-  private mutating func target(of layer: AdapterLayer, _ number: Int) throws(PlanError) -> TensorPlacement {
-    if let problem = LostUpdates.problem(of: layer, base.config) { throw error(problem, number, key: layer.a) }
-    let candidates: [TensorName]
-    switch layer.target {
-    case .weight: candidates = [TensorName(layer.module + ".weight"), TensorName(layer.module + ".in_proj_weight")]
-    case .attentionOutput: candidates = [TensorName(layer.module + ".weight")]
-    case .parameter(let leaf): candidates = [TensorName(layer.module + "." + leaf)]
-    }
-    // The head of a model that keeps it as one tensor with the embedding is settled when all adapters are known.
-    let own = candidates.filter { exists($0) || vocabulary.absent($0) != nil }
-    var experts: Int?
-    if case .experts(let count) = layer.kind { experts = count }
-    for name in own + candidates {
-      switch resolve(name.string, rows: layer.outFeatures, experts: experts) {
-      case nil: continue
-      case .failure(let problem)?: throw error(.name(problem), number, key: layer.a)
-      case .success(let resolved)?:
-        for part in resolved.parts {
-          if let problem = quantized.problem(changing: part.tensor) { throw problem }
-        }
-        for part in resolved.parts { try checkFree(part, for: layer, isWhole: resolved.whole != nil, number) }
-        return resolved
-      }
-    }
-    throw missing(layer, candidates[0], number)
-  }
-
-  /// No other layer of the adapter changes the same rows, and no other adapter replaces the tensor.
-  private func checkFree(
-    _ part: TensorPlacement.Part, for layer: AdapterLayer, isWhole: Bool, _ number: Int
-  ) throws(PlanError) {
-    guard let work = works[part.tensor] else { return }
-    if let other = work.replacement, other.adapter != number || !isWhole {
-      let name = other.adapter == number ? "the adapter itself" : "another adapter"
-      throw error(.replacedAndChanged(target: part.tensor.string, other: name), number, key: layer.a)
-    }
-    if work.interleaveCount != part.interleaveCount, !work.steps.isEmpty {
-      throw error(
-        .slicedChange(target: part.tensor.string, what: "a second change, of rows that do not lie by turns,"), number,
-        key: layer.a)
-    }
-    guard layer.target != .attentionOutput || !isWhole else { return }
-    // Where rows and columns are exchanged only the columns are known: that the rows differ is not looked for.
-    let rows = part.isTransposed ? 0..<Int.max : part.rows
-    let columns = part.isTransposed ? part.takenColumns : nil
-    if let other = work.users.first(where: { $0.adapter == number && $0.overlaps(rows: rows, columns: columns) }) {
-      throw error(.targetHitTwice(target: part.tensor.string, other: other.module), number, key: layer.a)
-    }
-  }
-
   /// The tensors with the shapes that they have when deltas are added.
-  private var tensors: TensorShapes { TensorShapes(base: baseTensors, vocabulary: vocabulary, works: works) }
+  var tensors: TensorShapes { TensorShapes(base: baseTensors, vocabulary: vocabulary, works: works) }
 
   /// The shape that a tensor has when deltas are added: the base's, or that of the tensor that replaces it.
   func shape(of name: TensorName) -> [Int]? { tensors.shape(of: name) }
@@ -321,60 +211,8 @@ struct MergePlanner {
   }
 
   /// Whether the base has the tensor, or an adapter brings it.
-  private func exists(_ name: TensorName) -> Bool {
+  func exists(_ name: TensorName) -> Bool {
     baseTensors.entry(name) != nil || works[name]?.replacement != nil
-  }
-
-  private mutating func missing(_ layer: AdapterLayer, _ name: TensorName, _ number: Int) -> PlanError {
-    if let problem = problemOfCodes(inPlaceOf: name) { return problem }
-    var others = -1
-    for other in adapters[number].adapter.layers {
-      let leaf = if case .parameter(let leaf) = other.target { leaf } else { "weight" }
-      var experts: Int?
-      if case .experts(let count) = other.kind { experts = count }
-      if resolve("\(other.module).\(leaf)", rows: other.outFeatures, experts: experts) == nil { others += 1 }
-    }
-    let target = resolver.mapped(name.string)
-    let tensors = tensors
-    if let problem = resolver.reason(missing: target, module: layer.module, in: tensors) {
-      return error(.name(problem), number, key: layer.a)
-    }
-    let candidates = NearestNames.find(target, in: baseTensors.names)
-    return error(.noTarget(target: target, candidates: candidates, otherModules: max(0, others)), number, key: layer.a)
-  }
-
-  private mutating func addBias(
-    _ layer: AdapterLayer, _ bias: Int, _ scaling: Float, _ shapes: UpdateBuilder, _ number: Int
-  ) throws(PlanError) -> TensorName {
-    let live = layer.module + ".bias"
-    let name: TensorName
-    switch resolve(live, rows: layer.outFeatures) {
-    case .success(let resolved)?:
-      guard let whole = resolved.whole else {
-        throw error(.slicedChange(target: live, what: "lora_bias"), number, key: bias)
-      }
-      name = whole
-    case .failure(let problem)?: throw error(.name(problem), number, key: bias)
-    case nil: throw error(.noBias(target: live), number, key: bias)
-    }
-    guard let shape = shape(of: name) else { throw error(.noBias(target: live), number, key: bias) }
-    guard shape == [layer.outFeatures] else {
-      throw error(
-        .shape(factor: "lora_bias", found: [layer.outFeatures], target: name.string, expected: shape), number,
-        key: bias)
-    }
-    try checkDType(name, number, key: bias)
-    let term = Term(
-      rows: 0..<1, columns: 0..<layer.outFeatures,
-      .matrix(FactorView.rowMajor(shapes.source(bias), rows: 1, columns: layer.outFeatures)), scaling: scaling)
-    if options.arithmetic == .peft {
-      works[name, default: PendingUpdate()].steps += PEFTRounding.steps(
-        [term], rank: 1, nil, dtype: dtype(of: name) ?? .f32, roundsDelta: false)
-    } else {
-      works[name, default: PendingUpdate()].add([term], magnitude: nil)
-    }
-    works[name]?.users.append(PendingUpdate.User(module: layer.module, adapter: number, rows: 0..<1))
-    return name
   }
 
   func checkDType(_ target: TensorName, _ number: Int, key: Int) throws(PlanError) {

@@ -6,33 +6,41 @@ enum PEFTRounding {
   /// Ranks up to this are summed in one chain by torch's matrix product (MKL, AVX2).
   static let largestChain = 192
 
-  /// What one adapter does to one tensor; its result is rounded to the base's dtype.
+  /// What one adapter does to one tensor; the result of each step is rounded to the base's dtype.
   static func steps(
-    _ terms: [Term<FactorView>], rank: Int, _ magnitude: Magnitude?, dtype: DType, roundsDelta: Bool
+    _ steps: [TensorUpdate.Step], rank: Int, dtype: DType, roundsDelta: Bool
   ) -> [TensorUpdate.Step] {
-    let roundedTo = roundsDelta ? dtype : nil
-    var addition = Addition(terms, roundedTo: roundedTo)
-    if rank > largestChain, let scaling = terms.first?.scaling {
-      // Each block is summed in its own chain and the sums are added: the scaling comes after, once.
-      let length = rank <= 2 * largestChain ? rank / 2 : largestChain
-      addition = Addition(terms.flatMap { $0.blocks(length) }, scaling: scaling, roundedTo: roundedTo)
+    steps.flatMap { step -> [TensorUpdate.Step] in
+      let rounded: TensorUpdate.Step
+      switch step {
+      case .add(let addition): rounded = .add(blocks(addition, rank: rank, roundedTo: roundsDelta ? dtype : nil))
+      case .rescale(let rescaling):
+        rounded = .rescale(
+          Rescaling(
+            blocks(rescaling.addition, rank: rank, roundedTo: nil), along: rescaling.axis, to: rescaling.magnitudes,
+            norms: .torch))
+      case .scale: rounded = step
+      case .subtract, .round, .replaceRows: return [step]
+      }
+      return [rounded, .round(dtype)]
     }
-    return [magnitude.map { .rescale($0.rescaling(addition, norms: .torch)) } ?? .add(addition), .round(dtype)]
+  }
+
+  /// Each block of a long product is summed in its own chain and the sums are added: the scaling comes after, once.
+  private static func blocks(
+    _ addition: Addition<FactorView>, rank: Int, roundedTo: DType?
+  ) -> Addition<FactorView> {
+    guard rank > largestChain, let scaling = addition.terms.first?.scaling else {
+      return Addition(addition.terms, roundedTo: roundedTo)
+    }
+    let length = rank <= 2 * largestChain ? rank / 2 : largestChain
+    return Addition(addition.terms.flatMap { $0.blocks(length) }, scaling: scaling, roundedTo: roundedTo)
   }
 
   /// Whether the delta itself is rounded to the base's dtype before it is added.
-  static func roundsDelta(_ layer: AdapterLayer, _ target: TensorName, _ config: AdapterConfig) -> Bool {
-    if layer.magnitude != nil { return false }
-    if case .parameter = layer.target { return true }
-    // BD-LoRA is a variant of the whole adapter: modules that its lists do not name are merged by it too.
-    if config.blockDiagonal != nil || layer.decomposition == .kasa || target.string.hasSuffix("in_proj_weight") {
-      return true
-    }
-    if case .named(let name) = config.initialization, name == "mica" { return true }
-    switch layer.kind {
-    case .embedding, .experts: return true
-    case .linear, .convolution: return false
-    }
+  static func roundsDelta(_ update: ModuleUpdate, _ target: TensorName) -> Bool {
+    if update.rescales { return false }
+    return update.roundsDelta || target.string.hasSuffix("in_proj_weight")
   }
 }
 

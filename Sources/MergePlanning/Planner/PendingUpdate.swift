@@ -42,14 +42,14 @@ struct PendingUpdate {
     }
   }
 
-  /// Adds deltas: to those before them, unless a rescaling stands between.
-  mutating func add(_ terms: [Term<FactorView>], magnitude: Magnitude?) {
-    if let magnitude {
-      steps.append(.rescale(magnitude.rescaling(Addition(terms), norms: .exact)))
-    } else if case .add(let last)? = steps.last {
-      steps[steps.count - 1] = .add(last.with(last.terms + terms))
-    } else {
-      steps.append(.add(Addition(terms)))
+  /// Adds steps: a delta to those before it, unless another step stands between.
+  mutating func add(_ added: [TensorUpdate.Step]) {
+    for step in added {
+      if case .add(let addition) = step, addition.isPlain, case .add(let last)? = steps.last, last.isPlain {
+        steps[steps.count - 1] = .add(last.with(last.terms + addition.terms))
+      } else {
+        steps.append(step)
+      }
     }
   }
 
@@ -61,17 +61,5 @@ struct PendingUpdate {
     all += [first].compactMap { $0 } + steps
     if !rows.isEmpty { all.append(.replaceRows(rows)) }
     return TensorUpdate(rows: rowCount, columns: columns, steps: all)
-  }
-}
-
-/// The norms that DoRA gives to the rows or columns of a tensor.
-struct Magnitude {
-  let axis: Axis
-  /// One row of as many values as the tensor has rows or columns.
-  let values: FactorView
-
-  /// The step that adds a delta and rescales to these norms.
-  func rescaling(_ addition: Addition<FactorView>, norms: RescalingNorms) -> Rescaling<FactorView> {
-    Rescaling(addition, along: axis, to: values, norms: norms)
   }
 }

@@ -20,7 +20,7 @@ struct UntrainedParts {
     self.changed = changed
     parts = Set(
       changed.map { Self.part($0.string) } + adapter.replacements.map { Self.part($0.target) }
-        + adapter.layers.map { Self.part($0.module) })
+        + adapter.updates.map { Self.part($0.module) })
     predictors = Set(base.compactMap { Self.predictor($0.string) } + Self.predictors(base, config))
   }
 

@@ -47,6 +47,28 @@ extension Formula where Operand == FactorView {
   }
 }
 
+extension UpdateStep where Operand == FactorView {
+  /// The same step of the transposed matrix.
+  var transposed: UpdateStep {
+    switch self {
+    case .subtract(let decomposition): .subtract(decomposition.transposed)
+    case .add(let addition): .add(addition.transposed)
+    case .rescale(let rescaling):
+      .rescale(
+        Rescaling(
+          rescaling.addition.transposed, along: rescaling.axis.other, to: rescaling.magnitudes, norms: rescaling.norms))
+    case .scale(let factors, let axis): .scale(factors, along: axis.other)
+    case .round: self
+    // Rows that become columns are no rows that could be written over: no tuner has both.
+    case .replaceRows: self
+    }
+  }
+}
+
+extension Addition where Operand == FactorView {
+  fileprivate var transposed: Addition { with(terms.map(\.transposed)) }
+}
+
 extension Term where Operand == FactorView {
   /// The same delta with rows and columns exchanged.
   package var transposed: Term { Term(rows: columns, columns: rows, formula.transposed, scaling: scaling) }

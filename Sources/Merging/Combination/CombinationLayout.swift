@@ -10,9 +10,16 @@ struct CombinationLayout {
   struct Part: Sendable {
     /// The place of the adapter in the request.
     let adapter: Int
-    let layer: AdapterLayer
-    /// Weight and scaling, w and s.
+    let update: ModuleUpdate
+    /// w, which multiplies the scaling.
     let weight: Double
+    let rank: Int
+    /// s.
+    let scaling: Double
+
+    /// Where A and B stand in the adapter's tensor table.
+    var a: Int { update.inWitness.tensor }
+    var b: Int { update.outWitness.tensor }
   }
 
   struct Module: Sendable {
@@ -47,9 +54,9 @@ struct CombinationLayout {
     var parts: [TensorName: [Part]] = [:]
     for (number, use) in uses.enumerated() {
       try check(use.adapter)
-      for layer in use.adapter.layers {
-        try check(layer, of: use.adapter)
-        parts[TensorName(layer.module), default: []].append(Part(adapter: number, layer: layer, weight: use.weight))
+      for update in use.adapter.updates {
+        let part = try part(update, number)
+        parts[TensorName(update.module), default: []].append(part)
       }
     }
     for (_, parts) in parts.sorted(by: { $0.key < $1.key }) { modules.append(try module(parts)) }
@@ -67,34 +74,42 @@ struct CombinationLayout {
   private func check(_ adapter: Adapter) throws(CombinationError) {
     let config = adapter.config
     func refuse(_ what: String) -> CombinationError { error(adapter, nil, .unsupported(what)) }
+    guard let lora = config.lora else { throw refuse("\(config.methodName) (\"peft_type\": \"\(config.peftType)\")") }
     if !config.targetParameters.isEmpty { throw refuse("\"target_parameters\"") }
-    if let change = config.decomposition { throw error(adapter, nil, .decomposition(change)) }
-    if config.usesDora { throw refuse("DoRA (\"use_dora\")") }
-    if config.hasLoraBias { throw refuse("\"lora_bias\"") }
-    if config.blockDiagonal != nil { throw refuse("BD-LoRA (\"use_bdlora\")") }
+    if let change = lora.decomposition { throw error(adapter, nil, .decomposition(change)) }
+    if lora.usesDora { throw refuse("DoRA (\"use_dora\")") }
+    if lora.hasLoraBias { throw refuse("\"lora_bias\"") }
+    if lora.blockDiagonal != nil { throw refuse("BD-LoRA (\"use_bdlora\")") }
     if config.layerReplication != nil { throw refuse("\"layer_replication\"") }
     if config.bias != .none { throw refuse("trained biases (\"bias\": \"\(config.bias.rawValue)\")") }
     if config.trainableTokenIndices != nil { throw refuse("\"trainable_token_indices\"") }
   }
 
-  private func check(_ layer: AdapterLayer, of adapter: Adapter) throws(CombinationError) {
-    if case .parameter(let leaf) = layer.target {
-      throw error(adapter, layer.a, .unsupported("the parameter \(layer.module).\(leaf)"))
+  private func part(_ update: ModuleUpdate, _ number: Int) throws(CombinationError) -> Part {
+    let adapter = uses[number].adapter
+    let part = Part(
+      adapter: number, update: update, weight: uses[number].weight, rank: update.rank ?? 1,
+      scaling: update.scaling ?? 1)
+    if case .parameter(let leaf) = update.target {
+      throw error(adapter, part.a, .unsupported("the parameter \(update.module).\(leaf)"))
     }
-    if layer.bias != nil { throw error(adapter, layer.a, .unsupported("a bias of lora_B")) }
-    if layer.areFactorsTransposed { throw error(adapter, layer.a, .unsupported("a factor that is stored transposed")) }
-    if adapter.config.statedScaling != nil {
-      throw error(adapter, layer.a, .unsupported("a scaling that the config states itself"))
+    if update.bias != nil { throw error(adapter, part.a, .unsupported("a bias of lora_B")) }
+    if update.hasTransposedFactors {
+      throw error(adapter, part.a, .unsupported("a factor that is stored transposed"))
     }
-    for index in [layer.a, layer.b] {
+    if adapter.config.lora?.statedScaling != nil {
+      throw error(adapter, part.a, .unsupported("a scaling that the config states itself"))
+    }
+    for index in [part.a, part.b] {
       let dtype = adapter.header.tensors.dtype(at: index)
       if dtype.elementType == nil { throw error(adapter, index, .unsupported("a factor of \(dtype.name)")) }
       let shape = adapter.header.tensors.shape(at: index)
-      if shape.count == 3, layer.kind == .linear {
+      if shape.count == 3, update.layout == .linear {
         throw error(adapter, index, .unsupported("a factor that several experts share"))
       }
       guard shape.reduce(1, &*) < TorchTopK.limit else { throw error(adapter, index, .tooLarge(shape)) }
     }
+    return part
   }
 
   // MARK: - Modules
@@ -104,17 +119,17 @@ struct CombinationLayout {
     let adapter = uses[first.adapter].adapter
     let isSum = method == .concatenation
     let mayDiffer = isSum || method.needsDecompositions
-    let ranks = parts.map(\.layer.rank)
-    if !mayDiffer, let other = parts.first(where: { $0.layer.rank != ranks[0] }) {
+    let ranks = parts.map(\.rank)
+    if !mayDiffer, let other = parts.first(where: { $0.rank != ranks[0] }) {
       throw CombinationError(
-        path: uses[other.adapter].adapter.weightsPath, tensor: other.layer.module, method, .ranks(ranks))
+        path: uses[other.adapter].adapter.weightsPath, tensor: other.update.module, method, .ranks(ranks))
     }
     for part in parts.dropFirst() {
       let other = uses[part.adapter].adapter
-      guard part.layer.kind == first.layer.kind, part.layer.target == first.layer.target else {
-        throw error(other, part.layer.a, .kinds(other: adapter.path))
+      guard part.update.layout == first.update.layout, part.update.target == first.update.target else {
+        throw error(other, part.a, .kinds(other: adapter.path))
       }
-      for (index, firstIndex, axis) in [(part.layer.a, first.layer.a, 0), (part.layer.b, first.layer.b, 1)] {
+      for (index, firstIndex, axis) in [(part.a, first.a, 0), (part.b, first.b, 1)] {
         var (shape, expected) = (other.header.tensors.shape(at: index), adapter.header.tensors.shape(at: firstIndex))
         let found = (shape, expected)
         if mayDiffer { (shape[axis], expected[axis]) = (0, 0) }
@@ -127,11 +142,13 @@ struct CombinationLayout {
       try checkDecomposition(of: parts, rank: rank, clamps: clamp != nil)
     }
     var (shapeA, shapeB) = (
-      adapter.header.tensors.shape(at: first.layer.a), adapter.header.tensors.shape(at: first.layer.b)
+      adapter.header.tensors.shape(at: first.a), adapter.header.tensors.shape(at: first.b)
     )
     if mayDiffer { (shapeA[0], shapeB[1]) = (rank, rank) }
-    if mayDiffer, first.layer.groups > 1 { throw error(adapter, first.layer.b, .unsupported("a grouped convolution")) }
-    let names = Self.names(first.layer)
+    if mayDiffer, case .convolution(_, let groups) = first.update.layout, groups > 1 {
+      throw error(adapter, first.b, .unsupported("a grouped convolution"))
+    }
+    let names = Self.names(first.update)
     return Module(
       nameA: names.a, nameB: names.b, shapeA: shapeA, shapeB: shapeB, rank: rank, patternName: names.pattern,
       parts: parts)
@@ -139,46 +156,46 @@ struct CombinationLayout {
 
   /// The rank of every module that `cat` makes: unused rows and columns are 0.
   private var concatenatedRank: Int {
-    uses.reduce(0) { $0 + ($1.adapter.config.rankPattern.values + [$1.adapter.config.rank]).reduce(0, max) }
+    uses.reduce(0) { $0 + $1.adapter.largestRank }
   }
 
   /// The largest rank that an adapter's configuration has.
   private var largestRank: Int {
-    uses.map { ($0.adapter.config.rankPattern.values + [$0.adapter.config.rank]).reduce(0, max) }.reduce(0, max)
+    uses.map(\.adapter.largestRank).reduce(0, max)
   }
 
   /// Refuses a module whose updates cannot be made into a matrix and taken apart.
   private func checkDecomposition(of parts: [Part], rank: Int, clamps: Bool) throws(CombinationError) {
-    let layer = parts[0].layer
-    let adapter = uses[parts[0].adapter].adapter
-    if case .convolution(let kernel) = layer.kind, kernel.count != 2 {
+    let first = parts[0]
+    let adapter = uses[first.adapter].adapter
+    if case .convolution(let kernel, _) = first.update.layout, kernel.count != 2 {
       let what = "a convolution of \(kernel.count) dimensions (PEFT 0.21.2 fails there)"
-      throw error(adapter, layer.a, .unsupported(what))
+      throw error(adapter, first.a, .unsupported(what))
     }
-    let (rows, columns) = (layer.outFeatures, layer.inFeatures)
+    let (rows, columns) = (first.update.outFeatures ?? 0, first.update.inFeatures ?? 0)
     guard LinearAlgebra.isAddressable(rows: rows, columns: columns) else {
-      throw error(adapter, layer.a, .tooLarge([rows, columns]))
+      throw error(adapter, first.a, .tooLarge([rows, columns]))
     }
     guard rank <= min(rows, columns) else {
-      throw error(adapter, layer.a, .rankTooLarge(rank, rows: rows, columns: columns))
+      throw error(adapter, first.a, .rankTooLarge(rank, rows: rows, columns: columns))
     }
     let count = rank * (rows + columns)
     guard !clamps || count <= CombinationDecomposition.quantileLimit else {
-      throw error(adapter, layer.a, .tooManyToClamp(count))
+      throw error(adapter, first.a, .tooManyToClamp(count))
     }
   }
 
   static let prefix = "base_model.model."
 
-  private static func names(_ layer: AdapterLayer) -> (a: String, b: String, pattern: String) {
-    var (path, pattern) = (layer.module, layer.module)
+  private static func names(_ update: ModuleUpdate) -> (a: String, b: String, pattern: String) {
+    var (path, pattern) = (update.module, update.module)
     // A MultiheadAttention is wrapped as a whole: its output projection is inside of the wrapper.
-    if layer.target == .attentionOutput {
-      let container = layer.module.split(separator: ".", omittingEmptySubsequences: false).dropLast()
+    if update.target == .attentionOutput {
+      let container = update.module.split(separator: ".", omittingEmptySubsequences: false).dropLast()
       pattern = container.joined(separator: ".")
       path = pattern + ".base_layer.out_proj"
     }
-    return layer.kind == .embedding
+    return update.layout == .embedding
       ? ("\(prefix)\(path).lora_embedding_A", "\(prefix)\(path).lora_embedding_B", pattern)
       : ("\(prefix)\(path).lora_A.weight", "\(prefix)\(path).lora_B.weight", pattern)
   }
@@ -219,5 +236,22 @@ struct CombinationLayout {
     let (info, otherInfo) = (one.header.tensors[tensor], another.header.tensors[other.tensor])
     guard info.dtype == otherInfo.dtype, info.shape == otherInfo.shape else { return false }
     return try FactorFile(one, method).isEqual(info, to: otherInfo, in: try FactorFile(another, method))
+  }
+}
+
+extension Adapter {
+  /// The largest rank that the configuration gives to a module.
+  fileprivate var largestRank: Int {
+    guard let ranks = config.lora?.ranks else { return 0 }
+    return (ranks.rankPattern.values + [ranks.rank]).reduce(0, max)
+  }
+}
+
+extension ModuleUpdate {
+  /// Whether the factors are stored with rows and columns exchanged, as MLX writes them.
+  fileprivate var hasTransposedFactors: Bool {
+    steps.flatMap(\.terms).contains { term in
+      if case .product(let left, _, _) = term.formula { left.columns > 1 && left.columnStride != 1 } else { false }
+    }
   }
 }

@@ -103,15 +103,16 @@ struct CombinationWriter {
       throw CombinationError(path: path, layout.method, .inconsistent("no LAPACK was opened"))
     }
     let decomposition = CombinationDecomposition(
-      method: method, rows: first.layer.outFeatures, columns: first.layer.inFeatures, rank: module.rank, clamp: clamp)
+      method: method, rows: first.update.outFeatures ?? 0, columns: first.update.inFeatures ?? 0, rank: module.rank,
+      clamp: clamp)
     let source = layout.uses[first.adapter].adapter.weightsPath
-    return try decomposer.withTurn(path: source, tensor: first.layer.module) { algebra in
+    return try decomposer.withTurn(path: source, tensor: first.update.module) { algebra in
       let updates = try module.parts.map { part in
         let tensors = layout.uses[part.adapter].adapter.header.tensors
         return CombinationDecomposition.Update(
-          a: try sources[part.adapter].elements(tensors[part.layer.a], kernels: kernels),
-          b: try sources[part.adapter].elements(tensors[part.layer.b], kernels: kernels), rank: part.layer.rank,
-          scaling: Float(part.layer.scaling), weight: Float(part.weight), stream: stream(part, "D"))
+          a: try sources[part.adapter].elements(tensors[part.a], kernels: kernels),
+          b: try sources[part.adapter].elements(tensors[part.b], kernels: kernels), rank: part.rank,
+          scaling: Float(part.scaling), weight: Float(part.weight), stream: stream(part, "D"))
       }
       return try decomposition.factors(of: updates, algebra, kernels)
     }
@@ -120,19 +121,19 @@ struct CombinationWriter {
   /// What an adapter's choices in one matrix of a module are drawn from.
   private func stream(_ part: CombinationLayout.Part, _ matrix: String) -> RandomStream {
     RandomStream(
-      seed: layout.method.seed ?? 0, tensor: Self.hash("\(part.adapter)/\(part.layer.module)/\(matrix)"))
+      seed: layout.method.seed ?? 0, tensor: Self.hash("\(part.adapter)/\(part.update.module)/\(matrix)"))
   }
 
   private func factor(_ module: CombinationLayout.Module, isA: Bool) throws -> [Float] {
     let factors = try module.parts.map { part in
       let tensors = layout.uses[part.adapter].adapter.header.tensors
-      return try sources[part.adapter].elements(tensors[isA ? part.layer.a : part.layer.b], kernels: kernels)
+      return try sources[part.adapter].elements(tensors[isA ? part.a : part.b], kernels: kernels)
     }
     if layout.method == .concatenation {
       return isA ? concatenatedA(factors, module) : concatenatedB(factors, module)
     }
     let weights = module.parts.map { part in
-      let product = part.weight * part.layer.scaling
+      let product = part.weight * part.scaling
       let root = product.magnitude.squareRoot()
       return Float(isA && product < 0 ? -root : root)
     }
@@ -146,7 +147,7 @@ struct CombinationWriter {
     var rows: [Float] = []
     rows.reserveCapacity(module.shapeA.reduce(1, &*))
     for (factor, part) in zip(factors, module.parts) {
-      let (weight, scaling) = (Float(part.weight), Float(part.layer.scaling))
+      let (weight, scaling) = (Float(part.weight), Float(part.scaling))
       rows += factor.map { $0 * weight * scaling }
     }
     rows += repeatElement(0, count: module.shapeA.reduce(1, &*) - rows.count)
@@ -159,7 +160,7 @@ struct CombinationWriter {
     var columns = [Float](repeating: 0, count: module.shapeB.reduce(1, &*))
     var first = 0
     for (factor, part) in zip(factors, module.parts) {
-      let width = part.layer.rank
+      let width = part.rank
       for row in 0..<module.shapeB[0] {
         for column in 0..<width { columns[row * rank + first + column] = factor[row * width + column] }
       }

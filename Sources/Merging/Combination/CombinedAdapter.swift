@@ -76,7 +76,7 @@ public final class CombinedAdapter: Sendable {
     ).write(workers: options.workers, computes: options.computes)
     adapter = try Adapter(folder: path)
     warnings = uses.flatMap(\.adapter.warnings) + Self.warnings(uses, asked: method, used: used)
-    guard adapter.layers.count == layout.modules.count, adapter.layers.allSatisfy({ $0.scaling == 1 }) else {
+    guard adapter.updates.count == layout.modules.count, adapter.updates.allSatisfy({ $0.scaling == 1 }) else {
       throw CombinationError(path: path, used, .inconsistent("the combined adapter is not what was planned"))
     }
   }
@@ -115,7 +115,7 @@ public final class CombinedAdapter: Sendable {
         "\"\(used.name)\" drops elements at random: the seed makes it repeatable here, but PEFT draws from torch's "
           + "generator and drops others")
     }
-    if let use = uses.first(where: { $0.adapter.config.usesRankStabilizedScaling }) {
+    if let use = uses.first(where: { $0.adapter.config.lora?.usesRankStabilizedScaling ?? false }) {
       warnings.append(
         "\(use.adapter.configPath): \"use_rslora\": PEFT up to 0.21.2 makes a combined adapter that is too strong by the "
           + "root of its rank; this one is not")

@@ -28,7 +28,7 @@ struct CombinedConfig {
     // Where shapes and the family of models leave it open this decides; an adapter without a transposed layer lacks it.
     writer.member("fan_in_fan_out", adapters.contains(where: \.config.fanInFanOut))
     // PEFT copies the first adapter's config; this is the initialization that it merges with a rounding more.
-    if adapters.first?.config.initialization == .named("mica") {
+    if adapters.first?.config.lora?.initialization == .named("mica") {
       writer.member("init_lora_weights", "mica")
     } else {
       writer.member("init_lora_weights", true)

@@ -20,9 +20,10 @@ public struct ReportDocument: Sendable, Equatable {
     public let name: String
     /// Its place in ``ReportDocument/adapters``.
     public let adapter: Int
-    public let rank: Int
-    public let alpha: Double
-    public let scaling: Double
+    /// Nil: the method has none, as the two below.
+    public let rank: Int?
+    public let alpha: Double?
+    public let scaling: Double?
   }
 
   /// What was done to how many tensors, such as `merged`.
@@ -117,7 +118,8 @@ public struct ReportDocument: Sendable, Equatable {
     modules = try reader.list("modules") { (module) throws(ReportError) in
       Module(
         name: try module.text("name"), adapter: try module.natural("adapter", below: adapterCount),
-        rank: try module.natural("rank"), alpha: try module.number("alpha"), scaling: try module.number("scaling"))
+        rank: try module.optionalNatural("rank"), alpha: try module.optionalNumber("alpha"),
+        scaling: try module.optionalNumber("scaling"))
     }
     let moduleCount = modules.count
     tensors = try reader.list("tensors") { (tensor) throws(ReportError) in

@@ -129,8 +129,8 @@ public struct ReportPage {
         let cells =
           [place == 0 ? NumberText.number(adapter.weight) : ""]
           + (group.map { group in
-            [NumberText.grouped(counts[group] ?? 0), String(group.rank)]
-              + [group.alpha, group.scaling].map(NumberText.number)
+            [NumberText.grouped(counts[group] ?? 0), group.rank.map { String($0) } ?? ""]
+              + [group.alpha, group.scaling].map { $0.map(NumberText.number) ?? "" }
           } ?? ["0", "", "", ""])
         for cell in cells { writer.element("td", cell, breaksLine: false) }
         writer.close()
@@ -142,9 +142,9 @@ public struct ReportPage {
   }
 
   private struct ScalingGroup: Hashable {
-    let rank: Int
-    let alpha: Double
-    let scaling: Double
+    let rank: Int?
+    let alpha: Double?
+    let scaling: Double?
   }
 }
 

@@ -41,6 +41,10 @@ struct ReportReader {
     return Int(number)
   }
 
+  func optionalNatural(_ key: String) throws(ReportError) -> Int? {
+    if case .null? = value[key] { nil } else { try natural(key) }
+  }
+
   func number(_ key: String) throws(ReportError) -> Double {
     switch value[key] {
     case .real(let number): return number

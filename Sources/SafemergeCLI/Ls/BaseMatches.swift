@@ -17,9 +17,9 @@ struct BaseMatches: Sendable {
     options.addsTensors = true
     let plan = try MergePlan(base: base, adapters: [AdapterUse(adapter)], options: options)
     var modules = plan.modules[...]
-    // The plan has a module for each layer, in their order.
-    targets = adapter.layers.map { layer in
-      guard modules.first?.name == layer.module else { return [] }
+    // The plan has a module for each update, in their order.
+    targets = adapter.updates.map { update in
+      guard modules.first?.name == update.module else { return [] }
       return modules.removeFirst().targets
     }
   }

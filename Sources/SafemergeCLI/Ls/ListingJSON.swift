@@ -154,14 +154,14 @@ struct ListingJSON {
     _ path: String, _ adapter: Adapter, _ matches: BaseMatches?, _ writer: inout JSONWriter
   ) {
     writer.member("path", path)
-    writer.member("peft_type", "LORA")
+    writer.member("peft_type", adapter.config.peftType)
     writer.member("base_model_name_or_path", adapter.baseModelName)
-    writer.list("modules", adapter.layers.enumerated()) { layer, writer in
-      writer.member("module", layer.element.module)
-      writer.member("rank", layer.element.rank)
-      writer.member("alpha", layer.element.alpha)
-      writer.member("scaling", layer.element.scaling)
-      if let matches { writer.member("base_tensors", matches.targets[layer.offset].map(\.string)) }
+    writer.list("modules", adapter.updates.enumerated()) { update, writer in
+      writer.member("module", update.element.module)
+      writer.member("rank", update.element.rank)
+      writer.member("alpha", update.element.alpha)
+      writer.member("scaling", update.element.scaling)
+      if let matches { writer.member("base_tensors", matches.targets[update.offset].map(\.string)) }
     }
   }
 }

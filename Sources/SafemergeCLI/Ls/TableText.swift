@@ -160,25 +160,25 @@ struct TableText: Sendable {
       style: style)
     var shown = 0
     var bytes = 0
-    for (number, layer) in adapter.layers.enumerated()
-    where layer.tensorIndices.contains(where: selected.contains) {
-      let infos = layer.tensorIndices.map { adapter.header.tensors[$0] }
-      let layerBytes = infos.reduce(0) { $0 + $1.byteCount }
+    for (number, update) in adapter.updates.enumerated()
+    where update.tensorIndices.contains(where: selected.contains) {
+      let infos = update.tensorIndices.map { adapter.header.tensors[$0] }
+      let updateBytes = infos.reduce(0) { $0 + $1.byteCount }
       shown += 1
-      bytes += layerBytes
+      bytes += updateBytes
       let dtypes = Set(infos.map(\.dtype)).sorted().map(\.name).joined(separator: ",")
-      table.add(layer.module)
-      table.add(String(layer.rank))
-      table.add(NumberText.number(layer.alpha))
-      table.add(NumberText.number(layer.scaling))
-      table.add(String(layer.inFeatures))
-      table.add(String(layer.outFeatures))
+      table.add(update.module)
+      table.add(update.rank.map { String($0) } ?? "-")
+      table.add(update.alpha.map(NumberText.number) ?? "-")
+      table.add(update.scaling.map(NumberText.number) ?? "-")
+      table.add(update.inFeatures.map { String($0) } ?? "-")
+      table.add(update.outFeatures.map { String($0) } ?? "-")
       table.add(dtypes)
-      table.add(size(layerBytes))
+      table.add(size(updateBytes))
       if let matches { table.add(matches.targets[number].map(\.string).joined(separator: ", ")) }
     }
     try table.write(to: &output)
-    let all = adapter.layers.count
+    let all = adapter.updates.count
     try output.write("\(shown == all ? "\(all)" : "\(shown) of \(all)") modules, \(size(bytes))\n")
   }
 }

@@ -47,7 +47,7 @@ struct PlanText {
       let adapter = use.adapter
       let weight = use.weight == 1 ? "" : ", weight \(NumberText.number(use.weight))"
       lines.append(
-        "adapter  \(adapter.path)   LoRA \(scalings(adapter)), \(NumberText.counted(adapter.layers.count, "module")), "
+        "adapter  \(adapter.path)   \(method(adapter)), \(NumberText.counted(adapter.updates.count, "module")), "
           + "\(dtypes(adapter.header.tensors)), \(NumberText.bytes(adapter.header.dataByteCount))\(weight)")
     }
     lines.append("plan     \(actions); \(layout)")
@@ -118,8 +118,8 @@ struct PlanText {
   /// What an adapter brings, once it is merged: `14 modules of ./adapter, r=4 alpha=7 (scaling 1.75)`.
   func mergedModules(_ use: AdapterUse) -> String {
     let weight = use.weight == 1 ? "" : ", weight \(NumberText.number(use.weight))"
-    let scaling = use.adapter.layers.isEmpty ? "" : ", \(scalings(use.adapter))"
-    return "\(NumberText.counted(use.adapter.layers.count, "module")) of \(use.adapter.path)\(scaling)\(weight)"
+    let scaling = StrengthText.summary(use.adapter).map { ", \($0)" } ?? ""
+    return "\(NumberText.counted(use.adapter.updates.count, "module")) of \(use.adapter.path)\(scaling)\(weight)"
   }
 
   /// Each merged module, each tensor that is replaced or converted, and each file.
@@ -127,8 +127,7 @@ struct PlanText {
   /// - Parameter copies: Whether tensors that are only copied are named too.
   func details(copies: Bool) -> [String] {
     var lines = plan.modules.map { module in
-      "merge    \(module.name)   r=\(module.rank) alpha=\(NumberText.number(module.alpha)) "
-        + "scaling=\(NumberText.number(module.scaling)) -> \(targets(module))"
+      "merge    \(module.name)   \(StrengthText.summary(module).map { "\($0) " } ?? "")-> \(targets(module))"
     }
     for tensor in plan.shards.lazy.flatMap(\.tensors) {
       if let rows = tensor.update?.rowReplacements.map(\.row), !rows.isEmpty {
@@ -167,15 +166,9 @@ struct PlanText {
 
   private static let shownTargetCount = 3
 
-  private func scalings(_ adapter: Adapter) -> String {
-    let layers = adapter.layers
-    guard let first = layers.first else { return "" }
-    let isUniform = layers.allSatisfy { $0.rank == first.rank && $0.alpha == first.alpha }
-    guard isUniform else {
-      let ranks = layers.map(\.rank)
-      return "r=\(ranks.min() ?? 0)..\(ranks.max() ?? 0), alpha and scaling by module"
-    }
-    return "r=\(first.rank) alpha=\(NumberText.number(first.alpha)) (scaling \(NumberText.number(first.scaling)))"
+  private func method(_ adapter: Adapter) -> String {
+    let name = adapter.config.methodName
+    return StrengthText.summary(adapter).map { "\(name) \($0)" } ?? name
   }
 
   private func dtypes(_ tensors: some Sequence<TensorInfo>) -> String {

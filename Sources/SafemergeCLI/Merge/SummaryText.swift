@@ -64,21 +64,16 @@ struct SummaryText {
   }
 
   private static func adapterText(_ path: String, _ adapter: Adapter) -> String {
-    func range(_ values: [Double]) -> String {
-      guard let smallest = values.min(), let largest = values.max() else { return "-" }
-      let low = NumberText.number(smallest)
-      return smallest == largest ? low : "\(low)..\(NumberText.number(largest))"
-    }
-    let layers = adapter.layers
+    let updates = adapter.updates
     let parameters = adapter.header.tensors.reduce(0) { $0 + $1.elementCount }
+    let strength = StrengthText.ranges(adapter).map { "  \($0)" } ?? ""
     var lines = [
-      "\(path)  LoRA  r=\(range(layers.map { Double($0.rank) })) alpha=\(range(layers.map(\.alpha))) "
-        + "scaling=\(range(layers.map(\.scaling)))  \(NumberText.grouped(layers.count)) modules  "
+      "\(path)  \(adapter.config.methodName)\(strength)  \(NumberText.grouped(updates.count)) modules  "
         + "\(NumberText.grouped(parameters)) parameters"
     ]
     var leaves: [String] = []
-    for layer in layers {
-      let leaf = layer.module.split(separator: ".").last.map(String.init) ?? layer.module
+    for update in updates {
+      let leaf = update.module.split(separator: ".").last.map(String.init) ?? update.module
       if !leaves.contains(leaf) { leaves.append(leaf) }
     }
     let base = adapter.baseModelName.map { "   base: \($0)" } ?? ""

@@ -3,19 +3,21 @@ import Testing
 
 @testable import Adapters
 
-@Suite struct AdapterLayerTests {
+@Suite struct LoRAUpdateTests {
   private let prefix = "base_model.model."
 
   @Test func everyTensorIsInExactlyOneLayer() throws {
     let tensors = ["b.q", "a.q", "a.é"].flatMap { pair($0) + [Entry("\(prefix)\($0).lora_B.bias", [6], .bf16)] }
     let adapter = try adapter(#""lora_bias": true"#, tensors)
-    #expect(adapter.layers.map(\.module) == ["a.q", "a.é", "b.q"])
-    #expect(adapter.layers.flatMap(\.tensorIndices).sorted() == Array(adapter.header.tensors.indices))
-    for layer in adapter.layers {
-      #expect(layer.inFeatures == 4 && layer.outFeatures == 6 && layer.kind == .linear)
+    #expect(adapter.updates.map(\.module) == ["a.q", "a.é", "b.q"])
+    #expect(adapter.updates.flatMap(\.tensorIndices).sorted() == Array(adapter.header.tensors.indices))
+    for layer in adapter.updates {
+      #expect(layer.inFeatures == 4 && layer.outFeatures == 6 && layer.layout == .linear)
       #expect(adapter.header.tensors.name(at: layer.a).string == "\(prefix)\(layer.module).lora_A.weight")
       #expect(adapter.header.tensors.name(at: layer.b).string == "\(prefix)\(layer.module).lora_B.weight")
-      #expect(layer.bias.map { adapter.header.tensors.name(at: $0).string } == "\(prefix)\(layer.module).lora_B.bias")
+      #expect(
+        layer.bias.map { adapter.header.tensors.name(at: $0.witness.tensor).string }
+          == "\(prefix)\(layer.module).lora_B.bias")
     }
   }
 
@@ -30,15 +32,15 @@ import Testing
     let bias = Entry(prefix + "m.lora_B.bias", [6])
     let plain = Entry(prefix + "m.lora_bias", [6])
     let on = #""lora_bias": true"#
-    #expect(try adapter(on, pair("m") + [bias]).layers[0].bias != nil)
-    #expect(try adapter(on, pair("m") + [plain]).layers[0].bias != nil)
+    #expect(try adapter(on, pair("m") + [bias]).updates[0].bias != nil)
+    #expect(try adapter(on, pair("m") + [plain]).updates[0].bias != nil)
     #expect(try refusal(on, pair("m")).problem == .missingFactor(missing: bias.name))
     let scaled = #""r": 8, "lora_alpha": 16"#
     #expect(try refusal(scaled, pair("m") + [bias]).problem == .biasNotDeclared)
     #expect(try refusal(scaled + #", "lora_bias": false"#, pair("m") + [plain]).problem == .biasNotDeclared)
     // Where nothing scales it, it is what mergekit means and what PEFT would make of it.
     let unscaled = try adapter(#""r": 8, "lora_alpha": 8"#, pair("m") + pair("n") + [bias])
-    #expect(unscaled.layers.map { $0.bias != nil } == [true, false])
+    #expect(unscaled.updates.map { $0.bias != nil } == [true, false])
     #expect(unscaled.warnings.contains { $0.contains("1 modules have a bias of lora_B") })
     #expect(try refusal(on, pair("m") + [bias, plain]).problem == .biasTwice(other: plain.name))
     #expect(try refusal(on, [bias]).problem == .missingFactor(missing: prefix + "m.lora_A.weight"))
@@ -73,7 +75,7 @@ import Testing
     var tensors = pair("m")
     tensors[1].dtype = dtype
     if [.f64, .f32, .f16, .bf16, .f8E4M3, .f8E5M2].contains(dtype) {
-      #expect(try adapter("", tensors).layers.count == 1)
+      #expect(try adapter("", tensors).updates.count == 1)
     } else {
       #expect(try refusal("", tensors).problem == .dtype(dtype))
     }
@@ -81,7 +83,7 @@ import Testing
 
   @Test func theFactorsSayARankThatTheConfigDoesNot() throws {
     let four = try adapter(#""lora_alpha": 6"#, pair("m", rank: 4))
-    #expect(four.layers[0].rank == 4 && four.layers[0].scaling == 1.5)
+    #expect(four.updates[0].rank == 4 && four.updates[0].scaling == 1.5)
     #expect(four.warnings.contains { $0.hasSuffix(#""r" is missing; the factors have rank 4"#) })
     let several = pair("m", rank: 4) + pair("n", rank: 2)
     #expect(
@@ -90,13 +92,13 @@ import Testing
     #expect(
       try refusal("", pair("m", rank: 4)).problem == .scalingUnknown(ranks: [4], hasRank: false, hasAlpha: false))
     // What PEFT itself would do without both.
-    #expect(try adapter("", pair("m")).layers[0].scaling == 1)
+    #expect(try adapter("", pair("m")).updates[0].scaling == 1)
   }
 
   @Test func emptyPairsAddNothing() throws {
     let empty = [entry("x.w3.lora_A.weight", [0]), entry("x.w3.lora_B.weight", [0])]
     let found = try adapter("", pair("m") + empty)
-    #expect(found.layers.map(\.module) == ["m"] && found.ignoredTensors.count == 2)
+    #expect(found.updates.map(\.module) == ["m"] && found.ignoredTensors.count == 2)
     #expect(
       try refusal("", pair("m") + [entry("n.lora_A.weight", [0, 4]), entry("n.lora_B.weight", [6, 8])]).errorClass
         == "shape")
@@ -105,9 +107,11 @@ import Testing
 
   @Test func factorsOfThreeDimensionsAreOfStackedExperts() throws {
     func stack(_ a: [Int], _ b: [Int]) -> [Entry] { factors("x.experts.w1", a: a, b: b) }
-    let found = try adapter(#""r": 2, "lora_alpha": 2"#, stack([1, 2, 4], [3, 6, 2])).layers[0]
-    #expect(found.module == "x.experts" && found.target == .parameter("w1") && found.kind == .experts(count: 3))
-    #expect(found.factorStack == FactorStack(sharesA: true, sharesB: false))
+    let found = try adapter(#""r": 2, "lora_alpha": 2"#, stack([1, 2, 4], [3, 6, 2])).updates[0]
+    #expect(
+      found.module == "x.experts" && found.target == .parameter("w1")
+        && found.layout == .experts(count: 3, columns: nil))
+    #expect(found.products.map(\.right.offset) == [0, 0, 0] && found.products.map(\.left.offset) == [0, 12, 24])
     #expect(try refusal(#""r": 2"#, stack([2, 2, 4], [3, 6, 2])).errorClass == "shape")
     #expect(try refusal(#""r": 3"#, stack([3, 2, 4], [3, 6, 2])).errorClass == "rank")
     #expect(try refusal(#""r": 2"#, stack([2, 4], [6, 2])).errorClass == "shape")
@@ -117,7 +121,8 @@ import Testing
     let shared = entry("x.experts.up_proj.lora_A.weight", [1, 2, 4])
     let own = (0..<3).map { entry("x.experts.\($0).up_proj.lora_B.weight", [6, 2]) }
     let found = try adapter(#""r": 2"#, own + [shared])
-    #expect(found.layers.count == 3 && Set(found.layers.map(\.a)).count == 1 && Set(found.layers.map(\.b)).count == 3)
+    #expect(
+      found.updates.count == 3 && Set(found.updates.map(\.a)).count == 1 && Set(found.updates.map(\.b)).count == 3)
     let twice = own + [shared, entry("x.experts.1.up_proj.lora_A.weight", [2, 4])]
     #expect(try refusal(#""r": 2"#, twice).errorClass == "adapter-conflict")
     #expect(try refusal(#""r": 2"#, [shared] + pair("m", rank: 2)).errorClass == "pair")
@@ -126,8 +131,10 @@ import Testing
   @Test func factorsAreStoredOneWay() throws {
     let mixed = [entry("m.lora_a", [4, 8]), entry("m.lora_B.weight", [6, 8])]
     #expect(try refusal(#""r": 8"#, mixed).problem == .mixedOrientation(other: prefix + "m.lora_B.weight"))
-    let found = try adapter(#""r": 8"#, [entry("m.lora_a", [4, 8]), entry("m.lora_b", [8, 6])]).layers[0]
-    #expect(found.areFactorsTransposed && found.inFeatures == 4 && found.outFeatures == 6)
+    let found = try adapter(#""r": 8"#, [entry("m.lora_a", [4, 8]), entry("m.lora_b", [8, 6])]).updates[0]
+    #expect(
+      found.products.allSatisfy { $0.left.rowStride == 1 && $0.right.rowStride == 1 } && found.inFeatures == 4
+        && found.outFeatures == 6)
   }
 
   @Test func anAdapterWithoutTensorsIsRefused() throws {

@@ -1,8 +1,22 @@
 import Safetensors
 
-/// The sizes of one layer, agreed on by its tensors and its rank.
+/// The sizes of one of LoRA's updates, agreed on by its tensors and its rank.
 struct FactorShapes {
-  let kind: AdapterLayer.Kind
+  /// How the factors make up the update.
+  enum Kind: Equatable {
+    /// `B A`, with A (rank, in) and B (out, rank).
+    case linear
+    /// `(B A)` transposed, with A (rank, vocabulary) and B (dimension, rank).
+    case embedding
+    /// `B A` in the shape of the weight, with A (rank, in, *kernel) and B (out, rank, 1, ...). For a convolution in groups
+    /// B is (out, rank / groups, 1, ...).
+    case convolution(kernel: [Int])
+    /// A parameter that stacks `count` experts: A (rank * count, x) and B (y, rank * count), or with
+    /// ``FactorShapes/stack`` a matrix for each.
+    case experts(count: Int)
+  }
+
+  let kind: Kind
   let inFeatures: Int
   let outFeatures: Int
   var groups = 1
@@ -147,7 +161,7 @@ struct FactorShapes {
 
   private static func convolution(
     a: TensorInfo, b: TensorInfo, rank: Rank, path: String
-  ) throws(AdapterError) -> (AdapterLayer.Kind, Int, Int, Int) {
+  ) throws(AdapterError) -> (Kind, Int, Int, Int) {
     guard a.shape[0] == rank.value else {
       throw AdapterError(
         path: path, .rank(expected: rank.value, found: a.shape[0], shape: a.shape, pattern: rank.pattern),

@@ -1,14 +1,14 @@
 import Safetensors
 
-/// Makes layers of an adapter's factors and its config, every layer complete.
-struct ModuleUpdates {
+/// Makes updates of LoRA's factors and its config, every one complete.
+struct LoRAAssembly {
   /// The tensors of one update.
   struct Parts {
     /// One of its keys, for the names of others.
     let key: AdapterKey
-    var byRole: [AdapterKey.Role: Int] = [:]
+    var byRole: [FactorRole: Int] = [:]
 
-    subscript(role: AdapterKey.Role) -> Int? { byRole[role] }
+    subscript(role: FactorRole) -> Int? { byRole[role] }
     var isEmbedding: Bool { byRole[.embeddingA] != nil || byRole[.embeddingB] != nil }
     var first: Int? { byRole.values.min() }
   }
@@ -17,7 +17,7 @@ struct ModuleUpdates {
   struct Update {
     let module: TensorName
     let parts: Parts
-    let target: AdapterLayer.Target
+    let target: ModuleUpdate.Target
     /// The path that patterns are matched against.
     let patternName: String
     /// Whether this is the input projection of a MultiheadAttention.
@@ -26,75 +26,56 @@ struct ModuleUpdates {
     var isNamedByParameter = false
   }
 
-  let table: TensorTable
-  let config: AdapterConfig
-  /// The weights file and the config, for errors.
-  let path: String
-  private let configPath: String
+  let lora: LoRA
+  let tensors: AdapterTensors
   private let nesting: ParameterNesting
-  private var budget: MatchBudget
-  /// Of the tables of patterns, by the names of their fields.
-  private var memories: [String: PatternAutomaton.Memory] = [:]
+  private var lookup: RankLookup
   var parts: [TensorName: [Int: Parts]] = [:]
   var transposedFactors: Set<Int> = []
   private var undeclaredBiases: [Int] = []
-  private var usedRanks: [Bool]
-  private var usedAlphas: [Bool]
+  var result = ModuleUpdates()
 
-  /// The layers in the order of their modules' bytes.
-  private(set) var layers: [AdapterLayer] = []
-  /// Factors' companions that PEFT never applies.
-  var ignored: [IgnoredTensor] = []
-  /// Patterns that decided no layer.
-  private(set) var unusedPatterns: [UnusedPattern] = []
-  /// Factors that the experts of a module share, and that are written once.
-  var sharedFactors: Set<Int> = []
-  var warnings: [String] = []
+  var table: TensorTable { tensors.table }
+  private var config: AdapterConfig { tensors.config }
 
-  /// - Parameter budget: What matching patterns against modules may cost.
-  init(
-    table: TensorTable, keys: AdapterKeys, config: AdapterConfig, path: String, configPath: String,
-    budget: MatchBudget = MatchBudget()
-  ) throws(AdapterError) {
-    self.table = table
-    self.config = config
-    self.path = path
-    self.configPath = configPath
-    self.budget = budget
-    nesting = ParameterNesting(config.targetParameters)
-    usedRanks = [Bool](repeating: false, count: config.rankPattern.keys.count)
-    usedAlphas = [Bool](repeating: false, count: config.alphaPattern.keys.count)
-    try collect(keys)
+  init(_ lora: LoRA, _ tensors: AdapterTensors) {
+    self.lora = lora
+    self.tensors = tensors
+    nesting = ParameterNesting(tensors.config.targetParameters)
+    lookup = RankLookup(lora.ranks, configPath: tensors.configPath)
+  }
+
+  mutating func assemble() throws(AdapterError) -> ModuleUpdates {
+    try collect()
     dropEmptyPairs()
     try handOutSharedFactors()
-    for update in try updates() { layers.append(try layer(update)) }
+    for update in try updates() { result.updates.append(try layer(update)) }
     if let first = undeclaredBiases.first {
-      warnings.append(
-        "\(path): \(undeclaredBiases.count) modules have a bias of lora_B although \"lora_bias\" is not true, such as "
-          + "\(table.name(at: first)); they are added, unscaled as their factors are")
+      result.warnings.append(
+        "\(tensors.path): \(undeclaredBiases.count) modules have a bias of lora_B although \"lora_bias\" is not true, such "
+          + "as \(table.name(at: first)); they are added, unscaled as their factors are")
     }
-    unusedPatterns =
-      zip(usedRanks, config.rankPattern.keys).filter { !$0.0 }.map { UnusedPattern(field: "rank_pattern", key: $0.1) }
-      + zip(usedAlphas, config.alphaPattern.keys).filter { !$0.0 }
-      .map { UnusedPattern(field: "alpha_pattern", key: $0.1) }
+    result.unusedPatterns = lookup.unusedPatterns
+    return result
   }
 
-  func failure(_ problem: AdapterError.Problem, at index: Int?) -> AdapterError {
-    AdapterError(path: path, problem, tensor: index.map { table.name(at: $0) })
-  }
+  func failure(_ problem: AdapterError.Problem, at index: Int?) -> AdapterError { tensors.failure(problem, at: index) }
 
-  private mutating func collect(_ keys: AdapterKeys) throws(AdapterError) {
-    for (index, key) in keys.keys.enumerated() {
-      switch key.role {
-      case .factorA, .factorB, .bias, .plainBias, .embeddingA, .embeddingB, .magnitude, .diagonal: break
-      default: continue
+  private mutating func collect() throws(AdapterError) {
+    for (index, key) in tensors.keys.keys.enumerated() {
+      guard case .factor(let role) = key.role else { continue }
+      if let variant = LoRAVariant.training(role) {
+        guard lora.variants.contains(variant) else { throw failure(.variantNotDeclared(variant.field), at: index) }
+        result.ignored.append(
+          IgnoredTensor(tensor: index, reason: "\(variant.title) uses it in training only; PEFT's merge does not"))
+        continue
       }
       var found = parts[key.module, default: [:]][key.depth] ?? Parts(key: key)
       // The same module inside a wrapped one and outside.
       if !found.key.path.utf8.elementsEqual(key.path.utf8), let other = found.first {
         throw failure(.sameMeaning(other: table.name(at: other).string), at: index)
       }
-      found.byRole[key.role] = index
+      found.byRole[role] = index
       if key.leniencies.contains(.transposedFactor) { transposedFactors.insert(index) }
       parts[key.module, default: [:]][key.depth] = found
     }
@@ -164,10 +145,8 @@ struct ModuleUpdates {
       // A name without a module's may mean any module: only the tensors say whether it is this one.
       if !config.targetsModules {
         leaves = others
-      } else if let outer = wrappers[0], let a = outer[.factorA] {
-        let rank =
-          try match(config.rankPattern, "rank_pattern", "\(module.string).\(leaf)")
-          .map { config.rankPattern.values[$0] } ?? config.rank
+      } else if let outer = wrappers[0], let a = outer[.loraA] {
+        let rank = try lookup.rank(of: "\(module.string).\(leaf)")
         let rows = table.shape(at: a).first ?? 0
         if rows > rank, rows % rank == 0 { leaves = others }
       }
@@ -178,40 +157,30 @@ struct ModuleUpdates {
     } catch { throw failure(error, at: wrappers.values.compactMap(\.first).min()) }
   }
 
-  mutating func match<Value>(
-    _ table: PatternTable<Value>, _ field: String, _ name: String
-  ) throws(AdapterError) -> Int? {
-    do throws(PatternProblem) {
-      return try table.firstMatch(name, memory: &memories[field, default: PatternAutomaton.Memory()], budget: &budget)
-    } catch { throw AdapterError(path: configPath, .patterns(field: field, error)) }
-  }
+  /// The rank that the config gives to a module.
+  mutating func statedRank(of name: String) throws(AdapterError) -> Int { try lookup.rank(of: name) }
 
   // MARK: One layer
 
-  private mutating func layer(_ update: Update) throws(AdapterError) -> AdapterLayer {
-    let rankIndex = try match(config.rankPattern, "rank_pattern", update.patternName)
-    let alphaIndex = try match(config.alphaPattern, "alpha_pattern", update.patternName)
-    if let rankIndex { usedRanks[rankIndex] = true }
-    if let alphaIndex { usedAlphas[alphaIndex] = true }
-    let alpha = alphaIndex.map { config.alphaPattern.values[$0] } ?? config.alpha
-
+  private mutating func layer(_ update: Update) throws(AdapterError) -> ModuleUpdate {
+    let strength = try lookup.strength(of: update.patternName)
     let parts = update.parts
     let isEmbedding = parts.isEmbedding
-    if isEmbedding, let other = parts[.factorA] ?? parts[.factorB] { throw failure(.embeddingAndLinear, at: other) }
-    let a = try half(isEmbedding ? .embeddingA : .factorA, of: parts)
-    let b = try half(isEmbedding ? .embeddingB : .factorB, of: parts)
+    if isEmbedding, let other = parts[.loraA] ?? parts[.loraB] { throw failure(.embeddingAndLinear, at: other) }
+    let a = try half(isEmbedding ? .embeddingA : .loraA, of: parts)
+    let b = try half(isEmbedding ? .embeddingB : .loraB, of: parts)
     let areTransposed = try areTransposed(update, a, b)
     let (infoA, infoB) = (factor(a, areTransposed), factor(b, areTransposed))
     // What the config does not say the factors do, but for stacks of experts, whose number is not known either.
-    var statedRank = rankIndex.map { config.rankPattern.values[$0] } ?? config.rank
-    if rankIndex == nil, !config.omissions.hasRank, config.statedScaling == nil,
+    var statedRank = strength.rank
+    if strength.rankPattern == nil, !config.omissions.hasRank, lora.statedScaling == nil,
       let found = infoA.shape.dropFirst(infoA.shape.count == 3 && update.isNamedByParameter ? 1 : 0).first, found > 0
     {
       if update.target == .weight || infoA.shape.count == 3 { statedRank = found }
     }
-    let rank = FactorShapes.Rank(value: statedRank, pattern: rankIndex.map { config.rankPattern.keys[$0] })
-    let bias = try bias(
-      of: update, isEmbedding: isEmbedding, scaling: config.scaling(rank: rank.value, alpha: alpha))
+    let rank = FactorShapes.Rank(value: statedRank, pattern: strength.rankPattern)
+    let scaling = lora.scaling(rank: rank.value, alpha: strength.alpha)
+    let bias = try bias(of: update, isEmbedding: isEmbedding, scaling: scaling)
     let magnitude = try magnitude(of: update)
     var isParameter = false
     if case .parameter = update.target { isParameter = true }
@@ -220,10 +189,10 @@ struct ModuleUpdates {
     if isEmbedding, update.target != .weight { throw failure(.embeddingAndLinear, at: a) }
     let shapes =
       update.isNamedByParameter && infoA.shape.count == 3
-      ? try FactorShapes(stackedA: infoA, b: infoB, rank: rank, path: path)
+      ? try FactorShapes(stackedA: infoA, b: infoB, rank: rank, path: tensors.path)
       : try FactorShapes(
         a: infoA, b: infoB, rank: rank, isEmbedding: isEmbedding, stacksExperts: isParameter, blocks: blocks,
-        path: path)
+        path: tensors.path)
     if areTransposed, shapes.kind != .linear || blocks != nil {
       throw failure(.shape(expected: "two dimensions", found: table.shape(at: a)), at: a)
     }
@@ -234,46 +203,78 @@ struct ModuleUpdates {
       throw failure(.shape(expected: "two dimensions", found: table.shape(at: a)), at: a)
     }
     let decomposition = try decomposition(of: update, shapes.kind)
-    return AdapterLayer(
-      module: update.module.string, kind: shapes.kind, target: update.target, rank: rank.value, alpha: alpha,
-      scaling: config.scaling(rank: rank.value, alpha: alpha), rankPattern: rank.pattern,
-      alphaPattern: alphaIndex.map { config.alphaPattern.keys[$0] }, inFeatures: shapes.inFeatures,
-      outFeatures: shapes.outFeatures, groups: shapes.groups, expertLayout: config.expertLayout ?? .rankMajor,
-      factorStack: shapes.stack, areFactorsTransposed: areTransposed, isNamedByParameter: update.isNamedByParameter,
-      blockDiagonal: blocks, a: a, b: b, bias: update.isAttentionInput ? nil : bias, magnitude: magnitude,
-      diagonal: diagonal, decomposition: decomposition)
+    let factors = LoRAFactors(
+      a: a, b: b, rank: rank.value, shapes: shapes, areTransposed: areTransposed, blocks: blocks, diagonal: diagonal,
+      magnitude: magnitude, expertLayout: lora.expertLayout ?? .rankMajor,
+      decomposition: decomposition.map { DecompositionStep(change: $0, rank: rank.value, scaling: Float(scaling)) })
+    let usedBias = update.isAttentionInput ? nil : bias
+    var made = ModuleUpdate(
+      module: update.module.string, layout: factors.layout, outFeatures: shapes.outFeatures,
+      inFeatures: shapes.inFeatures, outWitness: ModuleUpdate.Witness(b, "B"), inWitness: ModuleUpdate.Witness(a, "A"),
+      steps: factors.steps, tensorIndices: [a, b] + [usedBias, magnitude, diagonal].compactMap { $0 })
+    made.target = update.target
+    made.bias = usedBias.map { index in
+      let values = Factor.rowMajor(index, rows: 1, columns: shapes.outFeatures)
+      let term = Term(rows: 0..<1, columns: 0..<shapes.outFeatures, .matrix(values), scaling: 1)
+      return ModuleUpdate.Bias(
+        [.add(Addition([term]))], count: shapes.outFeatures, witness: ModuleUpdate.Witness(index, "lora_bias"),
+        isRequired: true)
+    }
+    made.roundsDelta = roundsDelta(update, shapes.kind, magnitude: magnitude)
+    (made.rank, made.alpha, made.scaling) = (rank.value, strength.alpha, scaling)
+    (made.rankPattern, made.alphaPattern) = (strength.rankPattern, strength.alphaPattern)
+    if case .experts(let count, .some) = made.layout, lora.expertLayout == nil, rank.value > 1, count > 1,
+      lora.isFromUnsloth || update.isNamedByParameter
+    {
+      result.isExpertLayoutAmbiguous = true
+    }
+    return made
+  }
+
+  /// Whether PEFT rounds the delta before it adds it.
+  ///
+  /// Source: PEFT 0.21.2, by comparing bits. BD-LoRA and MiCA are variants of the whole adapter: modules that BD-LoRA's
+  /// lists do not name are merged by it too.
+  private func roundsDelta(_ update: Update, _ kind: FactorShapes.Kind, magnitude: Int?) -> Bool {
+    if magnitude != nil { return false }
+    if case .parameter = update.target { return true }
+    if lora.blockDiagonal != nil || lora.decomposition == .kasa || lora.initialization == .named("mica") { return true }
+    switch kind {
+    case .embedding, .experts: return true
+    case .linear, .convolution: return false
+    }
   }
 
   /// The index of a tensor that every layer of its kind has.
-  private func half(_ role: AdapterKey.Role, of parts: Parts) throws(AdapterError) -> Int {
+  private func half(_ role: FactorRole, of parts: Parts) throws(AdapterError) -> Int {
     if let index = parts[role] { return index }
     throw missing(role, of: parts)
   }
 
-  private func missing(_ role: AdapterKey.Role, of parts: Parts) -> AdapterError {
-    failure(.missingFactor(missing: parts.key.name(of: role)), at: parts.first)
+  private func missing(_ role: FactorRole, of parts: Parts) -> AdapterError {
+    failure(.missingFactor(missing: parts.key.name(of: .factor(role))), at: parts.first)
   }
 
   private mutating func bias(of update: Update, isEmbedding: Bool, scaling: Double) throws(AdapterError) -> Int? {
     let parts = update.parts
-    let bias = parts[.bias]
+    let bias = parts[.loraBias]
     let plainBias = parts[.plainBias]
     if let bias, let plainBias {
       throw failure(.biasTwice(other: table.name(at: plainBias).string), at: bias)
     }
-    if config.hasLoraBias {
+    if lora.hasLoraBias {
       if isEmbedding { throw failure(.impossible("lora_bias", of: "an embedding"), at: parts.first) }
       if case .parameter = update.target { throw failure(.impossible("lora_bias", of: "a parameter"), at: parts.first) }
     }
     guard let index = bias ?? plainBias else {
-      if config.hasLoraBias { throw missing(.bias, of: parts) }
+      if lora.hasLoraBias { throw missing(.loraBias, of: parts) }
       return nil
     }
     // mergekit writes the change of a bias as it is: only where nothing scales it that is what PEFT would add.
-    if !config.hasLoraBias, scaling != 1 { throw failure(.biasNotDeclared, at: index) }
-    if !config.hasLoraBias { undeclaredBiases.append(index) }
+    if !lora.hasLoraBias, scaling != 1 { throw failure(.biasNotDeclared, at: index) }
+    if !lora.hasLoraBias { undeclaredBiases.append(index) }
     if update.isAttentionInput {
-      ignored.append(
+      result.ignored.append(
         IgnoredTensor(
           tensor: index,
           reason: "PEFT never applies the bias of lora_B in the input projection of a MultiheadAttention"))
@@ -283,7 +284,7 @@ struct ModuleUpdates {
 
   private func magnitude(of update: Update) throws(AdapterError) -> Int? {
     let index = update.parts[.magnitude]
-    if !config.usesDora {
+    if !lora.usesDora {
       if let index { throw failure(.magnitudeNotDeclared, at: index) }
       return nil
     }
@@ -299,7 +300,7 @@ struct ModuleUpdates {
   /// KaSA's diagonal, which every layer of such an adapter has.
   private func diagonal(of update: Update) throws(AdapterError) -> Int? {
     let index = update.parts[.diagonal]
-    if config.decomposition != .kasa {
+    if lora.decomposition != .kasa {
       if let index { throw failure(.diagonalNotDeclared, at: index) }
       return nil
     }
@@ -312,9 +313,9 @@ struct ModuleUpdates {
   /// Source: PEFT 0.21.2: `Embedding.update_layer` does not look for "pissa" and "olora" and begins with zeros;
   /// `_ConvNd.update_layer` and the weight that a MultiheadAttention does not have stop it.
   private func decomposition(
-    of update: Update, _ kind: AdapterLayer.Kind
+    of update: Update, _ kind: FactorShapes.Kind
   ) throws(AdapterError) -> Decomposition? {
-    guard let change = config.decomposition else { return nil }
+    guard let change = lora.decomposition else { return nil }
     let owner: String
     switch (update.target, kind) {
     case (.parameter, _): owner = "a parameter"
@@ -334,7 +335,7 @@ struct ModuleUpdates {
   ///
   /// Source: PEFT 0.21.2 `BdLoraLinearVariant.init`.
   private func blockDiagonal(of update: Update, isEmbedding: Bool) throws(AdapterError) -> BlockDiagonal? {
-    guard let rule = config.blockDiagonal else { return nil }
+    guard let rule = lora.blockDiagonal else { return nil }
     if isEmbedding || update.target != .weight || update.isAttentionInput {
       throw failure(.impossible("use_bdlora", of: "anything but a linear layer"), at: update.parts.first)
     }

@@ -11,6 +11,7 @@ struct ReplacementTensors {
 
   private let table: TensorTable
   private let keys: [AdapterKey]
+  private let dialect: KeyDialect
   private let config: AdapterConfig
   private let path: String
   private let configPath: String
@@ -19,14 +20,14 @@ struct ReplacementTensors {
   /// The tensor that each target is replaced by.
   private var byTarget: [TensorName: Int] = [:]
 
-  init(
-    table: TensorTable, keys: AdapterKeys, config: AdapterConfig, path: String, configPath: String
-  ) throws(AdapterError) {
-    self.table = table
+  init(_ tensors: AdapterTensors) throws(AdapterError) {
+    let keys = tensors.keys
+    table = tensors.table
     self.keys = keys.keys
-    self.config = config
-    self.path = path
-    self.configPath = configPath
+    dialect = keys.dialect
+    config = tensors.config
+    path = tensors.path
+    configPath = tensors.configPath
     copiedLayers = Set(self.keys.filter { $0.role == .baseLayer(leaf: "weight") }.map(\.module))
     for (index, key) in self.keys.enumerated() { try take(key, at: index) }
     try takeSavedCopies()
@@ -71,10 +72,6 @@ struct ReplacementTensors {
     case .baseLayer(let leaf) where copiedLayers.contains(key.module):
       try replace("\(key.module.string).\(leaf)", with: index, .baseLayer)
     case .baseLayer: throw failure(.unknownKey, at: index)
-    case .training(let variant, _):
-      guard config.variants.contains(variant) else { throw failure(.variantNotDeclared(variant.field), at: index) }
-      ignored.append(
-        IgnoredTensor(tensor: index, reason: "\(variant.title) uses it in training only; PEFT's merge does not"))
     default: break
     }
   }
@@ -107,9 +104,9 @@ struct ReplacementTensors {
   private mutating func takeOriginals() throws(AdapterError) {
     for (index, key) in keys.enumerated() {
       guard case .original(let name) = key.role else { continue }
-      let isUpdate = name.contains(where: AdapterKey.isUpdate)
+      let isUpdate = name.contains(where: dialect.isUpdate)
       // Of a module that was updated too: what the update wraps, and factors as they were before the training.
-      let inner = isUpdate ? name.prefix { !AdapterKey.isUpdate($0) } + ["weight"] : name[...]
+      let inner = isUpdate ? name.prefix { !dialect.isUpdate($0) } + ["weight"] : name[...]
       let target = ([key.module.string] + inner).joined(separator: ".")
       guard byTarget[TensorName(target)] != nil else { throw failure(.originalAlone(target), at: index) }
       ignored.append(
@@ -207,23 +204,6 @@ extension String {
     let (name, end) = (Array(utf8), Array(suffix.utf8))
     return name.indices.contains { index in
       name[index] == UInt8(ascii: ".") && index >= end.count && name[(index - end.count)..<index].elementsEqual(end)
-    }
-  }
-}
-
-extension AdapterKey.Variant {
-  /// The field of the config that asks for it.
-  fileprivate var field: String {
-    switch self {
-    case .velora: "velora_config"
-    case .monteclora: "monteclora_config"
-    }
-  }
-
-  fileprivate var title: String {
-    switch self {
-    case .velora: "VeLoRA"
-    case .monteclora: "MonteCLoRA"
     }
   }
 }

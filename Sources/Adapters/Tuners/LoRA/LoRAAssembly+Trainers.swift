@@ -1,20 +1,20 @@
 import Safetensors
 
 /// Factors that other trainers lay out otherwise than PEFT.
-extension ModuleUpdates {
+extension LoRAAssembly {
   /// Takes out updates whose factors are both empty: trainers write them where a model has no such projection.
   mutating func dropEmptyPairs() {
     var count = 0
     for (module, wrappers) in parts {
       guard wrappers.count == 1, let found = wrappers[0], found.byRole.count == 2 else { continue }
-      guard let a = found[.factorA], let b = found[.factorB] else { continue }
+      guard let a = found[.loraA], let b = found[.loraB] else { continue }
       guard table.shape(at: a) == [0], table.shape(at: b) == [0] else { continue }
       parts[module] = nil
       count += 1
-      ignored += [a, b].map { IgnoredTensor(tensor: $0, reason: "a pair of empty factors, which add nothing") }
+      result.ignored += [a, b].map { IgnoredTensor(tensor: $0, reason: "a pair of empty factors, which add nothing") }
     }
     if count > 0 {
-      warnings.append("\(path): \(count) modules have only empty factors, which add nothing")
+      result.warnings.append("\(tensors.path): \(count) modules have only empty factors, which add nothing")
     }
   }
 
@@ -24,7 +24,7 @@ extension ModuleUpdates {
     for (module, wrappers) in parts.sorted(by: { $0.key < $1.key }) {
       guard wrappers.count == 1, let found = wrappers[0], found.byRole.count == 1,
         let (role, index) = found.byRole.first,
-        role == .factorA || role == .factorB, table.shape(at: index).first == 1, table.shape(at: index).count == 3
+        role == .loraA || role == .loraB, table.shape(at: index).first == 1, table.shape(at: index).count == 3
       else { continue }
       let experts = parts.keys.filter { ExpertKeys.stackPath(ofExpert: $0) == module }.sorted()
       if experts.isEmpty { continue }
@@ -36,7 +36,7 @@ extension ModuleUpdates {
         throw failure(.sameMeaning(other: table.name(at: other).string), at: index)
       }
       parts[module] = nil
-      sharedFactors.insert(index)
+      result.shared.insert(index)
     }
   }
 
@@ -44,12 +44,11 @@ extension ModuleUpdates {
   mutating func stack(
     _ module: TensorName, _ parts: Parts
   ) throws(AdapterError) -> (module: TensorName, projection: String)? {
-    guard let stack = ExpertKeys.stack(of: module), let a = parts[.factorA] else { return nil }
+    guard let stack = ExpertKeys.stack(of: module), let a = parts[.loraA] else { return nil }
     let shape = table.shape(at: a)
     if shape.count == 3 { return stack }
     guard shape.count == 2, let rows = shape.first else { return nil }
-    let rank = try match(config.rankPattern, "rank_pattern", module.string).map { config.rankPattern.values[$0] }
-    let expected = rank ?? config.rank
+    let expected = try statedRank(of: module.string)
     // Names that only stacks of three dimensions have.
     if rows == expected, ExpertKeys.isTinkers(stack.projection) {
       throw failure(.shape(expected: "(experts, \(expected), in)", found: shape), at: a)
@@ -71,7 +70,7 @@ extension ModuleUpdates {
   func factor(_ index: Int, _ isTransposed: Bool) -> TensorInfo {
     let info = table[index]
     var shape = info.shape
-    if sharedFactors.contains(index) { shape.removeFirst() }
+    if result.shared.contains(index) { shape.removeFirst() }
     if isTransposed { shape.reverse() }
     return TensorInfo(name: info.name, dtype: info.dtype, shape: shape, dataOffsets: info.dataOffsets)
   }

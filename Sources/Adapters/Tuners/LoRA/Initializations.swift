@@ -11,11 +11,26 @@ enum Initializations {
   /// The boolean that a config has in quotes, as programs without JSON's types write it; nil: `name` is another name.
   static func spelledBoolean(_ name: String) -> Bool? { ["true": true, "false": false][name.lowercased()] }
 
+  /// The values after which the base is what it was.
+  private static let plain: [JSONValue] =
+    [.null, .bool(true), .bool(false)] + ["gaussian", "orthogonal", "eva", "mica"].map(JSONValue.string)
+
   /// Why `value` cannot be merged, and the way out; nil if it does not change the base, or as ``Decomposition`` says.
-  static func refusal(of value: JSONValue) -> (reason: String, hint: String)? {
-    guard case .string(let name) = value else { return nil }
+  static func refusal(of value: JSONValue) -> ConfigField.Refusal? {
+    if plain.contains(value) || Decomposition(initialization: value) != nil { return nil }
+    if case .string(let name) = value {
+      if spelledBoolean(name) != nil { return nil }
+      if let refusal = refusal(ofName: name) { return refusal }
+    }
+    return (
+      "an initialisation that this program does not know and that may have changed the base weights; known are true, "
+        + "false, \"gaussian\", \"orthogonal\", \"eva\", \"mica\", \"pissa\" and \"olora\"", conversion
+    )
+  }
+
+  private static func refusal(ofName name: String) -> ConfigField.Refusal? {
     let decomposition = "or save the base as training changed it and merge there, with \"init_lora_weights\": true"
-    func relative(_ method: String, _ part: String) -> (reason: String, hint: String) {
+    func relative(_ method: String, _ part: String) -> ConfigField.Refusal {
       (
         "\(method) took \(part) out of the base weights before training, and the adapter only fits what was left",
         "\(conversion), \(decomposition)"

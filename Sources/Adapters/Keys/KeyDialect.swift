@@ -1,0 +1,40 @@
+/// How the names of an adapter's tensors are made, as data.
+struct KeyDialect: Sendable {
+  /// What stands before the module's path.
+  let prefix: [String]
+  /// Segments that wrappers of a model put into names, and that mean nothing.
+  let wrappers: Set<String>
+  /// What a layer is called inside of its wrapper.
+  let wrapped: String
+  /// How names end, in the order in which they are tried.
+  let endings: [KeyEnding]
+  /// The first segments of all endings, and of the names that hold others.
+  let markers: Set<String>
+  /// With what a segment begins that belongs to an update.
+  let updatePrefixes: [String]
+
+  /// Holds whole modules that were trained.
+  static let savedCopy = "modules_to_save"
+  /// Holds what such modules were before.
+  static let original = "original_module"
+
+  /// PEFT's names for one tuner.
+  ///
+  /// Source: PEFT 0.21.2 `get_peft_model_state_dict`.
+  static func peft(_ tuner: any Tuner.Type) -> KeyDialect {
+    let endings =
+      tuner.endings + [
+        KeyEnding("token_adapter.trainable_tokens_delta", .tokenRows, name: 1)
+      ]
+    return KeyDialect(
+      prefix: ["base_model", "model"],
+      wrappers: ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"], wrapped: "base_layer",
+      endings: endings, markers: Set(endings.map(\.marker)).union([savedCopy, original]),
+      updatePrefixes: Set(tuner.endings.map { $0.marker.prefix { $0 != "_" } + "_" }).sorted())
+  }
+
+  /// Whether a segment of a key belongs to an update, or to the weight inside of one.
+  func isUpdate(_ segment: String) -> Bool {
+    segment == wrapped || updatePrefixes.contains { segment.utf8.starts(with: $0.utf8) }
+  }
+}

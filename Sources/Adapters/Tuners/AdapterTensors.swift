@@ -1,0 +1,15 @@
+import Safetensors
+
+/// The tensors of an adapter's file with their keys taken apart, as a tuner reads them.
+struct AdapterTensors {
+  let table: TensorTable
+  let keys: AdapterKeys
+  let config: AdapterConfig
+  /// The weights file and the config, for errors.
+  let path: String
+  let configPath: String
+
+  func failure(_ problem: AdapterError.Problem, at index: Int?) -> AdapterError {
+    AdapterError(path: path, problem, tensor: index.map { table.name(at: $0) })
+  }
+}

@@ -1,0 +1,66 @@
+import Safetensors
+
+/// The tensors that a tuner has for one module.
+struct ModuleTensors {
+  /// Where the module stands in the model.
+  let name: TensorName
+  /// One of its keys, for the names of others.
+  private let key: AdapterKey
+  private let byRole: [FactorRole: Int]
+  private let tensors: AdapterTensors
+
+  /// Every module with tensors of the tuner, in the order of the names' bytes.
+  ///
+  /// - Throws: If a module has updates inside of each other, which only LoRA knows.
+  static func all(_ tensors: AdapterTensors) throws(AdapterError) -> [ModuleTensors] {
+    var found: [TensorName: (key: AdapterKey, byRole: [FactorRole: Int])] = [:]
+    for (index, key) in tensors.keys.keys.enumerated() {
+      guard case .factor(let role) = key.role else { continue }
+      if key.depth > 0 || key.container != nil {
+        throw tensors.failure(.nestedUpdate(depth: max(key.depth, 1)), at: index)
+      }
+      found[key.module, default: (key, [:])].byRole[role] = index
+    }
+    return found.sorted { $0.key < $1.key }
+      .map { ModuleTensors(name: $0.key, key: $0.value.key, byRole: $0.value.byRole, tensors: tensors) }
+  }
+
+  /// The places of all tensors, in the order of the roles.
+  func indices(of roles: [FactorRole]) -> [Int] { roles.compactMap { byRole[$0] } }
+
+  /// Where a tensor stands in the table; nil: the module has none.
+  subscript(role: FactorRole) -> Int? { byRole[role] }
+
+  /// A tensor that every module has.
+  func required(_ role: FactorRole) throws(AdapterError) -> TensorInfo {
+    guard let index = byRole[role] else { throw failure(.missingFactor(missing: key.name(of: .factor(role))), at: nil) }
+    return try info(at: index)
+  }
+
+  /// A tensor that a module may have.
+  func optional(_ role: FactorRole) throws(AdapterError) -> TensorInfo? {
+    guard let index = byRole[role] else { return nil }
+    return try info(at: index)
+  }
+
+  private func info(at index: Int) throws(AdapterError) -> TensorInfo {
+    let info = tensors.table[index]
+    try FactorShapes.checkDType(info, path: tensors.path)
+    // The dimensions of an empty tensor are bounded by nothing: 2^40 rows would cost no byte of a file.
+    if info.shape.contains(0) { throw failure(.shape(expected: "without zeros", found: info.shape), at: index) }
+    return info
+  }
+
+  /// - Throws: If a tensor has another shape than the others and the config make it.
+  func check(_ role: FactorRole, is expected: [Int]) throws(AdapterError) {
+    guard let index = byRole[role] else { return }
+    let found = tensors.table.shape(at: index)
+    if found == expected { return }
+    throw failure(.shape(expected: AdapterError.text(expected), found: found), at: index)
+  }
+
+  /// An error about one of the module's tensors; nil: about the first.
+  func failure(_ problem: AdapterError.Problem, at index: Int?) -> AdapterError {
+    tensors.failure(problem, at: index ?? byRole.values.min())
+  }
+}

@@ -1,0 +1,46 @@
+import Safetensors
+
+/// One kind of adapter: all that it has of its own is in its file or folder, and a line in ``Tuners/all`` makes it known.
+protocol Tuner: Sendable {
+  /// `peft_type` in adapter_config.json.
+  static var peftType: String { get }
+  /// What texts call it.
+  static var name: String { get }
+  /// Its fields of adapter_config.json beside ``ConfigField/common``: used, ignored because, or refused unless.
+  static var fields: [ConfigField] { get }
+  /// How the keys of its tensors end.
+  static var endings: [KeyEnding] { get }
+
+  /// Reads and checks its fields.
+  ///
+  /// - Throws: A field with another type, or a combination that cannot be.
+  init(_ reader: ConfigReader) throws(AdapterError)
+
+  /// Makes the updates of all modules from names and shapes alone. Every tensor with one of ``endings`` is used or ignored
+  /// with a reason.
+  func updates(of tensors: AdapterTensors) throws(AdapterError) -> ModuleUpdates
+}
+
+/// A tuner whose modules have nothing to do with each other.
+protocol ModuleTuner: Tuner {
+  /// Ranks and alphas; nil: the method has none.
+  var ranks: RankSettings? { get }
+
+  /// What the tensors of one module do.
+  ///
+  /// - Parameter strength: Its rank and alpha, by the patterns too; nil where ``ranks`` is.
+  func update(_ module: ModuleTensors, _ strength: ModuleStrength?) throws(AdapterError) -> ModuleUpdate
+}
+
+extension ModuleTuner {
+  func updates(of tensors: AdapterTensors) throws(AdapterError) -> ModuleUpdates {
+    var lookup = ranks.map { RankLookup($0, configPath: tensors.configPath) }
+    var result = ModuleUpdates()
+    for module in try ModuleTensors.all(tensors) {
+      let strength = try lookup?.strength(of: module.name.string)
+      result.updates.append(try update(module, strength))
+    }
+    result.unusedPatterns = lookup?.unusedPatterns ?? []
+    return result
+  }
+}

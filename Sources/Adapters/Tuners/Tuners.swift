@@ -1,0 +1,12 @@
+/// The kinds of adapters that are merged.
+package enum Tuners {
+  static let all: [any Tuner.Type] = [LoRA.self]
+
+  /// The tuner with this `peft_type`, in whatever letters; nil: none is known.
+  static func named(_ peftType: String) -> (any Tuner.Type)? {
+    all.first { $0.peftType.lowercased() == peftType.lowercased() }
+  }
+
+  /// Segments of keys by which a tensor of any tuner is told from one of a model.
+  package static let markers = Set(all.flatMap { $0.endings }.filter { $0.leniency == nil }.map(\.marker))
+}

@@ -1,0 +1,183 @@
+import Adapters
+import Checkpoints
+import JSONText
+import Safetensors
+
+/// How an update lies in the tensor that it changes.
+struct PlacedUpdate {
+  /// The tensor as a matrix.
+  let rows: Int
+  let columns: Int
+  /// On matrices of the plan's inputs.
+  let steps: [TensorUpdate.Step]
+  /// Whether the tensor's rows are the module's columns.
+  let isTransposed: Bool
+}
+
+/// Places the steps of an adapter's updates in tensors, from shapes alone.
+struct UpdatePlacement {
+  let config: JSONValue?
+  let adapter: Adapter
+  /// The place of the adapter's file in the plan's inputs.
+  let input: Int
+  /// What the caller gives the adapter.
+  let weight: Double
+  /// The order of the left factors' columns in a stack of experts, whatever the adapter says; nil: as it says.
+  let expertLayout: ExpertLayout?
+  /// How the weight is stored; nil: its shape decides.
+  let orientation: OrientationDecision?
+
+  private func error(_ problem: PlanError.Problem, _ key: Int) -> PlanError {
+    PlanError(
+      path: adapter.weightsPath, tensor: adapter.header.tensors.name(at: key), problem,
+      adapterBase: adapter.baseModelName)
+  }
+
+  /// The update's place in a tensor of this name and shape.
+  func place(_ update: ModuleUpdate, target: TensorName, shape: [Int]) throws(PlanError) -> PlacedUpdate {
+    switch update.layout {
+    // A stack of one matrix has factors like that matrix's.
+    case .linear where shape.count == 3 && shape.first == 1:
+      try experts(update, 1, hasOwnFactors: false, target, shape)
+    case .linear: try linear(update, target, shape)
+    case .embedding: try embedding(update, target, shape)
+    case .convolution(let kernel, let groups): try convolution(update, kernel, groups, target, shape)
+    case .experts(let count, let columns): try experts(update, count, hasOwnFactors: columns == nil, target, shape)
+    case .flattened: try flattened(update, target, shape)
+    }
+  }
+
+  /// Steps on matrices of the plan's inputs, with the scaling and the weight.
+  func views(_ steps: [UpdateStep<Factor>], scaling: Double?) -> [TensorUpdate.Step] {
+    steps.map { step in
+      step.scaled(by: weight * (scaling ?? 1)).map { factor in
+        FactorView(
+          MergePlan.Source(adapter.header, factor.tensor, input: input), rows: factor.rows, columns: factor.columns,
+          offset: factor.offset, rowStride: factor.rowStride, columnStride: factor.columnStride)
+      }
+    }
+  }
+
+  private func views(_ update: ModuleUpdate) -> [TensorUpdate.Step] {
+    let ordered = expertLayout.map { update.ordering(experts: $0) } ?? update
+    return views(ordered.steps, scaling: update.scaling)
+  }
+
+  private func mismatch(_ update: ModuleUpdate, _ target: TensorName, _ shape: [Int], wantsRows: Bool) -> PlanError {
+    let witness = wantsRows ? update.outWitness : update.inWitness
+    return error(
+      .shape(
+        factor: witness.name, found: adapter.header.tensors.shape(at: witness.tensor), target: target.string,
+        expected: shape), witness.tensor)
+  }
+
+  private func linear(
+    _ update: ModuleUpdate, _ target: TensorName, _ shape: [Int]
+  ) throws(PlanError) -> PlacedUpdate {
+    let fits = shape.count == 2 && update.fits(rows: shape[0], columns: shape[1])
+    let fitsTransposed = shape.count == 2 && update.fits(rows: shape[1], columns: shape[0])
+    let isTransposed: Bool
+    switch (fits, fitsTransposed) {
+    case (true, false): isTransposed = false
+    case (false, true):
+      guard orientation?.mayBeTransposed(update.module) ?? false else {
+        throw error(.storedTransposed(target: target.string, shape: shape), update.inWitness.tensor)
+      }
+      isTransposed = true
+    case (true, true):
+      guard let found = orientation?.orientation(of: update.module) else {
+        throw error(.maybeTransposed(target: target.string, shape: shape), update.inWitness.tensor)
+      }
+      isTransposed = found == .transposed
+    case (false, false):
+      let wantsRows = shape.count != 2 || update.outFeatures.map { $0 != shape[0] } ?? false
+      throw mismatch(update, target, shape, wantsRows: wantsRows)
+    }
+    let steps = views(update)
+    return PlacedUpdate(
+      rows: shape[0], columns: shape[1], steps: isTransposed ? steps.map(\.transposed) : steps,
+      isTransposed: isTransposed)
+  }
+
+  /// The transposed matrix for a weight of (vocabulary, dimension).
+  private func embedding(
+    _ update: ModuleUpdate, _ target: TensorName, _ shape: [Int]
+  ) throws(PlanError) -> PlacedUpdate {
+    guard shape.count == 2, update.fits(rows: shape[1], columns: shape[0]) else {
+      throw mismatch(update, target, shape, wantsRows: shape.count == 2 && shape[0] == update.inFeatures)
+    }
+    return PlacedUpdate(
+      rows: shape[0], columns: shape[1], steps: views(update).map(\.transposed), isTransposed: true)
+  }
+
+  /// The weight (out, in, kernel...) as a matrix of (out, in * kernel).
+  private func convolution(
+    _ update: ModuleUpdate, _ kernel: [Int], _ groups: Int, _ target: TensorName, _ shape: [Int]
+  ) throws(PlanError) -> PlacedUpdate {
+    guard shape.count == kernel.count + 2, shape.first == update.outFeatures, shape.dropFirst(2).elementsEqual(kernel)
+    else {
+      throw mismatch(update, target, shape, wantsRows: shape.first != update.outFeatures)
+    }
+    guard groups == 1 else { throw error(.groupedConvolution(target: target.string), update.outWitness.tensor) }
+    let columns = shape.dropFirst().reduce(1, *)
+    guard columns == update.inFeatures else { throw mismatch(update, target, shape, wantsRows: false) }
+    return PlacedUpdate(rows: shape[0], columns: columns, steps: views(update), isTransposed: false)
+  }
+
+  /// A weight of any dimensions as a matrix of its first and all others.
+  private func flattened(
+    _ update: ModuleUpdate, _ target: TensorName, _ shape: [Int]
+  ) throws(PlanError) -> PlacedUpdate {
+    let columns = shape.dropFirst().reduce(1, *)
+    guard shape.count >= 2, update.fits(rows: shape[0], columns: columns) else {
+      let wantsRows = shape.count < 2 || update.outFeatures.map { $0 != shape[0] } ?? false
+      throw mismatch(update, target, shape, wantsRows: wantsRows)
+    }
+    return PlacedUpdate(rows: shape[0], columns: columns, steps: views(update), isTransposed: false)
+  }
+
+  /// A stack of weights (experts, d1, d2).
+  private func experts(
+    _ update: ModuleUpdate, _ count: Int, hasOwnFactors: Bool, _ target: TensorName, _ shape: [Int]
+  ) throws(PlanError) -> PlacedUpdate {
+    guard let inner = update.inFeatures, let outer = update.outFeatures, shape.count == 3, shape[0] == count else {
+      throw mismatch(update, target, shape, wantsRows: false)
+    }
+    let (d1, d2) = (shape[1], shape[2])
+    let isTransposed: Bool
+    switch (inner == d2 && outer == d1, inner == d1 && outer == d2) {
+    case (true, false): isTransposed = false
+    case (false, true): isTransposed = true
+    case (true, true) where hasOwnFactors: isTransposed = ModelConfig.stacksExpertsTransposed(config)
+    case (true, true): isTransposed = ExpertOrientation.isTransposed(config, peftVersion: adapter.config.peftVersion)
+    case (false, false): throw mismatch(update, target, shape, wantsRows: inner == d1 || inner == d2)
+    }
+    let steps = views(update).map { step in
+      guard isTransposed, let addition = step.addition else { return step }
+      return step.with(
+        addition.with(
+          addition.terms.map { term in
+            let expert = term.rows.lowerBound / outer
+            return term.shifted(rows: -expert * outer).transposed.shifted(rows: expert * d1)
+          }))
+    }
+    return PlacedUpdate(rows: count * d1, columns: d2, steps: steps, isTransposed: false)
+  }
+}
+
+extension ModuleUpdate {
+  /// Whether the steps are those of a matrix of so many rows and columns.
+  fileprivate func fits(rows: Int, columns: Int) -> Bool {
+    (outFeatures ?? rows) == rows && (inFeatures ?? columns) == columns
+  }
+}
+
+extension MergePlan.Source {
+  /// A tensor of a file by its place in the file's table.
+  init(_ header: SafetensorsHeader, _ index: Int, input: Int) {
+    let offsets = header.tensors.dataOffsets(at: index)
+    self.init(
+      input: input, dtype: header.tensors.dtype(at: index),
+      range: header.dataStart + offsets.lowerBound..<header.dataStart + offsets.upperBound)
+  }
+}
