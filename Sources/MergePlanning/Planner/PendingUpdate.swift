@@ -53,6 +53,13 @@ struct PendingUpdate {
     }
   }
 
+  /// Writes rows over, in their order.
+  mutating func replace(_ replacements: [RowReplacement<FactorView>], user: User) {
+    rows += replacements
+    rows.sort { $0.row < $1.row }
+    users.append(user)
+  }
+
   /// Everything that is done to a tensor of these rows and columns.
   ///
   /// - Parameter first: A step before the others, of what stands in the base's place.

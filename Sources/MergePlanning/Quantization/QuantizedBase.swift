@@ -1,5 +1,6 @@
 import Checkpoints
 import JSONText
+import ModelNames
 import Safetensors
 
 /// The weights that a base keeps as codes: each is a group of tensors, which a merge takes as one tensor of numbers.
@@ -108,6 +109,24 @@ struct QuantizedBase {
     if let found = problems[Self.module(of: name.string)] { return problem ?? found }
     if let layout = siblings.layout(of: name, isQuantized: source != nil) { return problem ?? layout }
     return siblings.hasTensors(inModuleOf: name) ? problem : nil
+  }
+
+  /// Why a weight that the base doesn't have cannot be changed: its module has codes that are not decoded.
+  ///
+  /// - Parameter resolver: Finds the codes by the rules by which it would have found the weight.
+  func problem(
+    inPlaceOf name: TensorName, in tensors: TensorShapes, _ resolver: inout NameResolver
+  ) -> PlanError? {
+    guard name.string.hasSuffix(".weight") else { return nil }
+    if let problem = problem(without: name) { return problem }
+    let module = name.string.dropLast("weight".count)
+    for leaf in CodeSiblings.codeLeaves {
+      guard case .success(let found)? = resolver.resolve("\(module)\(leaf)", rows: nil, in: tensors),
+        let tensor = found.parts.first?.tensor.string
+      else { continue }
+      return problem(without: TensorName("\(tensor.dropLast(leaf.count))weight"))
+    }
+    return nil
   }
 
   /// Whether a change of one weight makes numbers of all: the method has no list, that all its readers know, of what is not

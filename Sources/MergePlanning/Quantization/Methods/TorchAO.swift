@@ -136,16 +136,3 @@ struct TorchAO: QuantizationMethod {
       blockRows: block[block.count - 2], blockColumns: block[block.count - 1], rows: rows, columns: columns)
   }
 }
-
-extension MergePlanner {
-  /// Metadata that says of weights which are numbers now that they are; other methods say nothing there.
-  func withNumbers(
-    _ entries: [SafetensorsHeader.MetadataEntry], decoded: Set<TensorName>
-  ) -> [SafetensorsHeader.MetadataEntry] {
-    guard quantized.kind is TorchAO.Type, !decoded.isEmpty else { return entries }
-    return entries.map { entry in
-      decoded.contains(TensorName(entry.key))
-        ? .init(key: entry.key, value: TorchAO.plainTensor) : entry
-    }
-  }
-}

@@ -1,52 +1,50 @@
 import Checkpoints
 import JSONText
-import ModelNames
 import Platform
 import Safetensors
 
-extension MergePlanner {
-  /// Why a weight that the base has not cannot be changed: its module has codes that are not decoded.
-  mutating func problemOfCodes(inPlaceOf name: TensorName) -> PlanError? {
-    guard name.string.hasSuffix(".weight") else { return nil }
-    if let problem = quantized.problem(without: name) { return problem }
-    let module = name.string.dropLast("weight".count)
-    for leaf in CodeSiblings.codeLeaves {
-      // By the rules by which the weight would have been found.
-      guard case .success(let found)? = resolve("\(module)\(leaf)", rows: nil),
-        let tensor = found.parts.first?.tensor.string
-      else { continue }
-      return quantized.problem(without: TensorName("\(tensor.dropLast(leaf.count))weight"))
+/// The quantized weights that are written as numbers: those that an adapter changes, and those of the same modules, which
+/// are loaded in one way. The files that say how the base is quantized have to say so.
+struct DequantizedWeights {
+  private let inputs: MergeInputs
+  let names: Set<TensorName>
+
+  init(_ inputs: MergeInputs, _ updates: [TensorName: PendingUpdate]) {
+    self.inputs = inputs
+    let quantized = inputs.quantized
+    if inputs.options.requantizes || quantized.method == nil {
+      names = []
+    } else if quantized.decodesAll {
+      let isChanged = updates.keys.contains { quantized.groups[$0] != nil }
+      names = isChanged ? Set(quantized.groups.keys) : []
+    } else {
+      let modules = Set(updates.keys.compactMap { quantized.groups[$0]?.module })
+      names = Set(quantized.groups.values.lazy.filter { modules.contains($0.module) }.map(\.name))
     }
-    return nil
   }
 
-  /// The quantized weights that are written as numbers: those that an adapter changes, and those of the same modules, which
-  /// are loaded in one way.
-  var decodedWeights: Set<TensorName> {
-    guard quantized.method != nil else { return [] }
-    if quantized.decodesAll {
-      let isChanged = works.keys.contains { quantized.groups[$0] != nil }
-      return isChanged ? Set(quantized.groups.keys) : []
+  /// A weight file's metadata, which with torchao says of every weight what it is; other methods say nothing there.
+  func metadata(_ entries: [SafetensorsHeader.MetadataEntry]) -> [SafetensorsHeader.MetadataEntry] {
+    guard inputs.quantized.kind is TorchAO.Type, !names.isEmpty else { return entries }
+    return entries.map { entry in
+      names.contains(TensorName(entry.key)) ? .init(key: entry.key, value: TorchAO.plainTensor) : entry
     }
-    let modules = Set(works.keys.compactMap { quantized.groups[$0]?.module })
-    return Set(quantized.groups.values.lazy.filter { modules.contains($0.module) }.map(\.name))
   }
 
   /// What the file that says how the base is quantized must say of the weights that are numbers now.
-  ///
-  /// - Parameter decoded: ``decodedWeights``.
-  func quantizationEdit(_ decoded: Set<TensorName>) throws(PlanError) -> ConfigEdit? {
-    guard let source = quantized.source, !decoded.isEmpty else { return nil }
-    let isNothingLeft = decoded.count == quantized.groups.count && quantized.problems.isEmpty
+  func configEdit() throws(PlanError) -> ConfigEdit? {
+    let quantized = inputs.quantized
+    guard let source = quantized.source, !names.isEmpty else { return nil }
+    let isNothingLeft = names.count == quantized.groups.count && quantized.problems.isEmpty
     if isNothingLeft, !quantized.needsConfig { return .unquantized }
     guard let key = quantized.kind?.skipList(source) else {
       // Readers that take for quantized what has scales need no list.
       if quantized.kind?.isToldByScales ?? false { return nil }
       throw PlanError(
-        path: Paths.join(base.path, source.file), tensor: nil,
+        path: Paths.join(inputs.base.path, source.file), tensor: nil,
         .quantizedScheme("\(source.method) and something that is applied when the model runs"))
     }
-    let modules = Set(decoded.compactMap { quantized.groups[$0]?.module }).sorted {
+    let modules = Set(names.compactMap { quantized.groups[$0]?.module }).sorted {
       $0.utf8.lexicographicallyPrecedes($1.utf8)
     }
     var before: [String] = []
@@ -63,8 +61,8 @@ extension MergePlanner {
   }
 
   /// Files beside config.json that say how the base is quantized, edited.
-  func quantizationFiles(_ edit: ConfigEdit?) throws -> [MergePlan.TextFile] {
-    guard let source = quantized.source, let folder = base.folder,
+  func files(_ edit: ConfigEdit?) throws -> [MergePlan.TextFile] {
+    guard let source = inputs.quantized.source, let folder = inputs.base.folder,
       case .notQuantized(let path, let key, let modules)? = edit
     else { return [] }
     var file = source.file
@@ -92,10 +90,10 @@ extension MergePlanner {
   /// is no codes, and the head, which may be the embedding.
   private var defaultSkips: [String] {
     var modules: Set<String> = ["lm_head"]
-    for name in vocabulary.groups.flatMap(\.names) where name.string.hasSuffix(".weight") {
+    for name in inputs.vocabulary.groups.flatMap(\.names) where name.string.hasSuffix(".weight") {
       modules.insert(String(name.string.dropLast(".weight".count)))
     }
-    for entry in baseTensors.files.joined() where entry.group == nil && entry.owner == nil {
+    for entry in inputs.baseTensors.files.joined() where entry.group == nil && entry.owner == nil {
       let name = entry.name.string
       if entry.info.shape.count == 2, name.hasSuffix(".weight") {
         modules.insert(String(name.dropLast(".weight".count)))

@@ -1,21 +1,36 @@
 import Adapters
 import Safetensors
 
-extension MergePlanner {
-  /// Decides what becomes of adapters that touch parameters which the base keeps as one tensor, such as head and embedding.
-  ///
-  /// Rows of tokens, and tensors that the adapter itself ties (`ensure_weight_tying`), leave them one. Everything else
-  /// makes them differ in what the adapter computed: they are then written apart, or one tensor is changed although all
-  /// read it, as ``MergeOptions/Tied`` says.
-  mutating func settleTiedWeights() throws(PlanError) {
+/// Decides what becomes of adapters that touch parameters which the base keeps as one tensor, such as head and embedding.
+///
+/// Rows of tokens, and tensors that the adapter itself ties (`ensure_weight_tying`), leave them one. Everything else
+/// makes them differ in what the adapter computed: they are then written apart, or one tensor is changed although all
+/// read it, as ``MergeOptions/Tied`` says.
+struct TieSettlement {
+  private let inputs: MergeInputs
+  private(set) var updates: [TensorName: PendingUpdate]
+  /// Tensors that the base doesn't have, with the file of the base that they are written behind.
+  private(set) var added: [(name: TensorName, file: Int)]
+  private(set) var configEdits: [ConfigEdit] = []
+  /// What must hold of the adapters' data.
+  private(set) var equalities: [MergePlan.Equality] = []
+  private(set) var warnings: [String] = []
+
+  init(
+    _ inputs: MergeInputs, _ updates: [TensorName: PendingUpdate], added: [(name: TensorName, file: Int)]
+  ) throws(PlanError) {
+    self.inputs = inputs
+    self.updates = updates
+    self.added = added
+    let groups = inputs.vocabulary.groups
     var untied: Set<[String]> = []
-    for group in vocabulary.groups where group.isTied {
+    for group in groups where group.isTied {
       if try settle(group), case .known(.config) = group.separation { untied.insert(group.section) }
     }
     guard !untied.isEmpty else { return }
     // The same value of config.json keeps others one: they are written apart as well, with the same values.
-    for group in vocabulary.groups where group.isTied && untied.contains(group.section) {
-      for name in group.absent where !added.contains(where: { $0.name == name }) { copy(group.stored, to: name) }
+    for group in groups where group.isTied && untied.contains(group.section) {
+      for name in group.absent where !self.added.contains(where: { $0.name == name }) { copy(group.stored, to: name) }
     }
     for section in untied.sorted(by: { $0.lexicographicallyPrecedes($1) }) { configEdits.append(.untie(section)) }
   }
@@ -28,20 +43,20 @@ extension MergePlanner {
       return false
     }
     let areReplaced = changed.count > 1 && changed.allSatisfy { isReplacedOnly($0) }
-    if adapters.count == 1, adapters[0].adapter.config.tiesWeights {
+    if inputs.adapters.count == 1, inputs.adapters[0].adapter.config.tiesWeights {
       try keepTied(group, changed)
       return false
     }
     if group.names.count == 1 {
       // One parameter that the model reads as its embedding and as its head: what is saved whole replaces both.
       if isReplacedOnly(changed[0]) { return false }
-    } else if group.absent.isEmpty, options.tied != .shared {
+    } else if group.absent.isEmpty, inputs.options.tied != .shared {
       // All are on disk, and each becomes what its own change makes of it.
       spreadRows(group)
       warnings.append("\(listed(group.names)) were tied and are so no longer")
       return true
     }
-    switch options.tied {
+    switch inputs.options.tied {
     case .refuse where areReplaced:
       // All saved whole, as PEFT saves the names of one tensor: kept as one if they are equal, which the engine checks; if
       // not, it says so.
@@ -50,7 +65,7 @@ extension MergePlanner {
     case .refuse:
       guard group.isSeparable else { throw inseparable(group, changed) }
       throw PlanError(
-        path: adapters[0].adapter.weightsPath, tensor: nil,
+        path: inputs.adapters[0].adapter.weightsPath, tensor: nil,
         .tied(
           names: group.names.reversed().map(\.string), changed: changed.map(\.string), editsConfig: group.canBeUntied))
     case .shared:
@@ -70,24 +85,24 @@ extension MergePlanner {
 
   /// Whether anything but single rows of a tensor changes.
   private func isChanged(_ name: TensorName) -> Bool {
-    works[name].map { $0.replacement != nil || !$0.steps.isEmpty } ?? false
+    updates[name].map { $0.replacement != nil || !$0.steps.isEmpty } ?? false
   }
 
   private func isReplacedOnly(_ name: TensorName) -> Bool {
-    works[name].map { $0.replacement != nil && $0.steps.isEmpty } ?? false
+    updates[name].map { $0.replacement != nil && $0.steps.isEmpty } ?? false
   }
 
   private func inseparable(_ group: VocabularyTensors.Group, _ changed: [TensorName]) -> PlanError {
     PlanError(
-      path: adapters[0].adapter.weightsPath, tensor: nil,
+      path: inputs.adapters[0].adapter.weightsPath, tensor: nil,
       .inseparable(
-        names: group.names.reversed().map(\.string), changed: changed.map(\.string), class: vocabulary.className,
+        names: group.names.reversed().map(\.string), changed: changed.map(\.string), class: inputs.vocabulary.className,
         isUnknown: group.separation == .unknownClass))
   }
 
   private func changedDifferently(_ group: VocabularyTensors.Group) -> PlanError {
     PlanError(
-      path: adapters[0].adapter.weightsPath, tensor: nil, .tiedBoth(names: group.names.reversed().map(\.string)))
+      path: inputs.adapters[0].adapter.weightsPath, tensor: nil, .tiedBoth(names: group.names.reversed().map(\.string)))
   }
 
   private func listed(_ names: [TensorName]) -> String { PlanError.listed(names.map(\.string)) }
@@ -95,12 +110,12 @@ extension MergePlanner {
   /// Rows of tokens were trained as one tensor: all that are on disk get them.
   private mutating func spreadRows(_ group: VocabularyTensors.Group) {
     let stored = group.members.filter(\.isStored).map(\.name)
-    guard let rows = group.names.compactMap({ works[$0]?.rows }).first(where: { !$0.isEmpty }) else { return }
-    for name in stored where works[name]?.rows.isEmpty ?? true {
-      works[name, default: PendingUpdate()].rows = rows
-      guard let twin = stored.first(where: { $0 != name && !(works[$0]?.rows.isEmpty ?? true) }) else { continue }
-      let users = works[twin]?.users ?? []
-      works[name]?.users += users
+    guard let rows = group.names.compactMap({ updates[$0]?.rows }).first(where: { !$0.isEmpty }) else { return }
+    for name in stored where updates[name]?.rows.isEmpty ?? true {
+      updates[name, default: PendingUpdate()].rows = rows
+      guard let twin = stored.first(where: { $0 != name && !(updates[$0]?.rows.isEmpty ?? true) }) else { continue }
+      let users = updates[twin]?.users ?? []
+      updates[name]?.users += users
     }
   }
 
@@ -119,7 +134,7 @@ extension MergePlanner {
       for name in group.absent where isChanged(name) || isChanged(source) { copy(stored, to: name) }
       warnings.append(
         "\(listed(group.names)) are written apart, and config.json goes on to tie them, because "
-          + "\(vocabulary.className ?? "the class") would otherwise be another model: transformers from release 5 on keeps "
+          + "\(inputs.vocabulary.className ?? "the class") would otherwise be another model: transformers from release 5 on keeps "
           + "what differs on disk, older releases tie it again")
     case .known(.never), .unknownClass:
       throw inseparable(group, changed)
@@ -129,31 +144,31 @@ extension MergePlanner {
 
   /// Writes a tensor that the base has not as it keeps it, before what changes it alone.
   private mutating func copy(_ stored: TensorName, to name: TensorName) {
-    added.append((name, baseTensors.file(of: stored) ?? 0))
-    var work = works[name] ?? PendingUpdate()
+    added.append((name, inputs.baseTensors.file(of: stored) ?? 0))
+    var work = updates[name] ?? PendingUpdate()
     work.copyOf = stored
-    work.rows = works[stored]?.rows ?? []
-    if work.replacement == nil, let other = works[stored]?.replacement, isResized(stored) {
+    work.rows = updates[stored]?.rows ?? []
+    if work.replacement == nil, let other = updates[stored]?.replacement, isResized(stored) {
       // Of another size, all of them are: those that were not trained hold what the embedding holds.
       work.replacement = other
     }
-    works[name] = work
+    updates[name] = work
   }
 
   private func isResized(_ name: TensorName) -> Bool {
-    works[name]?.replacement.map { $0.shape != baseTensors.entry(name)?.info.shape } ?? false
+    updates[name]?.replacement.map { $0.shape != inputs.baseTensors.entry(name)?.info.shape } ?? false
   }
 
   // MARK: - As one
 
   /// Gives the change of one of them to all that are on disk.
   private mutating func move(_ changed: TensorName, to group: VocabularyTensors.Group) {
-    guard let work = works[changed] else { return }
-    let rows = group.names.compactMap { works[$0]?.rows }.first { !$0.isEmpty } ?? []
-    for name in group.names { works[name] = nil }
+    guard let work = updates[changed] else { return }
+    let rows = group.names.compactMap { updates[$0]?.rows }.first { !$0.isEmpty } ?? []
+    for name in group.names { updates[name] = nil }
     for member in group.members where member.isStored {
-      works[member.name] = work
-      works[member.name]?.rows = rows
+      updates[member.name] = work
+      updates[member.name]?.rows = rows
     }
   }
 
@@ -161,10 +176,10 @@ extension MergePlanner {
   /// once, mirrored, for the head: it is made once, and the engine checks that all are equal before it writes.
   private mutating func keepTied(_ group: VocabularyTensors.Group, _ changed: [TensorName]) throws(PlanError) {
     // The one on disk, whose change is made, comes first.
-    let kept = changed.first { baseTensors.entry($0) != nil } ?? changed[0]
-    guard let work = works[kept] else { return }
+    let kept = changed.first { inputs.baseTensors.entry($0) != nil } ?? changed[0]
+    guard let work = updates[kept] else { return }
     for name in changed where name != kept {
-      guard let other = works[name], (other.replacement == nil) == (work.replacement == nil),
+      guard let other = updates[name], (other.replacement == nil) == (work.replacement == nil),
         other.replacement?.shape == work.replacement?.shape, isMirrored(other.steps, work.steps)
       else { throw changedDifferently(group) }
       equalities += matrices(other, work).map { one, other in
