@@ -78,18 +78,11 @@ public struct MergeCheck: Sendable {
     public mutating func add(note: String) { notes.append(note) }
   }
 
-  let plan: MergePlan
-  let base: Checkpoint
-  let adapters: [AdapterUse]
-  let output: Checkpoint
-  let options: Options
-  let files: OpenFiles
-  /// The result's embeddings and heads.
-  let vocabulary: VocabularyTensors
+  private let context: CheckContext
+  private let matching: TensorMatching
+  private let updates: UpdateComparison
   /// What was assumed of the merge.
   private let assumptions: [String]
-  /// The updates of the same merge with PEFT's roundings, by tensor.
-  let updatesOfPEFT: [TensorName: TensorUpdate]
 
   /// - Parameters:
   ///   - output: The result, of whichever tool.
@@ -100,6 +93,7 @@ public struct MergeCheck: Sendable {
   ) throws {
     var planning = planning
     var assumptions: [String] = []
+    let plan: MergePlan
     do { plan = try MergePlan(base: base, adapters: adapters, options: planning) } catch let error as PlanError {
       // What base and adapter compute, which is what a result is measured by, has them apart.
       guard planning.tied == .refuse, error.errorClass == "tied" else { throw error }
@@ -108,15 +102,12 @@ public struct MergeCheck: Sendable {
       assumptions.append("\(error.message): compared with what --tied split writes")
     }
     self.assumptions = assumptions
-    vocabulary = VocabularyTensors(
-      config: output.config ?? base.config, names: output.tensorNames,
-      task: adapters.compactMap(\.adapter.config.taskType).first, bringsHead: planning.addsTensors)
-    self.base = base
-    self.adapters = adapters
-    self.output = output
-    self.options = options
-    files = OpenFiles(
-      plan.inputs.map { ($0.path, $0.identity) } + output.files.map { ($0.path, $0.header.identity) })
+    context = CheckContext(plan, base: base, adapters: adapters, output: output, options)
+    matching = TensorMatching(
+      context: context,
+      vocabulary: VocabularyTensors(
+        config: output.config ?? base.config, names: output.tensorNames,
+        task: adapters.compactMap(\.adapter.config.taskType).first, bringsHead: planning.addsTensors))
     var updates: [TensorName: TensorUpdate] = [:]
     if planning.arithmetic == .exact {
       var other = planning
@@ -125,7 +116,7 @@ public struct MergeCheck: Sendable {
         for tensor in plan.updatedTensors { updates[tensor.name] = tensor.update }
       }
     }
-    updatesOfPEFT = updates
+    self.updates = UpdateComparison(context: context, updatesOfPEFT: updates)
   }
 
   /// Compares every tensor.
@@ -134,15 +125,15 @@ public struct MergeCheck: Sendable {
   public func run() throws -> Report {
     var report = Report()
     report.notes += assumptions
-    var pairs = match(&report)
-    try compareCopies(&pairs, &report)
-    try compareUpdates(&pairs, &report)
-    try files.checkUnchanged()
+    var pairs = matching.match(&report)
+    try CopyComparison(context: context).compare(&pairs)
+    try updates.compare(&pairs)
+    try context.files.checkUnchanged()
     report.tensors = pairs.map(\.result)
-    let planned = plan.shards.flatMap(\.tensors)
-    report.mergedCount = planned.count(where: Self.isMerged)
+    let planned = context.plan.shards.flatMap(\.tensors)
+    report.mergedCount = planned.count(where: \.isMerged)
     report.copiedCount = planned.count - report.mergedCount
-    addFindings(&report)
+    report.addFindings(output: context.output.path)
     return report
   }
 }

@@ -73,7 +73,7 @@ struct BlockScales {
     var raw = unsafe span.mutableBytes
     _ = try unsafe kernels.encode(source, for: source.bytes, as: .f32, into: &raw, as: type)
     let encoded = bytes
-    try WeightReader.widen(encoded, as: type, count: values.count, into: &numbers, kernels)
+    try kernels.widen(encoded, as: type, count: values.count, into: &numbers)
     return (bytes, numbers)
   }
 }

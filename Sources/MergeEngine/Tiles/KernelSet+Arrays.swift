@@ -2,6 +2,15 @@ import TileKernels
 
 /// Kernels on arrays that live longer than a call: a span of one may not live while another is changed.
 extension KernelSet {
+  /// Sets the first `count` values to those that lie in `bytes`.
+  func widen(
+    _ bytes: [UInt8], as type: ElementType, count: Int, into values: inout [Float]
+  ) throws(ShapeError) {
+    let part = bytes.span.extracting(0..<count * type.byteCount)
+    var span = values.mutableSpan
+    try unsafe widen(part.bytes, as: type, into: &span)
+  }
+
   /// The largest finite magnitude of each `block` values.
   func findMagnitudes(
     _ values: [Float], count: Int, block: Int, into magnitudes: inout [Float]
@@ -32,5 +41,20 @@ extension KernelSet {
     var span = bytes.mutableSpan
     var raw = unsafe span.mutableBytes
     _ = try unsafe encode(part, for: part.bytes, as: .f32, into: &raw, as: type)
+  }
+  /// Decodes codes of a byte, from the one at `first` on, with scales of blocks.
+  ///
+  /// - Parameter place: The element of the output that comes first.
+  func decode(
+    _ codes: [UInt8], from first: Int = 0, by table: [Float], _ blocks: CodeBlocks, _ block: (rows: Int, columns: Int),
+    scales: [Float], zeros: [Float] = [], blockOfColumn: [UInt32] = [], factor: Float = 1, into output: inout [UInt8],
+    at place: Int, as type: ElementType
+  ) throws(ShapeError) {
+    let source = unsafe codes.span.extracting(first..<first + blocks.rows * blocks.columns).bytes
+    var span = output.mutableSpan
+    var bytes = unsafe span.mutableBytes
+    try decode(
+      source, by: table.span, blocks, blocks: block, scales: scales.span, zeros: zeros, blockOfColumn: blockOfColumn,
+      factor: factor, into: &bytes, at: place, as: type)
   }
 }

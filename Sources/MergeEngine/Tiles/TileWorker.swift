@@ -13,10 +13,6 @@ struct TileWorker: ~Copyable {
   var comparison: TileComparison?
   /// What the tile that was computed last kept for it.
   private var kept = Tile.Keeping.nothing
-  /// Rows that are made codes again, and what the codes stand for, in fp32.
-  var codes: [UInt8] = []
-  var nf4Values: [Float] = []
-  var decoded: [UInt8] = []
 
   init(kernels: KernelSet, inputs: InputFiles, collectsStatistics: Bool = false) {
     self.kernels = kernels
@@ -91,5 +87,52 @@ struct TileWorker: ~Copyable {
         values: try inputs.widened(replacement.values, kernels), columns: update.columns, kernels)
     }
     self.comparison = comparison
+  }
+  /// Compares what the rows that were computed last are after requantizing with the base's rows and with what was meant, for
+  /// ``comparison``.
+  ///
+  /// - Parameters:
+  ///   - requantized: These rows in fp32.
+  ///   - weight: These rows before the merge, in fp32.
+  mutating func compare(
+    _ requantized: [UInt8], _ update: TensorUpdate, rows: Range<Int>, weight: RawSpan
+  ) throws {
+    guard var comparison else { return }
+    // Taken out while it is changed, so that its buffers are not copied.
+    self.comparison = nil
+    try comparison.compare(
+      requantized, as: .f32, with: weight, as: .f32, intended: buffers.computed, are: buffers.computedIntention,
+      rowCount: rows.count, columns: update.columns, kernels)
+    self.comparison = comparison
+  }
+
+  /// Raises `largest`, which has a number for each block from `firstBand` on, to the largest finite magnitudes in the rows
+  /// that were computed last, which are fp32.
+  func findLargest(
+    _ requantized: Requantization, rows: Range<Int>, into largest: inout [Float], firstBand: Int
+  ) throws {
+    let values = buffers.output.span
+    for (block, part) in requantized.blocks(in: rows, firstBand: firstBand) {
+      largest[block] = max(largest[block], try unsafe kernels.largestFinite(values.bytes, part))
+    }
+  }
+
+  /// Compares the rows that were read last with what they are in the base, where they were quantized as in training.
+  ///
+  /// - Parameter weight: These rows as they were in training.
+  mutating func compareTraining(
+    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, rows: Range<Int>, weight: RawSpan
+  ) throws -> [RowStatistics] {
+    let type = try inputs.elementType(tensor.weightDType)
+    let count = rows.count * update.columns
+    let nothing = [Float](repeating: -0.0, count: count)
+    let now = unsafe weight.withUnsafeBytes { unsafe Array($0) }
+    let base = reader.unquantized
+    let before = unsafe base.span.bytes
+    var comparison = TileComparison()
+    try comparison.compare(
+      now, as: type, with: before, as: type, intended: nothing, are: .deltas, rowCount: rows.count,
+      columns: update.columns, kernels)
+    return comparison.rows
   }
 }

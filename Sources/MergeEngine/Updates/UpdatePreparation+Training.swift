@@ -22,7 +22,7 @@ extension UpdatePreparation {
         tensor.source.input,
         start + elements.lowerBound * type.byteCount..<start + elements.upperBound * type.byteCount, into: &raw)
       values.grow(to: elements.count, filler: 0)
-      try WeightReader.widen(raw, as: type, count: elements.count, into: &values, kernels)
+      try kernels.widen(raw, as: type, count: elements.count, into: &values)
       let blocks = (elements.count - 1) / training.block + 1
       found.grow(to: blocks, filler: 0)
       try kernels.findMagnitudes(values, count: elements.count, block: training.block, into: &found)

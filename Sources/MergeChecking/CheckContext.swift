@@ -4,8 +4,38 @@ import MergePlanning
 import Platform
 import Safetensors
 
-/// Tensors that are copied.
-extension MergeCheck {
+/// What all parts of a check share: the plan, the checkpoints and their open files.
+struct CheckContext: Sendable {
+  let plan: MergePlan
+  let base: Checkpoint
+  let adapters: [AdapterUse]
+  let output: Checkpoint
+  let options: MergeCheck.Options
+  /// The inputs of the plan, then the files of the result.
+  let files: OpenFiles
+
+  init(
+    _ plan: MergePlan, base: Checkpoint, adapters: [AdapterUse], output: Checkpoint, _ options: MergeCheck.Options
+  ) {
+    self.plan = plan
+    self.base = base
+    self.adapters = adapters
+    self.output = output
+    self.options = options
+    files = OpenFiles(
+      plan.inputs.map { ($0.path, $0.identity) } + output.files.map { ($0.path, $0.header.identity) })
+  }
+
+  /// The bytes of a tensor of the result in its file.
+  func range(_ location: Checkpoint.Location) -> Range<Int> {
+    let header = output.files[location.file].header
+    let offsets = header.tensors.dataOffsets(at: location.index)
+    return header.dataStart + offsets.lowerBound..<header.dataStart + offsets.upperBound
+  }
+
+  /// Where a file of the result is in ``files``.
+  func file(_ location: Checkpoint.Location) -> Int { plan.inputs.count + location.file }
+
   private static let pieceByteCount = 4 << 20
 
   /// How many elements of two equally long ranges differ.
@@ -28,28 +58,17 @@ extension MergeCheck {
     return differing
   }
 
-  func compareCopies(_ pairs: inout [Pair], _ report: inout Report) throws {
-    let numbers = pairs.indices.filter { pairs[$0].update == nil }
-    let counts = try mapConcurrently(numbers.map { pairs[$0] }) { pair in
-      try differingElements(
-        pair.planned.source.input, pair.planned.source.range, file(pair.location), range(pair.location),
-        elementByteCount: pair.result.dtype.bitCount / 8)
+  /// Whether two tensors of the result have the same shape and bytes.
+  func areEqual(_ one: Checkpoint.Location, _ other: Checkpoint.Location) -> Bool {
+    guard output.tensor(at: one).shape == output.tensor(at: other).shape, range(one).count == range(other).count else {
+      return false
     }
-    let hypotheses = KnownFaults(plan: plan, adapters: adapters)
-    for (number, count) in zip(numbers, counts) where count > 0 {
-      let pair = pairs[number]
-      pairs[number].result.verdict = .damaged(count: count)
-      guard plan.inputs[pair.planned.source.input].isAdapter, let own = base.location(of: pair.planned.name) else {
-        continue
-      }
-      if try isBases(pair, own) {
-        pairs[number].result.verdict = .fault(hypotheses.replacementDropped(pair.planned.name))
-      }
-    }
+    let count = try? differingElements(file(one), range(one), file(other), range(other), elementByteCount: 1)
+    return count == 0
   }
 
   /// Whether the tensor of the result is the base's of that name, bit for bit.
-  func isBases(_ pair: Pair, _ own: Checkpoint.Location) throws -> Bool {
+  func isBases(_ pair: CheckedPair, _ own: Checkpoint.Location) throws -> Bool {
     let info = base.tensor(at: own)
     guard info.dtype == pair.result.dtype, info.shape == pair.result.shape else { return false }
     let start = base.files[own.file].header.dataStart
@@ -65,6 +84,7 @@ extension MergeCheck {
     }
   }
 
+  /// Applies `body` to each element on all threads, keeping the order.
   func mapConcurrently<Element: Sendable, Value: Sendable>(
     _ elements: [Element], _ body: @Sendable (Element) throws -> Value
   ) throws -> [Value] {

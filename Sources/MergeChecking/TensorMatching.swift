@@ -5,35 +5,31 @@ import MergePlanning
 import Safetensors
 
 /// Which tensor of the result is which of the plan.
-extension MergeCheck {
-  /// A tensor of the plan and the one of the result that is to be it.
-  struct Pair {
-    let planned: MergePlan.Tensor
-    let location: Checkpoint.Location
-    var result: TensorResult
-    /// Nil: it is to be copied.
-    let update: TensorUpdate?
-  }
+struct TensorMatching {
+  let context: CheckContext
+  /// The result's embeddings and heads.
+  let vocabulary: VocabularyTensors
 
-  func match(_ report: inout Report) -> [Pair] {
-    var pairs: [Pair] = []
+  /// Matches all tensors of the plan, and adds what is missing or too much to the report.
+  func match(_ report: inout MergeCheck.Report) -> [CheckedPair] {
+    var pairs: [CheckedPair] = []
     var names: Set<TensorName> = []
     var otherDTypes: [String: Int] = [:]
-    let planned = plan.shards.flatMap(\.tensors)
+    let planned = context.plan.shards.flatMap(\.tensors)
     for tensor in planned {
       names.insert(tensor.name)
-      guard let location = output.location(of: tensor.name) ?? tiedPartner(of: tensor, &report) else {
+      guard let location = context.output.location(of: tensor.name) ?? tiedPartner(of: tensor, &report) else {
         if !report.findings.contains(where: { $0.findingClass == "tied" && $0.tensor == tensor.name }) {
           report.findings.append(
-            Finding("missing-tensor", file: output.path, tensor: tensor.name, "is not in the result"))
+            Finding("missing-tensor", file: context.output.path, tensor: tensor.name, "is not in the result"))
         }
         continue
       }
-      let info = output.tensor(at: location)
+      let info = context.output.tensor(at: location)
       guard info.shape == tensor.shape else {
         report.findings.append(
           Finding(
-            "shape", file: output.files[location.file].path, tensor: tensor.name,
+            "shape", file: context.output.files[location.file].path, tensor: tensor.name,
             "has the shape \(info.shape); \(tensor.shape) is expected"))
         continue
       }
@@ -42,7 +38,7 @@ extension MergeCheck {
         guard PlainArithmetic.type(info.dtype) != nil, PlainArithmetic.type(tensor.weightDType) != nil else {
           report.findings.append(
             Finding(
-              "dtype", file: output.files[location.file].path, tensor: tensor.name,
+              "dtype", file: context.output.files[location.file].path, tensor: tensor.name,
               "is \(info.dtype.name); \(tensor.outputDType.name) is expected"))
           continue
         }
@@ -54,85 +50,70 @@ extension MergeCheck {
         }
       }
       pairs.append(
-        Pair(
+        CheckedPair(
           planned: tensor, location: location,
-          result: TensorResult(
-            name: tensor.name, file: output.files[location.file].path, dtype: info.dtype, shape: info.shape,
-            isMerged: Self.isMerged(tensor), verdict: .same),
+          result: MergeCheck.TensorResult(
+            name: tensor.name, file: context.output.files[location.file].path, dtype: info.dtype, shape: info.shape,
+            isMerged: tensor.isMerged, verdict: .same),
           update: update))
     }
     for (what, count) in otherDTypes.sorted(by: { $0.key < $1.key }) {
       report.notes.append("\(count) tensors are \(what), and were compared in their own dtype")
     }
-    for name in output.tensorNames where !names.contains(name) { addExtra(name, &report) }
+    for name in context.output.tensorNames where !names.contains(name) { addExtra(name, &report) }
     findTies(&report)
     return pairs
   }
 
-  static func isMerged(_ tensor: MergePlan.Tensor) -> Bool {
-    tensor.update?.changesElements ?? false
-  }
-
   /// The tensor that a tied model keeps in place of one that is left out; nil: there is none, or the two are not to be one,
   /// which is a finding.
-  private func tiedPartner(of tensor: MergePlan.Tensor, _ report: inout Report) -> Checkpoint.Location? {
+  private func tiedPartner(of tensor: MergePlan.Tensor, _ report: inout MergeCheck.Report) -> Checkpoint.Location? {
     let name = tensor.name
     guard let absent = vocabulary.absent(name), let stored = vocabulary.group(of: absent)?.stored else { return nil }
-    let planned = plan.shards.lazy.flatMap(\.tensors).first { $0.name == stored }
+    let planned = context.plan.shards.lazy.flatMap(\.tensors).first { $0.name == stored }
     guard planned.map({ $0.update == tensor.update && $0.source == tensor.source }) ?? true else {
       report.findings.append(
         Finding(
-          "tied", file: output.path, tensor: name,
+          "tied", file: context.output.path, tensor: name,
           "is left out and tied to \(stored), but the adapter makes them differ: the result does not compute what base "
             + "and adapter do"))
       return nil
     }
     report.notes.append("\(name) is left out and tied to \(stored), which was compared in its place")
-    return output.location(of: stored)
+    return context.output.location(of: stored)
   }
 
   /// Tensors that are apart, and that config.json ties: programs do not agree which of them is used.
-  func findTies(_ report: inout Report) {
+  func findTies(_ report: inout MergeCheck.Report) {
     // Without a config.json of its own a result does not say what it ties.
-    guard output.config != nil else { return }
+    guard context.output.config != nil else { return }
     for group in vocabulary.groups where group.isTied && group.canBeUntied {
-      guard let stored = output.location(of: group.stored) else { continue }
+      guard let stored = context.output.location(of: group.stored) else { continue }
       for name in group.present where name != group.stored {
-        guard let location = output.location(of: name), !areEqual(stored, location) else { continue }
+        guard let location = context.output.location(of: name), !context.areEqual(stored, location) else { continue }
         report.findings.append(
           Finding(
-            "tied", file: output.path, tensor: name,
+            "tied", file: context.output.path, tensor: name,
             "differs from \(group.stored), and config.json ties them: programs do not agree which of them is used"))
       }
     }
   }
 
-  private func addExtra(_ name: TensorName, _ report: inout Report) {
-    guard let location = output.location(of: name) else { return }
-    let file = output.files[location.file].path
+  private func addExtra(_ name: TensorName, _ report: inout MergeCheck.Report) {
+    guard let location = context.output.location(of: name) else { return }
+    let file = context.output.files[location.file].path
     let others = vocabulary.group(of: name)?.present.filter { $0 != name } ?? []
-    if let other = others.first(where: { other in output.location(of: other).map { areEqual(location, $0) } ?? false })
-    {
+    if let other = others.first(where: { other in
+      context.output.location(of: other).map { context.areEqual(location, $0) } ?? false
+    }) {
       report.notes.append("\(name) is written out; it is \(other)")
       return
     }
     report.findings.append(Finding("extra-tensor", file: file, tensor: name, "is neither the base's nor an adapter's"))
   }
+}
 
-  func range(_ location: Checkpoint.Location) -> Range<Int> {
-    let header = output.files[location.file].header
-    let offsets = header.tensors.dataOffsets(at: location.index)
-    return header.dataStart + offsets.lowerBound..<header.dataStart + offsets.upperBound
-  }
-
-  /// Where a file of the result is in ``files``.
-  func file(_ location: Checkpoint.Location) -> Int { plan.inputs.count + location.file }
-
-  private func areEqual(_ one: Checkpoint.Location, _ other: Checkpoint.Location) -> Bool {
-    guard output.tensor(at: one).shape == output.tensor(at: other).shape, range(one).count == range(other).count else {
-      return false
-    }
-    let count = try? differingElements(file(one), range(one), file(other), range(other), elementByteCount: 1)
-    return count == 0
-  }
+extension MergePlan.Tensor {
+  /// Whether an adapter changes elements of the tensor.
+  var isMerged: Bool { update?.changesElements ?? false }
 }

@@ -4,27 +4,32 @@ import Inspection
 import MergePlanning
 import Safetensors
 
-/// Tensors that are merged.
-extension MergeCheck {
-  private func subject(_ pair: Pair, _ update: TensorUpdate) -> ComparisonSubject? {
+/// Compares the tensors that a merge changes with what they are to become, and looks for what explains those that differ.
+struct UpdateComparison {
+  let context: CheckContext
+  /// The updates of the same merge with PEFT's roundings, by tensor.
+  let updatesOfPEFT: [TensorName: TensorUpdate]
+
+  private func subject(_ pair: CheckedPair, _ update: TensorUpdate) -> ComparisonSubject? {
     guard let sourceType = PlainArithmetic.type(pair.planned.weightDType),
       let type = PlainArithmetic.type(pair.result.dtype)
     else { return nil }
     return ComparisonSubject(
       name: pair.planned.name, source: pair.planned.source, sourceType: sourceType,
-      quantized: pair.planned.quantized, shape: pair.planned.shape, update: update, file: file(pair.location),
-      range: range(pair.location), type: type)
+      quantized: pair.planned.quantized, shape: pair.planned.shape, update: update, file: context.file(pair.location),
+      range: context.range(pair.location), type: type)
   }
 
   /// Compares with one update, on all threads.
-  private func compare(_ pair: Pair, _ update: TensorUpdate, sample: Int? = nil) throws -> TensorComparison? {
+  private func compare(_ pair: CheckedPair, _ update: TensorUpdate, sample: Int? = nil) throws -> TensorComparison? {
     guard let subject = subject(pair, update) else { return nil }
-    let job = ComparisonJob(subject, files, isStochastic: options.isStochastic, sample: sample)
-    try onAllThreads(job.pieces.count) { try job.compare(piece: $0) }
+    let job = ComparisonJob(subject, context.files, isStochastic: context.options.isStochastic, sample: sample)
+    try context.onAllThreads(job.pieces.count) { try job.compare(piece: $0) }
     return job.comparison
   }
 
-  func compareUpdates(_ pairs: inout [Pair], _ report: inout Report) throws {
+  /// Compares those of the pairs, and gives each its verdict.
+  func compare(_ pairs: inout [CheckedPair]) throws {
     var jobs: [(pair: Int, job: ComparisonJob)] = []
     for number in pairs.indices {
       guard let update = pairs[number].update else { continue }
@@ -41,10 +46,10 @@ extension MergeCheck {
         continue
       }
       guard update.rows > 0, update.columns > 0, let subject = subject(pairs[number], update) else { continue }
-      jobs.append((number, ComparisonJob(subject, files, isStochastic: options.isStochastic)))
+      jobs.append((number, ComparisonJob(subject, context.files, isStochastic: context.options.isStochastic)))
     }
     let pieces = jobs.indices.flatMap { job in jobs[job].job.pieces.indices.map { (job, $0) } }
-    try onAllThreads(pieces.count) { [jobs] number in
+    try context.onAllThreads(pieces.count) { [jobs] number in
       try jobs[pieces[number].0].job.compare(piece: pieces[number].1)
     }
     var exactCount = 0
@@ -57,19 +62,22 @@ extension MergeCheck {
       exactCount += comparison.otherBits == 0 ? 1 : 0
     }
     let hasPromisedBits =
-      !options.isStochastic && (options.hasPromisedBits ?? (comparedCount > 0 && exactCount * 2 > comparedCount))
+      !context.options.isStochastic
+      && (context.options.hasPromisedBits ?? (comparedCount > 0 && exactCount * 2 > comparedCount))
     for (number, job) in jobs {
       pairs[number].result.verdict = try verdict(pairs[number], job.comparison, hasPromisedBits: hasPromisedBits)
     }
   }
 
-  private func verdict(_ pair: Pair, _ comparison: TensorComparison, hasPromisedBits: Bool) throws -> Verdict {
+  private func verdict(_ pair: CheckedPair, _ comparison: TensorComparison, hasPromisedBits: Bool) throws
+    -> MergeCheck.Verdict
+  {
     if comparison.otherBits == 0 { return .exact }
     let otherBits = comparison.otherBits ?? 0
     let isOnlyRounded = comparison.beyondBound == 0
     if isOnlyRounded, !hasPromisedBits || comparison.otherBits == nil { return .rounded }
     // In a small tensor PEFT's roundings may differ in one element alone: no excuse where other bits are asked for.
-    let isTold = options.hasPromisedBits == true
+    let isTold = context.options.hasPromisedBits == true
     if !isTold, let how = try rounding(pair) { return .roundedByPEFT(how) }
     // An order of summing that is another's shows in many elements; damage in few.
     if isOnlyRounded {
@@ -84,7 +92,7 @@ extension MergeCheck {
     if !demandsBits, comparison.beyondOneUlp == 0, comparison.isWidespread(comparison.beyondBound),
       pair.result.dtype != .f32
     {
-      return comparison.scaleFault.map(Verdict.fault) ?? .roundedSeveralTimes
+      return comparison.scaleFault.map(MergeCheck.Verdict.fault) ?? .roundedSeveralTimes
     }
     if let fault { return .fault(fault.fault) }
     if let fault = comparison.scaleFault { return .fault(fault) }
@@ -92,7 +100,7 @@ extension MergeCheck {
   }
 
   /// Which of PEFT's roundings give the tensor's bits; nil: none.
-  private func rounding(_ pair: Pair) throws -> String? {
+  private func rounding(_ pair: CheckedPair) throws -> String? {
     guard let update = updatesOfPEFT[pair.planned.name], update.decomposition == nil else { return nil }
     var candidates: [(String, TensorUpdate)] = [("as PEFT 0.21.2 does", update)]
     candidates.append(("as PEFT does with safe_merge=True", update.roundingDeltas))
@@ -106,9 +114,9 @@ extension MergeCheck {
   private static let sampleRows = 32
 
   /// The known fault that explains every element; whether by roundings alone, or only within one ulp.
-  private func fault(_ pair: Pair) throws -> (fault: Fault, isStrong: Bool)? {
+  private func fault(_ pair: CheckedPair) throws -> (fault: Fault, isStrong: Bool)? {
     guard let update = pair.update else { return nil }
-    let hypotheses = KnownFaults(plan: plan, adapters: adapters)
+    let hypotheses = KnownFaults(plan: context.plan, adapters: context.adapters)
     var best: (fault: Fault, isStrong: Bool, otherwise: Int)?
     func consider(_ fault: Fault, _ comparison: TensorComparison?) {
       guard let comparison, comparison.beyondOneUlp == 0 else { return }
@@ -123,8 +131,9 @@ extension MergeCheck {
       consider(fault, try compare(pair, changed))
     }
     // An adapter's copy of the base's weight may be the base's: its delta is what is missing then.
-    if best == nil, plan.inputs[pair.planned.source.input].isAdapter, let own = base.location(of: pair.planned.name),
-      try isBases(pair, own)
+    if best == nil, context.plan.inputs[pair.planned.source.input].isAdapter,
+      let own = context.base.location(of: pair.planned.name),
+      try context.isBases(pair, own)
     {
       return (hypotheses.replacementDropped(pair.planned.name), true)
     }

@@ -2,20 +2,22 @@ import Checkpoints
 import Inspection
 import MergePlanning
 
-/// The findings of a check, from the verdicts on its tensors.
-extension MergeCheck {
-  func addFindings(_ report: inout Report) {
-    var faults: [Fault: [TensorResult]] = [:]
+extension MergeCheck.Report {
+  /// Adds the findings and notes that follow from the verdicts on the tensors.
+  ///
+  /// - Parameter output: The result's path.
+  mutating func addFindings(output: String) {
+    var faults: [Fault: [MergeCheck.TensorResult]] = [:]
     var order: [Fault] = []
-    for tensor in report.tensors {
+    for tensor in tensors {
       switch tensor.verdict {
       case .fault(let fault):
         if faults[fault] == nil { order.append(fault) }
         faults[fault, default: []].append(tensor)
-      case .damaged(let count): report.findings.append(Self.damage(tensor, count))
+      case .damaged(let count): findings.append(Self.damage(tensor, count))
       case .different:
         let comparison = tensor.comparison ?? TensorComparison()
-        report.findings.append(
+        findings.append(
           Finding(
             "not-the-merge", file: tensor.file, tensor: tensor.name,
             "\(comparison.beyondBound) of \(comparison.elementCount) elements are not the merge's; no known fault "
@@ -23,7 +25,7 @@ extension MergeCheck {
       default: continue
       }
     }
-    let merged = report.tensors.filter(\.isMerged)
+    let merged = tensors.filter(\.isMerged)
     let unchanged = merged.filter {
       if case .fault(let fault) = $0.verdict {
         [.deltaDropped, .embeddingDropped, .loraBiasDropped].contains(fault)
@@ -32,23 +34,23 @@ extension MergeCheck {
       }
     }
     if !merged.isEmpty, unchanged.count == merged.count {
-      report.findings.insert(
-        Finding("base-unchanged", file: output.path, "is the base, unchanged: nothing of the adapter was merged"), at: 0
+      findings.insert(
+        Finding("base-unchanged", file: output, "is the base, unchanged: nothing of the adapter was merged"), at: 0
       )
     }
     for fault in order {
       let tensors = faults[fault] ?? []
       guard let first = tensors.first else { continue }
       let others = tensors.count == 1 ? "" : " (and in \(tensors.count - 1) more tensors)"
-      report.findings.append(
+      findings.append(
         Finding(fault.faultClass, file: first.file, tensor: first.name, fault.message + others))
     }
-    addNotes(&report)
+    addNotes()
   }
 
-  private func addNotes(_ report: inout Report) {
+  private mutating func addNotes() {
     var kinds: [String: Int] = [:]
-    for tensor in report.tensors {
+    for tensor in tensors {
       switch tensor.verdict {
       case .roundedByPEFT(let how): kinds["were rounded more than once, \(how): no fault", default: 0] += 1
       case .roundedSeveralTimes:
@@ -57,17 +59,17 @@ extension MergeCheck {
       default: continue
       }
     }
-    for (what, count) in kinds.sorted(by: { $0.key < $1.key }) { report.notes.append("\(count) tensors \(what)") }
-    let right = report.tensors.filter { !$0.verdict.isFinding }
+    for (what, count) in kinds.sorted(by: { $0.key < $1.key }) { notes.append("\(count) tensors \(what)") }
+    let right = tensors.filter { !$0.verdict.isFinding }
     let cancelled = right.reduce(0) { $0 + ($1.comparison?.cancelled ?? 0) }
     if cancelled > 0 {
-      report.notes.append(
+      notes.append(
         "in \(cancelled) \(cancelled == 1 ? "element" : "elements") base and delta nearly cancel; errors are in ulp at "
           + "|base| + |delta|, because the small difference is no more accurate than what it is made of")
     }
   }
 
-  private static func damage(_ tensor: TensorResult, _ count: Int) -> Finding {
+  private static func damage(_ tensor: MergeCheck.TensorResult, _ count: Int) -> Finding {
     let elements = count == 1 ? "1 element is" : "\(count) elements are"
     guard let comparison = tensor.comparison else {
       return Finding("damaged", file: tensor.file, tensor: tensor.name, "\(elements) not those that are copied")
