@@ -31,6 +31,8 @@ public struct PlanError: ReportableError, Equatable {
     /// A stack of experts written by a tool that ordered B's columns in two ways over time.
     case ambiguousExperts
     case groupedConvolution(target: String)
+    /// The input channels of a grouped convolution: each group of rows has factors of its own.
+    case groupedScaling(target: String)
     case weightedReplacement(weight: Double)
     /// A method whose change of a weight has no factor.
     case weightWithoutScaling(method: String, weight: Double)
@@ -109,7 +111,7 @@ public struct PlanError: ReportableError, Equatable {
     case .shape, .rowOutside, .vocabularies, .vocabularyUnknown: "shape"
     case .storedTransposed, .maybeTransposed: "orientation"
     case .adapterTensor: "adapter-tensors"
-    case .quantizedBase, .quantizedScheme, .groupedConvolution,
+    case .quantizedBase, .quantizedScheme, .groupedConvolution, .groupedScaling,
       .replicationOfSeveral, .ambiguousExperts, .weightedReplacement, .weightWithoutScaling, .decomposition,
       .slicedChange, .requantizing,
       .training, .quantizationField, .besideCodes, .undescribedCodes, .bypassed, .normalizedEmbedding:
@@ -153,6 +155,8 @@ public struct PlanError: ReportableError, Equatable {
       "does not say in which order its columns are: by rank, as PEFT writes them, or by expert, as Unsloth did"
     case .groupedConvolution(let target):
       "\(target) of the base is a grouped convolution, whose LoRA PEFT cannot merge either"
+    case .groupedScaling(let target):
+      "\(target) of the base is a grouped convolution, whose input channels are not scaled"
     case .weightedReplacement(let weight): "replaces a tensor of the base, which a weight of \(weight) cannot scale"
     case .weightWithoutScaling(let method, let weight):
       "\(method) multiplies the weight, and a weight of \(weight) for the adapter has no defined meaning"

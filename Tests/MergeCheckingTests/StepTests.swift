@@ -17,7 +17,8 @@ import Testing
 @Suite struct StepTests {
   static let dtypes: [DType] = [.f32, .bf16]
   static let names = [
-    "hadamard", "hadamard of a part", "hadamard of a matrix", "rows scaled", "columns scaled", "scaled and added",
+    "hadamard", "hadamard of a part", "hadamard of a matrix", "tucker", "hadamard of tuckers", "rows scaled",
+    "columns scaled", "scaled and added",
     "added and scaled", "scaled twice",
   ]
 
@@ -30,6 +31,10 @@ import Testing
     let (r, c) = (model.numbers["r"] ?? [], model.numbers["c"] ?? [])
     func term(_ formula: Formula<FactorView>) -> Term<FactorView> {
       Term(rows: 0..<rows, columns: 0..<columns, formula, scaling: 0.75)
+    }
+    /// Of the columns that are as many as channels times positions.
+    func core(_ formula: Formula<FactorView>) -> Term<FactorView> {
+      Term(rows: 0..<rows, columns: 0..<StepModel.channels * StepModel.positions, formula, scaling: 0.75)
     }
     func exact(_ value: (Double, Int) -> Double) -> [Double] {
       model.weights.enumerated().map { value($1, $0) }
@@ -59,6 +64,18 @@ import Testing
         [.add(Addition([term(.hadamard(.matrix(model.view("m")), .hadamard(first, second)))]))],
         exact { $0 + 0.75 * m[$1] * one[$1] * other[$1] }
       )
+    case "tucker":
+      let values = model.tucker("a1", "t1", "d1")
+      return (
+        [.add(Addition([core(.tucker(left: model.view("a1"), core: model.view("t1"), right: model.view("d1")))]))],
+        exact { $0 + 0.75 * values[$1] }
+      )
+    case "hadamard of tuckers":
+      let (one, other) = (model.tucker("a1", "t1", "d1"), model.tucker("a2", "t2", "d2"))
+      let formula = Formula.hadamard(
+        .tucker(left: model.view("a1"), core: model.view("t1"), right: model.view("d1")),
+        .tucker(left: model.view("a2"), core: model.view("t2"), right: model.view("d2")))
+      return ([.add(Addition([core(formula)]))], exact { $0 + 0.75 * one[$1] * other[$1] })
     case "rows scaled": return ([byRows], exact { $0 * r[$1 / columns] })
     case "columns scaled": return ([byColumns], exact { $0 * c[$1 % columns] })
     case "scaled and added":
@@ -77,7 +94,7 @@ import Testing
     let merged = try model.merge(plan, as: "merged.safetensors")
     for (index, value) in model.numbers(merged).enumerated() {
       // The last rounding, and some of fp32 before it.
-      let bound = exact[index].magnitude * (dtype == .f32 ? 0x1p-24 : 0x1p-8) + 0x1p-20 * StepModel.largest
+      let bound = exact[index].magnitude * (dtype == .f32 ? 0x1p-24 : 0x1p-8) + 0x1p-20 * StepModel.largest(name)
       #expect((value - exact[index]).magnitude <= bound, "\(name) \(index)")
     }
     // Tiles of single rows and the way with statistics have the same bits.
@@ -109,6 +126,8 @@ import Testing
 /// A base of one tensor, factors in a file of their own, and plans over both.
 struct StepModel {
   static let (rows, columns, rank) = (37, 29, 5)
+  /// Of a convolution that has all columns but one.
+  static let (channels, positions) = (7, 4)
 
   let dtype: DType
   /// W in double.
@@ -122,7 +141,8 @@ struct StepModel {
   private let factors: SafetensorsHeader
   private static let shapes: [(name: String, rows: Int, columns: Int)] = [
     ("a1", rows, rank), ("b1", rank, columns), ("a2", rows, rank), ("b2", rank, columns), ("m", rows, columns),
-    ("r", 1, rows), ("c", 1, columns),
+    ("r", 1, rows), ("c", 1, columns), ("t1", rank, rank * positions), ("d1", rank, channels),
+    ("t2", rank, rank * positions), ("d2", rank, channels),
   ]
 
   init(_ dtype: DType) throws {
@@ -145,8 +165,9 @@ struct StepModel {
     factors = try SafetensorsHeader(path: scratch.file("factors.safetensors"))
   }
 
-  /// The largest magnitude that an element can have on its way: 2 * 0.75 * (5 * 2 * 2)^2.
-  static let largest = 600.0
+  /// The largest magnitude that an element can have on its way: 2 * 0.75 * (5 * 2 * 2)^2, with a core between the factors
+  /// (25 * 2 * 2 * 2)^2.
+  static func largest(_ name: String) -> Double { name.contains("tucker") ? 60_000 : 600 }
 
   private static func bytes(_ value: Float) -> [UInt8] {
     (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> (8 * UInt32($0))) }
@@ -175,6 +196,25 @@ struct StepModel {
     return (0..<Self.rows * Self.columns).map { index in
       let (row, column) = index.quotientAndRemainder(dividingBy: Self.columns)
       return (0..<Self.rank).reduce(0) { $0 + a[row * Self.rank + $1] * b[$1 * Self.columns + column] }
+    }
+  }
+
+  /// The weight that a core makes of two factors; 0 in the column that it does not have.
+  func tucker(_ left: String, _ core: String, _ right: String) -> [Double] {
+    let (a, t, b) = (numbers[left] ?? [], numbers[core] ?? [], numbers[right] ?? [])
+    return (0..<Self.rows * Self.columns).map { index in
+      let (row, column) = index.quotientAndRemainder(dividingBy: Self.columns)
+      let (channel, position) = column.quotientAndRemainder(dividingBy: Self.positions)
+      if channel >= Self.channels { return 0 }
+      var sum = 0.0
+      for i in 0..<Self.rank {
+        for j in 0..<Self.rank {
+          sum +=
+            a[row * Self.rank + i] * t[(i * Self.rank + j) * Self.positions + position]
+            * b[j * Self.channels + channel]
+        }
+      }
+      return sum
     }
   }
 

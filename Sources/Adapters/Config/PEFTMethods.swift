@@ -18,7 +18,14 @@ enum PEFTMethods {
 
   /// Why an adapter of this type is not merged; `type` is in quotes, as JSON has it.
   static func reason(_ type: String) -> String {
-    entry(unquoted(type)) ?? "only \"LORA\" is supported"
+    entry(unquoted(type)) ?? "only \(supported) supported"
+  }
+
+  /// `"LORA" is`, or `"LORA" and "LOHA" are`.
+  private static var supported: String {
+    let types = Tuners.all.map { "\"\($0.peftType)\"" }
+    guard types.count > 1, let last = types.last else { return "\(types.joined()) is" }
+    return "\(types.dropLast().joined(separator: ", ")) and \(last) are"
   }
 
   static func hint(_ type: String?) -> String? {

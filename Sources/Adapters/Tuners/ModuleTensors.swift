@@ -33,14 +33,24 @@ struct ModuleTensors {
 
   /// A tensor that every module has.
   func required(_ role: FactorRole) throws(AdapterError) -> TensorInfo {
-    guard let index = byRole[role] else { throw failure(.missingFactor(missing: key.name(of: .factor(role))), at: nil) }
-    return try info(at: index)
+    try info(at: try place(of: role))
   }
 
   /// A tensor that a module may have.
   func optional(_ role: FactorRole) throws(AdapterError) -> TensorInfo? {
     guard let index = byRole[role] else { return nil }
     return try info(at: index)
+  }
+
+  /// Where a tensor that every module has stands in the table.
+  func place(of role: FactorRole) throws(AdapterError) -> Int {
+    guard let index = byRole[role] else { throw failure(.missingFactor(missing: key.name(of: .factor(role))), at: nil) }
+    return index
+  }
+
+  /// A tensor that every module has, as what says rows or columns.
+  func witness(_ role: FactorRole) throws(AdapterError) -> ModuleUpdate.Witness {
+    ModuleUpdate.Witness(try place(of: role), role.ending)
   }
 
   private func info(at index: Int) throws(AdapterError) -> TensorInfo {
@@ -57,6 +67,16 @@ struct ModuleTensors {
     let found = tensors.table.shape(at: index)
     if found == expected { return }
     throw failure(.shape(expected: AdapterError.text(expected), found: found), at: index)
+  }
+
+  /// - Parameter axis: The dimension that is the rank.
+  /// - Throws: If a tensor has another rank than the config says.
+  func checkRank(_ role: FactorRole, axis: Int, _ strength: ModuleStrength) throws(AdapterError) {
+    let index = try place(of: role)
+    let shape = tensors.table.shape(at: index)
+    guard shape.indices.contains(axis), shape[axis] != strength.rank else { return }
+    throw failure(
+      .rank(expected: strength.rank, found: shape[axis], shape: shape, pattern: strength.rankPattern), at: index)
   }
 
   /// An error about one of the module's tensors; nil: about the first.

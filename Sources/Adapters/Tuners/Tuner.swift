@@ -23,24 +23,40 @@ protocol Tuner: Sendable {
 
 /// A tuner whose modules have nothing to do with each other.
 protocol ModuleTuner: Tuner {
-  /// Ranks and alphas; nil: the method has none.
-  var ranks: RankSettings? { get }
+  /// What the tensors of one module do.
+  func update(_ module: ModuleTensors) throws(AdapterError) -> ModuleUpdate
+}
+
+/// A tuner whose modules have a rank and an alpha each, and nothing to do with each other.
+protocol RankedTuner: Tuner {
+  var ranks: RankSettings { get }
 
   /// What the tensors of one module do.
   ///
-  /// - Parameter strength: Its rank and alpha, by the patterns too; nil where ``ranks`` is.
-  func update(_ module: ModuleTensors, _ strength: ModuleStrength?) throws(AdapterError) -> ModuleUpdate
+  /// - Parameter strength: Its rank and alpha, by the patterns too.
+  func update(_ module: ModuleTensors, _ strength: ModuleStrength) throws(AdapterError) -> ModuleUpdate
 }
 
 extension ModuleTuner {
   func updates(of tensors: AdapterTensors) throws(AdapterError) -> ModuleUpdates {
-    var lookup = ranks.map { RankLookup($0, configPath: tensors.configPath) }
+    var result = ModuleUpdates()
+    for module in try ModuleTensors.all(tensors) { result.updates.append(try update(module)) }
+    return result
+  }
+}
+
+extension RankedTuner {
+  func updates(of tensors: AdapterTensors) throws(AdapterError) -> ModuleUpdates {
+    var lookup = RankLookup(ranks, configPath: tensors.configPath)
     var result = ModuleUpdates()
     for module in try ModuleTensors.all(tensors) {
-      let strength = try lookup?.strength(of: module.name.string)
-      result.updates.append(try update(module, strength))
+      let strength = try lookup.strength(of: module.name.string)
+      var made = try update(module, strength)
+      (made.rank, made.alpha) = (strength.rank, strength.alpha)
+      (made.rankPattern, made.alphaPattern) = (strength.rankPattern, strength.alphaPattern)
+      result.updates.append(made)
     }
-    result.unusedPatterns = lookup?.unusedPatterns ?? []
+    result.unusedPatterns = lookup.unusedPatterns
     return result
   }
 }

@@ -7,6 +7,10 @@ public indirect enum Formula<Operand: Equatable & Sendable>: Equatable, Sendable
   /// `left . right`: `left` is rows x rank, `right` rank x columns; the sum runs over the rank in order. The columns of
   /// `left` are multiplied by `diagonal`, one row of the rank's length, in fp32 before; nil: by nothing.
   case product(left: Operand, right: Operand, diagonal: Operand? = nil)
+  /// A convolution's weight by a decomposition of Tucker's kind: element (m, n * K + k) is the sum over i and j of
+  /// `left[m, i] * core[i, j * K + k] * right[j, n]`, K being the positions of the kernel, `core.columns / right.rows`.
+  /// `core . right` is computed in double and rounded to fp32; the product with `left` is an ordinary one.
+  case tucker(left: Operand, core: Operand, right: Operand)
   /// Two matrices of one shape multiplied element by element: LoHa.
   case hadamard(Formula, Formula)
 
@@ -15,6 +19,7 @@ public indirect enum Formula<Operand: Equatable & Sendable>: Equatable, Sendable
     switch self {
     case .matrix(let values): [values]
     case .product(let left, let right, let diagonal): [left, right] + [diagonal].compactMap { $0 }
+    case .tucker(let left, let core, let right): [left, core, right]
     case .hadamard(let one, let other): one.operands + other.operands
     }
   }
@@ -23,7 +28,7 @@ public indirect enum Formula<Operand: Equatable & Sendable>: Equatable, Sendable
   package var isProduct: Bool {
     switch self {
     case .matrix: false
-    case .product, .hadamard: true
+    case .product, .tucker, .hadamard: true
     }
   }
 
@@ -37,6 +42,8 @@ public indirect enum Formula<Operand: Equatable & Sendable>: Equatable, Sendable
       let (left, right) = (try transform(left), try transform(right))
       guard let diagonal else { return .product(left: left, right: right) }
       return .product(left: left, right: right, diagonal: try transform(diagonal))
+    case .tucker(let left, let core, let right):
+      return .tucker(left: try transform(left), core: try transform(core), right: try transform(right))
     case .hadamard(let one, let other): return .hadamard(try one.map(transform), try other.map(transform))
     }
   }

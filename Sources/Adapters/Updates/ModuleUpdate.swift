@@ -18,6 +18,9 @@ public struct ModuleUpdate: Equatable, Sendable {
     case experts(count: Int, columns: ExpertLayout?)
     /// Any weight, as a matrix of its first dimension and all others; never stored transposed.
     case flattened
+    /// The weight of a convolution of so many dimensions, as a matrix of (out, in): each element stands for a kernel, so
+    /// that a column's factor multiplies every position.
+    case channels(dimensions: Int)
   }
 
   /// Where the update goes.

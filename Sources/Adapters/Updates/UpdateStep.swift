@@ -12,7 +12,7 @@ public enum UpdateStep<Operand: Equatable & Sendable>: Equatable, Sendable {
   case add(Addition<Operand>)
   /// Adds a delta and rescales rows or columns to given norms: DoRA.
   case rescale(Rescaling<Operand>)
-  /// Multiplies each row or each column by its element of a vector, which is one row: IA3.
+  /// Multiplies each row or each column by its element of a vector: the elements of a matrix, row after row. IA3.
   case scale(Operand, along: Axis)
   /// Rounds to a dtype, as PEFT does between its steps.
   case round(DType)

@@ -28,6 +28,10 @@ extension Formula where Operand == FactorView {
         for index in factor.indices { factor[index] *= factors[index % left.columns] }
       }
       return PlainProduct(left: factor, right: try reader.values(right), rank: left.columns)
+    case .tucker(let left, let core, let right):
+      return PlainTucker(
+        left: try reader.values(left), core: try reader.values(core), right: try reader.values(right),
+        ranks: (left.columns, right.rows), columns: right.columns)
     case .hadamard(let one, let other):
       return PlainHadamard(one: try one.plain(&reader), other: try other.plain(&reader))
     }

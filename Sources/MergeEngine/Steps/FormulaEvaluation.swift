@@ -34,6 +34,7 @@ extension Formula where Operand == FactorView {
     switch self {
     case .matrix(let values): MatrixFormula(values: values)
     case .product(let left, let right, let diagonal): ProductFormula(left: left, right: right, diagonal: diagonal)
+    case .tucker(let left, let core, let right): TuckerFormula(left: left, core: core, right: right)
     case .hadamard(let one, let other): HadamardFormula(one: one.evaluation, other: other.evaluation)
     }
   }

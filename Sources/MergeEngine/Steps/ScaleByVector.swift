@@ -8,7 +8,7 @@ struct ScaleByVector: EngineStep {
   let axis: Axis
 
   func memory(_ place: StepPlace) -> StepMemory {
-    StepMemory(perElement: StepMemory.values, shared: factors.columns * MemoryLayout<Float>.stride)
+    StepMemory(perElement: StepMemory.values, shared: factors.rows * factors.columns * MemoryLayout<Float>.stride)
   }
 
   func prepare(_ context: StepContext, in prepared: inout PreparedSteps) throws {

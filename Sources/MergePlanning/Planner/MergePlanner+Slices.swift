@@ -18,7 +18,7 @@ extension MergePlanner {
     if update.target == .attentionOutput { throw refuse("the output of a MultiheadAttention") }
     switch update.layout {
     case .embedding: throw refuse("an embedding")
-    case .convolution: throw refuse("a convolution")
+    case .convolution, .channels: throw refuse("a convolution")
     case .linear, .experts, .flattened: break
     }
     if let bias = update.bias { throw refuse(bias.witness.name) }

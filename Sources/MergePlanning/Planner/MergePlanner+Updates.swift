@@ -39,7 +39,7 @@ extension MergePlanner {
     }
     work.users.append(PendingUpdate.User(module: update.module, adapter: number, rows: 0..<place.rows))
     switch update.layout {
-    case .convolution: work.isConvolution = true
+    case .convolution, .channels: work.isConvolution = true
     case .flattened where resolved.shape.count > 2: work.isConvolution = true
     case .embedding: work.isEmbedding = true
     case .linear, .experts, .flattened: break

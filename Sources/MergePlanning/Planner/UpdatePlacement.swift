@@ -44,6 +44,7 @@ struct UpdatePlacement {
     case .convolution(let kernel, let groups): try convolution(update, kernel, groups, target, shape)
     case .experts(let count, let columns): try experts(update, count, hasOwnFactors: columns == nil, target, shape)
     case .flattened: try flattened(update, target, shape)
+    case .channels(let dimensions): try channels(update, dimensions, target, shape)
     }
   }
 
@@ -134,6 +135,24 @@ struct UpdatePlacement {
       throw mismatch(update, target, shape, wantsRows: wantsRows)
     }
     return PlacedUpdate(rows: shape[0], columns: columns, steps: views(update), isTransposed: false)
+  }
+
+  /// A convolution's weight whose rows or columns of kernels are scaled.
+  private func channels(
+    _ update: ModuleUpdate, _ dimensions: Int, _ target: TensorName, _ shape: [Int]
+  ) throws(PlanError) -> PlacedUpdate {
+    guard shape.count == dimensions + 2, update.outFeatures ?? shape[0] == shape[0] else {
+      throw mismatch(update, target, shape, wantsRows: update.outFeatures != nil)
+    }
+    if let columns = update.inFeatures, columns != shape[1] {
+      let isGrouped = shape[1] > 0 && columns % shape[1] == 0 && shape[0] % (columns / shape[1]) == 0
+      if isGrouped { throw error(.groupedScaling(target: target.string), update.inWitness.tensor) }
+      throw mismatch(update, target, shape, wantsRows: false)
+    }
+    let positions = shape.dropFirst(2).reduce(1, *)
+    return PlacedUpdate(
+      rows: shape[0], columns: shape[1] * positions, steps: views(update).map { $0.repeatingColumns(positions) },
+      isTransposed: false)
   }
 
   /// A stack of weights (experts, d1, d2).

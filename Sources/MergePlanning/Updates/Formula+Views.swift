@@ -9,6 +9,7 @@ extension Formula where Operand == FactorView {
     // No kind of layer has both a diagonal and a transposed weight: the product would be the same, its roundings not.
     case .product(let left, let right, let diagonal):
       .product(left: right.transposed, right: left.transposed, diagonal: diagonal)
+    case .tucker: preconditionFailure("only convolutions have such a weight, which is never stored transposed")
     case .hadamard(let one, let other): .hadamard(one.transposed, other.transposed)
     }
   }
@@ -19,6 +20,7 @@ extension Formula where Operand == FactorView {
     return switch self {
     case .matrix(let values): .matrix(cut(values))
     case .product(let left, let right, let diagonal): .product(left: cut(left), right: right, diagonal: diagonal)
+    case .tucker(let left, let core, let right): .tucker(left: cut(left), core: core, right: right)
     case .hadamard(let one, let other):
       .hadamard(
         one.rows(from: first, count: count, step: step), other.rows(from: first, count: count, step: step))
@@ -31,6 +33,7 @@ extension Formula where Operand == FactorView {
     case .matrix(let values): .matrix(values.spreadingColumns(turn))
     case .product(let left, let right, let diagonal):
       .product(left: left, right: right.spreadingColumns(turn), diagonal: diagonal)
+    case .tucker: preconditionFailure("only convolutions have such a weight, whose columns do not lie by turns")
     case .hadamard(let one, let other): .hadamard(one.spreadingColumns(turn), other.spreadingColumns(turn))
     }
   }
@@ -62,6 +65,17 @@ extension UpdateStep where Operand == FactorView {
     // Rows that become columns are no rows that could be written over: no tuner has both.
     case .replaceRows: self
     }
+  }
+}
+
+extension UpdateStep where Operand == FactorView {
+  /// The same step where every column stands for so many: a factor of a column multiplies each.
+  func repeatingColumns(_ count: Int) -> UpdateStep {
+    guard case .scale(let factors, .columns) = self else { return self }
+    let repeated = FactorView(
+      factors.source, rows: factors.columns, columns: count, offset: factors.offset, rowStride: factors.columnStride,
+      columnStride: 0)
+    return .scale(repeated, along: .columns)
   }
 }
 
