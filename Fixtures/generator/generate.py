@@ -5,7 +5,7 @@
 Without CASE every case is made. Each merged checkpoint is compared, byte for byte, with a second
 implementation that knows neither PEFT nor torch: a case that differs is an error. README.md says what the
 folders hold; cases.json lists the cases for the tests. linear.py makes those of linear layers, all_lora.py
-those of every kind of LoRA.
+those of every kind of LoRA, tuners.py those of the other tuners.
 """
 
 import os
@@ -48,12 +48,12 @@ import torch
 import transformers
 
 sys.path.insert(0, str(HERE))
-from generator import all_lora, linear
+from generator import all_lora, linear, tuners
 from generator.places import as_json
 from generator.values import SEED
 
 # Modules with CASES, make(name) and describe(name). The last one that has a case makes and lists it.
-TABLES = [linear, all_lora]
+TABLES = [linear, all_lora, tuners]
 
 
 def table_of(name):

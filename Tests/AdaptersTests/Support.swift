@@ -46,19 +46,31 @@ func factors(_ module: String, a: [Int], b: [Int]) -> [Entry] {
   [entry("\(module).lora_A.weight", a), entry("\(module).lora_B.weight", b)]
 }
 
-/// Reads an adapter of these fields, beside the peft_type, and tensors.
+/// Reads an adapter of LoRA of these fields, beside the peft_type, and tensors.
 func adapter(_ fields: String = "", _ tensors: [Entry] = pair("m.q_proj")) throws -> Adapter {
+  try adapter(json: #"{"peft_type": "LORA"\#(fields.isEmpty ? "" : ", ")\#(fields)}"#, tensors)
+}
+
+/// Reads an adapter of this config and tensors.
+func adapter(json: String, _ tensors: [Entry]) throws -> Adapter {
   let scratch = try Scratch()
-  try scratch.write(#"{"peft_type": "LORA"\#(fields.isEmpty ? "" : ", ")\#(fields)}"#, to: "adapter_config.json")
+  try scratch.write(json, to: "adapter_config.json")
   try scratch.write(tensors)
   return try Adapter(folder: scratch.path)
 }
 
-/// The error that reading such an adapter ends with.
+/// The error that reading such an adapter of LoRA ends with.
 func refusal(
   _ fields: String = "", _ tensors: [Entry] = pair("m.q_proj"), _ location: SourceLocation = #_sourceLocation
 ) throws -> AdapterError {
   try #require(throws: AdapterError.self, sourceLocation: location) { _ = try adapter(fields, tensors) }
+}
+
+/// The error that reading such an adapter ends with.
+func refusal(
+  json: String, _ tensors: [Entry], _ location: SourceLocation = #_sourceLocation
+) throws -> AdapterError {
+  try #require(throws: AdapterError.self, sourceLocation: location) { _ = try adapter(json: json, tensors) }
 }
 
 /// What tests ask of LoRA's updates.

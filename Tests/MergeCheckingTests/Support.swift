@@ -42,7 +42,7 @@ func check(
 
 extension FixtureCase {
   /// Those that one merge makes, from one adapter or from several in turn.
-  static let merges = all.filter { $0.isSimple && !$0.isRefused }
+  static let merges = all.filter { ($0.isSimple || !$0.isLoRA) && !$0.isRefused }
 
   /// What a user has to say so that the case is merged.
   var options: MergeOptions {

@@ -101,7 +101,10 @@ package struct FixtureCase: CustomStringConvertible, Sendable {
   package var isRefused: Bool { refused != nil }
 
   /// Whether it is one adapter, or several one after another; other combinations are a matter of their own.
-  package var isSimple: Bool { combine == nil || combine == "sequential" }
+  package var isSimple: Bool { isLoRA && (combine == nil || combine == "sequential") }
+
+  /// Whether it is of LoRA, whose suites have references of their own.
+  package var isLoRA: Bool { tuner == "lora" }
 
   /// Whether PEFT's file is what the adapter means.
   package var isMergedByPEFT: Bool { isSimple && merged != nil && (match == "exact" || match == "peft") }

@@ -10,7 +10,7 @@ struct KeyDialect: Sendable {
   let endings: [KeyEnding]
   /// The first segments of all endings, and of the names that hold others.
   let markers: Set<String>
-  /// With what a segment begins that belongs to an update.
+  /// With what a segment begins that belongs to an update, of this tuner or another.
   let updatePrefixes: [String]
 
   /// Holds whole modules that were trained.
@@ -30,7 +30,7 @@ struct KeyDialect: Sendable {
       prefix: ["base_model", "model"],
       wrappers: ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"], wrapped: "base_layer",
       endings: endings, markers: Set(endings.map(\.marker)).union([savedCopy, original]),
-      updatePrefixes: Set(tuner.endings.map { $0.marker.prefix { $0 != "_" } + "_" }).sorted())
+      updatePrefixes: Set(Tuners.markers.map { $0.prefix { $0 != "_" } + "_" }).sorted())
   }
 
   /// Whether a segment of a key belongs to an update, or to the weight inside of one.
