@@ -1,0 +1,50 @@
+import Safetensors
+import TestSupport
+import Testing
+
+@testable import Adapters
+@testable import MergeEngine
+@testable import MergePlanning
+
+/// Adapters of the tuners beside LoRA, against what PEFT merges of them.
+@Suite struct TunerFixtureTests {
+  static let cases = FixtureCase.all.filter { !$0.isLoRA }
+
+  @Test func everyTunerHasCasesOfEveryDType() {
+    for tuner in Tuners.all where tuner != LoRA.self {
+      let own = Self.cases.filter { $0.tuner == tuner.peftType.lowercased() }
+      #expect(Set(own.map(\.baseDType)) == ["F32", "BF16", "F16"], "\(tuner.name)")
+    }
+  }
+
+  /// The bytes of PEFT where it sums in the order of the merge, and else no element further than its neighbour: in both
+  /// arithmetics, because PEFT rounds once.
+  @Test(arguments: cases, [MergeOptions.Arithmetic.exact, .peft])
+  func isWhatPEFTMerges(_ testCase: FixtureCase, _ arithmetic: MergeOptions.Arithmetic) throws {
+    let scratch = try Scratch()
+    let output = scratch.file("merged")
+    try testCase.merge(to: output) { $0.arithmetic = arithmetic }.run()
+    let found = try loadTensors(output)
+    let expected = try loadTensors(try #require(testCase.merged))
+    let base = try loadTensors(testCase.base)
+    #expect(Set(found.keys) == Set(expected.keys))
+    var changed = 0
+    for (name, tensor) in expected {
+      let result = try #require(found[name])
+      #expect(result.info.dtype == tensor.info.dtype && result.info.shape == tensor.info.shape, "\(name)")
+      if !isSame(tensor.data, try #require(base[name]).data) { changed += 1 }
+      if isSame(result.data, tensor.data) { continue }
+      let one = Elements.bits(Array(result.data), tensor.info.dtype)
+      let other = Elements.bits(Array(tensor.data), tensor.info.dtype)
+      #expect(testCase.match == "rounding", "\(name): \(Elements.difference(one, other) ?? "")")
+      let scale = Elements.numbers(other, tensor.info.dtype).map { abs(Double($0)) }.max() ?? 0
+      for (left, right) in zip(one, other) where left != right {
+        let (value, wanted) = (Elements.widen(left, tensor.info.dtype), Elements.widen(right, tensor.info.dtype))
+        // One unit in the last place of the dtype, or a few of fp32 at the scale of the sum.
+        let isNear = Elements.distance(left, right, tensor.info.dtype) <= 1
+        #expect(isNear || abs(Double(value) - Double(wanted)) <= 0x1p-21 * scale, "\(name)")
+      }
+    }
+    #expect(changed > 0)
+  }
+}
