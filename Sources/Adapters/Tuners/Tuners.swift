@@ -1,6 +1,6 @@
 /// The kinds of adapters that are merged.
 package enum Tuners {
-  static let all: [any Tuner.Type] = [LoRA.self, LoHa.self]
+  static let all: [any Tuner.Type] = [LoRA.self, LoHa.self, IA3.self]
 
   /// The tuner with this `peft_type`, in whatever letters; nil: none is known.
   static func named(_ peftType: String) -> (any Tuner.Type)? {
