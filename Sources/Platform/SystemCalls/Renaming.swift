@@ -1,0 +1,107 @@
+import CSystem
+
+#if canImport(Darwin)
+import Darwin
+#elseif canImport(Musl)
+import Musl
+#else
+import Glibc
+#endif
+
+/// Gives files and folders other names, also where the file system has not every kind of rename.
+package enum Renaming {
+  package typealias Failure = SystemCalls.Failure
+
+  /// What a kernel or a file system says that has no such rename.
+  private static let noSuchRename: Set<Int32> = [EINVAL, ENOSYS, EOPNOTSUPP, ENOTSUP, EPERM]
+  /// What a file system without hard links says (FAT, some that are mounted over a network).
+  private static let noLinks: Set<Int32> = [EPERM, ENOSYS, ENOTSUP, EOPNOTSUPP, EMLINK, EXDEV]
+  /// What a file system says of a rename to a name that is taken, if it cannot do that.
+  private static let noReplacing: Set<Int32> = [EEXIST, ENOTEMPTY, EPERM, ENOSYS, EOPNOTSUPP, ENOTSUP, EINVAL]
+
+  package static func rename(_ from: String, to: String) throws(Failure) {
+    #if canImport(Darwin)
+    _ = try SystemCalls.check("rename") { unsafe Int(Darwin.rename(from, to)) }
+    #elseif canImport(Musl)
+    _ = try SystemCalls.check("rename") { unsafe Int(Musl.rename(from, to)) }
+    #else
+    _ = try SystemCalls.check("rename") { unsafe Int(Glibc.rename(from, to)) }
+    #endif
+  }
+
+  /// Gives a file the name of another, which goes away; false where the file system replaces no files, and nothing was done.
+  package static func replace(_ target: String, by file: String) throws(Failure) -> Bool {
+    do throws(Failure) {
+      try rename(file, to: target)
+      return true
+    } catch {
+      guard noReplacing.contains(error.code), (try? SystemCalls.identity(path: target, followingLinks: false)) != nil,
+        try SystemCalls.identity(path: file, followingLinks: false)?.isRegularFile == true
+      else { throw error }
+      return false
+    }
+  }
+
+  /// Gives a folder the name of an empty one: EEXIST or ENOTEMPTY if it is not empty.
+  ///
+  /// Where the file system replaces no folders, the empty one is removed first, and made again if that was in vain.
+  package static func replaceEmptyFolder(_ target: String, by folder: String) throws(Failure) {
+    do throws(Failure) { return try rename(folder, to: target) } catch {
+      guard noReplacing.contains(error.code) else { throw error }
+      let mode = try SystemCalls.identity(path: target, followingLinks: false)?.mode
+      do throws(Failure) { try SystemCalls.removeFolder(target) } catch {
+        throw Failure(call: "rename", code: error.code)
+      }
+      do throws(Failure) { try renameWithoutReplacing(folder, to: target) } catch {
+        if let mode { try? SystemCalls.makeFolder(target, mode: mode & 0o7777) }
+        throw error
+      }
+    }
+  }
+
+  /// Gives a file or a folder another name, which must be free: EEXIST where plain rename would silently replace what
+  /// came to be there meanwhile.
+  ///
+  /// Where the file system has no such call, a file is linked to the new name, which fails alike; where it has no links
+  /// either, and for folders, the name is looked up first.
+  package static func renameWithoutReplacing(_ from: String, to: String) throws(Failure) {
+    // Some that are mounted by a program of the user's do a plain rename in its place, and say nothing.
+    guard try SystemCalls.identity(path: to, followingLinks: false) == nil else {
+      throw Failure(call: "rename", code: EEXIST)
+    }
+    do throws(Failure) {
+      _ = try SystemCalls.check("renameat2") { unsafe Int(sfc_rename_new(from, to)) }
+      return
+    } catch { guard noSuchRename.contains(error.code) else { throw error } }
+    if try SystemCalls.identity(path: from, followingLinks: false)?.isDirectory == false {
+      do throws(Failure) {
+        try link(from, to: to)
+        return try SystemCalls.removeFile(from)
+      } catch { guard error.call == "link", noLinks.contains(error.code) else { throw error } }
+    }
+    try rename(from, to: to)
+  }
+
+  /// Exchanges the names of two folders in one step; false where the file system cannot. One that does a plain rename in its
+  /// place finds the second folder full.
+  package static func exchange(_ one: String, _ other: String) throws(Failure) -> Bool {
+    do throws(Failure) {
+      _ = try SystemCalls.check("renameat2") { unsafe Int(sfc_exchange(one, other)) }
+      return true
+    } catch {
+      if noSuchRename.contains(error.code) || error.code == ENOTEMPTY || error.code == EEXIST { return false }
+      throw error
+    }
+  }
+
+  /// Gives a file a second name, which must be free.
+  private static func link(_ from: String, to: String) throws(Failure) {
+    #if canImport(Darwin)
+    _ = try SystemCalls.check("link") { unsafe Int(Darwin.link(from, to)) }
+    #elseif canImport(Musl)
+    _ = try SystemCalls.check("link") { unsafe Int(Musl.link(from, to)) }
+    #else
+    _ = try SystemCalls.check("link") { unsafe Int(Glibc.link(from, to)) }
+    #endif
+  }
+}
