@@ -21,7 +21,7 @@ public struct MergeRequest: Sendable {
   /// What of the base's folder goes along beyond the rules.
   public var sideFiles = SideFiles.Selection()
   /// Workers, rounding, and how the result is written. What ``verification`` and ``memoryLimit`` need is added to it.
-  public var engine = MergeEngine.Options(workers: SystemCalls.processorCount)
+  public var engine = MergeEngine.Options(workers: Machine.processorCount)
   /// Bytes that the merge may hold; nil: what it takes.
   public var memoryLimit: Int?
   /// The LAPACK to open where something is decomposed, a path or a name; nil: the system's.

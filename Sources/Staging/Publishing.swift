@@ -13,12 +13,12 @@ struct Publishing {
   static func restore(_ paths: StagingPaths, output: String, isMountPoint: Bool) throws(CheckpointError) {
     if isMountPoint {
       for name in OutputPlace.movedNames(output) where Paths.components(name).count == 1 {
-        try? SystemCalls.renameWithoutReplacing(Paths.join(output, name), to: Paths.join(paths.result, name))
+        try? Renaming.renameWithoutReplacing(Paths.join(output, name), to: Paths.join(paths.result, name))
       }
     }
     if try OutputPlace.identity(paths.retired, followingLinks: false) != nil {
       // Fails if the result is there: then the old one is not needed any more.
-      try? SystemCalls.renameWithoutReplacing(paths.retired, to: output)
+      try? Renaming.renameWithoutReplacing(paths.retired, to: output)
     }
   }
 
@@ -54,15 +54,15 @@ struct Publishing {
 
   private func nameFile() throws(CheckpointError) {
     try attempt { [place, paths] () throws(SystemCalls.Failure) in
-      guard place.replaces else { return try SystemCalls.renameWithoutReplacing(paths.complete, to: place.path) }
-      if try SystemCalls.replace(place.path, by: paths.complete) { return }
+      guard place.replaces else { return try Renaming.renameWithoutReplacing(paths.complete, to: place.path) }
+      if try Renaming.replace(place.path, by: paths.complete) { return }
       // Two renames: a run that is killed between them is followed by one that puts the old file back.
       try? SystemCalls.removeFile(paths.retired)
-      try SystemCalls.rename(place.path, to: paths.retired)
+      try Renaming.rename(place.path, to: paths.retired)
       do throws(SystemCalls.Failure) {
-        try SystemCalls.renameWithoutReplacing(paths.complete, to: place.path)
+        try Renaming.renameWithoutReplacing(paths.complete, to: place.path)
       } catch {
-        try? SystemCalls.renameWithoutReplacing(paths.retired, to: place.path)
+        try? Renaming.renameWithoutReplacing(paths.retired, to: place.path)
         throw error
       }
     }
@@ -73,9 +73,9 @@ struct Publishing {
     try attempt { [place, paths] () throws(SystemCalls.Failure) in
       if place.replaces {
         // An empty folder: rename replaces it, and fails if something came into it meanwhile.
-        try SystemCalls.replaceEmptyFolder(place.path, by: paths.result)
+        try Renaming.replaceEmptyFolder(place.path, by: paths.result)
       } else {
-        try SystemCalls.renameWithoutReplacing(paths.result, to: place.path)
+        try Renaming.renameWithoutReplacing(paths.result, to: place.path)
       }
     }
   }
@@ -86,7 +86,7 @@ struct Publishing {
     // What is in `result` next is the old model: no run may take its files for what it has done.
     try? SystemCalls.removeFile(paths.plan)
     let isExchanged = try CheckpointError.attempt(place.path) { [place, paths] () throws(SystemCalls.Failure) in
-      try SystemCalls.exchange(paths.result, place.path)
+      try Renaming.exchange(paths.result, place.path)
     }
     if isExchanged {
       do throws(CheckpointError) {
@@ -94,22 +94,22 @@ struct Publishing {
         try place.checkHoldsOnlyAModel(at: paths.result)
       } catch {
         try attempt { [place, paths] () throws(SystemCalls.Failure) in
-          _ = try SystemCalls.exchange(paths.result, place.path)
+          _ = try Renaming.exchange(paths.result, place.path)
         }
         throw error
       }
       return
     }
     try attempt { [place, paths] () throws(SystemCalls.Failure) in
-      try SystemCalls.rename(place.path, to: paths.retired)
+      try Renaming.rename(place.path, to: paths.retired)
     }
     do throws(CheckpointError) {
       try place.checkHoldsOnlyAModel(at: paths.retired)
       try attempt { [place, paths] () throws(SystemCalls.Failure) in
-        try SystemCalls.renameWithoutReplacing(paths.result, to: place.path)
+        try Renaming.renameWithoutReplacing(paths.result, to: place.path)
       }
     } catch {
-      try? SystemCalls.renameWithoutReplacing(paths.retired, to: place.path)
+      try? Renaming.renameWithoutReplacing(paths.retired, to: place.path)
       throw error
     }
   }
@@ -128,7 +128,7 @@ struct Publishing {
     try FolderTree.synchronize(place.path)
     for name in ordered {
       try attempt { [place, paths] () throws(SystemCalls.Failure) in
-        try SystemCalls.renameWithoutReplacing(Paths.join(paths.result, name), to: Paths.join(place.path, name))
+        try Renaming.renameWithoutReplacing(Paths.join(paths.result, name), to: Paths.join(place.path, name))
       }
     }
     try FolderTree.synchronize(place.path)

@@ -65,7 +65,7 @@ package final class ShardJournal: Sendable {
       state.byteCountOfLine += range.count
       let now = ContinuousClock.now
       if state.byteCountOfLine >= intervals.lineByteCount || now - state.lastLine >= intervals.line {
-        try append(boot: SystemCalls.bootID, state.done, &state)
+        try append(boot: Machine.bootID, state.done, &state)
       }
       guard !state.isSynchronizing, now - state.lastSynchronization >= intervals.synchronization else { return nil }
       state.isSynchronizing = true
@@ -88,7 +88,7 @@ package final class ShardJournal: Sendable {
   /// Writes down what is done, before the work stops; returns how many bytes that is.
   package func close() throws -> Int {
     try state.withLock { state in
-      try append(boot: SystemCalls.bootID, state.done, &state)
+      try append(boot: Machine.bootID, state.done, &state)
       return state.done.byteCount
     }
   }
@@ -119,7 +119,7 @@ package final class ShardJournal: Sendable {
     var found: (done: ByteRanges, inputs: [InputState])?
     for text in bytes.split(separator: UInt8(ascii: "\n")) {
       guard let line = Line(text: Array(text)), line.inode == inode else { continue }
-      if let boot = line.boot, boot != SystemCalls.bootID { continue }
+      if let boot = line.boot, boot != Machine.bootID { continue }
       if found?.inputs != line.inputs { found = (ByteRanges(), line.inputs) }
       for range in line.done.ranges { found?.done.insert(range) }
     }

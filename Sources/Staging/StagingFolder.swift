@@ -80,7 +80,7 @@ public final class StagingFolder: Sendable {
 
   /// Whether nobody else could have put a folder there.
   static func isOurs(_ identity: SystemCalls.Identity) -> Bool {
-    identity.isDirectory && identity.owner == SystemCalls.userID && identity.mode & 0o022 == 0
+    identity.isDirectory && identity.owner == Machine.userID && identity.mode & 0o022 == 0
   }
 
   /// Makes an empty folder for files that only this run needs; what a run that was killed left there goes.

@@ -17,7 +17,7 @@ final class StagingLock: Sendable {
     let boot: String
 
     static var current: Holder {
-      Holder(host: SystemCalls.hostName, process: Int(SystemCalls.processID), boot: SystemCalls.bootID)
+      Holder(host: Machine.hostName, process: Int(Machine.processID), boot: Machine.bootID)
     }
 
     var text: [UInt8] {
@@ -48,8 +48,8 @@ final class StagingLock: Sendable {
     }
 
     /// Whether it is a process of this machine, since the machine's last start.
-    private var isHere: Bool { host == SystemCalls.hostName && boot == SystemCalls.bootID }
-    private var isAlive: Bool { Int32(exactly: process).map { SystemCalls.isAlive($0) } ?? false }
+    private var isHere: Bool { host == Machine.hostName && boot == Machine.bootID }
+    private var isAlive: Bool { Int32(exactly: process).map { Machine.isAlive($0) } ?? false }
     var isAliveHere: Bool { isHere && isAlive }
     var isDeadHere: Bool { isHere && !isAlive }
   }

@@ -40,7 +40,7 @@ package final class TemporaryFolder: Sendable {
     for name in (try? SystemCalls.entries(ofFolder: parent)) ?? [] where name.hasPrefix(prefix) {
       let path = Paths.join(parent, name)
       guard let identity = try? SystemCalls.identity(path: path, followingLinks: false), StagingFolder.isOurs(identity),
-        SystemCalls.secondsSince1970 - identity.changed > graceSeconds, StagingLock.isAbandoned(folder: path)
+        Machine.secondsSince1970 - identity.changed > graceSeconds, StagingLock.isAbandoned(folder: path)
       else { continue }
       FolderTree.remove(path)
     }

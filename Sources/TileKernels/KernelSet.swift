@@ -7,7 +7,7 @@ import CTileKernels
 /// worker can keep its buffers from tile to tile; they check all sizes before they write.
 @safe
 public struct KernelSet: Sendable {
-  /// For the operations in this target's extensions only.
+  /// For the operations of this target only.
   nonisolated(unsafe) let table: OpaquePointer  // static and constant
 
   /// `avx512bf16`, `avx512`, `avx2`, `neon` or `portable`.
@@ -36,6 +36,19 @@ public struct KernelSet: Sendable {
     if availability == SMK_CANNOT_RUN { throw .cannotRun(name: name, available: names) }
     throw .unknown(name: name, available: names)
   }
+}
+
+extension KernelSet {
+  /// Norms of rows and columns.
+  public var norms: NormKernels { NormKernels(kernels: self) }
+  /// Rows and columns times factors.
+  public var rescaling: RescalingKernels { RescalingKernels(kernels: self) }
+  /// Dequantization.
+  public var decoding: DecodingKernels { DecodingKernels(kernels: self) }
+  /// Quantization.
+  public var quantizing: QuantizationKernels { QuantizationKernels(kernels: self) }
+  /// Rounding at random.
+  public var stochastic: StochasticKernels { StochasticKernels(kernels: self) }
 }
 
 // MARK: - Operations

@@ -43,7 +43,7 @@ import TileKernels
     let streams = [RandomStream(seed: 7, tensor: 1), RandomStream(seed: 7, tensor: 2)]
     let factors = [[Float]](repeating: [Float](repeating: 3, count: 10_000), count: 2)
     let found = try combine(.dareLinear(density: 0.3, seed: 7), factors, [1, 4], streams: streams)
-    let words = try streams.map { try KernelSet.best.randomWords(of: $0, from: 0, count: 10_000) }
+    let words = try streams.map { try KernelSet.best.stochastic.words(of: $0, from: 0, count: 10_000) }
     let part = Float(3) / Float(0.3)
     let expected = (0..<10_000).map { index in
       let isKept = words.map { Double($0[index]) < 0.3 * 0x1p32 }

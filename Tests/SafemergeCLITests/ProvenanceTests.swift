@@ -74,7 +74,7 @@ import Testing
     #expect(other.status == 0, "\(other.messages)")
     #expect(try contents(scratch.file("one/.safemerge.json")) == contents(scratch.file("two/.safemerge.json")))
     let text = String(decoding: try contents(scratch.file("one/.safemerge.json")), as: UTF8.self)
-    #expect(!text.contains("/") && !text.contains(SystemCalls.hostName))
+    #expect(!text.contains("/") && !text.contains(Machine.hostName))
   }
 
   /// A result is a base like any other: its `.safemerge.json` is not copied on.

@@ -194,7 +194,7 @@ import Testing
           try StagingFolder(first.place, breaksLock: breaks)
         }
         #expect(
-          error?.problem == .inUse(host: SystemCalls.hostName, process: Int(getpid()), isDead: false),
+          error?.problem == .inUse(host: Machine.hostName, process: Int(getpid()), isDead: false),
           "the lock of a process that is alive is not broken")
         #expect(error?.category == .outputOccupied)
       }
@@ -222,7 +222,7 @@ import Testing
     try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: scratch.file(".out.safemerge"))
     // No process has this number on Linux.
     for (text, isDead) in [
-      ("{\"host\":\"\(SystemCalls.hostName)\",\"pid\":99999999,\"boot\":\"\(SystemCalls.bootID)\"}", true),
+      ("{\"host\":\"\(Machine.hostName)\",\"pid\":99999999,\"boot\":\"\(Machine.bootID)\"}", true),
       ("{\"host\":\"elsewhere\",\"pid\":1,\"boot\":\"x\"}", false), ("", false),
     ] {
       try write(Array(text.utf8), to: lock)
@@ -432,7 +432,7 @@ import Testing
     let path = scratch.file("journal")
     var ranges = ByteRanges()
     ranges.insert(0..<10)
-    let line = ShardJournal.Line(inode: 7, inputs: [], boot: SystemCalls.bootID, done: ranges)
+    let line = ShardJournal.Line(inode: 7, inputs: [], boot: Machine.bootID, done: ranges)
     ranges.insert(20..<30)
     let later = ShardJournal.Line(inode: 7, inputs: [], boot: nil, done: ranges)
     for cut in 0..<later.text.count - 1 {

@@ -138,7 +138,7 @@ struct DecodeTests {
             var output = [UInt8](repeating: 0, count: rows * columns * type.byteCount)
             var span = output.mutableSpan
             var raw = span.mutableBytes
-            try kernels.decode(
+            try kernels.decoding.bytes(
               codes.span.bytes, by: table.span,
               CodeBlocks(firstRow: firstRow, rows: rows, columns: columns, scaleColumns: scaleColumns), blocks: block,
               scales: scales.span, zeros: zeros, blockOfColumn: order, factor: factor, into: &raw, as: type)
@@ -216,7 +216,7 @@ extension KernelSet {
   ) throws -> [UInt32] {
     let source = [UInt8](repeating: 0xa5, count: offset) + nibbles.codes
     return try written(nibbles.count, type, outputOffset) { output in
-      try decodeNibbles(
+      try decoding.nibbles(
         source.span.bytes.extracting(offset..<source.count), by: nibbles.table.span, first: nibbles.first,
         count: nibbles.count, block: nibbles.block, isHighFirst: nibbles.isHighFirst, scales: nibbles.scales.span,
         into: &output, as: type)
@@ -228,7 +228,7 @@ extension KernelSet {
   ) throws -> [UInt32] {
     let source = [UInt8](repeating: 0xa5, count: offset) + matrix.codes
     return try written(matrix.place.rowCount * matrix.place.columns, type, outputOffset) { output in
-      try decodeTransposed(
+      try decoding.transposed(
         source.span.bytes.extracting(offset..<source.count), by: matrix.table.span, scales: matrix.scales.span.bytes,
         by: matrix.scaleTable.span, matrix.place, into: &output, as: type)
     }

@@ -77,7 +77,7 @@ struct ElementwiseTests {
       for kernels in KernelSet.available {
         var factors = [Float](repeating: 7, count: magnitudes.count + 1)
         var span = factors.mutableSpan
-        try kernels.divide(magnitudes.span, by: norms.span, into: &span)
+        try kernels.rescaling.divide(magnitudes.span, by: norms.span, into: &span)
         #expect(difference(factors, expected + [7]) == nil, "\(kernels.name), \(random)")
       }
     }

@@ -31,12 +31,12 @@ struct EncodeTests {
   }()
 
   private func codes(
-    _ values: [Float], by scale: KernelSet.CodeScale, _ kernels: KernelSet
+    _ values: [Float], by scale: QuantizationKernels.CodeScale, _ kernels: KernelSet
   ) throws -> [UInt8] {
     var codes = [UInt8](repeating: 0xA5, count: values.count)
     var span = codes.mutableSpan
     let part = MatrixPart(first: 0, rows: 1, columns: values.count, stride: values.count)
-    try kernels.encodeE4M3(values.span.bytes, part, by: scale, into: &span)
+    try kernels.quantizing.encodeE4M3(values.span.bytes, part, by: scale, into: &span)
     return codes
   }
 
@@ -82,16 +82,16 @@ struct EncodeTests {
           (0..<part.columns).map { part.first + row * part.stride + $0 }
         }
         let largest = places.map { abs(values[$0]) }.filter(\.isFinite).max() ?? 0
-        #expect(try kernels.largestFinite(values.span.bytes, part) == largest, "\(kernels.name), \(random)")
+        #expect(try kernels.quantizing.largestFinite(values.span.bytes, part) == largest, "\(kernels.name), \(random)")
         var codes = [UInt8](repeating: 0xA5, count: values.count)
         var span = codes.mutableSpan
-        try kernels.encodeE4M3(values.span.bytes, part, by: .factor(0.5), into: &span)
+        try kernels.quantizing.encodeE4M3(values.span.bytes, part, by: .factor(0.5), into: &span)
         for index in codes.indices {
           let expected = places.contains(index) ? Self.nearest(values[index] * 0.5) : 0xA5
           #expect(codes[index] == expected, "\(kernels.name), \(index), \(random)")
         }
         for intention in [KernelSet.Intention.deltas, .values] {
-          let found = try kernels.compareCodes(
+          let found = try kernels.quantizing.compareCodes(
             codes.span, before: before.span, weight: values.span.bytes, intended: delta.span, are: intention, scale: 2,
             part)
           #expect(found.changed == UInt64(places.count { codes[$0] != before[$0] }))
@@ -116,11 +116,11 @@ struct EncodeTests {
       MatrixPart(first: -1, rows: 1, columns: 1, stride: 4),
       MatrixPart(first: 0, rows: .max, columns: 2, stride: 4),
     ] {
-      #expect(throws: ShapeError.self) { _ = try KernelSet.best.largestFinite(values.span.bytes, part) }
+      #expect(throws: ShapeError.self) { _ = try KernelSet.best.quantizing.largestFinite(values.span.bytes, part) }
       var span = codes.mutableSpan
       var isRefused = false
       do throws(ShapeError) {
-        try KernelSet.best.encodeE4M3(values.span.bytes, part, by: .factor(1), into: &span)
+        try KernelSet.best.quantizing.encodeE4M3(values.span.bytes, part, by: .factor(1), into: &span)
       } catch { isRefused = true }
       #expect(isRefused)
     }

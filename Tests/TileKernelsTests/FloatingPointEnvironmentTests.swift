@@ -96,47 +96,47 @@ struct FloatingPointEnvironmentTests {
       results.append(result)
       do {
         var span = result.mutableSpan
-        try kernels.divide(values.span, by: tiny.span, into: &span)
+        try kernels.rescaling.divide(values.span, by: tiny.span, into: &span)
       }
       results.append(result)
       do {
         var span = result.mutableSpan
-        try kernels.rowNorms(of: tiny.span, rows: 3, columns: 33, into: &span)
+        try kernels.norms.rows(of: tiny.span, rows: 3, columns: 33, into: &span)
       }
       results.append(result)
       do {
         var span = result.mutableSpan
-        try kernels.torchRowNorms(of: tiny.span, rows: 3, columns: 33, into: &span)
+        try kernels.norms.torchRows(of: tiny.span, rows: 3, columns: 33, into: &span)
       }
       results.append(result)
       do {
         var span = result.mutableSpan
-        try kernels.torchAddColumnSquares(of: tiny.span, rows: 3, columns: 33, to: &span)
+        try kernels.norms.torchAddColumnSquares(of: tiny.span, rows: 3, columns: 33, to: &span)
       }
       results.append(result)
       do {
         var span = result.mutableSpan
-        try kernels.torchColumnNorms(fromSquares: magnitudes.span, into: &span)
+        try kernels.norms.torchColumns(fromSquares: magnitudes.span, into: &span)
       }
       results.append(result)
       var squares = [Double](repeating: 0, count: 33)
       do {
         var squareSpan = squares.mutableSpan
-        try kernels.addColumnSquares(of: tiny.span, rows: 3, columns: 33, to: &squareSpan)
+        try kernels.norms.addColumnSquares(of: tiny.span, rows: 3, columns: 33, to: &squareSpan)
         var span = result.mutableSpan
-        try kernels.columnNorms(fromSquares: squares.span, into: &span)
+        try kernels.norms.columns(fromSquares: squares.span, into: &span)
       }
       results.append(result)
       var output = [UInt8](repeating: 0, count: 2 * 99)
       var outputSpan = output.mutableSpan
       var raw = outputSpan.mutableBytes
       let factors = [Float](repeating: 0x1.234568p108, count: 99)
-      _ = try kernels.rescaleColumns(
+      _ = try kernels.rescaling.columns(
         weights.span.bytes, as: .f16, values: values.span, by: factors.span, rows: 1, into: &raw, as: .f16)
       var bits = results.map { $0.map(\.bitPattern) } + [elements(output[...], .f16)]
       outputSpan = output.mutableSpan
       raw = outputSpan.mutableBytes
-      _ = try kernels.combineStochastically(
+      _ = try kernels.stochastic.combine(
         weights.span.bytes, as: .f16, with: values.span, into: &raw, as: .bf16, stream: stream, firstElement: 0)
       bits.append(elements(output[...], .bf16))
       var statistics = [RowStatistics()]

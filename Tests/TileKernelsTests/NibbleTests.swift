@@ -28,14 +28,14 @@ struct NibbleTests {
         for kernels in KernelSet.available {
           var found = [Float](repeating: -1, count: blocks)
           var span = found.mutableSpan
-          try kernels.blockMagnitudes(values.span, count: count, block: block, into: &span)
+          try kernels.quantizing.blockMagnitudes(values.span, count: count, block: block, into: &span)
           #expect(found == magnitudes, "\(kernels.name), \(count), \(block), \(random)")
           for hasCodes in [true, false] {
             var decoded = values
             var coded = [UInt8](repeating: 0xA5, count: hasCodes ? count : 0)
             var decodedSpan = decoded.mutableSpan
             var codedSpan = coded.mutableSpan
-            try kernels.nf4RoundTrip(
+            try kernels.quantizing.nf4RoundTrip(
               &decodedSpan, count: count, block: block, bounds: Self.bounds.span, numbers: Self.numbers.span,
               magnitudes: magnitudes.span, scales: scales.span, codes: &codedSpan)
             #expect(
@@ -54,7 +54,7 @@ struct NibbleTests {
     var isRefused = false
     var span = magnitudes.mutableSpan
     do throws(ShapeError) {
-      try KernelSet.best.blockMagnitudes(values.span, count: 10, block: 4, into: &span)
+      try KernelSet.best.quantizing.blockMagnitudes(values.span, count: 10, block: 4, into: &span)
     } catch { isRefused = true }
     #expect(isRefused)
   }

@@ -9,9 +9,9 @@ struct NormTests {
     var norms = [Float](repeating: 7, count: rows + 1)
     var span = norms.mutableSpan
     if asTorch {
-      try kernels.torchRowNorms(of: values.span, rows: rows, columns: columns, into: &span)
+      try kernels.norms.torchRows(of: values.span, rows: rows, columns: columns, into: &span)
     } else {
-      try kernels.rowNorms(of: values.span, rows: rows, columns: columns, into: &span)
+      try kernels.norms.rows(of: values.span, rows: rows, columns: columns, into: &span)
     }
     #expect(norms.removeLast() == 7)
     return norms
@@ -87,19 +87,19 @@ struct NormTests {
       let tile = values.span.extracting(first * stride..<max(first * stride, (first + rows) * stride - gap))
       if asTorch {
         var sums = squares.mutableSpan
-        try kernels.torchAddColumnSquares(
+        try kernels.norms.torchAddColumnSquares(
           of: tile, rows: rows, columns: columns, rowStride: gap == 0 ? nil : stride, to: &sums)
       } else {
         var sums = wideSquares.mutableSpan
-        try kernels.addColumnSquares(
+        try kernels.norms.addColumnSquares(
           of: tile, rows: rows, columns: columns, rowStride: gap == 0 ? nil : stride, to: &sums)
       }
       first += rows
     }
     if asTorch {
-      try kernels.torchColumnNorms(fromSquares: squares.span, into: &span)
+      try kernels.norms.torchColumns(fromSquares: squares.span, into: &span)
     } else {
-      try kernels.columnNorms(fromSquares: wideSquares.span, into: &span)
+      try kernels.norms.columns(fromSquares: wideSquares.span, into: &span)
     }
     return norms
   }

@@ -37,10 +37,10 @@ struct OperationErrorTests {
     }
     #expect(throws: ShapeError.negative("count", -1)) { try kernels.roundDelta(&span, count: -1, to: .f16) }
     #expect(throws: ShapeError.tooShort(.factors, needed: 4, found: 3)) {
-      try kernels.divide(values.span, by: values.span, into: &span)
+      try kernels.rescaling.divide(values.span, by: values.span, into: &span)
     }
     #expect(throws: ShapeError.tooShort(.norms, needed: 4, found: 3)) {
-      try kernels.divide(values.span, by: three.span, into: &span)
+      try kernels.rescaling.divide(values.span, by: three.span, into: &span)
     }
     #expect(found == three)
   }
@@ -51,37 +51,37 @@ struct OperationErrorTests {
     var wide: [Double] = [7]
     var wideSpan = wide.mutableSpan
     #expect(throws: ShapeError.tooShort(.values, needed: 6, found: 4)) {
-      try kernels.rowNorms(of: values.span, rows: 2, columns: 3, into: &span)
+      try kernels.norms.rows(of: values.span, rows: 2, columns: 3, into: &span)
     }
     #expect(throws: ShapeError.tooShort(.norms, needed: 4, found: 3)) {
-      try kernels.rowNorms(of: values.span, rows: 4, columns: 1, into: &span)
+      try kernels.norms.rows(of: values.span, rows: 4, columns: 1, into: &span)
     }
     #expect(throws: ShapeError.negative("rows", -1)) {
-      try kernels.torchRowNorms(of: values.span, rows: -1, columns: 1, into: &span)
+      try kernels.norms.torchRows(of: values.span, rows: -1, columns: 1, into: &span)
     }
     #expect(throws: ShapeError.negative("columns", -1)) {
-      try kernels.torchRowNorms(of: values.span, rows: 1, columns: -1, into: &span)
+      try kernels.norms.torchRows(of: values.span, rows: 1, columns: -1, into: &span)
     }
     #expect(throws: ShapeError.overflow(.values)) {
-      try kernels.torchRowNorms(of: values.span, rows: .max, columns: .max, into: &span)
+      try kernels.norms.torchRows(of: values.span, rows: .max, columns: .max, into: &span)
     }
     #expect(throws: ShapeError.tooShort(.squares, needed: 2, found: 1)) {
-      try kernels.addColumnSquares(of: values.span, rows: 2, columns: 2, to: &wideSpan)
+      try kernels.norms.addColumnSquares(of: values.span, rows: 2, columns: 2, to: &wideSpan)
     }
     #expect(throws: ShapeError.tooShort(.values, needed: 5, found: 4)) {
-      try kernels.addColumnSquares(of: values.span, rows: 2, columns: 1, rowStride: 4, to: &wideSpan)
+      try kernels.norms.addColumnSquares(of: values.span, rows: 2, columns: 1, rowStride: 4, to: &wideSpan)
     }
     #expect(throws: ShapeError.rowsOverlap(stride: 1, columns: 2)) {
-      try kernels.torchAddColumnSquares(of: values.span, rows: 2, columns: 2, rowStride: 1, to: &span)
+      try kernels.norms.torchAddColumnSquares(of: values.span, rows: 2, columns: 2, rowStride: 1, to: &span)
     }
     #expect(throws: ShapeError.tooShort(.squares, needed: 4, found: 3)) {
-      try kernels.torchAddColumnSquares(of: values.span, rows: 1, columns: 4, to: &span)
+      try kernels.norms.torchAddColumnSquares(of: values.span, rows: 1, columns: 4, to: &span)
     }
     #expect(throws: ShapeError.tooShort(.norms, needed: 4, found: 3)) {
-      try kernels.torchColumnNorms(fromSquares: values.span, into: &span)
+      try kernels.norms.torchColumns(fromSquares: values.span, into: &span)
     }
     #expect(throws: ShapeError.tooShort(.norms, needed: 4, found: 3)) {
-      try kernels.columnNorms(fromSquares: [1.0, 2, 3, 4].span, into: &span)
+      try kernels.norms.columns(fromSquares: [1.0, 2, 3, 4].span, into: &span)
     }
     #expect(found == three && wide == [7])
   }
@@ -92,55 +92,55 @@ struct OperationErrorTests {
     var raw = span.mutableBytes
     let weight = four.span.bytes
     #expect(throws: ShapeError.wrongCount(.weight, expected: 12, found: 8)) {
-      try kernels.rescaleRows(
+      try kernels.rescaling.rows(
         weight, as: .f16, values: values.span, by: three.span, columns: 2, into: &raw, as: .f16)
     }
     #expect(throws: ShapeError.negative("columns", -1)) {
-      try kernels.rescaleRows(
+      try kernels.rescaling.rows(
         weight, as: .f16, values: values.span, by: three.span, columns: -1, into: &raw, as: .f16)
     }
     #expect(throws: ShapeError.overflow(.weight)) {
-      try kernels.rescaleRows(
+      try kernels.rescaling.rows(
         weight, as: .f16, values: values.span, by: three.span, columns: .max, into: &raw, as: .f16)
     }
     #expect(throws: ShapeError.tooShort(.values, needed: 4, found: 3)) {
-      try kernels.rescaleColumns(
+      try kernels.rescaling.columns(
         weight, as: .f16, values: three.span, by: values.span, rows: 1, into: &raw, as: .f16)
     }
     #expect(throws: ShapeError.negative("rows", -1)) {
-      try kernels.rescaleColumns(
+      try kernels.rescaling.columns(
         weight, as: .f16, values: three.span, by: values.span, rows: -1, into: &raw, as: .f16)
     }
     #expect(throws: ShapeError.tooShort(.output, needed: 8, found: 7)) {
-      try kernels.rescaleColumns(
+      try kernels.rescaling.columns(
         weight, as: .f16, values: values.span, by: values.span, rows: 1, into: &raw, as: .bf16)
     }
     #expect(throws: ShapeError.tooShort(.output, needed: 8, found: 7)) {
-      try kernels.combineStochastically(
+      try kernels.stochastic.combine(
         weight, as: .f16, with: values.span, into: &raw, as: .bf16, stream: stream, firstElement: 0)
     }
     #expect(throws: ShapeError.tooShort(.delta, needed: 4, found: 3)) {
-      try kernels.combineStochastically(
+      try kernels.stochastic.combine(
         weight, as: .f16, with: three.span, into: &raw, as: .bf16, stream: stream, firstElement: 0)
     }
     #expect(throws: ShapeError.tooShort(.values, needed: 4, found: 3)) {
-      try kernels.encodeStochastically(
+      try kernels.stochastic.encode(
         three.span, for: weight, as: .f16, into: &raw, as: .bf16, stream: stream, firstElement: 0)
     }
     #expect(throws: ShapeError.wrongCount(.weight, expected: 6, found: 7)) {
-      try kernels.encodeStochastically(
+      try kernels.stochastic.encode(
         values.span, for: weight.extracting(0..<7), as: .f16, into: &raw, as: .bf16, stream: stream, firstElement: 0)
     }
     #expect(throws: ShapeError.wrongCount(.weight, expected: 6, found: 7)) {
       try kernels.encode(values.span, for: weight.extracting(0..<7), as: .f16, into: &raw, as: .bf16)
     }
     #expect(throws: ShapeError.overflow(.output)) {
-      try kernels.encodeStochastically(
+      try kernels.stochastic.encode(
         values.span, for: weight.extracting(0..<6), as: .f16, into: &raw, as: .bf16, stream: stream,
         firstElement: .max)
     }
     #expect(throws: ShapeError.negative("count", -1)) {
-      try kernels.randomWords(of: stream, from: 0, count: -1)
+      try kernels.stochastic.words(of: stream, from: 0, count: -1)
     }
     #expect(output.allSatisfy { $0 == 7 })
   }

@@ -30,10 +30,10 @@ struct RescaleTests {
       var target = raw._mutatingExtracting(offset..<offset + size + 5)
       let overflows =
         byRow
-        ? try kernels.rescaleRows(
+        ? try kernels.rescaling.rows(
           weight, as: type, values: example.values.span, by: example.factors.span, columns: example.columns,
           into: &target, as: outputType)
-        : try kernels.rescaleColumns(
+        : try kernels.rescaling.columns(
           weight, as: type, values: example.values.span, by: example.factors.span, rows: example.rows,
           into: &target, as: outputType)
       let found = elements(output[offset..<offset + size], outputType)
@@ -75,15 +75,15 @@ struct RescaleTests {
       var norms: [Float] = [7, 7]
       var factors: [Float] = [7, 7]
       var normSpan = norms.mutableSpan
-      try kernels.rowNorms(of: values.span, rows: 2, columns: 2, into: &normSpan)
+      try kernels.norms.rows(of: values.span, rows: 2, columns: 2, into: &normSpan)
       var factorSpan = factors.mutableSpan
-      try kernels.divide([2, 10].span, by: norms.span, into: &factorSpan)
+      try kernels.rescaling.divide([2, 10].span, by: norms.span, into: &factorSpan)
       #expect(norms == [0, 5] && factors == [.infinity, 2])
       let weight = bytes([0, 0, 0, 0], type)
       var output = weight
       var span = output.mutableSpan
       var raw = span.mutableBytes
-      let overflows = try kernels.rescaleRows(
+      let overflows = try kernels.rescaling.rows(
         weight.span.bytes, as: type, values: values.span, by: factors.span, columns: 2, into: &raw, as: type)
       #expect(overflows == 2)
       let nan = Reference.narrow(0x7fc0_0000, type)

@@ -18,10 +18,10 @@ struct StochasticTests {
     var target = raw._mutatingExtracting(offset..<offset + size + 5)
     let overflows =
       areDeltas
-      ? try kernels.combineStochastically(
+      ? try kernels.stochastic.combine(
         weight, as: type, with: values.span, into: &target, as: outputType, stream: stream ?? self.stream,
         firstElement: first)
-      : try kernels.encodeStochastically(
+      : try kernels.stochastic.encode(
         values.span, for: weight, as: type, into: &target, as: outputType, stream: stream ?? self.stream,
         firstElement: first)
     let around = output[..<offset] + output[(offset + size)...]
@@ -43,7 +43,7 @@ struct StochasticTests {
         == [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1])
     for kernels in KernelSet.available {
       let zero = RandomStream(seed: 0, tensor: 0)
-      let words = try kernels.randomWords(of: zero, from: 0, count: 4)
+      let words = try kernels.stochastic.words(of: zero, from: 0, count: 4)
       #expect(words == [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8], "\(kernels.name)")
     }
   }
@@ -54,7 +54,7 @@ struct StochasticTests {
       let expected = (0..<200).map { Reference.word(of: stream, element: first + UInt64($0)) }
       for kernels in KernelSet.available {
         for count in [0, 1, 64, 200] {
-          let found = try kernels.randomWords(of: stream, from: first, count: count)
+          let found = try kernels.stochastic.words(of: stream, from: first, count: count)
           #expect(found == Array(expected[..<count]), "\(kernels.name), \(count) from \(first)")
         }
       }

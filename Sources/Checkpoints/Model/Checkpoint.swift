@@ -65,7 +65,7 @@ public struct Checkpoint: Sendable {
   /// stand twice.
   ///
   /// - Throws: ``CheckpointError``, or `SafetensorsError` for a weight file.
-  public init(path: String) throws { try self.init(path: path, workers: SystemCalls.processorCount) }
+  public init(path: String) throws { try self.init(path: path, workers: Machine.processorCount) }
 
   /// The same on at most `workers` threads.
   public init(path: String, workers: Int) throws {

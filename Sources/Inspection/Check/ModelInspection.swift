@@ -1,10 +1,8 @@
-import Adapters
 import Checkpoints
-import Checksums
-import JSONText
 import MergePlanning
 import Platform
 import Safetensors
+import Staging
 
 /// Looks for what is wrong with a model or an adapter on disk, and goes on after the first thing that is.
 public struct ModelInspection: Sendable {
@@ -40,203 +38,99 @@ public struct ModelInspection: Sendable {
   public let path: String
   public let isAdapter: Bool
   /// The weight files whose headers are in order.
-  public internal(set) var files: [File] = []
-  public internal(set) var findings: [Finding] = []
+  public let files: [File]
+  public let findings: [Finding]
   /// What is worth knowing and no fault.
-  public internal(set) var notes: [String] = []
+  public let notes: [String]
   /// Where data was read.
-  public internal(set) var nonFinite: [NonFinite] = []
+  public private(set) var nonFinite: [NonFinite] = []
   /// Of every weight and side file, where they were wanted, in the order of the names.
-  public internal(set) var sums: [SumsFile.Entry] = []
-
-  /// The folder; nil for a single file.
-  let folder: String?
-  var config: JSONValue?
-  /// An embedding, and a head that config.json makes one with it and that is on disk nevertheless.
-  var tiedPairs: [(embedding: TensorName, head: TensorName)] = []
-  let options: Options
-  /// What the quantized weights of a model are.
-  var weights = StoredWeights.none
+  public private(set) var sums: [SumsFile.Entry] = []
 
   /// Inspects the safetensors file, the index file, or the folder of a model or an adapter at `path`.
   ///
   /// - Throws: What keeps it from being looked at: a path that does not exist, a file that cannot be read.
   public init(path: String, options: Options) throws {
-    self.path = path
-    self.options = options
     let identity: SystemCalls.Identity?
     do throws(SystemCalls.Failure) { identity = try SystemCalls.identity(path: path) } catch {
       throw CheckpointError(path: path, .system(call: error.call, code: error.code))
     }
     guard let identity else { throw CheckpointError(path: path, .notFound) }
-    guard identity.isDirectory || path.hasSuffix(".index.json") else {
-      folder = nil
-      isAdapter = false
-      try addFile(Paths.lastComponent(path), at: path)
-      describeWeights()
-      inspectAdapterTensors()
-      try inspectData()
-      return
+    let hasFolder = identity.isDirectory || path.hasSuffix(".index.json")
+    let folder = hasFolder ? (identity.isDirectory ? path : Paths.folder(path)) : nil
+    var log = FindingLog(path: path, folder: folder)
+    var ties = TieInspection()
+    let model: InspectedModel
+    if let folder {
+      let name = identity.isDirectory ? nil : Paths.lastComponent(path)
+      model = try Self.folder(folder, path: path, indexName: name, options, &ties, &log)
+    } else {
+      model = try Self.file(path, &log)
     }
-    let folder = identity.isDirectory ? path : Paths.folder(path)
-    self.folder = folder
+    let checksums = ChecksumInspection(model: model, options: options)
+    let recorded = try checksums.recordedFiles(&log)
+    let summed = recorded.compactMap { entry in entry.checksum.map { SumsFile.Entry(name: entry.name, checksum: $0) } }
+    if let sums = options.sums { try checksums.verify(sums.entries, "the list of checksums", &log) }
+    if options.computesSums { sums = try checksums.sums() }
+    for entry in recorded { try checksums.verifyWithoutData(entry, &log) }
+    if options.readsData {
+      try checksums.verify(summed, ResultMarks.record, &log)
+      try checksums.verifyBlobs(&log)
+      nonFinite = try ElementInspection(model: model, workers: options.workers).inspect(&log)
+      try ties.compareData(of: model, &log)
+    } else if !summed.isEmpty {
+      log.notes.append(
+        "\(ResultMarks.record) has the checksums of \(summed.count) files; they are verified with --data")
+    }
+    self.path = path
+    isAdapter = model.isAdapter
+    files = model.files
+    findings = log.findings
+    notes = log.notes
+  }
+
+  /// Looks at a single weight file.
+  private static func file(_ path: String, _ log: inout FindingLog) throws -> InspectedModel {
+    var model = InspectedModel(path: path, folder: nil, isAdapter: false)
+    try model.addFile(Paths.lastComponent(path), at: path, &log)
+    model.describeWeights(&log)
+    AdapterTensorInspection(model: model).inspect(&log)
+    return model
+  }
+
+  /// Looks at a model or an adapter in a folder.
+  ///
+  /// - Parameter indexName: The index file that is inspected; nil: the whole folder.
+  private static func folder(
+    _ folder: String, path: String, indexName: String?, _ options: Options, _ ties: inout TieInspection,
+    _ log: inout FindingLog
+  ) throws -> InspectedModel {
     let entries: [String]
     do throws(SystemCalls.Failure) { entries = try SystemCalls.entries(ofFolder: folder) } catch {
       throw CheckpointError(path: folder, .system(call: error.call, code: error.code))
     }
     let kind = ModelFolder(folder)
-    isAdapter = kind == .adapter && identity.isDirectory
+    var model = InspectedModel(path: path, folder: folder, isAdapter: kind == .adapter && indexName == nil)
     if kind == .both {
-      notes.append("\(folder): holds an adapter too, which was not looked at; loaders apply it with the model")
+      log.notes.append("\(folder): holds an adapter too, which was not looked at; loaders apply it with the model")
     }
-    lookForLeftovers(entries)
-    if isAdapter {
-      try inspectAdapter()
-    } else {
-      try readConfig()
-      try inspectModel(entries, indexName: identity.isDirectory ? nil : Paths.lastComponent(path))
-      describeWeights()
-      inspectAdapterTensors()
-      inspectConfig()
+    LeftoverInspection(folder: folder).inspect(entries, &log)
+    if model.isAdapter {
+      try model.readAdapter(&log)
+      return model
     }
-    try inspectData()
-  }
-
-  private mutating func describeWeights() {
-    weights = StoredWeights(
-      Checkpoint(
-        path: path, opened: files.map { .init(name: $0.name, path: $0.path, header: $0.header) }, config: config))
-    if let refusal = weights.refusal as? any ReportableError, !weights.weights.isEmpty {
-      notes.append("the quantized weights cannot be merged into: \(refusal.message)")
+    var weightFiles = WeightFileInspection(model, log)
+    try weightFiles.readConfig()
+    try weightFiles.inspect(entries, indexName: indexName)
+    (model, log) = (weightFiles.model, weightFiles.log)
+    model.describeWeights(&log)
+    AdapterTensorInspection(model: model).inspect(&log)
+    if let config = model.config {
+      let shapes = model.shapes()
+      let vocabulary = VocabularyTensors(config: config, names: shapes.keys)
+      ties.inspect(vocabulary, shapes, readsData: options.readsData, &log)
+      ConfigInspection(config: config).inspect(vocabulary, shapes, &log)
     }
-  }
-
-  mutating func find(_ findingClass: String, _ name: String?, tensor: TensorName? = nil, _ message: String) {
-    let file = name.map { name in folder.map { Paths.join($0, name) } ?? name } ?? path
-    findings.append(Finding(findingClass, file: file, tensor: tensor, message))
-  }
-
-  /// An input/output error ends the inspection; what is wrong with a file is a finding.
-  mutating func find(_ error: any ReportableError) throws {
-    if error.category == .inputOutput { throw error }
-    findings.append(Finding(error))
-  }
-
-  mutating func addFile(_ name: String, at path: String) throws {
-    do throws(SafetensorsError) {
-      files.append(File(name: name, path: path, header: try SafetensorsHeader(path: path)))
-    } catch {
-      try find(error)
-    }
-  }
-
-  // MARK: - Leftovers
-
-  private mutating func lookForLeftovers(_ entries: [String]) {
-    for name in entries {
-      if name == ResultMarks.incomplete {
-        find("incomplete", name, "a merge into this folder was not finished")
-      } else if name.hasSuffix(".tmp") || name.contains(".tmp.") || name.hasSuffix(".incomplete") {
-        find("leftover", name, "is a temporary file that an interrupted program left")
-      }
-    }
-    guard let folder else { return }
-    let name = Paths.lastComponent(folder)
-    let staging = Paths.join(Paths.folder(folder), ".\(name).safemerge")
-    if !name.isEmpty, name != ".", name != "..", (try? SystemCalls.identity(path: staging)) != nil {
-      notes.append("\(staging): a merge to this name was interrupted, and can be resumed")
-    }
-  }
-
-  // MARK: - Adapters
-
-  private mutating func inspectAdapter() throws {
-    guard let folder else { return }
-    do throws(AdapterError) {
-      let adapter = try Adapter(folder: folder)
-      files.append(
-        File(name: Paths.lastComponent(adapter.weightsPath), path: adapter.weightsPath, header: adapter.header))
-      notes += adapter.warnings + MergeWarning.unreadWeights([AdapterUse(adapter)]).map(\.message)
-      notes += adapter.ignoredTensors.map {
-        "\(adapter.weightsPath): \(adapter.header.tensors.name(at: $0.tensor)) is not needed for a merge"
-      }
-    } catch { try find(error) }
-  }
-
-  // MARK: - Models
-
-  private mutating func readConfig() throws {
-    guard let folder else { return }
-    do throws(CheckpointError) { config = try Checkpoint.readConfig(Paths.join(folder, "config.json")) } catch {
-      if error.problem == .notFound {
-        notes.append("\(folder): there is no config.json; shapes were not compared with it")
-      } else {
-        try find(error)
-      }
-    }
-  }
-
-  private mutating func inspectModel(_ entries: [String], indexName: String?) throws {
-    guard let folder else { return }
-    var selected = indexName
-    if selected == nil, case .string(let name)? = config?["transformers_weights"] {
-      guard CheckpointIndex.staysInFolder(name) else {
-        find("shard-name", "config.json", "transformers_weights names \"\(name)\", which is not in this folder")
-        return
-      }
-      selected = name
-    }
-    let standardIndex = "model.safetensors.index.json"
-    let hasSingle = entries.contains("model.safetensors")
-    let indexes = entries.filter { $0.hasSuffix(".safetensors.index.json") }
-    if let selected, !selected.hasSuffix(".index.json") {
-      try addFile(selected, at: Paths.join(folder, selected))
-    } else if let index = selected ?? (indexes.contains(standardIndex) ? standardIndex : nil) {
-      if hasSingle, indexName == nil, try inspectStale(index) { return }
-      try inspectIndex(index, entries)
-    } else if hasSingle {
-      try addFile("model.safetensors", at: Paths.join(folder, "model.safetensors"))
-      for name in entries where Self.isShardName(name) {
-        find("stale", name, "is a shard, and there is no index that names it")
-      }
-    } else {
-      let names = entries.filter { $0.hasSuffix(".safetensors") }
-      guard !names.isEmpty else {
-        findings.append(Finding(CheckpointError(path: folder, .noWeights(others: []))))
-        return
-      }
-      if try inspectUnindexed(entries) { return }
-      for name in names { try addFile(name, at: Paths.join(folder, name)) }
-    }
-  }
-
-  /// Looks at an index that stands beside `model.safetensors`, which programs load in place of shards.
-  ///
-  /// - Returns: Whether the index is of no use, so that the one file is the model.
-  private mutating func inspectStale(_ name: String) throws -> Bool {
-    guard let folder else { return false }
-    let single = "model.safetensors"
-    // What is wrong with the index itself is found where it is gone through.
-    guard let index = try? CheckpointIndex(path: Paths.join(folder, name)), !index.namesOnly(single) else {
-      return false
-    }
-    if try index.shardNames.contains(where: { try exists(Paths.join(folder, $0)) }) {
-      find(
-        "stale", single,
-        "stands beside \(name): programs load it in place of the shards; remove whichever is not meant")
-      return false
-    }
-    find(
-      "stale", name,
-      "names \(index.shardNames.count) shards, of which none exists, beside \(single), which programs load; remove the "
-        + "index")
-    try addFile(single, at: Paths.join(folder, single))
-    return true
-  }
-
-  func exists(_ path: String) throws -> Bool {
-    do throws(SystemCalls.Failure) { return try SystemCalls.identity(path: path) != nil } catch {
-      throw CheckpointError(path: path, .system(call: error.call, code: error.code))
-    }
+    return model
   }
 }

@@ -25,20 +25,20 @@ extension TileCases {
     return [
       make(Self.decodingNames[0], count) { [kernels, rows, columns] in
         var span = output.part(0..<output.bytes.count).mutableBytes
-        try kernels.decode(
+        try kernels.decoding.bytes(
           codes.part(0..<count).bytes, by: numbers.elements(Float.self, 256).span,
           CodeBlocks(firstRow: 0, rows: rows, columns: columns, scaleColumns: (columns - 1) / 128 + 1),
           blocks: (128, 128), scales: scales.elements(Float.self, scaleCount).span, into: &span, as: type)
       },
       make(Self.decodingNames[1], count / 2) { [kernels] in
         var span = output.part(0..<output.bytes.count).mutableBytes
-        try kernels.decodeNibbles(
+        try kernels.decoding.nibbles(
           codes.part(0..<(count + 1) / 2).bytes, by: numbers.elements(Float.self, 16).span, first: 0, count: count,
           block: 64, isHighFirst: true, scales: scales.elements(Float.self, scaleCount).span, into: &span, as: type)
       },
       make(Self.decodingNames[2], count / 2) { [kernels, rows, columns] in
         var span = output.part(0..<output.bytes.count).mutableBytes
-        try kernels.decodeTransposed(
+        try kernels.decoding.transposed(
           codes.part(0..<matrixRows * columns / 2).bytes, by: numbers.elements(Float.self, 16).span,
           scales: scaleBytes.part(0..<matrixRows / 32 * columns).bytes, by: numbers.elements(Float.self, 256).span,
           TransposedCodes(rows: matrixRows, columns: columns, block: 32, firstRow: 0, rowCount: rows), into: &span,

@@ -81,16 +81,16 @@ struct TileCases {
       },
       make("rowNorms", 4 * (count + rows)) { [kernels, rows, columns, count] in
         var span = norms.elements(Float.self, rows).mutableSpan
-        try kernels.rowNorms(of: values.elements(Float.self, count).span, rows: rows, columns: columns, into: &span)
+        try kernels.norms.rows(of: values.elements(Float.self, count).span, rows: rows, columns: columns, into: &span)
       },
       make("torchRowNorms", 4 * (count + rows)) { [kernels, rows, columns, count] in
         var span = norms.elements(Float.self, rows).mutableSpan
-        try kernels.torchRowNorms(
+        try kernels.norms.torchRows(
           of: values.elements(Float.self, count).span, rows: rows, columns: columns, into: &span)
       },
       make("addColumnSquares", 4 * count + 16 * columns) { [kernels, rows, columns, count] in
         var span = squares.elements(Double.self, columns).mutableSpan
-        try kernels.addColumnSquares(
+        try kernels.norms.addColumnSquares(
           of: values.elements(Float.self, count).span, rows: rows, columns: columns, to: &span)
       },
     ]
@@ -137,13 +137,13 @@ struct TileCases {
       },
       make("rescaleRows", byteCount + 4 * count + 4 * rows) { [kernels, rows, columns, count] in
         var span = output.part(0..<byteCount).mutableBytes
-        _ = try kernels.rescaleRows(
+        _ = try kernels.rescaling.rows(
           weight.part(0..<byteCount).bytes, as: type, values: delta.elements(Float.self, count).span,
           by: rowFactors.elements(Float.self, rows).span, columns: columns, into: &span, as: type)
       },
       make("rescaleColumns", byteCount + 4 * count + 4 * columns) { [kernels, rows, columns, count] in
         var span = output.part(0..<byteCount).mutableBytes
-        _ = try kernels.rescaleColumns(
+        _ = try kernels.rescaling.columns(
           weight.part(0..<byteCount).bytes, as: type, values: delta.elements(Float.self, count).span,
           by: columnFactors.elements(Float.self, columns).span, rows: rows, into: &span, as: type)
       },

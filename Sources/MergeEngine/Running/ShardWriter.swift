@@ -52,7 +52,7 @@ final class ShardWriter: Sendable {
       interruption: options.interruption)
     try checkRoom(allocation, besideByteCount, kept)
     // A result that fills much of the memory is not kept in the page cache.
-    let drops = plan.outputByteCount > SystemCalls.physicalMemoryByteCount / 4
+    let drops = plan.outputByteCount > Machine.physicalMemoryByteCount / 4
 
     let makeWorker: @Sendable () -> JobWorker = { JobWorker(self.jobs) }
     let workers = options.openFileWorkers(plan, schedule)

@@ -92,7 +92,7 @@ struct E4M3Sink {
     var loss = RequantizationLoss()
     for (block, part) in requantized.blocks(in: rows, firstBand: firstBand) {
       try Self.encode(worker.buffers.output, part, by: scales.codeScales[block], into: &codes, kernels)
-      let (changed, halfSteps) = try kernels.compareCodes(
+      let (changed, halfSteps) = try kernels.quantizing.compareCodes(
         codes.span, before: worker.reader.codes.span, weight: weight, intended: intended.span,
         are: worker.buffers.computedIntention, scale: scales.numbers[block], part)
       loss += RequantizationLoss(changedCount: changed, halfStepCount: halfSteps)
@@ -103,11 +103,11 @@ struct E4M3Sink {
   }
 
   private static func encode(
-    _ values: [UInt8], _ place: MatrixPart, by scale: KernelSet.CodeScale, into codes: inout [UInt8],
+    _ values: [UInt8], _ place: MatrixPart, by scale: QuantizationKernels.CodeScale, into codes: inout [UInt8],
     _ kernels: KernelSet
   ) throws {
     var span = codes.mutableSpan
-    try unsafe kernels.encodeE4M3(values.span.bytes, place, by: scale, into: &span)
+    try unsafe kernels.quantizing.encodeE4M3(values.span.bytes, place, by: scale, into: &span)
   }
 
   /// Makes ``decoded`` what ``codes`` stand for.

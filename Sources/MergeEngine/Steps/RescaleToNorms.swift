@@ -77,7 +77,7 @@ extension KernelSet {
   fileprivate func factors(_ magnitudes: ArraySlice<Float>, _ norms: [Float]) throws -> [Float] {
     var factors = [Float](repeating: 0, count: magnitudes.count)
     var span = factors.mutableSpan
-    try divide(Array(magnitudes).span, by: norms.span, into: &span)
+    try rescaling.divide(Array(magnitudes).span, by: norms.span, into: &span)
     return factors
   }
 
@@ -87,9 +87,9 @@ extension KernelSet {
     var norms = [Float](repeating: 0, count: rows)
     var span = norms.mutableSpan
     if asTorch {
-      try torchRowNorms(of: values, rows: rows, columns: columns, into: &span)
+      try self.norms.torchRows(of: values, rows: rows, columns: columns, into: &span)
     } else {
-      try rowNorms(of: values, rows: rows, columns: columns, into: &span)
+      try self.norms.rows(of: values, rows: rows, columns: columns, into: &span)
     }
     return norms
   }

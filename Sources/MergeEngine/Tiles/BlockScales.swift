@@ -9,7 +9,7 @@ struct BlockScales {
   /// What codes are multiplied by.
   let numbers: [Float]
   /// What values are multiplied or divided by to become codes.
-  let codeScales: [KernelSet.CodeScale]
+  let codeScales: [QuantizationKernels.CodeScale]
 
   /// - Throws: ``MergeError/Problem/scaleOverflow(_:)``.
   init(
@@ -19,7 +19,7 @@ struct BlockScales {
     guard let dtype = tensor.quantized?.scales.dtype else {
       throw MergeError(path: inputs.path(of: 0), tensor: tensor.name, .inconsistentPlan("no scales"))
     }
-    let most = KernelSet.largestE4M3
+    let most = QuantizationKernels.largestE4M3
     func factor(_ magnitude: Float) -> Float { 1 / magnitude * most }
     var exact = largest.map { magnitude -> Float in
       switch requantized.rule {
@@ -42,7 +42,7 @@ struct BlockScales {
     self.bytes = bytes
     self.numbers = numbers
     let isExact = dtype == .f32 && !requantized.isPowerOfTwo
-    codeScales = zip(largest, zip(exact, numbers)).map { magnitude, scales -> KernelSet.CodeScale in
+    codeScales = zip(largest, zip(exact, numbers)).map { magnitude, scales -> QuantizationKernels.CodeScale in
       switch requantized.rule {
       case .quotient: .divisor(scales.1)
       case .reciprocal: .factor(scales.0 > 0 && isExact ? factor(magnitude) : 1 / scales.1)

@@ -19,10 +19,10 @@ struct ColumnSquares {
     let columns = columns
     if asTorch {
       var span = floats.mutableSpan
-      try kernels.torchAddColumnSquares(of: values, rows: rows, columns: columns, to: &span)
+      try kernels.norms.torchAddColumnSquares(of: values, rows: rows, columns: columns, to: &span)
     } else {
       var span = doubles.mutableSpan
-      try kernels.addColumnSquares(of: values, rows: rows, columns: columns, to: &span)
+      try kernels.norms.addColumnSquares(of: values, rows: rows, columns: columns, to: &span)
     }
   }
 
@@ -30,9 +30,9 @@ struct ColumnSquares {
     var norms = [Float](repeating: 0, count: columns)
     var span = norms.mutableSpan
     if asTorch {
-      try kernels.torchColumnNorms(fromSquares: floats.span, into: &span)
+      try kernels.norms.torchColumns(fromSquares: floats.span, into: &span)
     } else {
-      try kernels.columnNorms(fromSquares: doubles.span, into: &span)
+      try kernels.norms.columns(fromSquares: doubles.span, into: &span)
     }
     return norms
   }

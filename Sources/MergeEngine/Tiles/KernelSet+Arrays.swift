@@ -16,7 +16,7 @@ extension KernelSet {
     _ values: [Float], count: Int, block: Int, into magnitudes: inout [Float]
   ) throws(ShapeError) {
     var span = magnitudes.mutableSpan
-    try blockMagnitudes(values.span, count: count, block: block, into: &span)
+    try quantizing.blockMagnitudes(values.span, count: count, block: block, into: &span)
   }
 
   /// Makes values what their codes of NF4 stand for.
@@ -28,7 +28,7 @@ extension KernelSet {
     let (bounds, numbers) = (Codebooks.nf4Bounds, Codebooks.nf4)
     var span = values.mutableSpan
     var output = codes.mutableSpan
-    try nf4RoundTrip(
+    try quantizing.nf4RoundTrip(
       &span, count: count, block: block, bounds: bounds.span, numbers: numbers.span, magnitudes: magnitudes.span,
       scales: scales.span, codes: &output)
   }
@@ -53,7 +53,7 @@ extension KernelSet {
     let source = unsafe codes.span.extracting(first..<first + blocks.rows * blocks.columns).bytes
     var span = output.mutableSpan
     var bytes = unsafe span.mutableBytes
-    try decode(
+    try decoding.bytes(
       source, by: table.span, blocks, blocks: block, scales: scales.span, zeros: zeros, blockOfColumn: blockOfColumn,
       factor: factor, into: &bytes, at: place, as: type)
   }

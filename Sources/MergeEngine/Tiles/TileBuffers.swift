@@ -130,10 +130,10 @@ struct TileBuffers: ~Copyable {
     var raw = unsafe span.mutableBytes
     switch axis {
     case .rows:
-      return try kernels.rescaleRows(
+      return try kernels.rescaling.rows(
         weight, as: tile.source, values: values, by: factors.span, columns: tile.columns, into: &raw, as: type)
     case .columns:
-      return try kernels.rescaleColumns(
+      return try kernels.rescaling.columns(
         weight, as: tile.source, values: values, by: factors.span, rows: tile.rows.count, into: &raw, as: type)
     }
   }

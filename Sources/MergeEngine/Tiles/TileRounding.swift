@@ -32,7 +32,7 @@ enum TileRounding: Sendable {
     switch self {
     case .nearest: return try kernels.combine(weight, as: source, with: delta.span, into: &bytes, as: target)
     case .stochastic(let stream):
-      return try kernels.combineStochastically(
+      return try kernels.stochastic.combine(
         weight, as: source, with: delta.span, into: &bytes, as: target, stream: stream,
         firstElement: UInt64(firstElement))
     }
@@ -48,7 +48,7 @@ enum TileRounding: Sendable {
     switch self {
     case .nearest: return try kernels.encode(values.span, for: weight, as: source, into: &bytes, as: target)
     case .stochastic(let stream):
-      return try kernels.encodeStochastically(
+      return try kernels.stochastic.encode(
         values.span, for: weight, as: source, into: &bytes, as: target, stream: stream,
         firstElement: UInt64(firstElement))
     }

@@ -113,7 +113,7 @@ struct TileWorker: ~Copyable {
   ) throws {
     let values = buffers.output.span
     for (block, part) in requantized.blocks(in: rows, firstBand: firstBand) {
-      largest[block] = max(largest[block], try unsafe kernels.largestFinite(values.bytes, part))
+      largest[block] = max(largest[block], try unsafe kernels.quantizing.largestFinite(values.bytes, part))
     }
   }
 

@@ -36,7 +36,7 @@ struct MXFP4Reader {
         rows: rows, columns: columns, block: Self.block, firstRow: first, rowCount: count)
       var target = buffer.mutableSpan
       var output = unsafe target.mutableBytes
-      try unsafe context.kernels.decodeTransposed(
+      try unsafe context.kernels.decoding.transposed(
         codes.span.bytes, by: table.span, scales: scales.span.bytes, by: powers.span, place,
         into: &output, at: done, as: context.type)
       done += count * columns

@@ -28,7 +28,7 @@ struct NibbleReader {
     var target = buffer.mutableSpan
     var output = unsafe target.mutableBytes
     let scales = scales.values
-    try unsafe context.kernels.decodeNibbles(
+    try unsafe context.kernels.decoding.nibbles(
       codes.span.bytes, by: table.span, first: elements.lowerBound - blocks.lowerBound * block, count: elements.count,
       block: block, isHighFirst: true, scales: scales.span, into: &output, as: context.type)
   }

@@ -63,7 +63,7 @@ struct CombinationArithmetic {
     let divisor = Float(density)
     var results: [[Float]] = []
     for (factor, stream) in zip(factors, streams) {
-      let words = try kernels.randomWords(of: stream, from: 0, count: factor.count)
+      let words = try kernels.stochastic.words(of: stream, from: 0, count: factor.count)
       var result = factor
       for index in result.indices {
         result[index] = result[index] * (UInt64(words[index]) < threshold ? 1 : 0) / divisor

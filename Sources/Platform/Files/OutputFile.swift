@@ -176,11 +176,11 @@ package final class OutputFile: Sendable {
     }
     try FileError.attempt(path) { [temporaryPath, path] () throws(SystemCalls.Failure) in
       if replacing {
-        guard try !SystemCalls.replace(path, by: temporaryPath) else { return }
+        guard try !Renaming.replace(path, by: temporaryPath) else { return }
         try SystemCalls.removeFile(path)
-        try SystemCalls.rename(temporaryPath, to: path)
+        try Renaming.rename(temporaryPath, to: path)
       } else {
-        try SystemCalls.renameWithoutReplacing(temporaryPath, to: path)
+        try Renaming.renameWithoutReplacing(temporaryPath, to: path)
       }
     }
     keep()

@@ -73,10 +73,4 @@ extension SystemCalls {
       }
     }
   }
-
-  /// The processors that are there for threads.
-  package static let processorCount = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-
-  /// Bytes of the machine's memory.
-  package static let physicalMemoryByteCount = max(0, sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)))
 }

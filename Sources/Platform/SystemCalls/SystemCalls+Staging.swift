@@ -8,7 +8,7 @@ import Musl
 import Glibc
 #endif
 
-/// What work that may be interrupted and continued needs of the system: locks, names for machine and process, room.
+/// What work that may be interrupted and continued needs of the system: locks and room.
 extension SystemCalls {
   /// What `lock` says where the file system has no locks.
   private static let noLocks: Set<Int32> = [ENOSYS, EOPNOTSUPP, ENOTSUP, ENOLCK, EINVAL, ENOTTY]
@@ -60,25 +60,4 @@ extension SystemCalls {
     _ = try check("stat") { unsafe Int(lstat(path, &status)) }
     return Int(status.st_blocks) * 512
   }
-
-  package static var secondsSince1970: Int { Int(time(nil)) }
-
-  package static var userID: UInt32 { UInt32(geteuid()) }
-  package static var processID: Int32 { getpid() }
-
-  /// Whether a process of this machine has the number.
-  package static func isAlive(_ process: Int32) -> Bool { kill(process, 0) == 0 || errno == EPERM }
-
-  package static let hostName: String = {
-    var name = [CChar](repeating: 0, count: 256)
-    guard unsafe gethostname(&name, name.count - 1) == 0 else { return "" }
-    return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }()
-
-  /// What tells this start of this machine from any other; empty where the system does not say.
-  package static let bootID: String = {
-    var bytes = [CChar](repeating: 0, count: 64)
-    guard unsafe sfc_boot_id(&bytes, bytes.count) == 0 else { return "" }
-    return String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }()
 }

@@ -67,7 +67,7 @@ package enum WorkQueue {
 
   /// Applies `transform` to each element, keeping the order.
   package static func map<Element: Sendable, Value: Sendable>(
-    _ elements: [Element], workers: Int = SystemCalls.processorCount,
+    _ elements: [Element], workers: Int = Machine.processorCount,
     _ transform: @Sendable (Element) throws -> Value
   ) throws -> [Value] {
     try values(elements.count, workers: workers) { try transform(elements[$0]) }

@@ -75,4 +75,21 @@ extension KernelSet {
       unsafe smk_round_delta(table, type.code, delta, count)
     }
   }
+  /// Rounds values that are already what the weights are to become, to nearest even: `output[i] = round(values[i])`.
+  ///
+  /// A NaN is written as ``combine(_:as:with:into:as:)`` writes it; sizes and errors are the same too.
+  ///
+  /// - Parameters:
+  ///   - weight: The elements of the base; their number is the number of elements computed.
+  ///   - values: At least as many elements.
+  /// - Returns: How many weights are finite but have an output that is infinite or NaN.
+  public func encode(
+    _ values: Span<Float>, for weight: RawSpan, as weightType: ElementType, into output: inout MutableRawSpan,
+    as outputType: ElementType
+  ) throws(ShapeError) -> UInt64 {
+    let count = weight.byteCount / weightType.byteCount
+    let one: [Float] = [1]
+    return try rescaling.rows(
+      weight, as: weightType, values: values, by: one.span, columns: count, into: &output, as: outputType)
+  }
 }

@@ -2,7 +2,12 @@ import MergePlanning
 import Platform
 import Safetensors
 
-extension ModelInspection {
+/// Reads every tensor and looks for elements that are no numbers, and for matrices of zeros.
+struct ElementInspection {
+  let model: InspectedModel
+  /// Threads.
+  let workers: Int
+
   /// What is asked of the elements of a tensor.
   private struct Question {
     /// Whether they are numbers.
@@ -14,12 +19,14 @@ extension ModelInspection {
   /// Reads every tensor: numbers that are NaN or infinite, and matrices that are nothing but zeros.
   ///
   /// The codes of quantized weights are no numbers, whatever dtype keeps them; scales are.
-  mutating func inspectElements() throws {
-    let files = files
-    let weights = weights
+  ///
+  /// - Returns: The tensors with elements that are no numbers.
+  func inspect(_ log: inout FindingLog) throws -> [ModelInspection.NonFinite] {
+    let (files, weights) = (model.files, model.weights)
+    var nonFinite: [ModelInspection.NonFinite] = []
     let jobs = files.indices.flatMap { file in files[file].header.tensors.indices.map { (file: file, tensor: $0) } }
-    let open = OpenFiles(files.map { ($0.path, $0.header.identity) })
-    let results = try WorkQueue.map(jobs, workers: options.workers) { job in
+    let open = model.openFiles
+    let results = try WorkQueue.map(jobs, workers: workers) { job in
       let file = files[job.file]
       let tensor = file.header.tensors[job.tensor]
       let start = file.header.dataStart
@@ -29,34 +36,35 @@ extension ModelInspection {
         tensor.dtype, isCounted: question.isCounted, zeros: question.zeros)
     }
     try open.checkUnchanged()
-    var zeros: [(tensor: TensorInfo, file: File)] = []
+    var zeros: [(tensor: TensorInfo, file: ModelInspection.File)] = []
     for (job, found) in zip(jobs, results) {
       let file = files[job.file]
       let tensor = file.header.tensors[job.tensor]
       if found.nans > 0 || found.infinities > 0 {
         nonFinite.append(
-          NonFinite(
+          ModelInspection.NonFinite(
             tensor: tensor.name, file: file.path, nanCount: found.nans, infinityCount: found.infinities,
             elementCount: tensor.elementCount))
       }
       if found.areZero { zeros.append((tensor, file)) }
     }
     for tensor in nonFinite {
-      findings.append(
+      log.findings.append(
         Finding(
           "nonfinite", file: tensor.file, tensor: tensor.tensor,
           "\(tensor.nanCount) NaN and \(tensor.infinityCount) infinite of \(tensor.elementCount) elements"))
     }
-    if isAdapter {
-      judgeZeros(ofAdapter: zeros.map(\.tensor))
+    if model.isAdapter {
+      judgeZeros(ofAdapter: zeros.map(\.tensor), &log)
     } else {
       for (tensor, file) in zeros {
-        findings.append(
+        log.findings.append(
           Finding(
             "zeros", file: file.path, tensor: tensor.name,
             "all of its \(tensor.elementCount) elements are 0: the weights were never written, or were lost"))
       }
     }
+    return nonFinite
   }
 
   private static func question(
@@ -91,18 +99,19 @@ extension ModelInspection {
   }
 
   /// B is 0 before training: of some modules that says that they were not trained, of all that nothing was.
-  private mutating func judgeZeros(ofAdapter zeros: [TensorInfo]) {
+  private func judgeZeros(ofAdapter zeros: [TensorInfo], _ log: inout FindingLog) {
     func isSecond(_ name: TensorName) -> Bool {
       name.string.contains("lora_B") || name.string.contains("lora_embedding_B")
     }
-    let all = files.flatMap { $0.header.tensors.filter { isSecond($0.name) } }
+    let all = model.files.flatMap { $0.header.tensors.filter { isSecond($0.name) } }
     let untrained = zeros.filter { isSecond($0.name) }
-    for tensor in zeros where !isSecond(tensor.name) { notes.append("\(tensor.name): all of its elements are 0") }
+    for tensor in zeros where !isSecond(tensor.name) { log.notes.append("\(tensor.name): all of its elements are 0") }
     guard !untrained.isEmpty else { return }
     if untrained.count == all.count {
-      find("zeros", files.first?.name, "each of its \(all.count) lora_B is all zeros: the adapter changes nothing")
+      log.find(
+        "zeros", model.files.first?.name, "each of its \(all.count) lora_B is all zeros: the adapter changes nothing")
     } else {
-      notes.append(
+      log.notes.append(
         "\(untrained.count) of \(all.count) lora_B are all zeros, first \(untrained[0].name): these modules were not "
           + "trained")
     }

@@ -1,8 +1,13 @@
 import CTileKernels
 
-// DoRA's last step: W' = (m / norm) * V. Source: Liu et al., DoRA, arXiv:2402.09353, section 4.1.
+/// DoRA's last step, `W' = (m / norm) * V`, reached as ``KernelSet/rescaling``.
+///
+/// Source: Liu et al., DoRA, arXiv:2402.09353, section 4.1.
+public struct RescalingKernels: Sendable {
+  let kernels: KernelSet
 
-extension KernelSet {
+  private var table: OpaquePointer { unsafe kernels.table }
+
   /// DoRA's factors: `factors[i] = magnitudes[i] / norms[i]` in fp32, rounded once.
   ///
   /// A norm of 0 gives an infinite factor, or NaN if the magnitude is 0 too, as it does in PEFT.
@@ -31,7 +36,7 @@ extension KernelSet {
   /// Multiplies each row by its factor and rounds: `output[m, n] = round to nearest even(factors[m] * values[m, n])`, the
   /// product in fp32, then one rounding to the type of the output.
   ///
-  /// NaN as in ``combine(_:as:with:into:as:)``: a weight that is a NaN stays that NaN, made quiet; any other is written
+  /// NaN as in ``KernelSet/combine(_:as:with:into:as:)``: a weight that is a NaN stays that NaN, made quiet; any other is written
   /// as the positive quiet NaN without payload.
   ///
   /// - Parameters:
@@ -40,7 +45,7 @@ extension KernelSet {
   ///   - output: At least as many elements; the bytes after them are left alone.
   /// - Returns: How many weights are finite but have an output that is infinite or NaN.
   /// - Throws: ``ShapeError`` if `weight` has another size, or `values` or `output` is too short.
-  public func rescaleRows(
+  public func rows(
     _ weight: RawSpan, as weightType: ElementType, values: Span<Float>, by factors: Span<Float>, columns: Int,
     into output: inout MutableRawSpan, as outputType: ElementType
   ) throws(ShapeError) -> UInt64 {
@@ -53,7 +58,7 @@ extension KernelSet {
   ///
   /// - Parameters:
   ///   - weight: `rows` rows of `factors.count` elements.
-  public func rescaleColumns(
+  public func columns(
     _ weight: RawSpan, as weightType: ElementType, values: Span<Float>, by factors: Span<Float>, rows: Int,
     into output: inout MutableRawSpan, as outputType: ElementType
   ) throws(ShapeError) -> UInt64 {

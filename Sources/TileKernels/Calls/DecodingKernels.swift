@@ -1,46 +1,13 @@
 import CTileKernels
 
-/// The scales of codes that are laid over a matrix in blocks.
-@safe
-public struct CodeBlocks: Sendable, Equatable {
-  /// The place of the first row in its block.
-  public let firstRow: Int
-  public let rows: Int
-  public let columns: Int
-  /// Blocks of scales in a row of them; the last may be cut.
-  public let scaleColumns: Int
+/// Dequantization, reached as ``KernelSet/decoding``.
+///
+/// Products are rounded to fp32, then to nearest even in the type of the output; every NaN is written as the positive quiet one.
+public struct DecodingKernels: Sendable {
+  let kernels: KernelSet
 
-  public init(firstRow: Int, rows: Int, columns: Int, scaleColumns: Int) {
-    self.firstRow = firstRow
-    self.rows = rows
-    self.columns = columns
-    self.scaleColumns = scaleColumns
-  }
-}
+  private var table: OpaquePointer { unsafe kernels.table }
 
-/// Where the codes of some rows of a matrix are that is stored transposed, two codes a byte.
-public struct TransposedCodes: Sendable, Equatable {
-  public let firstRow: Int
-  public let rowCount: Int
-  public let columns: Int
-  /// Of the whole matrix: a column's codes are that many half bytes.
-  public let rows: Int
-  /// Rows that share a scale.
-  public let block: Int
-
-  public init(rows: Int, columns: Int, block: Int, firstRow: Int, rowCount: Int) {
-    self.rows = rows
-    self.columns = columns
-    self.block = block
-    self.firstRow = firstRow
-    self.rowCount = rowCount
-  }
-}
-
-// Weights that are kept as codes. Products are rounded to fp32, then to nearest even in the type of the output; every NaN
-// is written as the positive quiet one.
-
-extension KernelSet {
   /// Decodes codes of a byte: `output[m, n] = (table[code] - zero) * scale * factor`.
   ///
   /// - Parameters:
@@ -51,7 +18,7 @@ extension KernelSet {
   ///   - blockOfColumn: Empty: the columns of a block follow each other.
   ///   - place: The element of the output that comes first.
   /// - Throws: ``ShapeError`` if a span does not fit.
-  public func decode(
+  public func bytes(
     _ codes: RawSpan, by table: Span<Float>, _ matrix: CodeBlocks, blocks: (rows: Int, columns: Int),
     scales: Span<Float>, zeros: [Float] = [], blockOfColumn: [UInt32] = [], factor: Float = 1,
     into output: inout MutableRawSpan, at place: Int = 0, as type: ElementType
@@ -109,7 +76,7 @@ extension KernelSet {
   ///   - block: Codes that share a scale: an even number.
   ///   - isHighFirst: Whether the first code of a byte is in its upper half.
   /// - Throws: ``ShapeError`` if a span does not fit.
-  public func decodeNibbles(
+  public func nibbles(
     _ codes: RawSpan, by table: Span<Float>, first: Int, count: Int, block: Int, isHighFirst: Bool,
     scales: Span<Float>, into output: inout MutableRawSpan, as type: ElementType
   ) throws(ShapeError) {
@@ -141,7 +108,7 @@ extension KernelSet {
   ///   - codes: Of the whole matrix.
   ///   - scales: Of the whole matrix: a byte for each block of rows, a column after another.
   /// - Throws: ``ShapeError`` if a span does not fit.
-  public func decodeTransposed(
+  public func transposed(
     _ codes: RawSpan, by table: Span<Float>, scales: RawSpan, by scaleTable: Span<Float>, _ matrix: TransposedCodes,
     into output: inout MutableRawSpan, at place: Int = 0, as type: ElementType
   ) throws(ShapeError) {

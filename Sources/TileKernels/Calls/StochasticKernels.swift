@@ -9,48 +9,41 @@ import CTileKernels
 // unchanged. A magnitude above the largest finite one becomes infinite where rounding to nearest makes it so, and the
 // largest finite one elsewhere. For f32 nothing is discarded: the output is that of rounding to nearest.
 
-extension KernelSet {
+/// Rounding up or down at random, reached as ``KernelSet/stochastic``.
+public struct StochasticKernels: Sendable {
+  let kernels: KernelSet
+
+  private var table: OpaquePointer { unsafe kernels.table }
+
   /// Adds a delta tile to the weights and rounds at random: `output[i] = round(weight[i] + delta[i])`, the sum in fp32.
   ///
-  /// NaN, sizes and errors are those of ``combine(_:as:with:into:as:)``.
+  /// NaN, sizes and errors are those of ``KernelSet/combine(_:as:with:into:as:)``.
   ///
   /// - Parameters:
   ///   - stream: Where the random bits come from.
   ///   - firstElement: The position of the tile's first element in the tensor.
   /// - Returns: How many weights are finite but have an output that is infinite or NaN.
-  public func combineStochastically(
+  public func combine(
     _ weight: RawSpan, as weightType: ElementType, with delta: Span<Float>, into output: inout MutableRawSpan,
     as outputType: ElementType, stream: RandomStream, firstElement: UInt64
   ) throws(ShapeError) -> UInt64 {
-    if outputType == .f32 { return try combine(weight, as: weightType, with: delta, into: &output, as: outputType) }
+    if outputType == .f32 {
+      return try kernels.combine(weight, as: weightType, with: delta, into: &output, as: outputType)
+    }
     return try roundStochastically(
       weight, weightType, delta, areDeltas: true, into: &output, outputType, stream, firstElement)
   }
 
-  /// Rounds values that are already what the weights are to become, to nearest even: `output[i] = round(values[i])`.
+  /// Rounds values that are already what the weights are to become at random: `output[i] = round(values[i])`.
   ///
-  /// A NaN is written as ``combine(_:as:with:into:as:)`` writes it; sizes and errors are the same too.
-  ///
-  /// - Parameters:
-  ///   - weight: The elements of the base; their number is the number of elements computed.
-  ///   - values: At least as many elements.
-  /// - Returns: How many weights are finite but have an output that is infinite or NaN.
+  /// NaN, sizes and errors are those of ``KernelSet/combine(_:as:with:into:as:)``.
   public func encode(
-    _ values: Span<Float>, for weight: RawSpan, as weightType: ElementType, into output: inout MutableRawSpan,
-    as outputType: ElementType
-  ) throws(ShapeError) -> UInt64 {
-    let count = weight.byteCount / weightType.byteCount
-    let one: [Float] = [1]
-    return try rescaleRows(
-      weight, as: weightType, values: values, by: one.span, columns: count, into: &output, as: outputType)
-  }
-
-  /// The same at random.
-  public func encodeStochastically(
     _ values: Span<Float>, for weight: RawSpan, as weightType: ElementType, into output: inout MutableRawSpan,
     as outputType: ElementType, stream: RandomStream, firstElement: UInt64
   ) throws(ShapeError) -> UInt64 {
-    if outputType == .f32 { return try encode(values, for: weight, as: weightType, into: &output, as: outputType) }
+    if outputType == .f32 {
+      return try kernels.encode(values, for: weight, as: weightType, into: &output, as: outputType)
+    }
     return try roundStochastically(
       weight, weightType, values, areDeltas: false, into: &output, outputType, stream, firstElement)
   }
@@ -58,7 +51,7 @@ extension KernelSet {
   /// The words of the elements from `firstElement` on.
   ///
   /// - Throws: ``ShapeError`` if `count` is negative or there are not so many elements.
-  public func randomWords(
+  public func words(
     of stream: RandomStream, from firstElement: UInt64, count: Int
   ) throws(ShapeError) -> [UInt32] {
     try requireNotNegative("count", count)

@@ -8,8 +8,10 @@ import Musl
 import Glibc
 #endif
 
-/// Giving files and folders other names.
-extension SystemCalls {
+/// Gives files and folders other names, also where the file system has not every kind of rename.
+package enum Renaming {
+  package typealias Failure = SystemCalls.Failure
+
   /// What a kernel or a file system says that has no such rename.
   private static let noSuchRename: Set<Int32> = [EINVAL, ENOSYS, EOPNOTSUPP, ENOTSUP, EPERM]
   /// What a file system without hard links says (FAT, some that are mounted over a network).
@@ -19,11 +21,11 @@ extension SystemCalls {
 
   package static func rename(_ from: String, to: String) throws(Failure) {
     #if canImport(Darwin)
-    _ = try check("rename") { unsafe Int(Darwin.rename(from, to)) }
+    _ = try SystemCalls.check("rename") { unsafe Int(Darwin.rename(from, to)) }
     #elseif canImport(Musl)
-    _ = try check("rename") { unsafe Int(Musl.rename(from, to)) }
+    _ = try SystemCalls.check("rename") { unsafe Int(Musl.rename(from, to)) }
     #else
-    _ = try check("rename") { unsafe Int(Glibc.rename(from, to)) }
+    _ = try SystemCalls.check("rename") { unsafe Int(Glibc.rename(from, to)) }
     #endif
   }
 
@@ -33,8 +35,8 @@ extension SystemCalls {
       try rename(file, to: target)
       return true
     } catch {
-      guard noReplacing.contains(error.code), (try? identity(path: target, followingLinks: false)) != nil,
-        try identity(path: file, followingLinks: false)?.isRegularFile == true
+      guard noReplacing.contains(error.code), (try? SystemCalls.identity(path: target, followingLinks: false)) != nil,
+        try SystemCalls.identity(path: file, followingLinks: false)?.isRegularFile == true
       else { throw error }
       return false
     }
@@ -46,10 +48,12 @@ extension SystemCalls {
   package static func replaceEmptyFolder(_ target: String, by folder: String) throws(Failure) {
     do throws(Failure) { return try rename(folder, to: target) } catch {
       guard noReplacing.contains(error.code) else { throw error }
-      let mode = try identity(path: target, followingLinks: false)?.mode
-      do throws(Failure) { try removeFolder(target) } catch { throw Failure(call: "rename", code: error.code) }
+      let mode = try SystemCalls.identity(path: target, followingLinks: false)?.mode
+      do throws(Failure) { try SystemCalls.removeFolder(target) } catch {
+        throw Failure(call: "rename", code: error.code)
+      }
       do throws(Failure) { try renameWithoutReplacing(folder, to: target) } catch {
-        if let mode { try? makeFolder(target, mode: mode & 0o7777) }
+        if let mode { try? SystemCalls.makeFolder(target, mode: mode & 0o7777) }
         throw error
       }
     }
@@ -62,15 +66,17 @@ extension SystemCalls {
   /// either, and for folders, the name is looked up first.
   package static func renameWithoutReplacing(_ from: String, to: String) throws(Failure) {
     // Some that are mounted by a program of the user's do a plain rename in its place, and say nothing.
-    guard try identity(path: to, followingLinks: false) == nil else { throw Failure(call: "rename", code: EEXIST) }
+    guard try SystemCalls.identity(path: to, followingLinks: false) == nil else {
+      throw Failure(call: "rename", code: EEXIST)
+    }
     do throws(Failure) {
-      _ = try check("renameat2") { unsafe Int(sfc_rename_new(from, to)) }
+      _ = try SystemCalls.check("renameat2") { unsafe Int(sfc_rename_new(from, to)) }
       return
     } catch { guard noSuchRename.contains(error.code) else { throw error } }
-    if try identity(path: from, followingLinks: false)?.isDirectory == false {
+    if try SystemCalls.identity(path: from, followingLinks: false)?.isDirectory == false {
       do throws(Failure) {
         try link(from, to: to)
-        return try removeFile(from)
+        return try SystemCalls.removeFile(from)
       } catch { guard error.call == "link", noLinks.contains(error.code) else { throw error } }
     }
     try rename(from, to: to)
@@ -80,7 +86,7 @@ extension SystemCalls {
   /// place finds the second folder full.
   package static func exchange(_ one: String, _ other: String) throws(Failure) -> Bool {
     do throws(Failure) {
-      _ = try check("renameat2") { unsafe Int(sfc_exchange(one, other)) }
+      _ = try SystemCalls.check("renameat2") { unsafe Int(sfc_exchange(one, other)) }
       return true
     } catch {
       if noSuchRename.contains(error.code) || error.code == ENOTEMPTY || error.code == EEXIST { return false }
@@ -91,11 +97,11 @@ extension SystemCalls {
   /// Gives a file a second name, which must be free.
   private static func link(_ from: String, to: String) throws(Failure) {
     #if canImport(Darwin)
-    _ = try check("link") { unsafe Int(Darwin.link(from, to)) }
+    _ = try SystemCalls.check("link") { unsafe Int(Darwin.link(from, to)) }
     #elseif canImport(Musl)
-    _ = try check("link") { unsafe Int(Musl.link(from, to)) }
+    _ = try SystemCalls.check("link") { unsafe Int(Musl.link(from, to)) }
     #else
-    _ = try check("link") { unsafe Int(Glibc.link(from, to)) }
+    _ = try SystemCalls.check("link") { unsafe Int(Glibc.link(from, to)) }
     #endif
   }
 }

@@ -2,14 +2,13 @@ import JSONText
 import MergePlanning
 import Safetensors
 
-extension ModelInspection {
+/// Compares the sizes in config.json with the shapes of the tensors.
+struct ConfigInspection {
+  let config: JSONValue
+
   /// Compares config.json with the shapes of the tensors, where one surely follows from the other: a language model whose
   /// input embedding is known by its name.
-  mutating func inspectConfig() {
-    guard let config else { return }
-    let shapes = shapes()
-    let vocabulary = VocabularyTensors(config: config, names: shapes.keys)
-    inspectTying(vocabulary, shapes)
+  func inspect(_ vocabulary: VocabularyTensors, _ shapes: [TensorName: [Int]], _ log: inout FindingLog) {
     guard let embedding = vocabulary.embedding, let shape = shapes[embedding], shape.count == 2 else { return }
     // The sizes of the language model are in a section of their own where there is more than one.
     let section: JSONValue
@@ -21,74 +20,30 @@ extension ModelInspection {
       // An encoder and a decoder may each have a vocabulary of their own, as Marian's.
       if ["decoder_vocab_size", "tgt_vocab_size"].contains(where: { integer(section, $0) == rows }) { continue }
       if let size = integer(section, key), rows - size == FamilyRows.added(to: section) { continue }
-      compare(key, section, with: rows, of: name, "rows")
+      compare(key, section, with: rows, of: name, "rows", &log)
     }
     // Some families have an embedding of a width of its own, and project it.
     let ownWidths = ["embedding_size", "input_embedding_size", "word_embed_proj_dim", "embedding_dim", "emb_dim"]
     let hasOwnWidth = ownWidths.contains { integer(section, $0) != nil }
     let width = ["hidden_size", "n_embd"].first { integer(section, $0) != nil }
-    if let width, !hasOwnWidth { compare(width, section, with: shape[1], of: embedding, "columns") }
-    inspectLayers(section, embedding, shapes)
-  }
-
-  /// The shapes of all tensors of numbers, and of quantized weights those of the weights. A weight whose shape is not known
-  /// is left out.
-  private func shapes() -> [TensorName: [Int]] {
-    var shapes: [TensorName: [Int]] = [:]
-    for (number, file) in files.enumerated() {
-      for (index, tensor) in file.header.tensors.enumerated() {
-        switch weights.role(file: number, index: index) {
-        case .plain: shapes[tensor.name] = tensor.shape
-        case .codes(let weight): shapes[weights.weights[weight].name] = weights.weights[weight].shape
-        case .part: break
-        }
-      }
-    }
-    return shapes
+    if let width, !hasOwnWidth { compare(width, section, with: shape[1], of: embedding, "columns", &log) }
+    inspectLayers(section, embedding, shapes, &log)
   }
 
   private func integer(_ section: JSONValue, _ key: String) -> Int? {
     if case .integer(let value)? = section[key] { Int(value) } else { nil }
   }
 
-  private mutating func compare(
-    _ key: String, _ section: JSONValue, with found: Int, of tensor: TensorName, _ what: String
+  private func compare(
+    _ key: String, _ section: JSONValue, with found: Int, of tensor: TensorName, _ what: String,
+    _ log: inout FindingLog
   ) {
     guard let expected = integer(section, key), expected != found else { return }
-    find("config", "config.json", tensor: tensor, "has \(found) \(what), and \(key) is \(expected)")
+    log.find("config", "config.json", tensor: tensor, "has \(found) \(what), and \(key) is \(expected)")
   }
 
-  /// Parameters that config.json makes one and that are on disk several times, and those that it does not make one and that
-  /// are not all there.
-  private mutating func inspectTying(_ vocabulary: VocabularyTensors, _ shapes: [TensorName: [Int]]) {
-    for group in vocabulary.groups {
-      let stored = group.stored
-      guard group.isTied else {
-        for name in group.absent where vocabulary.className != nil && group.canBeUntied {
-          find("tied", "config.json", tensor: stored, "there is no \(name), and tie_word_embeddings is false")
-        }
-        continue
-      }
-      for name in group.present where name != stored {
-        if shapes[name] != shapes[stored] {
-          find(
-            "tied", "config.json", tensor: name,
-            "has the shape \(shapes[name] ?? []), and tie_word_embeddings makes it \(stored), which has "
-              + "\(shapes[stored] ?? [])")
-        }
-        // Classes that tie whatever config.json says keep what differs on disk.
-        guard group.canBeUntied else { continue }
-        tiedPairs.append((stored, name))
-        if !options.readsData {
-          notes.append(
-            "\(name) stands beside \(stored), which it is tied to; whether they are equal is read with --data")
-        }
-      }
-    }
-  }
-
-  private mutating func inspectLayers(
-    _ section: JSONValue, _ embedding: TensorName, _ shapes: [TensorName: [Int]]
+  private func inspectLayers(
+    _ section: JSONValue, _ embedding: TensorName, _ shapes: [TensorName: [Int]], _ log: inout FindingLog
   ) {
     let parts = embedding.string.split(separator: ".", omittingEmptySubsequences: false)
     let model = parts.dropLast(2).map { $0 + "." }.joined()
@@ -107,18 +62,18 @@ extension ModelInspection {
       // Layers that pruning left nothing of.
       let mayBeEmpty = section["block_configs"] != nil
       if !mayBeEmpty, let missing = (0..<min(expected, 1 << 16)).first(where: { !numbers.contains($0) }) {
-        find("config", "config.json", "layer \(missing) has no tensor, and \(key) is \(expected)")
+        log.find("config", "config.json", "layer \(missing) has no tensor, and \(key) is \(expected)")
       }
       // Layers for the prediction of several tokens follow the others, and are not counted.
       if let most = numbers.max(), most >= expected, !predictsSeveralTokens(section) {
-        find("config", "config.json", "\(list)\(most) has tensors, and \(key) is \(expected)")
+        log.find("config", "config.json", "\(list)\(most) has tensors, and \(key) is \(expected)")
       }
     }
     if let expected = integer(section, "intermediate_size") {
       for number in numbers.sorted() {
         let name = TensorName("\(list)\(number).mlp.gate_proj.weight")
         guard let shape = shapes[name], shape.count == 2, shape[0] != expected, isPlainFamily(section) else { continue }
-        find("config", "config.json", tensor: name, "has \(shape[0]) rows, and intermediate_size is \(expected)")
+        log.find("config", "config.json", tensor: name, "has \(shape[0]) rows, and intermediate_size is \(expected)")
         break
       }
     }
@@ -131,7 +86,7 @@ extension ModelInspection {
       for (leaf, count) in [("q_proj", heads), ("k_proj", keys), ("v_proj", keys)] {
         let name = TensorName("\(list)\(number).self_attn.\(leaf).weight")
         guard let shape = shapes[name], shape.count == 2, shape[0] != count * size else { continue }
-        find(
+        log.find(
           "config", "config.json", tensor: name,
           "has \(shape[0]) rows, and \(count) heads of \(size) are \(count * size)")
         return
@@ -146,7 +101,7 @@ extension ModelInspection {
 
   /// Families whose layers are all of the same sizes, those of config.json.
   private func isPlainFamily(_ section: JSONValue) -> Bool {
-    guard case .string(let family)? = section["model_type"] ?? config?["model_type"] else { return false }
+    guard case .string(let family)? = section["model_type"] ?? config["model_type"] else { return false }
     return ["llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2"].contains(family)
   }
 }

@@ -1,7 +1,10 @@
 import JSONText
 import Safetensors
 
-extension ModelInspection {
+/// Looks for tensors of an adapter among those of a model.
+struct AdapterTensorInspection {
+  let model: InspectedModel
+
   /// Parts of names that only an adapter's tensors have, or a model's that PEFT has wrapped and nobody merged.
   private static let wrappings: Set<String> = ["base_layer", "modules_to_save", "original_module"]
   private static let factorPrefixes = ["lora_", "hada_", "lokr_", "ia3_", "boft_", "oft_", "vera_lambda_"]
@@ -13,28 +16,28 @@ extension ModelInspection {
   }
 
   /// Finds the tensors of an adapter in a model: a class does not read them, and what they would change is lost.
-  mutating func inspectAdapterTensors() {
-    var found: [(tensor: TensorName, file: File)] = []
+  func inspect(_ log: inout FindingLog) {
+    var found: [(tensor: TensorName, file: ModelInspection.File)] = []
     var count = 0
-    for file in files {
+    for file in model.files {
       for name in file.header.tensors.lazy.map(\.name) {
         count += 1
         if Self.isAdapters(name), !isPartOfSVDQuant(name, in: file) { found.append((name, file)) }
       }
     }
     guard let first = found.first else { return }
-    if found.count == count, config == nil {
-      notes.append(
-        "\(path): every tensor is an adapter's; as an adapter it is checked in a folder with adapter_config.json")
+    if found.count == count, model.config == nil {
+      log.notes.append(
+        "\(model.path): every tensor is an adapter's; as an adapter it is checked in a folder with adapter_config.json")
       return
     }
     let what = "\(found.count) of \(count) tensors are an adapter's, first \(first.tensor)"
     if let key = keyOfOwnFactors {
-      notes.append("\(path): \(what); \(key) in config.json says that the model's class has them")
+      log.notes.append("\(model.path): \(what); \(key) in config.json says that the model's class has them")
       return
     }
     let isWrapped = found.contains { $0.tensor.string.contains(".base_layer.") }
-    findings.append(
+    log.findings.append(
       Finding(
         "adapter-tensors", file: first.file.path, tensor: first.tensor,
         "\(what): "
@@ -46,12 +49,12 @@ extension ModelInspection {
 
   /// A key of config.json by which a class has factors of its own, such as `vision_lora` of Phi-4 or `lora_rank`.
   private var keyOfOwnFactors: String? {
-    guard case .object(let members)? = config else { return nil }
+    guard case .object(let members)? = model.config else { return nil }
     return members.map(\.key).first { $0.hasSuffix("_lora") || $0.hasPrefix("lora_") }
   }
 
   /// The low-rank part of a weight that nunchaku quantized belongs to the weight.
-  private func isPartOfSVDQuant(_ name: TensorName, in file: File) -> Bool {
+  private func isPartOfSVDQuant(_ name: TensorName, in file: ModelInspection.File) -> Bool {
     guard name.string.hasSuffix(".lora_down") || name.string.hasSuffix(".lora_up"),
       let dot = name.string.lastIndex(of: ".")
     else { return false }

@@ -1,10 +1,15 @@
 import CTileKernels
 
-// Euclidean norms for DoRA. Each exists in fp64 accumulation, rounded once to fp32, which is the default arithmetic
-// (within half a unit in the last place of the exact norm but for double rounding); and, with `torch` in its name, in
-// the order of additions by which torch's bits are reproduced.
+/// Euclidean norms for DoRA, reached as ``KernelSet/norms``.
+///
+/// Each exists in fp64 accumulation, rounded once to fp32, which is the default arithmetic (within half a unit in the last
+/// place of the exact norm but for double rounding); and, with `torch` in its name, in the order of additions by which torch's
+/// bits are reproduced.
+public struct NormKernels: Sendable {
+  let kernels: KernelSet
 
-extension KernelSet {
+  private var table: OpaquePointer { unsafe kernels.table }
+
   /// The norm of each row, accumulated in fp64.
   ///
   /// `norms[m] = fp32(sqrt(sum over n of fp64(v[m, n])^2))`: the squares are exact; number n is added to lane n % 8 in the
@@ -14,10 +19,10 @@ extension KernelSet {
   ///   - values: Row-major, `rows` x `columns` elements at least.
   ///   - norms: At least `rows` elements.
   /// - Throws: ``ShapeError`` if a span is too short or a number is negative.
-  public func rowNorms(
+  public func rows(
     of values: Span<Float>, rows: Int, columns: Int, into norms: inout MutableSpan<Float>
   ) throws(ShapeError) {
-    try unsafe rowNorms(of: values, rows: rows, columns: columns, into: &norms, smk_row_norms)
+    try unsafe computeRows(of: values, rows: rows, columns: columns, into: &norms, smk_row_norms)
   }
 
   /// The norm of each row with the bits of torch's `linalg.norm(v, dim=1)`, v contiguous fp32.
@@ -35,13 +40,13 @@ extension KernelSet {
   ///   - values: Row-major, `rows` x `columns` elements at least.
   ///   - norms: At least `rows` elements.
   /// - Throws: ``ShapeError`` if a span is too short or a number is negative.
-  public func torchRowNorms(
+  public func torchRows(
     of values: Span<Float>, rows: Int, columns: Int, into norms: inout MutableSpan<Float>
   ) throws(ShapeError) {
-    try unsafe rowNorms(of: values, rows: rows, columns: columns, into: &norms, smk_torch_row_norms)
+    try unsafe computeRows(of: values, rows: rows, columns: columns, into: &norms, smk_torch_row_norms)
   }
 
-  private func rowNorms(
+  private func computeRows(
     of values: Span<Float>, rows: Int, columns: Int, into norms: inout MutableSpan<Float>,
     _ kernel: @convention(c) (OpaquePointer?, UnsafePointer<Float>?, Int, Int, UnsafeMutablePointer<Float>?) -> Void
   ) throws(ShapeError) {
@@ -59,7 +64,7 @@ extension KernelSet {
   /// Adds the squares of a tile to the sums of its columns, in fp64.
   ///
   /// `squares[n] += fp64(v[m, n])^2` for each m in order: however the rows of a tensor are divided into tiles, if they
-  /// come in order the sums are the same. Start with zeros; ``columnNorms(fromSquares:into:)`` ends it.
+  /// come in order the sums are the same. Start with zeros; ``columns(fromSquares:into:)`` ends it.
   ///
   /// - Parameters:
   ///   - values: Element (m, n) is element `m * rowStride + n`.
@@ -80,9 +85,9 @@ extension KernelSet {
   }
 
   /// The same in fp32, with the bits of torch's `linalg.norm(w.T + delta.T, dim=1)`, w being contiguous fp32: the square
-  /// is rounded, then the sum. ``torchColumnNorms(fromSquares:into:)`` ends it.
+  /// is rounded, then the sum. ``torchColumns(fromSquares:into:)`` ends it.
   ///
-  /// Measured as for ``torchRowNorms(of:rows:columns:into:)``, which has to be used for a tensor of one column (as one
+  /// Measured as for ``torchRows(of:rows:columns:into:)``, which has to be used for a tensor of one column (as one
   /// row) and of one row (as rows of one element).
   ///
   /// - Throws: ``ShapeError`` if a span is too short, a number is negative or the rows overlap.
@@ -102,7 +107,7 @@ extension KernelSet {
   /// `norms[i] = fp32(sqrt(squares[i]))`.
   ///
   /// - Throws: ``ShapeError`` if `norms` is too short.
-  public func columnNorms(
+  public func columns(
     fromSquares squares: Span<Double>, into norms: inout MutableSpan<Float>
   ) throws(ShapeError) {
     try require(.norms, norms.count, atLeast: squares.count)
@@ -117,7 +122,7 @@ extension KernelSet {
   /// `norms[i] = sqrt(squares[i])` in fp32.
   ///
   /// - Throws: ``ShapeError`` if `norms` is too short.
-  public func torchColumnNorms(
+  public func torchColumns(
     fromSquares squares: Span<Float>, into norms: inout MutableSpan<Float>
   ) throws(ShapeError) {
     try require(.norms, norms.count, atLeast: squares.count)

@@ -1,0 +1,130 @@
+import Checkpoints
+import Checksums
+import Platform
+import Safetensors
+import Staging
+
+/// Compares files with the sizes and checksums that somebody wrote down.
+struct ChecksumInspection {
+  let model: InspectedModel
+  let options: ModelInspection.Options
+
+  /// Sizes and checksums of the result's files that the merge wrote down.
+  func recordedFiles(_ log: inout FindingLog) throws -> [ResultRecord.File] {
+    guard let folder = model.folder else { return [] }
+    do { return try ResultRecord.read(in: folder)?.files ?? [] } catch let error as CheckpointError {
+      try log.find(error)
+    } catch {
+      log.find("json", ResultMarks.record, "is not valid JSON: \(error)")
+    }
+    return []
+  }
+
+  /// Compares what takes no data: whether the file is there, its size, and a weight file's header. What the checksum of the
+  /// whole file says is left to that, where it is verified.
+  func verifyWithoutData(_ entry: ResultRecord.File, _ log: inout FindingLog) throws {
+    guard let folder = model.folder, CheckpointIndex.staysInFolder(entry.name) else { return }
+    if options.readsData, entry.checksum != nil { return }
+    let path = Paths.join(folder, entry.name)
+    guard let identity = try? SystemCalls.identity(path: path) else {
+      if !log.findings.contains(where: { $0.findingClass == "not-found" && $0.file == path }) {
+        log.find("not-found", entry.name, "\(ResultMarks.record) names it, and it does not exist")
+      }
+      return
+    }
+    if let expected = entry.byteCount, identity.byteCount != expected {
+      return log.find("checksum", entry.name, "has \(identity.byteCount) bytes; \(ResultMarks.record) says \(expected)")
+    }
+    guard let expected = entry.headerChecksum, let header = model.files.first(where: { $0.path == path })?.header else {
+      return
+    }
+    let found = try FileChecksum.of(path, expecting: header.identity, byteCount: header.dataStart)
+    if found != expected {
+      log.find(
+        "checksum", entry.name,
+        "the SHA-256 of its header is \(found); \(ResultMarks.record) says \(expected): names, dtypes, shapes or metadata were "
+          + "changed after the merge")
+    }
+  }
+
+  /// Compares files with a list of checksums.
+  ///
+  /// - Parameter source: What the list is, for findings.
+  func verify(_ entries: [SumsFile.Entry], _ source: String, _ log: inout FindingLog) throws {
+    let folder = model.folder ?? Paths.folder(model.path)
+    var present: [SumsFile.Entry] = []
+    for entry in entries {
+      guard CheckpointIndex.staysInFolder(entry.name) else {
+        log.find("shard-name", nil, "\(source) names \"\(entry.name)\", which is not in this folder")
+        continue
+      }
+      if (try? SystemCalls.identity(path: Paths.join(folder, entry.name))) == nil {
+        log.find("not-found", entry.name, "\(source) names it, and it does not exist")
+      } else {
+        present.append(entry)
+      }
+    }
+    let found = try checksums(present.map { Paths.join(folder, $0.name) })
+    for (entry, checksum) in zip(present, found) where checksum != entry.checksum {
+      log.find("checksum", entry.name, "its SHA-256 is \(checksum); \(source) says \(entry.checksum)")
+    }
+  }
+
+  /// The checksums of all files, in the order of their names.
+  func sums() throws -> [SumsFile.Entry] {
+    var names = model.files.map(\.name)
+    var root = Paths.folder(model.path)
+    if let folder = model.folder {
+      root = folder
+      let entries: [String]
+      do throws(SystemCalls.Failure) { entries = try SystemCalls.entries(ofFolder: folder) } catch {
+        throw CheckpointError(path: folder, .system(call: error.call, code: error.code))
+      }
+      for name in entries where !names.contains(name) && name != "SHA256SUMS" {
+        if (try? SystemCalls.identity(path: Paths.join(folder, name)))?.isRegularFile == true { names.append(name) }
+      }
+    }
+    names.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    let found = try checksums(names.map { Paths.join(root, $0) })
+    return zip(names, found).map { SumsFile.Entry(name: $0, checksum: $1) }
+  }
+
+  /// Compares files of the hub's cache that are large with the SHA-256 that is the name of their blob.
+  ///
+  /// Small files have the name that git gives them, which is another checksum. Source: huggingface_hub 1.x, `file_download`:
+  /// a blob is called by the ETag, which for large files is their SHA-256.
+  func verifyBlobs(_ log: inout FindingLog) throws {
+    let root = model.folder ?? Paths.folder(model.path)
+    var names = model.folder == nil ? [Paths.lastComponent(model.path)] : model.files.map(\.name)
+    if let folder = model.folder {
+      let entries = (try? SystemCalls.entries(ofFolder: folder)) ?? []
+      names += entries.filter { name in
+        !names.contains(name)
+          && (try? SystemCalls.identity(path: Paths.join(folder, name)))?.isRegularFile == true
+      }
+    }
+    let blobs = names.compactMap { name -> (name: String, checksum: SHA256Checksum)? in
+      Self.checksum(ofBlob: Paths.join(root, name)).map { (name, $0) }
+    }
+    guard !blobs.isEmpty else { return }
+    let found = try checksums(blobs.map { Paths.join(root, $0.name) })
+    for (blob, checksum) in zip(blobs, found) where checksum != blob.checksum {
+      log.find(
+        "checksum", blob.name,
+        "its SHA-256 is \(checksum), and the name of its blob in the cache says \(blob.checksum): fetch it again")
+    }
+    log.notes.append(
+      "\(model.path): \(blobs.count) \(blobs.count == 1 ? "file" : "files") of the hub's cache compared with the SHA-256 that "
+        + "is the name of the blob")
+  }
+
+  /// The checksum that the name of a file in a folder of blobs is.
+  private static func checksum(ofBlob path: String) -> SHA256Checksum? {
+    guard let real = SystemCalls.realPath(path), Paths.lastComponent(Paths.folder(real)) == "blobs" else { return nil }
+    return SHA256Checksum(hexadecimal: Paths.lastComponent(real))
+  }
+
+  private func checksums(_ paths: [String]) throws -> [SHA256Checksum] {
+    try WorkQueue.map(paths, workers: options.workers) { try FileChecksum.of($0) }
+  }
+}

@@ -1,0 +1,29 @@
+import Platform
+import Safetensors
+
+/// What an inspection found, with the paths of the files that it is about.
+struct FindingLog {
+  private let path: String
+  private let folder: String?
+  var findings: [Finding] = []
+  /// What is worth knowing and no fault.
+  var notes: [String] = []
+
+  /// - Parameter folder: Where files are that findings name; nil: there is one file, at `path`.
+  init(path: String, folder: String?) {
+    self.path = path
+    self.folder = folder
+  }
+
+  /// Adds a finding about a file of the folder; nil: about what is inspected as a whole.
+  mutating func find(_ findingClass: String, _ name: String?, tensor: TensorName? = nil, _ message: String) {
+    let file = name.map { name in folder.map { Paths.join($0, name) } ?? name } ?? path
+    findings.append(Finding(findingClass, file: file, tensor: tensor, message))
+  }
+
+  /// An input/output error ends the inspection; what is wrong with a file is a finding.
+  mutating func find(_ error: any ReportableError) throws {
+    if error.category == .inputOutput { throw error }
+    findings.append(Finding(error))
+  }
+}

@@ -1,0 +1,78 @@
+import Adapters
+import Checkpoints
+import JSONText
+import MergePlanning
+import Platform
+import Safetensors
+
+/// What is inspected, as far as it could be read.
+struct InspectedModel: Sendable {
+  let path: String
+  /// The folder; nil for a single file.
+  let folder: String?
+  let isAdapter: Bool
+  /// The weight files whose headers are in order.
+  var files: [ModelInspection.File] = []
+  var config: JSONValue?
+  /// What the quantized weights of a model are.
+  private(set) var weights = StoredWeights.none
+
+  init(path: String, folder: String?, isAdapter: Bool) {
+    self.path = path
+    self.folder = folder
+    self.isAdapter = isAdapter
+  }
+
+  /// Adds a weight file, unless its header cannot be read, which is a finding.
+  mutating func addFile(_ name: String, at path: String, _ log: inout FindingLog) throws {
+    do throws(SafetensorsError) {
+      files.append(ModelInspection.File(name: name, path: path, header: try SafetensorsHeader(path: path)))
+    } catch {
+      try log.find(error)
+    }
+  }
+
+  /// Reads the adapter in the folder, unless it is refused, which is a finding.
+  mutating func readAdapter(_ log: inout FindingLog) throws {
+    guard let folder else { return }
+    do throws(AdapterError) {
+      let adapter = try Adapter(folder: folder)
+      files.append(
+        ModelInspection.File(
+          name: Paths.lastComponent(adapter.weightsPath), path: adapter.weightsPath, header: adapter.header))
+      log.notes += adapter.warnings + MergeWarning.unreadWeights([AdapterUse(adapter)]).map(\.message)
+      log.notes += adapter.ignoredTensors.map {
+        "\(adapter.weightsPath): \(adapter.header.tensors.name(at: $0.tensor)) is not needed for a merge"
+      }
+    } catch { try log.find(error) }
+  }
+
+  /// Finds out which of the tensors are quantized weights.
+  mutating func describeWeights(_ log: inout FindingLog) {
+    weights = StoredWeights(
+      Checkpoint(
+        path: path, opened: files.map { .init(name: $0.name, path: $0.path, header: $0.header) }, config: config))
+    if let refusal = weights.refusal as? any ReportableError, !weights.weights.isEmpty {
+      log.notes.append("the quantized weights cannot be merged into: \(refusal.message)")
+    }
+  }
+
+  /// The shapes of all tensors of numbers, and of quantized weights those of the weights. A weight whose shape is not known
+  /// is left out.
+  func shapes() -> [TensorName: [Int]] {
+    var shapes: [TensorName: [Int]] = [:]
+    for (number, file) in files.enumerated() {
+      for (index, tensor) in file.header.tensors.enumerated() {
+        switch weights.role(file: number, index: index) {
+        case .plain: shapes[tensor.name] = tensor.shape
+        case .codes(let weight): shapes[weights.weights[weight].name] = weights.weights[weight].shape
+        case .part: break
+        }
+      }
+    }
+    return shapes
+  }
+
+  /// The files as they are opened to read data.
+  var openFiles: OpenFiles { OpenFiles(files.map { ($0.path, $0.header.identity) }) }
+}
