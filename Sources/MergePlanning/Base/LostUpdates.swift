@@ -8,11 +8,12 @@ enum LostUpdates {
     if case .embedding = layer.kind, let type = NormalizedEmbeddings.type(config) {
       return .normalizedEmbedding(module: layer.module, type: type)
     }
-    return BypassedModules.bypassing(layer.module, config: config).map { .bypassed(module: layer.module, class: $0) }
+    return BypassedModules.problem(of: layer.module, config: config)
   }
 
   /// The same of an embedding's trained rows.
   static func problem(of rows: AdapterTokenRows, _ config: JSONValue?) -> PlanError.Problem? {
     NormalizedEmbeddings.type(config).map { .normalizedEmbedding(module: rows.module, type: $0) }
+      ?? BypassedModules.problem(of: rows.module, config: config)
   }
 }

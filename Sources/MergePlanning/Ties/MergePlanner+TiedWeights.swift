@@ -8,6 +8,7 @@ extension MergePlanner {
   /// makes them differ in what the adapter computed: they are then written apart, or one tensor is changed although all
   /// read it, as ``MergeOptions/Tied`` says.
   mutating func settleTiedWeights() throws(PlanError) {
+    try settleTwins()
     var untied: Set<[String]> = []
     for group in vocabulary.groups where group.isTied {
       if try settle(group), case .known(.config) = group.separation { untied.insert(group.section) }
@@ -18,6 +19,22 @@ extension MergePlanner {
       for name in group.absent where !added.contains(where: { $0.name == name }) { copy(group.stored, to: name) }
     }
     for section in untied.sorted(by: { $0.lexicographicallyPrecedes($1) }) { configEdits.append(.untie(section)) }
+  }
+
+  /// Refuses changes of a tensor that another module has too, unless both shall change.
+  private mutating func settleTwins() throws(PlanError) {
+    let twins = works.keys.sorted().compactMap { name in
+      isChanged(name) ? vocabulary.twins.absentTwin(of: name).map { (name, $0) } : nil
+    }
+    guard let (name, twin) = twins.first else { return }
+    guard options.tied == .shared else {
+      throw PlanError(
+        path: adapters[0].adapter.weightsPath, tensor: nil,
+        .twins(kept: name.string, other: twin, class: vocabulary.className))
+    }
+    let more = twins.count - 1
+    let others = more == 0 ? "" : ", and so for \(more) more tensor\(more == 1 ? "" : "s")"
+    warnings.append("\(name) is \(twin) too\(others): both change, which is not what the adapter computed")
   }
 
   /// - Returns: Whether the group's parameters are more than one tensor in the result.
