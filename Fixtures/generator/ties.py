@@ -46,6 +46,9 @@ READS_EMBEDDING = {
     "DebertaV2ForMaskedLM": ("deberta.embeddings.word_embeddings", "!legacy"),
 }
 
+# What a switch of the configuration needs beside it.
+COMPANIONS = {"asm": {"asm_cutoffs": [8, 16], "asm_div_value": 2.0}}
+
 
 def switches(cls):
     """(condition, key, value) of each switch of the configuration that the class's module asks for."""
@@ -60,10 +63,23 @@ def switches(cls):
             yield field.name, field.name, True if field.default is False else 2
 
 
+def fill(config, depth=0):
+    """Gives sizes of experts that have no default one, and makes a decoder of a class that can be nothing else."""
+    for name, value in {"num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 16}.items():
+        if getattr(config, name, 0) is None:
+            setattr(config, name, value)
+    if getattr(config, "is_decoder", None) is False:
+        config.is_decoder = True
+    for value in list(vars(config).values()):
+        if hasattr(value, "model_type") and depth < 3:
+            fill(value, depth + 1)
+
+
 def built(cls, tie, switch=None):
-    """A model on the meta device with its configuration; None if it cannot be built."""
+    """A model on the meta device, its configuration and the names of its parameters; None if it cannot be built."""
     import torch
     from generator.conversions import complete, shrink
+    from transformers import initialization
 
     def ask(config, depth=0):
         with contextlib.suppress(Exception):
@@ -72,17 +88,31 @@ def built(cls, tie, switch=None):
             if hasattr(value, "model_type") and depth < 3:
                 ask(value, depth + 1)
 
-    for change in (lambda config: (shrink(config), complete(config)), complete, lambda config: None):
+    def smallest(config):
+        shrink(config)
+        complete(config)
+
+    def filled(config):
+        # Configurations with values by layer do not say a common one.
+        with contextlib.suppress(Exception):
+            smallest(config)
+        fill(config)
+
+    for change in (smallest, complete, lambda config: None, filled):
         with contextlib.suppress(Exception):
             config = cls.config_class()
             change(config)
             if switch:
-                setattr(config, *switch)
+                for key, value in ({switch[0]: switch[1]} | COMPANIONS.get(switch[0], {})).items():
+                    setattr(config, key, value)
             ask(config)
             with torch.device("meta"), contextlib.redirect_stdout(io.StringIO()):
-                model = cls(config)
+                with initialization.no_tie_weights():
+                    model = cls(config)
+                # Ties may add parameters that nothing reads.
+                names = {name for name, _ in [*model.named_parameters(remove_duplicate=False), *model.named_buffers()]}
                 model.tie_weights()
-            return model, config
+            return model, config, names
     return None
 
 
@@ -99,8 +129,42 @@ def components(pairs):
     return sorted({id(group): group for group in groups.values()}.values())
 
 
+def twins(model, pairs, groups):
+    """Words for the pairs of parameters of two modules that are none of the groups', such as an encoder's layers.
+
+    A word is `NAME=NAME`, with the name that transformers writes behind the sign. `*` is a number that both names have, `#` any
+    other number.
+    """
+    if type(model).__name__.startswith("Zamba"):
+        # SharedModules.swift has them.
+        return []
+    modules = {name.rpartition(".")[0] for group in groups for name in group}
+    found = {}
+    for name, source in pairs.items():
+        ends = [other.rpartition(".")[0] for other in (name, source)]
+        if modules & set(ends) or model.get_submodule(ends[0]) is model.get_submodule(ends[1]):
+            continue
+        numbers = [re.findall(r"(?<=\.)\d+(?=\.)", f".{other}.") for other in (name, source)]
+        form = tuple(re.sub(r"\.\d+(?=\.)", ".*", f".{other}.")[1:-1] for other in (name, source))
+        found.setdefault(form, []).append(numbers)
+    words = []
+    for (name, source), numbers in sorted(found.items()):
+        if all(one == other for one, other in numbers):
+            words.append(f"{name}={source}")
+        elif all(len(one) == len(other) for one, other in numbers):
+            # Of numbers that differ the source has always the same one.
+            same = [all(one[n] == other[n] for one, other in numbers) for n in range(len(numbers[0][0]))]
+            fixed = iter(same), iter(zip(same, numbers[0][1]))
+            name = re.sub(r"\*", lambda _: "*" if next(fixed[0]) else "#", name)
+            source = re.sub(r"\*", lambda _: (lambda equal, number: "*" if equal else number)(*next(fixed[1])), source)
+            words.append(f"{name}={source}")
+        else:
+            raise ValueError(f"{type(model).__name__}: {name} and {source} do not have the same numbers")
+    return words
+
+
 def describe(cls, condition="", *switch):
-    """prefix, embedding, head, groups and parts of a class, as words of a line; None: nothing to say."""
+    """prefix, embedding, head, groups, parts and twins of a class, as words of a line; None: nothing to say."""
     import torch
     from generator.conversions import config_keys
     from transformers import PreTrainedModel
@@ -116,8 +180,8 @@ def describe(cls, condition="", *switch):
         weights = [group for group in groups if group[0].endswith(".weight")]
         embedding = weights[0][0].removesuffix(".weight") if weights else "."
         head = weights[0][-1].removesuffix(".weight") if weights else "."
-        return cls.base_model_prefix or ".", embedding, head, groups, [], False
-    model, config = made
+        return cls.base_model_prefix or ".", embedding, head, groups, [], False, []
+    model, config, parameters = made
     paths = {id(module): path for path, module in model.named_modules()}
     keys = config_keys(config)
     ends = []
@@ -138,6 +202,8 @@ def describe(cls, condition="", *switch):
         elif not any(path == part.split(":")[0] or path.startswith(part.split(":")[0] + ".") for part in parts):
             prefix = f"{path}." if path else ""
             own |= {prefix + name: prefix + source for name, source in pairs.items()}
+    # An adaptive softmax, for one, has no weight of the name that is tied.
+    own = {name: source for name, source in own.items() if {name, source} <= parameters}
     embeddings = {f"{path}.weight" for path, module in model.named_modules() if isinstance(module, torch.nn.Embedding)}
     ours = {f"{end}.{leaf}" for end in ends for leaf in ("weight", "bias")}
     groups = [group for group in components(own) if any(n in embeddings | ours for n in group)]
@@ -147,16 +213,17 @@ def describe(cls, condition="", *switch):
     module, when = READS_EMBEDDING.get(cls.__name__, ("", None))
     if when == condition:
         ends, groups = [module, "."], [[f"{module}.weight"]]
-    return model.base_model_prefix or ".", ends[0], ends[1], groups, parts, others
+    pairs = twins(model, {name: source for name, source in own.items() if name.rpartition(".")[2] != "bias"}, groups)
+    return model.base_model_prefix or ".", ends[0], ends[1], groups, parts, others, pairs
 
 
 def words(cls, found):
     """The words of a line."""
-    prefix, embedding, head, groups, parts, others = found
+    prefix, embedding, head, groups, parts, others, pairs = found
     marks = ["+"] if others else []
     if any(len(group) == 1 for group in groups):
         marks.append("=")
-    return " ".join([prefix, embedding, head, *marks, *(",".join(group) for group in groups), *parts])
+    return " ".join([prefix, embedding, head, *marks, *(",".join(group) for group in groups), *parts, *pairs])
 
 
 def rule(cls):
@@ -203,7 +270,7 @@ def main():
         if not issubclass(cls, PreTrainedModel) or cls.config_class is None or name.endswith("PreTrainedModel"):
             continue
         found = describe(cls)
-        if found is None or (not found[3] and not found[4] and found[2] == "."):
+        if found is None or (not any(found[3:5]) and not found[6] and found[2] == "."):
             continue
         rows.setdefault(("class", words(cls, found)), []).append(name)
         for condition, *switch in switches(cls):

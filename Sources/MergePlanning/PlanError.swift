@@ -16,6 +16,8 @@ public struct PlanError: ReportableError, Equatable {
     case tiedBoth(names: [String])
     /// Nothing that is written would make them differ when the model is loaded.
     case inseparable(names: [String], changed: [String], class: String?, isUnknown: Bool)
+    /// A change of a tensor that is a parameter of two modules.
+    case twins(kept: String, other: String, class: String?)
     /// A tensor that a field of the config says the adapter replaces, and that it has not.
     case lostReplacement(field: String)
     /// The input projection of a MultiheadAttention without the output projection that PEFT trains with it.
@@ -79,6 +81,8 @@ public struct PlanError: ReportableError, Equatable {
     case normalizedEmbedding(module: String, type: String)
     /// An update of a module past which the model reads its weight.
     case bypassed(module: String, class: String)
+    /// An update of a module past which the model reads its weight in one of two places.
+    case partlyBypassed(module: String, class: String)
   }
 
   public let path: String
@@ -102,7 +106,7 @@ public struct PlanError: ReportableError, Equatable {
     switch problem {
     case .name(let problem): problem.errorClass
     case .noTarget, .noBias, .newTensor: "no-target"
-    case .tied, .tiedBoth, .inseparable: "tied"
+    case .tied, .tiedBoth, .inseparable, .twins: "tied"
     case .lostReplacement, .missingOutProj: "pair"
     case .noSuchLayer: "no-target"
     case .tooManyLayers, .tooManyTensors: "adapter-config"
@@ -114,7 +118,8 @@ public struct PlanError: ReportableError, Equatable {
     case .quantizedBase, .quantizedScheme, .groupedConvolution, .groupedScaling,
       .replicationOfSeveral, .ambiguousExperts, .weightedReplacement, .weightWithoutScaling, .decomposition,
       .slicedChange, .requantizing,
-      .training, .quantizationField, .besideCodes, .undescribedCodes, .bypassed, .normalizedEmbedding:
+      .training, .quantizationField, .besideCodes, .undescribedCodes, .bypassed, .partlyBypassed,
+      .normalizedEmbedding:
       "unsupported"
     case .quantizedPart: "quantised"
     case .rowTwice: "hit-twice"
@@ -142,6 +147,9 @@ public struct PlanError: ReportableError, Equatable {
           + (changed.count > 1 ? "each in its own way" : "only \(Self.listed(changed))"))
         + (isUnknown
           ? "; what its class calls a head of its own is not known" : "; \(name ?? "its class") has no head of its own")
+    case .twins(let kept, let other, let name):
+      "the base keeps \(kept) and \(other) as one tensor, as \(name ?? "its class") does, and the adapter changes only "
+        + kept
     case .lostReplacement(let field): "is not in the adapter, although its \(field) says that it was trained"
     case .missingOutProj(let output): "is the input half of a MultiheadAttention; the adapter has no \(output)"
     case .noSuchLayer(let layer): "layer_replication copies layer \(layer), which the base has not"
@@ -206,6 +214,9 @@ public struct PlanError: ReportableError, Equatable {
     case .bypassed(let module, let name):
       "is an update of \(module), whose weight \(name) reads past the module: the update was never trained, and the model "
         + "with the adapter computes what it computes without"
+    case .partlyBypassed(let module, let name):
+      "is an update of \(module), whose weight \(name) also reads past the module, where PEFT adds nothing: no weight "
+        + "computes what the adapter does"
     case .name(let problem): problem.message
     case .slicedChange(let target, let what):
       "\(target) lies in parts of the base's tensors, where \(what) is not supported"
@@ -237,7 +248,9 @@ public struct PlanError: ReportableError, Equatable {
     case .inseparable(let names, _, _, let isUnknown):
       "--tied shared changes \(names.count > 2 ? "all" : "both"), which the adapter did not"
         + (isUnknown ? "; or put a head into the base's files first" : "")
+    case .twins: "--tied shared changes both, which the adapter did not"
     case .newTensor: "--add-tensors adds what the base has not, such as a classifier"
+    case .partlyBypassed: "leave the module out of the adapter"
     case .normalizedEmbedding: "run the adapter with PEFT, or leave the embedding out of it"
     case .bypassed: "leave the module out of the adapter: its tensors have no effect"
     case .name(let problem): problem.hint

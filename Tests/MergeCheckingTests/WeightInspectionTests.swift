@@ -212,6 +212,25 @@ import Testing
     #expect(try inspect(model([embedding], config: untied)).findings.map(\.findingClass) == ["tied"])
   }
 
+  /// A head that is wider than the embedding cannot be tied: Reformer's never is, and of an unknown class the shapes say it.
+  @Test(arguments: [
+    ("ReformerModelWithLMHead", "reformer.embeddings.word_embeddings", "lm_head.decoder", 8, 0, false),
+    ("MysteryForCausalLM", "model.embed_tokens", "lm_head", 8, 0, true),
+    ("LlamaForCausalLM", "model.embed_tokens", "lm_head", 8, 1, false),
+    ("MysteryForCausalLM", "model.embed_tokens", "lm_head", 4, 0, false),
+  ])
+  func aHeadOfAnotherWidthIsNotTied(
+    name: String, embedding: String, head: String, width: Int, findings: Int, isNoted: Bool
+  ) throws {
+    let config =
+      "{\"architectures\": [\"\(name)\"], \"model_type\": \"\(name.prefix(5).lowercased())\", "
+      + "\"tie_word_embeddings\": true, \"vocab_size\": 6}"
+    let tensors = [floats(embedding + ".weight", [6, 4], 1), floats(head + ".weight", [6, width], 1)]
+    let inspection = try inspect(model(tensors, config: config))
+    #expect(inspection.findings.map(\.findingClass) == Array(repeating: "tied", count: findings))
+    #expect(inspection.notes.contains { $0.contains("cannot tie") } == isNoted)
+  }
+
   /// Rows that a family adds to its vocabulary, and no others.
   @Test(arguments: [
     ("\"model_type\": \"moshi\"", 1), ("\"model_type\": \"mllama_text_model\"", 8),

@@ -234,21 +234,22 @@ import Testing
     #expect(error?.errorClass == "unsupported")
   }
 
-  /// MobileBERT's head multiplies by its weight itself, so that an adapter around the head changes nothing.
-  @Test func anUpdateThatTheModelReadsPastIsRefused() throws {
-    let names = ["mobilebert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight"]
-    for (name, isRefused) in [("MobileBertForMaskedLM", true), ("BertForMaskedLM", false)] {
-      let config = "{\"architectures\": [\"\(name)\"], \"model_type\": \"other\", \"tie_word_embeddings\": false}"
-      let error: PlanError?
-      do {
-        _ = try makePlan(
-          base: names.map { TestTensor($0, .f32, [6, 4]) }, loraLayer("cls.predictions.decoder", rows: 6, columns: 4),
-          config: config)
-        error = nil
-      } catch let refusal as PlanError { error = refusal }
-      #expect((error?.problem == .bypassed(module: "cls.predictions.decoder", class: name)) == isRefused)
-      #expect(error == nil || isRefused)
-    }
+  /// MobileBERT's head multiplies by its weight itself, so that an adapter around the head changes nothing; so does that of
+  /// Gemma 4's assistant if its embeddings are ordered.
+  @Test(arguments: [
+    ("MobileBertForMaskedLM", "cls.predictions.decoder", "false", true),
+    ("BertForMaskedLM", "cls.predictions.decoder", "false", false),
+    ("Gemma4AssistantForCausalLM", "lm_head", "true", true), ("Gemma4AssistantForCausalLM", "lm_head", "false", false),
+  ])
+  func anUpdateThatTheModelReadsPastIsRefused(name: String, head: String, ordered: String, isRefused: Bool) throws {
+    let config =
+      "{\"architectures\": [\"\(name)\"], \"model_type\": \"other\", \"tie_word_embeddings\": false, "
+      + "\"use_ordered_embeddings\": \(ordered)}"
+    let base = ["model.embed_tokens.weight", head + ".weight"].map { TestTensor($0, .f32, [6, 4]) }
+    let factors = loraLayer(head, rows: 6, columns: 4)
+    let error = TestSupport.refusal { _ = try makePlan(base: base, factors, config: config) }
+    #expect(((error as? PlanError)?.problem == .bypassed(module: head, class: name)) == isRefused)
+    #expect((error != nil) == isRefused)
   }
 
   /// Classes that compute their logits with the embedding's own weight: no tensor could hold a head of its own.

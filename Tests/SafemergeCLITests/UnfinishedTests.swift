@@ -69,6 +69,23 @@ import Testing
     #expect(kills >= 4)
   }
 
+  /// A signal that comes when the result has its name ends the command before the report is made.
+  @Test(.enabled(if: Confined.hasStrace, "strace is not installed"))
+  func aSignalEndsTheReport() throws {
+    let scratch = try Scratch()
+    let output = scratch.file("merged")
+    let report = scratch.file("report.html")
+    let merge = ["merge", "-q", fixturesPath() + "/bases/llama-bf16", adapterPath("linear-bf16"), "-o"]
+    let shell =
+      "exec strace -f -qq -o /dev/null -P '\(output)' -e trace=/^rename -e inject=/^rename:signal=SIGTERM \"$0\" \"$@\""
+    let result = try Program.run(merge + [output, "--report", report], shell: shell)
+    #expect(result.status == 15 && result.isSignal, "\(result.messages)")
+    #expect(result.messages.contains("the result is complete, its report was not written"))
+    #expect(!FileManager.default.fileExists(atPath: report))
+    #expect(try Program.run(merge + [scratch.file("expected")]).status == 0)
+    #expect(try tree(output) == tree(scratch.file("expected")))
+  }
+
   /// 0.1.0 cleared the other merge's work without a word.
   @Test(.enabled(if: Confined.hasStrace, "strace is not installed"))
   func anotherMergesWorkIsRefusedFirst() throws {

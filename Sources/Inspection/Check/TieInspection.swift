@@ -20,6 +20,14 @@ struct TieInspection {
         continue
       }
       for name in group.present where name != stored {
+        if vocabulary.className == nil, let found = shapes[name], let kept = shapes[stored], found.count == 2,
+          kept.count == 2, found[1] != kept[1]
+        {
+          log.notes.append(
+            "\(name) has \(found[1]) columns and \(stored) has \(kept[1]): the model's class, which is not known, "
+              + "cannot tie them, whatever tie_word_embeddings says")
+          continue
+        }
         if shapes[name] != shapes[stored] {
           log.find(
             "tied", "config.json", tensor: name,

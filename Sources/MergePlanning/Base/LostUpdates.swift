@@ -8,11 +8,12 @@ enum LostUpdates {
     if case .embedding = update.layout, let type = NormalizedEmbeddings.type(config) {
       return .normalizedEmbedding(module: update.module, type: type)
     }
-    return BypassedModules.bypassing(update.module, config: config).map { .bypassed(module: update.module, class: $0) }
+    return BypassedModules.problem(of: update.module, config: config)
   }
 
   /// The same of an embedding's trained rows.
   static func problem(of rows: AdapterTokenRows, _ config: JSONValue?) -> PlanError.Problem? {
     NormalizedEmbeddings.type(config).map { .normalizedEmbedding(module: rows.module, type: $0) }
+      ?? BypassedModules.problem(of: rows.module, config: config)
   }
 }

@@ -43,6 +43,8 @@ struct ModelTies: Sendable {
   private(set) var embedding: String?
   private(set) var head: String?
   private(set) var groups: [Group] = []
+  /// Other parameters that the configuration makes one.
+  private(set) var twins: [TwinParameters.Pair] = []
   /// Whether the class is one that no table has, and has a head by its name, by what the adapters were trained for, or, without
   /// a name, because config.json ties.
   let isUnknownLanguageModel: Bool
@@ -101,6 +103,7 @@ struct ModelTies: Sendable {
       Group(
         names: names.map { path + $0 }, isTied: isTied, isStated: isStated, section: section, separation: separation)
     }
+    if isTied { twins += model.twins.map { $0.under(path) } }
     for part in model.parts {
       var inner = config
       for key in part.key.split(separator: ".") { inner = inner?[String(key)] }

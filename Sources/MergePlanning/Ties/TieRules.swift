@@ -7,7 +7,8 @@ import JSONText
 /// - `class NAMES PREFIX EMBEDDING HEAD`: base_model_prefix, the module of the input embedding and of the head, "." for none;
 ///   then `+` where the same value of the configuration does more than to tie embeddings and heads; `=` where the head is the
 ///   embedding's module and can be nothing else; groups of parameters that are one, the one that is kept first, as names with
-///   commas; and `path:key:class` for a model inside that has a configuration of its own under `key`.
+///   commas; `path:key:class` for a model inside that has a configuration of its own under `key`; and `NAME=NAME` for two other
+///   parameters that are one (``TwinParameters``).
 /// - `class:KEY ...`, `class:!KEY ...`: the same for a configuration whose KEY is true or not 0, or is false, where that makes it
 ///   another model than the default.
 /// - `tie VALUES TYPES`: whether configurations of these model types tie, one digit for each of: the key absent, true, false at
@@ -25,6 +26,7 @@ struct TieRules: Sendable {
     let isInseparable: Bool
     let groups: [[String]]
     let parts: [(path: String, key: String, class: String)]
+    let twins: [TwinParameters.Pair]
     /// Whether transformers has the class: what it makes of an absent key is then known.
     let isNative: Bool
   }
@@ -71,10 +73,13 @@ struct TieRules: Sendable {
       func module(_ word: String) -> String? { word == "." ? nil : word }
       var groups: [[String]] = []
       var parts: [(path: String, key: String, class: String)] = []
+      var twins: [TwinParameters.Pair] = []
       for word in words.dropFirst(5) where word != "+" && word != "=" {
         let fields = word.split(separator: ":").map(String.init)
         if fields.count == 3 {
           parts.append((fields[0], fields[1], fields[2]))
+        } else if let pair = TwinParameters.Pair(word) {
+          twins.append(pair)
         } else {
           groups.append(word.split(separator: ",").map(String.init))
         }
@@ -82,7 +87,7 @@ struct TieRules: Sendable {
       let model = ModelClass(
         prefix: module(words[2]) ?? "", embedding: module(words[3]), head: module(words[4]),
         tiesOthers: words.contains("+"), isInseparable: words.contains("="), groups: groups, parts: parts,
-        isNative: isNative)
+        twins: twins, isNative: isNative)
       for name in words[1].split(separator: ",").map(String.init) {
         if kind.count > 1 {
           variants[name, default: []].append((Condition(kind[1]), model))

@@ -23,6 +23,7 @@ struct TieSettlement {
     self.updates = updates
     self.added = added
     let groups = inputs.vocabulary.groups
+    try settleTwins()
     var untied: Set<[String]> = []
     for group in groups where group.isTied {
       if try settle(group), case .known(.config) = group.separation { untied.insert(group.section) }
@@ -33,6 +34,23 @@ struct TieSettlement {
       for name in group.absent where !self.added.contains(where: { $0.name == name }) { copy(group.stored, to: name) }
     }
     for section in untied.sorted(by: { $0.lexicographicallyPrecedes($1) }) { configEdits.append(.untie(section)) }
+  }
+
+  /// Refuses changes of a tensor that another module has too, unless both shall change.
+  private mutating func settleTwins() throws(PlanError) {
+    let vocabulary = inputs.vocabulary
+    let twins = updates.keys.sorted().compactMap { name in
+      isChanged(name) ? vocabulary.twins.absentTwin(of: name).map { (name, $0) } : nil
+    }
+    guard let (name, twin) = twins.first else { return }
+    guard inputs.options.tied == .shared else {
+      throw PlanError(
+        path: inputs.adapters[0].adapter.weightsPath, tensor: nil,
+        .twins(kept: name.string, other: twin, class: vocabulary.className))
+    }
+    let more = twins.count - 1
+    let others = more == 0 ? "" : ", and so for \(more) more tensor\(more == 1 ? "" : "s")"
+    warnings.append("\(name) is \(twin) too\(others): both change, which is not what the adapter computed")
   }
 
   /// - Returns: Whether the group's parameters are more than one tensor in the result.

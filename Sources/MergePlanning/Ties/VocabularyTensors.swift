@@ -49,6 +49,8 @@ package struct VocabularyTensors: Sendable {
   package let embedding: TensorName?
   /// Every tensor with a row for each token, on disk or not.
   package let names: Set<TensorName>
+  /// Parameters beside embeddings and heads that are one tensor too.
+  let twins: TwinParameters
   /// Names that the live model has for members whose names on disk are others.
   private let aliases: [TensorName: TensorName]
   private let groupOf: [TensorName: Int]
@@ -95,6 +97,7 @@ package struct VocabularyTensors: Sendable {
       }
     }
     className = ties.className
+    twins = TwinParameters(pairs: ties.twins, names: names)
     self.groups = groups
     self.embedding = embedding ?? groups.first?.stored
     let biases = Set(

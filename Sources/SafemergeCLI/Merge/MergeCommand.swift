@@ -214,13 +214,17 @@ struct MergeCommand: ParsableCommand {
   /// Writes the report if there is a place for one, and says what is in it.
   private func writeReport(_ merge: PreparedMerge, _ outcome: MergeOutcome, _ teller: MergeTeller) throws {
     guard let place = merge.reportPlace else { return }
+    // A report on a model of many tensors takes seconds, and the result has its name already.
+    Signals.endAtOnce(saying: "interrupted; the result is complete, its report was not written", events: json)
     let request = MergeReport.Request(
       program: Safemerge.version, base: merge.request.base.path, adapters: MergeTeller.reportedAdapters(merge.request),
       output: output ?? "", options: reported)
     let report = MergeReport(request, plan: merge.plan, options: merge.engine, outcome: outcome.weights)
     let isPage = place.path.hasSuffix(".html") || place.path.hasSuffix(".htm")
     let json = report.json
-    try place.write(isPage ? ReportPage(ReportDocument(json.span, path: place.path)).html : json)
+    let text = isPage ? try ReportPage(ReportDocument(json.span, path: place.path)).html : json
+    Signals.remember()
+    try place.write(text)
     teller.tell(report, at: place)
   }
 }
