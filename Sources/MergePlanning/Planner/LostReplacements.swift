@@ -93,7 +93,8 @@ struct LostReplacements {
   /// An adapter of a MultiheadAttention's in_proj has its out_proj too.
   private func checkOutputProjections() throws(PlanError) {
     let modules = Set(adapter.updates.map(\.module))
-    for update in adapter.updates where update.target == .weight && !tensors.exists(TensorName(update.module + ".weight")) {
+    for update in adapter.updates
+    where update.target == .weight && !tensors.exists(TensorName(update.module + ".weight")) {
       let output = update.module + ".out_proj"
       guard tensors.exists(TensorName(update.module + ".in_proj_weight")), !modules.contains(output) else { continue }
       throw inputs.error(.missingOutProj(output: output), number, key: update.inWitness.tensor)
