@@ -48,7 +48,7 @@ final class ComparisonJob: Sendable {
     var recomputation = RowRecomputation(prepared, sourceType: subject.sourceType)
     var comparison = TensorComparison()
     if !prepared.hasKnownBits { comparison.otherBits = nil }
-    var decoder = subject.quantized.map { PlainDecoder($0, shape: subject.shape, files) }
+    var decoder = decoder
     var source: [UInt8] = []
     var found: [UInt8] = []
     var expected: [UInt8] = []
@@ -74,6 +74,14 @@ final class ComparisonJob: Sendable {
     }
   }
 
+  /// Decodes the weight's codes; nil: it is numbers.
+  private var decoder: PlainDecoder? {
+    switch subject.weight {
+    case .codes(let weight, _): PlainDecoder(weight, shape: subject.shape, files)
+    case .numbers, .numbersThroughQLoRA: nil
+    }
+  }
+
   /// Reads the rows of what is merged into, as numbers.
   private func readWeight(
     _ rows: Range<Int>, columns: Int, _ decoder: inout PlainDecoder?, _ buffer: inout [UInt8]
@@ -82,7 +90,8 @@ final class ComparisonJob: Sendable {
       try decoder?.read(rows.lowerBound * columns..<rows.upperBound * columns, into: &buffer)
       return
     }
-    try read(rows, columns: columns, of: subject.source.input, subject.source.range, subject.sourceType, &buffer)
+    let source = subject.weight.source
+    try read(rows, columns: columns, of: source.input, source.range, subject.sourceType, &buffer)
   }
 
   private func read(
@@ -184,7 +193,7 @@ final class ComparisonJob: Sendable {
   ) throws(SafetensorsError) -> PlainColumnNorms {
     var recomputation = RowRecomputation(prepared, sourceType: subject.sourceType)
     var squares = PlainSquares(columns: prepared.columns)
-    var decoder = subject.quantized.map { PlainDecoder($0, shape: subject.shape, files) }
+    var decoder = decoder
     var source: [UInt8] = []
     let rowsAtOnce = max(1, Self.blockElementCount / max(1, prepared.columns))
     for first in stride(from: 0, to: prepared.rows, by: rowsAtOnce) {

@@ -81,12 +81,10 @@ public struct TensorComparison: Sendable, Equatable {
 /// A tensor of a result and what it is to be compared with.
 struct ComparisonSubject: Sendable {
   let name: TensorName
-  /// Where it was before the merge.
-  let source: MergePlan.Source
-  /// Of the numbers that it stands for, if it is codes.
+  /// What it was before the merge.
+  let weight: WeightSource
+  /// Of the weight's numbers.
   let sourceType: spa_dtype
-  /// What the source's codes stand for; nil: it holds numbers.
-  let quantized: QuantizedWeight?
   let shape: [Int]
   let update: TensorUpdate
   /// Where the result has it.

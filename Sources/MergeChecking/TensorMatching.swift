@@ -35,7 +35,7 @@ struct TensorMatching {
       }
       var update = tensor.update
       if info.dtype != tensor.outputDType {
-        guard PlainArithmetic.type(info.dtype) != nil, PlainArithmetic.type(tensor.weightDType) != nil else {
+        guard PlainArithmetic.type(info.dtype) != nil, PlainArithmetic.type(tensor.content.weight.dtype) != nil else {
           report.findings.append(
             Finding(
               "dtype", file: context.output.files[location.file].path, tensor: tensor.name,
@@ -71,7 +71,7 @@ struct TensorMatching {
     let name = tensor.name
     guard let absent = vocabulary.absent(name), let stored = vocabulary.group(of: absent)?.stored else { return nil }
     let planned = context.plan.shards.lazy.flatMap(\.tensors).first { $0.name == stored }
-    guard planned.map({ $0.update == tensor.update && $0.source == tensor.source }) ?? true else {
+    guard planned.map({ $0.content == tensor.content }) ?? true else {
       report.findings.append(
         Finding(
           "tied", file: context.output.path, tensor: name,

@@ -11,13 +11,12 @@ struct UpdateComparison {
   let updatesOfPEFT: [TensorName: TensorUpdate]
 
   private func subject(_ pair: CheckedPair, _ update: TensorUpdate) -> ComparisonSubject? {
-    guard let sourceType = PlainArithmetic.type(pair.planned.weightDType),
-      let type = PlainArithmetic.type(pair.result.dtype)
+    let weight = pair.planned.content.weight
+    guard let sourceType = PlainArithmetic.type(weight.dtype), let type = PlainArithmetic.type(pair.result.dtype)
     else { return nil }
     return ComparisonSubject(
-      name: pair.planned.name, source: pair.planned.source, sourceType: sourceType,
-      quantized: pair.planned.quantized, shape: pair.planned.shape, update: update, file: context.file(pair.location),
-      range: context.range(pair.location), type: type)
+      name: pair.planned.name, weight: weight, sourceType: sourceType, shape: pair.planned.shape, update: update,
+      file: context.file(pair.location), range: context.range(pair.location), type: type)
   }
 
   /// Compares with one update, on all threads.
@@ -33,16 +32,8 @@ struct UpdateComparison {
     var jobs: [(pair: Int, job: ComparisonJob)] = []
     for number in pairs.indices {
       guard let update = pairs[number].update else { continue }
-      if update.decomposition != nil {
-        pairs[number].result.verdict = .notChecked("a part was taken out of the base by a decomposition")
-        continue
-      }
-      if pairs[number].planned.qloraQuantization != nil {
-        pairs[number].result.verdict = .notChecked("what quantising left of the base in training is not computed here")
-        continue
-      }
-      if pairs[number].planned.requantized != nil {
-        pairs[number].result.verdict = .notChecked("codes that are made again are not computed here")
+      if let reason = Self.reasonNotChecked(pairs[number].planned, update) {
+        pairs[number].result.verdict = .notChecked(reason)
         continue
       }
       guard update.rows > 0, update.columns > 0, let subject = subject(pairs[number], update) else { continue }
@@ -66,6 +57,16 @@ struct UpdateComparison {
       && (context.options.hasPromisedBits ?? (comparedCount > 0 && exactCount * 2 > comparedCount))
     for (number, job) in jobs {
       pairs[number].result.verdict = try verdict(pairs[number], job.comparison, hasPromisedBits: hasPromisedBits)
+    }
+  }
+
+  /// Why a tensor is not computed again; nil: it is.
+  private static func reasonNotChecked(_ planned: MergePlan.Tensor, _ update: TensorUpdate) -> String? {
+    if update.decomposition != nil { return "a part was taken out of the base by a decomposition" }
+    return switch planned.content {
+    case .computed(.numbersThroughQLoRA, _, _): "what quantising left of the base in training is not computed here"
+    case .computed(_, _, .requantized): "codes that are made again are not computed here"
+    case .computed, .copied: nil
     }
   }
 

@@ -31,9 +31,12 @@ extension MergePlan {
   }
 
   public func action(_ tensor: Tensor) -> Action {
-    if let update = tensor.update, update.changesElements { return .merge }
-    if inputs[tensor.source.input].isAdapter { return .replace }
-    return tensor.update == nil ? .copy : .convert
+    let isAdapters = inputs[tensor.source.input].isAdapter
+    return switch tensor.content {
+    case .computed(_, let update, _) where update.changesElements: .merge
+    case .computed: isAdapters ? .replace : .convert
+    case .copied: isAdapters ? .replace : .copy
+    }
   }
 
   /// Of every action, also where it is done to none.

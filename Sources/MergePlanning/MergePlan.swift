@@ -63,27 +63,49 @@ public struct MergePlan: Sendable, Equatable {
     }
   }
 
+  /// What the bytes of a tensor of the output are.
+  public enum Content: Sendable, Equatable {
+    /// The bytes of a tensor of the inputs.
+    case copied(Source)
+    /// What an update makes of a weight.
+    case computed(from: WeightSource, TensorUpdate, to: WeightEncoding)
+
+    /// What an update starts from; of a copy, which check compares as an update where its dtype differs, the source.
+    package var weight: WeightSource {
+      switch self {
+      case .copied(let source): .numbers(source)
+      case .computed(let weight, _, _): weight
+      }
+    }
+
+    /// Every tensor of the inputs that is read.
+    package var sources: [Source] {
+      switch self {
+      case .copied(let source): [source]
+      case .computed(let weight, let update, _): weight.sources + update.views.map(\.source)
+      }
+    }
+  }
+
   /// One tensor of the output.
   public struct Tensor: Sendable, Equatable {
     public let name: TensorName
     public let shape: [Int]
-    /// The base's tensor, or the adapter's that replaces it.
-    public let source: Source
     public let outputDType: DType
     /// Where its bytes go, counted from the start of the output's file.
     public let outputRange: Range<Int>
+    public let content: Content
+
+    /// The base's tensor, or the adapter's that replaces it.
+    public var source: Source { content.weight.source }
+
     /// Nil: the source's bytes are copied.
-    public let update: TensorUpdate?
-    /// What the source's codes stand for; nil: the source holds numbers.
-    public internal(set) var quantized: QuantizedWeight? = nil
-    /// How the merged weight is made codes again, or their scales; nil: numbers are written.
-    public internal(set) var requantized: Requantization? = nil
-
-    /// How the weight was quantized in training: the update starts from what that left of it; nil: from the source.
-    public internal(set) var qloraQuantization: QLoRAQuantization? = nil
-
-    /// What the update starts from.
-    public var weightDType: DType { quantized?.dtype ?? source.dtype }
+    public var update: TensorUpdate? {
+      switch content {
+      case .copied: nil
+      case .computed(_, let update, _): update
+      }
+    }
   }
 
   public let inputs: [Input]
@@ -139,5 +161,4 @@ public struct MergePlan: Sendable, Equatable {
   public var outputByteCount: Int { shards.reduce(0) { $0 + $1.fileByteCount } }
   /// Whether what becomes of tensors is measured in any case.
   public var measuresTensors: Bool { (quantization?.requantized ?? 0) > 0 || training != nil }
-  public var updatedTensors: some Sequence<Tensor> { shards.lazy.flatMap(\.tensors).filter { $0.update != nil } }
 }

@@ -91,7 +91,7 @@ public struct MergeReport: Sendable, Equatable {
     var shapes: [TensorName: [Int]] = [:]
     for tensor in plan.updatedTensors {
       shapes[tensor.name] = tensor.shape
-      let terms = tensor.update?.terms ?? []
+      let terms = tensor.update.terms
       if terms.contains(where: \.formula.isProduct) { lowRank.insert(tensor.name) }
     }
     tensors = outcome.statistics.compactMap { statistics in

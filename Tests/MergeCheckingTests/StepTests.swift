@@ -224,8 +224,8 @@ struct StepModel {
     let update = TensorUpdate(rows: Self.rows, columns: Self.columns, steps: steps)
     let header = (try? contents(basePath).prefix(base.dataStart)) ?? []
     let tensor = MergePlan.Tensor(
-      name: "w", shape: [Self.rows, Self.columns], source: source, outputDType: dtype, outputRange: source.range,
-      update: update)
+      name: "w", shape: [Self.rows, Self.columns], outputDType: dtype, outputRange: source.range,
+      content: .computed(from: .numbers(source), update, to: .numbers))
     return MergePlan(
       inputs: [
         MergePlan.Input(path: basePath, isAdapter: false, identity: base.identity),
@@ -256,7 +256,7 @@ struct StepModel {
     let files = OpenFiles(
       plan.inputs.map { ($0.path, $0.identity) } + [(scratch.file(result), header.identity)])
     let subject = ComparisonSubject(
-      name: "w", source: source, sourceType: type, quantized: nil, shape: [Self.rows, Self.columns],
+      name: "w", weight: .numbers(source), sourceType: type, shape: [Self.rows, Self.columns],
       update: TensorUpdate(rows: Self.rows, columns: Self.columns, steps: steps), file: 2, range: source.range,
       type: type)
     let job = ComparisonJob(subject, files, isStochastic: false)

@@ -10,14 +10,21 @@ extension MergePlan {
         name: shard.name, headerBytes: shard.headerBytes, fileByteCount: shard.fileByteCount,
         tensors: shard.tensors.map { tensor in
           MergePlan.Tensor(
-            name: tensor.name, shape: tensor.shape, source: tensor.source, outputDType: tensor.outputDType,
-            outputRange: tensor.outputRange,
-            update: tensor.update?.replacingSteps { if case .subtract = $0 { [] } else { [$0] } })
+            name: tensor.name, shape: tensor.shape, outputDType: tensor.outputDType, outputRange: tensor.outputRange,
+            content: tensor.content.takingNothingOut)
         })
     }
     return MergePlan(
       inputs: inputs, modules: modules, otherRules: otherRules, shards: shards, textFiles: textFiles,
       equalities: equalities,
       warnings: warnings, vocabularyRows: vocabularyRows, baseVocabularyRows: baseVocabularyRows)
+  }
+}
+
+extension MergePlan.Content {
+  fileprivate var takingNothingOut: MergePlan.Content {
+    guard case .computed(let weight, let update, let encoding) = self else { return self }
+    let steps = update.replacingSteps { if case .subtract = $0 { [] } else { [$0] } }
+    return .computed(from: weight, steps, to: encoding)
   }
 }

@@ -29,13 +29,14 @@ import TileKernels
     let expected = try LoadedFile(fixture.decoded)
     #expect(plan.quantization?.decoded == fixture.weights.count)
     var seen: [String] = []
-    for tensor in plan.shards.flatMap(\.tensors) where tensor.quantized != nil {
-      let update = try #require(tensor.update)
+    for tensor in plan.updatedTensors {
+      guard case .codes = tensor.weight else { continue }
+      let update = tensor.update
       let info = try #require(expected.info(tensor.name.string))
       #expect(info.shape == tensor.shape)
-      #expect(info.dtype == tensor.weightDType)
+      #expect(info.dtype == tensor.weight.dtype)
       let wanted = expected.data(info)
-      let rowByteCount = update.columns * tensor.weightDType.bitCount / 8
+      let rowByteCount = update.columns * tensor.weight.dtype.bitCount / 8
       for kernels in KernelSet.available {
         for rowsAtOnce in [update.rows, 7, 1] {
           var reader = WeightReader()
@@ -43,7 +44,7 @@ import TileKernels
           var buffer: [UInt8] = []
           for first in stride(from: 0, to: update.rows, by: rowsAtOnce) {
             let rows = first..<min(first + rowsAtOnce, update.rows)
-            let count = try reader.read(tensor, update, rows: rows, inputs, kernels, into: &buffer)
+            let count = try reader.read(tensor, rows: rows, inputs, kernels, into: &buffer)
             #expect(count == rows.count * rowByteCount)
             let start = wanted.startIndex + first * rowByteCount
             let isEqual = buffer[..<count].elementsEqual(wanted[start..<start + count])

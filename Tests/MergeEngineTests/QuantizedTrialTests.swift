@@ -59,8 +59,8 @@ import TileKernels
     let plan = merge.plan
     #expect(plan.quantization?.decoded == 2)
     let module = "model.layers.0.self_attn.k_proj"
-    let tensor = try #require(plan.shards[0].tensors.first { $0.name.string == module + ".weight" })
-    let update = try #require(tensor.update)
+    let tensor = try #require(plan.shards[0].tensors.first { $0.name.string == module + ".weight" }?.computed)
+    let update = tensor.update
     let words = try #require(base[TensorName(module + ".qweight")]).data
     let scales = try #require(base[TensorName(module + ".scales")]).data
     let (rows, columns) = (update.rows, update.columns)
@@ -81,7 +81,7 @@ import TileKernels
     var reader = WeightReader()
     var buffer: [UInt8] = []
     let count = try reader.read(
-      tensor, update, rows: 0..<rows, InputFiles(plan), KernelSet.best, into: &buffer)
+      tensor, rows: 0..<rows, InputFiles(plan), KernelSet.best, into: &buffer)
     #expect(Array(buffer[..<count]) == expected)
     try merge.run()
     let files = try FileManager.default.contentsOfDirectory(atPath: scratch.file("merged"))

@@ -53,7 +53,7 @@ import Testing
   @Test func transposedWeightsAreDecomposedAsPEFTDoes() throws {
     let transposed = "\"fan_in_fan_out\": true"
     let pissa = try plan(.pissa, shape: [6, 4], fields: transposed)
-    #expect(pissa.updatedTensors.first { _ in true }?.update?.decomposition?.isTransposed == true)
+    #expect(pissa.updatedTensors.first { _ in true }?.update.decomposition?.isTransposed == true)
     for (change, shape) in [(Decomposition.olora, [6, 4]), (.kasa, [6, 4])] {
       let error = try #require(planError { _ = try plan(change, shape: shape, fields: transposed) })
       #expect(error.message.contains("stored transposed") && error.errorClass == "unsupported")

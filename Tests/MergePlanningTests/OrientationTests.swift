@@ -23,7 +23,7 @@ import Testing
     do {
       let plan = try plan(base: base, adapter, config: config, fields: "\"fan_in_fan_out\": \(flag)")
       let tensor = try #require(plan.updatedTensors.first { $0.name.string == module + ".weight" })
-      guard case .product(let left, _, nil)? = tensor.update?.terms.first?.formula else { return nil }
+      guard case .product(let left, _, nil)? = tensor.update.terms.first?.formula else { return nil }
       return left.rowStride == 1
     } catch let error as PlanError where error.errorClass == "orientation" { return nil }
   }

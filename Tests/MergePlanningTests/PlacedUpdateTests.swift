@@ -82,7 +82,7 @@ import Testing
     // With PEFT's roundings the delta is rounded first, here as in a stack.
     let rounded = try self.plan(
       Self.experts, adapter, config: Self.mixtral, fields: Self.parameters, arithmetic: .peft)
-    #expect(rounded.updatedTensors.allSatisfy { $0.update?.steps.first?.addition?.roundedTo == .bf16 })
+    #expect(rounded.updatedTensors.allSatisfy { $0.update.steps.first?.addition?.roundedTo == .bf16 })
   }
 
   @Test func expertsOnAStack() throws {

@@ -70,7 +70,7 @@ import Testing
     let layers = (0..<2).flatMap { Self.layer("model.layers.\($0).q_proj", bias: 6) }
     let base = Self.baseTensors() + [TestTensor("model.layers.1.q_proj.bias", .bf16, [6])]
     let plan = try plan(base: base, layers, fields: "\"lora_bias\": true")
-    let ranges = plan.updatedTensors.flatMap { $0.update?.terms ?? [] }.flatMap(\.operands).map(\.source.range)
+    let ranges = plan.updatedTensors.flatMap(\.update.terms).flatMap(\.operands).map(\.source.range)
     #expect(ranges.count == 6)
     let sorted = ranges.sorted { $0.lowerBound < $1.lowerBound }
     #expect(zip(sorted, sorted.dropFirst()).allSatisfy { $0.upperBound == $1.lowerBound })
@@ -109,7 +109,7 @@ import Testing
     let plan = try plan(
       base: Self.baseTensors(), Self.layer("model.layers.0.q_proj", rank: rank, bias: 6), rank: rank, alpha: alpha,
       fields: "\"lora_bias\": true, \"use_rslora\": \(isStabilised)")
-    let terms = plan.updatedTensors.flatMap { $0.update?.terms ?? [] }
+    let terms = plan.updatedTensors.flatMap(\.update.terms)
     #expect(terms.map(\.scaling) == [scaling, scaling])
     #expect(plan.modules.map { Float($0.scaling ?? 0) } == [scaling])
     #expect(plan.modules.map(\.rank) == [rank])
@@ -209,7 +209,7 @@ import Testing
     func strides(_ config: String?, flag: Bool) throws -> [Int] {
       let plan = try plan(base: base, layer, config: config, fields: "\"fan_in_fan_out\": \(flag)")
       guard
-        case .product(let left, let right, nil)? = plan.updatedTensors.first(where: { _ in true })?.update?.terms.first?
+        case .product(let left, let right, nil)? = plan.updatedTensors.first(where: { _ in true })?.update.terms.first?
           .formula
       else { return [] }
       return [left.rowStride, left.columnStride, right.rowStride, right.columnStride]

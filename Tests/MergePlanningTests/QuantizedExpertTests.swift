@@ -40,8 +40,8 @@ import Testing
     let plan = try plan(Self.base)
     let tensors = plan.shards.flatMap(\.tensors)
     #expect(tensors.count == 9)
-    #expect(tensors.allSatisfy { $0.quantized != nil && $0.outputDType == .bf16 })
-    #expect(plan.updatedTensors.filter { $0.update?.terms.isEmpty == false }.count == 6)
+    #expect(tensors.allSatisfy { if case .codes = $0.content.weight { $0.outputDType == .bf16 } else { false } })
+    #expect(plan.updatedTensors.filter { !$0.update.terms.isEmpty }.count == 6)
     #expect(plan.quantization?.decoded == 9)
     #expect(plan.rules.first?.rule.contains("stack+join1") == true)
   }

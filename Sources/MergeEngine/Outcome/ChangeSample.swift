@@ -52,11 +52,12 @@ extension TileWorker {
   ///
   /// - Parameter weight: The bytes of these rows before the change.
   func sampleChange(
-    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, rows tile: Range<Int>, weight: RawSpan
+    _ tensor: ComputedTensor, rows tile: Range<Int>, weight: RawSpan
   ) throws -> ChangeSample {
-    let rows = ChangeSample.rows(of: tile, columns: update.columns)
+    let columns = tensor.update.columns
+    let rows = ChangeSample.rows(of: tile, columns: columns)
     let (source, target) = try inputs.elementTypes(of: tensor)
-    let count = rows.count * update.columns
+    let count = rows.count * columns
     var values = [Float](repeating: 0, count: count)
     var span = values.mutableSpan
     let bytes = buffers.output.span.extracting(0..<count * target.byteCount)
@@ -64,7 +65,7 @@ extension TileWorker {
     var comparison = TileComparison()
     try comparison.compare(
       buffers.output, as: target, with: weight.extracting(0..<count * source.byteCount), as: source, intended: values,
-      are: .values, rowCount: rows.count, columns: update.columns, kernels)
+      are: .values, rowCount: rows.count, columns: columns, kernels)
     var sample = ChangeSample()
     sample.add(comparison.rows)
     return sample

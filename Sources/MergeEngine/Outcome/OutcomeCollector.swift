@@ -38,7 +38,8 @@ final class OutcomeCollector: Sendable {
   ) throws {
     let known = factors.withLock { Set($0.keys) }
     for (number, segment) in schedule.segments.enumerated() where !known.contains(number) {
-      guard let tensor = segment.kind.tensor, let update = plan.shards[segment.shard].tensors[tensor].update
+      guard let tensor = segment.kind.tensor,
+        let update = plan.shards[segment.shard].tensors[tensor].computed?.update
       else { continue }
       try interruption.check()
       add(try UntrainedModules(update, preparation), segment: number)
@@ -49,11 +50,11 @@ final class OutcomeCollector: Sendable {
   func outcome(
     _ plan: MergePlan, _ schedule: TileSchedule, _ shards: [WrittenShard], keptByteCount: Int
   ) -> MergeEngine.Outcome {
-    func tensor(_ number: Int) -> MergePlan.Tensor? {
+    func tensor(_ number: Int) -> ComputedTensor? {
       let segment = schedule.segments[number]
-      return segment.kind.tensor.map { plan.shards[segment.shard].tensors[$0] }
+      return segment.kind.tensor.flatMap { plan.shards[segment.shard].tensors[$0].computed }
     }
-    func inOrder<Value>(_ found: [Int: Value]) -> [(tensor: MergePlan.Tensor, value: Value)] {
+    func inOrder<Value>(_ found: [Int: Value]) -> [(tensor: ComputedTensor, value: Value)] {
       found.sorted { $0.key < $1.key }.compactMap { number, value in tensor(number).map { ($0, value) } }
     }
     let codes = codes.withLock { $0 }

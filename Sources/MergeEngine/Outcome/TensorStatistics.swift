@@ -31,13 +31,12 @@ public struct TensorStatistics: Sendable, Equatable {
   public let trainingSquares: Double?
 
   init(
-    _ tensor: MergePlan.Tensor, _ sums: RowStatistics, _ codes: RequantizationLoss? = nil,
+    _ tensor: ComputedTensor, _ sums: RowStatistics, _ codes: RequantizationLoss? = nil,
     _ trainingSquares: Double? = nil
   ) {
     self.init(
-      name: tensor.name, source: tensor.source.dtype, output: tensor.outputDType,
-      elementCount: tensor.update.map { $0.rows * $0.columns } ?? tensor.shape.reduce(1, &*), sums, codes,
-      trainingSquares)
+      name: tensor.name, source: tensor.weight.source.dtype, output: tensor.outputDType,
+      elementCount: tensor.update.rows * tensor.update.columns, sums, codes, trainingSquares)
   }
 
   /// Several tensors together, added in their order.

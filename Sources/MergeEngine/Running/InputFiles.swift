@@ -33,11 +33,7 @@ final class InputFiles: Sendable {
     openBaseCount = MergeEngine.Options.openBaseCount(plan)
     inputsOfShards = plan.shards.map { shard in
       var used: Set<Int> = []
-      for tensor in shard.tensors {
-        used.insert(tensor.source.input)
-        for source in tensor.quantized?.sources ?? [] { used.insert(source.input) }
-        for view in tensor.update?.views ?? [] { used.insert(view.source.input) }
-      }
+      for tensor in shard.tensors { used.formUnion(tensor.content.sources.lazy.map(\.input)) }
       return used
     }
     var users: [Int: Int] = [:]
@@ -139,9 +135,12 @@ final class InputFiles: Sendable {
   }
 
   /// The types that a tensor is computed from and to; what is made codes again is so from fp32.
-  func elementTypes(of tensor: MergePlan.Tensor) throws -> (source: ElementType, target: ElementType) {
-    if tensor.requantized != nil { return (try elementType(tensor.weightDType), .f32) }
-    return (try elementType(tensor.weightDType), try elementType(tensor.outputDType))
+  func elementTypes(of tensor: ComputedTensor) throws -> (source: ElementType, target: ElementType) {
+    let source = try elementType(tensor.weight.dtype)
+    return switch tensor.encoding {
+    case .numbers: (source, try elementType(tensor.outputDType))
+    case .requantized: (source, .f32)
+    }
   }
 
   /// The base's files that an output file is made from, in their order; the adapters' are a part of the merge's identity.

@@ -26,8 +26,7 @@ struct JobContext: Sendable {
 
   /// Calls `body` with what the jobs of a segment share, which the first of them prepares.
   func withPreparedSteps(
-    _ number: Int, _ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ output: ShardState.Output,
-    _ body: (PreparedSteps) throws -> Void
+    _ number: Int, _ tensor: ComputedTensor, _ output: ShardState.Output, _ body: (PreparedSteps) throws -> Void
   ) throws {
     let prepared = try factors.prepared(
       segment: number,
@@ -35,8 +34,8 @@ struct JobContext: Sendable {
     ) {
       let preparation = UpdatePreparation(
         inputs: inputs, kernels: options.kernels, tileSize: options.tileSize, decomposer: decomposer)
-      record.add(try UntrainedModules(update, preparation), segment: number)
-      return try preparation.prepare(tensor, update)
+      record.add(try UntrainedModules(tensor.update, preparation), segment: number)
+      return try preparation.prepare(tensor)
     }
     try body(prepared)
     factors.release(segment: number)

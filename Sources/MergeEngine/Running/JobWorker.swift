@@ -35,23 +35,21 @@ struct JobWorker: ~Copyable {
           part, of: try jobs.inputs.file(input), at: target + part.lowerBound - source.lowerBound, through: &buffer)
       }
     case .tiles(let tensorNumber, let rowsPerTile):
-      let tensor = shard.tensors[tensorNumber]
-      guard let update = tensor.update else { return }
-      let rows = position * rowsPerTile..<min((position + 1) * rowsPerTile, update.rows)
-      try jobs.withPreparedSteps(number, tensor, update, output) { prepared in
-        let place = SinkPlace(jobs, number, position, tensor, update, prepared, output.file)
-        if let requantized = tensor.requantized {
-          try fp8.writeCodes(rows, requantized, place, &tiles, &buffer)
-        } else {
-          try floats.write(rows, place, &tiles, &buffer)
+      guard let tensor = shard.tensors[tensorNumber].computed else { return }
+      let rows = position * rowsPerTile..<min((position + 1) * rowsPerTile, tensor.update.rows)
+      try jobs.withPreparedSteps(number, tensor, output) { prepared in
+        let place = SinkPlace(jobs, number, position, tensor, prepared, output.file)
+        switch tensor.encoding {
+        case .numbers: try floats.write(rows, place, &tiles, &buffer)
+        case .requantized(let requantized): try fp8.writeCodes(rows, requantized, place, &tiles, &buffer)
         }
       }
     case .bands(let tensorNumber, let bandsPerTile):
-      let tensor = shard.tensors[tensorNumber]
-      guard let update = tensor.update, let requantized = tensor.requantized else { return }
-      let bands = requantized.bands(ofTile: position, bandsPerTile, rows: update.rows)
-      try jobs.withPreparedSteps(number, tensor, update, output) { prepared in
-        let place = SinkPlace(jobs, number, position, tensor, update, prepared, output.file)
+      guard let tensor = shard.tensors[tensorNumber].computed, case .requantized(let requantized) = tensor.encoding
+      else { return }
+      let bands = requantized.bands(ofTile: position, bandsPerTile, rows: tensor.update.rows)
+      try jobs.withPreparedSteps(number, tensor, output) { prepared in
+        let place = SinkPlace(jobs, number, position, tensor, prepared, output.file)
         if let nibbles = requantized.nibbles {
           try nf4.write(bands, nibbles, requantized, place, &tiles, &buffer)
         } else {

@@ -38,14 +38,14 @@ public struct MemoryNeed: Sendable, Equatable {
     var rows: [Int] = []
     var tileRows = 0
     for tensor in plan.updatedTensors {
-      guard let update = tensor.update else { continue }
-      tile = max(tile, Self.tileByteCount(tensor, update, tileSize))
-      let steps = Self.steps(tensor, update, tileSize)
-      packed.append(steps.shared + Self.scalesByteCount(tensor, update))
+      let update = tensor.update
+      tile = max(tile, Self.tileByteCount(tensor, tileSize))
+      let steps = Self.steps(tensor, tileSize)
+      packed.append(steps.shared + tensor.weight.sharedScalesByteCount(elements: update.rows * update.columns))
       work = max(work, steps.work)
-      guard collectsStatistics, update.changesElements, tensor.requantized?.part != .scales else { continue }
+      guard collectsStatistics, update.changesElements, tensor.encoding.hasStatistics else { continue }
       rows.append(update.rows)
-      tileRows = max(tileRows, Self.tileRows(tensor, update, tileSize))
+      tileRows = max(tileRows, tensor.tileRows(tileSize))
     }
     decomposition = work
     tiles = max(tile, OutputFile.pieceByteCount) * workers
@@ -63,49 +63,27 @@ public struct MemoryNeed: Sendable, Equatable {
   private static let tensorByteCount = 1 << 10
 
   /// A tile of a tensor: what it is read from, what the steps compute in, and what is written.
-  private static func tileByteCount(
-    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ tileSize: TileSize
-  ) -> Int {
-    let rows = tileRows(tensor, update, tileSize)
-    let elements = rows * update.columns
-    return source(tensor, elements) + steps(tensor, update, tileSize, elements) + sink(tensor, elements)
+  private static func tileByteCount(_ tensor: ComputedTensor, _ tileSize: TileSize) -> Int {
+    let elements = tensor.tileRows(tileSize) * tensor.update.columns
+    return source(tensor, elements) + steps(tensor, tileSize, elements)
+      + tensor.encoding.byteCount(elements: elements, as: tensor.outputDType)
   }
 
-  /// The rows of the base and, of a quantized weight, its codes and scales.
-  private static func source(_ tensor: MergePlan.Tensor, _ elements: Int) -> Int {
-    // The rows with what shares scales with them, as they are and in fp32, and what they are compared by.
-    let training = tensor.qloraQuantization.map { (elements + 2 * $0.block) * 18 } ?? 0
-    let codes = tensor.quantized?.byteCount(elements: elements, shape: tensor.shape) ?? 0
-    return codes + training + elements * tensor.weightDType.bitCount / 8
+  /// The rows of the base, and what they are read by.
+  private static func source(_ tensor: ComputedTensor, _ elements: Int) -> Int {
+    tensor.weight.readerByteCount(elements: elements, shape: tensor.shape)
+      + elements * tensor.weight.dtype.bitCount / 8
   }
 
   /// A delta in fp32 and what the steps have besides: rows of factors, and the rows between the steps.
-  private static func steps(
-    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ tileSize: TileSize, _ elements: Int
-  ) -> Int {
-    let steps = steps(tensor, update, tileSize)
-    return steps.rows + steps.products + tileRows(tensor, update, tileSize) * steps.widest * 4
+  private static func steps(_ tensor: ComputedTensor, _ tileSize: TileSize, _ elements: Int) -> Int {
+    let steps = steps(tensor, tileSize)
+    return steps.rows + steps.products + tensor.tileRows(tileSize) * steps.widest * 4
       + elements * (4 + steps.perElement)
   }
 
-  /// The rows that are written. What is made codes again is in fp32 before; the new codes, and what they stand for.
-  private static func sink(_ tensor: MergePlan.Tensor, _ elements: Int) -> Int {
-    guard let requantized = tensor.requantized else { return elements * tensor.outputDType.bitCount / 8 }
-    return elements * (4 + 1 + 4 + (requantized.nibbles == nil ? 0 : 4 + 1))
-  }
-
-  private static func steps(_ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ tileSize: TileSize) -> StepMemory {
-    let place = StepPlace(tensor: tensor, update: update, tileRows: tileRows(tensor, update, tileSize))
-    return update.steps.reduce(into: StepMemory()) { $0 += $1.engineStep.memory(place) }
-  }
-
-  private static func tileRows(_ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ tileSize: TileSize) -> Int {
-    tensor.requantized?.tileRows(update, tileSize) ?? min(update.rows, tileSize.rows(columns: update.columns))
-  }
-
-  /// Of scales that are codes themselves, which take a pass over the tensor.
-  private static func scalesByteCount(_ tensor: MergePlan.Tensor, _ update: TensorUpdate) -> Int {
-    guard let training = tensor.qloraQuantization, training.isNested else { return 0 }
-    return 3 * 4 * (update.rows * update.columns / training.block + 1)
+  private static func steps(_ tensor: ComputedTensor, _ tileSize: TileSize) -> StepMemory {
+    let place = StepPlace(tensor: tensor, tileRows: tensor.tileRows(tileSize))
+    return tensor.update.steps.reduce(into: StepMemory()) { $0 += $1.engineStep.memory(place) }
   }
 }

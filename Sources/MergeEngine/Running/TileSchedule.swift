@@ -65,25 +65,26 @@ struct TileSchedule: Sendable {
       }
       append(.header, 1)
       for (number, tensor) in shard.tensors.enumerated() {
-        if let update = tensor.update, let requantized = tensor.requantized,
-          requantized.part != .codes || !requantized.hasLargeBands
-        {
+        switch tensor.content {
+        case .computed(_, let update, .requantized(let requantized))
+        where requantized.part != .codes || !requantized.hasLargeBands:
           appendPending()
           let count = requantized.bandCount(rows: update.rows)
           let bands = requantized.bandsPerTile(update, tileSize)
           append(.bands(tensor: number, bandsPerTile: bands), Self.ceilingQuotient(count, bands))
-        } else if let update = tensor.update {
+        case .computed(_, let update, _):
           appendPending()
           let rows = tileSize.rows(columns: update.columns)
           append(.tiles(tensor: number, rowsPerTile: rows), Self.ceilingQuotient(update.rows, rows))
-        } else if let copy = pending, copy.input == tensor.source.input,
-          copy.source.upperBound == tensor.source.range.lowerBound,
-          copy.output + copy.source.count == tensor.outputRange.lowerBound
-        {
-          pending = (copy.input, copy.source.lowerBound..<tensor.source.range.upperBound, copy.output)
-        } else {
-          appendPending()
-          pending = (tensor.source.input, tensor.source.range, tensor.outputRange.lowerBound)
+        case .copied(let source):
+          if let copy = pending, copy.input == source.input, copy.source.upperBound == source.range.lowerBound,
+            copy.output + copy.source.count == tensor.outputRange.lowerBound
+          {
+            pending = (copy.input, copy.source.lowerBound..<source.range.upperBound, copy.output)
+          } else {
+            appendPending()
+            pending = (source.input, source.range, tensor.outputRange.lowerBound)
+          }
         }
       }
       appendPending()
@@ -119,7 +120,9 @@ struct TileSchedule: Sendable {
       return start + first * row..<start + min(first + rowsPerTile, update.rows) * row
     case .bands(let number, let bandsPerTile):
       let tensor = plan.shards[segment.shard].tensors[number]
-      guard let update = tensor.update, let requantized = tensor.requantized else { return tensor.outputRange }
+      guard case .computed(_, let update, .requantized(let requantized)) = tensor.content else {
+        return tensor.outputRange
+      }
       let bands = requantized.bands(ofTile: position, bandsPerTile, rows: update.rows)
       let start = tensor.outputRange.lowerBound
       let range = requantized.byteRange(

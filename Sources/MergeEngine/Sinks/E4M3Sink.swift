@@ -28,10 +28,10 @@ struct E4M3Sink {
     _ buffer: inout [UInt8]
   ) throws {
     guard !rows.isEmpty else { return }
-    let (tensor, update, record) = (place.tensor, place.update, place.jobs.record)
-    let byteCount = try worker.read(tensor, update, rows: rows, into: &buffer)
+    let (tensor, update, record) = (place.tensor, place.tensor.update, place.jobs.record)
+    let byteCount = try worker.read(tensor, rows: rows, into: &buffer)
     let weight = unsafe buffer.span.extracting(0..<byteCount).bytes
-    let result = try worker.compute(tensor, update, rows: rows, weight: weight, place.prepared, .nearest)
+    let result = try worker.compute(tensor, rows: rows, weight: weight, place.prepared, .nearest)
     try place.check(nonFinite: result.nonFinite, rows: rows, dtype: .f32)
     let columns = requantized.grid.scaleColumns
     let bands = requantized.band(ofRow: rows.lowerBound)..<requantized.band(ofRow: rows.upperBound - 1) + 1
@@ -58,7 +58,7 @@ struct E4M3Sink {
     _ buffer: inout [UInt8]
   ) throws {
     guard !bands.isEmpty else { return }
-    let (tensor, update, prepared) = (place.tensor, place.update, place.prepared)
+    let (tensor, prepared) = (place.tensor, place.prepared)
     let columns = requantized.grid.scaleColumns
     var largest = prepared.largest ?? [Float](repeating: 0, count: bands.count * columns)
     if prepared.largest == nil {
@@ -67,9 +67,9 @@ struct E4M3Sink {
       swap(&comparison, &worker.comparison)
       defer { swap(&comparison, &worker.comparison) }
       let rows = requantized.rows(ofBands: bands)
-      let byteCount = try worker.read(tensor, update, rows: rows, into: &buffer)
+      let byteCount = try worker.read(tensor, rows: rows, into: &buffer)
       let weight = unsafe buffer.span.extracting(0..<byteCount).bytes
-      _ = try worker.compute(tensor, update, rows: rows, weight: weight, prepared, .nearest)
+      _ = try worker.compute(tensor, rows: rows, weight: weight, prepared, .nearest)
       try worker.findLargest(requantized, rows: rows, into: &largest, firstBand: bands.lowerBound)
     }
     let scales = try BlockScales(largest: largest[...], requantized, tensor, place.jobs.inputs, worker.kernels)

@@ -10,20 +10,20 @@ struct FloatSink {
   func write(
     _ rows: Range<Int>, _ place: SinkPlace, _ worker: inout TileWorker, _ buffer: inout [UInt8]
   ) throws {
-    let (tensor, update, record) = (place.tensor, place.update, place.jobs.record)
-    let weightByteCount = try worker.read(tensor, update, rows: rows, scales: place.prepared.scales, into: &buffer)
+    let (tensor, update, record) = (place.tensor, place.tensor.update, place.jobs.record)
+    let weightByteCount = try worker.read(tensor, rows: rows, scales: place.prepared.scales, into: &buffer)
     let weight = unsafe buffer.span.extracting(0..<weightByteCount).bytes
     let comparesRows = record.statistics != nil && update.changesElements
     let rounding = TileRounding(place.jobs.options.rounding, of: tensor.name)
-    let result = try worker.compute(tensor, update, rows: rows, weight: weight, place.prepared, rounding)
-    if comparesRows { try worker.compare(tensor, update, rows: rows, weight: weight) }
-    if comparesRows, tensor.qloraQuantization != nil {
-      let lost = try worker.compareTraining(tensor, update, rows: rows, weight: weight)
+    let result = try worker.compute(tensor, rows: rows, weight: weight, place.prepared, rounding)
+    if comparesRows { try worker.compare(tensor, rows: rows, weight: weight) }
+    if comparesRows, case .numbersThroughQLoRA = tensor.weight {
+      let lost = try worker.compareTraining(tensor, rows: rows, weight: weight)
       record.training.add(segment: place.segment, rowCount: update.rows, rows: rows, lost)
     }
     let tileCount = place.jobs.schedule.segments[place.segment].jobCount
     if ChangeSample.includes(tile: place.position, of: tileCount), update.addsProduct {
-      record.add(try worker.sampleChange(tensor, update, rows: rows, weight: weight), segment: place.segment)
+      record.add(try worker.sampleChange(tensor, rows: rows, weight: weight), segment: place.segment)
     }
     try place.check(nonFinite: result.nonFinite, rows: rows, dtype: tensor.outputDType)
     let outputRow = update.columns * tensor.outputDType.bitCount / 8

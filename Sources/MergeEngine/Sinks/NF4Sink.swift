@@ -17,13 +17,13 @@ struct NF4Sink {
     _ worker: inout TileWorker,
     _ buffer: inout [UInt8]
   ) throws {
-    let (tensor, update, record) = (place.tensor, place.update, place.jobs.record)
+    let (tensor, update, record) = (place.tensor, place.tensor.update, place.jobs.record)
     let rows = requantized.rows(ofBands: bands)
     guard !rows.isEmpty, update.columns > 0 else { return }
     if let nested = layout.nested { try check(nested, place) }
-    let byteCount = try worker.read(tensor, update, rows: rows, into: &buffer)
+    let byteCount = try worker.read(tensor, rows: rows, into: &buffer)
     let weight = unsafe buffer.span.extracting(0..<byteCount).bytes
-    let result = try worker.compute(tensor, update, rows: rows, weight: weight, place.prepared, .nearest)
+    let result = try worker.compute(tensor, rows: rows, weight: weight, place.prepared, .nearest)
     try place.check(nonFinite: result.nonFinite, rows: rows, dtype: .f32)
     guard let magnitudes = try findMagnitudes(count: rows.count * update.columns, layout, worker) else {
       throw place.error(.codes("to hold numbers that are not finite, which NF4 has not"))

@@ -8,27 +8,25 @@ struct SinkPlace {
   /// The number of the tensor's segment, and the job's place in it.
   let segment: Int
   let position: Int
-  let tensor: MergePlan.Tensor
-  let update: TensorUpdate
+  let tensor: ComputedTensor
   let prepared: PreparedSteps
   let file: OutputFile
 
   init(
-    _ jobs: JobContext, _ segment: Int, _ position: Int, _ tensor: MergePlan.Tensor, _ update: TensorUpdate,
-    _ prepared: PreparedSteps, _ file: OutputFile
+    _ jobs: JobContext, _ segment: Int, _ position: Int, _ tensor: ComputedTensor, _ prepared: PreparedSteps,
+    _ file: OutputFile
   ) {
     self.jobs = jobs
     self.segment = segment
     self.position = position
     self.tensor = tensor
-    self.update = update
     self.prepared = prepared
     self.file = file
   }
 
   /// An error of this tensor, in its own file or in another input.
   func error(_ problem: MergeError.Problem, input: Int? = nil) -> MergeError {
-    MergeError(path: jobs.inputs.path(of: input ?? tensor.source.input), tensor: tensor.name, problem)
+    MergeError(path: jobs.inputs.path(of: input ?? tensor.weight.source.input), tensor: tensor.name, problem)
   }
 
   /// - Throws: ``MergeError/Problem/nonFinite(count:rows:dtype:)`` if elements became infinite or NaN and the merge does not
@@ -41,7 +39,7 @@ struct SinkPlace {
   /// Adds the statistics of the rows that were compared last; nil: none are wanted.
   func addStatistics(_ comparison: TileComparison?, rows: Range<Int>) {
     guard let compared = comparison?.rows else { return }
-    jobs.record.statistics?.add(segment: segment, rowCount: update.rows, rows: rows, compared)
+    jobs.record.statistics?.add(segment: segment, rowCount: tensor.update.rows, rows: rows, compared)
   }
 
   /// Writes bytes that lie at `offset` in the tensor.

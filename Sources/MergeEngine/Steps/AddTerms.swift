@@ -43,7 +43,7 @@ struct PreparedAddition: ValueStep {
     }
     scaling = addition.scaling
     roundedTo = try addition.roundedTo.map { try context.inputs.elementType($0) }
-    extent = (context.update.rows, context.update.columns)
+    extent = (context.tensor.update.rows, context.tensor.update.columns)
   }
 
   init(terms: [PreparedTerm], scaling: Float?, roundedTo: ElementType?, extent: (rows: Int, columns: Int)) {

@@ -52,8 +52,7 @@ extension ValueStep {
 
 /// Where a step is done, for what it takes of memory.
 struct StepPlace {
-  let tensor: MergePlan.Tensor
-  let update: TensorUpdate
+  let tensor: ComputedTensor
   /// The most rows of a tile.
   let tileRows: Int
 }

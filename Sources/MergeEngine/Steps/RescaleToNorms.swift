@@ -17,7 +17,7 @@ struct RescaleToNorms: EngineStep {
     let start = prepared.start
     var columnNorms: [Float]?
     if rescaling.axis == .columns {
-      var squares = ColumnSquares(columns: context.update.columns, asTorch: rescaling.norms == .torch)
+      var squares = ColumnSquares(columns: context.tensor.update.columns, asTorch: rescaling.norms == .torch)
       try context.forEachTile(startingWith: start) { tile, start, buffers in
         try addition.delta(tile, &buffers)
         try buffers.sums.sum(start, tile.source, buffers.delta, buffers.kernels)

@@ -4,8 +4,7 @@ import TileKernels
 
 /// What a step is made ready with.
 struct StepContext {
-  let tensor: MergePlan.Tensor
-  let update: TensorUpdate
+  let tensor: ComputedTensor
   let inputs: InputFiles
   let kernels: KernelSet
   let tileSize: TileSize
@@ -33,10 +32,11 @@ struct StepContext {
     let (source, target) = try inputs.elementTypes(of: tensor)
     var worker = TileWorker(kernels: kernels, inputs: inputs)
     var raw: [UInt8] = []
+    let update = tensor.update
     let rowsPerTile = tileSize.rows(columns: update.columns)
     for first in stride(from: 0, to: update.rows, by: rowsPerTile) {
       let rows = first..<min(first + rowsPerTile, update.rows)
-      let byteCount = try worker.read(tensor, update, rows: rows, scales: scales, into: &raw)
+      let byteCount = try worker.read(tensor, rows: rows, scales: scales, into: &raw)
       let weight = unsafe raw.span.extracting(0..<byteCount).bytes
       let tile = Tile(
         rows: rows, columns: update.columns, source: source, target: target, rounding: .nearest, isCompared: false,

@@ -8,14 +8,14 @@ struct SubtractPart: EngineStep {
   let decomposition: DecompositionStep
 
   func memory(_ place: StepPlace) -> StepMemory {
-    let (tensor, rows, columns) = (place.tensor, place.update.rows, place.update.columns)
-    let weightByteCount = tensor.weightDType.bitCount / 8
+    let (tensor, rows, columns) = (place.tensor, place.tensor.update.rows, place.tensor.update.columns)
+    let weightByteCount = tensor.weight.dtype.bitCount / 8
     return StepMemory(
       perElement: StepMemory.values + weightByteCount,
       shared: DecompositionFactors.byteCount(decomposition, rows: rows, columns: columns),
       // With the tensor as it is.
       work: rows * columns * weightByteCount
-        + (tensor.quantized?.byteCount(elements: rows * columns, shape: tensor.shape) ?? 0)
+        + tensor.weight.readerByteCount(elements: rows * columns, shape: tensor.shape)
         + DecompositionFactors.workByteCount(decomposition, rows: rows, columns: columns))
   }
 

@@ -13,12 +13,10 @@ struct BlockScales {
 
   /// - Throws: ``MergeError/Problem/scaleOverflow(_:)``.
   init(
-    largest: ArraySlice<Float>, _ requantized: Requantization, _ tensor: MergePlan.Tensor, _ inputs: InputFiles,
+    largest: ArraySlice<Float>, _ requantized: Requantization, _ tensor: ComputedTensor, _ inputs: InputFiles,
     _ kernels: KernelSet
   ) throws {
-    guard let dtype = tensor.quantized?.scales.dtype else {
-      throw MergeError(path: inputs.path(of: 0), tensor: tensor.name, .inconsistentPlan("no scales"))
-    }
+    let dtype = requantized.scaleDType
     let most = QuantizationKernels.largestE4M3
     func factor(_ magnitude: Float) -> Float { 1 / magnitude * most }
     var exact = largest.map { magnitude -> Float in
@@ -30,7 +28,7 @@ struct BlockScales {
     if requantized.isPowerOfTwo { exact = exact.map(Self.powerNotBelow) }
     let (bytes, numbers) = try Self.rounded(exact.map { $0 > 0 ? $0 : 1 }, to: dtype, inputs, kernels)
     guard numbers.allSatisfy(\.isFinite) else {
-      throw MergeError(path: inputs.path(of: tensor.source.input), tensor: tensor.name, .scaleOverflow(dtype))
+      throw MergeError(path: inputs.path(of: tensor.weight.source.input), tensor: tensor.name, .scaleOverflow(dtype))
     }
     // What is too small for the dtype counts as zeros, like a block of nothing else.
     func isLargeEnough(_ number: Float) -> Bool { number > 0 && (1 / number).isFinite }

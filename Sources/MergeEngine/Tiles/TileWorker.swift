@@ -21,15 +21,13 @@ struct TileWorker: ~Copyable {
     comparison = collectsStatistics ? TileComparison() : nil
   }
 
-  /// Reads `rows` of a tensor's weight to the start of `buffer`, in ``MergePlan/Tensor/weightDType``; returns how many bytes
-  /// they are.
+  /// Reads `rows` of a tensor's weight to the start of `buffer`, in the weight's dtype; returns how many bytes they are.
   ///
   /// - Parameter scales: ``PreparedSteps/scales``.
   mutating func read(
-    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, rows: Range<Int>, scales: [Float]? = nil,
-    into buffer: inout [UInt8]
+    _ tensor: ComputedTensor, rows: Range<Int>, scales: [Float]? = nil, into buffer: inout [UInt8]
   ) throws -> Int {
-    try reader.read(tensor, update, rows: rows, scales: scales, inputs, kernels, into: &buffer)
+    try reader.read(tensor, rows: rows, scales: scales, inputs, kernels, into: &buffer)
   }
 
   /// Computes `rows` of a tensor into the first bytes of the buffers' output.
@@ -37,14 +35,13 @@ struct TileWorker: ~Copyable {
   /// - Parameter weight: The bytes of these rows in the tensor's source.
   /// - Returns: How many bytes they are, and how many finite elements became infinite or NaN.
   mutating func compute(
-    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, rows: Range<Int>, weight: RawSpan, _ prepared: PreparedSteps,
-    _ rounding: TileRounding
+    _ tensor: ComputedTensor, rows: Range<Int>, weight: RawSpan, _ prepared: PreparedSteps, _ rounding: TileRounding
   ) throws -> (byteCount: Int, nonFinite: UInt64) {
     let (source, target) = try inputs.elementTypes(of: tensor)
     let isCompared = comparison != nil
     let tile = Tile(
-      rows: rows, columns: update.columns, source: source, target: target, rounding: rounding, isCompared: isCompared,
-      keeping: isCompared ? prepared.keeping : .nothing)
+      rows: rows, columns: tensor.update.columns, source: source, target: target, rounding: rounding,
+      isCompared: isCompared, keeping: isCompared ? prepared.keeping : .nothing)
     kept = tile.keeping
     buffers.output.grow(to: tile.count * target.byteCount, filler: 0)
     let nonFinite = try merge(tile, weight: weight, prepared)
@@ -65,12 +62,11 @@ struct TileWorker: ~Copyable {
   /// Compares the rows that were computed last with the base's and with what was meant, for ``comparison``.
   ///
   /// What was meant is the exact result, without the roundings that PEFT has before the last.
-  mutating func compare(
-    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, rows: Range<Int>, weight: RawSpan
-  ) throws {
+  mutating func compare(_ tensor: ComputedTensor, rows: Range<Int>, weight: RawSpan) throws {
     guard var comparison else { return }
     // Taken out while it is changed, so that its buffers are not copied.
     self.comparison = nil
+    let update = tensor.update
     let (source, target) = try inputs.elementTypes(of: tensor)
     let (intended, intention) =
       switch kept {
@@ -88,6 +84,7 @@ struct TileWorker: ~Copyable {
     }
     self.comparison = comparison
   }
+
   /// Compares what the rows that were computed last are after requantizing with the base's rows and with what was meant, for
   /// ``comparison``.
   ///
@@ -121,10 +118,11 @@ struct TileWorker: ~Copyable {
   ///
   /// - Parameter weight: These rows as they were in training.
   mutating func compareTraining(
-    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, rows: Range<Int>, weight: RawSpan
+    _ tensor: ComputedTensor, rows: Range<Int>, weight: RawSpan
   ) throws -> [RowStatistics] {
-    let type = try inputs.elementType(tensor.weightDType)
-    let count = rows.count * update.columns
+    let type = try inputs.elementType(tensor.weight.dtype)
+    let columns = tensor.update.columns
+    let count = rows.count * columns
     let nothing = [Float](repeating: -0.0, count: count)
     let now = unsafe weight.withUnsafeBytes { unsafe Array($0) }
     let base = reader.unquantized
@@ -132,7 +130,7 @@ struct TileWorker: ~Copyable {
     var comparison = TileComparison()
     try comparison.compare(
       now, as: type, with: before, as: type, intended: nothing, are: .deltas, rowCount: rows.count,
-      columns: update.columns, kernels)
+      columns: columns, kernels)
     return comparison.rows
   }
 }

@@ -72,8 +72,8 @@ struct DecompositionFactors: Sendable {
 extension DecompositionFactors {
   /// Decomposes the tensor that a step takes a part out of.
   init(_ decomposition: DecompositionStep, _ context: StepContext) throws {
-    let (tensor, update, kernels) = (context.tensor, context.update, context.kernels)
-    let path = context.inputs.path(of: tensor.source.input)
+    let (tensor, update, kernels) = (context.tensor, context.tensor.update, context.kernels)
+    let path = context.inputs.path(of: tensor.weight.source.input)
     guard let decomposer = context.decomposer else {
       throw MergeError(path: path, tensor: tensor.name, .inconsistentPlan("no LAPACK was opened"))
     }
@@ -85,13 +85,13 @@ extension DecompositionFactors {
 
   /// The whole tensor in fp32.
   private static func elements(_ context: StepContext) throws -> [Float] {
-    let update = context.update
+    let update = context.tensor.update
     let (source, _) = try context.inputs.elementTypes(of: context.tensor)
     var elements = [Float](repeating: 0, count: update.rows * update.columns)
     var raw: [UInt8] = []
     var reader = WeightReader()
     let byteCount = try reader.read(
-      context.tensor, update, rows: 0..<update.rows, context.inputs, context.kernels, into: &raw)
+      context.tensor, rows: 0..<update.rows, context.inputs, context.kernels, into: &raw)
     var span = elements.mutableSpan
     try unsafe context.kernels.widen(raw.span.extracting(0..<byteCount).bytes, as: source, into: &span)
     return elements

@@ -13,32 +13,33 @@ struct UpdatePreparation {
   var decomposer: MatrixDecomposer?
 
   /// Makes every step ready in order, which may take passes over the tensor.
-  func prepare(_ tensor: MergePlan.Tensor, _ update: TensorUpdate) throws -> PreparedSteps {
+  func prepare(_ tensor: ComputedTensor) throws -> PreparedSteps {
     var prepared = PreparedSteps()
-    prepared.scales = try trainingScales(tensor, update)
+    prepared.scales = try trainingScales(tensor)
     let context = StepContext(
-      tensor: tensor, update: update, inputs: inputs, kernels: kernels, tileSize: tileSize, decomposer: decomposer,
+      tensor: tensor, inputs: inputs, kernels: kernels, tileSize: tileSize, decomposer: decomposer,
       scales: prepared.scales)
-    for step in update.steps { try step.engineStep.prepare(context, in: &prepared) }
-    if let requantized = tensor.requantized, requantized.hasLargeBands {
-      prepared.largest = try largestMagnitudes(tensor, update, requantized, prepared)
+    for step in tensor.update.steps { try step.engineStep.prepare(context, in: &prepared) }
+    if case .requantized(let requantized) = tensor.encoding, requantized.hasLargeBands {
+      prepared.largest = try largestMagnitudes(tensor, requantized, prepared)
     }
     return prepared
   }
 
   /// The largest magnitudes in the blocks of the merged weight, by a pass over it.
   private func largestMagnitudes(
-    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, _ requantized: Requantization, _ prepared: PreparedSteps
+    _ tensor: ComputedTensor, _ requantized: Requantization, _ prepared: PreparedSteps
   ) throws -> [Float] {
+    let update = tensor.update
     var worker = TileWorker(kernels: kernels, inputs: inputs)
     var raw: [UInt8] = []
     var largest = [Float](repeating: 0, count: requantized.bandCount(rows: update.rows) * requantized.grid.scaleColumns)
     let rowsPerTile = tileSize.rows(columns: update.columns)
     for first in stride(from: 0, to: update.rows, by: rowsPerTile) {
       let rows = first..<min(first + rowsPerTile, update.rows)
-      let byteCount = try worker.read(tensor, update, rows: rows, into: &raw)
+      let byteCount = try worker.read(tensor, rows: rows, into: &raw)
       let weight = unsafe raw.span.extracting(0..<byteCount).bytes
-      _ = try worker.compute(tensor, update, rows: rows, weight: weight, prepared, .nearest)
+      _ = try worker.compute(tensor, rows: rows, weight: weight, prepared, .nearest)
       try worker.findLargest(requantized, rows: rows, into: &largest, firstBand: 0)
     }
     return largest

@@ -17,19 +17,19 @@ struct QLoRAReader {
   ///
   /// - Parameter scales: What the codes of each block are multiplied by; nil: the largest magnitudes.
   mutating func read(
-    _ tensor: MergePlan.Tensor, _ training: QLoRAQuantization, _ elements: Range<Int>, elementCount: Int,
+    _ tensor: ComputedTensor, _ source: MergePlan.Source, _ training: QLoRAQuantization, _ elements: Range<Int>,
     scales: [Float]?, _ inputs: InputFiles, _ kernels: KernelSet, into buffer: inout [UInt8]
   ) throws {
-    let type = try inputs.elementType(tensor.weightDType)
+    let type = try inputs.elementType(source.dtype)
     let block = training.block
     buffer.grow(to: elements.count * type.byteCount, filler: 0)
     asked = 0..<0
     guard !elements.isEmpty else { return }
     let blocks = elements.lowerBound / block..<(elements.upperBound - 1) / block + 1
-    let range = blocks.lowerBound * block..<min(blocks.upperBound * block, elementCount)
-    let start = tensor.source.range.lowerBound
+    let range = blocks.lowerBound * block..<min(blocks.upperBound * block, tensor.update.rows * tensor.update.columns)
+    let start = source.range.lowerBound
     try inputs.read(
-      tensor.source.input, start + range.lowerBound * type.byteCount..<start + range.upperBound * type.byteCount,
+      source.input, start + range.lowerBound * type.byteCount..<start + range.upperBound * type.byteCount,
       into: &whole)
     let first = elements.lowerBound - range.lowerBound
     asked = first * type.byteCount..<(first + elements.count) * type.byteCount
@@ -39,7 +39,7 @@ struct QLoRAReader {
     try kernels.findMagnitudes(values, count: range.count, block: block, into: &magnitudes)
     guard (scales?.count ?? blocks.upperBound) >= blocks.upperBound else {
       throw MergeError(
-        path: inputs.path(of: tensor.source.input), tensor: tensor.name, .inconsistentPlan("scales are missing"))
+        path: inputs.path(of: source.input), tensor: tensor.name, .inconsistentPlan("scales are missing"))
     }
     var none: [UInt8] = []
     try kernels.throughNF4(

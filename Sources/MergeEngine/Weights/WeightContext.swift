@@ -5,7 +5,7 @@ import TileKernels
 
 /// What stays the same while rows of a quantized weight are read.
 struct WeightContext {
-  let tensor: MergePlan.Tensor
+  let tensor: ComputedTensor
   let weight: QuantizedWeight
   /// What is decoded to.
   let type: ElementType
@@ -13,7 +13,7 @@ struct WeightContext {
   let kernels: KernelSet
 
   init(
-    _ tensor: MergePlan.Tensor, _ weight: QuantizedWeight, _ inputs: InputFiles, _ kernels: KernelSet
+    _ tensor: ComputedTensor, _ weight: QuantizedWeight, _ inputs: InputFiles, _ kernels: KernelSet
   ) throws {
     self.tensor = tensor
     self.weight = weight

@@ -31,32 +31,30 @@ struct WeightReader {
   /// Rows that were quantized as in training, as the base has them.
   var unquantized: ArraySlice<UInt8> { qlora.unquantized }
 
-  /// Reads `rows` of `tensor`, seen as `update` sees it, to the start of `buffer`, which grows if it has to.
+  /// Reads `rows` of the weight of `tensor`, seen as its update sees it, to the start of `buffer`, which grows if it has to.
   ///
   /// - Parameter scales: Of weights that were quantized in training with scales that were codes, what the codes of each block
   ///   are multiplied by; nil: the largest magnitudes.
-  /// - Returns: How many bytes they are, of elements of `tensor.weightDType`.
+  /// - Returns: How many bytes they are, of elements of the weight's dtype.
   mutating func read(
-    _ tensor: MergePlan.Tensor, _ update: TensorUpdate, rows: Range<Int>, scales: [Float]? = nil,
-    _ inputs: InputFiles, _ kernels: KernelSet, into buffer: inout [UInt8]
+    _ tensor: ComputedTensor, rows: Range<Int>, scales: [Float]? = nil, _ inputs: InputFiles, _ kernels: KernelSet,
+    into buffer: inout [UInt8]
   ) throws -> Int {
-    let rowByteCount = update.columns * tensor.weightDType.bitCount / 8
+    let update = tensor.update
+    let rowByteCount = update.columns * tensor.weight.dtype.bitCount / 8
     let byteCount = rows.count * rowByteCount
     let elements = rows.lowerBound * update.columns..<rows.upperBound * update.columns
-    if let training = tensor.qloraQuantization {
-      try qlora.read(
-        tensor, training, elements, elementCount: update.rows * update.columns, scales: scales, inputs, kernels,
-        into: &buffer)
-      return byteCount
+    switch tensor.weight {
+    case .numbers(let source):
+      let start = source.range.lowerBound + rows.lowerBound * rowByteCount
+      try inputs.read(source.input, start..<start + byteCount, into: &buffer)
+    case .codes(let weight, _):
+      buffer.grow(to: byteCount, filler: 0)
+      guard !elements.isEmpty else { return 0 }
+      try decode(elements, update, WeightContext(tensor, weight, inputs, kernels), into: &buffer)
+    case .numbersThroughQLoRA(let source, let training):
+      try qlora.read(tensor, source, training, elements, scales: scales, inputs, kernels, into: &buffer)
     }
-    guard let weight = tensor.quantized else {
-      let start = tensor.source.range.lowerBound + rows.lowerBound * rowByteCount
-      try inputs.read(tensor.source.input, start..<start + byteCount, into: &buffer)
-      return byteCount
-    }
-    buffer.grow(to: byteCount, filler: 0)
-    guard !elements.isEmpty else { return 0 }
-    try decode(elements, update, WeightContext(tensor, weight, inputs, kernels), into: &buffer)
     return byteCount
   }
 

@@ -42,10 +42,13 @@ struct OutputIndex {
 
   /// The numbers that a tensor of the output stands for: of codes that stay, those; of their scales none.
   private func parameterCount(_ tensor: MergePlan.Tensor) -> Int {
-    if let requantized = tensor.requantized, let update = tensor.update {
+    switch tensor.content {
+    case .computed(_, let update, .requantized(let requantized)):
       return requantized.part == .codes ? update.rows &* update.columns : 0
+    case .computed(.codes, _, .numbers): return tensor.shape.reduce(1, &*)
+    case .computed, .copied: break
     }
-    if tensor.quantized == nil, let location = inputs.base.location(of: tensor.name) {
+    if let location = inputs.base.location(of: tensor.name) {
       if let group = inputs.quantized.group(at: location), updates[group.name] == nil {
         return group.shape.reduce(1, &*)
       }

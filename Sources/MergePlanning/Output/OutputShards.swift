@@ -86,10 +86,9 @@ struct OutputShards {
     let header = try HeaderEncoder(path: path, metadata: metadata, tensors: entries, phase: phase(offsets))
     let placed = zip(tensors, header.dataOffsets).map { output, range in
       MergePlan.Tensor(
-        name: output.name, shape: output.shape, source: output.source, outputDType: output.dtype,
+        name: output.name, shape: output.shape, outputDType: output.dtype,
         outputRange: header.bytes.count + range.lowerBound..<header.bytes.count + range.upperBound,
-        update: output.update, quantized: output.quantized, requantized: output.requantized,
-        qloraQuantization: output.qloraQuantization)
+        content: output.content)
     }
     return MergePlan.Shard(
       name: name, headerBytes: header.bytes, fileByteCount: header.fileByteCount, tensors: placed)
@@ -116,8 +115,9 @@ struct OutputShards {
   private static func phase(_ tensors: [OutputTensor], dataOffsets: [Range<Int>]) -> Int? {
     let block = HeaderEncoder.blockByteCount
     var copied: [Int: Int] = [:]
-    for (tensor, range) in zip(tensors, dataOffsets) where tensor.isCopied {
-      let phase = (tensor.source.range.lowerBound - range.lowerBound) % block
+    for (tensor, range) in zip(tensors, dataOffsets) {
+      guard case .copied(let source) = tensor.content, source.dtype == tensor.dtype else { continue }
+      let phase = (source.range.lowerBound - range.lowerBound) % block
       copied[phase < 0 ? phase + block : phase, default: 0] += range.count
     }
     return copied.filter { $0.key % 8 == 0 }.max { ($0.value, -$0.key) < ($1.value, -$1.key) }?.key

@@ -39,25 +39,33 @@ struct OutputTensors {
     let header = inputs.base.files[number].header
     let info = header.tensors[entry.location.index]
     let own = MergePlan.Source(header, entry.location.index, input: number)
-    guard let group = requantized.groups[weight],
+    var content = MergePlan.Content.copied(own)
+    if let group = requantized.groups[weight],
       let requantization = try requantized.requantization(of: group, own, isCodes: entry.group != nil)
-    else {
-      return output(info.name, own, shape: info.shape, dtype: info.dtype)
+    {
+      content = self.content(
+        weight, shape: group.shape, from: .codes(group.weight.unrounded, own), dtype: .f32,
+        to: .requantized(requantization))
     }
-    return OutputTensor(
-      name: info.name, source: own, shape: info.shape, dtype: info.dtype,
-      update: update(weight, shape: group.shape, from: .f32, to: .f32, isDecoded: true),
-      quantized: group.weight.unrounded, requantized: requantization)
+    return OutputTensor(name: info.name, shape: info.shape, dtype: info.dtype, content: content)
   }
 
   /// A tensor of the base that is written as numbers.
   private func plain(_ entry: BaseTensors.Entry, file number: Int) -> OutputTensor {
-    let replacement = updates[entry.name]?.replacement
     let own = MergePlan.Source(inputs.base.files[number].header, entry.location.index, input: number)
+    let replacement = updates[entry.name]?.replacement
+    let weight: WeightSource =
+      if let replacement {
+        .numbers(replacement.source)
+      } else if let group = entry.group {
+        .codes(group.weight, own)
+      } else if let training = inputs.options.baseWas, trained.contains(entry.name) {
+        .numbersThroughQLoRA(own, training)
+      } else {
+        .numbers(own)
+      }
     return output(
-      entry.name, replacement?.source ?? own, shape: replacement?.shape ?? entry.info.shape,
-      dtype: inputs.outputDType(entry.info.dtype), quantized: replacement == nil ? entry.group?.weight : nil,
-      qloraQuantization: trained.contains(entry.name) ? inputs.options.baseWas : nil)
+      entry.name, weight, shape: replacement?.shape ?? entry.info.shape, dtype: inputs.outputDType(entry.info.dtype))
   }
 
   /// A tensor that the base doesn't have: an adapter's, or a copy of one of the base's.
@@ -65,44 +73,48 @@ struct OutputTensors {
     guard let update = updates[name] else { return nil }
     if let replacement = update.replacement {
       return output(
-        name, replacement.source, shape: replacement.shape,
+        name, .numbers(replacement.source), shape: replacement.shape,
         dtype: inputs.outputDType(inputs.addedDType(replacement.source.dtype)))
     }
     guard let original = update.copyOf, let entry = inputs.baseTensors.entry(original) else { return nil }
-    let header = inputs.base.files[entry.location.file].header
+    let file = entry.location.file
+    let source = MergePlan.Source(inputs.base.files[file].header, entry.location.index, input: file)
     return output(
-      name, MergePlan.Source(header, entry.location.index, input: entry.location.file), shape: entry.info.shape,
-      dtype: inputs.outputDType(entry.info.dtype), quantized: entry.group?.weight)
+      name, entry.group.map { .codes($0.weight, source) } ?? .numbers(source), shape: entry.info.shape,
+      dtype: inputs.outputDType(entry.info.dtype))
   }
 
-  private func output(
-    _ name: TensorName, _ source: MergePlan.Source, shape: [Int], dtype: DType, quantized: QuantizedWeight? = nil,
-    qloraQuantization: QLoRAQuantization? = nil
-  ) -> OutputTensor {
+  private func output(_ name: TensorName, _ weight: WeightSource, shape: [Int], dtype: DType) -> OutputTensor {
     OutputTensor(
-      name: name, source: source, shape: shape, dtype: dtype,
-      update: update(
-        name, shape: shape, from: quantized?.dtype ?? source.dtype, to: dtype,
-        isDecoded: quantized != nil || qloraQuantization != nil),
-      quantized: quantized, qloraQuantization: qloraQuantization)
+      name: name, shape: shape, dtype: dtype,
+      content: content(name, shape: shape, from: weight, dtype: dtype, to: .numbers))
   }
 
-  private func update(
-    _ name: TensorName, shape: [Int], from source: DType, to output: DType, isDecoded: Bool
-  ) -> TensorUpdate? {
+  /// What becomes of a weight.
+  ///
+  /// - Parameters:
+  ///   - shape: The weight's.
+  ///   - dtype: What the update rounds to.
+  private func content(
+    _ name: TensorName, shape: [Int], from weight: WeightSource, dtype: DType, to encoding: WeightEncoding
+  ) -> MergePlan.Content {
     guard let update = updates[name], !update.steps.isEmpty || !update.rows.isEmpty else {
-      // A change of dtype alone: rounded by the same pipeline, with nothing to add.
+      if case .numbers(let source) = weight, source.dtype == dtype { return .copied(source) }
       // An empty tensor has nothing to round, and dimensions that no product may be formed of.
-      return (source == output && !isDecoded) || shape.contains(0) ? nil : TensorUpdate(roundingOnly: shape)
+      if shape.contains(0) { return .copied(weight.source) }
+      // A change of dtype alone: rounded by the same pipeline, with nothing to add.
+      return .computed(from: weight, TensorUpdate(roundingOnly: shape), to: encoding)
     }
     var (rows, columns) =
       update.isConvolution ? (shape[0], shape.dropFirst().reduce(1, *)) : TensorUpdate.matrix(of: shape)
     (rows, columns) = (rows / update.interleaveCount, columns * update.interleaveCount)
     var first: TensorUpdate.Step?
     // PEFT loads a replaced weight in the base's dtype before it adds anything.
-    if inputs.options.arithmetic == .peft, let base = inputs.shapes(with: updates).dtype(of: name), base != source {
+    if inputs.options.arithmetic == .peft, let base = inputs.shapes(with: updates).dtype(of: name),
+      base != weight.dtype
+    {
       first = .round(base)
     }
-    return update.update(rows: rows, columns: columns, first: first)
+    return .computed(from: weight, update.update(rows: rows, columns: columns, first: first), to: encoding)
   }
 }

@@ -73,7 +73,8 @@ struct RequantizedWeights {
         throw refused("\(method), nf4, with rows of \(group.shape.last ?? 0) elements")
       }
       return Requantization(
-        rule: .reciprocal, grid: grid, part: part, nibbles: Requantization.NF4Layout(block: block, nested: nested))
+        rule: .reciprocal, grid: grid, part: part, scaleDType: weight.scales.dtype,
+        nibbles: Requantization.NF4Layout(block: block, nested: nested))
     }
     guard case .blocks(let grid) = weight.format else { throw refused(describe(weight.format, method)) }
     if method == "compressed-tensors", [.u8, .f8E8M0].contains(weight.scales.dtype) {
@@ -86,8 +87,8 @@ struct RequantizedWeights {
       throw refused("\(method) with scales of \(weight.scales.dtype.name)")
     }
     return Requantization(
-      rule: method == "compressed-tensors" ? .quotient : .reciprocal, isPowerOfTwo: isPowerOfTwo, grid: grid, part: part
-    )
+      rule: method == "compressed-tensors" ? .quotient : .reciprocal, isPowerOfTwo: isPowerOfTwo, grid: grid,
+      part: part, scaleDType: weight.scales.dtype)
   }
 
   /// Bands of as many rows as hold whole runs of so many elements; nil: they would be too large to be held.

@@ -35,16 +35,20 @@ public struct Requantization: Sendable, Equatable {
   public let isPowerOfTwo: Bool
   public let grid: QuantizedWeight.Grid
   public let part: Part
+  /// Of the scales of the codes.
+  public let scaleDType: DType
   /// Codes of half a byte, whose bands are as many rows as hold whole blocks, of nested scales too; nil: codes of E4M3.
   public let nibbles: NF4Layout?
 
   init(
-    rule: Rule, isPowerOfTwo: Bool = false, grid: QuantizedWeight.Grid, part: Part, nibbles: NF4Layout? = nil
+    rule: Rule, isPowerOfTwo: Bool = false, grid: QuantizedWeight.Grid, part: Part, scaleDType: DType,
+    nibbles: NF4Layout? = nil
   ) {
     self.rule = rule
     self.isPowerOfTwo = isPowerOfTwo
     self.grid = grid
     self.part = part
+    self.scaleDType = scaleDType
     self.nibbles = nibbles
   }
 

@@ -62,7 +62,7 @@ struct PlanText {
     }
     if let training = plan.training { lines.append("was      \(Self.text(training))") }
     if let library {
-      let count = plan.updatedTensors.count { $0.update?.decomposition != nil }
+      let count = plan.updatedTensors.count { $0.update.decomposition != nil }
       let what =
         count > 0 ? "takes a part out of \(NumberText.counted(count, "tensor"))" : "decomposes the combined updates"
       lines.append("lapack   \(library) \(what)")
