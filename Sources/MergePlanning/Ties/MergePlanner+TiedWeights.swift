@@ -1,4 +1,6 @@
 import Adapters
+import Checkpoints
+import ModelNames
 import Safetensors
 
 extension MergePlanner {
@@ -23,9 +25,10 @@ extension MergePlanner {
 
   /// Refuses changes of a tensor that another module has too, unless both shall change.
   private mutating func settleTwins() throws(PlanError) {
-    let twins = works.keys.sorted().compactMap { name in
-      isChanged(name) ? vocabulary.twins.absentTwin(of: name).map { (name, $0) } : nil
-    }
+    let twins =
+      works.keys.sorted().compactMap { name in
+        isChanged(name) ? vocabulary.twins.absentTwin(of: name).map { (name, $0) } : nil
+      } + incompleteBlocks()
     guard let (name, twin) = twins.first else { return }
     guard options.tied == .shared else {
       throw PlanError(
@@ -35,6 +38,17 @@ extension MergePlanner {
     let more = twins.count - 1
     let others = more == 0 ? "" : ", and so for \(more) more tensor\(more == 1 ? "" : "s")"
     warnings.append("\(name) is \(twin) too\(others): both change, which is not what the adapter computed")
+  }
+
+  /// Layers of an adapter in a block that several layers of the model share, with a layer for which the adapter has none.
+  private func incompleteBlocks() -> [(TensorName, String)] {
+    adapters.flatMap { use in
+      let trained = Set(use.adapter.layers.map { TensorName($0.module) })
+      return use.adapter.layers.compactMap { layer in
+        SharedModules.others(of: layer.module, base.config).first { !trained.contains(TensorName($0)) }
+          .map { (TensorName(layer.module + ".weight"), $0 + ".weight") }
+      }
+    }
   }
 
   /// - Returns: Whether the group's parameters are more than one tensor in the result.
