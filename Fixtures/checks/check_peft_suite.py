@@ -10,7 +10,8 @@ BF16 and F16, in both arithmetics. The judges:
   the default          the merge that PEFT computes in double precision, rounded once to the dtype of the tensor.
 
 A refusal counts as "refused as PEFT" where PEFT cannot merge the row either. The models of the Hub that the tables name are
-built here from a small configuration of the same class, since nothing is downloaded.
+built here from a small configuration of the same class, since nothing is downloaded. The modules of tests also import datasets,
+diffusers, parameterized, pytest and requests.
 """
 import argparse
 import collections

@@ -5,7 +5,7 @@ python check_side_files.py SAFEMERGE [KIND ...]
 Of a kind with a loader here (transformers, sentence-transformers, PEFT, all offline and on the CPU) the merged folder is opened
 by it, and what it computes must differ from what the base computes: the weights are merged. Of the others every file that
 their loaders open is listed and must be in the merged folder with the base's bytes. The names of the files are those of the
-repository that the kind is called by.
+repository that the kind is called by. Needs transformers, PEFT and sentence-transformers.
 """
 
 import json

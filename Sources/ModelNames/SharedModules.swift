@@ -13,21 +13,46 @@ package enum SharedModules {
 
   /// The same module of the first layer that has it; nil: it is in that layer, or in no shared block.
   package static func first(of module: String, _ config: JSONValue?) -> String? {
-    guard let family = ModelConfig.family(config), let entry = blocks.first(where: { $0.family == family }) else {
-      return nil
+    guard let place = Place(module, config), let first = place.sharing.first, first != place.layer else { return nil }
+    return place.module(in: first)
+  }
+
+  /// The same module of the other layers that have its block; empty for a module that is in no shared block.
+  package static func others(of module: String, _ config: JSONValue?) -> [String] {
+    guard let place = Place(module, config) else { return [] }
+    return place.sharing.filter { $0 != place.layer }.map(place.module(in:))
+  }
+
+  /// Where a module of a shared block is.
+  private struct Place {
+    private let segments: [String]
+    private let position: Int
+    let layer: Int
+    /// The layers that have the block, in order.
+    let sharing: [Int]
+
+    init?(_ module: String, _ config: JSONValue?) {
+      guard let family = ModelConfig.family(config), let entry = blocks.first(where: { $0.family == family }) else {
+        return nil
+      }
+      segments = module.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+      guard let block = segments.firstIndex(of: entry.segment), block > 0, let layer = Int(segments[block - 1]) else {
+        return nil
+      }
+      position = block - 1
+      self.layer = layer
+      let layers = hybridLayers(config)
+      guard let number = layers.firstIndex(of: layer) else { return nil }
+      var count = 1
+      if case .integer(let blocks)? = config?["num_mem_blocks"], blocks > 0 { count = Int(clamping: blocks) }
+      sharing = layers.indices.filter { $0 % count == number % count }.map { layers[$0] }
     }
-    var segments = module.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
-    guard let place = segments.firstIndex(of: entry.segment), place > 0, let layer = Int(segments[place - 1]) else {
-      return nil
+
+    func module(in layer: Int) -> String {
+      var segments = segments
+      segments[position] = String(layer)
+      return segments.joined(separator: ".")
     }
-    let layers = hybridLayers(config)
-    guard let position = layers.firstIndex(of: layer) else { return nil }
-    var count = 1
-    if case .integer(let blocks)? = config?["num_mem_blocks"], blocks > 0 { count = Int(clamping: blocks) }
-    let first = layers[position % count]
-    if first == layer { return nil }
-    segments[place - 1] = String(first)
-    return segments.joined(separator: ".")
   }
 
   private static func hybridLayers(_ config: JSONValue?) -> [Int] {

@@ -90,6 +90,27 @@ import Testing
     #expect(inner.absentTwin(of: "model.box.3.layers.2.weight") == "model.box.0.layers.2.weight")
   }
 
+  /// Zamba's hybrid layers have one block: factors of one of them alone would change the others too.
+  @Test func aBlockOfSeveralLayersNeedsFactorsForEach() throws {
+    let config =
+      "{\"architectures\": [\"ZambaForCausalLM\"], \"model_type\": \"zamba\", \"tie_word_embeddings\": false, "
+      + "\"layers_block_type\": [\"mamba\", \"hybrid\", \"mamba\", \"hybrid\"]}"
+    let modules = [1, 3].map { "model.layers.\($0).shared_transf.self_attn.q_proj" }
+    let base = [TestTensor(modules[0] + ".weight", .f32, [6, 4])]
+    func plan(_ count: Int, _ option: MergeOptions.Tied = .refuse) throws -> MergePlan {
+      var options = MergeOptions()
+      options.tied = option
+      let factors = modules.prefix(count).flatMap { loraLayer($0, rows: 6, columns: 4) }
+      return try makePlan(base: base, factors, config: config, options: options)
+    }
+    let error = #expect(throws: PlanError.self) { try plan(1) }
+    #expect(
+      error?.problem
+        == .twins(kept: modules[0] + ".weight", other: modules[1] + ".weight", class: "ZambaForCausalLM"))
+    #expect(try updated(plan(1, .shared)) == [modules[0]])
+    #expect(try updated(plan(2)) == [modules[0]])
+  }
+
   /// XLM with an adaptive softmax has no head that could be the embedding, and Reformer's head is of another width.
   @Test(arguments: [
     ("XLMWithLMHeadModel", "xlm", "\"asm\": true", "transformer.embeddings", 0),

@@ -1,4 +1,6 @@
 import Adapters
+import Checkpoints
+import ModelNames
 import Safetensors
 
 /// Decides what becomes of adapters that touch parameters which the base keeps as one tensor, such as head and embedding.
@@ -39,9 +41,10 @@ struct TieSettlement {
   /// Refuses changes of a tensor that another module has too, unless both shall change.
   private mutating func settleTwins() throws(PlanError) {
     let vocabulary = inputs.vocabulary
-    let twins = updates.keys.sorted().compactMap { name in
-      isChanged(name) ? vocabulary.twins.absentTwin(of: name).map { (name, $0) } : nil
-    }
+    let twins =
+      updates.keys.sorted().compactMap { name in
+        isChanged(name) ? vocabulary.twins.absentTwin(of: name).map { (name, $0) } : nil
+      } + incompleteBlocks()
     guard let (name, twin) = twins.first else { return }
     guard inputs.options.tied == .shared else {
       throw PlanError(
@@ -51,6 +54,17 @@ struct TieSettlement {
     let more = twins.count - 1
     let others = more == 0 ? "" : ", and so for \(more) more tensor\(more == 1 ? "" : "s")"
     warnings.append("\(name) is \(twin) too\(others): both change, which is not what the adapter computed")
+  }
+
+  /// Updates of an adapter in a block that several layers of the model share, with a layer for which the adapter has none.
+  private func incompleteBlocks() -> [(TensorName, String)] {
+    inputs.adapters.flatMap { use in
+      let trained = Set(use.adapter.updates.map { TensorName($0.module) })
+      return use.adapter.updates.compactMap { update in
+        SharedModules.others(of: update.module, inputs.base.config).first { !trained.contains(TensorName($0)) }
+          .map { (TensorName(update.module + ".weight"), $0 + ".weight") }
+      }
+    }
   }
 
   /// - Returns: Whether the group's parameters are more than one tensor in the result.
