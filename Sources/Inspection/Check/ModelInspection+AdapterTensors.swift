@@ -2,7 +2,7 @@ import JSONText
 import Safetensors
 
 extension ModelInspection {
-  /// Parts of names that only an adapter's tensors have, or a model's that PEFT has wrapped and nobody merged.
+  /// Parts of names that only tensors of an adapter have, or of a model that PEFT wrapped and that was not merged.
   private static let wrappings: Set<String> = ["base_layer", "modules_to_save", "original_module"]
   private static let factorPrefixes = ["lora_", "hada_", "lokr_", "ia3_", "boft_", "oft_", "vera_lambda_"]
 
@@ -12,7 +12,7 @@ extension ModelInspection {
     }
   }
 
-  /// Finds the tensors of an adapter in a model: a class does not read them, and what they would change is lost.
+  /// Finds the tensors of an adapter in a model: its class does not read them, so their effect is lost.
   mutating func inspectAdapterTensors() {
     var found: [(tensor: TensorName, file: File)] = []
     var count = 0
@@ -44,7 +44,7 @@ extension ModelInspection {
             : "the model's class does not read them, and the adapter is not merged")))
   }
 
-  /// A key of config.json by which a class has factors of its own, such as `vision_lora` of Phi-4 or `lora_rank`.
+  /// A key of config.json for a class that has low-rank factors itself, such as `vision_lora` of Phi-4 or `lora_rank`.
   private var keyOfOwnFactors: String? {
     guard case .object(let members)? = config else { return nil }
     return members.map(\.key).first { $0.hasSuffix("_lora") || $0.hasPrefix("lora_") }

@@ -4,10 +4,10 @@ import Platform
 import Safetensors
 
 extension ModelInspection {
-  /// Compares files of the hub's cache that are large with the SHA-256 that is the name of their blob.
+  /// Compares large files of the Hugging Face cache with the SHA-256 in the name of their blob.
   ///
-  /// Small files have the name that git gives them, which is another checksum. Source: huggingface_hub 1.x, `file_download`:
-  /// a blob is called by the ETag, which for large files is their SHA-256.
+  /// Blobs of small files are named by git's checksum instead. Source: huggingface_hub 1.x, `file_download`: a blob is
+  /// called by the ETag, which for large files is their SHA-256.
   mutating func verifyBlobs() throws {
     let root = folder ?? Paths.folder(path)
     var names = folder == nil ? [Paths.lastComponent(path)] : files.map(\.name)
@@ -33,7 +33,7 @@ extension ModelInspection {
         + "is the name of the blob")
   }
 
-  /// The checksum that the name of a file in a folder of blobs is.
+  /// The checksum in the name of a file in a folder of blobs.
   private static func checksum(ofBlob path: String) -> SHA256Checksum? {
     guard let real = SystemCalls.realPath(path), Paths.lastComponent(Paths.folder(real)) == "blobs" else { return nil }
     return SHA256Checksum(hexadecimal: Paths.lastComponent(real))

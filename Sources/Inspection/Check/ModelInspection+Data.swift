@@ -5,7 +5,7 @@ import Safetensors
 import Staging
 
 extension ModelInspection {
-  /// Everything that asks for more than headers.
+  /// The checks that need more than headers.
   mutating func inspectData() throws {
     let recorded = try recordedFiles()
     let summed = recorded.filter { $0.checksum != nil }
@@ -26,7 +26,7 @@ extension ModelInspection {
     for (embedding, head) in tiedPairs { try compareTied(embedding, head) }
   }
 
-  /// Sizes and checksums of the result's files that the merge wrote down.
+  /// Compares the result's files with the sizes and checksums that the merge recorded.
   private mutating func recordedFiles() throws -> [ResultRecord.File] {
     guard let folder else { return [] }
     do { return try ResultRecord.read(in: folder)?.files ?? [] } catch let error as CheckpointError {
@@ -37,8 +37,8 @@ extension ModelInspection {
     return []
   }
 
-  /// Compares what takes no data: whether the file is there, its size, and a weight file's header. What the checksum of the
-  /// whole file says is left to that, where it is verified.
+  /// Compares what needs no data: whether the file exists, its size, and a weight file's header. The checksum of the
+  /// whole file is verified separately.
   private mutating func verifyWithoutData(_ entry: ResultRecord.File) throws {
     guard let folder, CheckpointIndex.staysInFolder(entry.name) else { return }
     if options.readsData, entry.checksum != nil { return }

@@ -5,9 +5,9 @@ import Safetensors
 
 /// Models in several files, with and without an index.
 extension ModelInspection {
-  /// Looks at a complete set of shards without an index, which a merge takes for the model.
+  /// Inspects a complete set of shards without an index, which a merge accepts as the model.
   ///
-  /// - Returns: Whether there is one.
+  /// - Returns: Whether there is such a set.
   mutating func inspectUnindexed(_ entries: [String]) throws -> Bool {
     guard let folder else { return false }
     let shards: [String]
@@ -29,9 +29,9 @@ extension ModelInspection {
     return true
   }
 
-  /// Opens a shard and says which of its tensors another one has.
+  /// Opens a shard and reports tensors that another shard also has.
   ///
-  /// - Returns: Its header; nil where it cannot be read, which is a finding.
+  /// - Returns: Its header; nil if it cannot be read, which is a finding.
   private mutating func addShard(_ name: String, _ places: inout [TensorName: String]) throws -> SafetensorsHeader? {
     guard let folder else { return nil }
     let count = files.count
@@ -46,7 +46,7 @@ extension ModelInspection {
     return header
   }
 
-  /// Whether it is named as transformers names the shards of a model: `model-00001-of-00004.safetensors`.
+  /// Whether it has a name that transformers gives to shards: `model-00001-of-00004.safetensors`.
   static func isShardName(_ name: String) -> Bool {
     guard name.hasPrefix("model"), name.hasSuffix(".safetensors") else { return false }
     let parts = name.dropLast(".safetensors".count).split(separator: "-")
@@ -61,7 +61,7 @@ extension ModelInspection {
       try find(error)
       return
     }
-    // Where each tensor is, by the headers.
+    // The file of each tensor according to the headers.
     var places: [TensorName: String] = [:]
     var readable: Set<String> = []
     var dataByteCount = 0
@@ -100,7 +100,7 @@ extension ModelInspection {
     noteOthers(entries, but: Set(index.shardNames), name)
   }
 
-  /// Weight files beside those that are the model.
+  /// Weight files that are not part of the model.
   private mutating func noteOthers(_ entries: [String], but named: Set<String>, _ index: String) {
     guard let folder else { return }
     for entry in entries where entry.hasSuffix(".safetensors") && !named.contains(entry) && entry != "model.safetensors"
@@ -113,8 +113,8 @@ extension ModelInspection {
     }
   }
 
-  /// Tensors that an index names and its shards have not: loaders do without them, unless they lie in a file that the index
-  /// does not name.
+  /// Tensors that an index names and its shards do not have: loaders ignore them, unless they are in a file that the
+  /// index does not name.
   private mutating func inspectGhosts(
     _ ghosts: [(tensor: TensorName, shard: String)], _ name: String, _ entries: [String], named: Set<String>
   ) {

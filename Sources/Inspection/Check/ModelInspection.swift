@@ -6,14 +6,14 @@ import MergePlanning
 import Platform
 import Safetensors
 
-/// Looks for what is wrong with a model or an adapter on disk, and goes on after the first thing that is.
+/// Finds faults of a model or an adapter on disk, and continues after the first one.
 public struct ModelInspection: Sendable {
   public struct Options: Sendable {
     /// Whether all data is read: NaN and infinities are counted, tied tensors compared, recorded checksums verified.
     public var readsData = false
-    /// Checksums that the files are to have.
+    /// The expected checksums of the files.
     public var sums: SumsFile?
-    /// Whether the checksum of every file is wanted.
+    /// Whether to compute the checksum of every file.
     public var computesSums = false
     /// Threads, at least 1.
     public var workers: Int
@@ -28,7 +28,7 @@ public struct ModelInspection: Sendable {
     public let header: SafetensorsHeader
   }
 
-  /// A tensor with elements that are no numbers.
+  /// A tensor with NaN or infinite elements.
   public struct NonFinite: Sendable, Equatable {
     public let tensor: TensorName
     public let file: String
@@ -39,28 +39,28 @@ public struct ModelInspection: Sendable {
 
   public let path: String
   public let isAdapter: Bool
-  /// The weight files whose headers are in order.
+  /// The weight files whose headers are valid.
   public internal(set) var files: [File] = []
   public internal(set) var findings: [Finding] = []
-  /// What is worth knowing and no fault.
+  /// Notes that are not faults.
   public internal(set) var notes: [String] = []
-  /// Where data was read.
+  /// Tensors with NaN or infinities; filled if data was read.
   public internal(set) var nonFinite: [NonFinite] = []
-  /// Of every weight and side file, where they were wanted, in the order of the names.
+  /// The checksums of all files, if requested, in the order of the names.
   public internal(set) var sums: [SumsFile.Entry] = []
 
   /// The folder; nil for a single file.
   let folder: String?
   var config: JSONValue?
-  /// An embedding, and a head that config.json makes one with it and that is on disk nevertheless.
+  /// Pairs of an embedding and a head that config.json ties and that are both stored.
   var tiedPairs: [(embedding: TensorName, head: TensorName)] = []
   let options: Options
-  /// What the quantized weights of a model are.
+  /// The model's quantized weights.
   var weights = StoredWeights.none
 
   /// Inspects the safetensors file, the index file, or the folder of a model or an adapter at `path`.
   ///
-  /// - Throws: What keeps it from being looked at: a path that does not exist, a file that cannot be read.
+  /// - Throws: If it cannot be inspected: the path does not exist, or a file cannot be read.
   public init(path: String, options: Options) throws {
     self.path = path
     self.options = options
@@ -116,7 +116,7 @@ public struct ModelInspection: Sendable {
     findings.append(Finding(findingClass, file: file, tensor: tensor, message))
   }
 
-  /// An input/output error ends the inspection; what is wrong with a file is a finding.
+  /// An I/O error ends the inspection; a fault of a file is a finding.
   mutating func find(_ error: any ReportableError) throws {
     if error.category == .inputOutput { throw error }
     findings.append(Finding(error))
@@ -210,13 +210,13 @@ public struct ModelInspection: Sendable {
     }
   }
 
-  /// Looks at an index that stands beside `model.safetensors`, which programs load in place of shards.
+  /// Inspects an index beside `model.safetensors`, which loaders prefer to shards.
   ///
-  /// - Returns: Whether the index is of no use, so that the one file is the model.
+  /// - Returns: Whether the index is unusable, so that the single file is the model.
   private mutating func inspectStale(_ name: String) throws -> Bool {
     guard let folder else { return false }
     let single = "model.safetensors"
-    // What is wrong with the index itself is found where it is gone through.
+    // Faults of the index itself are found when it is walked.
     guard let index = try? CheckpointIndex(path: Paths.join(folder, name)), !index.namesOnly(single) else {
       return false
     }
