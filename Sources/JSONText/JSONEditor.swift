@@ -1,7 +1,7 @@
 /// Edits single values of a JSON text and leaves every other byte as it is.
 ///
-/// Written for config.json: parsing and writing it anew would turn `1e-06` into another spelling, reorder keys and lose
-/// what JSON does not know.
+/// Written for config.json: parsing and rewriting it would change the spelling of `1e-06`, reorder keys and lose
+/// extensions of JSON.
 public struct JSONEditor: Sendable {
   public private(set) var bytes: [UInt8]
 
@@ -13,16 +13,17 @@ public struct JSONEditor: Sendable {
     self.bytes = bytes
   }
 
-  /// Replaces the value at `path`, the keys from the outermost object on, by JSON text; false if there is no such value.
+  /// Replaces the value at `path`, the keys from the outermost object on, by JSON text; false if there is no such
+  /// value.
   public mutating func replace(_ path: [String], with text: String) throws(JSONError) -> Bool {
     guard let range = try valueRange(path) else { return false }
     bytes.replaceSubrange(range, with: text.utf8)
     return true
   }
 
-  /// Adds a member at the end of an object, in the style of its last one; replaces it if it is there.
+  /// Adds a member at the end of an object, formatted like its last one, or replaces the member if it exists.
   ///
-  /// - Parameter path: The keys of the object from the outermost on, which is the path of none; nothing changes if there is
+  /// - Parameter path: The keys that lead to the object, empty for the outermost one; nothing changes if there is
   ///   no such object.
   public mutating func set(_ key: String, in path: [String] = [], to text: String) throws(JSONError) {
     if try replace(path + [key], with: text) { return }
@@ -38,7 +39,7 @@ public struct JSONEditor: Sendable {
       bytes.insert(contentsOf: member.utf8, at: brace + 1)
       return
     }
-    // What stands between the last member's key and what is before it: a line break and the indentation.
+    // The text before the last member's key: a line break and the indentation.
     var start = last.keyRange.lowerBound - 1
     while start > 0, [0x20, 0x09, 0x0A, 0x0D].contains(bytes[start - 1]) { start -= 1 }
     let gap = bytes[start..<last.keyRange.lowerBound - 1]
@@ -47,7 +48,7 @@ public struct JSONEditor: Sendable {
 
   /// Removes a member of an object with the comma that belongs to it; false if there is none.
   ///
-  /// - Parameter path: The keys of the object from the outermost on, which is the path of none.
+  /// - Parameter path: The keys that lead to the object, empty for the outermost one.
   public mutating func remove(_ key: String, in path: [String] = []) throws(JSONError) -> Bool {
     guard let object = path.isEmpty ? 0..<bytes.count : try valueRange(path),
       var cursor = JSONObjectCursor(bytes.span, range: object)

@@ -5,7 +5,7 @@ public struct JSONError: Error, Equatable, Sendable {
     case syntax(detail: String)
     /// The text begins with a byte order mark, which JSON does not have.
     case byteOrderMark(encoding: String)
-    /// A NUL byte in the text: jansson swallows one after a number, so none is let through.
+    /// A NUL byte in the text. jansson ignores one after a number, so all of them are rejected here.
     case nulByte
     /// More nested objects and arrays than ``JSONLimits/depth``.
     case tooDeep(limit: Int)
@@ -43,8 +43,9 @@ extension JSONError: CustomStringConvertible {
   }
 }
 
-/// What a JSON text from outside may cost.
+/// Limits on JSON text from outside.
 public enum JSONLimits {
-  /// Nested objects and arrays, counting the outermost: what serde_json 1.0, the safetensors reference's parser, allows.
+  /// Nested objects and arrays, counting the outermost: what serde_json 1.0, the safetensors reference's parser,
+  /// allows.
   public static let depth = 127
 }

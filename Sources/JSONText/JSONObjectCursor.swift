@@ -11,7 +11,7 @@ import Glibc
 /// Only the object's own punctuation is checked here; a value is bounded by a string-aware bracket scan and left to
 /// ``JSONParser``. A huge value is therefore known by its length before anything is allocated for it.
 public struct JSONObjectCursor: Sendable {
-  /// Where one member's key and value stand in the text.
+  /// The ranges of a member's key and value in the text.
   public struct Member: Sendable {
     /// Between the quotes, escapes unresolved.
     public let keyRange: Range<Int>
@@ -19,7 +19,7 @@ public struct JSONObjectCursor: Sendable {
     public let valueRange: Range<Int>
   }
 
-  /// Where one member's key stands. The cursor is before the value then.
+  /// The range of a member's key. The cursor is then before the value.
   package struct Key: Sendable {
     /// Between the quotes, escapes unresolved.
     package let range: Range<Int>
@@ -31,7 +31,7 @@ public struct JSONObjectCursor: Sendable {
   private var position: Int
   private let end: Int
   private let depthLimit: Int
-  /// Whether the object is a value in another one, so that text follows.
+  /// Whether the object is a value inside another one, so that more text follows.
   private let isInner: Bool
   private var expectation = Expectation.firstMember
 
@@ -54,7 +54,7 @@ public struct JSONObjectCursor: Sendable {
     position += 1
   }
 
-  /// The next member, or nil after the object's end and nothing but white space behind it.
+  /// The next member, or nil after the object's end, which only white space may follow.
   public mutating func next(_ text: Span<UInt8>) throws(JSONError) -> Member? {
     guard let key = try nextKey(text) else { return nil }
     return Member(keyRange: key.range, keyHasEscapes: key.hasEscapes, valueRange: try skipValue(text))
@@ -62,7 +62,7 @@ public struct JSONObjectCursor: Sendable {
 
   /// The next member's key; nil as for ``next(_:)``.
   ///
-  /// The value is to be passed by ``skipValue(_:)``, or by ``enterObject(_:)``, the inner cursor's last member and
+  /// The caller then skips the value with ``skipValue(_:)``, or walks it with ``enterObject(_:)``, the inner cursor and
   /// ``leave(_:)``.
   package mutating func nextKey(_ text: Span<UInt8>) throws(JSONError) -> Key? {
     skipWhiteSpace(text)
@@ -86,7 +86,7 @@ public struct JSONObjectCursor: Sendable {
     return Key(range: keyRange, hasEscapes: keyHasEscapes)
   }
 
-  /// Passes the value that the cursor is before; returns where it stands.
+  /// Skips the value that the cursor is before and returns its range.
   package mutating func skipValue(_ text: Span<UInt8>) throws(JSONError) -> Range<Int> {
     let start = position
     try passValue(text)
@@ -98,7 +98,7 @@ public struct JSONObjectCursor: Sendable {
     JSONObjectCursor(text, range: position..<end, depthLimit: depthLimit - 1, isInner: true)
   }
 
-  /// Goes on behind an object that ``enterObject(_:)`` entered and whose `next` has returned nil.
+  /// Continues after an object that ``enterObject(_:)`` entered and whose `next` has returned nil.
   package mutating func leave(_ inner: JSONObjectCursor) { position = inner.position }
 
   /// The member's key with its escapes resolved.
@@ -152,7 +152,7 @@ public struct JSONObjectCursor: Sendable {
     return nil
   }
 
-  /// From behind the opening quote to behind the closing one; says whether there were escapes.
+  /// Moves from after the opening quote to after the closing one, and returns whether there were escapes.
   private mutating func skipString(_ text: Span<UInt8>) throws(JSONError) -> Bool {
     if let closing = plainStringEnd(text) {
       position = closing + 1
@@ -173,8 +173,8 @@ public struct JSONObjectCursor: Sendable {
     throw JSONError(.syntax(detail: "string without end"), at: end)
   }
 
-  /// The next quote, if there is neither an escape nor a control character before it: nearly every string of a header or an
-  /// index, found without a branch for each byte.
+  /// The next quote, if there is neither an escape nor a control character before it: nearly every string of a header
+  /// or an index, found without a branch for each byte.
   private func plainStringEnd(_ text: Span<UInt8>) -> Int? {
     let end = min(end, text.count)
     let start = position

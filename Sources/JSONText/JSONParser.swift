@@ -10,7 +10,7 @@ public enum JSONParser {
   ///
   /// - Parameters:
   ///   - text: UTF-8 bytes.
-  ///   - range: The part to parse; offsets in errors count from the start of `text`. Nil: all of it.
+  ///   - range: The part to parse; offsets in errors count from the start of `text`. Nil for the whole text.
   ///   - depthLimit: Nested objects and arrays allowed, counting the value itself.
   public static func parse(
     _ text: Span<UInt8>, range: Range<Int>? = nil, depthLimit: Int = JSONLimits.depth
@@ -20,7 +20,7 @@ public enum JSONParser {
     return unsafe convert(root)
   }
 
-  /// The same, as jansson's own value, which the caller frees.
+  /// Parses to jansson's own value, which the caller frees.
   ///
   /// - Parameter isScanned: Whether NUL bytes and deep nesting are known not to be there.
   static func load(
@@ -169,7 +169,7 @@ public enum JSONParser {
   }
 }
 
-/// Facts about the JSON library that this program runs with.
+/// Information about the JSON library in use.
 public enum JSONLibrary {
   /// jansson's own version, such as "2.14".
   public static var version: String { unsafe String(cString: jansson_version_str()) }

@@ -6,16 +6,16 @@ import CJansson
 package struct JSONTree: ~Copyable {
   private let root: UnsafeMutablePointer<json_t>
 
-  /// What stands under a key.
+  /// The value of a key.
   package enum Found<Value> {
     case missing
     case value(Value)
-    /// Something of another type, named as an error message says it.
+    /// A value of another type, as named in an error message.
     case other(String)
   }
 
-  /// Parses a value that a ``JSONObjectCursor`` found, under the rules of ``JSONParser/parse(_:range:depthLimit:)``; nil
-  /// if it is no object. The text must hold no NUL byte.
+  /// Parses a value that a ``JSONObjectCursor`` found, under the rules of ``JSONParser/parse(_:range:depthLimit:)``;
+  /// nil if it is no object. The text must hold no NUL byte.
   package init?(_ text: Span<UInt8>, range: Range<Int>) throws(JSONError) {
     let root = try unsafe JSONParser.load(text, range: range, depthLimit: JSONLimits.depth, isScanned: true)
     guard unsafe cjansson_type(root) == JSON_OBJECT else {
@@ -38,7 +38,7 @@ package struct JSONTree: ~Copyable {
     return unsafe Self.naturals(value)
   }
 
-  /// An array of integers that are not negative, as a value of its own; nil if it is anything else. The text must hold no NUL
+  /// An array of non-negative integers that is a whole value; nil if it is anything else. The text must hold no NUL
   /// byte, and the range is a value that a ``JSONObjectCursor`` found.
   package static func naturals(_ text: Span<UInt8>, range: Range<Int>) throws(JSONError) -> [UInt64]? {
     let root = try unsafe JSONParser.load(text, range: range, depthLimit: JSONLimits.depth, isScanned: true)

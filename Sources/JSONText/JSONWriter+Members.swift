@@ -1,4 +1,4 @@
-/// Members of the object at hand: a key and its value in one call.
+/// Members of the current object: a key and its value in one call.
 extension JSONWriter {
   /// A text, or null.
   package mutating func member(_ key: String, _ value: String?) {
@@ -22,7 +22,7 @@ extension JSONWriter {
     self.value(value)
   }
 
-  /// A finite number; others, and nil, become null.
+  /// A finite number; other numbers and nil become null.
   package mutating func member(_ key: String, _ value: Double?) {
     self.key(key)
     if let value { self.value(value) } else { null() }

@@ -9,7 +9,8 @@ public struct JSONWriter: Sendable {
   private var openContainers: [(close: UInt8, isEmpty: Bool)] = []
   private var isAfterKey = false
 
-  /// - Parameter indentation: Spaces per level, one member a line as Python's `json.dumps(indent=)`; nil: no white space.
+  /// - Parameter indentation: Spaces per level, one member per line as in Python's `json.dumps(indent=)`; nil for no
+  ///   white space.
   /// - Parameter escapesUnprintable: Whether control characters above 0x1F and those that change the direction of text
   ///   are escaped too, so that the text is harmless on a terminal.
   public init(indentation: Int? = nil, escapesUnprintable: Bool = false) {

@@ -6,12 +6,12 @@ package struct PlainNaturals {
   private var position: Int
   private let end: Int
 
-  /// Hands each number of the array that stands in `range` to `body`.
+  /// Passes each number of the array in `range` to `body`.
   ///
-  /// Read is a part of what JSON allows, and as ``JSONTree/naturals(_:range:)`` reads it: numbers of at most 18 digits
-  /// without signs, fractions, exponents and leading zeros, white space around them.
+  /// Only a subset of JSON is read, with the same result as ``JSONTree/naturals(_:range:)``: numbers of at most 18
+  /// digits without signs, fractions, exponents and leading zeros, white space around them.
   ///
-  /// - Returns: False for every other text, well or ill, of which `body` may have had a part.
+  /// - Returns: False for every other text, valid or not; `body` may then have been called for a part of it.
   package static func read(_ text: Span<UInt8>, _ range: Range<Int>, _ body: (UInt64) -> Void) -> Bool {
     var reader = PlainNaturals(position: range.lowerBound, end: range.upperBound)
     guard reader.passes(UInt8(ascii: "["), text) else { return false }
@@ -40,7 +40,7 @@ package struct PlainNaturals {
     return number
   }
 
-  /// Passes the byte, and white space behind it, if it is the next one.
+  /// Skips the byte and the white space after it, if it is the next byte.
   private mutating func passes(_ byte: UInt8, _ text: Span<UInt8>) -> Bool {
     guard position < end, text[position] == byte else { return false }
     position += 1

@@ -12,7 +12,7 @@ extension Unicode.Scalar {
 extension String {
   /// The text with every unprintable character written as `\u{..}`.
   package var escapingUnprintable: String {
-    // Bytes of plain ASCII need no look at scalars: nearly every name is that.
+    // ASCII needs no decoding, and nearly every name is ASCII.
     guard utf8.contains(where: { $0 < 0x20 || $0 >= 0x7F }), unicodeScalars.contains(where: \.isUnprintable) else {
       return self
     }

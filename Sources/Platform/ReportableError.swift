@@ -1,14 +1,14 @@
-/// What an error means for the person or the script that called.
+/// What an error means for the user or script that ran the program.
 public enum ErrorCategory: Sendable {
-  /// The input is malformed, does not fit, or is not supported: it will fail again.
+  /// The input is malformed, does not fit, or is not supported: the same run will fail again.
   case refusedInput
-  /// A system call failed, or something is missing that may be there later.
+  /// A system call failed, or something is missing that may exist later.
   case inputOutput
   /// The output exists or is in use.
   case outputOccupied
 }
 
-/// An error that can be told in one line: what every error of this package's modules is.
+/// An error that can be reported in one line, as all errors of this package's modules can.
 public protocol ReportableError: Error, Sendable, CustomStringConvertible {
   /// A stable, greppable identifier, such as "offsets" or "shape".
   var errorClass: String { get }
@@ -17,13 +17,12 @@ public protocol ReportableError: Error, Sendable, CustomStringConvertible {
   var file: String? { get }
   /// The tensor or key that the error is about.
   var tensor: String? { get }
-  /// What was found and what was expected, without the file's and the tensor's name. Names from files stand in it as
+  /// What was found and what was expected, without the file's and the tensor's name. Names from files are included as
   /// they are: escape control characters before printing.
   var message: String { get }
   /// What to do about it.
   var hint: String? { get }
-  /// Names that may have been meant in place of one that was not found, the likeliest first; ``message`` or ``hint`` has
-  /// them too.
+  /// Suggestions for a name that was not found, the likeliest first; ``message`` or ``hint`` contains them as well.
   var candidates: [String] { get }
 }
 

@@ -81,7 +81,7 @@ extension MergeReport {
 }
 
 extension JSONWriter {
-  /// A member for each action: how many tensors and bytes it is done to.
+  /// A member for each action: its number of tensors and bytes.
   package mutating func members(_ sums: [MergePlan.ActionSum]) {
     for sum in sums {
       member(sum.action.participle) { writer in

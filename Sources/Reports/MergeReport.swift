@@ -6,17 +6,17 @@ import Platform
 import Safetensors
 import Staging
 
-/// What a merge did, for people and programs: every module, every tensor that changed, and what follows from the numbers.
+/// What a merge did, for people and programs: every module, every changed tensor, and advice.
 public struct MergeReport: Sendable, Equatable {
   /// The version of the JSON text's keys.
   public static let schema = 1
   /// A tensor that loses a larger share of its change than this to rounding deserves advice.
   public static let noticeableLoss = 0.1
-  /// A low-rank change that is larger than this, in units of the base's norm, deserves a warning: those of trained
-  /// adapters are one to three orders smaller, those for a decomposition base are not.
+  /// A low-rank change with a larger norm, relative to the base's, deserves a warning: changes of trained adapters are
+  /// one to three orders of magnitude smaller, changes relative to a decomposition's residual base are not.
   public static let suspiciousRatio = 0.3
 
-  /// What was asked for.
+  /// The merge as requested.
   public struct Request: Sendable, Equatable {
     public struct Adapter: Sendable, Equatable {
       public let path: String
@@ -33,7 +33,7 @@ public struct MergeReport: Sendable, Equatable {
     public let base: String
     public let adapters: [Adapter]
     public let output: String
-    /// What changes the result, as the command line has it; not the number of workers or the instruction set.
+    /// The options that affect the result, as on the command line; not the number of workers or the instruction set.
     public let options: [MergeIdentity.Option]
 
     public init(program: String, base: String, adapters: [Adapter], output: String, options: [MergeIdentity.Option]) {
@@ -50,33 +50,33 @@ public struct MergeReport: Sendable, Equatable {
     public let name: TensorName
     public let shape: [Int]
     public let statistics: TensorStatistics
-    /// The modules that change it, by their places in ``MergeReport/modules``.
+    /// The modules that change it, as positions in ``MergeReport/modules``.
     public let modules: [Int]
-    /// Whether a product of two factors is in the change: not where biases are added or rows written over.
+    /// Whether the change includes a product of two factors, and not only added biases or replaced rows.
     public let isLowRank: Bool
   }
 
   public let request: Request
-  /// What was done to how many tensors.
+  /// The number of tensors for each action.
   public let actionSums: [MergePlan.ActionSum]
   /// The weight files of the result.
   public let shards: [WrittenShard]
   public let modules: [MergePlan.Module]
   /// In the order of the output.
   public let tensors: [Tensor]
-  /// All tensors together.
+  /// Totals over all tensors.
   public let totals: TensorStatistics
-  /// What the plan warned of, and what the merge found.
+  /// Warnings of the plan and of the merge.
   public let warnings: [String]
-  /// What could be done about what rounding lost.
+  /// Advice about rounding loss.
   public let advice: [String]
 
-  /// The report of a merge that is done.
+  /// The report of a completed merge.
   ///
   /// - Parameters:
-  ///   - request: What was asked for, as it was typed.
-  ///   - plan: What was to be done.
-  ///   - options: How the engine did it.
+  ///   - request: The request as typed.
+  ///   - plan: The merge's plan.
+  ///   - options: The engine's options.
   ///   - outcome: With statistics.
   public init(_ request: Request, plan: MergePlan, options: MergeEngine.Options, outcome: MergeEngine.Outcome) {
     self.request = request
@@ -109,7 +109,7 @@ public struct MergeReport: Sendable, Equatable {
     advice = [Self.roundingAdvice(tensors, options.rounding)].compactMap { $0 }
   }
 
-  /// What only the statistics show: that the change has a size that a base which is not the adapter's would explain.
+  /// A warning that only the statistics can give: the change is so large that the base is probably not the adapter's.
   public var sizeWarning: String? { Self.sizeWarning(tensors) }
 
   private static func sizeWarning(_ tensors: [Tensor]) -> String? {

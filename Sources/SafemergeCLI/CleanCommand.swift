@@ -7,7 +7,7 @@ import Reports
 import Safetensors
 import Staging
 
-/// Lists and removes what interrupted merges left.
+/// Lists and removes the work of interrupted merges.
 struct CleanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "clean",
@@ -75,14 +75,15 @@ struct CleanCommand: ParsableCommand {
     if status != 0 { throw ExitCode(status) }
   }
 
-  /// What a path means: a hidden folder itself, the output beside which one is, or a folder with such folders in it.
+  /// Resolves a path: a staging folder, an output with a staging folder beside it, or a folder that contains staging
+  /// folders.
   static func work(_ path: String) -> [UnfinishedWork] {
     if let own = UnfinishedWork(stagingFolder: path) { return [own] }
     return [UnfinishedWork(output: path)].compactMap { $0 } + UnfinishedWork.all(in: path)
   }
 }
 
-/// One line about what an interrupted merge left.
+/// One line about the work of an interrupted merge.
 struct UnfinishedText {
   let work: UnfinishedWork
 
@@ -103,7 +104,7 @@ struct UnfinishedText {
     return parts
   }
 
-  /// What `ls` says of an output.
+  /// The line that `ls` prints about an output.
   var note: String {
     guard !work.isInUse else { return "\(work.output): a merge to it is running, in \(work.path)" }
     let parts = contents.joined(separator: ", ")

@@ -31,6 +31,6 @@ struct CompletionCommand: ParsableCommand {
 }
 
 extension CompletionKind {
-  /// What a model is on disk: a folder, a safetensors file or an index.
+  /// Paths of models: a folder, a safetensors file or an index.
   static var model: CompletionKind { .file(extensions: ["safetensors", "json"]) }
 }

@@ -34,7 +34,7 @@ struct Safemerge: ParsableCommand {
       CleanCommand.self, CompletionCommand.self,
     ])
 
-  /// What the bytes of a result may depend on.
+  /// The version number, on which the bytes of a result may depend.
   static let number = "0.1.0"
 
   static let version = "safemerge \(number) (swift \(swiftVersion), jansson \(JSONLibrary.version), \(platform))"
@@ -61,7 +61,7 @@ struct Safemerge: ParsableCommand {
   private static let platform = "\(architecture)-linux"
   #endif
 
-  /// Parses and runs, with the exit codes of this program in place of ArgumentParser's: its 64 for wrong usage is 2 here.
+  /// Parses and runs, with this program's exit codes instead of ArgumentParser's: wrong usage is 2, not 64.
   static func main() {
     StandardStreams.fillClosed()
     let arguments = Array(CommandLine.arguments.dropFirst())
@@ -113,13 +113,13 @@ struct Safemerge: ParsableCommand {
       text: "Error: \(message)\nUsage: safemerge <subcommand>\n  See 'safemerge --help' for more information.")
   }
 
-  /// Whether events are asked for, so that wrong usage is one too.
+  /// Whether events are requested, so that wrong usage is reported as an event too.
   private static func isForJSON(_ arguments: [String]) -> Bool {
     arguments.first == "merge" && arguments.prefix { $0 != "--" }.contains("--json")
       && !arguments.contains { ["-h", "--help"].contains($0) }
   }
 
-  /// What is wrong with the first argument, if it is a word that is no command.
+  /// The error for a first argument that is a word but not a command.
   private static func unknownCommand(_ arguments: [String]) -> String? {
     let commands = configuration.subcommands.compactMap { $0.configuration.commandName } + ["help"]
     guard let word = arguments.first, word.utf8.first != UInt8(ascii: "-"), !commands.contains(word) else { return nil }

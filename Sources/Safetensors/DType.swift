@@ -51,7 +51,7 @@ public enum DType: UInt8, CaseIterable, Comparable, Sendable {
     self = dtype
   }
 
-  /// What the elements of a shape take in a file.
+  /// The size of a shape's elements in a file.
   public enum Extent: Equatable, Sendable {
     case bytes(Int)
     /// Elements or bits do not fit 64 bits.
@@ -62,8 +62,8 @@ public enum DType: UInt8, CaseIterable, Comparable, Sendable {
 
   /// The bytes of a tensor of this type.
   ///
-  /// Products run left to right in 64 bits unsigned, as in safetensors 0.8.0: an early 0 hides what would overflow
-  /// behind it, a late one does not.
+  /// Products run left to right in 64 bits unsigned, as in safetensors 0.8.0: an early 0 hides a later overflow, a late
+  /// one does not.
   ///
   /// - Parameter shape: Elements by dimension, none negative.
   public func extent(shape: some Sequence<some BinaryInteger>) -> Extent {

@@ -1,4 +1,4 @@
-/// The bits of floating-point types that Swift has not on every machine, to and from fp32.
+/// Conversion to and from fp32 for floating-point types that Swift does not have on every machine.
 enum FloatFormat {
   /// The value of an F16, exactly.
   ///
@@ -20,7 +20,7 @@ enum FloatFormat {
   /// The value of a BF16, exactly.
   static func float(bf16 bits: UInt16) -> Float { Float(bitPattern: UInt32(bits) << 16) }
 
-  /// Rounded to the nearest F16, halves to even; what is too large becomes infinite, a NaN stays a quiet NaN.
+  /// Rounds to the nearest F16, ties to even. A value that is too large becomes infinite, a NaN stays a quiet NaN.
   static func f16(_ value: Float) -> UInt16 {
     let sign = UInt16(value.bitPattern >> 16) & 0x8000
     let magnitude = value.magnitude
@@ -32,7 +32,7 @@ enum FloatFormat {
     return sign | UInt16(truncatingIfNeeded: (bits + 0xFFF + (bits >> 13 & 1)) >> 13)
   }
 
-  /// Rounded to the nearest BF16, halves to even; a NaN stays a quiet NaN.
+  /// Rounds to the nearest BF16, ties to even. A NaN stays a quiet NaN.
   static func bf16(_ value: Float) -> UInt16 {
     let bits = value.bitPattern
     if value.isNaN { return UInt16(bits >> 16) | 0x40 }

@@ -3,14 +3,14 @@ import Platform
 
 /// Lays tensors out in a file and writes the header that describes them.
 public struct HeaderEncoder: Sendable {
-  /// A tensor to be written: what its entry will say but for the offsets.
+  /// A tensor to be written: its entry without the offsets.
   public struct Tensor: Equatable, Sendable {
     public let name: TensorName
     public let dtype: DType
     public let shape: [Int]
     public let byteCount: Int
 
-    /// - Throws: `overflow` or `partialByte` if the elements of `shape` take no whole number of bytes below 2^61,
+    /// - Throws: `overflow` or `partialByte` if the elements of `shape` do not take a whole number of bytes below 2^61,
     ///   `schema` if a dimension is negative.
     public init(name: TensorName, dtype: DType, shape: [Int]) throws(SafetensorsError) {
       self.name = name
@@ -46,12 +46,12 @@ public struct HeaderEncoder: Sendable {
   /// then dtype, shape and data_offsets of each tensor.
   ///
   /// - Parameters:
-  ///   - path: The file that it is for, which errors name.
-  ///   - metadata: Written in its order; nil: none.
+  ///   - path: The file, for errors.
+  ///   - metadata: Written in the given order; nil for none.
   ///   - tensors: In the order of their data.
-  ///   - phase: Where the data should start, modulo ``blockByteCount``: more spaces then stand behind the JSON text, so
-  ///     that data that comes from a file where it starts there can share that file's blocks; a multiple of 8, otherwise
-  ///     it is not kept. Nil: no more spaces than the format asks for.
+  ///   - phase: Where the data should start, modulo ``blockByteCount``: the JSON text is then padded with more spaces,
+  ///     so that data copied from a file with the same phase can share that file's blocks. It is ignored if it is not a
+  ///     multiple of 8. Nil: only the padding that the format requires.
   /// - Throws: `headerTooLarge` if the header does not fit the format's limit.
   public init(
     path: String, metadata: [SafetensorsHeader.MetadataEntry]?, tensors: [Tensor], phase: Int? = nil

@@ -5,8 +5,8 @@ import Platform
 struct HeaderParser {
   static let largestEntryByteCount = 64 << 10
   static let largestNameByteCount = 1 << 20
-  /// Real files have some dozens; each costs some 150 bytes beside its text, so that a header full of them would cost ten
-  /// times its length.
+  /// Real files have some dozens; each costs some 150 bytes beside its text, so that a header full of them would cost
+  /// ten times its length.
   static let largestMetadataCount = 1 << 16
 
   let path: String
@@ -14,8 +14,8 @@ struct HeaderParser {
   var table = TensorTable()
   private var hasMetadata = false
   private var known = TensorEntryText.KnownValues()
-  // What the reference accepts and this package does not: refused when nothing else is wrong, so that both name the same
-  // fault of a file that has several.
+  // What the reference accepts and this package does not: refused when nothing else is wrong, so that both name the
+  // same fault of a file that has several.
   private var repeatedKey: String?
   private var outOfRange: SafetensorsError?
 
@@ -40,7 +40,7 @@ struct HeaderParser {
 
   /// The same from a file's first 8 bytes.
   ///
-  /// - Parameter fileByteCount: Nil: not known.
+  /// - Parameter fileByteCount: Nil if it is not known.
   func headerByteCount(_ bytes: [UInt8], fileByteCount: Int?) throws(SafetensorsError) -> Int {
     let byteCount = bytes.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     guard byteCount <= UInt64(SafetensorsHeader.largestHeaderByteCount) else {
@@ -52,14 +52,15 @@ struct HeaderParser {
     return Int(byteCount)
   }
 
-  /// - Parameter fileByteCount: Nil: not known, and not compared with where the tensors end.
+  /// - Parameter fileByteCount: Nil if it is not known, and then it is not compared with the end of the tensors.
   mutating func parse(_ text: Span<UInt8>, fileByteCount: Int?) throws(SafetensorsError) {
     do throws(UTF8.ValidationError) { _ = try UTF8Span(validating: text) } catch {
       throw self.error(.invalidUTF8(offset: error.byteOffsets.lowerBound))
     }
     if let offset = JSONObjectCursor.firstNUL(text) { throw error(.json(JSONError(.nulByte, at: offset))) }
     guard var cursor = JSONObjectCursor(text, range: 0..<text.count) else { throw notAnObject(text) }
-    // An entry is rarely shorter than 100 bytes, half of them its name: room for all, so that nothing is copied in growing.
+    // An entry is rarely shorter than 100 bytes, half of them its name: room for all, so that nothing is copied in
+    // growing.
     table.entries.reserveCapacity(text.count / 100)
     table.nameBytes.reserveCapacity(text.count / 2)
     table.dimensions.reserveCapacity(text.count / 50)

@@ -24,14 +24,14 @@ public struct SafetensorsError: ReportableError, Equatable {
     case sizeMismatch(shape: [UInt64], dtype: DType, expected: UInt64, found: UInt64)
     /// A tensor does not begin where the one before it ended, or ends before it begins.
     case offsets(begin: UInt64, end: UInt64, expectedBegin: UInt64)
-    /// The tensors end elsewhere than the file.
+    /// The tensors do not end where the file ends.
     case coverage(fileByteCount: UInt64, described: UInt64)
     case noSuchTensor
     /// A dtype that is not read or written as fp32.
     case notFloats(DType)
   }
 
-  /// The file as the caller named it; empty where no file is concerned yet.
+  /// The file as the caller named it; empty if no file is involved yet.
   public let path: String
   public let problem: Problem
   public let tensorName: TensorName?

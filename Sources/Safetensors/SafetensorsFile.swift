@@ -20,7 +20,7 @@ public final class SafetensorsFile: Sendable {
   /// The header's entry for the tensor called `name`; nil if there is none.
   public func tensor(_ name: TensorName) -> TensorInfo? { indexByName[name].map { header.tensors[$0] } }
 
-  /// Calls `body` with the tensor's bytes as they stand in the file: little-endian, row-major, at any alignment.
+  /// Calls `body` with the tensor's bytes as stored in the file: little-endian, row-major, at any alignment.
   ///
   /// - Throws: `noSuchTensor`, or what `body` throws.
   public func withBytes<Result: ~Copyable>(

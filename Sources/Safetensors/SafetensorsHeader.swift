@@ -2,7 +2,7 @@ import Platform
 
 /// The header of one safetensors file, checked against every rule of the format.
 public struct SafetensorsHeader: Sendable {
-  /// What the reference (safetensors 0.8.0) allows, in bytes.
+  /// The limit of the reference (safetensors 0.8.0), in bytes.
   public static let largestHeaderByteCount = 100_000_000
 
   /// One key and value of `__metadata__`.
@@ -22,7 +22,7 @@ public struct SafetensorsHeader: Sendable {
   /// N of the format: the JSON text and its padding, in bytes.
   public let headerByteCount: Int
   public let fileByteCount: Int
-  /// The file that was read, to know it again when its data is.
+  /// The identity of the file, checked again when its data is read.
   package let identity: SystemCalls.Identity
 
   /// Where the data buffer begins in the file.
@@ -32,8 +32,8 @@ public struct SafetensorsHeader: Sendable {
   /// Reads and checks the header of the file at `path`; the data is not touched.
   ///
   /// The rules and their order are those of the reference's `SafeTensors::read_metadata` (safetensors 0.8.0). Stricter
-  /// than it: a key that stands twice, a NUL in a key, an integer beyond Int64, a tensor written as an array, an entry
-  /// longer than 64 KiB, a name longer than 1 MiB and more than 65,536 entries of `__metadata__` are refused.
+  /// than it: a duplicate key, a NUL in a key, an integer beyond Int64, a tensor written as an array, an entry longer
+  /// than 64 KiB, a name longer than 1 MiB and more than 65,536 entries of `__metadata__` are refused.
   public init(path: String) throws(SafetensorsError) {
     let file = try SafetensorsError.attempt { () throws(FileError) in try InputFile(path: path) }
     try self.init(file)
@@ -51,8 +51,8 @@ public struct SafetensorsHeader: Sendable {
     identity = file.identity
   }
 
-  /// Reads and checks the header that stands at the beginning of a stream; what is behind it is not read, so that the
-  /// file's length is what the header says.
+  /// Reads and checks the header at the beginning of a stream. The data behind it is not read, so that the
+  /// file's length is taken from the header.
   ///
   /// - Parameters:
   ///   - stream: A descriptor that is open for reading.

@@ -9,7 +9,7 @@ public enum SafetensorsWriter {
   ///
   /// - Parameters:
   ///   - path: The file.
-  ///   - metadata: Written in its order; nil: none.
+  ///   - metadata: Written in the given order; nil for none.
   ///   - tensors: The entry of each tensor and its bytes, little-endian and row-major.
   /// - Throws: `sizeMismatch` if a tensor's bytes are not as many as its entry says, `duplicateKey` (also for a tensor
   ///   called `__metadata__`), `system`.

@@ -1,16 +1,16 @@
-/// A tensor in memory: what a file has of it, or will have.
+/// A tensor in memory, as it is stored in a file.
 public struct TensorData: Sendable, Equatable {
   public let name: TensorName
   public let dtype: DType
   /// Elements by dimension, row-major; empty for a single element.
   public let shape: [Int]
-  /// As they stand in a file: little-endian.
+  /// As stored in a file: little-endian.
   public let bytes: [UInt8]
 
   /// A tensor of these bytes.
   ///
   /// - Parameters:
-  ///   - name: As it stands in the file.
+  ///   - name: The name in the file.
   ///   - dtype: The type of the elements.
   ///   - shape: Elements by dimension, row-major; empty for a single element.
   ///   - bytes: Little-endian and row-major, as many as `dtype` and `shape` need; a file with others is not written.
@@ -24,10 +24,10 @@ public struct TensorData: Sendable, Equatable {
   /// A tensor of these elements.
   ///
   /// - Parameters:
-  ///   - name: As it stands in the file.
+  ///   - name: The name in the file.
   ///   - elements: Row-major.
-  ///   - shape: Nil: one dimension.
-  ///   - dtype: F32, which keeps the elements, or F16 or BF16, to which each is rounded: to the nearest, halves to even.
+  ///   - shape: Nil for one dimension.
+  ///   - dtype: F32, which keeps the elements, or F16 or BF16, to which each is rounded: to nearest, ties to even.
   /// - Throws: `sizeMismatch` if the elements are not as many as the shape says, `notFloats` for another dtype.
   public init(
     _ name: TensorName, _ elements: [Float], shape: [Int]? = nil, as dtype: DType = .f32
@@ -105,7 +105,7 @@ extension SafetensorsWriter {
   /// - Parameters:
   ///   - path: The file.
   ///   - tensors: In any order.
-  ///   - metadata: Written in the order of its keys; nil: none.
+  ///   - metadata: Written in the order of its keys; nil for none.
   /// - Throws: `sizeMismatch`, `overflow`, `partialByte`, `schema`, `duplicateKey`, `system`.
   public static func write(
     path: String, _ tensors: [TensorData], metadata: [String: String]? = nil

@@ -5,7 +5,7 @@ struct TensorEntryText {
   private(set) var dtype = ""
   private(set) var shape: [UInt64] = []
   private(set) var dataOffsets: (begin: UInt64, end: UInt64) = (0, 0)
-  /// What is wrong with the entry's form, in an error's words; nil: nothing.
+  /// Why the entry is malformed, as an error message; nil if it is well formed.
   private(set) var complaint: String?
 
   /// Reads the object in `text[range]`, at most 64 KiB long, through jansson. `text` holds no NUL byte.
@@ -34,8 +34,8 @@ struct TensorEntryText {
 
   /// Reads an entry of the usual form: the three members and no other, without escapes in their names.
   ///
-  /// A dtype or shape that stands in the same bytes as the one before is not parsed again, which neighbours mostly share,
-  /// and plain numbers need no parser. Nil for every other form, well or ill, which ``init(_:_:)`` reads and judges.
+  /// A dtype or shape with the same bytes as the previous one is not parsed again: neighbors mostly share them, and
+  /// plain numbers need no parser. Nil for every other form, valid or not; ``init(_:_:)`` handles those.
   init?(usual text: Span<UInt8>, _ range: Range<Int>, _ known: inout KnownValues) throws(JSONError) {
     guard var cursor = JSONObjectCursor(text, range: range, depthLimit: JSONLimits.depth - 1) else { return nil }
     var seen: (dtype: Bool, shape: Bool, offsets: Bool) = (false, false, false)
@@ -76,7 +76,7 @@ struct TensorEntryText {
     return member.keyRange.enumerated().allSatisfy { unsafe text[$1] == key.utf8Start[$0] }
   }
 
-  /// The last dtype and shape that were parsed, with the bytes that they stood in.
+  /// The last dtype and shape that were parsed, with their bytes.
   struct KnownValues {
     private var dtypeBytes: [UInt8] = []
     private var lastDType = ""
@@ -112,7 +112,7 @@ struct TensorEntryText {
   }
 
   /// Reads an entry that jansson refused for an integer beyond Int64, to learn what the reference, whose integers are
-  /// 64 bits unsigned, would say of it; nil if the integer stands elsewhere than in shape and data_offsets.
+  /// 64 bits unsigned, would report; nil if the integer is not in shape or data_offsets.
   ///
   /// Files with such integers are refused in any case: this only finds the rule that they break.
   init?(hugeIntegersIn text: Span<UInt8>, _ range: Range<Int>) throws(JSONError) {
@@ -147,7 +147,7 @@ struct TensorEntryText {
     }
   }
 
-  /// The decimal integers of an array; nil if it holds anything else, a nil element for one beyond 64 bits.
+  /// The decimal integers of an array; nil if it holds anything else. An element is nil if it exceeds 64 bits.
   private static func naturals(_ text: Span<UInt8>, _ range: Range<Int>) -> [UInt64?]? {
     guard range.count >= 2, text[range.lowerBound] == UInt8(ascii: "[") else { return nil }
     var integers: [UInt64?] = []

@@ -8,7 +8,7 @@ import Glibc
 
 /// A tensor's name: equal, hashed and ordered by its UTF-8 bytes.
 ///
-/// Swift's `String` takes two spellings of é for one key and does not sort by bytes; the format does neither.
+/// Swift's `String` treats two spellings of é as equal and does not sort by bytes; the format compares and sorts bytes.
 public struct TensorName: Sendable {
   public let string: String
 

@@ -54,10 +54,10 @@ public struct TensorTable: RandomAccessCollection, Sendable {
 
   public func name(at index: Int) -> TensorName { name(of: entries[index]) }
 
-  /// The dimensions without an array of their own.
+  /// The dimensions, without allocating an array.
   package func dimensions(at index: Int) -> ArraySlice<UInt64> { shape(of: entries[index]) }
 
-  /// Calls `body` with the bytes of a name, for those who need no ``TensorName`` of it.
+  /// Calls `body` with the bytes of a name, without creating a ``TensorName``.
   package func withNameBytes<Value>(at index: Int, _ body: (Span<UInt8>) throws -> Value) rethrows -> Value {
     try body(nameBytes.span.extracting(nameRange(entries[index])))
   }

@@ -2,9 +2,9 @@ import Checkpoints
 import Platform
 import Safetensors
 
-/// Removing what this program made.
+/// Removing files and folders that this program created.
 enum FolderTree {
-  /// Removes a file, or a folder with all that is in it, as far as that is possible; links are not followed.
+  /// Removes a file, or a folder with its contents, as far as possible; links are not followed.
   static func remove(_ path: String) {
     guard let identity = try? SystemCalls.identity(path: path, followingLinks: false) else { return }
     guard identity.isDirectory else {
@@ -28,7 +28,7 @@ enum FolderTree {
     return found + [path]
   }
 
-  /// Brings the entries of a folder to the disk.
+  /// Flushes the entries of a folder to disk.
   static func synchronize(_ folder: String) throws(CheckpointError) {
     try CheckpointError.attempt(folder) { () throws(SystemCalls.Failure) in
       try SystemCalls.synchronizeFolder(folder)

@@ -1,9 +1,9 @@
 import Checksums
 import JSONText
 
-/// What decides the bytes of a result, and nothing else: no paths, no time, nothing of the machine.
+/// Everything that decides the bytes of a result, and nothing else: no paths, no time, nothing about the machine.
 ///
-/// Two runs with equal identities write equal results, so that one may continue what the other left.
+/// Two runs with equal identities write equal results, so one may resume the other's work.
 public struct MergeIdentity: Sendable, Equatable {
   /// An option of the command line.
   public struct Option: Sendable, Equatable {
@@ -16,16 +16,16 @@ public struct MergeIdentity: Sendable, Equatable {
     }
   }
 
-  /// A file that goes into the result.
+  /// An input file of the merge.
   public struct Input: Sendable, Equatable {
-    /// What it is to the merge: `base`, `adapter 1`, `side file`.
+    /// Its role in the merge: `base`, `adapter 1`, `side file`.
     public let role: String
     /// Relative to the folder of the base or the adapter.
     public let name: String
     public let byteCount: Int
-    /// Of a weight file, the SHA-256 of N and the header's text.
+    /// For a weight file, the SHA-256 of N and the header's text.
     public let headerChecksum: SHA256Checksum?
-    /// Of the whole file; nil for the base's weights, which are read while they are merged.
+    /// The checksum of the whole file; nil for the base's weights, which are read only during the merge.
     public let checksum: SHA256Checksum?
 
     package init(
@@ -39,7 +39,7 @@ public struct MergeIdentity: Sendable, Equatable {
     }
   }
 
-  /// The program's, without what it was built with.
+  /// The program's version, without those of its libraries and compiler.
   public let version: String
   public let options: [Option]
   public let inputs: [Input]
@@ -50,7 +50,7 @@ public struct MergeIdentity: Sendable, Equatable {
     self.inputs = inputs
   }
 
-  /// What `plan.json` of a staging folder holds.
+  /// The content of `plan.json` in a staging folder.
   package var text: [UInt8] {
     var writer = JSONWriter(indentation: 2)
     writer.beginObject()
@@ -65,7 +65,7 @@ public struct MergeIdentity: Sendable, Equatable {
   /// The SHA-256 of ``text``.
   package var digest: SHA256Checksum { SHA256Checksum(of: text) }
 
-  /// Reads what ``text`` wrote; nil for anything else.
+  /// Parses a ``text``; nil for anything else.
   package init?(text: [UInt8]) {
     guard let value = try? JSONParser.parse(text.span), case .integer(1)? = value["schema"],
       case .string(let version)? = value["version"], case .object(let options)? = value["options"],
@@ -79,7 +79,7 @@ public struct MergeIdentity: Sendable, Equatable {
     guard self.text == text else { return nil }
   }
 
-  /// What an older identity has otherwise, in words; nil if they are equal.
+  /// How an older identity differs, in words; nil if they are equal.
   package func difference(from old: MergeIdentity) -> String? {
     if old == self { return nil }
     if old.version != version { return "version \(old.version) began it, this is \(version)" }
@@ -107,7 +107,7 @@ public struct MergeIdentity: Sendable, Equatable {
 }
 
 extension MergeIdentity.Input {
-  /// The same file with this checksum of the whole of it.
+  /// The same file with the checksum of its whole content.
   func with(checksum: SHA256Checksum?) -> Self {
     Self(role: role, name: name, byteCount: byteCount, headerChecksum: headerChecksum, checksum: checksum)
   }
@@ -121,7 +121,7 @@ extension MergeIdentity.Input {
     }
   }
 
-  /// Reads what ``writeMembers(to:)`` wrote; nil for anything else.
+  /// Parses the output of ``writeMembers(to:)``; nil for anything else.
   init?(_ value: JSONValue) {
     guard case .string(let role)? = value["role"], case .string(let name)? = value["name"],
       case .integer(let byteCount)? = value["size"]
@@ -147,7 +147,7 @@ extension JSONValue {
 }
 
 extension JSONWriter {
-  /// Options by their names.
+  /// The options by name.
   package mutating func member(_ key: String, _ options: [MergeIdentity.Option]) {
     member(key) { writer in
       for option in options { writer.member(option.name, option.value) }

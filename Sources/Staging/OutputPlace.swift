@@ -2,15 +2,15 @@ import Checkpoints
 import Platform
 import Safetensors
 
-/// Where a merge's result will be, checked before anything is written.
+/// The path of a merge's result, checked before anything is written.
 public struct OutputPlace: Sendable {
   public let path: String
   public let isFolder: Bool
-  /// Whether something stands there that may be replaced.
+  /// Whether something exists there that may be replaced.
   package let replaces: Bool
-  /// Whether what stands there is a folder with something in it; an empty one needs no permission to be replaced.
+  /// Whether it is a folder that is not empty; an empty one may be replaced without `force`.
   let holdsModel: Bool
-  /// Whether it is the root of a mounted file system: nothing can take its place, the files are moved into it.
+  /// Whether it is a mount point, which cannot be replaced: the files are moved into it.
   let isMountPoint: Bool
 
   /// Checks that a result may be written to `path`.
@@ -21,7 +21,7 @@ public struct OutputPlace: Sendable {
   ///   - isFolder: Whether the result is a folder.
   ///   - inputs: The paths of the base and the adapters and of all their files: the result must be none of them, lie in
   ///     none of their folders, and contain none.
-  ///   - force: Whether a model that is there may be replaced.
+  ///   - force: Whether an existing model may be replaced.
   public init(path: String, isFolder: Bool, inputs: [String], force: Bool) throws(CheckpointError) {
     let path = Paths.withoutTrailingSlashes(path)
     self.path = path
@@ -35,7 +35,7 @@ public struct OutputPlace: Sendable {
     let isDots = [".", ".."].contains(Paths.lastComponent(path))
     let realPath = isDots ? SystemCalls.realPath(path) : nil
     try Self.checkDisjoint(path, realPath: realPath ?? Paths.join(parent, Paths.lastComponent(path)), inputs: inputs)
-    // No folder can be renamed to a name that is only dots.
+    // A folder cannot be renamed to `.` or `..`.
     if isDots { throw CheckpointError(path: path, .outputExists) }
     guard let existing = try Self.identity(path, followingLinks: false) else {
       replaces = false
@@ -61,7 +61,7 @@ public struct OutputPlace: Sendable {
     }
   }
 
-  /// A mounted folder that holds nothing but what a file system puts there itself, and what a run to it left.
+  /// Whether a mounted folder holds only entries of the file system itself and leftovers of an earlier run.
   private static func checkEmptyMount(_ path: String) throws(CheckpointError) {
     let entries = try entries(path)
     let expected = Set(["lost+found", ResultMarks.incomplete, StagingFolder.mountedName] + movedNames(path))
@@ -70,7 +70,7 @@ public struct OutputPlace: Sendable {
     }
   }
 
-  /// What a run that was killed while it moved files into a mounted folder had to move.
+  /// The files that a run had to move into a mounted folder when it was killed.
   static func movedNames(_ path: String) -> [String] {
     guard let bytes = try? BoundedFile.read(Paths.join(path, ResultMarks.incomplete), limit: 64 << 20) else {
       return []
@@ -78,9 +78,9 @@ public struct OutputPlace: Sendable {
     return bytes.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
   }
 
-  /// Whether the folder that stands here could be removed without losing anything that is no part of a model.
+  /// Whether the folder could be removed without losing anything but a model.
   ///
-  /// - Parameter folder: Where it is now; nil: at its place.
+  /// - Parameter folder: Where it is now; nil if it has not been moved.
   func checkHoldsOnlyAModel(at folder: String? = nil) throws(CheckpointError) {
     let root = folder ?? path
     let entries = try Self.entries(root)
@@ -91,7 +91,7 @@ public struct OutputPlace: Sendable {
     for entry in entries { try checkIsPartOfAModel(entry, in: root, written: written) }
   }
 
-  /// What a record says that a merge wrote, or, without one, what a model's folder has by the names of its files.
+  /// The files that a record lists or, without a record, the files that look like a model's by their names.
   private func checkIsPartOfAModel(_ path: String, in root: String, written: Set<String>) throws(CheckpointError) {
     let absolute = Paths.join(root, path)
     let components = Paths.components(path)
@@ -113,7 +113,7 @@ public struct OutputPlace: Sendable {
     guard isKnown else { throw CheckpointError(path: self.path, .outputNotReplaceable(entry: path)) }
   }
 
-  /// The files that `.safemerge.json` lists, and, with "/" behind them, the folders that they are in.
+  /// The files that `.safemerge.json` lists, and their folders, which end with "/".
   private static func recordedNames(_ folder: String) -> Set<String> {
     guard let record = try? ResultRecord.read(in: folder) else { return [] }
     var names: Set<String> = []
@@ -130,7 +130,7 @@ public struct OutputPlace: Sendable {
 
   private static func entries(_ folder: String) throws(CheckpointError) -> [String] {
     try CheckpointError.attempt(folder) { () throws(SystemCalls.Failure) in
-      // With what no text can name: it is no part of a model.
+      // Names that are not UTF-8 are included: they are not part of a model.
       try SystemCalls.unreadableEntries(ofFolder: folder) + SystemCalls.entries(ofFolder: folder)
     }
   }
@@ -143,7 +143,7 @@ public struct OutputPlace: Sendable {
     }
   }
 
-  /// Nil also for what this user may not look at.
+  /// Nil also for a path that this user may not access.
   private static func identityIfAllowed(_ path: String) throws(CheckpointError) -> SystemCalls.Identity? {
     do throws(CheckpointError) { return try identity(path) } catch {
       if case .system(_, let code) = error.problem, SystemCalls.notAllowed.contains(code) { return nil }
@@ -154,7 +154,7 @@ public struct OutputPlace: Sendable {
   static func checkDisjoint(_ path: String, realPath: String, inputs: [String]) throws(CheckpointError) {
     let output = try Self.identity(path)
     for input in inputs {
-      // What may not be looked at, such as another user's cache, is not there.
+      // A path that may not be accessed, such as another user's cache, counts as missing.
       guard let identity = try Self.identityIfAllowed(input), let realInput = SystemCalls.realPath(input) else {
         continue
       }

@@ -3,16 +3,16 @@ import JSONText
 import Platform
 import Safetensors
 
-/// What an input file was when it was read.
+/// The state of an input file when it was read.
 package struct InputState: Equatable, Sendable {
   package let name: String
   package let byteCount: Int
-  /// Since 1970.
+  /// Nanoseconds since 1970.
   package let modifiedNanoseconds: Int
-  /// When the file or its entry last changed, which nobody can set back, since 1970; nil in records of older versions.
+  /// The change time since 1970, which cannot be set back; nil in records of older versions.
   package let changedNanoseconds: Int?
   package let inode: UInt64
-  /// Of the whole file, where it was computed.
+  /// The checksum of the whole file, if it was computed.
   package var checksum: SHA256Checksum?
 
   package init(name: String, _ identity: SystemCalls.Identity, checksum: SHA256Checksum? = nil) {
@@ -61,15 +61,15 @@ package struct InputState: Equatable, Sendable {
     checksum = value.checksum("sha256")
   }
 
-  /// Whether the file provably still has what was read.
+  /// Whether the file provably still has the content that was read.
   ///
-  /// It does if it is the same file (inode) and was not changed since. The modification time proves nothing: layers of images,
-  /// Nix, `cp -p` and `rsync -t` give files of different content the same. Neither does a change time without a fraction of a
-  /// second, which comes from an image of a file system or a server and not from a clock. Everything else is a question of the
-  /// content, where its checksum was computed when it was read: a copy, or a file system that is mounted again under other
-  /// numbers.
+  /// It does if it is the same file (inode) and has not changed since. The modification time proves nothing: layers of
+  /// images, Nix, `cp -p` and `rsync -t` give files with different content the same time. Neither does a change time
+  /// without a fraction of a second, which comes from a file system image or a server and not from a clock. In all
+  /// other cases the content decides, if its checksum was computed when the file was read: it may be a copy, or on a
+  /// file system that was mounted again under other numbers.
   ///
-  /// - Parameter content: Finds the checksum of the file as it is.
+  /// - Parameter content: Computes the checksum of the current file.
   package func holds(_ now: InputState, content: () throws -> SHA256Checksum) rethrows -> Bool {
     guard name == now.name, byteCount == now.byteCount else { return false }
     if let changedNanoseconds, changedNanoseconds % Self.nanosecondsPerSecond != 0,
@@ -81,7 +81,8 @@ package struct InputState: Equatable, Sendable {
     return try content() == checksum
   }
 
-  /// Whether a file that only this program writes is still the one of this record: its change time is that of a rename.
+  /// Whether a file that only this program writes is still the one in this record. Its change time is not compared,
+  /// because a rename sets it.
   func isStill(_ identity: SystemCalls.Identity) -> Bool {
     let now = InputState(name: name, identity)
     return identity.isRegularFile && byteCount == now.byteCount && modifiedNanoseconds == now.modifiedNanoseconds
@@ -89,11 +90,11 @@ package struct InputState: Equatable, Sendable {
   }
 }
 
-/// Says of a weight file of the result that it is complete, and what it was made from: `parts/NAME.json`.
+/// Records that a weight file of the result is complete, and what it was made from: `parts/NAME.json`.
 package struct PartRecord: Equatable, Sendable {
-  /// The file as it was when it got its name.
+  /// The state of the file when it was completed.
   package let file: InputState
-  /// The base's files that were read for it.
+  /// The base's files that it was made from.
   package let inputs: [InputState]
 
   package init(file: InputState, inputs: [InputState]) {
@@ -114,7 +115,7 @@ package struct PartRecord: Equatable, Sendable {
     return writer.bytes + [UInt8(ascii: "\n")]
   }
 
-  /// Nil for what ``text`` did not write, such as a file that a power cut left empty.
+  /// Nil for anything but a ``text``, such as a file that a power failure left empty.
   init?(text: [UInt8]) {
     guard let value = try? JSONParser.parse(text.span), let file = value["file"].flatMap(InputState.init),
       case .array(let inputs)? = value["inputs"]

@@ -1,13 +1,13 @@
 import Checkpoints
 import Platform
 
-/// How a complete result gets its name: in one step wherever the file system has one for it, and otherwise so that a run
-/// that follows a killed one can put back what was there.
+/// Moves a complete result into place: in one step if the file system supports that, and otherwise so that the next run
+/// after a kill can restore what was there.
 struct Publishing {
   let place: OutputPlace
   let paths: StagingPaths
 
-  /// Puts back what was moved to its last place, or out of the way, by a run that was killed in the middle of that.
+  /// Undoes the moves of a run that was killed while it moved files into or out of place.
   ///
   /// - Parameter output: The path of the result.
   static func restore(_ paths: StagingPaths, output: String, isMountPoint: Bool) throws(CheckpointError) {
@@ -22,9 +22,9 @@ struct Publishing {
     }
   }
 
-  /// Gives the result its name.
+  /// Moves the result into place.
   ///
-  /// - Parameter lastName: The file that comes last where files are moved one by one: without it the others are no model.
+  /// - Parameter lastName: The file to move last if files are moved one by one; without it the others are not a model.
   func publish(lastName: String?) throws(CheckpointError) {
     for folder in try FolderTree.folders(paths.result) {
       try CheckpointError.attempt(folder) { () throws(SystemCalls.Failure) in
@@ -80,17 +80,17 @@ struct Publishing {
     }
   }
 
-  /// Puts the result in the place of a folder that holds a model, in one step where names can be exchanged.
+  /// Replaces a folder that holds a model, in one step if names can be exchanged.
   private func replaceModel() throws(CheckpointError) {
     try place.checkHoldsOnlyAModel()
-    // What is in `result` next is the old model: no run may take its files for what it has done.
+    // Next, `result` holds the old model: no run may take its files for its own work.
     try? SystemCalls.removeFile(paths.plan)
     let isExchanged = try CheckpointError.attempt(place.path) { [place, paths] () throws(SystemCalls.Failure) in
       try Renaming.exchange(paths.result, place.path)
     }
     if isExchanged {
       do throws(CheckpointError) {
-        // Something may have come into it since it was looked at.
+        // Something may have been added to it since it was checked.
         try place.checkHoldsOnlyAModel(at: paths.result)
       } catch {
         try attempt { [place, paths] () throws(SystemCalls.Failure) in
@@ -114,7 +114,7 @@ struct Publishing {
     }
   }
 
-  /// Moves the files one by one, which is all that a mounted folder allows; a file says so meanwhile.
+  /// Moves the files one by one, as a mounted folder requires; a marker file exists meanwhile.
   private func moveIntoMount(lastName: String?) throws(CheckpointError) {
     let entries = try CheckpointError.attempt(paths.result) { [paths] () throws(SystemCalls.Failure) in
       try SystemCalls.entries(ofFolder: paths.result)

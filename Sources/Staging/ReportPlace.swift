@@ -2,7 +2,7 @@ import Checkpoints
 import Platform
 import Safetensors
 
-/// Where a report about a merge will be, checked before anything is written.
+/// The path of a report about a merge, checked before anything is written.
 public struct ReportPlace: Sendable {
   public let path: String
   private let replaces: Bool
@@ -10,11 +10,11 @@ public struct ReportPlace: Sendable {
   /// Checks that a report may be written to `path`.
   ///
   /// - Parameters:
-  ///   - path: A name that is free; with `force` also that of a regular file.
-  ///   - inputs: The paths of the base and the adapters and of all their files: the report must be none of them and lie in
-  ///     none of their folders.
-  ///   - output: The merge's result, which the report must not be and not lie in; nil: there is none.
-  ///   - force: Whether a file that is there may be replaced.
+  ///   - path: A free name; with `force` also that of a regular file.
+  ///   - inputs: The paths of the base and the adapters and of all their files: the report must be none of them and lie
+  ///     in none of their folders.
+  ///   - output: The merge's result, which the report must not be and not lie in; nil if there is no result.
+  ///   - force: Whether an existing file may be replaced.
   public init(path: String, inputs: [String], output: String?, force: Bool) throws(CheckpointError) {
     self.path = path
     let name = Paths.components(path).last ?? ""
@@ -34,7 +34,7 @@ public struct ReportPlace: Sendable {
     if let existing, !(force && existing.isRegularFile) { throw CheckpointError(path: path, .outputExists) }
   }
 
-  /// Writes the report: whole under its name, or not at all.
+  /// Writes the report atomically.
   public func write(_ text: [UInt8]) throws {
     let file = try OutputFile(path: path, byteCount: text.count)
     try unsafe file.write(text.span.bytes, at: 0)

@@ -3,23 +3,23 @@ import Checksums
 import JSONText
 import Platform
 
-/// What `.safemerge.json` in a result says: what it was made from, how, and what it consists of. No times and no paths: the
-/// same merge gives the same text anywhere.
+/// The content of `.safemerge.json` in a result: its inputs, its options and its files. It has no times and no paths:
+/// the same merge gives the same text everywhere.
 ///
-/// Everything of this package that writes or reads the file does it here.
+/// All code that writes or reads the file is here.
 public struct ResultRecord: Sendable, Equatable {
-  /// More than any has.
+  /// More than any record has.
   private static let byteLimit = 64 << 20
 
   /// A file of the result.
   package struct File: Sendable, Equatable {
     /// Relative to the result's folder.
     package let name: String
-    /// Nil: it was not written down.
+    /// Nil if it was not recorded.
     package let byteCount: Int?
-    /// Of a weight file.
+    /// For a weight file.
     package let headerChecksum: SHA256Checksum?
-    /// Of the whole file; of weight files only where checksums are asked for.
+    /// The checksum of the whole file; for weight files only if checksums were requested.
     package let checksum: SHA256Checksum?
 
     package init(
@@ -32,19 +32,19 @@ public struct ResultRecord: Sendable, Equatable {
     }
   }
 
-  /// The program's.
+  /// The program's version.
   package let version: String
-  /// Of the command line, in their order; nil: the text has none, and is not the record of a merge.
+  /// The command line's options, in order; nil if the text has none and is not the record of a merge.
   package let options: [MergeIdentity.Option]?
-  /// What went in from outside: what the merge wrote itself is among ``files``.
+  /// Files from outside; files that the merge wrote itself are among ``files``.
   package let inputs: [MergeIdentity.Input]
   package let files: [File]
 
   /// The record of a merge.
   ///
   /// - Parameters:
-  ///   - baseChecksums: Of the base's weight files, in the order of the identity, where they were computed.
-  ///   - files: What the result consists of.
+  ///   - baseChecksums: The checksums of the base's weight files, in the order of the identity, if they were computed.
+  ///   - files: The files of the result.
   package init(_ identity: MergeIdentity, baseChecksums: [SHA256Checksum?], files: [File]) {
     version = identity.version
     options = identity.options
@@ -56,7 +56,7 @@ public struct ResultRecord: Sendable, Equatable {
     self.files = files
   }
 
-  /// What the file holds.
+  /// The content of the file.
   package var text: [UInt8] {
     var writer = JSONWriter(indentation: 2)
     writer.beginObject()
@@ -75,7 +75,7 @@ public struct ResultRecord: Sendable, Equatable {
     return writer.bytes + [UInt8(ascii: "\n")]
   }
 
-  /// Reads the text of a record. What is missing, or is not what ``text`` writes, is left out: who needs it says so.
+  /// Parses the text of a record. Anything that is missing or malformed is left out; callers that need it report that.
   package init(text: [UInt8]) throws(JSONError) {
     let value = try JSONParser.parse(text.span)
     version = value.string("safemerge") ?? ""
@@ -98,19 +98,19 @@ public struct ResultRecord: Sendable, Equatable {
     }
   }
 
-  /// Where the record of a result is.
+  /// The path of a result's record.
   package static func path(in folder: String) -> String { Paths.join(folder, ResultMarks.record) }
 
-  /// The record in a folder; nil if it has none.
+  /// The record in a folder; nil if there is none.
   ///
-  /// - Throws: `CheckpointError` if it cannot be read, `JSONError` if it is no JSON.
+  /// - Throws: `CheckpointError` if it cannot be read, `JSONError` if it is not JSON.
   package static func read(in folder: String) throws -> ResultRecord? {
     let path = path(in: folder)
     guard (try? SystemCalls.identity(path: path)) != nil else { return nil }
     return try ResultRecord(text: try BoundedFile.read(path, limit: byteLimit))
   }
 
-  /// The value of an option; nil: it was not given.
+  /// The value of an option; nil if it was not given.
   package func option(_ name: String) -> String? { options?.first { $0.name == name }?.value }
 }
 

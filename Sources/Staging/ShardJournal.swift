@@ -5,26 +5,26 @@ import Platform
 import Safetensors
 import Synchronization
 
-/// What is done of a weight file that is being written: a file beside it that grows by one line at a time.
+/// The progress of a weight file that is being written: a file beside it that grows by one line at a time.
 ///
-/// A line counts after a kill, when the kernel still has what was written: as long as the machine has not been started
-/// again since. A line that says so counts after a power cut too: the data was brought to the disk before it was written.
-/// Merges of a few seconds write no line and synchronize nothing.
+/// A line is valid after a kill, when the kernel still has the written data: as long as the machine has not been
+/// restarted since. A line that is marked as flushed is valid after a power failure too: the data was flushed before
+/// the line was written. Merges of a few seconds write no line and flush nothing.
 package final class ShardJournal: Sendable {
-  /// When lines are written.
+  /// When to write lines.
   struct Intervals: Sendable {
-    /// Bytes of the weight file, or time, after which a line is written.
+    /// Bytes of the weight file, or time, between two lines.
     var lineByteCount = 256 << 20
     var line = Duration.seconds(2)
-    /// Time after which the data is brought to the disk.
+    /// Time between two flushes of the data to disk.
     var synchronization = Duration.seconds(30)
   }
 
-  /// One line: all that was done until then.
+  /// One line: everything that was done so far.
   struct Line {
     let inode: UInt64
     let inputs: [InputState]
-    /// The start of the machine since which it counts; nil: it always does.
+    /// The boot in which the line is valid; nil if it is always valid.
     let boot: String?
     let done: ByteRanges
   }
@@ -46,8 +46,8 @@ package final class ShardJournal: Sendable {
   private let state: Mutex<State>
 
   /// - Parameters:
-  ///   - inode: The weight file's.
-  ///   - done: What is done of it already.
+  ///   - inode: The weight file's inode.
+  ///   - done: The ranges that are already done.
   init(path: String, inode: UInt64, inputs: [InputState], done: ByteRanges, intervals: Intervals = Intervals()) {
     self.path = path
     self.inode = inode
@@ -56,9 +56,9 @@ package final class ShardJournal: Sendable {
     state = Mutex(State(done: done))
   }
 
-  /// Says that bytes of the file are written.
+  /// Records that bytes of the file are written.
   ///
-  /// - Parameter file: The file, which is synchronized now and then.
+  /// - Parameter file: The file, which is flushed from time to time.
   package func add(_ range: Range<Int>, of file: OutputFile) throws {
     let synchronized = try state.withLock { state -> ByteRanges? in
       state.done.insert(range)
@@ -85,7 +85,7 @@ package final class ShardJournal: Sendable {
     }
   }
 
-  /// Writes down what is done, before the work stops; returns how many bytes that is.
+  /// Records the progress before the work stops; returns the number of bytes done.
   package func close() throws -> Int {
     try state.withLock { state in
       try append(boot: Machine.bootID, state.done, &state)
@@ -101,7 +101,7 @@ package final class ShardJournal: Sendable {
         let descriptor = try SystemCalls.openOrCreate(path, mode: 0o600)
         state.descriptor = descriptor
         state.byteCount = try SystemCalls.identity(descriptor).byteCount
-        // The last line of the run before may have been written in part.
+        // The last line of the previous run may be incomplete.
         if state.byteCount > 0 { text.insert(UInt8(ascii: "\n"), at: 0) }
       }
       guard let descriptor = state.descriptor else { return }
@@ -112,8 +112,8 @@ package final class ShardJournal: Sendable {
     state.lastLine = .now
   }
 
-  /// What the lines of the journal at `path` prove of the weight file with `inode`, and the inputs that it was made from;
-  /// nil: nothing.
+  /// The progress of the weight file with `inode` that the journal at `path` proves, and the inputs that it was made
+  /// from; nil if it proves nothing.
   static func read(_ path: String, inode: UInt64) -> (done: ByteRanges, inputs: [InputState])? {
     guard let bytes = try? BoundedFile.read(path, limit: 64 << 20) else { return nil }
     var found: (done: ByteRanges, inputs: [InputState])?
@@ -134,7 +134,7 @@ package final class ShardJournal: Sendable {
 }
 
 extension ShardJournal.Line {
-  /// JSON behind the first digits of its SHA-256, which tell a line that was written in part.
+  /// JSON after the first digits of its SHA-256, which reveal an incomplete line.
   var text: [UInt8] {
     var writer = JSONWriter()
     writer.beginObject()

@@ -4,18 +4,18 @@ import Platform
 import Safetensors
 import Synchronization
 
-/// A result in the making, in its staging folder, that gets its name when it is complete.
+/// An unfinished result in its staging folder, which is moved into place when it is complete.
 ///
-/// An object that goes away before `finish()` takes all of the staging folder along, unless it was told to `keep()` it for
-/// the next run.
+/// If the object is released before `finish()`, the staging folder is removed, unless `keep()` was called to leave it
+/// for the next run.
 public final class StagedOutput: Sendable {
   public let place: OutputPlace
   private let staging: StagingFolder
-  /// Whether a run of the same identity left something.
+  /// Whether an earlier run of the same merge left work.
   package let goesOn: Bool
-  /// The weight files that the run before completed, by name.
+  /// The weight files that the earlier run completed, by name.
   package let finished: [String: PartRecord]
-  /// Whether complete files and what is done of others are written down for a next run.
+  /// Whether complete files and the progress of others are recorded for the next run.
   private let isResumable: Bool
   private let made = Mutex<[String]>([])
   private let isFinished = Atomic<Bool>(false)
@@ -24,26 +24,26 @@ public final class StagedOutput: Sendable {
 
   private let paths: StagingPaths
 
-  /// Begins a result, or goes on with what is in the staging folder.
+  /// Starts a result, or resumes the work in the staging folder.
   ///
   /// - Parameters:
-  ///   - staging: The folder, which is locked.
-  ///   - identity: What decides the result; nil: nothing is kept for another run.
-  ///   - unfinished: What becomes of what a run before left.
-  /// - Throws: `CheckpointError.Problem.otherMerge` if a run of another identity left something.
+  ///   - staging: The locked folder.
+  ///   - identity: The merge's identity; nil if nothing is kept for another run.
+  ///   - unfinished: What to do with the work of an earlier run.
+  /// - Throws: `CheckpointError.Problem.otherMerge` if another merge left work.
   public convenience init(
     _ staging: StagingFolder, identity: MergeIdentity? = nil, unfinished: Unfinished = .isGoneOnWith
   ) throws(CheckpointError) {
     try self.init(staging, identity: identity, unfinished: unfinished, journalIntervals: ShardJournal.Intervals())
   }
 
-  /// What becomes of the work that a run before left.
+  /// What to do with the work that an earlier run left.
   public enum Unfinished: Sendable {
-    /// Of the same merge it is used; another's is refused.
+    /// Resume the work of the same merge; refuse that of another.
     case isGoneOnWith
-    /// Of the same merge it is made again; another's is refused.
+    /// Discard the work of the same merge; refuse that of another.
     case isMadeAgain
-    /// It goes, whosever it is.
+    /// Discard the work of any merge.
     case isRemoved
   }
 
@@ -73,9 +73,9 @@ public final class StagedOutput: Sendable {
     if let identity, !goesOn { try paths.write(identity.text, to: paths.plan) }
   }
 
-  /// Whether a run of the same merge left something: false if there is nothing.
+  /// Whether an earlier run of the same merge left work; false if there is no work.
   ///
-  /// - Throws: `otherMerge` if it is another's, or nobody can tell whose.
+  /// - Throws: `otherMerge` if the work is another merge's or of unknown origin.
   private static func isSame(
     _ identity: MergeIdentity?, _ paths: StagingPaths
   ) throws(CheckpointError) -> Bool {
@@ -92,7 +92,7 @@ public final class StagedOutput: Sendable {
 
   static let largestPlanByteCount = 256 << 20
 
-  /// The complete weight files whose records are true.
+  /// The complete weight files whose records still hold.
   private static func finishedParts(_ paths: StagingPaths) -> [String: PartRecord] {
     var found: [String: PartRecord] = [:]
     for entry in (try? SystemCalls.entries(ofFolder: paths.parts)) ?? [] {
@@ -109,21 +109,21 @@ public final class StagedOutput: Sendable {
 
   // MARK: - Weight files
 
-  /// A weight file that is being written, and what a run before did of it.
+  /// A weight file that is being written, and the progress of an earlier run.
   package struct Part: Sendable {
     package let file: OutputFile
-    /// Nil: nothing is written down.
+    /// Nil if progress is not recorded.
     package let journal: ShardJournal?
     package let done: ByteRanges
   }
 
-  /// Creates a weight file, or goes on with one.
+  /// Creates a weight file, or resumes one.
   ///
   /// - Parameters:
-  ///   - name: Relative to the result's folder; of a single file whatever it is called in the plan.
+  ///   - name: Relative to the result's folder; for a single file the name in the plan.
   ///   - number: The file's place in the plan.
-  ///   - inputs: What its inputs are now.
-  ///   - content: Finds the checksum of an input by its place in `inputs`.
+  ///   - inputs: The current state of its inputs.
+  ///   - content: Computes the checksum of an input by its position in `inputs`.
   package func createPart(
     _ name: String, number: Int, byteCount: Int, inputs: [InputState],
     content: (Int) throws -> SHA256Checksum
@@ -161,15 +161,15 @@ public final class StagedOutput: Sendable {
       done: ByteRanges())
   }
 
-  /// Completes a weight file and writes down that it is; what it was made of is not asked for again.
+  /// Completes a weight file and records that, with its inputs.
   ///
   /// - Parameters:
-  ///   - inputs: The base's files that were read for it, as they were.
-  ///   - checksum: The file's, where it was computed.
+  ///   - inputs: The state of the base's files when they were read.
+  ///   - checksum: The file's checksum, if it was computed.
   ///   - drops: Whether its pages are taken out of the page cache.
-  ///   - verifies: Whether it is read from the disk again and compared with `checksum`.
-  ///   - interruption: Asks for an end while it is read.
-  ///   - beforeVerification: Called with its path before that.
+  ///   - verifies: Whether it is read back from disk and compared with `checksum`.
+  ///   - interruption: Can stop the verification.
+  ///   - beforeVerification: Called with the file's path before the verification.
   @discardableResult
   package func commit(
     _ part: Part, name: String, inputs: [InputState], checksum: SHA256Checksum? = nil, drops: Bool = false,
@@ -195,18 +195,18 @@ public final class StagedOutput: Sendable {
     return record
   }
 
-  /// Where a complete weight file is until the result gets its name.
+  /// The path of a complete weight file until the result is moved into place.
   package func path(ofPart name: String) -> String { paths.weightFile(name) }
 
-  /// Where the complete result is until it gets its name: a folder, or the one file.
+  /// The path of the complete result, a folder or a single file, until it is moved into place.
   package var completePath: String { paths.complete }
 
-  /// Bytes that a run before reserved for a weight file that it did not complete.
+  /// Bytes that an earlier run reserved for a weight file that it did not complete.
   package func reservedByteCount(ofPart number: Int) -> Int {
     (try? SystemCalls.occupiedByteCount(paths.partialFile(number))) ?? 0
   }
 
-  /// Bytes that may still be written to the file system of the result; nil where it does not say.
+  /// Bytes that may still be written to the file system of the result; nil if it does not report that.
   package func freeByteCount() throws(CheckpointError) -> Int? {
     try CheckpointError.attempt(staging.path) { [staging] () throws(SystemCalls.Failure) in
       try SystemCalls.freeByteCount(staging.path)
@@ -260,12 +260,12 @@ public final class StagedOutput: Sendable {
 
   // MARK: - The end
 
-  /// Leaves what is done to the next run.
+  /// Leaves the finished work for the next run.
   package func keep() { isKept.store(true, ordering: .relaxed) }
 
-  /// Gives the result its name; after this it is there, whole and on the disk.
+  /// Moves the result into place, complete and on disk.
   ///
-  /// - Parameter lastName: The file that comes last where files are moved one by one: without it the others are no model.
+  /// - Parameter lastName: The file to move last if files are moved one by one; without it the others are not a model.
   public func finish(lastName: String? = nil) throws(CheckpointError) {
     try Publishing(place: place, paths: paths).publish(lastName: lastName)
     isFinished.store(true, ordering: .sequentiallyConsistent)
@@ -273,10 +273,10 @@ public final class StagedOutput: Sendable {
     try FolderTree.synchronize(Paths.folder(place.path))
   }
 
-  /// Whether the result has its name: there is nothing to go on with.
+  /// Whether the result is in place, so that there is nothing to resume.
   package var hasItsName: Bool { isFinished.load(ordering: .sequentiallyConsistent) }
 
-  /// Makes the folders in `result` that a file's name asks for.
+  /// Makes the folders in `result` that a file's name contains.
   private func makeFolders(for name: String) throws(CheckpointError) {
     var folder = paths.result
     for component in Paths.components(name).dropLast() {

@@ -2,20 +2,21 @@ import Checkpoints
 import Platform
 import Safetensors
 
-/// The folder in which a result comes into being: `.OUT.safemerge` beside OUT, or `.safemerge` inside an OUT that is a
+/// The folder in which a result is built: `.OUT.safemerge` beside OUT, or `.safemerge` inside an OUT that is a
 /// mount point.
 ///
-/// Its name is fixed, so that a run finds what one before it left. Nobody else may enter it, and no two runs are in it at once.
+/// Its name is fixed, so that a run finds the work of an earlier one. Only its owner may access it, and one run at a
+/// time uses it.
 public final class StagingFolder: Sendable {
   public let place: OutputPlace
   public let path: String
   private let lock: StagingLock
 
   static let mountedName = ".safemerge"
-  /// In it: the files of a run that only that run needs.
+  /// A folder in it with files that only the current run needs.
   private static let workspaceName = "workspace"
 
-  /// Where the staging folder of a place is.
+  /// The path of the staging folder for a place.
   public static func path(for place: OutputPlace) -> String {
     path(forOutput: place.path, isMountPoint: place.isMountPoint)
   }
@@ -26,14 +27,14 @@ public final class StagingFolder: Sendable {
       : Paths.join(Paths.folder(output), ".\(Paths.lastComponent(output)).safemerge")
   }
 
-  /// The lock's file, which goes with the folder.
+  /// The lock file, which is removed with the folder.
   public var lockPath: String { lock.path }
 
-  /// Makes the folder, or takes the one that is there, and locks it.
+  /// Creates the folder, or uses an existing one, and locks it.
   ///
   /// - Parameters:
-  ///   - place: Where the result goes.
-  ///   - breaksLock: Whether the lock is taken from a run that is not seen to be alive on this machine.
+  ///   - place: The place of the result.
+  ///   - breaksLock: Whether the lock is taken from a run that does not appear to run on this machine.
   /// - Throws: `CheckpointError.Problem.inUse`, or `stagingNotOurs` for a folder that others could
   ///   have put there.
   public convenience init(_ place: OutputPlace, breaksLock: Bool = false) throws(CheckpointError) {
@@ -46,7 +47,7 @@ public final class StagingFolder: Sendable {
     lock = try Self.lock(path, breaks: breaksLock, usesKernel: usesKernelLock)
   }
 
-  /// Makes the folder if it is not there.
+  /// Creates the folder if it does not exist.
   private static func lock(_ path: String, breaks: Bool, usesKernel: Bool) throws(CheckpointError) -> StagingLock {
     var attempts = 0
     while true {
@@ -54,9 +55,9 @@ public final class StagingFolder: Sendable {
       do throws(CheckpointError) {
         return try StagingLock(folder: path, breaks: breaks, usesKernel: usesKernel)
       } catch {
-        // A run that ended removed the folder between two calls.
+        // Another run may have ended and removed the folder between two calls.
         guard case .system(_, SystemCalls.noSuchFile) = error.problem, attempts < 100 else {
-          // Of a folder that was made for nothing nothing is left; one in use is not empty.
+          // A folder that was created in vain is removed; one in use is not empty.
           try? SystemCalls.removeFolder(path)
           throw error
         }
@@ -78,12 +79,12 @@ public final class StagingFolder: Sendable {
     guard isOurs(identity) else { throw CheckpointError(path: path, .stagingNotOurs) }
   }
 
-  /// Whether nobody else could have put a folder there.
+  /// Whether no other user could have created the folder.
   static func isOurs(_ identity: SystemCalls.Identity) -> Bool {
     identity.isDirectory && identity.owner == Machine.userID && identity.mode & 0o022 == 0
   }
 
-  /// Makes an empty folder for files that only this run needs; what a run that was killed left there goes.
+  /// Makes an empty folder for files that only this run needs; leftovers of a killed run are removed.
   package func makeWorkspace() throws(CheckpointError) -> String {
     let workspace = Paths.join(path, Self.workspaceName)
     FolderTree.remove(workspace)
@@ -93,23 +94,23 @@ public final class StagingFolder: Sendable {
     return workspace
   }
 
-  /// What is in the folder beside its locks.
+  /// The entries of the folder except its locks.
   func entries() throws(CheckpointError) -> [String] {
     try CheckpointError.attempt(path) { [path] () throws(SystemCalls.Failure) in
       try SystemCalls.entries(ofFolder: path).filter { !$0.hasPrefix("lock") }
     }
   }
 
-  /// Removes everything but the locks, as far as that is possible.
+  /// Removes everything but the locks, as far as possible.
   ///
-  /// - Parameter sparesWorkspace: Whether what ``makeWorkspace()`` made stays.
+  /// - Parameter sparesWorkspace: Whether to keep the folder that ``makeWorkspace()`` made.
   func clear(sparesWorkspace: Bool = false) {
     for entry in (try? entries()) ?? [] where !(sparesWorkspace && entry == Self.workspaceName) {
       FolderTree.remove(Paths.join(path, entry))
     }
   }
 
-  /// What is in the folder is left to the next run; without anything in it it goes.
+  /// Leaves the folder to the next run, or removes it if it is empty.
   deinit {
     lock.release()
     try? SystemCalls.removeFolder(path)

@@ -6,11 +6,11 @@ import Synchronization
 
 /// The lock of a staging folder: a second run to the same output finds it taken and ends.
 ///
-/// It is a lock of the kernel (flock), which goes with the process that holds it, however that ends. Where a file system
-/// has none (some that are mounted over a network), it is a file that only one process can make; one that was killed leaves
-/// it, and a person must say that it may go.
+/// It is a lock of the kernel (flock), which ends with the process that holds it, however that ends. If a file system
+/// has none (some network file systems), it is a file that only one process can create; a killed process leaves it, and
+/// the user must ask for its removal.
 final class StagingLock: Sendable {
-  /// Who holds a lock, as the lock's file says.
+  /// The holder of a lock, as recorded in the lock file.
   struct Holder: Equatable, Sendable {
     let host: String
     let process: Int
@@ -39,7 +39,7 @@ final class StagingLock: Sendable {
       self.boot = boot
     }
 
-    /// What the file at `path` says; nil if it says nothing.
+    /// Parses the file at `path`; nil if it names no holder.
     init?(path: String) {
       guard let bytes = try? BoundedFile.read(path, limit: 1 << 12), let value = try? JSONParser.parse(bytes.span),
         let host = value.string("host"), let process = value.integer("pid"), let boot = value.string("boot")
@@ -61,9 +61,9 @@ final class StagingLock: Sendable {
   /// Takes the lock of `folder`.
   ///
   /// - Parameters:
-  ///   - breaks: Whether the lock is taken from a holder that is not seen to be alive on this machine.
+  ///   - breaks: Whether the lock is taken from a holder that does not appear to run on this machine.
   ///   - usesKernel: Whether the kernel's lock is tried.
-  /// - Throws: `inUse`, or what a system call says; ENOENT if the folder is gone.
+  /// - Throws: `inUse`, or the failure of a system call; ENOENT if the folder is gone.
   init(folder: String, breaks: Bool, usesKernel: Bool = true) throws(CheckpointError) {
     if usesKernel {
       let path = Paths.join(folder, Self.kernelName)
@@ -76,7 +76,7 @@ final class StagingLock: Sendable {
     descriptor = try Self.makeLockFile(path, breaks: breaks)
   }
 
-  /// The open and locked file; nil where there are no locks.
+  /// The open and locked file; nil if the file system has no locks.
   private static func takeKernelLock(_ path: String, breaks: Bool) throws(CheckpointError) -> Int32? {
     while true {
       let descriptor = try CheckpointError.attempt(path) { () throws(SystemCalls.Failure) in
@@ -88,7 +88,7 @@ final class StagingLock: Sendable {
         }
         switch result {
         case .taken:
-          // The run that held it may have removed the file meanwhile: then this is the lock of nothing.
+          // The run that held it may have removed the file in the meantime; then this lock protects nothing.
           let (own, named) = try CheckpointError.attempt(path) { () throws(SystemCalls.Failure) in
             (try SystemCalls.identity(descriptor), try SystemCalls.identity(path: path, followingLinks: false))
           }
@@ -137,7 +137,7 @@ final class StagingLock: Sendable {
     try? SystemCalls.removeFile(path)
   }
 
-  /// Whether somebody has the lock of `folder`, and which process says so; nothing is changed.
+  /// Whether the lock of `folder` is held, and by which process; nothing is changed.
   ///
   /// A lock that is a file counts as held unless its process is known to be dead.
   static func state(ofFolder folder: String) -> (isHeld: Bool, process: Int?) {
@@ -148,12 +148,12 @@ final class StagingLock: Sendable {
     }
     let path = Paths.join(folder, kernelName)
     guard let descriptor = try? SystemCalls.openForWriting(path) else { return (false, nil) }
-    // Closing it gives the lock back, if nobody had it.
+    // Closing it releases the lock if it was free.
     defer { try? SystemCalls.close(descriptor) }
     return (try? SystemCalls.lock(descriptor)) == .busy ? (true, Holder(path: path)?.process) : (false, nil)
   }
 
-  /// Whether a run had the lock of `folder`, and has ended.
+  /// Whether a run held the lock of `folder` and has ended.
   static func isAbandoned(folder: String) -> Bool {
     let names = (try? SystemCalls.entries(ofFolder: folder)) ?? []
     return (names.contains(kernelName) || names.contains(exclusiveName)) && !state(ofFolder: folder).isHeld
@@ -162,12 +162,12 @@ final class StagingLock: Sendable {
   private static let kernelName = "lock"
   private static let exclusiveName = "lock.exclusive"
 
-  /// Writes into a lock that is held; one that cannot be written goes.
+  /// Writes into the held lock file; removes one that cannot be written.
   private static func write(_ holder: Holder, to descriptor: Int32, _ path: String) throws(CheckpointError) {
     do throws(SystemCalls.Failure) {
       var text = holder.text
       do throws(SystemCalls.Failure) { try SystemCalls.setSize(descriptor, byteCount: 0) } catch {
-        // What cannot be cut is covered: white space behind a value is JSON too.
+        // A file that cannot be truncated is padded: white space after a value is valid JSON.
         let rest = try SystemCalls.identity(descriptor).byteCount - text.count
         text += [UInt8](repeating: UInt8(ascii: " "), count: max(0, rest))
       }
@@ -178,8 +178,8 @@ final class StagingLock: Sendable {
     }
   }
 
-  /// Removes the lock's file while it is held: who opens one of its name later locks another. One that was broken is its
-  /// new holder's.
+  /// Removes the lock file while it is held: a later process that opens the name locks another file. A broken lock
+  /// belongs to its new holder.
   func release() {
     let own = try? SystemCalls.identity(descriptor)
     if let own, (try? SystemCalls.identity(path: path, followingLinks: false))?.inode == own.inode {
@@ -188,7 +188,7 @@ final class StagingLock: Sendable {
     close()
   }
 
-  /// Before the folder is removed: NFS keeps a file that is open under another name in it.
+  /// Done before the folder is removed: NFS keeps an open file in it under another name.
   private func close() {
     if !isClosed.exchange(true, ordering: .relaxed) { try? SystemCalls.close(descriptor) }
   }

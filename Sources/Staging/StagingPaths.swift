@@ -2,10 +2,10 @@ import Checkpoints
 import Platform
 import Safetensors
 
-/// What lies where in a staging folder.
+/// The layout of a staging folder.
 ///
-/// `plan.json` says what merge it is; `partial` has what is being written; `result` the files that are complete; and `parts`
-/// a `PartRecord` for each complete weight file.
+/// `plan.json` identifies the merge; `partial` has files that are being written; `result` has complete files; and
+/// `parts` has a `PartRecord` for each complete weight file.
 struct StagingPaths: Sendable {
   let folder: String
   let isFolder: Bool
@@ -14,22 +14,23 @@ struct StagingPaths: Sendable {
   var partial: String { Paths.join(folder, "partial") }
   var parts: String { Paths.join(folder, "parts") }
   var plan: String { Paths.join(folder, "plan.json") }
-  /// Where a folder or file that was replaced is until it is removed, where names cannot be exchanged.
+  /// Where a replaced folder or file is kept until it is removed, if names cannot be exchanged.
   var retired: String { Paths.join(folder, "old") }
 
-  /// Where a complete weight file is until the result gets its name; of a single file whatever it is called in the plan.
+  /// The path of a complete weight file until the result is moved into place; for a single file with its name in the
+  /// plan.
   func weightFile(_ name: String) -> String { Paths.join(result, isFolder ? name : "model.safetensors") }
 
-  /// Where the complete result is until it gets its name: a folder, or the one file.
+  /// The path of the complete result, a folder or a single file, until it is moved into place.
   var complete: String { isFolder ? result : weightFile("") }
 
-  /// Where a weight file is while it is written.
+  /// The path of a weight file while it is written.
   func partialFile(_ number: Int) -> String { Paths.join(partial, "\(number)") }
 
-  /// Where the journal of a weight file is while that is written.
+  /// The path of a weight file's journal while the file is written.
   func journal(_ number: Int) -> String { partialFile(number) + ".journal" }
 
-  /// Where the record of a complete weight file is.
+  /// The path of a complete weight file's record.
   func record(of name: String) -> String { Paths.join(parts, Self.fileName(of: name) + ".json") }
 
   /// The name of a shard, which may lie in a folder, as one component.
@@ -41,17 +42,17 @@ struct StagingPaths: Sendable {
 
   private static let smallPrefix = "small."
 
-  /// A new name for a small file that is being written.
+  /// A new temporary name for a small file.
   var smallFile: String { Paths.join(partial, Self.smallPrefix + String(UInt64.random(in: 0 ... .max), radix: 36)) }
 
-  /// Small files that were being written: they have random names, and are written again.
+  /// Small files that were not completed: they have random names and are written again.
   func removeStrays() {
     for entry in (try? SystemCalls.entries(ofFolder: partial)) ?? [] where entry.hasPrefix(Self.smallPrefix) {
       try? SystemCalls.removeFile(Paths.join(partial, entry))
     }
   }
 
-  /// Writes a small file, whole or not at all.
+  /// Writes a small file atomically.
   func write(_ bytes: [UInt8], to path: String) throws(CheckpointError) {
     do throws(FileError) {
       let file = try OutputFile(path: path, temporaryPath: smallFile, byteCount: bytes.count)
@@ -64,7 +65,7 @@ struct StagingPaths: Sendable {
     }
   }
 
-  /// Makes a folder if it is not there.
+  /// Creates a folder if it does not exist.
   static func makeFolder(_ path: String) throws(CheckpointError) {
     try CheckpointError.attempt(path) { () throws(SystemCalls.Failure) in
       if try SystemCalls.identity(path: path, followingLinks: false) == nil {

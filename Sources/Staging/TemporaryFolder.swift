@@ -2,28 +2,29 @@ import Checkpoints
 import Platform
 import Safetensors
 
-/// A folder for files that only this run needs and nobody else may see; it goes with the object.
+/// A private folder for files that only this run needs; it is removed with the object.
 ///
-/// In a staging folder it has a fixed name, so that the next run to the same output finds what a killed one left. Elsewhere its
-/// name is random and it holds a lock: the next run of this user there removes those whose run has ended.
+/// In a staging folder it has a fixed name, so that the next run to the same output finds the leftovers of a killed
+/// one. Elsewhere its name is random and it holds a lock: this user's next run there removes folders whose run has
+/// ended.
 package final class TemporaryFolder: Sendable {
   package let path: String
   private let lock: StagingLock?
-  /// Must be there as long as the folder is.
+  /// Must exist as long as the folder does.
   private let staging: StagingFolder?
 
   private static let prefix = ".safemerge-combined."
   /// A folder that was just made may not have its lock yet.
   private static let graceSeconds = 60
 
-  /// The one of a run's staging folder.
+  /// The temporary folder in a run's staging folder.
   package init(in staging: StagingFolder) throws(CheckpointError) {
     self.staging = staging
     lock = nil
     path = try staging.makeWorkspace()
   }
 
-  /// One in a folder that is anybody's.
+  /// A temporary folder in a shared folder.
   package init(in parent: String) throws(CheckpointError) {
     Self.removeOld(in: parent)
     let path = Paths.join(parent, Self.prefix + String(UInt64.random(in: 0 ... .max), radix: 36))
@@ -35,7 +36,7 @@ package final class TemporaryFolder: Sendable {
     lock = try? StagingLock(folder: path, breaks: false)
   }
 
-  /// Removes what runs that were killed left, where a lock of the kernel tells that they have ended.
+  /// Removes the leftovers of killed runs, if a lock of the kernel shows that they have ended.
   private static func removeOld(in parent: String) {
     for name in (try? SystemCalls.entries(ofFolder: parent)) ?? [] where name.hasPrefix(prefix) {
       let path = Paths.join(parent, name)

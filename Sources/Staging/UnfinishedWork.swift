@@ -2,35 +2,35 @@ import Checkpoints
 import Platform
 import Safetensors
 
-/// What a merge that was interrupted left in its staging folder: looked at, and removed if a person says so.
+/// The work that an interrupted merge left in its staging folder: listed, and removed if the user asks for it.
 public struct UnfinishedWork: Sendable {
   /// The staging folder.
   public let path: String
-  /// What the merge would have made.
+  /// The output of the merge.
   public let output: String
-  /// Bytes that it takes on the disk.
+  /// Bytes that it occupies on disk.
   public let byteCount: Int
   /// Weight files that are complete.
   public let finishedFiles: Int
-  /// Weight files that were begun.
+  /// Weight files that were started.
   public let begunFiles: Int
-  /// Whether a model that was to be replaced is in it: removing the work puts it back.
+  /// Whether it holds a model that was to be replaced: removing the work restores it.
   public let holdsReplacedModel: Bool
-  /// Whether a merge that runs has it.
+  /// Whether a running merge uses it.
   public let isInUse: Bool
-  /// The process that has it, where it says so.
+  /// The process that uses it, if it is recorded.
   public let process: Int?
 
   private static let suffix = ".safemerge"
 
-  /// What was left beside, or for a mount point in, `output`; nil if there is nothing of this user's.
+  /// The work that was left beside `output`, or inside it for a mount point; nil if this user has none there.
   public init?(output: String) {
     let output = Paths.withoutTrailingSlashes(output)
     guard !Paths.lastComponent(output).isEmpty, ![".", ".."].contains(Paths.lastComponent(output)) else { return nil }
     self.init(at: StagingFolder.path(forOutput: output, isMountPoint: Self.isMountPoint(output)), output: output)
   }
 
-  /// All that was left directly in `folder`, for whatever outputs.
+  /// All work that was left directly in `folder`, for any output.
   public static func all(in folder: String) -> [UnfinishedWork] {
     let names = (try? SystemCalls.entries(ofFolder: folder)) ?? []
     return names.compactMap { name in
@@ -39,7 +39,7 @@ public struct UnfinishedWork: Sendable {
     }
   }
 
-  /// The work of a staging folder that is named itself; nil if `path` has no such name.
+  /// The work in the staging folder at `path`; nil if `path` does not have such a name.
   public init?(stagingFolder path: String) {
     let path = Paths.withoutTrailingSlashes(path)
     let name = Paths.lastComponent(path)
@@ -51,7 +51,7 @@ public struct UnfinishedWork: Sendable {
     }
   }
 
-  /// `OUT` of `.OUT.safemerge`.
+  /// The `OUT` in `.OUT.safemerge`.
   private static func output(ofName name: String) -> String? {
     guard name.hasPrefix("."), name.hasSuffix(suffix), name.utf8.count > suffix.utf8.count + 1 else { return nil }
     return String(name.dropFirst().dropLast(suffix.count))
@@ -73,8 +73,8 @@ public struct UnfinishedWork: Sendable {
     (isInUse, process) = StagingLock.state(ofFolder: path)
   }
 
-  /// Whether this program, or a file system that keeps open files, gives such a name to something in a staging folder: a folder
-  /// with anything else in it is somebody else's.
+  /// Whether this program, or a file system that keeps open files, gives such a name to something in a staging folder:
+  /// a folder with anything else in it is somebody else's.
   private static func isKnown(_ name: String) -> Bool {
     ["plan.json", "result", "partial", "parts", "old", "workspace"].contains(name)
       || ["lock", ".nfs", ".fuse_hidden"].contains(where: name.hasPrefix)
@@ -94,10 +94,11 @@ public struct UnfinishedWork: Sendable {
     return ((try? SystemCalls.entries(ofFolder: path)) ?? []).reduce(own) { $0 + occupied(Paths.join(path, $1)) }
   }
 
-  /// Removes the work, whose lock is held meanwhile: no run can begin in it. A model that was out of the way is put back first.
+  /// Removes the work while holding its lock, so that no run can start in it. A model that was moved away is restored
+  /// first.
   ///
-  /// - Parameter breaksLock: Whether a lock that no process of this machine is seen to hold is broken.
-  /// - Throws: `CheckpointError.Problem.inUse`; `system` if something of it stays.
+  /// - Parameter breaksLock: Whether a lock is broken that no process of this machine appears to hold.
+  /// - Throws: `CheckpointError.Problem.inUse`; `system` if something could not be removed.
   public func remove(breaksLock: Bool = false) throws(CheckpointError) {
     let isMounted = Paths.lastComponent(path) == StagingFolder.mountedName
     do {

@@ -1,13 +1,13 @@
 import JSONText
 
-/// What config.json says that decides whether a merge is right.
+/// Facts from config.json that decide whether a merge is right.
 package enum ModelConfig {
   /// Whether the family stores a stack of expert weights as (experts, in, out).
   package static func stacksExpertsTransposed(_ config: JSONValue?) -> Bool {
     family(config).map { ["gpt_oss", "aria", "openai_privacy_filter"].contains($0) } ?? false
   }
 
-  /// The objects that may have `quantization_config`, as paths, the one that counts first: transformers 5.24 looks at the
+  /// The objects that may have `quantization_config`, as paths, in order of precedence: transformers 5.24 looks at the
   /// top, then at the text model's section (`get_hf_quantizer`, `get_text_config(decoder=True)`).
   package static let quantizationSections = [[], ["text_config"], ["decoder"], ["generator"]]
 
@@ -35,10 +35,10 @@ package enum ModelConfig {
     return family
   }
 
-  /// What the size of the vocabulary is called; ChatGLM's config has it twice.
+  /// Keys for the size of the vocabulary; ChatGLM's config has two of them.
   package static let vocabularyKeys = ["vocab_size", "padded_vocab_size", "n_words", "n_vocab"]
 
-  /// Whether the vocabulary's size has this value anywhere.
+  /// Whether any of these keys has this value.
   package static func hasVocabulary(_ count: Int, _ config: JSONValue) -> Bool {
     guard case .object(let members) = config else { return false }
     return members.contains { member in
@@ -49,8 +49,8 @@ package enum ModelConfig {
 }
 
 extension ModelConfig {
-  /// Rows of queries, keys and values in a tensor of `rows` that holds them one behind the other: by the head counts, at
-  /// the top or in the text model's own section. Nil: they do not make that many rows.
+  /// Rows of queries, keys and values in a tensor of `rows` that concatenates them: by the head counts, at
+  /// the top level or in the text model's section. Nil if the counts do not add up to that many rows.
   package static func heads(_ config: JSONValue?, rows: Int) -> [Int]? {
     for section in [config, config?["text_config"]] {
       guard let queries = count("num_attention_heads", section) else { continue }
@@ -62,8 +62,8 @@ extension ModelConfig {
     return nil
   }
 
-  /// Rows of a gated delta network's four projections that are one tensor of `rows`: queries, keys and values; the output's
-  /// gate; beta; the decay.
+  /// Rows of a gated delta network's four projections that are one tensor of `rows`: queries, keys and values; the
+  /// output's gate; beta; the decay.
   package static func linearAttention(_ config: JSONValue?, rows: Int) -> [Int]? {
     for section in [config, config?["text_config"]] {
       guard let (keys, values, valueHeads) = linearAttentionWidths(section) else { continue }
@@ -73,7 +73,7 @@ extension ModelConfig {
     return nil
   }
 
-  /// Rows of the keys and of the values of a gated delta network, and its heads of values; nil: the section does not say.
+  /// Rows of the keys and of the values of a gated delta network, and its value heads; nil if the section does not say.
   private static func linearAttentionWidths(_ section: JSONValue?) -> (keys: Int, values: Int, valueHeads: Int)? {
     guard let keyHeads = count("linear_num_key_heads", section),
       let valueHeads = count("linear_num_value_heads", section),
@@ -91,7 +91,7 @@ extension ModelConfig {
     return nil
   }
 
-  /// The width of a Mamba block's inner state; nil: the config does not say.
+  /// The width of a Mamba block's inner state; nil if the config does not say.
   package static func mambaWidth(_ config: JSONValue?) -> Int? {
     for section in [config, config?["text_config"]] {
       if let heads = count("mamba_num_heads", section), let size = count("mamba_head_dim", section) {
@@ -101,10 +101,10 @@ extension ModelConfig {
     return nil
   }
 
-  /// Heads of an attention with as many keys as queries; nil: the config does not say.
+  /// Heads of an attention that has as many keys as queries; nil if the config does not say.
   package static func attentionHeads(_ config: JSONValue?) -> Int? { count("num_attention_heads", config) }
 
-  /// A count that a config has; nil: none that can be one.
+  /// A count in a config; nil if it is missing or is not a valid count.
   private static func count(_ key: String, _ section: JSONValue?) -> Int? {
     guard case .integer(let value)? = section?[key], (1...1 << 20).contains(value) else { return nil }
     return Int(value)

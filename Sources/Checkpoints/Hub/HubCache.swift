@@ -1,7 +1,7 @@
 import Platform
 import Safetensors
 
-/// The local cache of huggingface_hub 2.4, read only: nothing is ever created, changed or removed in it.
+/// The local cache of huggingface_hub 2.4. It is only read: nothing is ever created, changed or removed in it.
 ///
 /// ```
 /// models--namespace--name/
@@ -13,7 +13,7 @@ public struct HubCache: Sendable {
   /// What the cache knows about a file of a revision.
   public enum Lookup: Equatable, Sendable {
     case file(path: String)
-    /// The hub said that the file does not exist at this commit.
+    /// The cache records that the file does not exist at this commit.
     case doesNotExist
     case notCached
   }
@@ -21,7 +21,7 @@ public struct HubCache: Sendable {
   /// A revision that the cache has, completely or in part.
   public struct Snapshot: Equatable, Sendable {
     public let reference: HubReference
-    /// What the revision stands for: 40 hexadecimal digits.
+    /// The commit that the revision resolves to: 40 hexadecimal digits.
     public let commit: String
     /// The snapshot's folder.
     public let folder: String
@@ -37,8 +37,8 @@ public struct HubCache: Sendable {
 
   /// The folder of the revision that a reference names.
   ///
-  /// The revision is looked up among the references and taken for a commit if it is none; a shortened commit is not
-  /// known. Whether the snapshot is complete the cache does not say.
+  /// The revision is looked up among the references, and is taken for a commit if it is not a reference. A shortened
+  /// commit is not accepted. The cache does not record whether a snapshot is complete.
   ///
   /// - Throws: ``HubError`` if the cache has no such snapshot, with the command that fetches it.
   /// - Source: huggingface_hub 2.4, `try_to_load_from_cache`.
@@ -54,7 +54,7 @@ public struct HubCache: Sendable {
     return Snapshot(reference: reference, commit: commit, folder: HubEnvironment.join(snapshots, commit))
   }
 
-  /// What the cache knows about one file; a link whose blob is gone is a file that is not cached.
+  /// What the cache knows about one file. A link whose blob is missing counts as not cached.
   ///
   /// - Parameters:
   ///   - file: Relative to the repository's root.
@@ -75,7 +75,7 @@ public struct HubCache: Sendable {
     return try isFile(path, reference) ? .file(path: path) : .notCached
   }
 
-  /// The path of what a reference names: a snapshot's folder, a folder in it, or one file.
+  /// The path that a reference resolves to: a snapshot's folder, a folder in it, or one file.
   ///
   /// - Throws: ``HubError`` if it is not there.
   public func resolve(_ reference: HubReference) throws(HubError) -> (path: String, snapshot: Snapshot) {
@@ -90,18 +90,18 @@ public struct HubCache: Sendable {
     }
   }
 
-  /// The command of huggingface_hub that fetches what a reference names.
+  /// The huggingface_hub command that downloads what a reference names.
   ///
   /// - Parameters:
-  ///   - reference: What is fetched.
-  ///   - commit: Fetches this commit in place of the reference's revision.
+  ///   - reference: The reference to download.
+  ///   - commit: Fetches this commit instead of the reference's revision.
   public static func downloadCommand(_ reference: HubReference, commit: String? = nil) -> String {
     let file = reference.path.isEmpty ? "" : " \(quoted(reference.path))"
     let revision = (commit ?? reference.revision).map { " --revision \(quoted($0))" } ?? ""
     return "hf download \(reference.repository)\(file)\(revision)"
   }
 
-  /// A text as a shell takes it for one word.
+  /// The text quoted as one shell word.
   private static func quoted(_ text: String) -> String {
     let plain = text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "_-./+=:@%".contains($0)) }
     return plain ? text : "'" + text.replacing("'", with: "'\\''") + "'"
@@ -111,7 +111,7 @@ public struct HubCache: Sendable {
     HubEnvironment.join(path, "models--" + reference.repository.replacing("/", with: "--"))
   }
 
-  /// The content of the reference's file byte for byte, or the revision itself.
+  /// The exact content of the reference's file, or the revision itself.
   private func commit(_ reference: HubReference) throws(HubError) -> String {
     let revision = reference.revision ?? "main"
     let file = Paths.join(Paths.join(repositoryFolder(reference), "refs"), revision)
@@ -127,7 +127,7 @@ public struct HubCache: Sendable {
 
   private static let largestReferenceByteCount = 4096
 
-  /// Names of references and, where none are, commits: at most three of them.
+  /// At most three names of references, or of commits if there are no references.
   private func knownRevisions(_ reference: HubReference) throws(HubError) -> [String] {
     var names: [String] = []
     for folder in ["refs", "snapshots"] where names.isEmpty {
@@ -156,8 +156,8 @@ public struct HubCache: Sendable {
     try identity(path, reference)?.isRegularFile == true
   }
 
-  /// Nil also for names that no file can have, as Python's `os.path.isfile` says, and for what may not be looked at: another
-  /// user's cache is none.
+  /// Nil also for names that no file can have, as Python's `os.path.isfile` does, and for paths that this user may not
+  /// read: another user's cache counts as missing.
   private func identity(_ path: String, _ reference: HubReference) throws(HubError) -> SystemCalls.Identity? {
     do throws(SystemCalls.Failure) { return try SystemCalls.identity(path: path) } catch {
       if SystemCalls.impossibleName.contains(error.code) || SystemCalls.notAllowed.contains(error.code) { return nil }

@@ -1,4 +1,4 @@
-/// Where the hub's cache is, from the variables that huggingface_hub 2.4 reads.
+/// The location of the Hugging Face cache, from the variables that huggingface_hub 2.4 reads.
 public enum HubEnvironment {
   /// `HF_HUB_CACHE`, else `HUGGINGFACE_HUB_CACHE`, else `hub` in `HF_HOME`, which is by default `huggingface` in
   /// `XDG_CACHE_HOME`, by default `~/.cache`. A variable that is set and empty counts as set. `~` and variables in
@@ -23,7 +23,7 @@ public enum HubEnvironment {
 
   private static let slash = UInt8(ascii: "/")
 
-  /// As Python's `os.path.expanduser` does it for `~` and `~/...`.
+  /// Expands `~` and `~/...` as Python's `os.path.expanduser` does.
   private static func homeExpanded(_ path: String, _ home: String) -> String {
     let rest = path.utf8.dropFirst()
     guard path.utf8.first == UInt8(ascii: "~"), rest.isEmpty || rest.first == slash else { return path }
@@ -33,7 +33,7 @@ public enum HubEnvironment {
     return result.isEmpty ? "/" : result
   }
 
-  /// As Python's `os.path.expandvars` does it: `$NAME` and `${NAME}`; a variable that is not set stays as it is.
+  /// Expands `$NAME` and `${NAME}` as Python's `os.path.expandvars` does; a variable that is not set stays as it is.
   private static func variablesExpanded(_ path: String, _ variables: [String: String]) -> String {
     var result = ""
     var rest = Substring(path)

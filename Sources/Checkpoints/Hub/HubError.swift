@@ -1,18 +1,18 @@
 import Platform
 import Safetensors
 
-/// What keeps a model of the hub from being found in the local cache.
+/// Why a Hugging Face model was not found in the local cache.
 public struct HubError: ReportableError {
   public enum Problem: Equatable, Sendable {
-    /// The text begins as an address of the hub and is none.
+    /// The text starts like a Hugging Face address but is not a valid one.
     case malformed(String)
     /// The cache has nothing of the repository.
     case repositoryNotCached
     /// The cache has the repository, but not this revision.
     case revisionNotCached(cached: [String])
-    /// The snapshot has no such file, or only a link whose blob is gone.
+    /// The snapshot has no such file, or only a link whose blob is missing.
     case fileNotCached(String, commit: String)
-    /// The hub said once that the repository has no such file at this commit.
+    /// The cache records that the repository has no such file at this commit.
     case fileDoesNotExist(String, commit: String)
     case system(call: String, code: Int32)
   }
@@ -20,9 +20,9 @@ public struct HubError: ReportableError {
   /// As the caller named it.
   public let reference: String
   public let problem: Problem
-  /// Where was looked; empty where nothing was.
+  /// The path that was searched; empty if none was.
   public let cache: String
-  /// The command that fetches what is missing; nil: none does.
+  /// The command that downloads what is missing; nil if no command does.
   public let download: String?
 
   init(reference: String, _ problem: Problem, cache: String = "", download: String? = nil) {

@@ -1,10 +1,10 @@
-/// A model of the hub as a person names it: an id, a revision and a path in the repository.
+/// A Hugging Face model as a user names it: an id, a revision and a path in the repository.
 ///
 /// Source: huggingface_hub 2.4, `validate_repo_id` and `parse_hf_uri`; ids are ASCII here.
 public struct HubReference: Equatable, Sendable {
   /// `namespace/name`, or an old model's single name such as `gpt2`.
   public let repository: String
-  /// A branch, a tag, `refs/pr/3` or a commit as it was given; nil: `main`.
+  /// A branch, a tag, `refs/pr/3` or a commit as given; nil means `main`.
   public let revision: String?
   /// Relative to the repository's root; empty for the whole.
   public let path: String
@@ -15,14 +15,14 @@ public struct HubReference: Equatable, Sendable {
     self.path = path
   }
 
-  /// Whether a text says itself that it is about the hub.
+  /// Whether a text has the hub's scheme.
   public static func isAddress(_ text: String) -> Bool { text.utf8.starts(with: scheme.utf8) }
 
   /// Reads `hf://[models/]namespace/name[@revision][/path]`, whose revision may be percent-encoded, or
-  /// `[namespace/]name[@revision]`, whose revision is all that is left and may have slashes.
+  /// `[namespace/]name[@revision]`, whose revision is the rest of the text and may have slashes.
   ///
   /// - Returns: Nil for a text without the scheme that cannot be an id.
-  /// - Throws: ``HubError`` for an address that is none.
+  /// - Throws: ``HubError`` for a malformed address.
   public init?(_ text: String) throws(HubError) {
     if Self.isAddress(text) {
       try self.init(address: text)
@@ -42,7 +42,7 @@ public struct HubReference: Equatable, Sendable {
     if ["datasets", "spaces", "buckets", "kernels"].contains(first) { throw error("\"\(first)\" hold no models") }
     if first == "models" { rest = Self.split(rest, at: "/").tail ?? "" }
     let (beforeAt, afterAt) = Self.split(rest, at: "@")
-    // Behind the second slash an @ is part of a file's name.
+    // After the second slash an @ is part of a file's name.
     guard let afterAt, beforeAt.count(where: { $0 == "/" }) <= 1 else {
       let parts = rest.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false).map(String.init)
       let id = parts.prefix(2).joined(separator: "/")
@@ -78,8 +78,8 @@ public struct HubReference: Equatable, Sendable {
     character.isASCII && (character.isLetter || character.isNumber || character == "_")
   }
 
-  /// `[namespace/]name`, each of at most 96 letters, digits, dots, dashes and underscores that begins and ends with none of
-  /// dot and dash; without "--", ".." and ".git" at its end.
+  /// `[namespace/]name`, each of at most 96 letters, digits, dots, dashes and underscores that begins and ends with
+  /// none of dot and dash; without "--", ".." and ".git" at its end.
   static func isRepository(_ text: String) -> Bool {
     let parts = text.split(separator: "/", omittingEmptySubsequences: false)
     guard parts.count <= 2, !text.contains("--"), !text.contains(".."), !text.hasSuffix(".git") else { return false }
@@ -101,7 +101,7 @@ public struct HubReference: Equatable, Sendable {
     return (String(text[..<place]), String(text[text.index(after: place)...]))
   }
 
-  /// Nil where what `%xx` stand for is no UTF-8.
+  /// Nil if the decoded bytes are not UTF-8.
   private static func percentDecoded(_ text: String) -> String? {
     var bytes: [UInt8] = []
     var rest = text.utf8[...]

@@ -2,9 +2,9 @@ import JSONText
 import Platform
 import Safetensors
 
-/// Small files that are read whole.
+/// Small files that are read into memory.
 package enum BoundedFile {
-  /// The bytes of the regular file at `path`, which has at most `limit`.
+  /// The bytes of the regular file at `path`, at most `limit` of them.
   package static func read(_ path: String, limit: Int) throws(CheckpointError) -> [UInt8] {
     let byteCount: Int
     let bytes: [UInt8]

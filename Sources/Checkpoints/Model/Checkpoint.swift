@@ -5,7 +5,7 @@ import Safetensors
 /// A model on disk: its weight files with their headers, and where each tensor is.
 public struct Checkpoint: Sendable {
   public enum Layout: Equatable, Sendable {
-    /// One safetensors file and nothing around it.
+    /// A single safetensors file.
     case singleFile
     /// A folder with one weight file.
     case folder
@@ -44,15 +44,15 @@ public struct Checkpoint: Sendable {
   /// In the order of their names.
   public let files: [File]
   public let index: CheckpointIndex?
-  /// config.json, read leniently; nil where there is none.
+  /// config.json, read leniently; nil if there is no such file.
   public let config: JSONValue?
-  /// What a person should know about the selection.
+  /// Warnings about the selection.
   public private(set) var warnings: [String]
   private let locations: LocationTable
 
   package static let largestConfigByteCount = 4 << 20
 
-  /// The folder that holds the side files; nil for a single file.
+  /// The folder with the config and tokenizer files; nil for a single file.
   public var folder: String? { layout == .singleFile ? nil : path }
 
   public var tensorCount: Int { files.reduce(0) { $0 + $1.header.tensors.count } }
@@ -60,9 +60,9 @@ public struct Checkpoint: Sendable {
   /// Opens the model at `path`: a safetensors file, an index file, or a folder.
   ///
   /// In a folder the weights are selected as transformers 5.24 `from_pretrained` does: `transformers_weights` of
-  /// config.json, else `model.safetensors`, else `model.safetensors.index.json`; else a complete set of shards. Every header
-  /// is read and checked; of a sharded model every tensor of a header must be in the index, under its shard, and none may
-  /// stand twice.
+  /// config.json, else `model.safetensors`, else `model.safetensors.index.json`; else a complete set of shards. Every
+  /// header is read and checked; of a sharded model every tensor of a header must be in the index, under its shard, and
+  /// none may occur twice.
   ///
   /// - Throws: ``CheckpointError``, or `SafetensorsError` for a weight file.
   public init(path: String) throws { try self.init(path: path, workers: Machine.processorCount) }
@@ -86,8 +86,8 @@ public struct Checkpoint: Sendable {
     }
   }
 
-  /// Files whose headers were read already, for looking at: nothing says that they make up a model. Of a tensor that
-  /// several files have, the first counts.
+  /// Files whose headers were already read, for inspection: they need not form a model. Of a tensor that
+  /// several files have, the first one counts.
   package init(path: String, opened files: [File], config: JSONValue?) {
     self.init(path: path, layout: .folder, files: files, index: nil, config: config, warnings: [])
   }
@@ -137,8 +137,8 @@ public struct Checkpoint: Sendable {
         + "; the result's index names what is there")
   }
 
-  /// A tensor that the index places in a shard which lacks it may lie in a file that the index does not name: then it would
-  /// be lost.
+  /// A tensor that the index places in a shard which lacks it may lie in a file that the index does not name: then it
+  /// would be lost.
   private static func checkNobodyHas(
     _ ghosts: [TensorName], _ index: CheckpointIndex, folder: String, indexPath: String
   ) throws {
@@ -190,13 +190,14 @@ public struct Checkpoint: Sendable {
     File(name: name, path: path, header: try SafetensorsHeader(path: path))
   }
 
-  /// The shards in the order of the index's names, and whether each holds exactly the tensors that the index gives it.
+  /// The shards in the order of the index's names, and whether each holds exactly the tensors that the index assigns to
+  /// it.
   private static func openShards(
     _ index: CheckpointIndex, folder: String, indexName: String, workers: Int
   ) throws -> (files: [File], agree: Bool) {
     let indexed = index.weightMap.positionsByShard(count: index.shardNames.count)
-    // Names are compared by their hashes, 64 bits with a seed that no file can know: looking up 100,000 names one by one
-    // costs as much as reading their headers.
+    // Names are compared by their hashes, 64 bits with a seed that no file can know: looking up 100,000 names one by
+    // one costs as much as reading their headers.
     let shards = try WorkQueue.map(Array(zip(index.shardNames, indexed)), workers: workers) { name, positions in
       try Paths.checkFolders(of: name, in: folder)
       do throws(SafetensorsError) {
@@ -216,10 +217,10 @@ public struct Checkpoint: Sendable {
     return (shards.map(\.file), areDistinct && shards.allSatisfy(\.agrees))
   }
 
-  /// Names the first tensor that index and headers do not agree about.
+  /// Names the first tensor on which index and headers disagree.
   ///
-  /// - Returns: Tensors that the index names and no file has: nothing is lost without them, and transformers loads such a
-  ///   model.
+  /// - Returns: Tensors that the index names and no file has: nothing is lost without them, and transformers loads such
+  ///   a model.
   private func findDisagreement(
     _ index: CheckpointIndex, indexPath: String
   ) throws(CheckpointError) -> [TensorName] {

@@ -7,7 +7,7 @@ public struct CheckpointError: ReportableError, Equatable {
   public enum Problem: Equatable, Sendable {
     case notFound
     case notAFolder
-    /// The folder holds no weights that could be selected; other weight files that stand there.
+    /// The folder holds no weights that can be selected; the other weight files in it.
     case noWeights(others: [String])
     case pickleOnly(String)
     case fileTooLarge(byteCount: Int, limit: Int)
@@ -21,11 +21,11 @@ public struct CheckpointError: ReportableError, Equatable {
     case missingShard(String)
     /// Some shards of a set without an index.
     case incompleteShards(found: Int, count: Int, firstMissing: Int)
-    /// What stands where a name from an index has a folder is a link or a file.
+    /// A folder in a name from an index is a link or a file.
     case notAPlainFolder
     /// A shard has a tensor that the index does not name.
     case tensorNotInIndex(shard: String)
-    /// The index says one shard and another has the tensor.
+    /// The index names one shard, and another shard has the tensor.
     case tensorInOtherShard(indexed: String, found: String)
     /// Two shards have the tensor.
     case tensorInTwoShards(String, String)
@@ -33,30 +33,30 @@ public struct CheckpointError: ReportableError, Equatable {
     case sideFileNotRegular
     case sideFileOutside(realPath: String)
     case sideFileTooLarge(byteCount: Int, limit: Int)
-    /// A name that no text can hold, with its bytes written as escapes.
+    /// A name that is not UTF-8, with its bytes written as escapes.
     case nameNotUTF8(String)
     /// The base's folder holds more than a model has.
     case tooManySideFiles(Int)
-    /// A pattern of `--include-file` fits no file.
+    /// A pattern of `--include-file` matches no file.
     case nothingToInclude(pattern: String)
     case outputExists
-    /// Nothing can take the place of a mounted file system, and this one holds something.
+    /// A mount point cannot be replaced, and this one is not empty.
     case mountNotEmpty(entry: String)
     /// Another run writes to the same output.
     case inUse(host: String?, process: Int?, isDead: Bool)
-    /// The staging folder has the name of this program's, but others could have put it there.
+    /// The staging folder has this program's name, but another user could have created it.
     case stagingNotOurs
-    /// The staging folder holds a merge that differs in something.
+    /// The staging folder holds an unfinished merge with other settings.
     case otherMerge(String)
-    /// The file system has not the room for what is to be written.
+    /// The file system does not have enough space for the output.
     case noSpace(needed: Int, available: Int)
-    /// What the disk has of a file is not what was written to it.
+    /// The content of a file on disk differs from what was written.
     case notAsWritten(expected: String, found: String)
     case outputNotReplaceable(entry: String)
     case outputIsInput(String)
     case outputInsideInput(String)
     case inputInsideOutput(String)
-    /// A report that would be, or lie in, the result.
+    /// A report whose path is the result or inside it.
     case reportInsideOutput(String)
     case outputNotASafetensorsName
     case outputLooksLikeFile
@@ -196,7 +196,7 @@ public struct CheckpointError: ReportableError, Equatable {
     }
   }
 
-  /// The way out of a folder whose weights have other names than loaders look for, or another format.
+  /// The hint for a folder whose weights have unexpected names or another format.
   private static func hint(others: [String]) -> String? {
     guard let first = others.first else { return nil }
     if first.hasSuffix(".safetensors.index.json") { return "give the index itself as BASE" }
@@ -212,7 +212,7 @@ public struct CheckpointError: ReportableError, Equatable {
       : "rename those that are meant to model.safetensors or model-00001-of-0000N.safetensors, or give one file as BASE"
   }
 
-  /// How pickled weights become safetensors files that are merged: each file by itself, shards without an index.
+  /// How to convert pickled weights to safetensors files that can be merged: file by file, as shards without an index.
   private static func conversion(of name: String) -> String {
     let pattern = SideFiles.shardPattern(name).map { $0.hasPrefix("pytorch_model") ? "pytorch_model*.bin" : $0 } ?? name
     return "convert it there: python3 -c \"import glob, os, torch, safetensors.torch as s; "

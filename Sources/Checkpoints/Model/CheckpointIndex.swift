@@ -15,13 +15,13 @@ public struct CheckpointIndex: Equatable, Sendable {
   /// Whether the index is that of one file, as some programs write it.
   package func namesOnly(_ file: String) -> Bool { shardNames.count == 1 && Paths.areEqual(shardNames[0], file) }
 
-  /// What a person should know of tensors that an index names and no file has.
+  /// The warning about tensors that an index names and no file has.
   package static func ghostWarning(_ ghosts: [TensorName], indexPath: String) -> String {
     "\(indexPath): weight_map names \(ghosts.count == 1 ? "a tensor" : "\(ghosts.count) tensors") that no file has: "
       + "\(ghosts.first?.string ?? "")\(ghosts.count > 1 ? ", ..." : "")"
   }
 
-  /// In the order of the file; whether a tensor stands twice shows when it is compared with the headers.
+  /// In the order of the file; duplicates are found when it is compared with the headers.
   public let weightMap: WeightMap
 
   /// Reads the index at `path` a member at a time.
@@ -33,7 +33,7 @@ public struct CheckpointIndex: Equatable, Sendable {
     try self.init(bytes.span, path: path)
   }
 
-  /// The same of an index that has been read, at most 64 MiB.
+  /// Parses an index that was already read, at most 64 MiB.
   ///
   /// - Parameter path: The file, for errors.
   init(_ text: Span<UInt8>, path: String) throws(CheckpointError) {
@@ -73,7 +73,7 @@ public struct CheckpointIndex: Equatable, Sendable {
     try Self.check(shardNames, path)
   }
 
-  /// What the index of these shards says, for a folder that has none.
+  /// The index of these shards, for a folder that does not have one.
   init(shards names: [String], headers: [SafetensorsHeader]) {
     let order = names.indices.sorted { TensorName(names[$0]) < TensorName(names[$1]) }
     var map = WeightMap()
@@ -151,8 +151,8 @@ public struct CheckpointIndex: Equatable, Sendable {
     }
   }
 
-  /// Whether a name from an index or config.json stays in its folder: relative, of components that are neither empty nor dots,
-  /// without backslashes, drive letters and control characters.
+  /// Whether a name from an index or config.json stays in its folder: relative, of components that are neither empty
+  /// nor dots, without backslashes, drive letters and control characters.
   package static func staysInFolder(_ name: String) -> Bool {
     guard name.utf8.count <= 4096 else { return false }
     guard !name.unicodeScalars.contains(where: { $0.value < 0x20 || $0 == "\\" || $0 == ":" || $0.value == 0x7F })
@@ -162,10 +162,11 @@ public struct CheckpointIndex: Equatable, Sendable {
     }
   }
 
-  /// The text of an index, as transformers 5.23 writes it: two spaces of indentation, sorted keys, a newline at the end.
+  /// The text of an index, as transformers 5.23 writes it: two spaces of indentation, sorted keys, a newline at the
+  /// end.
   ///
   /// - Parameters:
-  ///   - metadata: Kept as it is but for `total_size`, which is set.
+  ///   - metadata: Kept as it is, except for `total_size`, which is set.
   ///   - totalSize: Bytes of all tensors, without headers.
   ///   - weightMap: In any order.
   public static func text(

@@ -4,7 +4,7 @@ import Safetensors
 
 /// What a folder holds, by the names of its files: one answer for every command.
 ///
-/// A folder that holds both is a model to whoever asks for a model, and an adapter where an adapter is asked for.
+/// A folder that holds both is a model where a model is expected, and an adapter where an adapter is expected.
 public enum ModelFolder: Equatable, Sendable {
   case model
   case adapter
@@ -12,14 +12,14 @@ public enum ModelFolder: Equatable, Sendable {
   case both
   case neither
 
-  /// Of the folder at `path`; what is no folder, or cannot be read, is neither.
+  /// The kind of the folder at `path`; a path that is not a folder, or cannot be read, is neither.
   public init(_ path: String) {
     let entries = (try? SystemCalls.entries(ofFolder: path)) ?? []
     let config = entries.contains("config.json") ? try? Checkpoint.readConfig(Paths.join(path, "config.json")) : nil
     self.init(entries: entries, config: config)
   }
 
-  /// Of a folder that holds these files.
+  /// The kind of a folder that holds these files.
   ///
   /// - Parameters:
   ///   - entries: The names in the folder.
@@ -41,7 +41,7 @@ public enum ModelFolder: Equatable, Sendable {
   /// Whether it can be the base of a merge.
   public var isModel: Bool { self == .model || self == .both }
 
-  /// Weights of a model or their index, also in formats that are not read: those are refused by name.
+  /// Weights of a model or their index, including formats that are not read: those are rejected with an explicit error.
   private static func isWeights(_ name: String) -> Bool {
     guard SideFileRules.exclusion(name, isFolder: false, isRoot: true) == .weights else { return false }
     return [".safetensors", ".bin", ".pt", ".pth", ".safetensors.index.json"].contains { name.hasSuffix($0) }

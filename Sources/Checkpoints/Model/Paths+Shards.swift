@@ -1,8 +1,8 @@
 import Platform
 
 extension Paths {
-  /// Checks that no folder on the way from `folder` to the file `name` in it is a link: what a name of an index or of
-  /// config.json leads to is beneath the folder then. The file itself may be a link, as in the Hugging Face cache.
+  /// Checks that no folder between `folder` and the file `name` in it is a link, so that a name from an index or from
+  /// config.json cannot leave the folder. The file itself may be a link, as in the Hugging Face cache.
   static func checkFolders(of name: String, in folder: String) throws(CheckpointError) {
     var path = folder
     for component in components(name).dropLast() {

@@ -52,7 +52,7 @@ public struct WeightMap: RandomAccessCollection, Equatable, Sendable {
 
   mutating func place(inShard shard: Int) { places.append(Place(nameEnd: nameBytes.count, shard: shard)) }
 
-  /// The same with other numbers for the shards.
+  /// The map with other numbers for the shards.
   func renumbered(_ numbers: [Int]) -> WeightMap {
     var map = self
     for position in map.places.indices { map.places[position].shard = numbers[map.places[position].shard] }

@@ -2,9 +2,9 @@ import JSONText
 import Platform
 import Safetensors
 
-/// Which files of a folder are a model's weights, chosen as transformers 5.24 `from_pretrained` does: `transformers_weights`
-/// of config.json, else `model.safetensors`, else `model.safetensors.index.json`; and, what it does not open but can mean
-/// one thing only, a complete set of shards without an index.
+/// Which files of a folder are a model's weights, chosen as transformers 5.24 `from_pretrained` does:
+/// `transformers_weights` of config.json, else `model.safetensors`, else `model.safetensors.index.json`; and, what it
+/// does not open but can mean one thing only, a complete set of shards without an index.
 package enum WeightSelection: Equatable {
   case file(String)
   case index(String)
@@ -13,7 +13,7 @@ package enum WeightSelection: Equatable {
 
   package static let indexName = "model.safetensors.index.json"
 
-  /// - Returns: The choice, and what a person should know about it.
+  /// - Returns: The choice, and warnings about it.
   static func choose(
     folder: String, config: JSONValue?
   ) throws(CheckpointError) -> (selection: WeightSelection, warnings: [String]) {
@@ -44,14 +44,14 @@ package enum WeightSelection: Equatable {
     throw CheckpointError(path: folder, problem(entries))
   }
 
-  /// What a person should know of shards without an index.
+  /// The warning about shards without an index.
   package static func unindexedWarning(_ shards: [String], folder: String) -> String {
     let pattern = shards.first.flatMap { SideFiles.shardPattern($0) } ?? shards.first ?? ""
     return "\(folder): has no \(indexName); all \(shards.count) files \(pattern) are there and are used"
   }
 
-  /// The only set of shards with the names that `save_pretrained` gives; nil if there is none or more than one. Shards of a
-  /// variant, such as `model.fp16-00001-of-00002.safetensors`, are loaded on request alone.
+  /// The only set of shards with the names that `save_pretrained` gives; nil if there is none or more than one. Shards
+  /// of a variant, such as `model.fp16-00001-of-00002.safetensors`, are loaded only on request.
   package static func unindexedShards(_ entries: [String], folder: String) throws(CheckpointError) -> [String]? {
     var sets: [String: [(number: Int, count: Int, name: String)]] = [:]
     for name in entries where name.hasPrefix("model-") && name.hasSuffix(".safetensors") {
@@ -68,7 +68,7 @@ package enum WeightSelection: Equatable {
     return set.sorted { $0.number < $1.number }.map(\.name)
   }
 
-  /// Why there is nothing to be chosen.
+  /// Why no weights can be selected.
   private static func problem(_ entries: [String]) -> CheckpointError.Problem {
     let others = entries.filter { name in
       (name.hasSuffix(".safetensors") || name.contains(".safetensors.index.") && name.hasSuffix(".json"))

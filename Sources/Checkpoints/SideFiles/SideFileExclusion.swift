@@ -1,25 +1,25 @@
-/// Why a file or folder of the base does not go along with the merged weights.
+/// Why a file or folder of the base is not copied to the result.
 public enum SideFileExclusion: String, Sendable, CaseIterable {
-  /// The same weights in another format, precision or division, and their indexes: they hold no merge.
+  /// The same weights in another format, precision or sharding, and their indexes: they do not contain the merge.
   case weights
-  /// What a training writes to go on, its other checkpoints and its logs.
+  /// Training state, other checkpoints of the training, and its logs.
   case trainingState = "training-state"
   /// An adapter beside the base's weights: loaders would apply it on top of the merged ones.
   case adapter
   /// Names that begin with a dot: version control, download caches, records of another merge.
   case hidden
-  /// What a program left or will make again.
+  /// Caches and other files that programs create again.
   case temporary
   /// README.md describes the base and its evaluation, not the result.
   case modelCard = "model-card"
-  /// Settings of a quantization that the result has no more.
+  /// Settings of a quantization that the result no longer has.
   case quantization
-  /// What the tokenizer beside the adapter replaces under another name.
+  /// A file that the adapter's tokenizer replaces under another name.
   case replaced
   /// `--exclude-file`.
   case asked
 
-  /// As a line for people says it.
+  /// The reason as it is printed.
   public var text: String {
     switch self {
     case .weights: "weights in other files"

@@ -1,11 +1,11 @@
 import Platform
 
-/// What of a base's folder does not go along, as a table of names; everything else does.
+/// The files of a base's folder that are not copied, as a table of names; everything else is copied.
 ///
-/// A file that nobody knows is copied: a loader may open it. So each rule names what it excludes, and no narrower than the
-/// files of real repositories: `spk_dict.pt` and `assets/vocoder.pt` end as weights do and are needed.
+/// An unknown file is copied, because a loader may open it. So each rule names what it excludes, and no narrower than
+/// the files of real repositories: `spk_dict.pt` and `assets/vocoder.pt` end as weights do and are needed.
 package enum SideFileRules {
-  /// Where a rule looks.
+  /// The folders that a rule applies to.
   enum Scope {
     /// Entries of the base's folder itself.
     case root
@@ -41,7 +41,7 @@ package enum SideFileRules {
     Rule(reason: .trainingState, scope: .root, patterns: ["runs/"]),
     Rule(reason: .modelCard, scope: .root, patterns: ["readme", "readme.*", "readme_*.md", "readme-*.md"]),
     Rule(reason: .adapter, scope: .root, patterns: ["adapter_config.json", "adapter_model.*", "adapter_model-*"]),
-    // Formats that nobody keeps beside safetensors but as another form of the same weights.
+    // Formats that repositories keep beside safetensors only as another form of the same weights.
     Rule(
       reason: .weights, scope: .anywhere, patterns: ["*.gguf", "*.ggml", "*.llamafile", "*.mlpackage/", "*.mlmodelc/"]),
     Rule(
@@ -56,7 +56,7 @@ package enum SideFileRules {
       ]),
   ]
 
-  /// What the same weights are called in one file or in several, whatever their format.
+  /// Names of the same weights in one file or in several, in any format.
   private static let weightStems = [
     "model", "pytorch_model", "consolidated", "diffusion_pytorch_model", "flax_model", "tf_model", "rust_model", "ckpt",
     "checkpoint", "weights",
@@ -68,7 +68,7 @@ package enum SideFileRules {
   /// Settings of a quantization beside config.json.
   private static let quantizationFiles = ["hf_quant_config.json", "quantize_config.json", "quant_config.json"]
 
-  /// The first rule that excludes an entry; nil: none does.
+  /// The first rule that excludes an entry; nil if no rule does.
   ///
   /// - Parameters:
   ///   - name: The last component.
@@ -101,7 +101,7 @@ package enum SideFileRules {
     }
   }
 
-  /// The numbers of `00001-of-00002` in a name, and what stands around them; nil: it has none.
+  /// The numbers of `00001-of-00002` in a name, and the text around them; nil if it has none.
   static func shardNumber(_ name: String) -> (number: Int, count: Int, prefix: String, suffix: String)? {
     func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }
     let bytes = Array(name.utf8)
@@ -122,7 +122,8 @@ package enum SideFileRules {
     )
   }
 
-  /// What a folder may hold and still be a model that `--force` replaces, where no record says what the merge wrote.
+  /// Files that a folder may hold and still be a model that `--force` replaces, if no record lists what the merge
+  /// wrote.
   package static func isPartOfAModel(_ name: String, isFolder: Bool) -> Bool {
     if isFolder { return name == TokenizerFiles.templateFolder || isModuleFolder(name) }
     return TokenizerFiles.isOne(name) || isModelFile(name) || name == "README.md" || name == ResultMarks.record

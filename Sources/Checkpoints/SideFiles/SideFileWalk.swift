@@ -2,15 +2,15 @@ import JSONText
 import Platform
 import Safetensors
 
-/// Goes through a base's folder and decides of every file whether it goes along.
+/// Walks a base's folder and decides for every file whether it is copied.
 struct SideFileWalk {
-  /// Where the merge's own files are and what the user asked for.
+  /// The paths of the merge and the user's patterns.
   struct Question {
     /// The base's folder.
     let folder: String
     /// Paths in it that are the base's weights or that the merge writes itself.
     let written: Set<String>
-    /// Of the base's weight files; nil: not known, and no file is measured against it.
+    /// The size of the base's weight files; nil if it is not known, and then no file is compared with it.
     let weightByteCount: Int?
     /// Whether a name is that of a tensor of the base.
     let isBaseTensor: (TensorName) -> Bool
@@ -32,7 +32,7 @@ struct SideFileWalk {
   /// A folder with more files, or deeper ones, is not a model's.
   static let largestFileCount = 20_000
   private static let largestDepth = 32
-  /// Names that are never in a result but as what the merge wrote: a loader would open them in place of it.
+  /// Names that a result has only if the merge wrote them, because a loader would open them instead.
   private static let reserved = [
     "model.safetensors", "model.safetensors.index.json", ResultMarks.record, ResultMarks.incomplete,
   ]
@@ -41,7 +41,7 @@ struct SideFileWalk {
   private let question: Question
   private(set) var found: [Found] = []
   private(set) var leftOut: [SideFiles.LeftOut] = []
-  /// The base's own config.json, by which a copy of the model in a sub-folder is told.
+  /// The base's config.json, which identifies a copy of the model in a sub-folder.
   private let kind: [JSONValue?]?
   /// Folders that modules.json of sentence-transformers names.
   private let modules: Set<String>
@@ -53,7 +53,7 @@ struct SideFileWalk {
     try visit("", excluded: nil, depth: 0)
   }
 
-  /// - Parameter excluded: The reason for which the folder is left out: then only what the user asks for is taken.
+  /// - Parameter excluded: The reason why the folder is excluded; then only files that the user asks for are copied.
   private mutating func visit(_ folder: String, excluded: SideFileExclusion?, depth: Int) throws(CheckpointError) {
     let absolute = folder.isEmpty ? question.folder : Paths.join(question.folder, folder)
     guard depth <= Self.largestDepth else {
@@ -69,7 +69,7 @@ struct SideFileWalk {
       }
       if isFolder {
         if decision.reason != nil {
-          // Something in it may be asked for.
+          // The user may have asked for a file in it.
           guard !question.include.isEmpty, decision.reason != .asked, !isLink(path) else { continue }
         } else {
           try checkLink(path, isAskedFor: decision.isAskedFor)
@@ -95,7 +95,7 @@ struct SideFileWalk {
     if isFolder, let real = SystemCalls.realPath(absolute), question.mergedFolders.contains(real) {
       return (.adapter, false)
     }
-    // What the merge takes in may not be applied to its result once more.
+    // An adapter that is merged must not be applied to the result again.
     if isRoot, SideFileRules.exclusion(name, isFolder: isFolder, isRoot: true) == .adapter, mergesItsOwnAdapter {
       return (.adapter, false)
     }
@@ -113,7 +113,7 @@ struct SideFileWalk {
     SystemCalls.realPath(question.folder).map(question.mergedFolders.contains) == true
   }
 
-  /// Whether a pattern fits the path or a folder that it is in.
+  /// Whether a pattern matches the path or one of its parent folders.
   static func matches(_ globs: [Glob], _ path: String) -> Bool {
     guard !globs.isEmpty else { return false }
     var prefix = ""
@@ -149,7 +149,7 @@ struct SideFileWalk {
     return entries.contains { SideFileRules.exclusion($0, isFolder: false, isRoot: true) == .weights }
   }
 
-  /// What a config.json says its model is; nil: it does not say it.
+  /// The model that a config.json describes; nil if it does not say.
   private static func kind(_ path: String) -> [JSONValue?]? {
     guard let config = read(path), config["architectures"] != nil || config["model_type"] != nil else { return nil }
     return [config["architectures"], config["model_type"]]
@@ -175,8 +175,8 @@ struct SideFileWalk {
     return found?.isDirectory == false
   }
 
-  /// A link to a folder is followed where it stays in the base's folder, or is asked for, and does not lead round in a
-  /// circle.
+  /// A link to a folder is followed if it stays in the base's folder or the user asked for it, and if it does not form
+  /// a cycle.
   private func checkLink(_ path: String, isAskedFor: Bool) throws(CheckpointError) {
     guard isLink(path) else { return }
     let absolute = Paths.join(question.folder, path)

@@ -1,19 +1,20 @@
 import Platform
 import Safetensors
 
-/// The files that go with the weights into a merged folder: configuration, tokenizer, templates, code, components, licences.
+/// The files that are copied beside the merged weights: configuration, tokenizer, templates, code, components,
+/// licenses.
 public struct SideFiles: Equatable, Sendable {
   /// One file of the result.
   public struct File: Equatable, Sendable {
     /// Relative to the output folder.
     public let name: String
-    /// What it is copied from, byte for byte; where there is a `text`, what that was found in.
+    /// The file that is copied byte for byte; if there is a `text`, the file that it was taken from.
     public let sourcePath: String
     public let byteCount: Int
-    /// Written in place of a copy: a chat template that the base keeps in a file that the adapter replaces.
+    /// Text that is written instead of a copy: a chat template that the base keeps in a file that the adapter replaces.
     package let text: [UInt8]?
 
-    /// How it comes from ``sourcePath``, in words.
+    /// How it was taken from ``sourcePath``, in words.
     package var origin: String { text == nil ? "copied from" : "taken out of" }
 
     init(name: String, sourcePath: String, byteCount: Int, text: [UInt8]? = nil) {
@@ -24,9 +25,9 @@ public struct SideFiles: Equatable, Sendable {
     }
   }
 
-  /// A file of the base's folder, or a folder with all that is in it, that does not go along.
+  /// A file of the base's folder, or a folder with its contents, that is not copied.
   public struct LeftOut: Equatable, Sendable {
-    /// Relative to the base's folder; of a folder with "/" behind it.
+    /// Relative to the base's folder; a folder ends with "/".
     public let name: String
     public let reason: SideFileExclusion
 
@@ -36,11 +37,11 @@ public struct SideFiles: Equatable, Sendable {
     }
   }
 
-  /// What the caller asks for beyond the rules.
+  /// The caller's own patterns, which override the rules.
   public struct Selection: Equatable, Sendable {
-    /// Patterns of paths in the base's folder, or of folders, that go along although a rule excludes them.
+    /// Patterns of files or folders in the base's folder that are copied although a rule excludes them.
     public var include: [String]
-    /// Those that do not go along; they win over ``include``.
+    /// Patterns of files that are not copied; they win over ``include``.
     public var exclude: [String]
 
     public init(include: [String] = [], exclude: [String] = []) {
@@ -49,14 +50,14 @@ public struct SideFiles: Equatable, Sendable {
     }
   }
 
-  /// A larger file that holds no tensors is refused unless it is asked for by name, in bytes.
+  /// The largest file without tensors, in bytes, that is copied without being named.
   public static let largestByteCount = 1 << 30
 
   /// In the order of their names.
   public let files: [File]
   /// In the order of their names.
   public let leftOut: [LeftOut]
-  /// What a person should know about the choice.
+  /// Warnings about the choice.
   public var warnings: [String] {
     let hasAdapter = leftOut.contains { $0.name.hasPrefix("adapter_model") && $0.reason == .adapter }
     guard hasAdapter, !adapterIsMerged else { return [] }
@@ -83,20 +84,21 @@ public struct SideFiles: Equatable, Sendable {
     self.tokenizerIsAdapters = tokenizerIsAdapters
   }
 
-  /// Chooses the side files of a merge: everything in the base's folder but what ``SideFileExclusion`` names.
+  /// Chooses the files that a merge copies: everything in the base's folder except what ``SideFileExclusion`` names.
   ///
-  /// Of a tokenizer beside the adapter every file replaces the base's of its name, and those of other names that would
-  /// override it; the others of the base stay.
+  /// Every file of the adapter's tokenizer replaces the base's file of the same name, and files of other names that
+  /// would override it; the base's other files stay.
   ///
   /// - Parameters:
   ///   - base: The base's folder.
   ///   - written: Paths in it that the plan writes itself: shards, index, a changed config.json.
-  ///   - checkpoint: The base, by whose tensors other files of the same weights are told.
-  ///   - adapter: The folder of the adapter whose tokenizer is used; nil: of none.
+  ///   - checkpoint: The base, whose tensors identify other files of the same weights.
+  ///   - adapter: The folder of the adapter whose tokenizer is used; nil if no adapter's tokenizer is used.
   ///   - mergedFolders: The folders of all adapters that are merged.
   ///   - losesQuantization: Whether the base is quantized and the result is not.
-  ///   - selection: What the caller asks for beyond the rules.
-  /// - Throws: ``CheckpointError``: a link out of the folder, what is no regular file, a pattern that fits nothing.
+  ///   - selection: The caller's own patterns.
+  /// - Throws: ``CheckpointError``: a link that leaves the folder, something that is not a regular file, a pattern
+  ///   without a match.
   public init(
     base: String, written: Set<String>, checkpoint: Checkpoint? = nil, adapter: String? = nil,
     mergedFolders: [String] = [],
@@ -152,7 +154,7 @@ public struct SideFiles: Equatable, Sendable {
       tokenizerIsAdapters: own.contains("tokenizer.json"))
   }
 
-  /// `model-*-of-00005.bin` of the name of a shard; nil: it is none.
+  /// `model-*-of-00005.bin` for the name of a shard; nil for any other name.
   package static func shardPattern(_ name: String) -> String? {
     SideFileRules.shardNumber(name).map { shard in
       let digits = String(shard.count)
@@ -203,10 +205,10 @@ public struct SideFiles: Equatable, Sendable {
     return names.readable
   }
 
-  /// A link is followed to a regular file in the folder itself or, in the Hugging Face cache, in the cache: a downloaded
-  /// folder must not be able to publish another file of this machine under a tokenizer's name.
+  /// A link is followed to a regular file in the folder itself or, in the Hugging Face cache, in the cache: a
+  /// downloaded folder must not be able to publish another file of this machine under a tokenizer's name.
   ///
-  /// - Parameter isAskedFor: Whether the user named it: then it may lie anywhere and be of any size.
+  /// - Parameter isAskedFor: Whether the user named it; it may then be anywhere and of any size.
   private static func checkedByteCount(
     _ path: String, folder: String, isAskedFor: Bool = false
   ) throws(CheckpointError) -> Int {

@@ -1,14 +1,14 @@
 import JSONText
 import Safetensors
 
-/// `tokenizer.json` of the tokenizers library, read for one number and never written.
+/// `tokenizer.json` of the tokenizers library; only the number of tokens is read from it.
 public enum TokenizerFile {
   static let largestByteCount = 256 << 20
   static let largestListByteCount = 32 << 20
 
   /// One more than the highest id of `model.vocab` and `added_tokens`: the rows that an embedding needs.
   ///
-  /// Nil if there is no such file or its form is not one that is known here: tokenizers of many makes exist, and none of
+  /// Nil if there is no such file or its form is unknown: many kinds of tokenizers exist, and none of
   /// them is an error.
   public static func tokenCount(_ path: String) -> Int? {
     guard let bytes = try? BoundedFile.read(path, limit: largestByteCount) else { return nil }

@@ -1,7 +1,7 @@
 import JSONText
 import Platform
 
-/// The files of a tokenizer, and what those beside an adapter replace of the base's.
+/// The files of a tokenizer, and which of the base's files an adapter's tokenizer replaces.
 enum TokenizerFiles {
   static let templateFolder = "additional_chat_templates"
   static let configName = "tokenizer_config.json"
@@ -25,12 +25,12 @@ enum TokenizerFiles {
     [configName, "tokenizer.json", templateName].contains(where: entries.contains)
   }
 
-  /// The tokenizer beside an adapter, read as far as it takes to know what of the base's it replaces.
+  /// The tokenizer beside an adapter, read as far as needed to know which of the base's files it replaces.
   ///
-  /// A file replaces the base's of the same name. Some replace files of other names: a chat template wherever it stands,
-  /// since `chat_template.jinja` wins over `tokenizer_config.json`; a vocabulary without `tokenizer.json`, over which the
-  /// base's would win; and `special_tokens_map.json` and `added_tokens.json` of the base, which transformers 5.24 lets
-  /// override the adapter's settings, where they contradict these.
+  /// A file replaces the base's file of the same name. Some replace files of other names: a chat template in any file,
+  /// since `chat_template.jinja` wins over `tokenizer_config.json`; a vocabulary without `tokenizer.json`, over which
+  /// the base's would win; and `special_tokens_map.json` and `added_tokens.json` of the base, which transformers 5.24
+  /// lets override the adapter's settings, where they contradict these.
   struct Replacement {
     let names: Set<String>
     private let config: JSONValue?
@@ -44,13 +44,13 @@ enum TokenizerFiles {
       tokens = tokenizer
     }
 
-    /// Whether the adapter brings a chat template, in whatever file.
+    /// Whether the adapter has a chat template, in any file.
     var hasTemplate: Bool {
       config?["chat_template"].map { $0 != .null } == true
         || names.contains { templateNames.contains($0) || $0.hasPrefix(templateFolder + "/") }
     }
 
-    /// Whether a file of the base's tokenizer that the adapter has not would override what the adapter has.
+    /// Whether a file that only the base's tokenizer has would override one of the adapter's files.
     func overrules(_ name: String, at path: String) -> Bool {
       if templateNames.contains(name) || name.hasPrefix(templateFolder + "/") { return hasTemplate }
       switch name {

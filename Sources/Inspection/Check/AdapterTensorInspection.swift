@@ -47,7 +47,7 @@ struct AdapterTensorInspection {
             : "the model's class does not read them, and the adapter is not merged")))
   }
 
-  /// A key of config.json by which a class has factors of its own, such as `vision_lora` of Phi-4 or `lora_rank`.
+  /// A key of config.json for a class that has low-rank factors itself, such as `vision_lora` of Phi-4 or `lora_rank`.
   private var keyOfOwnFactors: String? {
     guard case .object(let members)? = model.config else { return nil }
     return members.map(\.key).first { $0.hasSuffix("_lora") || $0.hasPrefix("lora_") }

@@ -10,19 +10,19 @@ struct ConfigInspection {
   /// input embedding is known by its name.
   func inspect(_ vocabulary: VocabularyTensors, _ shapes: [TensorName: [Int]], _ log: inout FindingLog) {
     guard let embedding = vocabulary.embedding, let shape = shapes[embedding], shape.count == 2 else { return }
-    // The sizes of the language model are in a section of their own where there is more than one.
+    // Multimodal models have the sizes of the language model in a section of config.json.
     let section: JSONValue
     if case .object? = config["text_config"] { section = config["text_config"] ?? config } else { section = config }
     let key = ["vocab_size", "padded_vocab_size", "n_words"].first { integer(section, $0) != nil }
-    // Every name of the vocabulary: a head of another size does not load, though the embedding does.
+    // Every tensor of the vocabulary is compared: a head of another size does not load, although the embedding does.
     for name in [embedding] + (vocabulary.group(of: embedding)?.present.filter { $0 != embedding } ?? []) {
       guard let key, let rows = shapes[name]?.first else { continue }
-      // An encoder and a decoder may each have a vocabulary of their own, as Marian's.
+      // An encoder and a decoder may have different vocabularies, as in Marian.
       if ["decoder_vocab_size", "tgt_vocab_size"].contains(where: { integer(section, $0) == rows }) { continue }
       if let size = integer(section, key), rows - size == FamilyRows.added(to: section) { continue }
       compare(key, section, with: rows, of: name, "rows", &log)
     }
-    // Some families have an embedding of a width of its own, and project it.
+    // Some families have an embedding of another width and project it.
     let ownWidths = ["embedding_size", "input_embedding_size", "word_embed_proj_dim", "embedding_dim", "emb_dim"]
     let hasOwnWidth = ownWidths.contains { integer(section, $0) != nil }
     let width = ["hidden_size", "n_embd"].first { integer(section, $0) != nil }
@@ -59,7 +59,7 @@ struct ConfigInspection {
     if let key = ["num_hidden_layers", "n_layer"].first(where: { integer(section, $0) != nil }),
       let expected = integer(section, key), expected >= 0
     {
-      // Layers that pruning left nothing of.
+      // Pruning may have removed all of a layer.
       let mayBeEmpty = section["block_configs"] != nil
       if !mayBeEmpty, let missing = (0..<min(expected, 1 << 16)).first(where: { !numbers.contains($0) }) {
         log.find("config", "config.json", "layer \(missing) has no tensor, and \(key) is \(expected)")
@@ -99,7 +99,7 @@ struct ConfigInspection {
     return members.contains { $0.key.contains("nextn") || $0.key.contains("mtp") }
   }
 
-  /// Families whose layers are all of the same sizes, those of config.json.
+  /// Families in which every layer has the sizes in config.json.
   private func isPlainFamily(_ section: JSONValue) -> Bool {
     guard case .string(let family)? = section["model_type"] ?? config["model_type"] else { return false }
     return ["llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2"].contains(family)

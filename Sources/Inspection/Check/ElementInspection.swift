@@ -10,13 +10,13 @@ struct ElementInspection {
 
   /// What is asked of the elements of a tensor.
   private struct Question {
-    /// Whether they are numbers.
+    /// Whether they are numbers and not codes.
     let isCounted: Bool
-    /// The bits that are no sign, for eight bytes, where zeros are looked for.
+    /// A mask of the bits of eight bytes that are not a sign; used to find zeros.
     let zeros: UInt64?
   }
 
-  /// Reads every tensor: numbers that are NaN or infinite, and matrices that are nothing but zeros.
+  /// Reads every tensor and finds NaN, infinities, and matrices of zeros.
   ///
   /// The codes of quantized weights are no numbers, whatever dtype keeps them; scales are.
   ///
@@ -70,7 +70,7 @@ struct ElementInspection {
   private static func question(
     _ tensor: TensorInfo, _ weights: StoredWeights, _ role: StoredWeights.Role
   ) -> Question {
-    // Vectors of zeros are common: biases, buffers.
+    // Vectors of zeros are common, such as biases and buffers.
     let isMatrix = tensor.shape.count(where: { $0 > 1 }) >= 2
     switch role {
     case .plain: return Question(isCounted: true, zeros: isMatrix ? signMask(tensor.dtype) : nil)
@@ -78,7 +78,7 @@ struct ElementInspection {
       guard weights.weights[weight].zeroCodesAreZero, tensor.elementCount > 1 else {
         return Question(isCounted: false, zeros: nil)
       }
-      // Numbers of 4 bits have a sign in each half of a byte, integers none that is 0 without its other bits.
+      // 4-bit floats have a sign in each half of a byte; an integer has no sign bit without another bit.
       let isInteger = tensor.dtype == .i8 && weights.weights[weight].shape == tensor.shape
       let mask: UInt64? = isInteger ? ~0 : signMask(tensor.dtype) ?? 0x7777_7777_7777_7777
       return Question(isCounted: false, zeros: mask)
@@ -86,7 +86,8 @@ struct ElementInspection {
     }
   }
 
-  /// The bits of eight bytes that are not 0 in a number that is not 0; nil: no floating-point type of whole bytes.
+  /// The bits of eight bytes that are not 0 in a number that is not 0; nil for anything but a floating-point type of
+  /// whole bytes.
   private static func signMask(_ dtype: DType) -> UInt64? {
     switch dtype {
     case .f64: 0x7FFF_FFFF_FFFF_FFFF

@@ -1,10 +1,10 @@
 import JSONText
 
-/// Rows that the embeddings of some families have beside those of their vocabulary.
+/// Extra rows that the embeddings of some families have in addition to their vocabulary.
 ///
 /// Source: transformers 5.24.0 `MoshiModel`, `MllamaTextModel`, `CpmAntModel`.
 enum FamilyRows {
-  /// How many a language model's section of config.json says.
+  /// The number of extra rows for a language model's section of config.json.
   static func added(to section: JSONValue) -> Int {
     guard case .string(let type)? = section["model_type"] else { return 0 }
     func count(_ key: String) -> Int { if case .integer(let value)? = section[key] { Int(value) } else { 0 } }

@@ -4,14 +4,14 @@ import Platform
 import Safetensors
 import Staging
 
-/// Looks for what is wrong with a model or an adapter on disk, and goes on after the first thing that is.
+/// Finds faults of a model or an adapter on disk, and continues after the first one.
 public struct ModelInspection: Sendable {
   public struct Options: Sendable {
     /// Whether all data is read: NaN and infinities are counted, tied tensors compared, recorded checksums verified.
     public var readsData = false
-    /// Checksums that the files are to have.
+    /// The expected checksums of the files.
     public var sums: SumsFile?
-    /// Whether the checksum of every file is wanted.
+    /// Whether to compute the checksum of every file.
     public var computesSums = false
     /// Threads, at least 1.
     public var workers: Int
@@ -26,7 +26,7 @@ public struct ModelInspection: Sendable {
     public let header: SafetensorsHeader
   }
 
-  /// A tensor with elements that are no numbers.
+  /// A tensor with NaN or infinite elements.
   public struct NonFinite: Sendable, Equatable {
     public let tensor: TensorName
     public let file: String
@@ -49,7 +49,7 @@ public struct ModelInspection: Sendable {
 
   /// Inspects the safetensors file, the index file, or the folder of a model or an adapter at `path`.
   ///
-  /// - Throws: What keeps it from being looked at: a path that does not exist, a file that cannot be read.
+  /// - Throws: If it cannot be inspected: the path does not exist, or a file cannot be read.
   public init(path: String, options: Options) throws {
     let identity: SystemCalls.Identity?
     do throws(SystemCalls.Failure) { identity = try SystemCalls.identity(path: path) } catch {

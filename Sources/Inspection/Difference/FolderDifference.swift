@@ -3,45 +3,46 @@ import JSONText
 import Platform
 import Safetensors
 
-/// What two folders of models or adapters say otherwise beside their weights: tensors that are equal make another model
-/// where config.json or adapter_config.json differ.
+/// How two folders of models or adapters differ apart from their weights: equal tensors are another model if
+/// config.json or adapter_config.json differs.
 public struct FolderDifference: Sendable, Equatable {
   /// A member of config.json or adapter_config.json, by the path of its keys, with its JSON text in each.
   public struct Member: Sendable, Equatable {
     public let file: String
-    /// Joined by dots.
+    /// The keys, joined by dots.
     public let key: String
     /// Nil where it is absent.
     public let left: String?
     public let right: String?
 
-    /// Whether it says nothing of what the model computes: where it came from and which program wrote it.
+    /// Whether it does not affect what the model computes, such as its origin or the program that wrote it.
     public var isOrigin: Bool { ["_name_or_path", "transformers_version", "peft_version"].contains(key) }
   }
 
   /// Another file of the folders, such as a tokenizer.
   public struct File: Sendable, Equatable {
     public let name: String
-    /// Nil: both have it, and its bytes differ.
+    /// The side that has it; nil if both have it and its bytes differ.
     public let onlySide: Side?
   }
 
   public enum Side: String, Sendable { case left, right }
 
-  /// In the order of the files and their keys.
+  /// Differing members, in the order of the files and their keys.
   public private(set) var members: [Member] = []
   /// By name.
   public private(set) var files: [File] = []
 
-  /// Whether the configurations differ in what decides the model.
+  /// Whether the configurations differ in a way that affects the model.
   public var hasDifference: Bool { members.contains { !$0.isOrigin } }
 
   private static let configNames = ["config.json", "adapter_config.json"]
 
-  /// Compares two folders; nothing differs where one is none, or both are the same.
+  /// Compares two folders; nothing differs if one is not a folder or both are the same.
   ///
   /// - Parameter comparesFiles: Whether the bytes of other files are compared.
-  /// - Throws: `CheckpointError` for a configuration that cannot be read or parsed, `SafetensorsError` for another file.
+  /// - Throws: `CheckpointError` for a configuration that cannot be read or parsed, `SafetensorsError` for another
+  ///   file.
   init(_ left: String?, _ right: String?, comparesFiles: Bool) throws {
     guard let left, let right, !Paths.areEqual(left, right) else { return }
     let (one, other) = (try Self.names(left), try Self.names(right))

@@ -2,7 +2,7 @@ import CPlainArithmetic
 import Platform
 import Safetensors
 
-/// The values of tensors that both have.
+/// Comparison of the values of tensors that both sides have.
 extension ModelDifference {
   private struct Sums {
     var changed = 0
@@ -34,10 +34,11 @@ extension ModelDifference {
     let file: Int
     let range: Range<Int>
     let dtype: DType
-    /// Nil: bytes are compared.
+    /// Nil if bytes are compared.
     let type: spa_dtype?
 
-    /// Where elements are. A piece begins at a byte: its length is a multiple of 8 elements, but for the last.
+    /// The position of elements. A piece starts at a byte boundary; its length is a multiple of 8 elements, except for
+    /// the last.
     func bytes(_ elements: Range<Int>) -> Range<Int> {
       let start = range.lowerBound + elements.lowerBound * dtype.bitCount / 8
       return start..<start + (elements.count * dtype.bitCount + 7) / 8
@@ -46,7 +47,8 @@ extension ModelDifference {
 
   private static let pieceElementCount = 1 << 20
 
-  /// Compares what both have in one shape. Files that are one and the same are not read; of equal bytes nothing is computed.
+  /// Compares tensors that both sides have in the same shape. Identical files are not read, and nothing is computed for
+  /// equal bytes.
   static func compare(_ tensors: inout [Tensor], _ one: Side, _ other: Side, workers: Int) throws {
     let open = OpenFiles((one.files + other.files).map { ($0.path, $0.header.identity) })
     let pieces = pieces(of: tensors, one, other)
@@ -54,7 +56,7 @@ extension ModelDifference {
       let isOneFile = open.areOneFile(piece.left.file, piece.right.file) && piece.left.range == piece.right.range
       return isOneFile ? Sums(isUnmeasured: true) : try sums(piece, open)
     }
-    // The norm of a tensor that differs somewhere needs its equal pieces too.
+    // The norm of a tensor that differs includes its equal pieces.
     let changed = Set(zip(pieces, pieceSums).filter { $1.changed > 0 }.map { $0.0.tensor })
     let missing = pieces.indices.filter { pieceSums[$0].isUnmeasured && changed.contains(pieces[$0].tensor) }
     let squares = try WorkQueue.map(missing.map { pieces[$0] }, workers: workers) { try leftSquares($0, open) }
@@ -144,6 +146,6 @@ extension ModelDifference {
 }
 
 extension OpenFiles {
-  /// Whether two of the files are one on the disk, by two paths or names.
+  /// Whether two of the files are the same file on disk under two names.
   func areOneFile(_ one: Int, _ other: Int) -> Bool { identity(of: one) == identity(of: other) }
 }

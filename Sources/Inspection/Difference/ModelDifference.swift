@@ -8,7 +8,7 @@ import Safetensors
 /// How two models, adapters or files differ.
 public struct ModelDifference: Sendable {
   public struct Options: Sendable {
-    /// Whether values are compared; without, nothing is known of tensors whose headers are alike.
+    /// Whether values are compared; if not, nothing is known about tensors whose headers are equal.
     public var readsData = true
     /// Threads, at least 1. The result does not depend on it.
     public var workers: Int
@@ -19,13 +19,13 @@ public struct ModelDifference: Sendable {
   /// How the values of two tensors of one shape differ.
   public struct Values: Sendable, Equatable {
     public let elementCount: Int
-    /// Elements whose values differ, or of which one is NaN and the other is not; of types that are not computed on, those
+    /// Elements whose values differ, or of which one is NaN and the other is not; for types without arithmetic, those
     /// whose bytes differ.
     public let changedCount: Int
-    /// The largest |a - b|; nil where the type is not computed on.
+    /// The largest |a - b|; nil for types without arithmetic.
     public let largest: Double?
-    /// ||A - B|| / ||A|| in the Frobenius norm, over the elements that are finite in both; 0 where no value differs, nil
-    /// where ||A|| is 0 or the type is not computed on.
+    /// ||A - B|| / ||A|| in the Frobenius norm, over the elements that are finite in both; 0 where no value differs,
+    /// nil if ||A|| is 0 or for types without arithmetic.
     public let relativeNorm: Double?
     /// Whether bytes differ: also where values are equal, by the signs of zeros, the payloads of NaNs or the dtype.
     public let hasOtherBytes: Bool
@@ -35,46 +35,46 @@ public struct ModelDifference: Sendable {
 
   public struct Tensor: Sendable, Equatable {
     public let name: TensorName
-    /// Nil where one of the two has no such tensor.
+    /// Nil if one side does not have the tensor.
     public let left: TensorInfo?
     public let right: TensorInfo?
-    /// Nil where values were not compared.
+    /// Nil if values were not compared.
     public internal(set) var values: Values?
 
-    /// Whether anything differs that was looked at.
+    /// Whether anything that was compared differs.
     public var isDifferent: Bool {
       left?.dtype != right?.dtype || left?.shape != right?.shape || (values?.changedCount ?? 0) > 0
     }
   }
 
-  /// A key of `__metadata__` with its value in each, nil where it is absent.
+  /// A key of `__metadata__` with its value on each side, nil if it is missing.
   public struct Metadata: Sendable, Equatable {
     public let key: String
     public let left: String?
     public let right: String?
   }
 
-  /// Every tensor of either, in the order of their names' bytes.
+  /// Every tensor of either side, sorted by name.
   public let tensors: [Tensor]
   /// Keys that differ.
   public let metadata: [Metadata]
-  /// Whether a tensor is in a file of another name, or there are other files.
+  /// Whether tensors are distributed differently among files, or file names differ.
   public let hasOtherFiles: Bool
-  /// What the two folders say otherwise beside the weights.
+  /// How the two folders differ apart from the weights.
   public let folders: FolderDifference
   /// Whether values were compared.
   public let comparesValues: Bool
 
-  /// Whether tensors, metadata or the configuration differ, of what was looked at; how tensors are split into files is no
+  /// Whether tensors, metadata or the configuration differ, as far as they were compared. Sharding does not count as a
   /// difference.
   public var hasDifference: Bool {
     !metadata.isEmpty || folders.hasDifference || tensors.contains(where: \.isDifferent)
   }
 
-  /// Whether the two are different; nil: nothing was found, and values were not compared.
+  /// Whether the two are different; nil if no difference was found but values were not compared.
   public var isDifferent: Bool? { hasDifference ? true : comparesValues ? false : nil }
 
-  /// Compares what is at two paths: safetensors files, models, adapters.
+  /// Compares two paths: safetensors files, models or adapters.
   ///
   /// - Throws: What opening them throws; `SafetensorsError` where data cannot be read or changes meanwhile.
   public init(_ left: String, _ right: String, options: Options) throws {
@@ -95,7 +95,7 @@ public struct ModelDifference: Sendable {
       }
   }
 
-  /// The weight files of one path.
+  /// The weight files of one side.
   struct Side {
     let files: [(name: String, path: String, header: SafetensorsHeader)]
     /// Nil for a single file.
@@ -121,8 +121,7 @@ public struct ModelDifference: Sendable {
       }
     }
 
-    /// How to compute with the elements of a tensor; nil: their bytes are compared, as those of codes, whatever dtype they are
-    /// kept in.
+    /// How to compute with the elements of a tensor; nil if bytes are compared, as for codes of any dtype.
     func type(_ place: (file: Int, index: Int)) -> spa_dtype? {
       if case .codes = weights.role(file: place.file, index: place.index) { return nil }
       return PlainArithmetic.type(files[place.file].header.tensors[place.index].dtype)
@@ -132,7 +131,7 @@ public struct ModelDifference: Sendable {
       places[name].map { files[$0.file].header.tensors[$0.index] }
     }
 
-    /// Where the tensor's bytes are in its file.
+    /// The range of the tensor's bytes in its file.
     func range(_ place: (file: Int, index: Int)) -> Range<Int> {
       let header = files[place.file].header
       let offsets = header.tensors.dataOffsets(at: place.index)

@@ -5,7 +5,7 @@ import Safetensors
 enum FileReading {
   private static let pieceByteCount = 4 << 20
 
-  /// Whether two files have the same bytes. One file by two paths is not read.
+  /// Whether two files have the same bytes. If both paths lead to one file, it is not read.
   static func areEqual(_ one: String, _ other: String) throws(FileError) -> Bool {
     let (left, right) = (try InputFile(path: one), try InputFile(path: other))
     guard left.byteCount == right.byteCount else { return false }
@@ -20,20 +20,21 @@ enum FileReading {
     return true
   }
 
-  /// What the elements of a tensor are.
+  /// A summary of a tensor's elements.
   struct Elements: Sendable {
     var nans = 0
     var infinities = 0
-    /// Whether every one is 0, of either sign.
+    /// Whether all elements are 0, of either sign.
     var areZero: Bool
   }
 
-  /// How many elements of a tensor of F32, F16 or BF16 are NaN and infinite, none of other types, and whether all bytes
-  /// stand for 0.
+  /// How many elements of an F32, F16 or BF16 tensor are NaN or infinite (0 for other types), and whether all elements
+  /// are 0.
   ///
   /// - Parameters:
-  ///   - isCounted: Whether the elements are numbers; else they are codes, of which NaN and infinity are none.
-  ///   - zeros: The bits of each byte that are no sign, as `0x7F` where the sign is the highest; nil: nobody asks for zeros.
+  ///   - isCounted: Whether the elements are numbers; else they are codes, which cannot be NaN or infinite.
+  ///   - zeros: A mask of the bits of each byte that are not a sign, such as `0x7F` if the sign is the highest bit; nil
+  ///     to skip the search for zeros.
   static func elements(
     _ file: InputFile, _ range: Range<Int>, _ dtype: DType, isCounted: Bool, zeros: UInt64?
   ) throws(FileError) -> Elements {
@@ -53,7 +54,7 @@ enum FileReading {
     return found
   }
 
-  /// Whether of the first bytes none has a bit of `mask`, which repeats after eight bytes.
+  /// Whether none of the first bytes has a bit of `mask`, which repeats every eight bytes.
   private static func areZero(_ bytes: [UInt8], count: Int, _ mask: UInt64) -> Bool {
     for index in 0..<count where UInt64(bytes[index]) & (mask >> UInt64(index % 8 * 8)) & 0xFF != 0 { return false }
     return true

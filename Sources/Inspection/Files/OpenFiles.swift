@@ -2,21 +2,21 @@ import Platform
 import Safetensors
 import Synchronization
 
-/// Files that are read at many places by many threads: opened when they are first needed, no more than a few at a time.
+/// Files that many threads read at many places: opened when they are first needed, only a few at a time.
 package final class OpenFiles: Sendable {
   private let files: [(path: String, identity: SystemCalls.Identity)]
   private let open = Mutex<[Int: InputFile]>([:])
   private static let largestOpenCount = 48
 
-  /// - Parameter files: Each with the identity that it had when its header was read.
+  /// - Parameter files: The files with the identities that they had when their headers were read.
   package init(_ files: [(path: String, identity: SystemCalls.Identity)]) { self.files = files }
 
   package func path(of number: Int) -> String { files[number].path }
 
-  /// What the file was when its header was read.
+  /// The file's identity when its header was read.
   func identity(of number: Int) -> SystemCalls.Identity { files[number].identity }
 
-  /// Reads bytes of a file to the start of `buffer`, which grows if it has to.
+  /// Reads bytes of a file to the start of `buffer`, which grows if necessary.
   ///
   /// - Throws: `SafetensorsError`; `file(.changed)` if the file is not the one whose header was read.
   package func read(_ number: Int, _ range: Range<Int>, into buffer: inout [UInt8]) throws(SafetensorsError) {
@@ -37,7 +37,7 @@ package final class OpenFiles: Sendable {
     return file
   }
 
-  /// Checks that what was read is still what stands there.
+  /// Checks that the files have not changed since they were read.
   package func checkUnchanged() throws(SafetensorsError) {
     for (path, identity) in files {
       let now = try? SystemCalls.identity(path: path)

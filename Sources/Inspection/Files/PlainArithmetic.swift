@@ -3,7 +3,7 @@ import Safetensors
 
 /// The C loops of CPlainArithmetic on runs of arrays; every range is checked here.
 package enum PlainArithmetic {
-  /// The loops' name for a dtype that is computed on; nil for others.
+  /// The C constant for a dtype with arithmetic; nil for others.
   package static func type(_ dtype: DType) -> spa_dtype? {
     switch dtype {
     case .f32: SPA_F32
@@ -13,10 +13,10 @@ package enum PlainArithmetic {
     }
   }
 
-  /// Bytes an element.
+  /// Bytes per element.
   package static func byteCount(_ type: spa_dtype) -> Int { type == SPA_F32 ? 4 : 2 }
 
-  /// The first `count` elements in `bytes`, exactly, into the first of `values`.
+  /// Widens the first `count` elements of `bytes` exactly to the first of `values`.
   package static func widen(_ bytes: [UInt8], as type: spa_dtype, count: Int, into values: inout [Float]) {
     precondition(bytes.count >= count * byteCount(type) && values.count >= count)
     unsafe bytes.withUnsafeBytes { source in
@@ -27,7 +27,7 @@ package enum PlainArithmetic {
     }
   }
 
-  /// The first `count` of `values`, rounded to nearest even, into the first of `bytes`.
+  /// Rounds the first `count` of `values` to nearest even, to the first elements of `bytes`.
   package static func round(_ values: [Float], as type: spa_dtype, count: Int, into bytes: inout [UInt8]) {
     precondition(bytes.count >= count * byteCount(type) && values.count >= count)
     unsafe values.withUnsafeBufferPointer { source in
@@ -92,7 +92,7 @@ package enum PlainArithmetic {
     }
   }
 
-  /// The first `count` of `values` and `exact` become those of `weights`, and of `scales` their magnitudes.
+  /// Sets the first `count` of `values` and `exact` to those of `weights`, and of `scales` to their magnitudes.
   package static func start(
     _ weights: [Float], count: Int, _ values: inout [Float], _ exact: inout [Double], _ scales: inout [Double]
   ) {
@@ -111,7 +111,7 @@ package enum PlainArithmetic {
     }
   }
 
-  /// The first `count` of both become nothing: -0, which addition leaves unchanged, in fp32.
+  /// Sets the first `count` of both to -0, the identity of addition in fp32.
   package static func clear(_ delta: inout [Float], _ exactDelta: inout [Double], count: Int) {
     precondition(delta.count >= count && exactDelta.count >= count)
     unsafe delta.withUnsafeMutableBufferPointer { delta in
@@ -145,7 +145,7 @@ package enum PlainArithmetic {
     }
   }
 
-  /// Where a value is a NaN: the weight's, made quiet, if that is one, else the plain quiet NaN.
+  /// Replaces each NaN by the weight's NaN, made quiet, or by the default quiet NaN if the weight is not NaN.
   package static func settleNaNs(_ weights: [Float], _ values: inout [Float], count: Int) {
     precondition(weights.count >= count && values.count >= count)
     unsafe weights.withUnsafeBufferPointer { weights in
@@ -156,7 +156,7 @@ package enum PlainArithmetic {
     }
   }
 
-  /// The fp32 norm of a run of values, as a merge with DoRA takes it along rows.
+  /// The fp32 norm of a run of values, as a merge with DoRA computes it along rows.
   package static func norm(_ values: [Float], _ range: Range<Int>) -> Float {
     precondition(range.upperBound <= values.count)
     return unsafe values.withUnsafeBufferPointer { values in
@@ -167,7 +167,7 @@ package enum PlainArithmetic {
 
   /// Compares a run of elements; see `spa_compare`.
   ///
-  /// - Parameter place: The first element, in all arrays but `flags`, whose first is used.
+  /// - Parameter place: The first element in all arrays except `flags`, which is used from its start.
   package static func compare(
     _ found: [UInt8], with exact: [Double], scales: [Double], _ expected: [UInt8], as type: spa_dtype, at place: Int,
     count: Int, flags: inout [UInt8]

@@ -5,7 +5,7 @@ import Platform
 /// SHA-256 sums of files, in the format of `sha256sum` of GNU coreutils.
 public struct SumsFile: Sendable, Equatable {
   public struct Entry: Sendable, Equatable {
-    /// Relative to the folder that the sums are of.
+    /// Relative to the folder of the sums file's entries.
     public let name: String
     public let checksum: SHA256Checksum
 
@@ -19,8 +19,8 @@ public struct SumsFile: Sendable, Equatable {
 
   static let largestByteCount = 16 << 20
 
-  /// Reads lines of 64 hexadecimal digits, a space, a space (text) or "*" (binary), and a name; a line that begins with a
-  /// backslash has `\\`, `\n` and `\r` escaped in its name.
+  /// Reads lines of 64 hexadecimal digits, a space, a space (text) or "*" (binary), and a name; a line that begins with
+  /// a backslash has `\\`, `\n` and `\r` escaped in its name.
   ///
   /// - Throws: ``CheckpointError`` if it cannot be read; a ``Problem`` for a line of another form.
   public init(path: String) throws {
@@ -78,7 +78,7 @@ public struct SumsFile: Sendable, Equatable {
     return "\(isSpecial ? "\\" : "")\(entry.checksum) *\(name)\n"
   }
 
-  /// A line that is none of `sha256sum`'s.
+  /// A line that `sha256sum` could not have written.
   public struct Problem: ReportableError {
     public let path: String
     public let line: Int

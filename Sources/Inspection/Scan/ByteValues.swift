@@ -1,9 +1,9 @@
 import Safetensors
 
-/// The values that a byte stands for.
+/// The values that a byte encodes.
 ///
-/// Source: OCP 8-bit Floating Point Specification 1.0 (E4M3, E5M2), OCP Microscaling Formats 1.0 (E8M0, E2M1), ONNX on the
-/// types that end in FNUZ.
+/// Source: OCP 8-bit Floating Point Specification 1.0 (E4M3, E5M2), OCP Microscaling Formats 1.0 (E8M0, E2M1), ONNX on
+/// the types that end in FNUZ.
 enum ByteValues {
   static func values(of dtype: DType) -> [Double]? {
     let bytes = (0...255).map { UInt8($0) }
@@ -26,7 +26,7 @@ enum ByteValues {
     }
   }
 
-  /// Of the half of a byte behind `shift` bits: a sign, two bits of exponent, one of mantissa.
+  /// The value of the 4 bits above `shift` bits: a sign, two bits of exponent, one of mantissa.
   static func f4(shift: UInt8) -> [Double] {
     let magnitudes = [0, 0.5, 1, 1.5, 2, 3, 4, 6]
     return (0...255).map { byte in

@@ -1,11 +1,11 @@
 import CTensorScan
 import Safetensors
 
-/// What the elements of a tensor are like.
+/// Statistics of a tensor's elements.
 ///
-/// ``minimum``, ``maximum``, ``mean`` and ``rootMeanSquare`` are of the finite elements and nil where there are none. Sums
-/// are taken in fp64 in an order that does not depend on threads or instruction sets. 64-bit integers beyond 2^53 are
-/// rounded to fp64 first.
+/// ``minimum``, ``maximum``, ``mean`` and ``rootMeanSquare`` cover the finite elements and are nil if there are none.
+/// Sums are taken in fp64 in an order that does not depend on threads or instruction sets. 64-bit integers beyond 2^53
+/// are rounded to fp64 first.
 public struct ElementFigures: Equatable, Sendable {
   public private(set) var elementCount = 0
   /// Elements that are 0, of either sign.
@@ -28,7 +28,7 @@ public struct ElementFigures: Equatable, Sendable {
     finiteCount > 0 ? (sumOfSquares / Double(finiteCount)).squareRoot() : nil
   }
 
-  /// Adds the elements behind those that were added before; the order decides the last bits of the sums.
+  /// Adds the next elements; the order decides the last bits of the sums.
   mutating func add(_ other: ElementFigures) {
     elementCount += other.elementCount
     zeroCount += other.zeroCount
@@ -40,9 +40,9 @@ public struct ElementFigures: Equatable, Sendable {
     sumOfSquares += other.sumOfSquares
   }
 
-  /// The figures of elements that a table gives the values of.
+  /// The figures of elements whose values are in a table.
   ///
-  /// - Parameter counts: How often each value stands in the tensor.
+  /// - Parameter counts: How often each value occurs in the tensor.
   init(values: [Double], counts: [UInt64]) {
     for (value, count) in zip(values, counts) where count > 0 {
       elementCount += Int(count)
@@ -72,13 +72,13 @@ public struct ElementFigures: Equatable, Sendable {
   }
 }
 
-/// How the elements of a dtype are looked through.
+/// How the elements of a dtype are scanned.
 enum ElementReader {
   case scan(cts_dtype)
-  /// Bytes, each of which stands for one or two values of the table.
+  /// Bytes, each of which encodes one or two values of the table.
   case table([[Double]])
 
-  /// Nil for types whose elements are no single numbers or stand across bytes.
+  /// Nil for types whose elements are not single numbers or span bytes.
   init?(_ dtype: DType) {
     switch dtype {
     case .f16: self = .scan(CTS_F16)

@@ -8,7 +8,7 @@ public enum TensorScan {
   public struct Source: Sendable {
     public let path: String
     public let header: SafetensorsHeader
-    /// Places in the header's table.
+    /// Positions in the header's table.
     public let tensors: [Int]
 
     public init(path: String, header: SafetensorsHeader, tensors: [Int]) {
@@ -18,7 +18,7 @@ public enum TensorScan {
     }
   }
 
-  /// Bytes that are read at once: they stay in the second-level cache while they are looked through.
+  /// Bytes per read: they stay in the second-level cache while they are scanned.
   static let blockByteCount = 256 << 10
   /// Bytes that one thread takes at a time.
   static let pieceByteCount = 8 << 20
@@ -32,14 +32,14 @@ public enum TensorScan {
     let reader: ElementReader
   }
 
-  /// The figures of each tensor, in the order of the sources and their lists; nil for a dtype whose elements are no single
-  /// numbers: F6 and C64.
+  /// The figures of each tensor, in the order of the sources and their lists; nil for a dtype whose elements are not
+  /// single numbers: F6 and C64.
   ///
   /// Memory: 256 KiB a thread, and one set of figures for each 8 MiB. The result does not depend on `workers`.
   ///
   /// - Parameters:
   ///   - workers: Threads, at least 1.
-  ///   - progress: Called on any thread with bytes that were read since the last call.
+  ///   - progress: Called on any thread with the number of bytes read since the last call.
   /// - Throws: ``FileError``: a system call failed, or a file is not the one whose header was read.
   public static func figures(
     _ sources: [Source], workers: Int, progress: @Sendable (_ byteCount: Int) -> Void
@@ -81,8 +81,8 @@ public enum TensorScan {
     return pieces
   }
 
-  /// The SHA-256 of each tensor's bytes, in the order of the sources and their lists: equal contents have equal checksums,
-  /// whatever their names and files are.
+  /// The SHA-256 of each tensor's bytes, in the order of the sources and their lists: equal contents have equal
+  /// checksums, whatever their names and files are.
   ///
   /// - Throws: ``FileError``, as ``figures(_:workers:progress:)``.
   public static func checksums(
@@ -103,7 +103,7 @@ public enum TensorScan {
     }
   }
 
-  /// The SHA-256 of each whole file, as `sha256sum` tells it.
+  /// The SHA-256 of each whole file, as `sha256sum` prints it.
   ///
   /// - Throws: ``FileError``, as ``figures(_:workers:progress:)``.
   public static func fileChecksums(
@@ -134,7 +134,7 @@ public enum TensorScan {
     }
   }
 
-  /// What one thread has of its own.
+  /// The state of one thread.
   private struct Worker {
     var buffer = [UInt8](repeating: 0, count: blockByteCount)
     var file = OpenFile()

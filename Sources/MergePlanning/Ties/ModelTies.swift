@@ -1,8 +1,8 @@
 import Checkpoints
 import JSONText
 
-/// The embeddings and heads of the model that a config.json describes, by the names that the live model has for them, and
-/// which of its parameters are one.
+/// The embeddings and heads of the model that a config.json describes, by their runtime names, and which of its
+/// parameters are tied.
 struct ModelTies: Sendable {
   struct Group: Sendable {
     /// The one that is kept first.
@@ -29,7 +29,7 @@ struct ModelTies: Sendable {
 
   /// What of the model's kind decides it.
   struct Kind: Sendable {
-    /// `task_type` of the adapters; nil: none says it.
+    /// `task_type` of the adapters; nil if none states it.
     var task: String?
     /// Whether the adapters bring a head that the base has not.
     var bringsHead = false

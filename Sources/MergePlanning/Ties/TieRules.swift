@@ -106,19 +106,19 @@ struct TieRules: Sendable {
     }
   }
 
-  /// What a configuration makes of a class; nil: no table has the class.
+  /// The entry of a class for a configuration; nil if no table has the class.
   func model(_ name: String, _ config: JSONValue?) -> ModelClass? {
     variants[name]?.first { $0.condition.holds(in: config) }?.model ?? classes[name]
   }
 
-  /// The class that an Auto class makes of a model type; nil: none.
+  /// The class that an Auto class makes of a model type; nil if there is none.
   func auto(_ kind: String, _ type: String?) -> String? { type.flatMap { autos[kind]?[$0] } }
 
   /// Whether a configuration ties.
   ///
   /// - Parameters:
-  ///   - type: The model type where the section does not say it.
-  ///   - asks: Nil: as the section says; else as if it said this wherever it can.
+  ///   - type: The model type if the section does not state it.
+  ///   - asks: The value to assume for the section; nil for the section's own value.
   func ties(_ config: JSONValue?, type: String? = nil, asks: Bool? = nil) -> Bool {
     guard let type = ModelConfig.family(config) ?? type, let values = values[type] else { return false }
     let text = config?["text_config"]

@@ -8,7 +8,7 @@ import Safetensors
 /// The one list of names that all parts of the program use: by the model's class, where a table has it; else by what such
 /// modules are called.
 package struct VocabularyTensors: Sendable {
-  /// A parameter of the live model.
+  /// A parameter of the model at run time.
   package struct Member: Sendable, Equatable {
     let live: String
     /// Its name on disk, or the one that it would have there.
@@ -42,16 +42,16 @@ package struct VocabularyTensors: Sendable {
     case unknownClass
   }
 
-  /// The class that the names are of; nil: none is known.
+  /// The class that the names belong to; nil if it is not known.
   package let className: String?
   package let groups: [Group]
-  /// The input embedding that is on disk; nil: none is known.
+  /// The input embedding on disk; nil if it is not known.
   package let embedding: TensorName?
   /// Every tensor with a row for each token, on disk or not.
   package let names: Set<TensorName>
   /// Parameters beside embeddings and heads that are one tensor too.
   let twins: TwinParameters
-  /// Names that the live model has for members whose names on disk are others.
+  /// Runtime names of members that have another name on disk.
   private let aliases: [TensorName: TensorName]
   private let groupOf: [TensorName: Int]
 
@@ -118,14 +118,14 @@ package struct VocabularyTensors: Sendable {
   /// The group that a tensor is in.
   package func group(of name: TensorName) -> Group? { groupOf[name].map { groups[$0] } }
 
-  /// The name on disk of a tensor that is not there, because it is one with another; nil: it is none of these.
+  /// The name on disk of a tensor that is not there, because it is one with another; nil for any other tensor.
   package func absent(_ name: TensorName) -> TensorName? {
     let own = aliases[name] ?? name
     guard let group = group(of: own), group.isTied else { return nil }
     return group.members.contains { $0.name == own && !$0.isStored } ? own : nil
   }
 
-  /// The tensor on disk that one is kept as that is not there; nil: it is none of these.
+  /// The tensor on disk that one is kept as that is not there; nil for any other tensor.
   func storedTwin(of name: TensorName) -> TensorName? { absent(name).flatMap { group(of: $0)?.stored } }
 
   // MARK: - Classes that no table has

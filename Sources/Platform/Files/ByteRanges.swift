@@ -1,4 +1,4 @@
-/// Parts of a file, without overlaps, in their order.
+/// Disjoint parts of a file, in order.
 package struct ByteRanges: Equatable, Sendable {
   package private(set) var ranges: [Range<Int>] = []
 
@@ -6,7 +6,7 @@ package struct ByteRanges: Equatable, Sendable {
 
   package var byteCount: Int { ranges.reduce(0) { $0 + $1.count } }
 
-  /// Whether all of `range` is in it.
+  /// Whether it contains all of `range`.
   package func contains(_ range: Range<Int>) -> Bool {
     if range.isEmpty { return true }
     let position = firstEnding(after: range.lowerBound)
@@ -16,7 +16,7 @@ package struct ByteRanges: Equatable, Sendable {
 
   package mutating func insert(_ range: Range<Int>) {
     if range.isEmpty { return }
-    // Those that touch it become one with it.
+    // Adjacent ranges are joined.
     let first = firstEnding(after: range.lowerBound - 1)
     var (last, merged) = (first, range)
     while last < ranges.count, ranges[last].lowerBound <= range.upperBound {
@@ -26,7 +26,7 @@ package struct ByteRanges: Equatable, Sendable {
     ranges.replaceSubrange(first..<last, with: [merged])
   }
 
-  /// The place of the first part whose end is over `offset`.
+  /// The position of the first part that ends after `offset`.
   private func firstEnding(after offset: Int) -> Int {
     var (low, high) = (0, ranges.count)
     while low < high {

@@ -1,4 +1,4 @@
-/// Why a file could not be read or written, whatever stands in it.
+/// Why a file could not be read or written, whatever its format.
 public struct FileError: ReportableError, Equatable {
   public enum Problem: Equatable, Sendable {
     case system(call: String, code: Int32)

@@ -39,7 +39,7 @@ package final class InputFile: Sendable {
     return bytes
   }
 
-  /// Reads the bytes at `range`, which must lie in the file, to `place` of `buffer`, which grows if it has to.
+  /// Reads the bytes at `range`, which must lie in the file, to `place` of `buffer`, which grows if necessary.
   package func read(
     _ range: Range<Int>, into buffer: inout [UInt8], at place: Int = 0
   ) throws(FileError) {
@@ -54,7 +54,7 @@ package final class InputFile: Sendable {
     guard count == range.count else { throw FileError(path: path, .changed) }
   }
 
-  /// Whether the file is still the one whose header was read, and still the one that its path names.
+  /// Whether the file is still the one whose header was read, and its path still leads to it.
   package func checkUnchanged() throws(FileError) {
     let (now, named) = try FileError.attempt(path) { [descriptor, path] () throws(SystemCalls.Failure) in
       (try SystemCalls.identity(descriptor), try SystemCalls.identity(path: path))
@@ -69,12 +69,12 @@ package final class InputFile: Sendable {
     return absent > places / 2
   }
 
-  /// Asks for pages that will be read soon.
+  /// Tells the system which pages will be read soon.
   package func willNeed(_ range: Range<Int>) {
     sfc_will_need(descriptor, off_t(range.lowerBound), off_t(range.count))
   }
 
-  /// Takes pages that are not needed again out of the page cache.
+  /// Drops pages that are not needed again from the page cache.
   package func drop(_ range: Range<Int>) {
     sfc_drop(descriptor, off_t(range.lowerBound), off_t(range.count))
   }

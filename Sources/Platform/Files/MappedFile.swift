@@ -1,7 +1,7 @@
 /// A read-only map of one whole file, unmapped with the object.
 ///
-/// A map shows what others write to the file meanwhile, and reading beyond the end of a file that was cut kills the
-/// process with SIGBUS: callers compare the file's identity before they trust what they made of it.
+/// A map shows concurrent writes of other processes, and reading beyond the end of a truncated file kills the
+/// process with SIGBUS. Callers compare the file's identity before they trust their results.
 @safe
 public final class MappedFile: Sendable {
   public let byteCount: Int
@@ -22,7 +22,7 @@ public final class MappedFile: Sendable {
     }
   }
 
-  /// Calls `body` with the bytes at `range`, at whatever alignment they have; an empty span where the range leaves the
+  /// Calls `body` with the bytes at `range`, at any alignment, or with an empty span if the range is not inside the
   /// file.
   public func withBytes<Result: ~Copyable, Failure: Error>(
     _ range: Range<Int>, _ body: (RawSpan) throws(Failure) -> Result

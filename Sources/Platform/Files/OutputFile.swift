@@ -3,8 +3,9 @@ import Synchronization
 
 /// A new file that is written at offsets and appears under its name only when it is whole.
 ///
-/// The data goes to a temporary file beside the target, made exclusively; ``commit(replacing:)``
-/// brings it to the disk, gives it the permissions that the user's umask leaves, and names it. An object that goes away before that removes it.
+/// The data goes to a temporary file beside the target, made exclusively; ``commit(replacing:)`` flushes it to disk,
+/// gives it the permissions that the user's umask leaves, and renames it. If the object is released before that, the
+/// file is removed.
 package final class OutputFile: Sendable {
   package let path: String
   /// Where the data is until it is whole.
@@ -12,29 +13,29 @@ package final class OutputFile: Sendable {
   private let descriptor: Int32
   private nonisolated(unsafe) var isClosed = false
   private let isKept = Atomic<Bool>(false)
-  /// Whether the data lives in memory alone, where reserving costs as much as writing and no disk is waited for.
+  /// Whether the file system is in memory, where reserving costs as much as writing and no flush is needed.
   private let isInMemory: Bool
-  /// Whether copies inside of the kernel are still tried.
+  /// Whether copying in the kernel is still attempted.
   private let copiesInKernel: Atomic<Bool>
   private let unstarted = Atomic<Int>(0)
 
-  /// Bytes after which the system is told to write what it has.
+  /// Bytes after which the system is asked to start writing to disk.
   private static let startByteCount = 32 << 20
 
   /// Makes a file of `byteCount` bytes beside `path`.
   ///
-  /// - Parameter reserves: Whether all of its blocks are reserved now; otherwise ``reserve(_:)`` does so for what is going
-  ///   to be written.
+  /// - Parameter reserves: Whether all of its blocks are reserved now; otherwise ``reserve(_:)`` reserves the ranges
+  ///   that will be written.
   package convenience init(path: String, byteCount: Int, reserves: Bool = true) throws(FileError) {
     let suffix = String(UInt64.random(in: 0 ... .max), radix: 36)
     try self.init(path: path, temporaryPath: "\(path).tmp.\(suffix)", byteCount: byteCount)
     if reserves { try reserve(0..<byteCount) }
   }
 
-  /// Makes a file of `byteCount` bytes at `temporaryPath`, in a folder where nobody else makes any, without reserving
+  /// Makes a file of `byteCount` bytes at `temporaryPath`, in a folder that only this process uses, without reserving
   /// blocks.
   ///
-  /// - Parameter continues: Whether the file is there and is written on; otherwise its name is free.
+  /// - Parameter continues: Whether an existing file is continued; otherwise the name must be free.
   package init(
     path: String, temporaryPath: String, byteCount: Int, continues: Bool = false
   ) throws(FileError) {
@@ -52,7 +53,7 @@ package final class OutputFile: Sendable {
     }
   }
 
-  /// Reserves the blocks of a range, so that a full disk shows before the work.
+  /// Reserves the blocks of a range, so that a full disk is detected before the work.
   package func reserve(_ range: Range<Int>) throws(FileError) {
     if isInMemory { return }
     try FileError.attempt(path) { [descriptor] () throws(SystemCalls.Failure) in
@@ -60,11 +61,11 @@ package final class OutputFile: Sendable {
     }
   }
 
-  /// Shares the blocks of a range of `source` where that is possible: the file system can, and the range holds whole
-  /// blocks that lie alike in both files.
+  /// Shares the blocks of a range of `source` if possible: the file system must support it, and the range must hold
+  /// whole blocks with the same alignment in both files.
   ///
   /// - Parameter range: Counted in the source; it comes to `offset`.
-  /// - Returns: The part of the range that is shared, counted in the source; nil: nothing can be shared.
+  /// - Returns: The part of the range that is shared, counted in the source; nil if nothing can be shared.
   package func clone(
     _ range: Range<Int>, of source: InputFile, at offset: Int
   ) throws(FileError) -> Range<Int>? {
@@ -84,11 +85,11 @@ package final class OutputFile: Sendable {
     }
   }
 
-  /// Copies bytes of another file; several threads may write different places at once.
+  /// Copies bytes of another file; several threads may write to different places at once.
   ///
   /// - Parameters:
   ///   - range: Counted in the source; it comes to `offset`.
-  ///   - buffer: Room for a part of them, where they do not go through the kernel alone.
+  ///   - buffer: A buffer for bytes that cannot be copied in the kernel.
   package func copy(
     _ range: Range<Int>, of source: InputFile, at offset: Int, through buffer: inout [UInt8]
   ) throws(FileError) {
@@ -102,7 +103,7 @@ package final class OutputFile: Sendable {
     }
   }
 
-  /// Copies without this program's memory; false where the kernel or the file system did not copy all of it.
+  /// Copies in the kernel; false if the kernel or the file system did not copy everything.
   private func copyInKernel(
     _ range: Range<Int>, of source: InputFile, at offset: Int
   ) throws(FileError) -> Bool {
@@ -119,15 +120,15 @@ package final class OutputFile: Sendable {
       return false
     }
     startWriting(count)
-    // Some kernels copy nothing from file systems that do not say what they have; reading tells whether it is there.
+    // Some kernels copy nothing from file systems that do not report sizes; reading shows whether there is data.
     if count < range.count { copiesInKernel.store(false, ordering: .relaxed) }
     return count == range.count
   }
 
-  /// Bytes that are read and written at once: they stay in a second-level cache between.
+  /// Bytes per read and write: they stay in the second-level cache in between.
   package static let pieceByteCount = 256 << 10
 
-  /// Has the disk begin with what was written, so that little is left for the end.
+  /// Starts writing to disk, so that little is left for the end.
   private func startWriting(_ count: Int) {
     guard !isInMemory else { return }
     if unstarted.add(count, ordering: .relaxed).newValue >= Self.startByteCount {
@@ -136,7 +137,7 @@ package final class OutputFile: Sendable {
     }
   }
 
-  /// Writes all of `bytes` at `offset`; several threads may write different places at once.
+  /// Writes all of `bytes` at `offset`; several threads may write to different places at once.
   package func write(_ bytes: RawSpan, at offset: Int) throws(FileError) {
     do throws(SystemCalls.Failure) { try SystemCalls.write(descriptor, bytes, at: offset) } catch {
       throw FileError(path: path, error)
@@ -144,28 +145,28 @@ package final class OutputFile: Sendable {
     startWriting(bytes.byteCount)
   }
 
-  /// What the file is at the moment.
+  /// The file's current identity.
   package func identity() throws(FileError) -> SystemCalls.Identity {
     try FileError.attempt(path) { [descriptor] () throws(SystemCalls.Failure) in
       try SystemCalls.identity(descriptor)
     }
   }
 
-  /// Brings what was written so far to the disk. A failure is final: what the disk has is not known any more.
+  /// Flushes the data written so far to disk. A failure is final: the content on disk is then unknown.
   package func synchronize() throws(FileError) {
     try FileError.attempt(path) { [descriptor] () throws(SystemCalls.Failure) in
       try SystemCalls.synchronizeData(descriptor)
     }
   }
 
-  /// Lets the temporary file stay when the object goes away, to be continued later.
+  /// Keeps the temporary file when the object is released, so that it can be continued later.
   package func keep() { isKept.store(true, ordering: .relaxed) }
 
-  /// Makes the file visible under its name, complete and on the disk. Called once, when nobody writes any more.
+  /// Makes the file visible under its name, complete and on disk. Called once, after all writes.
   ///
   /// - Parameters:
   ///   - replacing: Whether a file that has the name may be replaced; otherwise `system` with EEXIST.
-  ///   - drops: Whether its pages are taken out of the page cache.
+  ///   - drops: Whether its pages are dropped from the page cache.
   package func commit(replacing: Bool, drops: Bool = false) throws(FileError) {
     try synchronize()
     if drops { sfc_drop(descriptor, 0, 0) }

@@ -8,17 +8,17 @@ package enum Paths {
     folder.isEmpty ? name : folder.utf8.last == slash ? folder + name : folder + "/" + name
   }
 
-  /// What stands between the slashes, empty where two of them meet.
+  /// The text between the slashes, empty between two adjacent ones.
   package static func components(_ path: String) -> [String] {
     path.utf8.split(separator: slash, omittingEmptySubsequences: false).map { String(Substring($0)) }
   }
 
-  /// The last component, without slashes behind it.
+  /// The last component, without trailing slashes.
   package static func lastComponent(_ path: String) -> String {
     components(path).last { !$0.isEmpty } ?? ""
   }
 
-  /// The path without slashes behind it; "/" stays.
+  /// The path without trailing slashes; "/" stays.
   package static func withoutTrailingSlashes(_ path: String) -> String {
     var bytes = path.utf8[...]
     while bytes.count > 1, bytes.last == slash { bytes.removeLast() }

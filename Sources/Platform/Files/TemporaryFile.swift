@@ -1,4 +1,4 @@
-/// A file in a private folder: it needs no other name while it is written, and need not reach the disk.
+/// A file in a private folder: it needs no temporary name while it is written, and no flush to disk.
 package final class TemporaryFile: Sendable {
   private let descriptor: Int32
 
@@ -6,12 +6,12 @@ package final class TemporaryFile: Sendable {
     descriptor = try SystemCalls.createExclusively(path, mode: 0o600)
   }
 
-  /// Several threads may write different places at once.
+  /// Several threads may write to different places at once.
   package func write(_ bytes: RawSpan, at offset: Int) throws(SystemCalls.Failure) {
     try SystemCalls.write(descriptor, bytes, at: offset)
   }
 
-  /// Gives the file its size. Without `reservesSpace` it has no blocks: for a file whose data nobody reads.
+  /// Sets the file's size. Without `reservesSpace` no blocks are allocated, for a file whose data is not read.
   package func extend(to byteCount: Int, reservesSpace: Bool) throws(SystemCalls.Failure) {
     if reservesSpace {
       try SystemCalls.setSize(descriptor, byteCount: byteCount)

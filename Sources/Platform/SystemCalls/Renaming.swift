@@ -14,9 +14,9 @@ package enum Renaming {
 
   /// What a kernel or a file system says that has no such rename.
   private static let noSuchRename: Set<Int32> = [EINVAL, ENOSYS, EOPNOTSUPP, ENOTSUP, EPERM]
-  /// What a file system without hard links says (FAT, some that are mounted over a network).
+  /// The errors of a file system without hard links (FAT, some network file systems).
   private static let noLinks: Set<Int32> = [EPERM, ENOSYS, ENOTSUP, EOPNOTSUPP, EMLINK, EXDEV]
-  /// What a file system says of a rename to a name that is taken, if it cannot do that.
+  /// The errors of a file system that cannot rename to an existing name.
   private static let noReplacing: Set<Int32> = [EEXIST, ENOTEMPTY, EPERM, ENOSYS, EOPNOTSUPP, ENOTSUP, EINVAL]
 
   package static func rename(_ from: String, to: String) throws(Failure) {
@@ -29,7 +29,7 @@ package enum Renaming {
     #endif
   }
 
-  /// Gives a file the name of another, which goes away; false where the file system replaces no files, and nothing was done.
+  /// Renames a file over another one. False if the file system cannot replace files; nothing was changed then.
   package static func replace(_ target: String, by file: String) throws(Failure) -> Bool {
     do throws(Failure) {
       try rename(file, to: target)
@@ -42,9 +42,9 @@ package enum Renaming {
     }
   }
 
-  /// Gives a folder the name of an empty one: EEXIST or ENOTEMPTY if it is not empty.
+  /// Renames a folder over an empty one: EEXIST or ENOTEMPTY if that is not empty.
   ///
-  /// Where the file system replaces no folders, the empty one is removed first, and made again if that was in vain.
+  /// If the file system cannot replace folders, the empty one is removed first, and created again if the rename fails.
   package static func replaceEmptyFolder(_ target: String, by folder: String) throws(Failure) {
     do throws(Failure) { return try rename(folder, to: target) } catch {
       guard noReplacing.contains(error.code) else { throw error }
@@ -59,11 +59,11 @@ package enum Renaming {
     }
   }
 
-  /// Gives a file or a folder another name, which must be free: EEXIST where plain rename would silently replace what
-  /// came to be there meanwhile.
+  /// Renames a file or a folder to a name that must be free: EEXIST where plain rename would silently replace something
+  /// that was created in the meantime.
   ///
-  /// Where the file system has no such call, a file is linked to the new name, which fails alike; where it has no links
-  /// either, and for folders, the name is looked up first.
+  /// If the file system has no such call, a file is linked to the new name, which fails in the same way. Without links,
+  /// and for folders, the name is checked first.
   package static func renameWithoutReplacing(_ from: String, to: String) throws(Failure) {
     // Some that are mounted by a program of the user's do a plain rename in its place, and say nothing.
     guard try SystemCalls.identity(path: to, followingLinks: false) == nil else {
@@ -82,8 +82,8 @@ package enum Renaming {
     try rename(from, to: to)
   }
 
-  /// Exchanges the names of two folders in one step; false where the file system cannot. One that does a plain rename in its
-  /// place finds the second folder full.
+  /// Exchanges the names of two folders in one step; false if the file system cannot. One that does a plain rename
+  /// instead fails, because the second folder is not empty.
   package static func exchange(_ one: String, _ other: String) throws(Failure) -> Bool {
     do throws(Failure) {
       _ = try SystemCalls.check("renameat2") { unsafe Int(sfc_exchange(one, other)) }
@@ -94,7 +94,7 @@ package enum Renaming {
     }
   }
 
-  /// Gives a file a second name, which must be free.
+  /// Links a file to a second name, which must be free.
   private static func link(_ from: String, to: String) throws(Failure) {
     #if canImport(Darwin)
     _ = try SystemCalls.check("link") { unsafe Int(Darwin.link(from, to)) }

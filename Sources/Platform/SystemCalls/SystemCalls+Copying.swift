@@ -8,12 +8,12 @@ import Musl
 import Glibc
 #endif
 
-/// Moving file data inside of the kernel, and what the page cache is told.
+/// Copying file data in the kernel, and page cache hints.
 extension SystemCalls {
-  /// What a kernel or a file system says that cannot do a copy or a clone at all, as opposed to one that failed.
+  /// The errors of a kernel or file system without support for a copy or a clone, as opposed to a failure.
   package static let notSupported: Set<Int32> = [EOPNOTSUPP, ENOTSUP, EINVAL, EXDEV, ENOSYS, ENOTTY, EPERM, ETXTBSY]
 
-  /// Copies inside of the kernel; returns how many bytes, fewer where the source ends before.
+  /// Copies in the kernel; returns the number of bytes, which is lower if the source ends earlier.
   static func copyRange(
     from source: Int32, at sourceOffset: Int, to target: Int32, at targetOffset: Int, byteCount: Int
   ) throws(Failure) -> Int {
@@ -39,7 +39,7 @@ extension SystemCalls {
     }
   }
 
-  /// Reads `byteCount` bytes at `offset` to `place` of `buffer`, which has room for them; returns how many the file had.
+  /// Reads `byteCount` bytes at `offset` to `place` of `buffer`, which has room for them; returns how many were read.
   static func read(
     _ descriptor: Int32, byteCount: Int, at offset: Int, into buffer: inout [UInt8], place: Int
   ) throws(Failure) -> Int {
@@ -59,7 +59,7 @@ extension SystemCalls {
     return done
   }
 
-  /// Gives the file its size without reserving blocks; where a file system cannot, it grows by its last byte.
+  /// Sets the file's size without reserving blocks; if a file system cannot, writes the last byte instead.
   package static func setSize(_ descriptor: Int32, byteCount: Int) throws(Failure) {
     do throws(Failure) {
       _ = try check("ftruncate") { Int(ftruncate(descriptor, off_t(byteCount))) }

@@ -10,17 +10,17 @@ import Glibc
 
 /// What work that may be interrupted and continued needs of the system: locks and room.
 extension SystemCalls {
-  /// What `lock` says where the file system has no locks.
+  /// The errors of `lock` on a file system without locks.
   private static let noLocks: Set<Int32> = [ENOSYS, EOPNOTSUPP, ENOTSUP, ENOLCK, EINVAL, ENOTTY]
 
   package enum LockResult { case taken, busy, unsupported }
 
-  /// Opens a file that this program made before, to write on.
+  /// Opens a file that an earlier run created, to continue it.
   package static func openForWriting(_ path: String) throws(Failure) -> Int32 {
     Int32(try check("open") { unsafe Int(open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)) })
   }
 
-  /// Opens a file, which is made if it is not there.
+  /// Opens a file and creates it if necessary.
   package static func openOrCreate(_ path: String, mode: UInt32) throws(Failure) -> Int32 {
     Int32(
       try check("open") {
@@ -28,7 +28,7 @@ extension SystemCalls {
       })
   }
 
-  /// Takes the lock of an open file, which goes with the process; does not wait for it.
+  /// Tries to lock an open file, without waiting. The lock ends with the process.
   package static func lock(_ descriptor: Int32) throws(Failure) -> LockResult {
     do throws(Failure) {
       _ = try check("flock") { Int(sfc_lock(descriptor)) }
@@ -40,7 +40,7 @@ extension SystemCalls {
     }
   }
 
-  /// Bytes that this user may still write to the file system that holds `path`; nil where it does not say.
+  /// Bytes that this user may still write to the file system of `path`; nil if it does not report that.
   package static func freeByteCount(_ path: String) throws(Failure) -> Int? {
     var status = statvfs()
     do throws(Failure) {
@@ -54,7 +54,7 @@ extension SystemCalls {
     return overflow ? nil : bytes
   }
 
-  /// Bytes that a file takes on its disk.
+  /// Bytes that a file occupies on disk.
   package static func occupiedByteCount(_ path: String) throws(Failure) -> Int {
     var status = stat()
     _ = try check("stat") { unsafe Int(lstat(path, &status)) }

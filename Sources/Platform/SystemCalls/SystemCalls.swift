@@ -8,7 +8,7 @@ import Musl
 import Glibc
 #endif
 
-/// The system calls of this package's file handling, each wrapped once: EINTR is tried again, a failure is its errno.
+/// The system calls for files, each wrapped once: EINTR is retried, a failure is returned as its errno.
 package enum SystemCalls {
   /// A failed call: its name and errno.
   package struct Failure: Error, Equatable {
@@ -21,14 +21,14 @@ package enum SystemCalls {
     }
   }
 
-  /// What identifies a file's content: equal values mean that nobody wrote to it or replaced it in between.
+  /// Identifies a file's content: equal values mean that the file was neither written nor replaced in between.
   package struct Identity: Equatable, Hashable, Sendable {
     package let device: UInt64
     package let inode: UInt64
     package let byteCount: Int
     package let modified: Int
     package let modifiedNanoseconds: Int
-    /// When the file's content or its entry in the file system's tables last changed; nobody can set it back.
+    /// The change time (ctime) of the file's content or inode, which cannot be set back.
     package let changed: Int
     package let changedNanoseconds: Int
     package let mode: UInt32
@@ -59,13 +59,13 @@ package enum SystemCalls {
 
   package static let noSuchFile = ENOENT
   package static let exists = EEXIST
-  /// What rename says when a folder is to take the place of something else than an empty folder.
+  /// The errors of renaming a folder over something other than an empty folder.
   package static let folderInTheWay: Set<Int32> = [EEXIST, ENOTEMPTY, ENOTDIR]
-  /// What open says of a socket, or of a device that is not there.
+  /// The error of opening a socket or a missing device.
   package static let noSuchDevice = ENXIO
-  /// What any call says of what this user may not look at.
+  /// The errors of any call on a path that this user may not access.
   package static let notAllowed: Set<Int32> = [EACCES, EPERM]
-  /// What stat says of a name that no file can have: too long, or links in a circle.
+  /// The errors of stat for a name that no file can have: too long, or a cycle of links.
   package static let impossibleName: Set<Int32> = [ENAMETOOLONG, ELOOP]
 
   package static func text(of code: Int32) -> String { unsafe String(cString: strerror(code)) }
@@ -79,7 +79,7 @@ package enum SystemCalls {
     }
   }
 
-  /// What a kernel or a file system says of a call that it does not have, as opposed to one that failed.
+  /// The errors of a kernel or file system that does not support a call, as opposed to a failure.
   private static let notProvided: Set<Int32> = [ENOSYS, EOPNOTSUPP, ENOTSUP, EINVAL, ENOTTY, EPERM]
 
   static func isNotProvided(_ failure: Failure) -> Bool { notProvided.contains(failure.code) }
@@ -88,7 +88,7 @@ package enum SystemCalls {
     do throws(Failure) { try body() } catch { if !isNotProvided(error) { throw error } }
   }
 
-  /// What to do where a file system lacks a call that nothing can stand in for; nil for any other failure.
+  /// The hint for a file system that lacks a call without a substitute; nil for any other failure.
   package static func wayOut(of call: String, code: Int32) -> String? {
     guard code == ENOSYS || code == EOPNOTSUPP || code == ENOTSUP || code == ESPIPE else { return nil }
     return "this file system has no \(call): write the result to a local disk and copy it there"
@@ -99,7 +99,7 @@ package enum SystemCalls {
     Int32(try check("open") { unsafe Int(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) })
   }
 
-  /// Creates a file that nobody else has made.
+  /// Creates a new file; fails if it exists.
   package static func createExclusively(_ path: String, mode: UInt32) throws(Failure) -> Int32 {
     Int32(
       try check("open") {
@@ -107,7 +107,7 @@ package enum SystemCalls {
       })
   }
 
-  /// Bytes that file systems keep together: what begins at a multiple of it can share blocks with another file.
+  /// The block size of file systems: data that begins at a multiple of it can share blocks with another file.
   package static let blockByteCount = 4096
 
   package static func close(_ descriptor: Int32) throws(Failure) {
@@ -118,7 +118,7 @@ package enum SystemCalls {
     #else
     let result = Glibc.close(descriptor)
     #endif
-    // EINTR from close leaves the descriptor closed on Linux: it must not be tried again.
+    // After EINTR, close has closed the descriptor on Linux: it must not be retried.
     if result != 0, errno != EINTR { throw Failure(call: "close", code: errno) }
   }
 
@@ -128,7 +128,7 @@ package enum SystemCalls {
     return Identity(status)
   }
 
-  /// The file that `path` names, following links; nil if there is none.
+  /// The identity of the file at `path`, following links; nil if there is no such file.
   package static func identity(path: String, followingLinks: Bool = true) throws(Failure) -> Identity? {
     var status = stat()
     do throws(Failure) {
@@ -140,7 +140,7 @@ package enum SystemCalls {
     return Identity(status)
   }
 
-  /// Reads `byteCount` bytes at `offset`, or fewer where the file ends before.
+  /// Reads `byteCount` bytes at `offset`, or fewer if the file ends earlier.
   package static func read(_ descriptor: Int32, byteCount: Int, at offset: Int) throws(Failure) -> [UInt8] {
     var failure: Failure?
     // The buffer is not cleared first: headers are large, and every page would be touched twice.
@@ -161,7 +161,7 @@ package enum SystemCalls {
     return bytes
   }
 
-  /// Reads the next `byteCount` bytes of a stream, or fewer where it ends before.
+  /// Reads the next `byteCount` bytes of a stream, or fewer if it ends earlier.
   package static func readNext(_ descriptor: Int32, byteCount: Int) throws(Failure) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: byteCount)
     var done = 0
@@ -201,8 +201,8 @@ package enum SystemCalls {
     }
   }
 
-  /// Reserves blocks of a file, so that a full disk shows before the work and not in its middle; does nothing where the
-  /// file system cannot.
+  /// Reserves blocks of a file, so that a full disk is detected before the work starts; does nothing if the
+  /// file system does not support it.
   package static func allocate(_ descriptor: Int32, _ range: Range<Int>) throws(Failure) {
     guard !range.isEmpty else { return }
     do throws(Failure) {
@@ -210,7 +210,7 @@ package enum SystemCalls {
     } catch { if !isNotProvided(error) { throw error } }
   }
 
-  /// Brings the file's data to the disk.
+  /// Flushes the file's data to disk.
   package static func synchronizeData(_ descriptor: Int32) throws(Failure) {
     #if canImport(Darwin)
     if unsafe fcntl(descriptor, F_FULLFSYNC) == 0 { return }
@@ -225,7 +225,7 @@ package enum SystemCalls {
     #endif
   }
 
-  /// Brings a folder's entries to the disk.
+  /// Flushes a folder's entries to disk.
   package static func synchronizeFolder(_ path: String) throws(Failure) {
     let descriptor = try openForReading(path)
     defer { try? close(descriptor) }
@@ -233,21 +233,21 @@ package enum SystemCalls {
     try ignoringWhatIsNotProvided { () throws(Failure) in _ = try check("fsync") { Int(fsync(descriptor)) } }
   }
 
-  /// Gives an open file its permissions; does nothing where the file system has none of its own.
+  /// Sets the permissions of an open file; does nothing on a file system without permissions.
   package static func setMode(_ descriptor: Int32, _ mode: UInt32) throws(Failure) {
     try ignoringWhatIsNotProvided { () throws(Failure) in
       _ = try check("fchmod") { Int(fchmod(descriptor, mode_t(mode))) }
     }
   }
 
-  /// The same for what `path` names.
+  /// Sets the permissions of the file at `path`.
   package static func setMode(path: String, _ mode: UInt32) throws(Failure) {
     try ignoringWhatIsNotProvided { () throws(Failure) in
       _ = try check("chmod") { unsafe Int(chmod(path, mode_t(mode))) }
     }
   }
 
-  /// The bits that the user's umask takes from new files.
+  /// The permission bits that the user's umask removes from new files.
   package static let userMask: UInt32 = {
     let mask = umask(0o077)
     umask(mask)
@@ -266,14 +266,15 @@ package enum SystemCalls {
     _ = try check("rmdir") { unsafe Int(rmdir(path)) }
   }
 
-  /// The names in a folder without "." and "..", sorted by bytes; those that are not UTF-8 are left out, because a text
-  /// cannot hold them: see ``unreadableEntries(ofFolder:)``.
+  /// The names in a folder without "." and "..", sorted by bytes. Names that are not UTF-8 are left out, because a
+  /// string cannot hold them: see ``unreadableEntries(ofFolder:)``.
   package static func entries(ofFolder path: String) throws(Failure) -> [String] {
     try rawEntries(ofFolder: path).compactMap { String(validating: $0, as: UTF8.self) }
       .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 
-  /// The names in a folder that are not UTF-8, with `\xFF` for each byte that makes them so: nothing can be opened by them.
+  /// The names in a folder that are not UTF-8, with an escape such as `\xFF` for each invalid byte. They cannot be
+  /// opened.
   package static func unreadableEntries(ofFolder path: String) throws(Failure) -> [String] {
     try rawEntries(ofFolder: path).filter { String(validating: $0, as: UTF8.self) == nil }
       .map(TextBytes.escaped).sorted()
@@ -295,10 +296,10 @@ package enum SystemCalls {
     return names
   }
 
-  /// The path without links and dots, to be compared with others of its kind; nil if it does not exist.
+  /// The path without links and dots, for comparison with other such paths; nil if it does not exist.
   ///
-  /// Two paths are equal exactly if their bytes are: one that is not UTF-8 is written so that it differs from all others, and
-  /// cannot be opened by what is returned.
+  /// Two results are equal exactly if the paths' bytes are. A path that is not UTF-8 is returned in a form that differs
+  /// from all other paths and cannot be opened.
   package static func realPath(_ path: String) -> String? {
     guard let resolved = unsafe realpath(path, nil) else { return nil }
     defer { unsafe free(resolved) }

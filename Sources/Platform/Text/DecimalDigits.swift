@@ -1,8 +1,8 @@
-/// The first decimal digits of a number, and where they stand: `digits * 10^(exponent + 1 - count)`.
+/// The first decimal digits of a number, and their exponent: `digits * 10^(exponent + 1 - count)`.
 struct DecimalDigits {
-  /// Of `count` digits, the first not 0.
+  /// A number of `count` digits, of which the first is not 0.
   let digits: Int
-  /// Of the first digit.
+  /// The exponent of the first digit.
   let exponent: Int
 
   /// - Parameter magnitude: Finite and above 0.

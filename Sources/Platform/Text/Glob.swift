@@ -1,5 +1,5 @@
-/// Shell-like patterns on names of tensors and files: `*` any run of characters, dots and slashes too, `?` one character, `[a-c]` one of a set,
-/// `[!a-c]` one of all others, `\` takes the next character as it is.
+/// Shell-like patterns on names of tensors and files: `*` any run of characters, dots and slashes too, `?` one
+/// character, `[a-c]` one of a set, `[!a-c]` one of all others, `\` takes the next character as it is.
 package struct Glob: Sendable {
   private enum Element {
     case run
@@ -51,7 +51,7 @@ package struct Glob: Sendable {
     return nil
   }
 
-  /// Whether the whole of `name` fits; time grows with the product of the two lengths at the most.
+  /// Whether all of `name` matches, in time bounded by the product of the two lengths.
   package func matches(_ name: String) -> Bool {
     let scalars = Array(name.unicodeScalars)
     var element = 0

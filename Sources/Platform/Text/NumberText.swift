@@ -1,4 +1,4 @@
-/// Numbers as people read them, the same in every locale.
+/// Numbers formatted for people, the same in every locale.
 package enum NumberText {
   /// Bytes in binary units with one decimal: `15.0 GiB`.
   package static func bytes(_ count: Int) -> String {
@@ -12,7 +12,7 @@ package enum NumberText {
       divisor *= 1024
       unit += 1
     }
-    // Exbibytes leave no room for the product; their last ten bits decide nothing.
+    // The product would overflow for exbibytes; their last ten bits do not matter.
     let shift = unit == 5 ? 10 : 0
     tenths = count / divisor * 10 + (((count % divisor) >> shift) * 10 + (divisor >> (shift + 1))) / (divisor >> shift)
     if tenths >= 10240, unit + 1 < units.count {
@@ -38,7 +38,7 @@ package enum NumberText {
     "\(grouped(count)) \(noun)\(count == 1 ? "" : "s")"
   }
 
-  /// A number without a fraction where it has none: `2`, `0.5`.
+  /// A number, with a fraction only if it has one: `2`, `0.5`.
   package static func number(_ value: Double) -> String {
     value == value.rounded() && abs(value) < 1e15 ? String(Int(value)) : "\(value)"
   }
@@ -61,7 +61,7 @@ package enum NumberText {
     return "\(sign)\(text.prefix(exponent + 1))\(fraction.isEmpty ? "" : ".\(fraction)")"
   }
 
-  /// Without zeros at the end.
+  /// Without trailing zeros.
   private static func trimmed(_ digits: String) -> String {
     var digits = digits
     while digits.last == "0" { digits.removeLast() }

@@ -1,4 +1,4 @@
-/// Numbers of a report as people read them, in every locale the same: three digits that count.
+/// Numbers of a report formatted for people, the same in every locale: three significant digits.
 public enum ReportNumbers {
   /// `12.3`, `0.0123`, `1.23e-07`.
   public static func significant(_ value: Double) -> String {

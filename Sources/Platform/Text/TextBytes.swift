@@ -1,6 +1,6 @@
-/// Bytes of names and arguments that need not be UTF-8, as texts.
+/// Names and arguments as text, although they need not be UTF-8.
 package enum TextBytes {
-  /// The text with `\\xFF` for every byte that is no part of one, for people.
+  /// The text with an escape such as `\\xFF` for every invalid byte, for messages.
   package static func escaped(_ bytes: [UInt8]) -> String {
     var text = ""
     var rest = bytes[...]
@@ -17,7 +17,7 @@ package enum TextBytes {
     return text
   }
 
-  /// A path's text; components that are not UTF-8 become texts that no other component has.
+  /// A path as text; a component that is not UTF-8 becomes a text that no other component has.
   package static func distinct(_ path: [UInt8]) -> String {
     if let text = String(validating: path, as: UTF8.self) { return text }
     return path.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).map { component in

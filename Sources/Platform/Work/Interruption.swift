@@ -1,4 +1,4 @@
-/// A way to ask long work to stop at its next good place.
+/// A way to ask long work to stop at its next safe point.
 public struct Interruption: Sendable {
   private let isAsked: @Sendable () -> Bool
 
@@ -16,7 +16,7 @@ public struct Interruption: Sendable {
   }
 }
 
-/// Work that was asked to stop has stopped.
+/// The work stopped because it was asked to.
 public struct Interrupted: Error {
   public init() {}
 }

@@ -1,9 +1,9 @@
 import CSystem
 
-/// Work on several threads. It never waits for a thread that the system will not make: where a limit of processes allows
-/// none, everything is done on the caller's.
+/// Work on several threads. It never waits for a thread that the system cannot create: if a process limit allows none,
+/// all work is done on the caller's thread.
 package enum Threads {
-  /// Enough for the deepest recursion of this package's work, which is the reading of nested JSON.
+  /// Enough for the deepest recursion, which is parsing nested JSON.
   private static let stackByteCount = 4 << 20
 
   private final class Work: Sendable {
@@ -11,9 +11,9 @@ package enum Threads {
     init(_ body: @escaping @Sendable () -> Void) { self.body = body }
   }
 
-  /// Calls `body` on up to `count` threads at once, the caller's among them; returns when every call has.
+  /// Calls `body` on up to `count` threads at once, including the caller's; returns when every call has returned.
   ///
-  /// How many calls there are is the system's choice, so that each takes its next piece of work from the others.
+  /// The number of calls depends on the system, so each call takes its next piece of work from a shared queue.
   package static func run(_ count: Int, _ body: @Sendable () -> Void) {
     guard count > 1 else { return body() }
     withoutActuallyEscaping(body) { body in

@@ -1,22 +1,22 @@
 import Synchronization
 
-/// Numbered jobs that threads take one after another, in their order: the one job loop of this package.
+/// Numbered jobs that threads take one after another, in order: the only job loop of this package.
 ///
-/// Of several errors the one of the first job, in order, is thrown, however many threads there are: the jobs before one
-/// that fails are still done, those behind it are not begun. A job that was asked to stop counts as the first of all, so
-/// that every thread stops with it.
+/// If several jobs fail, the error of the first job in order is thrown, whatever the number of threads: the jobs before
+/// one that fails are still done, later ones are not started. A job that was asked to stop counts as the first of all,
+/// so that every thread stops with it.
 package enum WorkQueue {
   private struct Failure {
     let job: Int
     let error: any Error
   }
 
-  /// Does `count` jobs with what each thread has of its own, such as buffers.
+  /// Runs `count` jobs with a worker per thread, which holds buffers, for example.
   ///
   /// - Parameters:
-  ///   - workers: Threads at the most, at least 1.
-  ///   - makeWorker: Makes what one thread has of its own; called on that thread.
-  ///   - body: Does the job of a number.
+  ///   - workers: The maximum number of threads, at least 1.
+  ///   - makeWorker: Makes the worker of a thread; called on that thread.
+  ///   - body: Runs the job with a number.
   package static func run<Worker: ~Copyable>(
     _ count: Int, workers: Int, each makeWorker: @Sendable () -> Worker,
     _ body: @Sendable (_ job: Int, _ worker: inout Worker) throws -> Void
@@ -37,15 +37,15 @@ package enum WorkQueue {
     if let failure = failure.withLock({ $0 }) { throw failure.error }
   }
 
-  /// What a thread has of its own that needs nothing.
+  /// The worker of a thread that needs no state.
   @Sendable private static func nothing() {}
 
-  /// Does `count` jobs.
+  /// Runs `count` jobs.
   package static func run(_ count: Int, workers: Int, _ body: @Sendable (_ job: Int) throws -> Void) throws {
     try run(count, workers: workers, each: nothing) { job, _ in try body(job) }
   }
 
-  /// The results of `count` jobs, in their order, of threads that have something of their own.
+  /// The results of `count` jobs, in order, with a worker per thread.
   package static func values<Worker: ~Copyable, Value: Sendable>(
     _ count: Int, workers: Int, each makeWorker: @Sendable () -> Worker,
     _ body: @Sendable (_ job: Int, _ worker: inout Worker) throws -> Value
@@ -58,7 +58,7 @@ package enum WorkQueue {
     return results.withLock { $0.compactMap { $0 } }
   }
 
-  /// The results of `count` jobs, in their order.
+  /// The results of `count` jobs, in order.
   package static func values<Value: Sendable>(
     _ count: Int, workers: Int, _ body: @Sendable (_ job: Int) throws -> Value
   ) throws -> [Value] {

@@ -4,11 +4,11 @@ import Darwin
 import Glibc
 #endif
 
-/// Steps of colour between the smallest and the largest of some numbers, equal on a logarithmic scale.
+/// Color steps between the smallest and the largest of some numbers, equal on a logarithmic scale.
 struct ColorScale: Equatable {
   static let stepCount = 7
 
-  /// The lower ends of the steps, ascending; empty where there is no number over zero.
+  /// The lower bounds of the steps, ascending; empty if there is no positive number.
   let edges: [Double]
 
   init(_ numbers: [Double]) {
@@ -25,7 +25,7 @@ struct ColorScale: Equatable {
     edges = [least] + (1..<Self.stepCount).map { exp(log(least) + Double($0) * step) }
   }
 
-  /// The step of a number over zero; nil for others.
+  /// The step of a positive number; nil for others.
   func step(_ number: Double) -> Int? {
     guard number > 0, number.isFinite, !edges.isEmpty else { return nil }
     if edges.count == 1 { return Self.stepCount / 2 }

@@ -16,7 +16,7 @@ struct HTMLWriter {
 
   /// Closes the innermost open element.
   ///
-  /// - Parameter breaksLine: Whether the next one begins a line.
+  /// - Parameter breaksLine: Whether the next element starts a new line.
   mutating func close(breaksLine: Bool = true) {
     guard let name = openElements.popLast() else { return }
     bytes.append(contentsOf: "</\(name)>\(breaksLine ? "\n" : "")".utf8)
@@ -25,7 +25,7 @@ struct HTMLWriter {
   /// An element without content.
   mutating func empty(_ name: String, _ attributes: [Attribute] = []) { tag(name, attributes, end: "/>") }
 
-  /// An element with nothing but text.
+  /// An element that contains only text.
   mutating func element(_ name: String, _ text: String, _ attributes: [Attribute] = [], breaksLine: Bool = true) {
     open(name, attributes)
     self.text(text)
@@ -34,7 +34,7 @@ struct HTMLWriter {
 
   mutating func text(_ text: String) { escape(text) }
 
-  /// A style sheet of this program's own, without "<" and "&".
+  /// A style sheet from this program's source, without "<" and "&".
   mutating func style(_ sheet: StaticString) {
     open("style")
     bytes.append(contentsOf: sheet.description.utf8)
@@ -59,7 +59,7 @@ struct HTMLWriter {
       case ">": bytes.append(contentsOf: "&gt;".utf8)
       case "\"": bytes.append(contentsOf: "&quot;".utf8)
       case "'": bytes.append(contentsOf: "&#39;".utf8)
-      // No characters of XML.
+      // Not valid XML characters.
       case "\u{FFFE}", "\u{FFFF}": bytes.append(contentsOf: "\u{FFFD}".utf8)
       default: bytes.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
       }

@@ -1,8 +1,8 @@
 import JSONText
 
-/// The tensors of one stack of layers as a table: a row a layer, a column a kind of tensor.
+/// The tensors of one stack of layers as a table: a row per layer, a column per kind of tensor.
 struct HeatMap: Equatable {
-  /// What stands in one place, over all tensors that meet there, such as the experts of a layer.
+  /// A cell, summed over all its tensors, such as the experts of a layer.
   struct Cell: Equatable {
     private(set) var tensorCount = 0
     private var deltaSquares = 0.0
@@ -17,25 +17,25 @@ struct HeatMap: Equatable {
       lostSquares += lost * lost
     }
 
-    /// The norm of the change in units of the base's; nil where the base is zero.
+    /// The norm of the change relative to the base's; nil if the base is zero.
     var deltaToBase: Double? { baseSquares > 0 ? (deltaSquares / baseSquares).squareRoot() : nil }
-    /// What rounding lost of the change; nil where there is none.
+    /// The share of the change that rounding lost; nil if there is no change.
     var roundingLoss: Double? { deltaSquares > 0 ? (lostSquares / deltaSquares).squareRoot() : nil }
   }
 
   /// The part of the names before the layers' numbers, such as `model.layers`.
   let stack: String
-  /// In their order.
+  /// In order.
   let layers: [Int]
-  /// The part of the names behind the number, in the order in which they come first.
+  /// The part of the names after the number, in order of first occurrence.
   let kinds: [String]
-  /// A row for each layer; nil where a layer has no such tensor.
+  /// A row per layer; nil if a layer has no such tensor.
   let cells: [[Cell?]]
 
-  /// More kinds than this are folded: numbers in them, such as those of experts, count as one.
+  /// If there are more kinds than this, kinds that differ only in numbers, such as experts, are merged.
   static let unfoldedKindLimit = 24
 
-  /// The maps of a report's tensors, in the order in which their stacks come first, and the tensors that are in no layer.
+  /// The maps of a report's tensors, in order of first occurrence, and the tensors that are in no layer.
   static func maps(_ tensors: [ReportDocument.Tensor]) -> (maps: [HeatMap], others: [ReportDocument.Tensor]) {
     var stacks: [String] = []
     var members: [String: [(place: Place, figures: ReportDocument.Figures)]] = [:]
@@ -74,16 +74,16 @@ struct HeatMap: Equatable {
     self.cells = cells
   }
 
-  /// Where a tensor stands, by the first number in its name: `model.layers.3.self_attn.q_proj.weight` is layer 3 of
+  /// The position of a tensor, by the first number in its name: `model.layers.3.self_attn.q_proj.weight` is layer 3 of
   /// `model.layers`, and of the kind `self_attn.q_proj`.
   struct Place: Equatable {
     let stack: String
     let layer: Int
     let kind: String
 
-    /// Nil for a name without a number between its dots.
+    /// Nil for a name without a number as a component.
     init?(_ name: String) {
-      // On bytes: to Swift a dot and a combining accent behind it are one character.
+      // Works on bytes: to Swift a dot and a following combining accent are one character.
       let parts = name.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         .map { String(Substring($0)) }
       guard let number = parts.firstIndex(where: Self.isNumber), number + 1 < parts.count,
@@ -96,7 +96,7 @@ struct HeatMap: Equatable {
       kind = rest.joined(separator: ".")
     }
 
-    /// With a star for every number.
+    /// The name with a star for every number.
     var foldedKind: String {
       kind.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).map { String(Substring($0)) }
         .map { Self.isNumber($0) ? "*" : $0 }.joined(separator: ".")

@@ -4,7 +4,7 @@ import Darwin
 import Glibc
 #endif
 
-/// How many of some numbers lie between edges.
+/// Counts of numbers between edges.
 struct Histogram: Equatable {
   struct Tick: Equatable {
     /// Between 0, the first edge, and 1, the last one.
@@ -14,9 +14,9 @@ struct Histogram: Equatable {
 
   let counts: [Int]
   let ticks: [Tick]
-  /// Numbers that a logarithmic axis has no place for.
+  /// Numbers that do not fit on a logarithmic axis.
   let zeroCount: Int
-  /// Where the marked number stands; nil: there is none, or outside.
+  /// The position of the marked number; nil if there is none, or it is outside.
   let mark: Double?
 
   var largest: Int { counts.max() ?? 0 }
@@ -24,7 +24,7 @@ struct Histogram: Equatable {
 
   private static let lowestDecade = -9
 
-  /// Over powers of ten, four bins each, two where there are many.
+  /// Bins over powers of ten: four per power, or two if there are many.
   ///
   /// - Parameter mark: A number that the picture marks.
   init(logarithmic numbers: [Double], mark: Double?) {
@@ -37,7 +37,7 @@ struct Histogram: Equatable {
       self.mark = nil
       return
     }
-    // Below that nothing is told apart: all of it is in the first bin.
+    // Everything below that is in the first bin.
     let first = max(Self.lowestDecade, min(8, Int(floor(log10(least)))))
     let last = max(first + 1, min(9, Int(floor(log10(most))) + 1))
     let decades = last - first
@@ -53,7 +53,7 @@ struct Histogram: Equatable {
     self.mark = mark.map(position).flatMap { (0...1).contains($0) ? $0 : nil }
   }
 
-  /// Of shares, in tenths.
+  /// Bins of shares, in tenths.
   init(shares: [Double]) {
     zeroCount = 0
     mark = nil
@@ -63,7 +63,7 @@ struct Histogram: Equatable {
     ticks = [0.0, 0.5, 1].map { Tick(position: $0, label: "\(Int($0 * 100)) %") }
   }
 
-  /// Ten to this power as a share in percent: `1 %`, `0.01 %`, `1e-07 %` below that.
+  /// A power of ten as a percentage: `1 %`, `0.01 %`, `1e-07 %` below that.
   private static func label(_ decade: Int) -> String {
     let power = decade + 2
     if power >= 0 { return power <= 4 ? "1\(String(repeating: "0", count: power)) %" : "1e\(power) %" }

@@ -1,7 +1,7 @@
 import MergeEngine
 import Platform
 
-/// How the tensors' figures are spread.
+/// The distribution of the tensors' figures.
 enum HistogramSection {
   private static let (width, height) = (360.0, 170.0)
   private static let (left, right, top, bottom) = (34.0, 12.0, 16.0, 26.0)
@@ -58,7 +58,7 @@ enum HistogramSection {
     label(left - 6, base + 4, "0", "end", &writer)
     let barWidth = plotWidth / Double(histogram.counts.count)
     for (bin, count) in histogram.counts.enumerated() where count > 0 {
-      // A bar that stands for something is seen.
+      // A bar of a nonzero count stays visible.
       let barHeight = max(2, plotHeight * Double(count) / Double(histogram.largest))
       writer.open(
         "rect",
@@ -70,7 +70,7 @@ enum HistogramSection {
       writer.close(breaksLine: false)
     }
     line(left, base, width - right, base, "axis", &writer)
-    // Few enough labels not to run into each other.
+    // Few enough labels that they do not overlap.
     let every = max(1, (histogram.ticks.count + 5) / 6)
     for (place, tick) in histogram.ticks.enumerated() {
       line(x(tick.position), base, x(tick.position), base + 4, "axis", &writer)

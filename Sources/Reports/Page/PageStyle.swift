@@ -1,4 +1,4 @@
-/// How the page looks: at any width, in light and dark, and on paper.
+/// The page's style sheet, for any width, light and dark mode, and print.
 enum PageStyle {
   static let sheet: StaticString = """
 

@@ -3,7 +3,7 @@ import JSONText
 import Platform
 import Safetensors
 
-/// What a report says of a merge, read from its JSON text: as much of it as a page shows.
+/// A report about a merge, read from its JSON text, as far as a page shows it.
 public struct ReportDocument: Sendable, Equatable {
   public struct Adapter: Sendable, Equatable {
     public let path: String
@@ -18,7 +18,7 @@ public struct ReportDocument: Sendable, Equatable {
 
   public struct Module: Sendable, Equatable {
     public let name: String
-    /// Its place in ``ReportDocument/adapters``.
+    /// Its position in ``ReportDocument/adapters``.
     public let adapter: Int
     /// Nil: the method has none, as the two below.
     public let rank: Int?
@@ -26,7 +26,7 @@ public struct ReportDocument: Sendable, Equatable {
     public let scaling: Double?
   }
 
-  /// What was done to how many tensors, such as `merged`.
+  /// The number of tensors for an action such as `merged`.
   public struct ActionSum: Sendable, Equatable {
     public let participle: String
     public let tensorCount: Int
@@ -36,19 +36,19 @@ public struct ReportDocument: Sendable, Equatable {
   public struct File: Sendable, Equatable {
     public let name: String
     public let byteCount: Int
-    /// Nil: it was not computed.
+    /// Nil if it was not computed.
     public let checksum: String?
   }
 
-  /// The figures of one tensor, or of several together; docs/report.md has their formulas.
+  /// The figures of one tensor, or totals of several; docs/report.md has their formulas.
   public struct Figures: Sendable, Equatable {
     public let elementCount: Int
     public let changedCount: Int
     public let deltaNorm: Double
     public let baseNorm: Double
-    /// Nil where the base is zero.
+    /// Nil if the base is zero.
     public let deltaToBase: Double?
-    /// Nil where no change was intended.
+    /// Nil if no change was intended.
     public let roundingLoss: Double?
     public var changedShare: Double? { elementCount > 0 ? Double(changedCount) / Double(elementCount) : nil }
   }
@@ -59,7 +59,7 @@ public struct ReportDocument: Sendable, Equatable {
     public let shape: [Int]?
     public let baseDType: String
     public let dtype: String
-    /// Places in ``ReportDocument/modules``.
+    /// Positions in ``ReportDocument/modules``.
     public let modules: [Int]
     public let figures: Figures
   }
@@ -79,13 +79,13 @@ public struct ReportDocument: Sendable, Equatable {
   public let warnings: [String]
   public let advice: [String]
 
-  /// The only version of the keys that is read.
+  /// The only supported version of the keys.
   public static let schema = 1
 
   /// Reads a report.
   ///
   /// - Parameter path: For errors.
-  /// - Throws: What is malformed, missing or of another kind.
+  /// - Throws: If something is malformed, missing or of the wrong type.
   public init(_ text: Span<UInt8>, path: String) throws(ReportError) {
     let json: JSONValue
     do throws(JSONError) { json = try JSONParser.parse(text) } catch { throw ReportError(path: path, .json(error)) }
@@ -138,9 +138,9 @@ public struct ReportDocument: Sendable, Equatable {
 public struct ReportError: ReportableError, Equatable {
   public enum Problem: Equatable, Sendable {
     case json(JSONError)
-    /// The version of the keys is another.
+    /// The version of the keys is not supported.
     case schema(Int)
-    /// Something is not what a report has there.
+    /// A value is not what a report has there.
     case kind(place: String, expected: String, found: String)
   }
 

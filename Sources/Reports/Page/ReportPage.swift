@@ -4,12 +4,12 @@ import Platform
 
 /// A report as one HTML page that needs neither a network nor scripts.
 public struct ReportPage {
-  /// The page's text: HTML that is well-formed XML too; whatever stands in the report is escaped.
+  /// The page's text: HTML that is well-formed XML too; all text from the report is escaped.
   public let html: [UInt8]
 
-  /// More tensors than this are not listed; the page says how many are left out.
+  /// The maximum number of tensors listed; the page states how many are left out.
   static let listedTensorLimit = 5000
-  /// Cells with a text of their own that shows when a pointer rests on them; with more the page would be too large.
+  /// The maximum number of cells with a tooltip; with more the page would be too large.
   static let describedCellLimit = 4000
 
   public init(_ report: ReportDocument) {
@@ -18,7 +18,7 @@ public struct ReportPage {
     writer.open("head")
     writer.empty("meta", [("charset", "utf-8")])
     writer.empty("meta", [("name", "viewport"), ("content", "width=device-width, initial-scale=1")])
-    // Nothing is loaded and nothing is run, whatever a name in the report says.
+    // Nothing is loaded or executed, whatever names the report contains.
     writer.empty(
       "meta",
       [("http-equiv", "Content-Security-Policy"), ("content", "default-src 'none'; style-src 'unsafe-inline'")])
@@ -100,7 +100,7 @@ public struct ReportPage {
     }
   }
 
-  /// Ranks and scalings, each with how many modules have it.
+  /// Ranks and scalings, each with its number of modules.
   private static func writeAdapters(_ report: ReportDocument, _ writer: inout HTMLWriter) {
     guard !report.adapters.isEmpty else { return }
     writer.element("h2", "What was merged")
@@ -148,9 +148,9 @@ public struct ReportPage {
   }
 }
 
-/// Numbers as the page shows them.
+/// Number formats of the page.
 enum PageNumbers {
-  /// `12.3 %`; a dash for none.
+  /// `12.3 %`; a dash if there is no number.
   static func percent(_ share: Double?) -> String { share.map(ReportNumbers.percent) ?? "–" }
 
   /// A share in percent in at most four characters, without the sign: `12`, `1.2`, `.12`, `.01`, `<.01`.

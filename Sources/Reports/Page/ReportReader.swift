@@ -4,10 +4,10 @@ import JSONText
 struct ReportReader {
   let path: String
   let value: JSONValue
-  /// The way to it, such as `tensors[3]`; empty for the report itself.
+  /// Its path, such as `tensors[3]`; empty for the report itself.
   let place: String
 
-  /// That the value of a member is not what is expected; nil: there is none.
+  /// The error for an unexpected value of a member; `found` is nil if the member is missing.
   func error(_ expected: String, _ found: JSONValue?, key: String = "") -> ReportError {
     ReportError(
       path: path, .kind(place: self.place(of: key), expected: expected, found: found?.kindName ?? "missing"))
@@ -20,7 +20,7 @@ struct ReportReader {
     return text
   }
 
-  /// Nil for null and where there is no member.
+  /// Nil for null and for a missing member.
   func optionalText(_ key: String) throws(ReportError) -> String? {
     switch value[key] {
     case nil, .null: nil
@@ -33,7 +33,7 @@ struct ReportReader {
     return Int(number)
   }
 
-  /// - Parameter limit: The number is below it.
+  /// - Parameter limit: The exclusive upper bound of the number.
   func natural(_ key: String, below limit: Int = .max) throws(ReportError) -> Int {
     guard case .integer(let number)? = value[key], number >= 0, number < limit else {
       throw error("a natural number" + (limit < .max ? " below \(limit)" : ""), value[key], key: key)
@@ -88,7 +88,7 @@ struct ReportReader {
     return ReportReader(path: path, value: value[key] ?? .null, place: place(of: key))
   }
 
-  /// Nil where there is no member.
+  /// Nil if there is no member.
   func optional(_ key: String) throws(ReportError) -> ReportReader? {
     value[key] == nil ? nil : try object(key)
   }

@@ -2,17 +2,17 @@ import ArgumentParser
 import Platform
 import Safetensors
 
-/// An adapter as typed: a folder or a model of the hub, alone or as `ADAPTER=WEIGHT`.
+/// An adapter as typed: a folder or a Hugging Face model, alone or as `ADAPTER=WEIGHT`.
 struct AdapterArgument {
   let model: ModelArgument
   /// As typed, without the weight.
   let name: String
-  /// Nil: none was typed.
+  /// Nil if no weight was typed.
   let givenWeight: Double?
 
   var weight: Double { givenWeight ?? 1 }
 
-  /// A path that exists is taken whole; otherwise a number behind the last "=" is the weight.
+  /// An existing path is used as a whole; otherwise a number after the last "=" is the weight.
   init(_ text: String) throws {
     if try SystemCalls.identity(path: text) == nil, let sign = text.lastIndex(of: "=") {
       let number = text[text.index(after: sign)...]

@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// The largest size of a weight file: `5GB`, `500MB`, `1.5GiB`, `4096`; KB, MB, GB and TB are powers of 1000, as for
+/// The largest size of a weight file: `5GB`, `500MB`, `1.5GiB`, `4096`; KB, MB, GB and TB are powers of 1000, as in
 /// transformers and huggingface_hub, also without the B; KiB, MiB, GiB and TiB are powers of 1024.
 struct FileSizeArgument: ExpressibleByArgument {
   let byteCount: Int

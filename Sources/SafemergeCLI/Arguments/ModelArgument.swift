@@ -3,20 +3,20 @@ import Checkpoints
 import Platform
 import Safetensors
 
-/// A model or an adapter as typed: a path, or a model of the hub that is in the local cache.
+/// A model or an adapter as typed: a path, or a Hugging Face model in the local cache.
 struct ModelArgument: Sendable {
-  /// Where it is on disk.
+  /// Its path on disk.
   let path: String
-  /// Nil: it was given as a path.
+  /// Nil if it was given as a path.
   let snapshot: HubCache.Snapshot?
 
-  /// What a person calls it.
+  /// Its name in messages.
   var title: String { snapshot?.title ?? path }
 
-  /// A path that exists is a path, and so is what begins with a slash, dots or a tilde, or ends as a file that is no
-  /// repository; `hf://...` is of the hub, and so is what is left if it can be an id.
+  /// An existing path is a path, and so is anything that begins with a slash, dots or a tilde, or that ends like a
+  /// file. `hf://...` is a Hugging Face model, and so is anything else that can be an id.
   ///
-  /// A name without a namespace is of the hub only if the cache has it: it is more often a path that is mistyped.
+  /// A name without a namespace is a Hugging Face model only if the cache has it: it is more often a mistyped path.
   init(_ text: String) throws {
     guard let reference = try Self.reference(text) else {
       self.init(path: text, snapshot: nil)
@@ -28,7 +28,7 @@ struct ModelArgument: Sendable {
     }
   }
 
-  /// A model of the hub.
+  /// A Hugging Face model.
   init(_ reference: HubReference) throws {
     let found = try Self.cache.resolve(reference)
     self.init(path: found.path, snapshot: found.snapshot)
@@ -54,7 +54,7 @@ struct ModelArgument: Sendable {
     return HubCache(path: HubEnvironment.cachePath(variables, home: ProcessEnvironment.homeFolder))
   }
 
-  /// Runs what reads the model; of a snapshot, an error about a file that is missing says how to fetch it.
+  /// Runs code that reads the model. For a snapshot, an error about a missing file says how to download it.
   func read<Value>(_ body: (String) throws -> Value) throws -> Value {
     do { return try body(path) } catch let error as any ReportableError {
       guard let snapshot, error.file?.hasPrefix(path) == true, Self.isAboutMissingFile(error) else { throw error }
@@ -86,7 +86,7 @@ struct ModelArgument: Sendable {
   }
 }
 
-/// A snapshot of the hub's cache that was not fetched whole.
+/// A snapshot in the Hugging Face cache that is incomplete.
 struct IncompleteSnapshot: ReportableError {
   let error: any ReportableError
   let download: String

@@ -1,7 +1,7 @@
 import ArgumentParser
 import ModelNames
 
-/// `REGEX=REPLACEMENT`, cut at the last "=": a name has none, a pattern may.
+/// `REGEX=REPLACEMENT`, split at the last "=": a pattern may contain "=", a name does not.
 struct NameMapArgument: ExpressibleByArgument {
   let map: NameMap
 

@@ -23,6 +23,6 @@ struct TrainingArgument: ExpressibleByArgument {
     self.quantization = quantization
   }
 
-  /// As it may be typed.
+  /// The argument's text.
   var text: String { "nf4:\(quantization.block)\(quantization.isNested ? ",double" : "")" }
 }

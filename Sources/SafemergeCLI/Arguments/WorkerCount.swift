@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// How many threads a command uses: as typed, else by the environment, else as many as there are processors.
+/// The number of threads of a command: as typed, else from the environment, else the number of processors.
 enum WorkerCount {
   static func of(_ jobs: Int?) throws -> Int {
     if let jobs { return jobs }

@@ -100,7 +100,7 @@ struct CheckCommand: ParsableCommand {
       for result in all { try CheckText(result, quiet: quiet, verbose: verbose).write(to: &output) }
     }
     try output.finish()
-    // A repaired result stands for the one that it replaces.
+    // A repaired result is checked instead of the one that it replaces.
     if let repaired { results = [repaired] }
     if results.contains(where: { !$0.findings.isEmpty }) { status = max(status, ExitStatus.refusedInput) }
     if status != 0 { throw ExitCode(status) }
@@ -118,7 +118,7 @@ struct CheckCommand: ParsableCommand {
     let compared = try ComparedMerge(against, output: path)
     let output: Checkpoint
     do { output = try Checkpoint(path: path) } catch {
-      // What keeps the result from being opened was found already.
+      // The reason why the result cannot be opened is already a finding.
       if inspection.findings.isEmpty { throw error }
       return CheckResult(inspection: inspection, merge: nil, duration: nil)
     }
@@ -128,10 +128,10 @@ struct CheckCommand: ParsableCommand {
   }
 }
 
-/// What was found about one path.
+/// The findings about one path.
 struct CheckResult: Sendable {
   let inspection: ModelInspection
-  /// Nil where it was not compared with a merge.
+  /// Nil if it was not compared with a merge.
   let merge: MergeCheck.Report?
   let duration: Duration?
 

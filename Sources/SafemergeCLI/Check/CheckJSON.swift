@@ -62,7 +62,7 @@ enum CheckJSON {
     }
   }
 
-  /// Stable words for a verdict, and the class of the fault.
+  /// Stable identifiers of a verdict, and the class of the fault.
   private static func words(_ verdict: MergeCheck.Verdict) -> (verdict: String, fault: String?) {
     switch verdict {
     case .same: ("same", nil)

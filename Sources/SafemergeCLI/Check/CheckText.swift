@@ -6,7 +6,7 @@ import Platform
 import Reports
 import Safetensors
 
-/// What `check` found, as people read it.
+/// The findings of `check` as text.
 struct CheckText {
   private let result: CheckResult
   private let quiet: Bool

@@ -3,21 +3,21 @@ import MergeEngine
 import Platform
 import Reports
 
-/// What a comparison with a merge comes to, in numbers and in one sentence.
+/// The outcome of a comparison with a merge, in numbers and in one sentence.
 struct CheckVerdict {
   enum Outcome: String {
     case ok, wrong
     case notChecked = "not-checked"
   }
 
-  /// Tensors that the merge changes, of which so many match and so many could not be computed again.
+  /// The number of tensors that the merge changes, how many match, and how many could not be recomputed.
   let merged: Int
   let matching: Int
   let notChecked: Int
-  /// Tensors that the merge copies, and how many of them the result has.
+  /// The number of tensors that the merge copies, and how many of them the result has.
   let copied: Int
   let copiedMatching: Int
-  /// The largest error of a tensor that was computed again, in ulp; nil: none was.
+  /// The largest error of a recomputed tensor, in ulp; nil if no tensor was recomputed.
   let largestError: Double?
   let findings: Int
 

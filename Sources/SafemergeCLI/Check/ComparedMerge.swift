@@ -12,8 +12,7 @@ import Safetensors
 import Staging
 import TileKernels
 
-/// The merge that a result is compared with: what is given on the command line, and what the record of the merge says of
-/// the rest.
+/// The merge that a result is compared with: from the command line, completed by the record of the merge.
 struct ComparedMerge {
   private let against: ReferenceMergeOptions
   private let record: RecordedMerge?
@@ -21,7 +20,7 @@ struct ComparedMerge {
   private let combine: CombineOptions
   private let adapters: [(argument: AdapterArgument, use: AdapterUse)]
   let base: Checkpoint
-  /// Where something else is given than was recorded.
+  /// Notes about arguments that differ from the record.
   private(set) var notes: [String] = []
 
   /// - Parameter output: The result, which must exist.
@@ -65,11 +64,11 @@ struct ComparedMerge {
 
   /// Compares `output` with this merge.
   ///
-  /// - Throws: What planning and comparing throw.
+  /// - Throws: The errors of planning and comparing.
   func check(_ output: Checkpoint, workers: Int) throws -> MergeCheck.Report {
     var options = MergeCheck.Options(workers: workers)
     options.isStochastic = result.round.isStochastic
-    // With a record the bits are known that the result has to have, unless it is compared with another merge.
+    // With a record the exact bits are known, unless the result is compared with another merge.
     if against.exact || record != nil && notes.isEmpty && !options.isStochastic { options.hasPromisedBits = true }
     let combined = try combinedAdapter(workers: workers)
     // Its temporary folder is needed until the comparison is done.
@@ -95,7 +94,7 @@ struct ComparedMerge {
         temporaryFolder: CombineOptions.temporaryFolder ?? ProcessEnvironment.temporaryFolder, workers: workers))
   }
 
-  /// The merge that makes the result anew.
+  /// The merge that recreates the result.
   func merge(to output: String) throws -> MergeCommand {
     let adapters = adapters.map { $0.use.weight == 1 ? $0.argument.name : "\($0.argument.name)=\($0.use.weight)" }
     var merge = try MergeCommand.parse(["--output", output, "--", against.against ?? ""] + adapters)
@@ -105,7 +104,7 @@ struct ComparedMerge {
   }
 }
 
-/// The adapters that are given, with the weights that the merge recorded for them and in its order.
+/// The given adapters, in the order and with the weights of the record.
 private struct RecordedAdapters {
   private(set) var adapters: [(argument: AdapterArgument, use: AdapterUse)] = []
   private(set) var notes: [String] = []
@@ -115,7 +114,7 @@ private struct RecordedAdapters {
       notes.append(
         "\(NumberText.counted(given.count, "adapter")) given; \(record.path) records \(record.adapters.count)")
     }
-    // By content; where it is another, by its place.
+    // Matched by content, else by position.
     var places: [Int?] = []
     for (number, (_, adapter)) in given.enumerated() {
       let files = RecordedMerge.AdapterFiles(

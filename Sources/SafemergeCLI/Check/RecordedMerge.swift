@@ -5,26 +5,26 @@ import Platform
 import Safetensors
 import Staging
 
-/// What `.safemerge.json` beside a result says of the merge that made it.
+/// The merge that made a result, as recorded in `.safemerge.json`.
 struct RecordedMerge {
-  /// An adapter's files, as they were merged.
+  /// An adapter's files when they were merged.
   struct AdapterFiles: Equatable {
     var config: SHA256Checksum?
     var weights: SHA256Checksum?
   }
 
   let path: String
-  /// By name, in their order.
+  /// The options by name, in order.
   let options: [MergeIdentity.Option]
-  /// In the order of the merge, with the weights that they were given.
+  /// In the order of the merge, with their weights.
   private(set) var adapters: [(files: AdapterFiles, weight: Double)] = []
   /// The base's weight files, and the SHA-256 of their headers.
   private(set) var bases: [(name: String, header: SHA256Checksum)] = []
 
-  /// Reads the record of a result; nil where there is none, or it is of another file of that folder.
+  /// Reads the record of a result; nil if there is no record, or if it is about another file of the folder.
   ///
   /// - Parameter output: A folder, an index file or a weight file.
-  /// - Throws: ``UnusableRecord`` for one that is not a record.
+  /// - Throws: ``UnusableRecord`` for a file that is not a record.
   init?(of output: String) throws {
     let isFolder = try SystemCalls.identity(path: output)?.isDirectory ?? false
     let folder = isFolder ? output : Paths.folder(output)
@@ -65,7 +65,7 @@ struct RecordedMerge {
     try parsed { try ResultOptions.parse(ResultOptions.arguments(for: options)) }
   }
 
-  /// How the adapters became one.
+  /// How the adapters were combined.
   func combineOptions() throws -> CombineOptions {
     try parsed { try CombineOptions.parse(CombineOptions.arguments(for: options)) }
   }
@@ -77,7 +77,7 @@ struct RecordedMerge {
   }
 }
 
-/// A `.safemerge.json` of which nothing can be taken.
+/// A `.safemerge.json` that is not usable as a record.
 struct UnusableRecord: ReportableError {
   let file: String?
   let message: String

@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// What `check --against` is told of the merge: its inputs, and the options that decide its result. What is not given is
+/// The arguments of `check --against`: the merge's inputs and the options that decide its result. Missing ones are
 /// taken from the record of the merge (``ComparedMerge``).
 struct ReferenceMergeOptions: ParsableArguments {
   @Option(

@@ -45,7 +45,7 @@ struct DiffText {
     try output.write(summary + "\n")
   }
 
-  /// What is no difference of the models, and worth knowing.
+  /// Notes that are not differences of the models.
   private var notes: [String] {
     var notes: [String] = []
     if difference.hasOtherFiles { notes.append("the tensors are split into files in another way") }
@@ -77,8 +77,8 @@ struct DiffText {
       + (comparesValues ? "" : "; values were not compared")).escapingUnprintable
   }
 
-  /// "-" only in the first, "+" only in the second, "~" in both and different, "=" the same, "?" not known: the headers are
-  /// alike, and values were not compared.
+  /// "-" only in the first, "+" only in the second, "~" in both and different, "=" the same, "?" unknown: the headers
+  /// are equal, and values were not compared.
   private static func sign(_ tensor: ModelDifference.Tensor) -> String {
     if tensor.right == nil { return "-" }
     if tensor.left == nil { return "+" }
@@ -90,8 +90,8 @@ struct DiffText {
     return left == right ? left : "\(left) -> \(right)"
   }
 
-  /// All tensors, a line each: sign, name, dtypes, shapes and, where values were compared, the largest difference, how many
-  /// changed, the relative norm. Tabs and other unprintable characters in names are escaped.
+  /// All tensors, one per line: sign, name, dtypes, shapes and, if values were compared, the largest difference, the
+  /// number of changed elements and the relative norm. Tabs and other unprintable characters in names are escaped.
   func writeTSV(to output: inout StandardOutput) throws {
     for tensor in difference.tensors {
       var cells = [
@@ -112,7 +112,7 @@ struct DiffText {
     tensor.map { $0.shape.map(String.init).joined(separator: ",") } ?? ""
   }
 
-  /// Only what differs, and how many tensors were compared.
+  /// Only the differences, and the number of tensors compared.
   var json: [UInt8] {
     var writer = JSONWriter(escapesUnprintable: true)
     writer.beginObject()

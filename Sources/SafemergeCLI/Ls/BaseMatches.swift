@@ -5,12 +5,12 @@ import Safetensors
 
 /// Which tensors of a base the modules of an adapter change.
 struct BaseMatches: Sendable {
-  /// Of each layer of the adapter, in its order.
+  /// The targets of each layer of the adapter, in the adapter's order.
   let targets: [[TensorName]]
 
-  /// Plans a merge, so that every rule of one decides.
+  /// Plans a merge, so that all of a merge's rules apply.
   ///
-  /// - Throws: What would keep the adapter from being merged.
+  /// - Throws: The reason why the adapter could not be merged.
   init(_ adapter: Adapter, base: Checkpoint) throws {
     var options = MergeOptions()
     options.tied = .split

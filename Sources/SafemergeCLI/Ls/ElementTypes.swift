@@ -1,6 +1,6 @@
 import Safetensors
 
-/// What the elements of a listed weight are: of a tensor its dtype, of quantized weights the name of the format.
+/// The element type of a listed weight: the dtype of a tensor, or the format of a quantized weight.
 enum ElementType: Hashable, Sendable {
   case dtype(DType)
   case format(String)
@@ -13,10 +13,10 @@ enum ElementType: Hashable, Sendable {
   }
 }
 
-/// Some element types: dtypes in one word, and the few formats that a model has.
+/// A set of element types: dtypes as bits of one word, and the few formats of a model.
 struct ElementTypes: Equatable, Sendable {
   private var bits: UInt32 = 0
-  /// In their order.
+  /// In order.
   private var formats: [String] = []
 
   mutating func insert(_ type: ElementType) {

@@ -3,21 +3,21 @@ import MergePlanning
 import Platform
 import Safetensors
 
-/// The tensors of some listings that the globs let through, and which of them are one quantized weight together.
+/// The tensors of some listings that match the globs, and which of them form one quantized weight.
 ///
-/// A glob may fit the name of the weight or that of its codes; its parts go with it. A part that a glob names for itself
-/// is listed as the tensor that it is.
+/// A glob may match the name of the weight or of its codes, and then includes its parts. A part that a glob matches
+/// alone is listed as a plain tensor.
 struct ListSelection: Sendable {
   let listings: [Listing]
-  /// Of each listing; none where the parts are to be seen.
+  /// The folded weights of each listing; empty if parts are listed.
   let weights: [StoredWeights]
-  /// Whether globs leave something out.
+  /// Whether the globs exclude anything.
   let isFiltered: Bool
   private let filter: NameFilter
-  /// Of each weight of each listing, whether it is listed.
+  /// For each weight of each listing, whether it is listed.
   private let isShown: [[Bool]]
 
-  /// - Parameter folds: Whether quantized weights are one row each.
+  /// - Parameter folds: Whether a quantized weight is one row.
   init(_ listings: [Listing], _ filter: NameFilter = NameFilter(include: [], exclude: []), folds: Bool = true) {
     self.listings = listings
     self.filter = filter
@@ -33,7 +33,7 @@ struct ListSelection: Sendable {
     self.weights = weights
   }
 
-  /// The places of the tensors of a file that are let through, alone or as members of a weight.
+  /// The positions of the selected tensors of a file, alone or as members of a weight.
   func places(listing: Int, file: Int) -> [Int] {
     let tensors = listings[listing].files[file].header.tensors
     guard isFiltered else { return Array(tensors.indices) }
@@ -46,7 +46,7 @@ struct ListSelection: Sendable {
     }
   }
 
-  /// What a tensor is in the list.
+  /// The role of a tensor in the list.
   func role(listing: Int, file: Int, index: Int) -> StoredWeights.Role {
     let role = weights[listing].role(file: file, index: index)
     switch role {
@@ -60,7 +60,7 @@ struct ListSelection: Sendable {
     tensor.weight.map { weights[tensor.listing].weights[$0] }
   }
 
-  /// The bytes of a row: of all members of a weight, or of a tensor.
+  /// The bytes of a row: all members of a weight, or a tensor.
   func byteCount(_ tensor: ListedTensor) -> Int {
     let files = listings[tensor.listing].files
     guard let weight = weight(tensor) else {
@@ -69,7 +69,7 @@ struct ListSelection: Sendable {
     return weight.members.reduce(0) { $0 + files[$1.file].header.tensors.dataOffsets(at: $1.index).count }
   }
 
-  /// The parameters of the model that a row stands for. Codes and parts count so where they are listed alone, too.
+  /// The number of model parameters in a row, also for codes and parts that are listed alone.
   func parameterCount(_ tensor: ListedTensor) -> Int {
     let shape = listings[tensor.listing].files[tensor.file].header.tensors.dimensions(at: tensor.index)
     return weights[tensor.listing].parameterCount(
@@ -82,8 +82,8 @@ struct ListSelection: Sendable {
       ?? .dtype(listings[tensor.listing].files[tensor.file].header.tensors.dtype(at: tensor.index))
   }
 
-  /// The rows of the list, in the order of paths and files. The files are gone through on all processors, and each brings
-  /// its names in order already if that is wanted.
+  /// The rows of the list, in the order of paths and files. Files are processed on all processors, and the names of
+  /// each are already sorted if requested.
   ///
   /// - Parameter folds: Whether a weight is one row; else all its tensors are listed.
   func rows(folds: Bool, isOrdered: Bool) throws -> [ListedTensor] {

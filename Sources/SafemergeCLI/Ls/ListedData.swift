@@ -5,12 +5,12 @@ import Platform
 import Reports
 import Safetensors
 
-/// What `ls` found out by reading data.
+/// The data that `ls` has read.
 struct ListedData: Sendable {
-  /// Of each listed tensor, in the list's order; nil: not asked for. The figures of a dtype without any are nil.
+  /// For each listed tensor, in the list's order; nil if not requested. A dtype without figures has nil.
   let figures: [ElementFigures?]?
   let tensorChecksums: [SHA256Checksum]?
-  /// By the file's path; nil: not asked for.
+  /// By the file's path; nil if not requested.
   let fileChecksums: [String: SHA256Checksum]?
 
   static let none = ListedData(figures: nil, tensorChecksums: nil, fileChecksums: nil)
@@ -48,7 +48,7 @@ struct ListedData: Sendable {
       byteCount: (statistics ? dataByteCount : 0)
         + (hash == .tensors ? dataByteCount : hash == .files ? fileByteCount : 0), mode: progress)
     defer { line.finish() }
-    /// From the order of the files to that of the list.
+    /// Reorders from the files' order to the list's.
     func listed<Value>(_ found: [[Value]]) -> [Value] {
       zip(places.joined(), found.joined()).sorted { $0.0 < $1.0 }.map(\.1)
     }
@@ -67,16 +67,16 @@ struct ListedData: Sendable {
 }
 
 extension ElementFigures {
-  /// What columns and members of JSON show, in their order.
+  /// The columns and JSON members, in order.
   static let columns = ["min", "max", "mean", "rms", "zeros", "nan", "inf"]
 
-  /// With 4 digits; "-" where there is nothing.
+  /// With 4 digits; "-" if there is no value.
   var cells: [String] {
     [minimum, maximum, mean, rootMeanSquare].map { $0.map(NumberText.short) ?? "-" }
       + [zeroCount, nanCount, infinityCount].map(NumberText.grouped)
   }
 
-  /// With all digits that decide the value; empty where there is nothing.
+  /// With all significant digits; empty if there is no value.
   var fullCells: [String] {
     [minimum, maximum, mean, rootMeanSquare].map { $0.map { "\($0)" } ?? "" }
       + [zeroCount, nanCount, infinityCount].map { String($0) }

@@ -8,36 +8,36 @@ import Safetensors
 /// What `ls` shows of one path: the headers of its files and, of an adapter, its modules.
 struct Listing: Sendable {
   struct File: Sendable {
-    /// As the table shows it: relative to the path, or the path itself.
+    /// The name in the table: relative to the path, or the path itself.
     let label: String
     let path: String
     let header: SafetensorsHeader
   }
 
-  /// What a listing is of, if it is a folder whose index names the files.
+  /// The index of the listed folder, if it has one.
   struct Index: Sendable {
     let name: String
-    /// `total_size` of the index; nil: it has none.
+    /// `total_size` of the index; nil if it has none.
     let totalByteCount: Int?
   }
 
-  /// As a person calls it: the path, or the model of the hub and its commit.
+  /// The name in messages: the path, or the Hugging Face model and its commit.
   let title: String
   let path: String
   let files: [File]
-  /// Nil if the path is no adapter, or one that cannot be folded into modules.
+  /// Nil if the path is not an adapter, or an adapter whose tensors cannot be grouped into modules.
   let adapter: Adapter?
   let index: Index?
   let warnings: [String]
-  /// What is wrong although there are files to be shown; the exit code tells it.
+  /// Faults although there are files to list; the exit code reflects them.
   let error: (any Error)?
-  /// Whether there is data behind the headers.
+  /// Whether data can be read, and not only headers.
   let hasData: Bool
-  /// The files with what is known of them as a model; nil for an adapter.
+  /// The files as a model, as far as known; nil for an adapter.
   let model: Checkpoint?
 
-  /// Reads the headers of a file, of a folder's weights by its index, of an adapter, or, in a folder with nothing that
-  /// transformers would load or whose index does not fit, of every safetensors file.
+  /// Reads the headers of a file, of a folder's weights by its index, of an adapter, or of every safetensors file in a
+  /// folder that transformers would not load or whose index does not match.
   init(_ argument: ModelArgument) throws {
     path = argument.path
     title = argument.title
@@ -85,7 +85,7 @@ struct Listing: Sendable {
         .missingShard?:
         let folder = path.hasSuffix(".index.json") ? Paths.folder(path) : path
         let names = ((try? SystemCalls.entries(ofFolder: folder)) ?? []).filter { $0.hasSuffix(".safetensors") }
-        // A link of the cache whose blob is gone is a file that is not there.
+        // A link in the cache whose blob is missing counts as a missing file.
         files = try Self.files(
           names.filter { (try? SystemCalls.identity(path: Paths.join(folder, $0))) != nil }, of: folder)
         guard !files.isEmpty else { throw error }
@@ -111,10 +111,10 @@ struct Listing: Sendable {
     model = Self.model("-", files)
   }
 
-  /// What the quantized weights are.
+  /// The quantized weights.
   var weights: StoredWeights { model.map { StoredWeights($0) } ?? .none }
 
-  /// Files that no index or rule of selection makes a model, as far as they can be understood together.
+  /// Files that are not selected as a model by an index or a rule, interpreted together as far as possible.
   private static func model(_ path: String, _ files: [File]) -> Checkpoint {
     let folder = path.hasSuffix(".index.json") ? Paths.folder(path) : path
     return Checkpoint(
@@ -138,7 +138,7 @@ struct Listing: Sendable {
     return Int(size)
   }
 
-  /// A line if the index says another size than the tensors have.
+  /// A line if the size in the index differs from that of the tensors.
   private static func sizeWarnings(_ path: String, _ index: Index?, _ files: [File]) -> [String] {
     guard let index, let said = index.totalByteCount else { return [] }
     let found = files.reduce(0) { $0 + $1.header.dataByteCount }
@@ -147,12 +147,12 @@ struct Listing: Sendable {
 
 }
 
-/// One row of a listing, with its name at hand for filters and sorting.
+/// One row of a listing, with its name for filters and sorting.
 struct ListedTensor: Sendable {
   let name: String
   let listing: Int
   let file: Int
   let index: Int
-  /// The quantized weight whose codes this is, if the row stands for all of its tensors.
+  /// The quantized weight, if the row represents all of its tensors.
   var weight: Int?
 }

@@ -9,7 +9,7 @@ import Safetensors
 /// `ls --format json`: one document; names and numbers are never shortened.
 struct ListingJSON {
   private let listings: [Listing]
-  /// Of each listing, what the modules of its adapter change.
+  /// For each listing, the tensors that the modules of its adapter change.
   var matches: [BaseMatches?]
 
   init(_ listings: [Listing]) {
@@ -26,7 +26,7 @@ struct ListingJSON {
     return writer.bytes + [UInt8(ascii: "\n")]
   }
 
-  /// Every file with its tensors, adapters with their modules, quantized weights, and the sums.
+  /// Every file with its tensors, adapters with their modules, quantized weights, and totals.
   func tensors(_ tensors: [ListedTensor], _ selection: ListSelection, data: ListedData) -> [UInt8] {
     document { writer in
       var byFile: [[[Int]]] = listings.map { $0.files.map { _ in [] } }
@@ -67,7 +67,7 @@ struct ListingJSON {
     }
   }
 
-  /// What whole models come to, whatever the globs leave of their tensors.
+  /// Totals of whole models, regardless of the globs.
   private func writeModels(_ selection: ListSelection, _ writer: inout JSONWriter) {
     let models = zip(listings, selection.weights).filter { $0.0.model != nil }
     guard !models.isEmpty else { return }
@@ -85,7 +85,7 @@ struct ListingJSON {
     }
   }
 
-  /// The trees, one for each listing.
+  /// The trees, one per listing.
   func trees(_ trees: [TreeText]) -> [UInt8] {
     document { writer in
       writer.list("trees", zip(listings, trees)) { tree, writer in

@@ -3,9 +3,9 @@ import Inspection
 import JSONText
 import Safetensors
 
-/// The formats of `ls` that are lines for other programs.
+/// The line-based formats of `ls` for other programs.
 enum ListingLines {
-  /// Name, dtype, shape, bytes, file, then what was read; shape with commas, tabs between.
+  /// Name, dtype, shape, bytes, file, then the data that was read; tab-separated, the shape with commas.
   static func writeTSV(
     _ listings: [Listing], _ tensors: [ListedTensor], _ data: ListedData, to output: inout StandardOutput
   ) throws(StandardOutput.Failure) {

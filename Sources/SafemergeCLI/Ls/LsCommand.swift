@@ -204,7 +204,7 @@ struct LsCommand: ParsableCommand {
       let checkpoint = try argument.read(Checkpoint.init(path:))
       for (number, listing) in listings.enumerated() {
         guard let adapter = listing.adapter else { continue }
-        // The modules are worth seeing where not all of them fit.
+        // If not all modules match the base, list them.
         do { matches[number] = try BaseMatches(adapter, base: checkpoint) } catch {
           status = max(status, Diagnostics.report(error))
         }

@@ -1,9 +1,9 @@
 import JSONText
 import Safetensors
 
-/// `ls --metadata`: what stands in `__metadata__` of each file.
+/// `ls --metadata`: the `__metadata__` of each file.
 enum MetadataText {
-  /// A line an entry, `key=value`, below the file's name where there are several files.
+  /// One line per entry, `key=value`, under the file's name if there are several files.
   static func write(_ listings: [Listing], to output: inout StandardOutput) throws(StandardOutput.Failure) {
     let files = listings.flatMap(\.files)
     for file in files {
@@ -15,7 +15,7 @@ enum MetadataText {
     }
   }
 
-  /// File, key and value, tabs between.
+  /// File, key and value, tab-separated.
   static func writeTSV(_ listings: [Listing], to output: inout StandardOutput) throws(StandardOutput.Failure) {
     try output.write("file\tkey\tvalue\n")
     for file in listings.lazy.flatMap(\.files) {
@@ -25,7 +25,7 @@ enum MetadataText {
     }
   }
 
-  /// The keys, each once.
+  /// The distinct keys.
   static func writeNames(_ listings: [Listing], to output: inout StandardOutput) throws(StandardOutput.Failure) {
     var seen: Set<TensorName> = []
     for entry in listings.lazy.flatMap(\.files).flatMap({ $0.header.metadata ?? [] })

@@ -5,15 +5,15 @@ import Platform
 import Reports
 import Safetensors
 
-/// What a model comes to, the same in every view of `ls`.
+/// Totals of a model, the same in every view of `ls`.
 struct ModelTotals: Sendable {
   let tensors: Int
-  /// Of a quantized weight those of the weight, not of its codes and scales.
+  /// For a quantized weight its parameters, not its codes and scales.
   let parameters: Int
-  /// Of all tensors as they are stored.
+  /// The size of all tensors as stored.
   let bytes: Int
   let quantizedWeights: Int
-  /// Nil for a model that is no mixture of experts, or whose config.json does not say how many experts a token passes.
+  /// Nil if the model is not a mixture of experts, or config.json does not say how many experts a token uses.
   let active: ActiveParameters?
 
   init(_ listing: Listing, _ weights: StoredWeights) {
@@ -32,14 +32,15 @@ struct ModelTotals: Sendable {
     active = listing.model.flatMap { ActiveParameters($0, weights) }
   }
 
-  /// Nil without parameters.
+  /// Nil if there are no parameters.
   var bitsPerWeight: Double? { Self.bitsPerWeight(bytes: bytes, parameters: parameters) }
 
   static func bitsPerWeight(bytes: Int, parameters: Int) -> Double? {
     parameters > 0 ? Double(bytes) * 8 / Double(parameters) : nil
   }
 
-  /// What stands behind the sums of a list: bits per weight of a quantized model, active parameters of a mixture.
+  /// The text after the totals of a list: bits per weight of a quantized model, active parameters of a mixture of
+  /// experts.
   var remarks: String {
     var remarks = ""
     if quantizedWeights > 0, let bits = bitsPerWeight { remarks += "; \(NumberText.short(bits)) bits per weight" }

@@ -1,14 +1,14 @@
 import Checkpoints
 import Platform
 
-/// Which tensors `--include` and `--exclude` let through.
+/// The tensors that `--include` and `--exclude` select.
 struct NameFilter: Sendable {
   private let includes: [Glob]
   private let excludes: [Glob]
 
   /// - Parameters:
-  ///   - include: Globs of which one must fit; none: every name does.
-  ///   - exclude: Globs of which none may.
+  ///   - include: Globs of which one must match; if empty, every name matches.
+  ///   - exclude: Globs of which none may match.
   init(include: [String], exclude: [String]) {
     includes = include.map(Glob.init)
     excludes = exclude.map(Glob.init)

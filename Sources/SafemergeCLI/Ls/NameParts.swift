@@ -1,15 +1,15 @@
 import Safetensors
 
-/// Names taken apart at their dots: a node for each part of each name, and classes of nodes that are alike.
+/// Names split at their dots: a node for each part of each name, and classes of equal nodes.
 struct NameParts {
   /// The node above all first parts.
   static let root = 0
 
   private struct Node {
     let part: Int
-    /// The place of type and shape in `kinds`; -1: no tensor is called so.
+    /// The position of type and shape in `kinds`; -1 if no tensor has this name.
     var kind = -1
-    /// Of the tensors that are called so themselves.
+    /// For the tensors with exactly this name.
     var sums = NameTree.Sums()
     var firstChild = -1
     var lastChild = -1
@@ -22,9 +22,9 @@ struct NameParts {
     let part: Int
   }
 
-  /// Nobody names modules that deep: what is left of a name is one part, so that no name makes a tree of any depth.
+  /// Modules are not nested that deep: the rest of a name is one part, which bounds the depth of the tree.
   private static let largestDepth = 64
-  /// Up to so many children are looked through one by one; most nodes have fewer.
+  /// Up to this many children are searched linearly; most nodes have fewer.
   private static let fewChildren = 8
 
   private var parts: [TensorName] = []
@@ -37,7 +37,7 @@ struct NameParts {
   private var kindNumbers = RunNumbers()
   private var formats: [String: Int] = [:]
   private var run: [Int] = []
-  /// The name before, and where its parts end and which nodes they made: neighbours share most of them.
+  /// The previous name, the ends of its parts and their nodes: neighbors share most of them.
   private var lastName: [UInt8] = []
   private var lastParts: [(end: Int, node: Int)] = []
 
@@ -121,14 +121,14 @@ struct NameParts {
 
   func part(of node: Int) -> String { parts[nodes[node].part].string }
 
-  /// Of the tensor that is called so itself; nil: there is none.
+  /// For the tensor with exactly this name; nil if there is none.
   func tensor(at node: Int) -> (type: ElementType, shape: [Int])? {
     nodes[node].kind < 0 ? nil : kinds[nodes[node].kind]
   }
 
   func ownSums(of node: Int) -> NameTree.Sums { nodes[node].sums }
 
-  /// In the order in which they came.
+  /// In order of insertion.
   func children(of node: Int) -> [Int] {
     var children: [Int] = []
     children.reserveCapacity(nodes[node].childCount)
@@ -140,8 +140,8 @@ struct NameParts {
     return children
   }
 
-  /// The class of each node. Equal classes mean: the same names below, with the same dtypes, shapes and
-  /// sums.
+  /// The class of each node. Nodes of one class have the same names below them, with the same dtypes, shapes and
+  /// totals.
   func classes() -> [Int] {
     var numbers = RunNumbers()
     var classes = [Int](repeating: 0, count: nodes.count)

@@ -3,11 +3,11 @@ import MergePlanning
 import Platform
 import Safetensors
 
-/// The tensors of a listing by the parts of their names, with sums, and with numbered neighbours that are alike as one.
+/// The tensors of a listing by the parts of their names, with totals. Equal numbered neighbors are merged.
 ///
 /// Time and memory grow with the bytes of the names.
 struct NameTree: Sendable {
-  /// Sums over the tensors below a place of the tree.
+  /// Totals over the tensors below a node of the tree.
   struct Sums: Sendable, Equatable {
     var tensors = 0
     var parameters = 0
@@ -20,18 +20,18 @@ struct NameTree: Sendable {
     }
   }
 
-  /// One part of a name, or several numbers that what stands below is alike for.
+  /// One part of a name, or several numbers whose subtrees are equal.
   struct Node: Sendable {
     /// The part of the name, or as `[0-31]` the numbers.
     let label: String
-    /// Of the tensor that is called so itself; nil: there is none.
+    /// For the tensor with exactly this name; nil if there is none.
     let tensor: (type: ElementType, shape: [Int])?
-    /// How many names this node and what is above it stand for.
+    /// The number of names that this node and its ancestors represent.
     let copies: Int
     /// Over all copies.
     let sums: Sums
     let dtypes: ElementTypes
-    /// Ordered as people count.
+    /// In natural order.
     let children: [Node]
   }
 
@@ -40,7 +40,7 @@ struct NameTree: Sendable {
   /// Largest first.
   let dtypeSums: [(type: ElementType, sums: Sums)]
 
-  /// What a tensor is in the tree, where its header does not say it: a quantized weight, with the sums of its tensors.
+  /// An entry of the tree that differs from its header: a quantized weight, with the totals of its tensors.
   struct Weight: Sendable {
     let name: TensorName
     let type: ElementType
@@ -48,11 +48,11 @@ struct NameTree: Sendable {
     let sums: Sums
   }
 
-  /// The tensors of one file that the tree is made of.
+  /// The tensors of one file in the tree.
   struct File: Sendable {
     let tensors: TensorTable
     let places: [Int]
-    /// Of the places, those that are something else than their header says.
+    /// Entries that differ from their headers, by position.
     var weights: [Int: Weight] = [:]
   }
 
@@ -87,7 +87,7 @@ struct NameTree: Sendable {
     dtypeSums = all.filter { $0.sums.tensors > 0 }.sorted { $0.sums.parameters > $1.sums.parameters }
   }
 
-  /// The tree of what is selected of one listing.
+  /// The tree of the selected tensors of one listing.
   init(_ selection: ListSelection, listing number: Int) throws {
     let listing = selection.listings[number]
     self.init(
@@ -101,7 +101,7 @@ struct NameTree: Sendable {
             let row = ListedTensor(name: "", listing: number, file: file, index: index, weight: weight)
             weights[index] = Weight(row, selection)
           case .plain:
-            // Codes or parts that a glob names for themselves: they are parameters of a weight, or none.
+            // Codes or parts that a glob selects alone: codes count as parameters of their weight, parts do not count.
             if selection.weights[number].role(file: file, index: index) != .plain {
               let row = ListedTensor(name: "", listing: number, file: file, index: index)
               weights[index] = Weight(alone: content.header.tensors[index], selection.parameterCount(row))
@@ -133,7 +133,7 @@ extension NameTree.Weight {
 }
 
 extension NameTree {
-  /// Makes the nodes that are shown from those of every name: numbered neighbours of one class become one.
+  /// Makes the nodes that are shown: numbered neighbors of one class are merged.
   private struct Grouping {
     private let parts: NameParts
     private let classes: [Int]
@@ -182,13 +182,13 @@ extension NameTree {
         sums: sums, dtypes: dtypes, children: below)
     }
 
-    /// The number that a part is, written as numbers are.
+    /// The value of a part that is a number in canonical form.
     private static func number(_ part: String) -> Int? {
       guard let first = part.utf8.first, part.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { return nil }
       return first == 0x30 && part.utf8.count > 1 ? nil : Int(part)
     }
 
-    /// `[0-2,5]` for growing numbers.
+    /// `[0-2,5]` for ascending numbers.
     private static func label(_ numbers: [Int]) -> String {
       var runs: [(first: Int, last: Int)] = []
       for number in numbers {

@@ -1,4 +1,4 @@
-/// The order in which people count: by bytes, but runs of digits by their value, so that layer 2 stands before layer 10.
+/// Natural order: by bytes, but runs of digits by value, so that layer 2 comes before layer 10.
 enum NaturalOrder {
   static func precedes(_ left: String, _ right: String) -> Bool {
     let order = left.utf8.withContiguousStorageIfAvailable { one in
@@ -22,7 +22,7 @@ enum NaturalOrder {
       for offset in 0..<oneCount where left[one.lowerBound + offset] != right[other.lowerBound + offset] {
         return left[one.lowerBound + offset] < right[other.lowerBound + offset] ? -1 : 1
       }
-      // Equal values: leading zeros decide only if nothing else does, which comparing lengths at the end does.
+      // For equal values, leading zeros decide only if nothing else does: lengths are compared at the end.
       i = one.upperBound
       j = other.upperBound
     }

@@ -9,7 +9,7 @@ import Platform
 import Reports
 import Safetensors
 
-/// `ls --format table`: the modules of adapters, then tensors, as aligned columns and a line with the sums.
+/// `ls --format table`: the modules of adapters, then tensors, as aligned columns, and a line with totals.
 struct TableText: Sendable {
   private let selection: ListSelection
   private let listings: [Listing]
@@ -17,12 +17,12 @@ struct TableText: Sendable {
   private let data: ListedData
   private let showsBytes: Bool
   private let style: TextStyle
-  /// Of each listing, what the modules of its adapter change.
+  /// For each listing, the tensors that the modules of its adapter change.
   var matches: [BaseMatches?]
   /// Whether adapters are shown as tensors too.
   var showsTensors = false
 
-  /// - Parameter tensors: The rows; those that are a quantized weight stand for all of its tensors.
+  /// - Parameter tensors: The rows; a quantized weight's row represents all of its tensors.
   init(
     _ selection: ListSelection, _ tensors: [ListedTensor], data: ListedData = .none, showsBytes: Bool,
     style: TextStyle = .plain
@@ -95,7 +95,7 @@ struct TableText: Sendable {
       "\(count), \(NumberText.counted(parameters, "parameter")), \(size(bytes))\(grouped)\(remarks)\n")
   }
 
-  /// Of one whole model; sums over several, or over a part of one, say nothing of a model.
+  /// Only for one whole model: totals over several, or over a part, are not meaningful.
   private var remarks: String {
     guard listings.count == 1, !selection.isFiltered else { return "" }
     return ModelTotals(listings[0], selection.weights[0]).remarks
@@ -110,7 +110,7 @@ struct TableText: Sendable {
     var table = TextTable(alignments: alignments, rowCount: places.count, style: style)
     var parameters = 0
     var bytes = 0
-    // A checkpoint of 100,000 tensors has a handful of shapes: their texts are made once.
+    // A checkpoint of 100,000 tensors has a handful of shapes: their texts are cached.
     var shapeTexts: [[Int]: String] = [:]
     var sizeTexts: [Int: String] = [:]
     for place in places {

@@ -12,17 +12,17 @@ struct TreeText {
     /// All parts from the root on.
     let path: String
     let node: NameTree.Node
-    /// Whether what stands below is not shown.
+    /// Whether its children are hidden.
     let isCut: Bool
   }
 
   private let tree: NameTree
   private let depth: Int
   private let showsBytes: Bool
-  /// What stands behind the sums.
+  /// The text after the totals.
   var remarks = ""
 
-  /// - Parameter depth: Parts of the names that are shown; what is below is summed up.
+  /// - Parameter depth: Depth that is shown; deeper parts are summed.
   init(_ tree: NameTree, depth: Int, showsBytes: Bool) {
     self.tree = tree
     self.depth = depth
@@ -56,7 +56,7 @@ struct TreeText {
         + "\(size(sums.bytes))\(remarks)\n")
   }
 
-  /// Path, tensors, parameters, bytes, dtypes, shape with commas; tabs between.
+  /// Path, tensors, parameters, bytes, dtypes and shape (with commas), tab-separated.
   func writeTSV(to output: inout StandardOutput) throws {
     try output.write("path\ttensors\tparameters\tbytes\tdtype\tshape\n")
     for row in rows {
@@ -68,12 +68,12 @@ struct TreeText {
     }
   }
 
-  /// The names of tensors, numbers collapsed, and of what the depth cuts off.
+  /// The names of tensors with collapsed numbers, and of subtrees below the depth.
   func writeNames(to output: inout StandardOutput) throws {
     for row in rows where row.node.tensor != nil || row.isCut { try output.write(row.path.escapingUnprintable + "\n") }
   }
 
-  /// Members of an object: sums, sums by dtype, children.
+  /// Members of an object: totals, totals by dtype, children.
   func writeMembers(to writer: inout JSONWriter) {
     write(tree.sums, &writer)
     writer.member("dtypes") { writer in
@@ -105,7 +105,7 @@ struct TreeText {
     node.dtypes.names.joined(separator: ",")
   }
 
-  /// Of a tensor, or of what a cut leaves of one.
+  /// For a tensor, or for the rest of a name below the depth.
   private func shape(_ row: Row) -> [Int]? {
     var node = row.node
     if row.isCut {
@@ -116,10 +116,10 @@ struct TreeText {
     return node.children.isEmpty ? node.tensor?.shape : row.node.tensor?.shape
   }
 
-  /// A part that has one part below it and is no tensor shares its line.
+  /// A part that has one child and is not a tensor shares its child's line.
   private var rows: [Row] {
     var rows: [Row] = []
-    // A stack of its own: names may have any number of parts.
+    // An explicit stack, because names may have any number of parts.
     var stack = tree.roots.reversed().map { (node: $0, path: "", level: 0, left: depth) }
     while let top = stack.popLast() {
       var (node, left) = (top.node, top.left - 1)

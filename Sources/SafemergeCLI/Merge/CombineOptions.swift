@@ -6,7 +6,7 @@ import Merging
 import Platform
 import Staging
 
-/// How several adapters become one, as typed.
+/// How several adapters are combined, as typed.
 struct CombineOptions: ParsableArguments {
   enum Method: String, CaseIterable, ExpressibleByArgument {
     case cat, linear, ties
@@ -19,7 +19,7 @@ struct CombineOptions: ParsableArguments {
     case dareTiesSVD = "dare_ties_svd"
     case magnitudePruneSVD = "magnitude_prune_svd"
 
-    /// Of those that decompose the update, what is done to it before; of others the method itself.
+    /// For methods that decompose the update, the step before the decomposition; for others the method itself.
     var inner: Method {
       switch self {
       case .svd: .linear
@@ -102,7 +102,7 @@ struct CombineOptions: ParsableArguments {
     if seed != nil, !method.isRandom { throw ValidationError("--combine \(method.rawValue) has no --seed.") }
   }
 
-  /// The method; nil: the adapters are merged one beside the other.
+  /// The method; nil if the adapters are merged separately.
   func combination(_ arithmetic: MergeOptions.Arithmetic) -> CombinationMethod? {
     guard let method, let inner = combination(of: method.inner, arithmetic) else { return nil }
     return method.decomposes ? .svd(inner, rank: svdRank, clamp: svdClamp) : inner
@@ -121,7 +121,7 @@ struct CombineOptions: ParsableArguments {
     }
   }
 
-  /// Those that decide the result, under the names of the command line.
+  /// The options that decide the result, under their names on the command line.
   var recorded: [MergeIdentity.Option] {
     guard let method else { return [] }
     var options = [("combine", method.rawValue)]
@@ -131,7 +131,7 @@ struct CombineOptions: ParsableArguments {
     return options.map { .init(name: $0.0, value: $0.1) }
   }
 
-  /// More of them, which a report does not show.
+  /// Further options, which a report does not show.
   var recordedOfDecomposition: [MergeIdentity.Option] {
     var options: [MergeIdentity.Option] = []
     if let svdRank { options.append(.init(name: "svd-rank", value: String(svdRank))) }
@@ -139,16 +139,16 @@ struct CombineOptions: ParsableArguments {
     return options
   }
 
-  /// What one would type for options that were recorded.
+  /// The command line for recorded options.
   ///
-  /// - Parameter options: Those of other groups are left out.
+  /// - Parameter options: Options of other groups are ignored.
   static func arguments(for options: [MergeIdentity.Option]) -> [String] {
     let names = ["combine", "density", "majority-sign", "seed", "svd-rank", "svd-clamp"]
     return options.filter { names.contains($0.name) }.map { "--\($0.name)=\($0.value)" }
   }
 
-  /// Where a person wants the combined factors kept; nil: beside the output, where there is room for what is many times
-  /// their size.
+  /// The folder that the user wants for the combined factors; nil for a place beside the output, where there is room
+  /// for a result many times their size.
   static var temporaryFolder: String? {
     ProcessEnvironment.variables["SAFEMERGE_TMPDIR"].flatMap { $0.isEmpty ? nil : $0 }
   }

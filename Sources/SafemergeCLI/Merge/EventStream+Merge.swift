@@ -9,9 +9,9 @@ import Platform
 import Reports
 import Safetensors
 
-/// What a merge says by events.
+/// The events of a merge.
 extension EventStream {
-  /// - Parameter kind: Nil: one that has no class of its own.
+  /// - Parameter kind: Nil for a warning without a class.
   func warning(_ message: String, kind: MergeWarning.Kind? = nil) {
     send("warning") { event in
       event.member("class", kind?.rawValue ?? "other")
@@ -70,7 +70,7 @@ extension EventStream {
     }
   }
 
-  /// What became of each weight that was made codes again.
+  /// The outcome for each weight that was requantized.
   func requantized(_ outcome: MergeEngine.Outcome) {
     send("requantised") { event in
       event.list("tensors", outcome.requantized) { tensor, event in
@@ -85,7 +85,7 @@ extension EventStream {
     }
   }
 
-  /// What quantizing did to each merged weight in training.
+  /// The effect of quantization in training on each merged weight.
   func training(_ tensors: [TensorStatistics]) {
     send("training") { event in
       event.member("ratio", TensorStatistics(sumOf: tensors).trainingRatio)
@@ -134,7 +134,7 @@ extension EventStream {
     }
   }
 
-  /// - Parameter signal: What asked for the end; nil: something else did.
+  /// - Parameter signal: The signal that ended the merge; nil if it was not a signal.
   func interrupted(by signal: Int32?, kept: KeptWork?) {
     send("interrupted", isLast: true) { event in
       event.key("signal")

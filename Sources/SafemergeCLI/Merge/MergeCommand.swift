@@ -116,10 +116,10 @@ struct MergeCommand: ParsableCommand {
     if quiet, verbose > 0 { throw ValidationError("--quiet and --verbose exclude each other.") }
   }
 
-  /// Request, prepare, tell, run, tell.
+  /// Request, prepare, report the plan, run, report the outcome.
   func run() throws {
     if json { EventStream.standard.begin() }
-    // Nothing starts if nobody can read the events.
+    // Do not start if the events cannot be written.
     try EventStream.standard.check()
     if output == nil, !dryRun { throw ValidationError("Give the result's name with --output.") }
     let engine = try engineOptions()
@@ -128,16 +128,16 @@ struct MergeCommand: ParsableCommand {
     var clock = StepClock()
     let teller = MergeTeller(isQuiet: quiet, verbosity: verbose, isJSON: json)
     let request = request(try MergeModels(base, adapters, workers: engine.workers), engine)
-    // They stand beside an error too: a base that does not fit may want just these weights.
+    // They are printed before an error too: a base that does not fit may need these weights.
     for notice in MergeWarning.unreadWeights(request.adapters) { teller.warn(notice.message, notice.kind) }
     Signals.remember()
-    // The lock comes before any work: nothing is computed for an output that is taken or cannot be.
+    // Lock before any work: nothing is computed for an output that is in use or impossible.
     let reserved = try request.reserve()
     Signals.endAtOnce(removing: reserved.temporaryPaths, events: json)
     clock.finish("headers")
     let merge = try request.prepare(in: reserved, warn: teller.warn)
     let text = PlanText(merge)
-    // An event is written whole.
+    // A signal must not cut an event.
     Signals.remember()
     EventStream.standard.plan(text, output: output, isDryRun: dryRun)
     Signals.endAtOnce(removing: reserved.temporaryPaths, events: json)
@@ -180,7 +180,7 @@ struct MergeCommand: ParsableCommand {
     } catch { throw ValidationError("SAFEMERGE_SIMD: \(error.description)") }
   }
 
-  /// What was typed, with the models that it means.
+  /// The request as typed, with its models.
   private func request(_ models: MergeModels, _ engine: MergeEngine.Options) -> MergeRequest {
     var request = MergeRequest(base: models.checkpoint, adapters: models.uses, output: output)
     request.planning = result.planning
@@ -193,7 +193,7 @@ struct MergeCommand: ParsableCommand {
     request.force = force
     request.breaksLock = safety.breakLock
     request.report = report
-    // Nothing is written in the hub's cache.
+    // Nothing is written to the Hugging Face cache.
     request.protectedPaths = [ModelArgument.cache.path]
     request.temporaryFolder = CombineOptions.temporaryFolder ?? (dryRun ? ProcessEnvironment.temporaryFolder : nil)
     request.resumes = safety.resume
@@ -203,18 +203,18 @@ struct MergeCommand: ParsableCommand {
     return request
   }
 
-  /// Every option that decides bytes of the result, under the names of the command line.
+  /// Every option that affects the bytes of the result, under its name on the command line.
   var recorded: [MergeIdentity.Option] { reported + combine.recordedOfDecomposition }
 
-  /// Those of them that a report shows.
+  /// The recorded options that a report shows.
   private var reported: [MergeIdentity.Option] {
     result.recorded + [.init(name: "on-nonfinite", value: onNonfinite.rawValue)] + combine.recorded
   }
 
-  /// Writes the report if there is a place for one, and says what is in it.
+  /// Writes the report, if requested, and prints a summary of it.
   private func writeReport(_ merge: PreparedMerge, _ outcome: MergeOutcome, _ teller: MergeTeller) throws {
     guard let place = merge.reportPlace else { return }
-    // A report on a model of many tensors takes seconds, and the result has its name already.
+    // A report on a model of many tensors takes seconds, and the result is already in place.
     Signals.endAtOnce(saying: "interrupted; the result is complete, its report was not written", events: json)
     let request = MergeReport.Request(
       program: Safemerge.version, base: merge.request.base.path, adapters: MergeTeller.reportedAdapters(merge.request),

@@ -5,16 +5,16 @@ import MergePlanning
 import Platform
 import Safetensors
 
-/// The base and the adapters of a merge, found by what was typed.
+/// The base and the adapters of a merge, from the arguments.
 struct MergeModels {
   let checkpoint: Checkpoint
   let uses: [AdapterUse]
-  /// What a person should know about the choice.
+  /// Warnings about the choice.
   let warnings: [String]
 
   /// - Parameters:
   ///   - first: The base; or an adapter, if the base is to be the one that the adapters name.
-  ///   - others: The adapters behind it, with their weights.
+  ///   - others: The adapters after it, with their weights.
   ///   - workers: Threads that read headers.
   init(_ first: String, _ others: [String], workers: Int) throws {
     let baseArgument: ModelArgument?
@@ -49,14 +49,13 @@ struct MergeModels {
     self.warnings = warnings
   }
 
-  /// Nil if the argument is no adapter's folder.
+  /// Nil if the argument is not an adapter's folder.
   private static func adapter(_ text: String) throws -> AdapterArgument? {
     guard let argument = try? AdapterArgument(text), ModelFolder(argument.model.path) == .adapter else { return nil }
     return argument
   }
 
-  /// The base that all adapters name, if it is a model of the hub that is in the cache. A path that a file names is
-  /// never opened.
+  /// The base that all adapters name, if it is a Hugging Face model in the cache. A path in a file is never opened.
   private static func base(namedBy adapters: [Adapter]) throws -> ModelArgument {
     var found: (name: String, adapter: Adapter)?
     for adapter in adapters {
@@ -78,7 +77,7 @@ struct MergeModels {
   }
 }
 
-/// No base was given, and the adapter does not lead to one.
+/// No base was given, and the adapters do not identify one.
 struct UnknownBase: ReportableError {
   enum Problem {
     case notNamed

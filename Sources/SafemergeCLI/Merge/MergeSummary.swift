@@ -7,10 +7,10 @@ import Platform
 import Reports
 import Safetensors
 
-/// What a merge did, in a few lines: what was merged with which scaling, what was copied, and where the result is.
+/// A summary of a merge in a few lines: merged modules with their scaling, copied tensors, and the path of the result.
 struct MergeSummary {
   let plan: PlanText
-  /// Nil: nothing was written.
+  /// Nil if nothing was written.
   let output: String?
   let isDryRun: Bool
   let shards: [WrittenShard]
@@ -21,7 +21,7 @@ struct MergeSummary {
   /// The largest resident set, in bytes.
   let peakMemory: Int
 
-  /// Of a merge that was carried out.
+  /// The summary of a completed merge.
   init(_ text: PlanText, _ outcome: MergeOutcome, _ merge: PreparedMerge, duration: Duration) {
     plan = text
     output = merge.request.output
@@ -33,7 +33,7 @@ struct MergeSummary {
     peakMemory = ProcessMemory.peak
   }
 
-  /// Of a merge that was only planned.
+  /// The summary of a dry run.
   init(dryRunOf text: PlanText, output: String?, verification: MergeRequest.Verification, duration: Duration) {
     plan = text
     self.output = output
@@ -45,10 +45,10 @@ struct MergeSummary {
     peakMemory = ProcessMemory.peak
   }
 
-  /// What this run wrote of the weight files.
+  /// Bytes of the weight files that this run wrote.
   var writtenByteCount: Int { isDryRun ? 0 : plan.plan.outputByteCount - keptByteCount }
 
-  /// To the millisecond.
+  /// In milliseconds.
   var seconds: Double { (duration.inSeconds * 1000).rounded() / 1000 }
 
   var lines: [String] {
@@ -81,7 +81,7 @@ struct MergeSummary {
       + (check.map { ", \($0)" } ?? "")
   }
 
-  /// What was done beyond the merge's own checks.
+  /// Verification beyond the merge's own checks.
   private var check: String? {
     let files = NumberText.counted(shards.count, "file")
     switch verification {
@@ -93,6 +93,6 @@ struct MergeSummary {
 }
 
 extension String {
-  /// With spaces behind it, for a column of this width.
+  /// Padded with spaces to this width.
   func padded(to width: Int) -> String { self + String(repeating: " ", count: max(1, width - count)) }
 }

@@ -10,7 +10,7 @@ import Reports
 import Staging
 import TileKernels
 
-/// What a merge says while it goes on: lines for people on standard error, and events for programs on standard output.
+/// The output of a merge in progress: lines for people on standard error, and events for programs on standard output.
 struct MergeTeller {
   let isQuiet: Bool
   let verbosity: Int
@@ -25,30 +25,30 @@ struct MergeTeller {
 
   /// A warning is about a result that may not be what was meant: `--quiet` does not silence it.
   ///
-  /// - Parameter kind: Nil: one that has no class of its own.
+  /// - Parameter kind: Nil for a warning without a class.
   func warn(_ message: String, _ kind: MergeWarning.Kind? = nil) {
     Diagnostics.warning(message)
     EventStream.standard.warning(message, kind: kind)
   }
 
-  /// What is worth knowing and no reason to worry.
+  /// A note that is not a warning.
   func tell(note: String) {
     write([note])
     EventStream.standard.note(note)
   }
 
-  /// What will be done.
+  /// The plan.
   func tell(_ plan: PlanText, _ engine: MergeEngine.Options) {
     write(plan.summary + (verbosity > 0 ? plan.details(copies: verbosity > 1) : []))
     if verbosity > 1 { write(["using    kernels \(engine.kernels.name), copies \(engine.copyMode.rawValue)"]) }
   }
 
-  /// How long the steps took.
+  /// The durations of the steps.
   func tell(_ clock: StepClock) {
     if verbosity > 1 { write([clock.line]) }
   }
 
-  /// Says that weight files which a run before completed are made again, because numbers of the computation are asked for.
+  /// Notes that weight files completed by an earlier run are made again, because statistics were requested.
   func tellWhatIsMadeAgain(_ merge: PreparedMerge) {
     let asksForNumbers =
       merge.engine.collectsStatistics || merge.engine.nonFinite == .warn || merge.plan.measuresTensors
@@ -59,7 +59,7 @@ struct MergeTeller {
     tell(note: "\(files) of an interrupted merge in \(work.path) are computed again, for what is told of them")
   }
 
-  /// What the merge found.
+  /// The outcome of the merge.
   func tell(_ outcome: MergeOutcome) {
     for note in outcome.notes { tell(note: note) }
     for shard in outcome.shards where shard.isKept { EventStream.standard.shard(shard) }
@@ -76,14 +76,14 @@ struct MergeTeller {
     }
   }
 
-  /// What stands in a report that was written.
+  /// The summary of a written report.
   func tell(_ report: MergeReport, at place: ReportPlace) {
     EventStream.standard.report(report, at: place.path)
     if let warning = report.sizeWarning { warn(warning) }
     write(ReportText(report: report).lines)
   }
 
-  /// The adapters that modules are told of; those that were combined are one, whose weights are in its factors.
+  /// The adapters as reported for modules; combined adapters count as one, whose factors include the weights.
   static func reportedAdapters(_ request: MergeRequest) -> [MergeReport.Request.Adapter] {
     guard request.combination != nil else {
       return request.adapters.map { .init(path: $0.adapter.path, weight: $0.weight) }
@@ -94,14 +94,14 @@ struct MergeTeller {
     return [.init(path: parts.joined(separator: " + "), weight: 1)]
   }
 
-  /// What was done.
+  /// The summary.
   func finish(_ summary: MergeSummary) throws {
     write(summary.lines)
     EventStream.standard.done(summary)
     try EventStream.standard.check()
   }
 
-  /// What would be done, on standard output.
+  /// The summary of a dry run, on standard output.
   func finishDryRun(_ text: PlanText, _ summary: MergeSummary) throws {
     if isJSON { return try finish(summary) }
     var output = StandardOutput()

@@ -9,7 +9,7 @@ import Platform
 import Reports
 import Safetensors
 
-/// A plan in words.
+/// A plan as text.
 struct PlanText {
   let checkpoint: Checkpoint
   let adapters: [AdapterUse]
@@ -19,7 +19,7 @@ struct PlanText {
   let fileSizes: ShardingPolicy
   let memory: MemoryNeed
   let workers: Int
-  /// The LAPACK that takes tensors apart; nil: none is needed.
+  /// The LAPACK for decompositions; nil if none is needed.
   let library: String?
 
   init(_ merge: PreparedMerge) {
@@ -34,7 +34,7 @@ struct PlanText {
     library = merge.engine.decomposer?.libraryName
   }
 
-  /// Base, adapters, plan, memory and, if it has rows of padding, the vocabulary: a line each.
+  /// Base, adapters, plan, memory and, if it has padding rows, the vocabulary: one line each.
   var summary: [String] {
     let tensors = checkpoint.files.lazy.flatMap(\.header.tensors)
     let bytes = checkpoint.files.reduce(0) { $0 + $1.header.dataByteCount }
@@ -73,7 +73,7 @@ struct PlanText {
     return lines.map(\.escapingUnprintable)
   }
 
-  /// What is quantized first, and what may have been in training and is not.
+  /// The weights that are quantized first, and those that may have been quantized in training and are not.
   private static func text(_ training: MergePlan.Training) -> String {
     let quantization = training.quantization
     let text =
@@ -86,7 +86,7 @@ struct PlanText {
 
   private static func files(_ count: Int) -> String { NumberText.counted(count, count > 1 ? "shard" : "file") }
 
-  /// Which files the weights come to.
+  /// The files of the result's weights.
   private var layout: String {
     let files = Self.files(plan.shards.count)
     switch fileSizes {
@@ -99,14 +99,14 @@ struct PlanText {
     }
   }
 
-  /// What the rows behind the last token are; nil if there are none.
+  /// The rows after the last token; nil if there are none.
   private func vocabularyLine(_ fit: VocabularyCheck) -> String? {
     guard fit.rows > fit.tokens else { return nil }
     return "embedding: \(NumberText.counted(fit.rows, "row")), tokenizer: \(NumberText.counted(fit.tokens, "token")), "
       + "\(NumberText.counted(fit.rows - fit.tokens, "row")) of padding"
   }
 
-  /// How many tensors are merged, replaced, converted and copied, and how many bytes they are.
+  /// The numbers and sizes of tensors that are merged, replaced, converted and copied.
   private var actions: String {
     let parts = plan.actionSums.filter { $0.tensorCount > 0 }.map { sum in
       "\(NumberText.grouped(sum.tensorCount)) \(sum.action.participle) (\(NumberText.bytes(sum.byteCount)))"
@@ -115,7 +115,7 @@ struct PlanText {
     return "tensors: " + (parts + sides).joined(separator: ", ")
   }
 
-  /// What an adapter brings, once it is merged: `14 modules of ./adapter, r=4 alpha=7 (scaling 1.75)`.
+  /// The contribution of an adapter: `14 modules of ./adapter, r=4 alpha=7 (scaling 1.75)`.
   func mergedModules(_ use: AdapterUse) -> String {
     let weight = use.weight == 1 ? "" : ", weight \(NumberText.number(use.weight))"
     let scaling = StrengthText.summary(use.adapter).map { ", \($0)" } ?? ""
@@ -124,7 +124,7 @@ struct PlanText {
 
   /// Each merged module, each tensor that is replaced or converted, and each file.
   ///
-  /// - Parameter copies: Whether tensors that are only copied are named too.
+  /// - Parameter copies: Whether to list copied tensors as well.
   func details(copies: Bool) -> [String] {
     var lines = plan.modules.map { module in
       "merge    \(module.name)   \(StrengthText.summary(module).map { "\($0) " } ?? "")-> \(targets(module))"
@@ -152,12 +152,12 @@ struct PlanText {
     return lines.map(\.escapingUnprintable)
   }
 
-  /// The tensors that a module changes, of many the first ones, and the rule by which they were found.
+  /// The tensors that a module changes (the first few of many), and the rule that found them.
   private func targets(_ module: MergePlan.Module) -> String {
     Self.firstOnes(module.targets) + (module.rule.map { "   (\($0))" } ?? "")
   }
 
-  /// The first of many names, and how many there are beside them.
+  /// The first of many names, and the number of the others.
   private static func firstOnes(_ names: [TensorName]) -> String {
     let first = names.prefix(shownTargetCount).map(\.string)
     let others = names.count - first.count

@@ -5,9 +5,9 @@ import MergePlanning
 import ModelNames
 import Staging
 
-/// The options as `.safemerge.json` has them, and from there.
+/// Conversion of the options to and from `.safemerge.json`.
 extension ResultOptions {
-  /// Those that decide the result, under the names of the command line.
+  /// The options that decide the result, under their names on the command line.
   var recorded: [MergeIdentity.Option] {
     let rounding =
       switch round.rounding {
@@ -30,9 +30,9 @@ extension ResultOptions {
     return options.map { .init(name: $0.0, value: $0.1) }
   }
 
-  /// What one would type for options that were recorded.
+  /// The command line for recorded options.
   ///
-  /// - Parameter options: By name; those of other groups are left out.
+  /// - Parameter options: By name; options of other groups are ignored.
   static func arguments(for options: [MergeIdentity.Option]) -> [String] {
     options.flatMap { option -> [String] in
       let (name, value) = (option.name, option.value)
@@ -47,7 +47,7 @@ extension ResultOptions {
     }
   }
 
-  /// These options, and those of `other` where none was given.
+  /// These options, completed by those of `other`.
   func filled(from other: ResultOptions) -> ResultOptions {
     var options = self
     options.givenDType = givenDType ?? other.givenDType

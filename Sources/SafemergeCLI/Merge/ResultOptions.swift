@@ -4,7 +4,7 @@ import MergeEngine
 import MergePlanning
 import ModelNames
 
-/// The options that decide what a merge of given inputs is, for whoever makes it or judges it.
+/// The options that decide the result of a merge, shared by the commands that make and check it.
 struct ResultOptions: ParsableArguments {
   @Option(
     name: .customLong("dtype"),
@@ -97,7 +97,7 @@ struct ResultOptions: ParsableArguments {
   @Flag(help: "Write one weight file, without an index, also for a base of several.")
   var singleFile = false
 
-  // What was not given: a check takes it from the record of the merge, if there is one.
+  // Options that were not given: a check takes them from the record of the merge, if there is one.
   var dtype: OutputDType { givenDType ?? .same }
   var tied: MergeOptions.Tied { givenTied ?? .refuse }
   var mhaOutProj: MergeOptions.AttentionOutput { givenMHAOutProj ?? .twice }
@@ -137,8 +137,8 @@ struct ResultOptions: ParsableArguments {
   }
 }
 
-/// The format in which merged weights of a quantized base are written, if not as numbers.
+/// The format in which merged weights of a quantized base are written, if not in 16 bits.
 enum Requantize: String, CaseIterable, ExpressibleByArgument {
-  /// The base's.
+  /// The base's format.
   case same
 }

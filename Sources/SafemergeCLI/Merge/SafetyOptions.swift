@@ -1,7 +1,7 @@
 import ArgumentParser
 import Merging
 
-/// What a merge does about interruptions and damage, as typed.
+/// Options for interruptions and damage, as typed.
 struct SafetyOptions: ParsableArguments {
   @Flag(
     inversion: .prefixedNo,

@@ -5,7 +5,7 @@ import Platform
 import Reports
 import Safetensors
 
-/// `ls --shards`: a row a file, and whether the index says the same as the headers.
+/// `ls --shards`: one row per file, and whether the index agrees with the headers.
 struct ShardText {
   private let selection: ListSelection
   private let listings: [Listing]
@@ -63,7 +63,7 @@ struct ShardText {
     return "\(line); \(index.name) names each tensor in its shard, \(total ?? "no total_size")"
   }
 
-  /// Path, tensors, parameters, bytes of the header and of the file; tabs between.
+  /// Path, tensors, parameters, bytes of the header and of the file, tab-separated.
   func writeTSV(to output: inout StandardOutput) throws(StandardOutput.Failure) {
     try output.write("file\ttensors\tparameters\theader_bytes\tbytes\n")
     for row in rows() {

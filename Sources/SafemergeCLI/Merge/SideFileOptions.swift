@@ -1,7 +1,7 @@
 import ArgumentParser
 import Checkpoints
 
-/// What of the base's folder goes along with the merged weights.
+/// The files of the base's folder that are copied beside the merged weights.
 struct SideFileOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(

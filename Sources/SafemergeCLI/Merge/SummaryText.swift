@@ -6,7 +6,7 @@ import Platform
 import Reports
 import Safetensors
 
-/// `ls --summary`: what a path is, in a few lines.
+/// `ls --summary`: a description of a path in a few lines.
 struct SummaryText {
   let text: String
 
@@ -42,7 +42,7 @@ struct SummaryText {
     text = lines.joined(separator: "\n") + "\n"
   }
 
-  /// The tensors of each type, and the parameters that they are; largest first.
+  /// The tensors of each type and their parameters, largest first.
   private static func sums(
     _ listing: Listing, _ weights: StoredWeights
   ) -> [(type: ElementType, sum: (tensors: Int, parameters: Int))] {

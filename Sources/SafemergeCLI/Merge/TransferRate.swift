@@ -1,20 +1,20 @@
-/// How fast work goes, and how long the rest of it takes at that speed.
+/// The speed of the work and the remaining time at that speed.
 struct TransferRate: Sendable, Equatable {
   let bytesPerSecond: Int
-  /// Nil while nothing was done.
+  /// Nil before anything is done.
   let secondsLeft: Int?
 
   /// - Parameters:
-  ///   - done: Bytes since the start, without what was there before.
-  ///   - left: Bytes that are still to be done.
+  ///   - done: Bytes since the start, without resumed ones.
+  ///   - left: Remaining bytes.
   init(done: Int, left: Int, elapsed: Duration) {
     let rate = Double(done) / max(elapsed.inSeconds, 1e-3)
     bytesPerSecond = Int(rate)
-    // A day of years is no answer either.
+    // A time of years is not useful either.
     secondsLeft = rate >= 1 ? Int(min((Double(max(0, left)) / rate).rounded(.up), 1e9)) : nil
   }
 
-  /// `0:06`, `1:02:03`; `-:--` where it is not known.
+  /// `0:06`, `1:02:03`; `-:--` if it is not known.
   var timeLeft: String {
     guard let secondsLeft else { return "-:--" }
     func digits(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }

@@ -3,11 +3,12 @@ import MergeEngine
 import Platform
 import Reports
 
-/// What of the base's folder does not go along, in one line by names.
+/// The files of the base's folder that are not copied, in one line.
 enum LeftOutText {
   private static let shownCount = 12
 
-  /// `pytorch_model-*-of-00002.bin (2 files), onnx/ (weights in other files); README.md (the base's model card)`; nil: nothing.
+  /// `pytorch_model-*-of-00002.bin (2 files), onnx/ (weights in other files); README.md (the base's model card)`; nil:
+  /// nothing.
   static func line(_ leftOut: [SideFiles.LeftOut]) -> String? {
     var shown = 0
     var parts: [String] = []
@@ -24,7 +25,7 @@ enum LeftOutText {
     return parts.joined(separator: "; ") + (count > shown ? " and \(count - shown) more (--verbose)" : "")
   }
 
-  /// The names, with the shards of one set as one.
+  /// The names, with the shards of one set as one entry.
   private static func joined(_ names: [String]) -> [String] {
     var order: [String] = []
     var sets: [String: [String]] = [:]

@@ -19,7 +19,7 @@ struct ReportCommand: ParsableCommand {
       Exit codes: 0 done, 2 wrong usage, 3 not a report, 4 input/output error, 5 output exists.
       """)
 
-  /// Of a report with a tensor a line, this is some million tensors.
+  /// Enough for a report on some million tensors.
   private static let byteLimit = 512 << 20
 
   @Argument(help: "What merge --report FILE.json wrote.", completion: .file(extensions: ["json"]))

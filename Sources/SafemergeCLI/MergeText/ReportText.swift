@@ -4,9 +4,9 @@ import Platform
 import Reports
 import Safetensors
 
-/// A report in a few lines.
+/// A summary of a report in a few lines.
 struct ReportText {
-  /// How many tensors are shown that lost most.
+  /// The number of tensors shown with the largest loss.
   private static let shownCount = 5
 
   let report: MergeReport
@@ -25,8 +25,7 @@ struct ReportText {
     return lines.map(\.escapingUnprintable)
   }
 
-  /// The tensors that have the number and for which it is not zero, the largest first, equal ones in the order of the
-  /// output.
+  /// The tensors with a nonzero value, largest first; equal ones in the order of the output.
   private func ranked(_ number: (TensorStatistics) -> Double?) -> [(name: String, value: Double)] {
     let found = report.tensors.enumerated().compactMap { place, tensor in
       number(tensor.statistics).map { (place: place, name: tensor.name.string, value: $0) }

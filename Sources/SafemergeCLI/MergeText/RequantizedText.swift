@@ -4,7 +4,7 @@ import Platform
 import Reports
 import Safetensors
 
-/// What became of the weights that were made codes again, in a line.
+/// The outcome of requantization in one line.
 struct RequantizedText {
   let line: String
 

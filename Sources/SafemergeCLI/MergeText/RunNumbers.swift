@@ -1,14 +1,14 @@
-/// Numbers for lists of integers, from 0 on: equal lists have the same one.
+/// Numbers for lists of integers, starting at 0: equal lists have the same number.
 ///
-/// The lists share one buffer, so that a hundred thousand of them are no hundred thousand allocations.
+/// The lists share one buffer, so that a hundred thousand lists do not need as many allocations.
 struct RunNumbers {
   private var values: [Int] = []
-  /// Of each list, where its values end.
+  /// The end of each list's values.
   private var runs: [(end: Int, hash: Int)] = []
-  /// The number of the list at its place by hash, or at the next free one behind it; -1: free.
+  /// A hash table of list numbers with linear probing; -1 marks a free slot.
   private var slots = [Int](repeating: -1, count: 64)
 
-  /// The number of a list: a new one, the number of lists before it, if it was not seen before.
+  /// The number of a list. A new list gets the number of lists so far.
   mutating func number(of run: [Int]) -> Int {
     if runs.count * 2 >= slots.count { grow() }
     let hash = Self.hash(run)
@@ -37,7 +37,7 @@ struct RunNumbers {
     }
   }
 
-  /// Seeded, so that no file can make lists meet.
+  /// Seeded, so that a file cannot cause collisions.
   private static func hash(_ run: [Int]) -> Int {
     var hasher = Hasher()
     run.withUnsafeBytes { hasher.combine(bytes: $0) }

@@ -3,7 +3,7 @@ import Platform
 import Reports
 import Safetensors
 
-/// What quantizing did to the merged weights in training, in a line.
+/// The effect of quantization in training on the merged weights, in one line.
 struct TrainingText {
   let line: String
 

@@ -24,13 +24,13 @@ enum ExitStatus {
   }
 }
 
-/// Lines on standard error; whatever may come from a file is escaped first.
+/// Lines on standard error; text that may come from a file is escaped first.
 enum Diagnostics {
   static func write(_ line: String) { _ = StandardStreams.write(Array((line + "\n").utf8), to: STDERR_FILENO) }
 
   static func warning(_ message: String) { write("safemerge: warning: \(message.escapingUnprintable)") }
 
-  /// One line for the error, and the last event where there are events; returns the exit code that it stands for.
+  /// Prints one line for the error, and the last event if there are events; returns the exit code.
   static func report(_ error: any Error) -> Int32 {
     guard let found = error as? any ReportableError else {
       let error = UnknownError(message: String(describing: error))
@@ -46,11 +46,11 @@ enum Diagnostics {
     return status
   }
 
-  /// Words about wrong usage as they are, and the last event where there are events; returns the exit code.
+  /// Prints a message about wrong usage unchanged, and the last event if there are events; returns the exit code.
   ///
   /// - Parameters:
-  ///   - message: What is wrong.
-  ///   - text: The same with the usage.
+  ///   - message: The error.
+  ///   - text: The error with the usage.
   static func reportUsage(_ message: String, text: String) -> Int32 {
     write(text)
     EventStream.standard.error(UsageError(message: message), status: ExitStatus.usage)

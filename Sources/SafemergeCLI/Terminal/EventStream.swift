@@ -7,15 +7,15 @@ import Darwin
 import Glibc
 #endif
 
-/// The events of `merge --json`: lines of JSON on standard output, of which docs/json.schema.json says what they hold.
+/// The events of `merge --json`: lines of JSON on standard output, described by docs/json.schema.json.
 ///
-/// The first event is `start`, the last one `done`, `error` or `interrupted`. A reader that goes away does not end a merge:
-/// what it would have read is dropped.
+/// The first event is `start`, the last one `done`, `error` or `interrupted`. A reader that closes the pipe does not
+/// end a merge: further events are dropped.
 final class EventStream: Sendable {
   /// The version of the events' keys.
   static let schema = 1
 
-  /// The one of this process; silent until ``begin()``.
+  /// The stream of this process; silent until ``begin()``.
   static let standard = EventStream()
 
   private struct State {
@@ -29,7 +29,7 @@ final class EventStream: Sendable {
 
   var isOn: Bool { state.withLock { $0.isOn } }
 
-  /// Turns the stream on and says what program this is; nothing if it is on already.
+  /// Turns the stream on and writes the first event; does nothing if it is already on.
   func begin() {
     let isFirst = state.withLock { state in
       defer { state.isOn = true }
@@ -44,11 +44,11 @@ final class EventStream: Sendable {
     }
   }
 
-  /// Writes one event, whole or not at all; nothing while the stream is off.
+  /// Writes one event atomically; does nothing while the stream is off.
   ///
   /// - Parameters:
-  ///   - isLast: Whether nothing comes behind it; of several last events only the first is written.
-  ///   - members: Writes the members behind `event`.
+  ///   - isLast: Whether no event follows; of several last events only the first is written.
+  ///   - members: Writes the members after `event`.
   func send(_ name: String, isLast: Bool = false, _ members: (inout JSONWriter) -> Void) {
     state.withLock { state in
       guard state.isOn, !state.hasEnded, state.failure == 0 else { return }
@@ -62,7 +62,7 @@ final class EventStream: Sendable {
     }
   }
 
-  /// - Throws: If an event could not be written, and not because nobody reads them.
+  /// - Throws: If an event could not be written, unless the reader closed the pipe.
   func check() throws(StandardOutput.Failure) {
     let code = state.withLock { $0.failure }
     if code != 0, code != EPIPE { throw StandardOutput.Failure(code: code) }

@@ -5,7 +5,7 @@ import ModelNames
 import Platform
 import Safetensors
 
-/// An error with what may have been meant, found by looking at the disk around the path that it is about.
+/// An error with suggestions, found on disk near the path that it is about.
 struct ExplainedError: ReportableError {
   let error: any ReportableError
   let hint: String?
@@ -16,7 +16,7 @@ struct ExplainedError: ReportableError {
   var tensor: String? { error.tensor }
   var message: String { error.message }
 
-  /// Nil: there is nothing to add.
+  /// Nil if there is nothing to add.
   init?(_ error: any ReportableError) {
     guard let path = error.file else { return nil }
     var candidates: [String] = []
@@ -66,9 +66,9 @@ struct ExplainedError: ReportableError {
   }
 }
 
-/// Paths that exist and may have been meant by one that does not: for messages only, nothing is ever opened by likeness.
+/// Existing paths that are similar to a missing one: for messages only, similar paths are never opened.
 enum NearPaths {
-  /// Folders with more entries than this are not looked through.
+  /// Folders with more entries than this are not searched.
   private static let entryLimit = 10_000
   private static let answerLimit = 3
 
@@ -95,7 +95,7 @@ enum NearPaths {
     return []
   }
 
-  /// The folders directly inside that hold a model.
+  /// The direct sub-folders that hold a model.
   static func models(in folder: String) -> [String] {
     entries(folder).sorted().map { Paths.join(folder, $0) }.filter { path in
       ModelFolder(path).isModel

@@ -1,11 +1,11 @@
-// All of Foundation would bring ICU, which is larger than the rest of a static program.
+// All of Foundation would link ICU, which is larger than the rest of a static program.
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
 
-/// What the system tells a process about where it runs: the only place of this module that asks.
+/// The process's environment: the only code of this module that queries it.
 enum ProcessEnvironment {
   static var variables: [String: String] { ProcessInfo.processInfo.environment }
 
@@ -13,7 +13,8 @@ enum ProcessEnvironment {
 
   static var temporaryFolder: String { FileManager.default.temporaryDirectory.path }
 
-  /// `HOME`, else what the system has for the user; a static program cannot ask it, because that takes libraries.
+  /// `HOME`, else the user's home in the system's database, which a static program cannot query without shared
+  /// libraries.
   static var homeFolder: String {
     if let home = variables["HOME"] { return home }
     #if STATIC_EXECUTABLE

@@ -7,12 +7,12 @@ import Foundation
 import Darwin
 #endif
 
-/// What this process holds of the machine's memory.
+/// The memory use of this process.
 enum ProcessMemory {
   /// The largest resident set so far, in bytes, mapped pages included.
   static var peak: Int {
     #if os(Linux)
-    // Not getrusage: its figure begins with that of the process that started this one.
+    // Not getrusage, whose figure starts at that of the parent process.
     let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
     let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") } ?? ""
     return (line.split(separator: " ").compactMap { Int($0) }.first ?? 0) * 1024

@@ -11,7 +11,7 @@ import Darwin
 import Glibc
 #endif
 
-/// How far the merge is: one line on a terminal's standard error; where there is none, one line a finished shard; with
+/// The merge's progress: one line on standard error if it is a terminal, else one line per finished shard; with
 /// `--json`, events.
 final class ProgressLine: Sendable {
   enum Mode: String, CaseIterable, ExpressibleByArgument { case auto, always, never }
@@ -23,9 +23,9 @@ final class ProgressLine: Sendable {
 
   private let draws: Bool
   private let reportsShards: Bool
-  /// Nil: no events.
+  /// Nil for no events.
   private let events: EventStream?
-  /// Between two of them; nil: none at all.
+  /// The interval between two of them; nil for none.
   private let interval: Duration?
   private let start = ContinuousClock.now
   private let state = Mutex(State())
@@ -70,7 +70,7 @@ final class ProgressLine: Sendable {
 
   private func draw(_ text: String) { _ = StandardStreams.write(Array("\r\u{1b}[2K\(text)".utf8), to: STDERR_FILENO) }
 
-  /// - Parameter width: Columns that the line may have.
+  /// - Parameter width: The maximum number of columns.
   static func text(_ progress: MergeProgress, _ rate: TransferRate, width: Int) -> String {
     let share = progress.bytesTotal == 0 ? 1 : Double(progress.bytesDone) / Double(progress.bytesTotal)
     let percent = String(

@@ -9,7 +9,7 @@ import Darwin
 import Glibc
 #endif
 
-/// One line on a terminal's standard error that says how much was read.
+/// One line on a terminal's standard error with the number of bytes read.
 final class ReadingLine: Sendable {
   private let total: Int
   private let draws: Bool

@@ -8,10 +8,10 @@ import Darwin
 import Glibc
 #endif
 
-/// What signals do to this program.
+/// Signal handling of this program.
 enum Signals {
-  /// A closed standard output and a file size limit are errors of single calls, a file that is cut under a mapping is an
-  /// error like any other, and requests to end are noticed by the work.
+  /// A closed standard output and a file size limit become errors of single calls, truncation of a mapped file becomes
+  /// an ordinary error, and termination signals are noticed by the work.
   static func prepareForMerge() {
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
@@ -22,12 +22,12 @@ enum Signals {
   private static let busLine =
     "safemerge: error: a file was cut, or could not be read, while it was mapped [changed]\n"
 
-  /// Has requests to end do so at once, wherever the work is, while nothing is written that another run could use.
+  /// Makes termination signals end the process at once, while nothing is written that another run could use.
   ///
   /// - Parameters:
-  ///   - paths: What is removed before: files, and folders that are empty then.
-  ///   - line: What is said on standard error.
-  ///   - events: Whether it is an event as well.
+  ///   - paths: Files, and folders that are then empty, to remove first.
+  ///   - line: The message on standard error.
+  ///   - events: Whether to write an event as well.
   static func endAtOnce(removing paths: [String] = [], saying line: String = nothingWritten, events: Bool) {
     csg_end_at_once(0)
     csg_set_ending("safemerge: \(line)\n")
@@ -35,26 +35,26 @@ enum Signals {
       let event = #"{"event":"interrupted","signal":\#(number),"kept":null,"exit":\#(128 + number)}"#
       csg_set_ending_event(number, events ? event + "\n" : "")
     }
-    // What does not fit stays for the next run.
+    // Paths that do not fit are left to the next run.
     for path in paths { _ = csg_remove_at_end(path) }
     csg_end_at_once(1)
   }
 
   static let nothingWritten = "interrupted; nothing was written"
 
-  /// Has the work notice requests to end at its next good place.
+  /// Makes the work notice termination signals at its next safe point.
   static func remember() { csg_end_at_once(0) }
 
-  /// Asks for an end once a signal did.
+  /// Asks the work to stop after a signal.
   static let interruption = Interruption { csg_received() != 0 }
 
-  /// The signal that asked for the end; nil: none did.
+  /// The termination signal that was received; nil if there was none.
   static var received: Int32? {
     let number = csg_received()
     return number == 0 ? nil : number
   }
 
-  /// Ends the process by the signal that asked for it; comes back if none did.
+  /// Ends the process by the received signal; returns if there was none.
   static func endIfAsked() {
     if let received { end(by: received) }
   }

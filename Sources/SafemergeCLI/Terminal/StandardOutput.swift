@@ -7,7 +7,7 @@ import Darwin
 import Glibc
 #endif
 
-/// Standard output behind a buffer whose writes are checked: `print` says nothing when the disk is full.
+/// Buffered standard output with checked writes: `print` ignores a full disk.
 struct StandardOutput: ~Copyable {
   struct Failure: ReportableError {
     let code: Int32
@@ -33,7 +33,7 @@ struct StandardOutput: ~Copyable {
   private mutating func flush() throws(Failure) {
     let code = StandardStreams.write(buffer, to: STDOUT_FILENO)
     buffer.removeAll(keepingCapacity: true)
-    // The reader is gone: the program ends without a message, even where SIGPIPE is ignored.
+    // The reader closed the pipe: the program ends without a message, even if SIGPIPE is ignored.
     if code == EPIPE { Signals.end(by: SIGPIPE) }
     if code != 0 { throw Failure(code: code) }
   }

@@ -4,7 +4,7 @@ import Darwin
 import Glibc
 #endif
 
-/// Standard output and standard error as the system has them.
+/// The system's standard output and standard error.
 enum StandardStreams {
   /// Writes all of `bytes`; returns 0 or the errno of the call that failed.
   static func write(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
@@ -23,8 +23,8 @@ enum StandardStreams {
     }
   }
 
-  /// Puts something in the place of standard streams that were closed at the start, so that no file of the merge gets
-  /// their numbers and messages into it; writing to them stays an error.
+  /// Opens placeholders for standard streams that were closed at the start, so that no file of the merge gets their
+  /// numbers and receives messages. Writing to them remains an error.
   static func fillClosed() {
     for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) == -1 {
       _ = open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY)
@@ -33,7 +33,7 @@ enum StandardStreams {
 
   static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 
-  /// Columns of the terminal on standard error; 80 if it does not say.
+  /// Columns of the terminal on standard error; 80 if unknown.
   static var terminalWidth: Int {
     var size = winsize()
     guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }

@@ -1,4 +1,4 @@
-/// How long the steps of a command take.
+/// Measures the steps of a command.
 struct StepClock {
   private let start = ContinuousClock.now
   private var last = ContinuousClock.now
@@ -7,7 +7,7 @@ struct StepClock {
   /// Since the start.
   var duration: Duration { ContinuousClock.now - start }
 
-  /// The step that began with the end of the one before is over.
+  /// Ends the step that began when the previous one ended.
   mutating func finish(_ name: String) {
     let now = ContinuousClock.now
     steps.append((name, now - last))

@@ -8,16 +8,16 @@ import Darwin
 import Glibc
 #endif
 
-/// Arguments and variables that are no text: a path of other bytes cannot be opened by the text that they would be made into,
-/// and that of another file might be.
+/// Arguments and variables that are not UTF-8: the string made of such a path would not open it, and could open another
+/// file.
 enum TextEncoding {
-  /// The variables that decide what is opened, or how.
+  /// The variables that affect which files are opened, or how.
   private static let variables = [
     "SAFEMERGE_TMPDIR", "SAFEMERGE_LAPACK", "SAFEMERGE_THREADS", "SAFEMERGE_SIMD", "HF_HUB_CACHE",
     "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME", "HOME", "TMPDIR",
   ]
 
-  /// What is wrong with how this process was called; nil: everything is UTF-8.
+  /// The error for arguments or variables that are not UTF-8; nil if all are.
   static var problem: String? {
     for number in 1..<max(1, Int(CommandLine.argc)) {
       if let text = unsafe escaped(CommandLine.unsafeArgv[number]) {
@@ -32,7 +32,7 @@ enum TextEncoding {
     return nil
   }
 
-  /// The text with escapes for what makes it none; nil if it is one.
+  /// The text with escapes for invalid bytes; nil if it is valid UTF-8.
   private static func escaped(_ text: UnsafeMutablePointer<CChar>?) -> String? {
     guard let text = unsafe text else { return nil }
     let bytes = unsafe Array(UnsafeRawBufferPointer(start: text, count: strlen(text)))

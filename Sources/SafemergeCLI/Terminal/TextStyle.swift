@@ -1,10 +1,11 @@
 import ArgumentParser
 
-/// Whether a stream gets colours.
+/// Whether a stream gets colors.
 enum ColorMode: String, CaseIterable, ExpressibleByArgument {
   case auto, always, never
 
-  /// By the option, then `NO_COLOR`, `CLICOLOR_FORCE`, `TERM=dumb`, `CLICOLOR=0`, and at last whether it is a terminal.
+  /// Decided by the option, then `NO_COLOR`, `CLICOLOR_FORCE`, `TERM=dumb`, `CLICOLOR=0`, and finally whether it is a
+  /// terminal.
   ///
   /// - Source: no-color.org, bixense.com/clicolors.
   func isOn(isTerminal: Bool, environment: [String: String]) -> Bool {
@@ -20,12 +21,12 @@ enum ColorMode: String, CaseIterable, ExpressibleByArgument {
   }
 }
 
-/// How a text is made to stand out.
+/// A way to emphasize text.
 struct TextStyle: Sendable {
   enum Emphasis: Sendable {
     case none
     case strong
-    /// What a person should look at.
+    /// Text that needs attention.
     case alert
 
     fileprivate var code: String? {
@@ -41,7 +42,7 @@ struct TextStyle: Sendable {
 
   static let plain = TextStyle(isColored: false)
 
-  /// What stands before and behind a text with this emphasis.
+  /// The escape sequences around text with this emphasis.
   func marks(_ emphasis: Emphasis) -> (before: String, after: String)? {
     guard isColored, let code = emphasis.code else { return nil }
     return ("\u{1b}[\(code)m", "\u{1b}[0m")

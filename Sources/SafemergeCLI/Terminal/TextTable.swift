@@ -2,7 +2,8 @@ import JSONText
 
 /// Rows of cells in columns as wide as their widest cell; the last column is not padded.
 ///
-/// The cells of all rows share one buffer: a table of 100,000 rows is a few pieces of memory, not half a million strings.
+/// The cells of all rows share one buffer: a table of 100,000 rows is a few pieces of memory, not half a million
+/// strings.
 struct TextTable: Sendable {
   enum Alignment: Sendable { case left, right }
 
@@ -10,14 +11,14 @@ struct TextTable: Sendable {
   private let style: TextStyle
   private var widths: [Int]
   private var bytes: [UInt8] = []
-  /// Of every cell, in the order of rows, where its bytes end and how wide it is.
+  /// For every cell, in row order, the end of its bytes and its width.
   private var cells: [(end: Int, width: Int)] = []
-  /// Of the cells that stand out, by their places.
+  /// The emphasis of cells, by position.
   private var emphases: [Int: TextStyle.Emphasis] = [:]
 
   /// - Parameters:
   ///   - header: The first row; empty for none.
-  ///   - rowCount: Rows that are expected, to make room for them at once.
+  ///   - rowCount: The expected number of rows, to reserve memory.
   init(header: [String] = [], alignments: [Alignment], rowCount: Int = 0, style: TextStyle = .plain) {
     self.alignments = alignments
     self.style = style
@@ -31,7 +32,7 @@ struct TextTable: Sendable {
   mutating func add(_ cell: String, emphasis: TextStyle.Emphasis = .none) {
     if style.isColored, emphasis != .none { emphases[cells.count] = emphasis }
     var cell = cell
-    // Printable ASCII, which nearly every cell is, is copied as it stands and is as wide as it has bytes.
+    // Nearly every cell is printable ASCII, which is copied unchanged and is as wide as its number of bytes.
     let plainByteCount = cell.withUTF8 { utf8 -> Int? in
       guard utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) else { return nil }
       bytes.append(contentsOf: utf8)
@@ -50,7 +51,7 @@ struct TextTable: Sendable {
     cells.append((bytes.count, width))
   }
 
-  /// Makes the columns as wide as those of `other`, which has the same ones.
+  /// Widens the columns to those of `other`, which has the same columns.
   mutating func widen(to other: TextTable) {
     for column in widths.indices { widths[column] = max(widths[column], other.widths[column]) }
   }
@@ -69,7 +70,7 @@ struct TextTable: Sendable {
       if let marks { line.append(contentsOf: marks.after.utf8) }
       start = cell.end
       if isLast {
-        // Where the last cells are empty, nothing is left of what stands between them.
+        // Trailing separators of empty cells are removed.
         while line.last == UInt8(ascii: " ") { line.removeLast() }
         line.append(UInt8(ascii: "\n"))
         try output.write(line)
