@@ -36,12 +36,6 @@ struct ModuleTensors {
     try info(at: try place(of: role))
   }
 
-  /// A tensor that a module may have.
-  func optional(_ role: FactorRole) throws(AdapterError) -> TensorInfo? {
-    guard let index = byRole[role] else { return nil }
-    return try info(at: index)
-  }
-
   /// Where a tensor that every module has stands in the table.
   func place(of role: FactorRole) throws(AdapterError) -> Int {
     guard let index = byRole[role] else { throw failure(.missingFactor(missing: key.name(of: .factor(role))), at: nil) }
