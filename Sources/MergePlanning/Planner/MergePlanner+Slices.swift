@@ -5,7 +5,7 @@ import Safetensors
 extension MergePlanner {
   /// Adds an update to parts of the base's tensors.
   ///
-  /// - Parameter place: Where the update lies in the live tensor.
+  /// - Parameter place: Where the update lies in the tensor of the model at run time.
   mutating func addSlices(
     _ update: ModuleUpdate, _ place: PlacedUpdate, _ resolved: TensorPlacement, _ number: Int
   ) throws(PlanError) {

@@ -143,20 +143,20 @@ extension MergePlanner {
     _ bias: ModuleUpdate.Bias, of update: ModuleUpdate, _ placement: UpdatePlacement, _ number: Int
   ) throws(PlanError) -> TensorName? {
     let key = bias.witness.tensor
-    let live = update.module + ".bias"
+    let runtimeName = update.module + ".bias"
     let name: TensorName
-    switch resolve(live, rows: bias.count) {
+    switch resolve(runtimeName, rows: bias.count) {
     case .success(let resolved)?:
       guard let whole = resolved.whole else {
-        throw error(.slicedChange(target: live, what: bias.witness.name), number, key: key)
+        throw error(.slicedChange(target: runtimeName, what: bias.witness.name), number, key: key)
       }
       name = whole
     case .failure(let problem)?: throw error(.name(problem), number, key: key)
     case nil:
       if !bias.isRequired { return nil }
-      throw error(.noBias(target: live), number, key: key)
+      throw error(.noBias(target: runtimeName), number, key: key)
     }
-    guard let shape = shape(of: name) else { throw error(.noBias(target: live), number, key: key) }
+    guard let shape = shape(of: name) else { throw error(.noBias(target: runtimeName), number, key: key) }
     guard shape == [bias.count] else {
       throw error(
         .shape(factor: bias.witness.name, found: [bias.count], target: name.string, expected: shape), number, key: key)

@@ -11,9 +11,9 @@ struct PendingUpdate {
   var isConvolution = false
   /// Whether it is an embedding's.
   var isEmbedding = false
-  /// Whether its rows are the live weight's columns.
+  /// Whether its rows are the weight at run time's columns.
   var isStoredTransposed = false
-  /// Whether a change comes from a live tensor that lies in other parts.
+  /// Whether a change comes from a tensor at run time that lies in other parts.
   var isSliced = false
   /// Of how many parts the rows lie by turns; the steps are of a matrix of so many times fewer rows and more columns.
   var interleaveCount = 1
