@@ -1,7 +1,7 @@
 """Writes Sources/MergePlanning/Ties/TieTable.swift: which parameters the classes of the installed transformers keep as one.
 
     python generator/ties.py             # writes the table
-    python generator/ties.py --check     # prints what differs from the table in the sources
+    python generator/ties.py --check     # prints what differs from the table in the sources; the exit code is 1 then
 
 Every class that transformers exports is built from its default configuration on the meta device, with every tie asked for.
 Groups are what its `_tied_weights_keys` make one parameter; a class that cannot be built from defaults has its own
@@ -306,7 +306,8 @@ def main():
         old, new = TABLE.read_text().splitlines(), text.splitlines()
         for text in [f"+ {x.strip()}" for x in new if x not in set(old)] + [f"- {x.strip()}" for x in old if x not in set(new)]:
             print(text)
-        return
+        print(f"{TABLE.name} {'is' if old == new else 'is not'} what this script generates")
+        sys.exit(old != new)
     TABLE.write_text(text)
     print(f"{TABLE}: {len(lines)} lines")
 
