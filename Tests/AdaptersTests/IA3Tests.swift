@@ -57,6 +57,6 @@ import Testing
     let pattern = #"{"peft_type": "IA3", "feedforward_modules": "(a"}"#
     #expect(try refusal(json: pattern, [entry("m.ia3_l", [6, 1])]).errorClass == "adapter-pattern")
     #expect(
-      try refusal(json: #"{"peft_type": "IA3", "r": 8}"#, [entry("m.ia3_l", [6, 1])]).errorClass == "unknown-field")
+      try refusal(json: #"{"peft_type": "IA3", "r": 8}"#, [entry("m.ia3_l", [6, 1])]).errorClass == "unsupported")
   }
 }

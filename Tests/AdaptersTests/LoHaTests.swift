@@ -33,7 +33,7 @@ import Testing
   @Test func everyFieldOfPEFTIsKnown() throws {
     let found = try adapter(json: "{\(Self.defaults)}", factors("m"))
     #expect(found.updates.map(\.scaling) == [1] && found.config.methodName == "LoHa")
-    #expect(try refusal(json: #"{"peft_type": "LOHA", "use_dora": true}"#, factors("m")).errorClass == "unknown-field")
+    #expect(try refusal(json: #"{"peft_type": "LOHA", "use_dora": true}"#, factors("m")).errorClass == "unsupported")
   }
 
   @Test func patternsDecideByModule() throws {

@@ -65,8 +65,8 @@ import Testing
 
   @Test(arguments: [
     ("config-variants/a-adalora", "unsupported", "merge it with PEFT's merge_and_unload"),
-    ("config-variants/a-ia3", "unsupported", "merge it with PEFT's merge_and_unload"),
-    ("config-variants/a-loha", "unsupported", "merge it with PEFT's merge_and_unload"),
+    ("config-variants/a-ia3", "unsupported", "take the adapter as PEFT saved it, or correct \"peft_type\""),
+    ("config-variants/a-loha", "unsupported", "take the adapter as PEFT saved it, or correct \"peft_type\""),
     ("config-variants/a-prompt", "unsupported", "run it with PEFT"),
     ("config-variants/a-alora", "unsupported", "run it with PEFT or a server that knows aLoRA"),
     ("config-variants/a-alora-empty", "unsupported", "run it with PEFT or a server that knows aLoRA"),

@@ -98,6 +98,14 @@ public struct AdapterConfig: Sendable {
   ) throws(AdapterError) {
     guard let field = ConfigField.named(member.key, of: tuner) else {
       if member.value == .null { return }
+      if let other = Tuners.all.first(where: { ConfigField.named(member.key, of: $0) != nil }) {
+        throw AdapterError(
+          path: path,
+          .unsupportedField(
+            member.key, value: member.value.summary,
+            reason: "it is a field of \(other.name), and \"peft_type\" is \"\(tuner.peftType)\"",
+            hint: "take the adapter as PEFT saved it, or correct \"peft_type\""))
+      }
       throw AdapterError(path: path, .unknownField(member.key, value: member.value.summary))
     }
     guard let refusal = field.refusal(of: member.value) else { return }
