@@ -1,6 +1,6 @@
 /// What an adapter does to one module or parameter.
 ///
-/// A ``Tuner`` makes it from names and shapes alone; the plan places it in a base. The steps are those of a matrix of
+/// A `Tuner` makes it from names and shapes alone; the plan places it in a base. The steps are those of a matrix of
 /// ``outFeatures`` rows and ``inFeatures`` columns, as the module computes `y = W x`, whatever way the base stores W.
 public struct ModuleUpdate: Equatable, Sendable {
   /// How the matrix of the steps lies in the tensor that they change.
