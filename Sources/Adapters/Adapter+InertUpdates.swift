@@ -44,9 +44,7 @@ extension Formula {
   fileprivate func isZero(_ isOperandZero: (Operand) -> Bool) -> Bool {
     switch self {
     case .matrix(let values): isOperandZero(values)
-    case .product(let left, let right, let diagonal):
-      isOperandZero(left) || isOperandZero(right) || diagonal.map(isOperandZero) ?? false
-    case .tucker(let left, let core, let right): [left, core, right].contains(where: isOperandZero)
+    case .product, .tucker: operands.contains(where: isOperandZero)
     case .hadamard(let one, let other): one.isZero(isOperandZero) || other.isZero(isOperandZero)
     }
   }

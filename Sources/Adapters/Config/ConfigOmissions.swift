@@ -2,7 +2,7 @@ import JSONText
 
 /// Fields without which PEFT would not open an adapter, or would take a default, and that other programs leave out.
 struct ConfigOmissions: Sendable {
-  /// What kind of adapter it is: by its `peft_type`, or LoRA where there is none.
+  /// The kind of adapter that `peft_type` names; LoRA if the field is missing.
   let tuner: any Tuner.Type
   /// Whether there is a `peft_type`; without one the keys must be LoRA's.
   let hasType: Bool

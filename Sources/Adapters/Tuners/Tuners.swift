@@ -7,6 +7,6 @@ package enum Tuners {
     all.first { $0.peftType.lowercased() == peftType.lowercased() }
   }
 
-  /// Segments of keys by which a tensor of any tuner is told from one of a model.
+  /// Segments of keys that only tensors of tuners have, and no tensor of a model.
   package static let markers = Set(all.flatMap { $0.endings }.filter { $0.leniency == nil }.map(\.marker))
 }

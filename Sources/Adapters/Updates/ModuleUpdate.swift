@@ -54,7 +54,7 @@ public struct ModuleUpdate: Equatable, Sendable {
     public let count: Int
     /// The tensor that asks for it.
     public let witness: Witness
-    /// Whether the module must have a bias; otherwise nothing is done where there is none.
+    /// Whether a module without a bias is an error. If not, such a module is left as it is.
     public let isRequired: Bool
 
     public init(_ steps: [UpdateStep<Factor>], count: Int, witness: Witness, isRequired: Bool) {

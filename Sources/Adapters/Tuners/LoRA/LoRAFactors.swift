@@ -10,7 +10,7 @@ struct LoRAFactors {
   let areTransposed: Bool
   /// Which factor is stored as the blocks of its diagonal (BD-LoRA); nil: none.
   let blocks: BlockDiagonal?
-  /// KaSA's diagonal, (rank): the update is `s (B diag) A`; nil: there is none.
+  /// KaSA's diagonal, (rank), which makes the update `s (B diag) A`; nil for other adapters.
   let diagonal: Int?
   /// DoRA's magnitudes, one for each row of B; nil: there are none.
   let magnitude: Int?
