@@ -35,7 +35,7 @@ struct Safemerge: ParsableCommand {
     ])
 
   /// The version number, on which the bytes of a result may depend.
-  static let number = "0.1.0"
+  static let number = "0.2.0"
 
   static let version = "safemerge \(number) (swift \(swiftVersion), jansson \(JSONLibrary.version), \(platform))"
 

@@ -37,7 +37,7 @@ import Testing
     let result = try Program.run(["merge", Self.base, Self.adapter, "-o", output] + options)
     #expect(result.status == 0, "\(result.messages)")
     let text = try Text(output)
-    #expect(text.safemerge == "0.1.0")
+    #expect(text.safemerge == "0.2.0")
     #expect(text.options["arithmetic"] == "exact")
     let (listed, written) = (text.files.map(\.name).sorted(), try model(output).keys.sorted())
     #expect(listed == written, "every file but itself is listed")
@@ -86,7 +86,7 @@ import Testing
     #expect(result.status == 0, "\(result.messages)")
     #expect(result.messages.contains("skip     .safemerge.json"))
     let text = try Text(scratch.file("two"))
-    #expect(text.safemerge == "0.1.0")
+    #expect(text.safemerge == "0.2.0")
     // It is a part of a model, which --force replaces.
     let forced = try Program.run(["merge", Self.base, Self.adapter, "-o", scratch.file("two"), "--force"])
     #expect(forced.status == 0, "\(forced.messages)")
