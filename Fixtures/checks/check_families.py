@@ -132,7 +132,7 @@ def main():
     parser.add_argument("--shards", action="store_true")
     parser.add_argument("--keep", help="keep base, adapter and result here")
     parser.add_argument("--verbose", action="store_true")
-    parser.add_argument("--table", action="store_true", help="print rows of docs/models.md")
+    parser.add_argument("--table", action="store_true", help="print rows of docs/internals/families.md")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable(logging.ERROR)

@@ -1,6 +1,6 @@
 import Testing
 
-/// docs/architecture.md shows the targets and arrows that Package.swift has.
+/// docs/internals/architecture.md shows the targets and arrows that Package.swift has.
 @Suite struct ArchitectureTests {
   /// The targets of Package.swift with what they depend on, in its order.
   private func declared() throws -> [(name: String, dependencies: Set<String>)] {
@@ -21,7 +21,7 @@ import Testing
   }
 
   @Test func theTableOfTargetsIsThatOfThePackage() throws {
-    let table = try SourceTree.text("docs/architecture.md").split(separator: "\n").compactMap { line in
+    let table = try SourceTree.text("docs/internals/architecture.md").split(separator: "\n").compactMap { line in
       line.firstMatch(of: /^\| `(\w+)` \|.*\|([^|]*)\|$/).map { match in
         (
           name: String(match.1),

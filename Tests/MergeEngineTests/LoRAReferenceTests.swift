@@ -5,7 +5,7 @@ import Testing
 
 /// The default arithmetic, for every kind of LoRA, against the exact result.
 @Suite struct LoRAReferenceTests {
-  /// What `docs/adapters.md` says of all fixtures together.
+  /// What `docs/internals/arithmetic.md` says of all fixtures together.
   ///
   /// - 16 bits: one rounding in fp32 before the last one makes a tie of what is not, about once in 2^16 or 2^13 elements.
   /// - F32: the roundings of the sum are as large as the last one, so that a part of the elements is a neighbour of the

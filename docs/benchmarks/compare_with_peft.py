@@ -2,10 +2,10 @@
 """Merges one adapter with safemerge and with PEFT, in turn, and compares times, memory and results.
 
 Every merge is a process of its own, from start to end: PEFT's loads the base in its own dtype (transformers), the adapter
-(PeftModel.from_pretrained), merges (merge_and_unload) and saves (save_pretrained); its time without the imports is told
-too. Outputs are removed between runs; the last of each is kept until the results are compared.
+(PeftModel.from_pretrained), merges (merge_and_unload) and saves (save_pretrained); its time without the imports is reported
+as well. Outputs are removed between runs; the last of each is kept until the results are compared.
 
-Needs Linux or macOS, Python 3.10 or later, torch, transformers, peft, safetensors. docs/performance.md names the versions.
+Needs Linux or macOS, Python 3.10 or later, torch, transformers, peft, safetensors. docs/internals/performance.md names the versions.
 """
 
 import argparse
@@ -80,7 +80,7 @@ def tensor_places(folder):
 
 
 def ordered(tensor):
-    """The bits of a floating-point tensor as integers in the order of its values, so that neighbours differ by 1."""
+    """The bits of a floating-point tensor as integers in the order of its values, so that neighbors differ by 1."""
     import torch
 
     bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}[tensor.element_size()]

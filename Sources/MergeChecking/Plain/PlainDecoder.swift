@@ -3,7 +3,7 @@ import MergePlanning
 import Safetensors
 
 /// Makes numbers of a quantized weight a second time, element by element and by formulas instead of tables
-/// (`docs/formats.md`). Shares nothing with the merge but the plan.
+/// (`docs/internals/quantization.md`). Shares nothing with the merge but the plan.
 ///
 /// One object a thread: it keeps what it read last.
 struct PlainDecoder {

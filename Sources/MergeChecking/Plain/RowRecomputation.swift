@@ -4,7 +4,7 @@ import MergePlanning
 import Safetensors
 
 /// Recomputes rows of a tensor twice: exactly, in fp64 without rounding between the steps, and in fp32 by the steps that the
-/// merge promises (`docs/architecture.md`, Arithmetic), both by plain loops over whole rows.
+/// merge promises (`docs/internals/arithmetic.md`), both by plain loops over whole rows.
 ///
 /// One object a thread: its buffers are used again.
 struct RowRecomputation {

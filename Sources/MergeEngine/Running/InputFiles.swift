@@ -11,7 +11,7 @@ import TileKernels
 /// complete, or when an output file is made of so many that one that has not been needed for long must make room.
 ///
 /// They are read into the callers' buffers, not mapped: a file that is cut meanwhile is an error of one call and not a
-/// fault of the process, and what is resident does not grow. `docs/performance.md` has the measurement.
+/// fault of the process, and what is resident does not grow. `docs/internals/performance.md` has the measurement.
 final class InputFiles: Sendable {
   private struct State {
     var files: [Int: CachedInput] = [:]

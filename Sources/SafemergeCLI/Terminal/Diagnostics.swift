@@ -8,7 +8,7 @@ import Darwin
 import Glibc
 #endif
 
-/// The exit codes, stable and documented in the README.
+/// The exit codes, stable and documented in docs/cli.md.
 enum ExitStatus {
   static let usage: Int32 = 2
   static let refusedInput: Int32 = 3
