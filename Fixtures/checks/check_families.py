@@ -2,7 +2,7 @@
 
     python check_families.py PROGRAM [--dtype bf16] [--shards] [--table] [FAMILY ...]
 
-For each family: a model in the layout of the hub's files, an adapter that PEFT made on the live model, the merge on the
+For each family: a model in the layout of the hub's files, an adapter that PEFT made on the model in memory, the merge on the
 files by PROGRAM, and what transformers loads of the result, compared with what PEFT merges in memory: the largest
 difference of any weight and of the logits. FAMILY@hub is the family in the other layout that `families.HUB` has for it.
 
@@ -94,7 +94,7 @@ def check(name, program, folder, dtype, shards):
     if info["missing_keys"] or info["mismatched_keys"]:
         raise ValueError(f"the result does not load: {info}")
     result = result.eval()
-    # Each live weight as PEFT merges it.
+    # Each runtime weight as PEFT merges it.
     reference = dict(wrapped.merge_and_unload().named_parameters())
     largest, changed = 0.0, 0
     for path, parameter in result.named_parameters():

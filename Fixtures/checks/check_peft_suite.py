@@ -171,7 +171,7 @@ def tensors(folder):
 
 
 def ulp(reference, dtype):
-    """The distance of neighbouring values of `dtype` at each element of the double-precision reference."""
+    """The distance of neighboring values of `dtype` at each element of the double-precision reference."""
     exponent = torch.floor(torch.log2(reference.abs().clamp(min=2.0 ** -1000)))
     return torch.exp2(exponent.clamp(min=SMALLEST_EXPONENT[dtype]) - (PRECISION[dtype] - 1))
 

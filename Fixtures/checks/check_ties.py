@@ -10,7 +10,7 @@ delta. `check` must find nothing in the base and in what `split` makes, and must
 Logits are compared with the live adapter, never with PEFT's merge, which changes both. Classes that tie nothing go through the same:
 each of their merges must be right at once. Where a class has no head but its embedding, `split` must refuse too, and where
 its forward reads the weight past the adapter, so that base and adapter compute what the base does, the merge must. The head of
-Inkling 2, whose padding the loader drops, is refused by name, and so are the layers that DiffusionGemma's encoder and decoder share.
+Inkling 2, whose padding the loader drops, is refused with a named reason, and so are the layers that DiffusionGemma's encoder and decoder share.
 The exit code is 1 if a case fails.
 """
 
@@ -164,7 +164,7 @@ def logits(model, values):
     raise ValueError("no logits")
 
 
-def randomise(model):
+def randomize(model):
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -239,18 +239,18 @@ def case(executable, cls, base, live, folder, target, values, counts, checks, un
     elif status == 3 and "also reads past the module" in text:
         if torch.equal(wanted, unadapted):
             raise Failure(f"refused, and the adapter changes nothing: {text[-300:]}")
-        counts["refused by name, as the model reads past the adapter too"] += 1
+        counts["refused with a named reason, as the model reads past the adapter too"] += 1
     elif status == 3 and "past the module" in text:
         if not torch.equal(wanted, unadapted):
             raise Failure(f"refused, and the adapter changes the logits: {text[-300:]}")
-        counts["refused by name, as the model reads past the adapter"] += 1
+        counts["refused with a named reason, as the model reads past the adapter"] += 1
     elif status == 3 and "with its rows in another order; not supported" in text and "Inkling2UnpadVocab: lm_head" in text:
         # The file pads the head's rows, and the loader drops the padding.
-        counts["refused by name, as the loader drops rows of the head"] += 1
+        counts["refused with a named reason, as the loader drops rows of the head"] += 1
     elif status == 3 and "adds the update behind" in text:
         if torch.equal(wanted, documented):
             raise Failure(f"refused, and a weight would do: {text[-300:]}")
-        counts["refused by name, as a norm stands before the update"] += 1
+        counts["refused with a named reason, as a norm stands before the update"] += 1
     elif status != 3 or not text.endswith("[tied]"):
         raise Failure(f"exit {status}: {text[-300:]}")
     elif "no head of its own" in text or target in OTHERS.get(cls.__name__, []):
@@ -258,7 +258,7 @@ def case(executable, cls, base, live, folder, target, values, counts, checks, un
         status, text = merged("split", "--tied", "split")
         if status != 3 or not text.endswith("[tied]"):
             raise Failure(f"--tied split without a head: exit {status}: {text[-300:]}")
-        counts["split refused by name"] += 1
+        counts["split refused with a named reason"] += 1
         status, text = merged("shared", "--tied", "shared")
         if status:
             raise Failure(f"--tied shared: exit {status}: {text[-300:]}")
@@ -294,7 +294,7 @@ def check(executable, name, model_type, switch, folder, counts):
     # Tiny shapes that the class cannot compute with tell nothing of the program.
     try:
         model = cls(configuration(cls, model_type, switch))
-        randomise(model)
+        randomize(model)
         model.tie_weights()
         embedding = EMBEDDINGS.get(name) or path_of(model, model.get_input_embeddings())
         head = path_of(model, model.get_output_embeddings())

@@ -58,12 +58,12 @@ MODELS = {
             layer_types=["sliding_attention", "full_attention"], **LLAMA, **HEADS, **SIZES, **TOKENS),
         CAUSAL, CAUSAL, dict(r=2, target_modules=["q_proj"], target_parameters=EXPERTS), []),
 }  # fmt: skip
-# Heads of the base that the adapted model has not, and that are copied: transformers leaves them aside.
+# Heads of the base that the adapted model doesn't have, and that are copied: transformers ignores them.
 LEFT_OVER = {"bert, classifier": "cls."}
 TASKS = {CAUSAL: "CAUSAL_LM", SEQUENCE: "SEQ_CLS", transformers.AutoModelForSeq2SeqLM: "SEQ_2_SEQ_LM"}
 
 
-def randomise(model, deviation, trainable=False):
+def randomize(model, deviation, trainable=False):
     """Weights as large as those of a small model; of an adapter only its own."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -85,7 +85,7 @@ def check(name, folder, program):
     torch.manual_seed(20)
     options_of_class = {"num_labels": 3} if model_class is SEQUENCE else {}
     base = base_class.from_config(config, dtype=torch.float32)
-    randomise(base, 0.05)
+    randomize(base, 0.05)
     base.save_pretrained(folder / "base", save_original_format=False)
 
     def load(path, **more):
@@ -94,7 +94,7 @@ def check(name, folder, program):
     adapted = get_peft_model(
         load(folder / "base", **options_of_class), LoraConfig(task_type=TASKS[model_class], lora_alpha=8, **lora)
     )
-    randomise(adapted, 0.1, trainable=True)
+    randomize(adapted, 0.1, trainable=True)
     adapted.save_pretrained(folder / "adapter")
 
     command = [program, "merge", folder / "base", folder / "adapter", "-o", folder / "merged", "--quiet", *options]

@@ -31,10 +31,10 @@ class Case:
     task: str | None = "CAUSAL_LM"
     kind: str = "causal"  # the class that loads the base
     options: dict = dataclasses.field(default_factory=dict)  # for loading the base
-    prepare: typing.Callable | None = None  # changes the live model before it is wrapped
+    prepare: typing.Callable | None = None  # changes the model in memory before it is wrapped
     edit: typing.Callable | None = None  # changes the adapter's folder before PEFT loads it
     rename: typing.Callable | None = None  # changes keys after PEFT has merged
-    aliases: tuple = ()  # live names -> names on disk, for the second implementation
+    aliases: tuple = ()  # runtime names -> names on disk, for the second implementation
     targets: dict = dataclasses.field(default_factory=dict)
     shares: str = ""  # a case whose adapter (renamed) and merged file this one uses
     second: dict | None = None  # configuration of a second adapter

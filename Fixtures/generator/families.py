@@ -1,4 +1,4 @@
-"""Tiny models of families whose checkpoints have other names or another layout than the live model.
+"""Tiny models of families whose checkpoints have other names or another layout than the model in memory.
 
 `make(name, folder)` makes the base as transformers writes it, which is the layout of the hub's files, and a LoRA adapter that
 PEFT makes on the model in memory, with random factors for every linear layer and every stack of experts.
@@ -237,7 +237,7 @@ HUB = {
         (r"^language_model\.model\.", "model.language_model."), (r"^language_model\.lm_head", "lm_head"),
         (r"^(vision_tower|multi_modal_projector)\.", r"model.\1."),
     ),
-    # With the live model's names, as `save_original_format=False` writes.
+    # With the model in memory's names, as `save_original_format=False` writes.
     "mixtral": None,
     "qwen2_vl": None,
     "gte:GteModel": None,

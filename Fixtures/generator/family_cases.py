@@ -41,7 +41,7 @@ CASES = {
     "nomic_bert:NomicBertModel": {"num_hidden_layers": 1},
     # Experts as (in, out) matrices.
     "qwen3_vl_moe@hub": {"text_config": {"num_hidden_layers": 1}, "vision_config": {"depth": 1, "deepstack_visual_indexes": [0]}},
-    # Gate and up by turns, in one layer's linear layers and in the other's stacks.
+    # Gate and up interleaved, in one layer's linear layers and in the other's stacks.
     "inkling_mm_model": {"vision_config": {"n_layers": 1}},
     # Experts divided among two stacks.
     "ernie4_5_vl_moe": {"vision_config": {"depth": 1}},

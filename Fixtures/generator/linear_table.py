@@ -137,7 +137,7 @@ CASES = {
     "lora-bias-renamed-bf16": Case(
         "qwen2-bf16", "lora_bias, spelled <module>.lora_bias", shares="lora-bias-bf16", rename=BIAS_KEYS
     ),
-    # Side files.
+    # Copied files.
     "adapter-with-tokenizer-bf16": Case(
         "llama-bf16", "tokenizer files beside the adapter", dict(r=2, lora_alpha=3, target_modules=["v_proj"]),
         ranks=(2,), tokenizer=True, label="adapter-with-tokenizer",

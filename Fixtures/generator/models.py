@@ -88,7 +88,7 @@ def split(base):
     return family, dtype.upper()
 
 
-def randomise(model, family):
+def randomize(model, family):
     for name, parameter in model.named_parameters():
         values = normal(f"{family} {name}", parameter.shape, WEIGHT_STD)
         is_norm = re.search(r"norm|ln_|LayerNorm", name) and name.endswith("weight")
@@ -105,7 +105,7 @@ def make_base(base):
     else:
         kind = CLASSES["pretraining" if family == "tiny-bert" else "causal"]
         model = kind.from_config(CONFIGURATIONS[family](), dtype=torch.float32)
-    randomise(model, family)
+    randomize(model, family)
     model = model.to(TORCH_DTYPES[dtype])
     if base == "tiny-gpt-oss-f16":  # transformers keeps its norms in F32 when it loads it as F16
         for name, parameter in model.named_parameters():

@@ -19,7 +19,7 @@ NAMES = ["model.layers.0.proj", "model.layers.1.proj"]
 
 
 def plain(dtype):
-    """What no method quantises."""
+    """What no method quantizes."""
     return {
         "lm_head.weight": torch.randn(8, COLUMNS).to(dtype),
         "model.norm.weight": torch.randn(COLUMNS).to(dtype),

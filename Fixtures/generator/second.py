@@ -124,7 +124,7 @@ def parameters(layers, config, base, tied):
 def merged(base, adapters, *, peft, model_type="", aliases=(), dtype=None, targets=None):
     """Base tensors and [(config, tensors)] -> the merged tensors.
 
-    `targets` renames modules: a tied lm_head is the embedding, say. `dtype` is that of tensors the base has not.
+    `targets` renames modules: a tied lm_head is the embedding, say. `dtype` is that of tensors that the base doesn't have.
     """
     final = {name: value[0] for name, value in base.items()}
     # The default formula stays in fp32 to the end, over all adapters.

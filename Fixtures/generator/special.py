@@ -113,7 +113,7 @@ def converted(name):
 
 
 def nudge(model, label):
-    """A little training: the factors as initialised, and some noise."""
+    """A little training: the factors as initialized, and some noise."""
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             parameter.data += normal(f"{label} {name}", parameter.shape, 0.01).to(parameter.dtype)

@@ -213,9 +213,9 @@ dtypes("experts-transposed", "tiny-gpt-oss", "target-parameters", "gpt-oss, expe
 dtypes("experts-transposed-down", "tiny-gpt-oss", "target-parameters", "gpt-oss, only the square down_proj, with a module and patterns", dict(r=2, lora_alpha=5, target_modules=["q_proj"], target_parameters=EXPERTS[1:], rank_pattern={"down_proj": 3}))  # fmt: skip
 dtypes("experts-factors-bf16", "tiny-mixtral", "target-parameters", "factors in BF16", dict(r=2, lora_alpha=5, target_parameters=EXPERTS), factors="BF16", which=("f16",))  # fmt: skip
 PACKED = dict(shares="experts-bf16", which=("bf16",))
-dtypes("experts-0.18", "tiny-mixtral", "target-parameters", "as PEFT 0.17 and 0.18 wrote it: A and B the other way round; down_proj is square", rename=lambda folder: swap_experts(folder, "0.18.1"), **PACKED)  # fmt: skip
+dtypes("experts-0.18", "tiny-mixtral", "target-parameters", "as PEFT 0.17 and 0.18 wrote it: A and B the reverse; down_proj is square", rename=lambda folder: swap_experts(folder, "0.18.1"), **PACKED)  # fmt: skip
 dtypes("experts-0.17", "tiny-mixtral", "target-parameters", "the same from 0.17, which did not write its version", rename=lambda folder: swap_experts(folder, None), **PACKED)  # fmt: skip
-dtypes("experts-0.19.0", "tiny-gpt-oss", "target-parameters", "gpt-oss as 0.19.0 wrote it: the other way round, the square down_proj too", rename=lambda folder: swap_experts(folder, "0.19.0"), shares="experts-transposed-bf16", which=("bf16",))  # fmt: skip
+dtypes("experts-0.19.0", "tiny-gpt-oss", "target-parameters", "gpt-oss as 0.19.0 wrote it: the reverse, the square down_proj too", rename=lambda folder: swap_experts(folder, "0.19.0"), shares="experts-transposed-bf16", which=("bf16",))  # fmt: skip
 dtypes("experts-rank-major", "tiny-mixtral", "target-parameters", "lora_B_layout says what PEFT does", rename=lambda folder: edit_config(folder, lora_B_layout="rank_major"), **PACKED)  # fmt: skip
 dtypes("experts-grouped", "tiny-mixtral", "target-parameters", "lora_B_layout of Unsloth: the columns of B are expert-major", rename=lambda folder: group_experts(folder, True), **PACKED)  # fmt: skip
 dtypes("experts-grouped-unmarked", "tiny-mixtral", "target-parameters", "the same without the marker: nothing tells", rename=lambda folder: group_experts(folder, False), check=False, more={"ambiguous": "lora_B_layout=grouped_by_expert gives the merged file; as it stands PEFT reads it otherwise"}, **PACKED)  # fmt: skip
@@ -279,7 +279,7 @@ REFUSED = {
     "alora": ("alora_invocation_tokens", dict(alora_invocation_tokens=[1, 2]), "aLoRA"),
     "arrow": ("arrow_config", dict(arrow_config=dict(arrow_top_k=3, arrow_router_temperature=1.0)), "Arrow"),
     "qalora": ("use_qalora", dict(use_qalora=True, qalora_group_size=4), "QALoRA"),
-    "pissa-niter": ("init_lora_weights", dict(init_lora_weights="pissa_niter_4"), "PiSSA by randomised SVD"),
+    "pissa-niter": ("init_lora_weights", dict(init_lora_weights="pissa_niter_4"), "PiSSA by randomized SVD"),
     "corda": ("init_lora_weights", dict(init_lora_weights="corda"), "CorDA, not converted"),
     "loftq": ("init_lora_weights", dict(init_lora_weights="loftq", loftq_config=dict(loftq_bits=4, loftq_iter=1)), "LoftQ"),
     "lora-ga": ("init_lora_weights", dict(init_lora_weights="lora_ga"), "LoRA-GA, not converted"),
@@ -287,7 +287,7 @@ REFUSED = {
 for variant, (field, changes, text) in REFUSED.items():
     case(f"refused-{variant}-bf16", "tiny-llama-bf16", variant, f"{text}: a plain adapter with an edited configuration", VARIANT, edit=lambda folder, changes=changes: edit_config(folder, **changes), merge=False, refused=field)  # fmt: skip
 
-# 12. Initialisations.
+# 12. Initializations.
 for kind in ("gaussian", "orthogonal", "mica", "eva"):
     extra = dict(edit=lambda folder: edit_config(folder, init_lora_weights="eva", rank_pattern={"model.layers.0.self_attn.q_proj": 2, "model.layers.0.self_attn.v_proj": 2}, alpha_pattern={"model.layers.0.self_attn.q_proj": 4, "model.layers.0.self_attn.v_proj": 6})) if kind == "eva" else {}  # fmt: skip
     text = "plain at merge, the delta rounded first" if kind == "mica" else "plain at merge"

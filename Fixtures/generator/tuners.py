@@ -1,7 +1,7 @@
 """The cases of the tuners beside LoRA: adapters that PEFT makes, and what it merges of them.
 
 Every merged file is compared with a second implementation in double precision, which reads the adapter's tensors and config
-and knows neither PEFT nor torch: each element must be that value rounded once, or its neighbour. A case whose file has the
+and knows neither PEFT nor torch: each element must be that value rounded once, or its neighbor. A case whose file has the
 bytes of fp32 arithmetic done in PEFT's order is `exact`; one that sums in another order is `rounding`.
 """
 

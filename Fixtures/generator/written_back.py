@@ -21,7 +21,7 @@ RANK, ALPHA = 2, 4
 E4M3 = torch.float8_e4m3fn
 
 
-def quantise_as_transformers(value, block, scale_fmt=None):
+def quantize_as_transformers(value, block, scale_fmt=None):
     """`Fp8Quantize` of transformers; ragged last blocks are filled up with zeros and cut off again."""
     from transformers.integrations.finegrained_fp8 import Fp8Quantize
 
@@ -30,12 +30,12 @@ def quantise_as_transformers(value, block, scale_fmt=None):
     padded = torch.zeros(*value.shape[:-2], *grown)
     padded[..., :rows, :columns] = value
     config = SimpleNamespace(weight_block_size=list(block), scale_fmt=scale_fmt)
-    quantiser = Fp8Quantize(SimpleNamespace(quantization_config=config))
-    codes, scales = quantiser._quantize_one("x.weight", padded).values()
+    quantizer = Fp8Quantize(SimpleNamespace(quantization_config=config))
+    codes, scales = quantizer._quantize_one("x.weight", padded).values()
     return codes[..., :rows, :columns].contiguous(), scales
 
 
-def quantise_as_compressed_tensors(value, strategy, dtype):
+def quantize_as_compressed_tensors(value, strategy, dtype):
     from compressed_tensors.quantization import QuantizationArgs
     from compressed_tensors.quantization.lifecycle.forward import quantize
     from compressed_tensors.quantization.utils import calculate_qparams
@@ -73,8 +73,8 @@ def numbers(before, old_codes, delta, codes, scale):
     }
 
 
-def write(name, shape, quantise, block, ending, quantization, scale_shape=None, size=0.03, experts=False):
-    """`quantise` gives codes and scales; `size` is that of the factors' elements."""
+def write(name, shape, quantize, block, ending, quantization, scale_shape=None, size=0.03, experts=False):
+    """`quantize` gives codes and scales; `size` is that of the factors' elements."""
     torch.manual_seed(len(name) + shape[-1])
     folder = HERE / name
     base, adapter = folder / "base", folder / "adapter"
@@ -88,7 +88,7 @@ def write(name, shape, quantise, block, ending, quantization, scale_shape=None, 
             value[: block[0], : block[1]] *= 1e-3
             if block[0] < shape[0]:
                 value[-(shape[0] % block[0] or block[0]) :, :] = 0
-        codes, scales = quantise(value)
+        codes, scales = quantize(value)
         key = f"model.layers.{layer}.{leaf}"
         tensors[key] = codes
         tensors[key + ending] = scales if scale_shape is None else scales.reshape(scale_shape)
@@ -117,7 +117,7 @@ def write(name, shape, quantise, block, ending, quantization, scale_shape=None, 
         {"peft_type": "LORA", "r": RANK, "lora_alpha": ALPHA, "peft_version": "0.21.2", **fields}, indent=2) + "\n")
 
     delta = product * (ALPHA / RANK)
-    codes, scales = quantise(before + delta)
+    codes, scales = quantize(before + delta)
     scales = scales if scale_shape is None else scales.reshape(scale_shape)
     found = numbers(before, old_codes, delta, codes, spread(scales, shape, block))
     save_file({**tensors, key: codes, key + ending: scales}, folder / "merged.safetensors", {"format": "pt"})
@@ -130,44 +130,44 @@ def fp8(block, **fields):
 
 def case_block():
     block = (128, 128)
-    write("block", (136, 144), lambda v: quantise_as_transformers(v, block), block, "_scale_inv", fp8([128, 128]))
+    write("block", (136, 144), lambda v: quantize_as_transformers(v, block), block, "_scale_inv", fp8([128, 128]))
 
 
 def case_small_block():
     """Many blocks, some in a tile and some not."""
     block = (16, 32)
-    write("small-block", (72, 80), lambda v: quantise_as_transformers(v, block), block, "_scale_inv", fp8([16, 32]))
+    write("small-block", (72, 80), lambda v: quantize_as_transformers(v, block), block, "_scale_inv", fp8([16, 32]))
 
 
 def case_lost():
     """Deltas that are far below half a step."""
     block = (16, 32)
-    write("lost", (32, 64), lambda v: quantise_as_transformers(v, block), block, "_scale_inv", fp8([16, 32]), size=1e-5)
+    write("lost", (32, 64), lambda v: quantize_as_transformers(v, block), block, "_scale_inv", fp8([16, 32]), size=1e-5)
 
 
 def case_tensor():
     """More rows than are held at once."""
     shape = (300, 24)
-    write("tensor", shape, lambda v: quantise_as_transformers(v, shape), shape, "_scale_inv", fp8(None),
+    write("tensor", shape, lambda v: quantize_as_transformers(v, shape), shape, "_scale_inv", fp8(None),
           scale_shape=[])
 
 
 def case_ue8m0():
     block = (32, 32)
-    write("ue8m0", (48, 80), lambda v: quantise_as_transformers(v, block, "ue8m0"), block, "_scale_inv",
+    write("ue8m0", (48, 80), lambda v: quantize_as_transformers(v, block, "ue8m0"), block, "_scale_inv",
           fp8([32, 32], scale_fmt="ue8m0"))
 
 
 def case_experts():
     block = (16, 16)
-    write("experts", (3, 40, 48), lambda v: quantise_as_transformers(v, block), block, "_scale_inv", fp8([16, 16]),
+    write("experts", (3, 40, 48), lambda v: quantize_as_transformers(v, block), block, "_scale_inv", fp8([16, 16]),
           experts=True)
 
 
 def case_rows():
     """fbgemm, whose rule for a row is that of transformers for a block."""
     block = (1, 48)
-    write("rows", (40, 48), lambda v: quantise_as_transformers(v, block), block, "_scale",
+    write("rows", (40, 48), lambda v: quantize_as_transformers(v, block), block, "_scale",
           {"quant_method": "fbgemm_fp8", "activation_scale_ub": 1200.0, "modules_to_not_convert": ["lm_head"]})
 
 
@@ -178,18 +178,18 @@ def compressed(strategy):
 
 
 def case_compressed_channel():
-    write("compressed-channel", (40, 48), lambda v: quantise_as_compressed_tensors(v, "channel", torch.bfloat16),
+    write("compressed-channel", (40, 48), lambda v: quantize_as_compressed_tensors(v, "channel", torch.bfloat16),
           (1, 48), "_scale", compressed("channel"))
 
 
 def case_compressed_tensor():
     shape = (300, 24)
-    write("compressed-tensor", shape, lambda v: quantise_as_compressed_tensors(v, "tensor", torch.float32), shape,
+    write("compressed-tensor", shape, lambda v: quantize_as_compressed_tensors(v, "tensor", torch.float32), shape,
           "_scale", compressed("tensor"))
 
 
 class Halves:
-    """A weight in NF4, as bitsandbytes quantises it, but for nested scales: these are about a mean that is given."""
+    """A weight in NF4, as bitsandbytes quantizes it, but for nested scales: these are about a mean that is given."""
 
     def __init__(self, value, block, mean=None):
         from bitsandbytes import functional

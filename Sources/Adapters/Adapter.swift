@@ -39,7 +39,7 @@ public struct Adapter: Sendable {
   /// orders differ.
   public let isExpertLayoutAmbiguous: Bool
 
-  /// The field of the config by which this tensor of the live model was trained whole, so that ``replacements`` must
+  /// The field of the config by which this tensor of the model in memory was trained whole, so that ``replacements`` must
   /// have it; nil: none.
   ///
   /// Only a base tells whether a whole tensor was lost: ask this for each of its tensors that nothing replaces.

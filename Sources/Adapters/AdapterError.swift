@@ -114,7 +114,7 @@ public struct AdapterError: ReportableError, Equatable {
     case shape(expected: String, found: [Int])
     /// A factor with another rank than the config says; `pattern`: the key of `rank_pattern` that says it.
     case rank(expected: Int, found: Int, shape: [Int], pattern: String?)
-    /// Rows of A are no multiple of the rank.
+    /// The number of rows of A is not divisible by the rank.
     case expertRank(rank: Int, found: Int, shape: [Int], pattern: String?)
     /// The config names modules, but there is no update.
     case noLayers

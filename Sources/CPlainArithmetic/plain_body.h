@@ -235,7 +235,7 @@ static inline __attribute__((always_inline)) void compare_run(const spa_dtype dt
     scaled[i] = (int64_t)bits_of_double(distance * double_of((2046ull << 52) - coarse));
   }
   for (size_t i = 0; i < count; i++) {
-    // Half a unit: 0x3fe0...; there the even one of the two neighbours.
+    // Half a unit: 0x3fe0...; there the even one of the two neighbors.
     int64_t limit = 0x3fe0000000000000 - (int64_t)(load_bits(dtype, found, i) & 1);
     int is_otherwise = errors[i] > limit;
     int is_mismatched = load_bits(dtype, found, i) != load_bits(dtype, expected, i);

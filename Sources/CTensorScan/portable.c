@@ -4,7 +4,7 @@
 #include "scan_body.h"
 
 void cts_count_bytes(const void *bytes, size_t count, uint64_t *counters) {
-  // Four tables, so that equal neighbours do not wait for each other.
+  // Four tables, so that equal neighbors do not wait for each other.
   uint64_t tables[4][256] = {{0}};
   const uint8_t *next = bytes;
   size_t i = 0;

@@ -20,7 +20,7 @@ struct LAPACKLibrary: Sendable {
       _ rightCapacity: UnsafePointer<Int32>, _ work: UnsafeMutablePointer<Float>, _ workCount: UnsafePointer<Int32>,
       _ integerWork: UnsafeMutablePointer<Int32>, _ info: UnsafeMutablePointer<Int32>, _ jobLength: Int
     ) -> Void
-  typealias Factorisation =
+  typealias Factorization =
     @convention(c) (
       _ rows: UnsafePointer<Int32>, _ columns: UnsafePointer<Int32>, _ matrix: UnsafeMutablePointer<Float>,
       _ rowCapacity: UnsafePointer<Int32>, _ scales: UnsafeMutablePointer<Float>,
@@ -47,7 +47,7 @@ struct LAPACKLibrary: Sendable {
   /// The files that opening it loaded, itself among them: a LAPACK takes the sums of its products from a BLAS.
   let files: [String]
   nonisolated(unsafe) let sgesdd: Decomposition
-  nonisolated(unsafe) let sgeqrf: Factorisation
+  nonisolated(unsafe) let sgeqrf: Factorization
   nonisolated(unsafe) let sorgqr: Generation
   nonisolated(unsafe) let sormqr: Multiplication
 
@@ -73,7 +73,7 @@ struct LAPACKLibrary: Sendable {
     let own = try unsafe LoadedFiles.path(of: symbol("sgesdd_"))
     files = Set(LoadedFiles.paths).subtracting(before).union([own].compactMap { $0 }).sorted()
     unsafe sgesdd = unsafeBitCast(try symbol("sgesdd_"), to: Decomposition.self)
-    unsafe sgeqrf = unsafeBitCast(try symbol("sgeqrf_"), to: Factorisation.self)
+    unsafe sgeqrf = unsafeBitCast(try symbol("sgeqrf_"), to: Factorization.self)
     unsafe sorgqr = unsafeBitCast(try symbol("sorgqr_"), to: Generation.self)
     unsafe sormqr = unsafeBitCast(try symbol("sormqr_"), to: Multiplication.self)
   }

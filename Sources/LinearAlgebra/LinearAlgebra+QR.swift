@@ -29,7 +29,7 @@ extension LinearAlgebra {
     var scales = [Float](repeating: 0, count: rank)
     var work = [Float](repeating: 0, count: Self.qrWorkCount(columns: columns))
     var r = [Float](repeating: 0, count: rank * columns)
-    try factorise(&reflectors, rows: rows, &scales, &work)
+    try factorize(&reflectors, rows: rows, &scales, &work)
     if columns > rank { try applyTransposed(reflectors, scales, to: &rest, rows: rows, &work) }
     for row in 0..<rank {
       for column in row..<rank { r[row * columns + column] = reflectors[column * rows + row] }
@@ -52,7 +52,7 @@ extension LinearAlgebra {
   /// Room for blocks of 64 reflectors, and for the triangle of each.
   static func qrWorkCount(columns: Int) -> Int { 64 * (columns + 1) + 65 * 64 }
 
-  private func factorise(
+  private func factorize(
     _ matrix: inout [Float], rows: Int, _ scales: inout [Float], _ work: inout [Float]
   ) throws(LinearAlgebraError) {
     let (m, n, workCount) = (Int32(rows), Int32(scales.count), Int32(work.count))

@@ -4,7 +4,7 @@ public enum LinearAlgebraError: Error, Equatable, Sendable {
   case noLibrary(tried: [String])
   /// The library that was asked for could not be opened; `reason` is the loader's.
   case libraryNotLoaded(name: String, reason: String)
-  /// The program is linked statically: libraries that it opened would need a C library beside the one that is in it.
+  /// The program is linked statically: libraries that it opened would need a second C library.
   case noLibrariesInStaticProgram
   /// The library lacks one of LAPACK's routines.
   case routineMissing(name: String, routine: String)

@@ -2,7 +2,7 @@ import Checksums
 import Platform
 import Synchronization
 
-/// Takes matrices apart, one at a time: what each needs in memory is a multiple of the matrix, and LAPACK has threads of
+/// Decomposes matrices, one at a time: what each needs in memory is a multiple of the matrix, and LAPACK has threads of
 /// its own.
 public final class MatrixDecomposer: Sendable {
   private let algebra: LinearAlgebra

@@ -20,7 +20,7 @@ enum BenchmarkError: Error, Equatable, CustomStringConvertible {
   case interrupted
   case noWeights(String)
   case fileChanged(String)
-  case noOptimisation
+  case noOptimization
 
   var description: String {
     switch self {
@@ -45,7 +45,7 @@ enum BenchmarkError: Error, Equatable, CustomStringConvertible {
     case .interrupted: "interrupted"
     case .noWeights(let path): "\(path): no safetensors files of a model"
     case .fileChanged(let path): "\(path): became shorter while it was copied"
-    case .noOptimisation: "kernels of a debug build say nothing; use swift build -c release"
+    case .noOptimization: "kernels of a debug build say nothing; use swift build -c release"
     }
   }
 

@@ -95,7 +95,7 @@ struct KnownFaults {
     return .deltaDropped
   }
 
-  /// What it is called that the base's tensor stands where an adapter brings a whole one.
+  /// The class of a fault: the base's tensor in place of one that an adapter replaces.
   func replacementDropped(_ name: TensorName) -> Fault {
     for use in adapters {
       for replacement in use.adapter.replacements where TensorName(replacement.target) == name {

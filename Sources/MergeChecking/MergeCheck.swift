@@ -13,7 +13,7 @@ public struct MergeCheck: Sendable {
   public struct Options: Sendable {
     /// Threads, at least 1. The result does not depend on it.
     public var workers: Int
-    /// Whether elements were rounded up or down at random: then each must be one of the two neighbours.
+    /// Whether elements were rounded up or down at random: then each must be one of the two neighbors.
     public var isStochastic = false
     /// Whether the result has to have the very bits of safemerge's arithmetic; nil: if most of its merged tensors have.
     public var hasPromisedBits: Bool?
@@ -71,7 +71,7 @@ public struct MergeCheck: Sendable {
     public internal(set) var mergedCount = 0
     public internal(set) var copiedCount = 0
     public internal(set) var findings: [Finding] = []
-    /// What is worth knowing and no fault.
+    /// Informational messages, which are no faults.
     public internal(set) var notes: [String] = []
 
     /// Adds what the caller knows of the merge and is no fault.

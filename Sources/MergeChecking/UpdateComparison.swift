@@ -64,7 +64,7 @@ struct UpdateComparison {
   private static func reasonNotChecked(_ planned: MergePlan.Tensor, _ update: TensorUpdate) -> String? {
     if update.decomposition != nil { return "a part was taken out of the base by a decomposition" }
     return switch planned.content {
-    case .computed(.numbersThroughQLoRA, _, _): "what quantising left of the base in training is not computed here"
+    case .computed(.numbersThroughQLoRA, _, _): "what quantizing left of the base in training is not computed here"
     case .computed(_, _, .requantized): "codes that are made again are not computed here"
     case .computed, .copied: nil
     }

@@ -49,7 +49,7 @@ public struct MergeOptions: Sendable, Equatable {
   public var outputDType: DType?
   public var tied = Tied.refuse
   public var attentionOutput = AttentionOutput.twice
-  /// Whether tensors that the base has not, such as a classifier, are added to it.
+  /// Whether tensors that the base doesn't have, such as a classifier, are added to it.
   public var addsTensors = false
   /// Renamings of the adapters' names, before every other rule: the first whose pattern is found in a name is used, and
   /// every one must be.

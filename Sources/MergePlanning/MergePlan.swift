@@ -112,7 +112,7 @@ public struct MergePlan: Sendable, Equatable {
   public let modules: [Module]
   /// How many of the adapters' other tensors were found by each rule, in the order of the rules' bytes.
   public let otherRules: [RuleCount]
-  /// In the order of the base's files; where these are divided anew, in the order of their tensors.
+  /// In the order of the base's files; where these are re-sharded, in the order of their tensors.
   public let shards: [Shard]
   /// Small files of the output that the merge writes itself, the index last.
   public let textFiles: [TextFile]
@@ -128,7 +128,7 @@ public struct MergePlan: Sendable, Equatable {
   public let baseVocabularyRows: Int?
   /// Nil: the base is not quantized.
   public internal(set) var quantization: Quantization? = nil
-  /// Side files of the base that would say something untrue of the result.
+  /// Files of the base that would be wrong for the result.
   public internal(set) var omittedFiles: Set<String> = []
   /// Nil: nothing is quantized as in training.
   public internal(set) var training: Training? = nil

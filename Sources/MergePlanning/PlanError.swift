@@ -18,12 +18,12 @@ public struct PlanError: ReportableError, Equatable {
     case inseparable(names: [String], changed: [String], class: String?, isUnknown: Bool)
     /// A change of a tensor that is a parameter of two modules.
     case twins(kept: String, other: String, class: String?)
-    /// A tensor that a field of the config says the adapter replaces, and that it has not.
+    /// A tensor that a field of the config says the adapter replaces, and that it doesn't have.
     case lostReplacement(field: String)
     /// The input projection of a MultiheadAttention without the output projection that PEFT trains with it.
     case missingOutProj(output: String)
     case replicationOfSeveral
-    /// layer_replication names a layer that the base has not.
+    /// layer_replication names a layer that the base doesn't have.
     case noSuchLayer(Int)
     case tooManyLayers(Int)
     /// More tensors than any model has.
@@ -66,7 +66,7 @@ public struct PlanError: ReportableError, Equatable {
     case undescribedCodes(String)
     /// A tensor that codes need, as it is found (nil: it is not) and as it must be.
     case quantizedPart(String, found: String?, expected: String)
-    /// Something that is not made codes of the base's own format again.
+    /// Something that is not requantized to the base's format.
     case requantizing(String)
     /// Something that is not quantized as in training.
     case training(String)
@@ -121,7 +121,7 @@ public struct PlanError: ReportableError, Equatable {
       .training, .quantizationField, .besideCodes, .undescribedCodes, .bypassed, .partlyBypassed,
       .normalizedEmbedding:
       "unsupported"
-    case .quantizedPart: "quantised"
+    case .quantizedPart: "quantized"
     case .rowTwice: "hit-twice"
     case .targetDType, .replacementDType: "dtype"
     case .adapterTensorsUnused: "unused"
@@ -191,13 +191,13 @@ public struct PlanError: ReportableError, Equatable {
         + "a Conv1D of GPT-2 is: neither the model's family nor its other weights nor the adapter"
     case .adapterTensor(let isBase):
       isBase
-        ? "is a part of an adapter, in the base: a model that was saved with an adapter in it is no base"
+        ? "is a part of an adapter, in the base: a model that was saved with an adapter in it is not a base"
         : "is a part of an adapter and would be written into the model as a tensor of its own"
     case .targetDType(let target, let found):
       "\(target) of the base is \(found.name); F32, F16 or BF16 can be merged into"
     case .quantizedBase(let method):
       "quantization_config says \"\(method)\": merging into weights of this kind is not supported"
-    case .quantizedScheme(let what): "a quantised weight with \(what) is not supported"
+    case .quantizedScheme(let what): "a quantized weight with \(what) is not supported"
     case .quantizationField(let field, let reason): "\(field): \(reason)"
     case .besideCodes(let weight): "lies beside the codes of \(weight), and what it does to them is not known"
     case .undescribedCodes(let what):

@@ -4,7 +4,7 @@ import JSONText
 import Platform
 
 extension SideFiles {
-  /// The side files of a planned merge: none where the base is one file; the tokenizer of the adapter that has one.
+  /// The copied files of a planned merge: none where the base is one file; the tokenizer of the adapter that has one.
   ///
   /// - Throws: ``SeveralTokenizers``, ``CheckpointError``.
   public init(

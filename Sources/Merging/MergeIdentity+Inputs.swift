@@ -7,7 +7,7 @@ import Safetensors
 import Staging
 
 extension MergeIdentity {
-  /// What decides the result of a merge: the base's headers, the adapters and the side files whole, and the options.
+  /// What decides the result of a merge: the base's headers, the adapters and the copied files whole, and the options.
   ///
   /// - Parameters:
   ///   - version: The program's.
@@ -38,7 +38,7 @@ extension MergeIdentity {
       }
     }
     for file in sideFiles.files {
-      let role = "side file"
+      let role = "copied file"
       sources.append {
         guard let text = file.text else { return try Self.small(role, file.name, file.sourcePath, interruption) }
         return Input(role: role, name: file.name, byteCount: text.count, checksum: SHA256Checksum(of: text))

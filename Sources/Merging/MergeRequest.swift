@@ -42,7 +42,7 @@ public struct MergeRequest: Sendable {
   /// A folder for the factors of combined adapters; nil: beside the output, or the system's where nothing is written.
   public var temporaryFolder: String?
 
-  /// Whether the merge goes on with what an interrupted one of the same inputs and options left.
+  /// Whether the merge resumes the work of an interrupted one with the same inputs and options.
   public var resumes = true
   public var verification = Verification.none
   /// What is written down of the merge beside its result; nil: nothing, and nothing is kept of an interrupted merge.
@@ -50,7 +50,7 @@ public struct MergeRequest: Sendable {
   /// What is odd about the inputs by the judgement of whoever chose them; told before the warnings of the plan.
   public var warnings: [String] = []
 
-  /// How a result is verified before it gets its name.
+  /// How a result is verified before it is moved into place.
   public enum Verification: String, Sendable, CaseIterable {
     case none
     /// Every weight file is read from the disk again, and its SHA-256 compared with that of what was written.

@@ -93,7 +93,7 @@ public struct PreparedMerge: Sendable {
   }
 
   /// What decides the result, read from all files that are read whole: what a next run has to have in common with this one
-  /// to go on with its work.
+  /// to resume its work.
   ///
   /// - Returns: Nil: nothing is recorded.
   public func identity() throws -> MergeIdentity? {
@@ -118,7 +118,7 @@ public struct PreparedMerge: Sendable {
   ///
   /// - Parameters:
   ///   - identity: What ``identity()`` returned.
-  ///   - progress: Called from the workers, by one at a time.
+  ///   - progress: Called from worker threads, one call at a time.
   /// - Throws: `MergeError`, `CheckpointError`, `SafetensorsError`, ``WrongResult``, as `UnfinishedMerge` where work is kept;
   ///   `InterruptedMerge` if the engine's interruption asked for it.
   @discardableResult

@@ -29,7 +29,7 @@ package final class ResultVerification: Sendable {
     self.options = options
   }
 
-  /// What is worth knowing of the comparison and no fault.
+  /// Informational messages of the comparison.
   var notes: [String] { told.withLock { $0 } }
 
   /// - Parameter path: Where the result is.

@@ -5,7 +5,7 @@ package struct NameMaps {
 
   /// Compiles the renamings.
   ///
-  /// - Throws: ``NameProblem/mapPattern(pattern:)`` for a pattern that is no regular expression.
+  /// - Throws: ``NameProblem/mapPattern(pattern:)`` for a pattern that is not a regular expression.
   package init(_ maps: [NameMap]) throws(NameProblem) {
     self.maps = try maps.map { map throws(NameProblem) in
       do { return (map, try Regex(map.pattern).matchingSemantics(.unicodeScalar)) } catch {

@@ -16,7 +16,7 @@ public enum NameProblem: Error, Equatable, Sendable {
   case weightNormalized(target: String, tensor: String)
   /// The base is itself a model under PEFT.
   case adaptedBase(target: String, tensor: String)
-  /// The pattern of a map is no regular expression.
+  /// The pattern of a map is not a regular expression.
   case mapPattern(pattern: String)
   /// The pattern of a map has no match in any name.
   case mapUnused(pattern: String)
@@ -53,7 +53,7 @@ public enum NameProblem: Error, Equatable, Sendable {
       "\(target) is under weight normalization: the base has \(tensor) and a direction in its place"
     case .adaptedBase(let target, let tensor):
       "the base has \(tensor) for \(target): it is itself a model under PEFT, with an adapter in it"
-    case .mapPattern(let pattern): "\"\(pattern)\" is no regular expression"
+    case .mapPattern(let pattern): "\"\(pattern)\" is not a regular expression"
     case .mapUnused(let pattern): "no name of the adapter has a match of \"\(pattern)\""
     }
   }

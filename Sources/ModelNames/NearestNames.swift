@@ -6,7 +6,7 @@ package enum NearestNames {
   static let largestAnswer = 3
 
   /// Names of `candidates` that are most like `name`: those that begin and end as it does over the most bytes, of them
-  /// the ones at the smallest edit distance. Only for messages: nothing is ever matched by likeness. The answer does not
+  /// the ones at the smallest edit distance. Only for messages: nothing is ever matched by similarity. The answer does not
   /// depend on the order of `candidates`.
   package static func find(_ name: String, in candidates: some Collection<TensorName>) -> [String] {
     let wanted = name.split(separator: ".")

@@ -1,6 +1,6 @@
 import Safetensors
 
-/// The search for a name that is not the base's own, by explicit rules in a fixed order: no name is compared by likeness.
+/// The search for a name that is not the base's own, by explicit rules in a fixed order: no name is compared by similarity.
 struct PlacementSearch {
   let base: BaseView
   let runtimeNames: RuntimeNames
@@ -17,7 +17,7 @@ struct PlacementSearch {
   }
 
   /// Finds a tensor by its name's own beginning: as transformers converts the base's names or the adapter's, as a part of a
-  /// fused projection or the other way round, as a part of a Mamba block's, as a stack of experts.
+  /// fused projection or the reverse, as a part of a Mamba block's, as a stack of experts.
   private func derived(_ text: String, rows: Int?, experts: Int?) -> Resolution? {
     converted(text, rows: rows, experts: experts) ?? FusedProjections(base: base).find(text)
       ?? MambaProjections(base: base).find(text, rows: rows)

@@ -32,7 +32,7 @@ package struct TensorPlacement: Equatable {
       self.isTransposed = isTransposed
     }
 
-    /// A part whose rows lie by turns with those of another one.
+    /// A part whose rows are interleaved with those of another one.
     init(_ tensor: TensorName, runtimeRows: Range<Int>, row: Int, turn: Int, runtimeStride: Int = 1) {
       self.init(tensor, runtimeRows: runtimeRows, row: row)
       interleaveCount = 2
@@ -45,14 +45,14 @@ package struct TensorPlacement: Equatable {
       runtimeRows.count / runtimeStride + (runtimeRows.count % runtimeStride == 0 ? 0 : 1)
     }
 
-    /// The columns that a part with exchanged rows and columns takes. Those that lie by turns are counted one part behind the
+    /// The columns that a part with exchanged rows and columns takes. Those that are interleaved are counted one part behind the
     /// other.
     package var takenColumns: Range<Int> {
       let first = column + columnTurn.offset * count
       return first..<first + count
     }
 
-    /// The rows that the part takes of its tensor. Those that lie by turns are counted one part behind the other.
+    /// The rows that the part takes of its tensor. Those that are interleaved are counted one part behind the other.
     package var rows: Range<Int> { row + turn * count..<row + (turn + 1) * count }
   }
 

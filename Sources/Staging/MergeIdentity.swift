@@ -18,7 +18,7 @@ public struct MergeIdentity: Sendable, Equatable {
 
   /// An input file of the merge.
   public struct Input: Sendable, Equatable {
-    /// Its role in the merge: `base`, `adapter 1`, `side file`.
+    /// Its role in the merge: `base`, `adapter 1`, `copied file`.
     public let role: String
     /// Relative to the folder of the base or the adapter.
     public let name: String

@@ -231,7 +231,7 @@ public final class StagedOutput: Sendable {
     try paths.write(bytes, to: Paths.join(paths.result, name))
   }
 
-  /// Copies a side file byte for byte, or writes its text; returns its checksum.
+  /// Copies a copied file byte for byte, or writes its text; returns its checksum.
   @discardableResult
   package func copy(_ side: SideFiles.File, interruption: Interruption = .never) throws -> SHA256Checksum {
     if let text = side.text {

@@ -74,7 +74,7 @@ public struct UnfinishedWork: Sendable {
   }
 
   /// Whether this program, or a file system that keeps open files, gives such a name to something in a staging folder:
-  /// a folder with anything else in it is somebody else's.
+  /// a folder with anything else in it belongs to another user.
   private static func isKnown(_ name: String) -> Bool {
     ["plan.json", "result", "partial", "parts", "old", "workspace"].contains(name)
       || ["lock", ".nfs", ".fuse_hidden"].contains(where: name.hasPrefix)

@@ -93,7 +93,7 @@ import Testing
     #""init_lora_weights": "corda""#, #""init_lora_weights": "loftq""#, #""init_lora_weights": "lora_ga""#,
     #""init_lora_weights": "something""#, #""init_lora_weights": 1"#, #""enable_lora": [true, false]"#,
   ])
-  func whatCannotBeMergedIsRefusedByName(field: String) throws {
+  func unmergeableFieldsAreRefused(field: String) throws {
     let error = try refusal(field)
     let name = field.split(separator: ":")[0]
     #expect(error.errorClass == "unsupported")
@@ -122,7 +122,7 @@ import Testing
 
   @Test func loftQBelongsToItsOwnBase() throws {
     let error = try refusal(#""init_lora_weights": "loftq", "loftq_config": {"bits": 4}"#)
-    #expect(error.message.contains("quantised base"))
+    #expect(error.message.contains("quantized base"))
     #expect(error.hint?.contains("the base that LoftQ wrote") == true)
   }
 

@@ -28,7 +28,7 @@ import Testing
     #expect(error.description == "/nowhere/at/all: stat: No such file or directory")
   }
 
-  @Test func aFileIsNoAdapter() throws {
+  @Test func aFileIsNotAnAdapter() throws {
     let scratch = try Scratch()
     try scratch.write(pair("q"))
     let error = try refusal(scratch.path + "/adapter_model.safetensors")

@@ -47,7 +47,7 @@ import Testing
     #expect(accepted > count / 200 && accepted < count * 4 / 5, "\(generator): \(accepted) of \(count)")
   }
 
-  /// Keys put together from the parts of real ones: taken apart or refused, never misread.
+  /// Keys put together from the parts of real ones: parsed or refused, never misread.
   @Test func mutatedKeysAreRefusedOrReadBack() {
     var generator = SeededGenerator()
     let parts = [

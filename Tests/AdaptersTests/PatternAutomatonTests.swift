@@ -37,7 +37,7 @@ import Testing
           let expected =
             try patterns.firstIndex { try $0.matches(path, budget: &budget) }
             ?? keys.firstIndex { $0.utf8.elementsEqual(name.utf8) }
-          // Asked twice: of what was remembered, and anew.
+          // Asked twice: of what was remembered, and from scratch.
           let found = try table.firstMatch(name, memory: &memory, budget: &budget)
           #expect(found == expected, "\(name) \(keys)")
           #expect(try table.firstMatch(name, budget: &budget) == expected, "\(name) \(keys)")
@@ -63,7 +63,7 @@ import Testing
   }
 
   /// Of more states than are remembered: forgotten as a whole, with the same answers.
-  @Test func aMemoryThatIsFullBeginsAnew() throws {
+  @Test func aFullMemoryStartsOver() throws {
     let table = try PatternTable([(key: "(a|b)*a(a|b){40}c", value: 0)])
     var random = SeededGenerator()
     var (memory, budget) = (PatternAutomaton.Memory(sizeLimit: 2000), MatchBudget())

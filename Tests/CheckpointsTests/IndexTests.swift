@@ -110,7 +110,7 @@ private struct Sharded {
     (#"{"metadata":{"a":NaN},"weight_map":{"a":"one.safetensors"}}"#, "json"),
     (#"{"metadata":\#(String(repeating: "[", count: 200)),"weight_map":{}}"#, "json"),
   ])
-  func refusesWhatIsNoIndex(text: String, errorClass: String) throws {
+  func refusesOtherFilesThanIndexes(text: String, errorClass: String) throws {
     let sharded = try Sharded(text)
     #expect(sharded.error?.errorClass == errorClass, "\(String(describing: sharded.error))")
     #expect(sharded.error?.path == sharded.indexPath)

@@ -23,7 +23,7 @@ import Testing
       (["adapter_config.json", "model.safetensors"], .model), ([], .neither),
       (["config.json", "tokenizer.json"], .neither),
     ] as [([String], ModelFolder)])
-  func isToldByNames(entries: [String], kind: ModelFolder) { #expect(ModelFolder(entries: entries) == kind) }
+  func isRecognizedByNames(entries: [String], kind: ModelFolder) { #expect(ModelFolder(entries: entries) == kind) }
 
   @Test func configMayNameTheWeights() throws {
     let scratch = try Scratch()

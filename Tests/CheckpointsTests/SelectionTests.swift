@@ -141,7 +141,7 @@ import Testing
     #expect(refusal(scratch.path)?.message.contains(names[0]) == true)
   }
 
-  @Test func whatIsNoModelAtAll() throws {
+  @Test func otherFoldersAreNotModels() throws {
     let scratch = try Scratch()
     #expect(problem(scratch.file("missing")) == .notFound)
     try scratch.link("dangling", to: "nothing")

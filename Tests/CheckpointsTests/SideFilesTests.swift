@@ -91,7 +91,7 @@ import Testing
       leftOut.map { SideFiles.LeftOut(name: $0.0, reason: $0.1) }
       + [SideFiles.LeftOut(name: "assets/.DS_Store", reason: .hidden)]
     #expect(files.leftOut == expected.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) })
-    // It can be told what its names do not say.
+    // Options can add what names do not say.
     let selection = SideFiles.Selection(
       include: ["README.md", "onnx/*", "ckpt.pt"], exclude: ["assets", "*.wav", "ckpt.*"])
     let problem = #expect(throws: CheckpointError.self) {
@@ -126,7 +126,7 @@ import Testing
   }
 
   /// Files of tensors whose names say nothing: those with the base's tensors, or as large as it, are its weights.
-  @Test func otherFilesOfTensorsAreToldByWhatTheyHold() throws {
+  @Test func otherFilesOfTensorsAreRecognizedByTheirContent() throws {
     let scratch = try Scratch()
     let weights = TestTensor("a", .f32, [1 << 19], bytes: [UInt8](repeating: 0, count: 1 << 21))
     try writeFile(scratch.file("model.safetensors"), [weights])

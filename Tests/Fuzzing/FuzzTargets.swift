@@ -99,7 +99,7 @@ enum FuzzTarget: String, CaseIterable {
       guard let again = try? AdapterKey(TensorName(key.name(of: key.role)), dialect) else {
         switch key.role {
         case .plain, .baseLayer, .savedCopy, .original: continue
-        default: fail("a key whose usual spelling is none")
+        default: fail("a key whose usual spelling is not a key")
         }
       }
       switch key.role {
@@ -132,7 +132,7 @@ enum FuzzTarget: String, CaseIterable {
     } catch { checkReport(AdapterError(path: "", .pattern(field: "rank_pattern", key: key, error))) }
   }
 
-  /// A config.json: whatever is edited, the result can be read and says what it was told.
+  /// A config.json: whatever is edited, the result can be read and has the edited values.
   private static func editor(_ bytes: [UInt8]) {
     guard let original = try? JSONEditor(bytes) else { return }
     for key in ["dtype", "vocab_size", "a", ""] {

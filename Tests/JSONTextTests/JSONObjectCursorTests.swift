@@ -35,7 +35,7 @@ private struct NoObject: Error {}
   ])
   func refusesBrokenPunctuation(text: String) { #expect(throws: JSONError.self) { try members(text) } }
 
-  @Test func entersAnObjectAndGoesOnBehindIt() throws {
+  @Test func entersAnObjectAndContinuesBehindIt() throws {
     let bytes = Array(#"{"a": 1, "b" : {"x":{"y":2} , "z":[3]} , "c":{}, "d":[4]}"#.utf8)
     guard var cursor = JSONObjectCursor(bytes.span, range: 0..<bytes.count) else { throw NoObject() }
     var found: [String] = []

@@ -13,7 +13,7 @@ import Testing
 
 // Nothing here is a part of the package that others cannot use: no @testable, no access to package declarations.
 
-/// The code of docs/library.md, compiled and run as it stands there.
+/// The code of docs/library.md, compiled and run as it is.
 @Suite struct SnippetTests {
   private let base = fixturesPath() + "/bases/llama-bf16-sharded"
   private let adapter = fixturesPath() + "/lora/linear/bf16/adapter"

@@ -141,7 +141,7 @@ import Testing
     (["--model", "gpt-oss", "--dora"], .doraOfExperts),
     (["--shards", "22"], .tooManyShards(shards: 22, tensors: 21)),
   ])
-  func whatCannotBeMadeIsRefused(arguments: [String], expected: BenchmarkError) throws {
+  func impossibleModelsAreRefused(arguments: [String], expected: BenchmarkError) throws {
     let scratch = try Scratch()
     #expect(throws: expected) { try make(arguments, in: scratch) }
     #expect(try scratch.entries().allSatisfy { $0 == "made" })

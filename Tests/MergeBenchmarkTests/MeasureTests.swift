@@ -13,7 +13,7 @@ import Testing
     #expect(result.peakByteCount > 0)
   }
 
-  @Test func aFailureIsToldWithItsFirstLine() {
+  @Test func aFailureIsReportedWithItsFirstLine() {
     #expect(
       throws: BenchmarkError.failed(
         command: "sh -c echo one >&2; echo two >&2; exit 3", ending: .status(3), message: "one")
@@ -31,7 +31,7 @@ import Testing
     }
   }
 
-  @Test func aMissingProgramIsTold() {
+  @Test func aMissingProgramIsReported() {
     #expect(throws: BenchmarkError.cannotStart(program: "/nowhere/safemerge", code: ENOENT)) {
       try ChildProcess.run(["/nowhere/safemerge"])
     }

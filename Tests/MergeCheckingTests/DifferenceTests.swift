@@ -58,7 +58,7 @@ import Testing
         TestTensor("a.weight.quant_state.bitsandbytes__nf4", .u8, [state.count], bytes: state),
       ]
     }
-    // 0x8000 and 0x0000 are equal as numbers, and 0x7FC0 is none.
+    // 0x8000 and 0x0000 are equal as numbers, and 0x7FC0 is not a number.
     let one = [UInt8](repeating: 0, count: 16)
     let other = [0x00, 0x80, 0xC0, 0x7F] + [UInt8](repeating: 0, count: 12)
     let found = try difference(model(one, scale: 1), model(other, scale: 2))
@@ -109,7 +109,7 @@ import Testing
     #expect(found.tensors[0].values?.largest == nil)
   }
 
-  @Test func namesWhatOneOfThemHasNot() throws {
+  @Test func namesTensorsThatOnlyOneHas() throws {
     let found = try difference(
       [TestTensor("a", .f32, [1]), TestTensor("b", .f32, [2])],
       [TestTensor("b", .f32, [1, 2]), TestTensor("c", .f32, [1])],

@@ -8,7 +8,7 @@ import Testing
 @testable import Inspection
 @testable import MergeChecking
 
-/// Merges made wrong on purpose, each by an adapter that says what the faulty program does; the check is told of the right
+/// Wrong merges, each by an adapter that does what the faulty program does; the check gets the right
 /// adapter and has to name the fault.
 @Suite struct FaultTests {
   private func fixture(_ name: String) throws -> FixtureCase {
@@ -42,7 +42,7 @@ import Testing
       name, .f32, shape, bytes: values.flatMap { value in withUnsafeBytes(of: value.bitPattern) { Array($0) } })
   }
 
-  /// `base_model.model.` stands in the names of the files that are read, and `writeFile` adds nothing.
+  /// The names in the files have `base_model.model.`, and `writeFile` adds nothing.
   private func scaled(_ tensors: [TestTensor], _ suffix: String, by factor: Float) -> [TestTensor] {
     tensors.map { old in
       old.name.hasSuffix(suffix) ? tensor(old.name, old.shape, numbers(old).map { $0 * factor }) : old

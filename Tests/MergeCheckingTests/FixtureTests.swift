@@ -40,7 +40,7 @@ import Testing
     expected.merge(of(["not-the-merge"], "dora-after-plain", "dora-twice")) { $1 }
     expected["dora-after-plain-f32"] = nil
     expected["dora-twice-f32"] = nil
-    // Of a few hundred elements the few that torch sums in another order cannot be told from damage.
+    // Of a few hundred elements the few that torch sums in another order cannot be distinguished from damage.
     expected["loha-patterns-f32"] = ["damaged"]
     expected["loha-conv-f32"] = ["damaged"]
     return expected

@@ -139,7 +139,7 @@ import Testing
     #expect(!found.findings.contains { $0.findingClass == "scaling-off" }, "\(found.findings)")
   }
 
-  /// The last bit, and one element that is its neighbour's.
+  /// The last bit, and one element that is its neighbor's.
   @Test(arguments: [DType.bf16, .f16])
   func oneElementIsFound(dtype: DType) throws {
     let model = Model(dtype)
@@ -160,7 +160,7 @@ import Testing
     #expect(found.findings.map(\.findingClass) == ["base-unchanged", "delta-dropped"])
   }
 
-  /// Where the base and the delta cancel, what is left is no more accurate than they are: the error is told at their scale,
+  /// Where the base and the delta cancel, what is left is no more accurate than they are: the error is reported at their scale,
   /// and why, once.
   @Test(arguments: [DType.bf16, .f32])
   func errorsAreMeasuredAtTheScaleOfTheTerms(dtype: DType) throws {

@@ -120,7 +120,7 @@ import Testing
     #expect(try classes(folder) == ["not-found"])
   }
 
-  @Test func goesOnBehindABrokenShard() throws {
+  @Test func continuesBehindABrokenShard() throws {
     let scratch = try Scratch()
     let folder = try sharded(in: scratch)
     let bytes = try contents(folder + "/" + Self.shards[0])
@@ -224,7 +224,7 @@ import Testing
 
   // MARK: - Data
 
-  @Test func countsWhatIsNoNumber() throws {
+  @Test func countsElementsThatAreNotNumbers() throws {
     let scratch = try Scratch()
     let path = scratch.file("a.safetensors")
     try writeFile(

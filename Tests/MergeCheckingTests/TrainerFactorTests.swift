@@ -15,7 +15,7 @@ import Testing
     let output = scratch.file("merged")
     try merge(folder + "/base", [(folder + "/adapter", 1)], to: output)
     #expect(try check(output, folder + "/base", [(folder + "/adapter", 1)]).findings.isEmpty)
-    // Of other values it is no merge: the check read them.
+    // With other values it is not this merge: the check read them.
     let original = folder + "/expected.safetensors"
     #expect(try SafetensorsHeader(path: original).tensors.count > 0)
     let unmerged = try check(folder + "/base", folder + "/base", [(folder + "/adapter", 1)])

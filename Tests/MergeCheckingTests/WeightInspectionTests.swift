@@ -176,7 +176,7 @@ import Testing
     try blob()
     let right = try inspect(folder, data: true)
     #expect(right.findings == [])
-    #expect(right.notes.contains { $0.contains("1 file of the hub's cache compared") })
+    #expect(right.notes.contains { $0.contains("1 file of the Hugging Face cache compared") })
     bytes[bytes.count - 1] ^= 1
     try blob()
     #expect(try inspect(folder).findings == [])

@@ -12,7 +12,7 @@ import TileKernels
 @testable import Merging
 @testable import Staging
 
-/// Combining whole updates and taking them apart again: the methods that end in svd.
+/// Combining whole updates and decomposing them: the methods that end in svd.
 ///
 /// They need the system's LAPACK: `.ci/setup` installs one.
 @Suite struct CombinationDecompositionTests {
@@ -225,7 +225,7 @@ import TileKernels
     }
   }
 
-  @Test func convolutionsAreTakenApartAsMatrices() throws {
+  @Test func convolutionsAreDecomposedAsMatrices() throws {
     let made = try Made([8, 3, 2, 2])
     let adapters = [try made.adapter("one", rank: 2), try made.adapter("other", rank: 3)]
     // With all of the rank the sum is exact.

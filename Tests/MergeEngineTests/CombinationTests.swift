@@ -243,7 +243,7 @@ import TileKernels
     ("bdlora-f32", "tiny-llama-f32", "BD-LoRA (\"use_bdlora\")"),
     ("lora-bias-f32", "", "\"lora_bias\""),
   ])
-  func whatHasNoMeaningIsRefusedByName(name: String, base: String, what: String) throws {
+  func meaninglessCombinationsAreRefused(name: String, base: String, what: String) throws {
     let made = try Made()
     let adapter = try Adapter(folder: FixtureCase.adapter(name))
     var found: CombinationError?

@@ -52,7 +52,7 @@ import Testing
     #expect(merged.elements("m.weight") == [4, 8].map { Elements.narrow(Float($0), .f16) })
   }
 
-  /// Longer than a piece of a copy, between two merged tensors, with neighbours.
+  /// Longer than a piece of a copy, between two merged tensors, with neighbors.
   @Test func largeTensorsAreCopiedWhole() throws {
     var random = SeededGenerator()
     var state = random.next() | 1

@@ -171,7 +171,7 @@ import Testing
   // MARK: - Errors
 
   @Test(arguments: [Float.nan, .infinity])
-  func aBaseThatIsNotFiniteIsRefusedByName(value: Float) throws {
+  func aBaseThatIsNotFiniteIsRefused(value: Float) throws {
     let model = try DecompositionModel(.init(change: .pissa))
     let scratch = try Scratch()
     let name = DecompositionModel.name + ".weight"

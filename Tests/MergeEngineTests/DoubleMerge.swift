@@ -213,7 +213,7 @@ private struct Blocks {
 }
 
 extension ModuleUpdate {
-  /// Where LoRA's tensors stand in the adapter's table.
+  /// Where LoRA's tensors are in the adapter's table.
   var a: Int { inWitness.tensor }
   var b: Int { outWitness.tensor }
   fileprivate var magnitude: Int? {

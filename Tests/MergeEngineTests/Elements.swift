@@ -76,7 +76,7 @@ enum Elements {
     return narrow(Double(number), dtype)
   }
 
-  /// The distance between two neighbours at this number.
+  /// The distance between two neighbors at this number.
   static func ulp(_ number: Double, _ dtype: DType) -> Double {
     let (precision, lowest, _) = format(dtype)
     return power((number == 0 ? lowest : max(Int(number.exponent), lowest)) - precision + 1)

@@ -193,7 +193,7 @@ import Testing
   }
 
   /// A disk that has other bytes than those that were written.
-  @Test(arguments: [true, false]) func whatIsNotAsWrittenIsNoResult(sharded: Bool) throws {
+  @Test(arguments: [true, false]) func aFileThatIsNotAsWrittenIsRefused(sharded: Bool) throws {
     let scratch = try Scratch()
     let (base, adapter) = try model(scratch, sharded: sharded)
     let merge = try merge(scratch, base, adapter)
@@ -219,7 +219,7 @@ import Testing
   private struct Refusal: Error {}
 
   /// A result is judged when it is complete and before it has its name; of one that is refused nothing is left.
-  @Test(arguments: [true, false]) func aResultThatIsRefusedIsNone(sharded: Bool) throws {
+  @Test(arguments: [true, false]) func aRefusedResultIsRemoved(sharded: Bool) throws {
     let scratch = try Scratch()
     let (base, adapter) = try model(scratch, sharded: sharded)
     let merge = try merge(scratch, base, adapter)
@@ -268,7 +268,7 @@ import Testing
     }
   }
 
-  /// A side file that cannot be read after the weights are written.
+  /// A copied file that cannot be read after the weights are written.
   @Test func failureAfterTheWeightsLeavesNothing() throws {
     let scratch = try Scratch()
     let (base, adapter) = try model(scratch, sharded: true)

@@ -4,7 +4,7 @@ import Safetensors
 import TestSupport
 import Testing
 
-/// Models whose files have other names or another layout than the live model that their adapters were made on.
+/// Models whose files have other names or another layout than the model in memory that their adapters were made on.
 @Suite struct FamilyTests {
   @Test(arguments: [
     "mixtral", "granitemoe", "llava", "nomic_bert", "qwen3_vl_moe", "inkling_mm_model", "ernie4_5_vl_moe", "kimi_k25",

@@ -88,7 +88,7 @@ import Testing
     for (name, tensor) in expected {
       #expect(isSame(try #require(found[name]).data, tensor.data), "\(name)")
     }
-    // Every layer has every tensor of the one that it is made of; the rest is there once.
+    // Every layer has every tensor of the layer that it is made of; the rest is there once.
     let base = try loadTensors(testCase.base)
     var names: Set<TensorName> = []
     for (name, tensor) in base {

@@ -8,7 +8,7 @@ import Testing
   /// What `docs/internals/arithmetic.md` says of all fixtures together.
   ///
   /// - 16 bits: one rounding in fp32 before the last one makes a tie of what is not, about once in 2^16 or 2^13 elements.
-  /// - F32: the roundings of the sum are as large as the last one, so that a part of the elements is a neighbour of the
+  /// - F32: the roundings of the sum are as large as the last one, so that a part of the elements is a neighbor of the
   ///   rounded value, or further off where base and deltas cancel: see ``Distance``.
   @Test func everyElementIsWithinTheBoundAndNearlyEveryOneRoundedCorrectly() throws {
     var distances: [DType: Distance] = [

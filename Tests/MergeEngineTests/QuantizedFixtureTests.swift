@@ -63,7 +63,7 @@ import TileKernels
     let scratch = try Scratch()
     let adapter = try fixture.adapter(scratch.file("adapter"), layers: 0..<1)
     let merge = try TestMerge(base: fixture.base, adapter: adapter, output: scratch.file("merged"))
-    // Hostile scales make hostile numbers.
+    // Hostile scales give hostile weights.
     try merge.run(nonFinite: .warn)
     let reference = try TestMerge(
       base: Self.numbers(fixture, scratch), adapter: adapter, output: scratch.file("reference"))
@@ -110,7 +110,7 @@ import TileKernels
     #expect(!config.contains("quantization_config"))
   }
 
-  /// A file that says other numbers for its codes is none that the format decodes.
+  /// A file that says other numbers for its codes is not one that the format decodes.
   @Test func anotherMapIsRefused() throws {
     let fixture = QuantizedFixture("nf4")
     let scratch = try Scratch()
@@ -124,7 +124,7 @@ import TileKernels
     let adapter = try fixture.adapter(scratch.file("adapter"), layers: 0..<1)
     let merge = try TestMerge(base: base, adapter: adapter, output: scratch.file("merged"))
     let error = refusal { try merge.run() }
-    #expect(error?.errorClass == "quantised")
+    #expect(error?.errorClass == "quantized")
     #expect(error?.tensor == "model.layers.0.proj.weight")
     #expect(!FileManager.default.fileExists(atPath: scratch.file("merged")))
   }

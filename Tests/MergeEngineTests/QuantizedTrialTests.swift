@@ -90,8 +90,8 @@ import TileKernels
 
   /// Files that contradict themselves, and layouts that are known and not decoded.
   @Test(arguments: [
-    ("gptq-contradiction/base", "gptq-contradiction/ad", "quantised", "zero point of 9"),
-    ("int8-format/base", "int8-format/ad", "quantised", "weight_format is 7"),
+    ("gptq-contradiction/base", "gptq-contradiction/ad", "quantized", "zero point of 9"),
+    ("int8-format/base", "int8-format/ad", "quantized", "weight_format is 7"),
     ("fp8/sparse24", "fp8/ad", "unsupported", "sparsity_config"),
     ("fp8/comfy_quant.safetensors", "fp8/ad", "unsupported", "ComfyUI"),
     ("fp8/comfy_scaled.safetensors", "fp8/ad", "unsupported", "ComfyUI"),

@@ -198,7 +198,7 @@ struct PlainStatistics {
     }
   }
 
-  /// A tensor that is only rounded to another dtype is no part of the statistics.
+  /// A tensor that is only rounded to another dtype is not in the statistics.
   @Test func areOfChangedTensorsOnly() throws {
     let scratch = try Scratch()
     let merge = try ReportMerge(

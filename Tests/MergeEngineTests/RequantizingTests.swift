@@ -80,7 +80,7 @@ import TileKernels
     }
     guard name == "lost" else { return #expect(warnings == []) }
     #expect(warnings.count == 1)
-    #expect(warnings.first?.hasPrefix("1 of 1 weights that are made codes again lose their change whole") == true)
+    #expect(warnings.first?.hasPrefix("1 of 1 weights that are requantized lose their change whole") == true)
     #expect(warnings.first?.contains("model.layers.0.proj.weight") == true)
     #expect(outcome.requantized.map(\.changeVanishes) == [true])
   }
@@ -100,7 +100,7 @@ import TileKernels
     #expect(outcome.requantizingWarnings.count == 1)
     #expect(
       outcome.requantizingWarnings.first?.hasPrefix(
-        "in 1 of 1 weights that are made codes again the error is more than half of the change") == true)
+        "in 1 of 1 weights that are requantized the error is more than half of the change") == true)
   }
 
   /// Every code, scales that are zero, subnormal and too large, by the formulas in doubles.
@@ -129,7 +129,7 @@ import TileKernels
     "modelopt-nvfp4": "modelopt", "mlx": "mlx", "fp8-plain": "fp8 without scales",
   ]
 
-  @Test(arguments: otherFormats.keys.sorted()) func otherFormatsAreRefusedByName(name: String) throws {
+  @Test(arguments: otherFormats.keys.sorted()) func otherFormatsAreRefused(name: String) throws {
     let scratch = try Scratch()
     let fixture = QuantizedFixture(name)
     let adapter = try fixture.adapter(scratch.file("adapter"), layers: 0..<1)
@@ -146,7 +146,7 @@ import TileKernels
       _ = try merge(
         fixturesPath() + "/bases/llama-bf16", fixturesPath() + "/lora/linear/bf16/adapter", to: scratch.file("merged"))
     }
-    #expect(error?.message == "--requantize same is not supported for a base that is not quantised")
+    #expect(error?.message == "--requantize same is not supported for a base that is not quantized")
   }
 
   /// Codes of scales are made for bitsandbytes' own numbers alone, and there is none for what is not finite.
@@ -164,7 +164,7 @@ import TileKernels
     try write(try contents(Self.folder("nf4-nested") + "/base/config.json"), to: base + "/config.json")
     let output = scratch.file("merged")
     let error = refusal { try merge(base, Self.folder("nf4-nested") + "/adapter", to: output).run() }
-    #expect(error?.errorClass == "quantised")
+    #expect(error?.errorClass == "quantized")
     #expect(error?.message.contains(part == "nested_absmax" ? "not finite" : "quant_map") == true)
     #expect(!FileManager.default.fileExists(atPath: output))
   }

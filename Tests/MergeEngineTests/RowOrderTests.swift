@@ -5,26 +5,26 @@ import Safetensors
 import TestSupport
 import Testing
 
-/// Bases whose files have a tensor's rows in another order than the live model: the merge of such a base is the merge of the
-/// live tensors, put into that order.
+/// Bases whose files have a tensor's rows in another order than the model in memory: the merge of such a base is the merge of the
+/// runtime tensors, put into that order.
 @Suite struct RowOrderTests {
-  /// A tensor on disk, and where each of its rows is in the live tensors.
+  /// A tensor on disk, and where each of its rows is in the runtime tensors.
   struct Layout: CustomTestStringConvertible, Sendable {
     let name: String
     /// config.json without its braces.
     let config: String
     let disk: String
     let shape: [Int]
-    /// The live tensors in whole, with their shapes.
+    /// The runtime tensors in whole, with their shapes.
     let live: [(name: String, shape: [Int])]
-    /// Of each row on disk, which live tensor it is in and which row of it.
+    /// Of each row on disk, which runtime tensor it is in and which row of it.
     let places: [(tensor: Int, row: Int)]
 
     var testDescription: String { name }
   }
 
-  /// Rows of a stack that lie by turns, as the nibbles of each expert.
-  private static func byTurns(experts: Int, rows: Int, chunked: Bool) -> [(tensor: Int, row: Int)] {
+  /// Rows of a stack that are interleaved, as the nibbles of each expert.
+  private static func interleaved(experts: Int, rows: Int, chunked: Bool) -> [(tensor: Int, row: Int)] {
     (0..<experts * rows).map { row in
       let (expert, place) = (row / rows, row % rows)
       let (turn, number) = (place % 2, place / 2)
@@ -32,7 +32,7 @@ import Testing
     }
   }
 
-  /// Queries and keys with the rows of each head by turns, values as they are.
+  /// Queries and keys with the rows of each head interleaved, values as they are.
   private static func rotated(heads: Int, size: Int) -> [(tensor: Int, row: Int)] {
     (0..<3 * heads * size).map { row in
       let (tensor, place) = (row / (heads * size), row % (heads * size))
@@ -46,13 +46,13 @@ import Testing
 
   static let layouts = [
     Layout(
-      name: "experts' gate and up by turns", config: inkling, disk: "model.llm.layers.0.mlp.experts.w13_weight",
+      name: "experts' gate and up interleaved", config: inkling, disk: "model.llm.layers.0.mlp.experts.w13_weight",
       shape: [3, 10, 7], live: [("model.language_model.layers.0.mlp.experts.gate_up_proj", [3, 10, 7])],
-      places: byTurns(experts: 3, rows: 10, chunked: false)),
+      places: interleaved(experts: 3, rows: 10, chunked: false)),
     Layout(
-      name: "gate and up by turns", config: inkling, disk: "model.llm.layers.1.mlp.w13_dn.weight", shape: [18, 7],
+      name: "gate and up interleaved", config: inkling, disk: "model.llm.layers.1.mlp.w13_dn.weight", shape: [18, 7],
       live: ["gate", "up"].map { ("model.language_model.layers.1.mlp.\($0)_proj.weight", [9, 7]) },
-      places: byTurns(experts: 1, rows: 18, chunked: true)),
+      places: interleaved(experts: 1, rows: 18, chunked: true)),
     Layout(
       name: "heads for rotation", config: kimi, disk: "vision_tower.encoder.blocks.0.wqkv.weight", shape: [54, 5],
       live: ["q", "k", "v"].map { ("model.vision_tower.layers.0.attn.\($0)_proj.weight", [18, 5]) },

@@ -142,7 +142,7 @@ import Testing
     for size in TileSize.all { check(plan, TileSchedule(plan, tileSize: size), "\(name), \(size)") }
   }
 
-  @Test func neighboursAreCopiedTogether() throws {
+  @Test func neighborsAreCopiedTogether() throws {
     let scratch = try Scratch()
     let plan = try plan(
       scratch, [[("a", .u8, [3]), ("b", .f32, [5]), ("m.weight", .f32, [2, 2]), ("c", .u8, [1])]], rank: 1)

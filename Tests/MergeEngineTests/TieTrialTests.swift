@@ -14,7 +14,7 @@ import Testing
   struct Trial: CustomTestStringConvertible, Sendable {
     let base: String
     let adapter: String
-    /// The parameter that the adapter changes, and the one that the base has.
+    /// The parameter that the adapter changes, and the base's.
     let changed: String
     let stored: String
     /// What `split` writes beside the base's tensors, with the tensor of the base that it copies.

@@ -130,7 +130,7 @@ import TileKernels
     }
   }
 
-  @Test func whatCannotBeQuantizedAsInTrainingIsRefused() throws {
+  @Test func weightsThatTrainingDidNotQuantizeAreRefused() throws {
     let scratch = try Scratch()
     var options = MergeOptions()
     options.baseWas = QLoRAQuantization()
@@ -141,7 +141,7 @@ import TileKernels
     }
     let fixture = QuantizedFixture("fp8-block")
     let codes = refused(fixture.base, try fixture.adapter(scratch.file("adapter"), layers: 0..<1))
-    #expect(codes?.message == "--base-was is not supported for a base that is quantised (fp8)")
+    #expect(codes?.message == "--base-was is not supported for a base that is quantized (fp8)")
     #expect(codes?.errorClass == "unsupported")
     let transposed = refused(
       fixturesPath() + "/bases/tiny-gpt2-bf16", fixturesPath() + "/lora/gpt2/bf16/adapter")

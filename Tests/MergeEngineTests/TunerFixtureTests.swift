@@ -17,7 +17,7 @@ import Testing
     }
   }
 
-  /// The bytes of PEFT where it sums in the order of the merge, and else no element further than its neighbour: in both
+  /// The bytes of PEFT where it sums in the order of the merge, and else no element further than its neighbor: in both
   /// arithmetics, because PEFT rounds once.
   @Test(arguments: cases, [MergeOptions.Arithmetic.exact, .peft])
   func isWhatPEFTMerges(_ testCase: FixtureCase, _ arithmetic: MergeOptions.Arithmetic) throws {

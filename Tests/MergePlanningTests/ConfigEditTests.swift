@@ -163,7 +163,7 @@ import Testing
     }
   }
 
-  @Test func whatCannotBeSaidIsAWarning() throws {
+  @Test func aConfigThatCannotSayItIsAWarning() throws {
     let scratch = try Scratch()
     let base = scratch.file("base.safetensors")
     try writeFile(base, [TestTensor("m.weight", .f32, [4, 4])])

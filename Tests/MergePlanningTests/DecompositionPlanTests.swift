@@ -61,7 +61,7 @@ import Testing
   }
 
   @Test(arguments: Decomposition.allCases)
-  func whatHasNoDefinedResultIsRefusedByName(change: Decomposition) throws {
+  func undefinedResultsAreRefused(change: Decomposition) throws {
     let tied = "{\"tie_word_embeddings\": true}"
     for (word, body) in [
       ("several adapters", { _ = try plan(change, weights: [1, 1]) }),

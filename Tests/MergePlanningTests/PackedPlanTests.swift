@@ -49,13 +49,13 @@ import Testing
     let plan = try plan(Self.packed, Self.groups)
     #expect(plan.shards[0].tensors.map(\.name.string) == ["m.proj.weight"])
     #expect(plan.shards[0].tensors[0].shape == [16, 32])
-    #expect(errorClass(changed(Self.packed, "m.proj.weight_shape", nil), Self.groups) == "quantised")
-    #expect(errorClass(changed(Self.packed, "m.proj.weight_scale", nil), Self.groups) == "quantised")
-    #expect(errorClass(changed(Self.packed, "m.proj.weight_shape", Self.shape(16, 33)), Self.groups) == "quantised")
-    #expect(errorClass(changed(Self.packed, "m.proj.weight_shape", Self.shape(15, 32)), Self.groups) == "quantised")
+    #expect(errorClass(changed(Self.packed, "m.proj.weight_shape", nil), Self.groups) == "quantized")
+    #expect(errorClass(changed(Self.packed, "m.proj.weight_scale", nil), Self.groups) == "quantized")
+    #expect(errorClass(changed(Self.packed, "m.proj.weight_shape", Self.shape(16, 33)), Self.groups) == "quantized")
+    #expect(errorClass(changed(Self.packed, "m.proj.weight_shape", Self.shape(15, 32)), Self.groups) == "quantized")
     for shape in [[16, 1], [16, 4], [2, 16], [16]] {
       let other = TestTensor("m.proj.weight_scale", .bf16, shape)
-      #expect(errorClass(changed(Self.packed, "m.proj.weight_scale", other), Self.groups) == "quantised")
+      #expect(errorClass(changed(Self.packed, "m.proj.weight_scale", other), Self.groups) == "quantized")
     }
     let order = TestTensor("m.proj.weight_g_idx", .i32, [32])
     #expect(errorClass(Self.packed + [order], Self.groups) == "unsupported")
@@ -63,7 +63,7 @@ import Testing
     #expect(errorClass(Self.packed + [zeros], Self.groups) == "unsupported")
     let asymmetric = Self.groups.replacing("true", with: "false")
     #expect(errorClass(Self.packed + [zeros], asymmetric) == nil)
-    #expect(errorClass(Self.packed, asymmetric) == "quantised")
+    #expect(errorClass(Self.packed, asymmetric) == "quantized")
   }
 
   @Test(arguments: [
@@ -79,8 +79,8 @@ import Testing
   /// Codes of another width than the config says.
   @Test func otherBitsAreRefused() {
     let scheme = #""num_bits": 8, "type": "int", "strategy": "group", "group_size": 16"#
-    #expect(errorClass(Self.packed, Self.scheme(scheme)) == "quantised")
-    #expect(errorClass(Self.gptq, #""quant_method": "gptq", "bits": 8, "group_size": 16"#) == "quantised")
+    #expect(errorClass(Self.packed, Self.scheme(scheme)) == "quantized")
+    #expect(errorClass(Self.gptq, #""quant_method": "gptq", "bits": 8, "group_size": 16"#) == "quantized")
   }
 
   /// Of several schemes the tensors fit one, or nothing says which it is.
@@ -106,9 +106,9 @@ import Testing
     let scheme = Self.scheme(
       #""num_bits": 4, "type": "float", "strategy": "tensor_group", "group_size": 16"#, format: "nvfp4-pack-quantized")
     #expect(try plan(base, scheme).shards[0].tensors[0].shape == [16, 32])
-    #expect(errorClass(changed(base, "m.proj.weight_global_scale", nil), scheme) == "quantised")
+    #expect(errorClass(changed(base, "m.proj.weight_global_scale", nil), scheme) == "quantized")
     let float = TestTensor("m.proj.weight_scale", .f32, [16, 2])
-    #expect(errorClass(changed(base, "m.proj.weight_scale", float), scheme) == "quantised")
+    #expect(errorClass(changed(base, "m.proj.weight_scale", float), scheme) == "quantized")
     #expect(errorClass(base, scheme.replacing("16", with: "32")) == "unsupported")
   }
 
@@ -139,20 +139,20 @@ import Testing
   @Test func wordsThatDoNotFitAreRefused() {
     let config = #""quant_method": "gptq", "bits": 4, "group_size": 16"#
     for name in ["qzeros", "scales"] {
-      #expect(errorClass(changed(Self.gptq, "m.proj.\(name)", nil), config) == "quantised")
+      #expect(errorClass(changed(Self.gptq, "m.proj.\(name)", nil), config) == "quantized")
     }
     let scales = TestTensor("m.proj.scales", .f16, [1, 16])
-    #expect(errorClass(changed(Self.gptq, "m.proj.scales", scales), config) == "quantised")
-    #expect(errorClass(Self.gptq, config.replacing("16", with: "8")) == "quantised")
+    #expect(errorClass(changed(Self.gptq, "m.proj.scales", scales), config) == "quantized")
+    #expect(errorClass(Self.gptq, config.replacing("16", with: "8")) == "quantized")
     #expect(errorClass(Self.awq, #""quant_method": "awq", "bits": 4, "group_size": 16, "version": "gemm""#) == nil)
     let wide = TestTensor("m.proj.qweight", .i32, [16, 4])
     #expect(
       errorClass(
         changed(Self.awq, "m.proj.qweight", wide), #""quant_method": "awq", "bits": 4, "group_size": 16"#)
-        == "quantised")
+        == "quantized")
     let inOrder = changed(Self.gptq, "m.proj.g_idx", nil)
     #expect(errorClass(inOrder, config) == nil)
-    #expect(errorClass(inOrder, config + #", "desc_act": true"#) == "quantised")
+    #expect(errorClass(inOrder, config + #", "desc_act": true"#) == "quantized")
   }
 
   @Test(arguments: [

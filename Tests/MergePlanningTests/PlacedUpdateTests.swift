@@ -198,7 +198,7 @@ import Testing
     #expect(try problem(base, adapter, maps: [map, unused]) == .name(.mapUnused(pattern: "nowhere")))
     let wrong = NameMap(pattern: "up", replacement: "narrow")
     guard case .noTarget("model.layers.7.narrow.weight", _, _) = try problem(base, adapter, maps: [wrong]) else {
-      Issue.record("the name that a map made is not the one that is missed")
+      Issue.record("the name that a map made is not the missing one")
       return
     }
     let broken = NameMap(pattern: "(", replacement: "x")
@@ -207,7 +207,7 @@ import Testing
 
   // MARK: - Rows in another order
 
-  /// Experts that the live model has in two stacks, divided in their order.
+  /// Experts that the model in memory has in two stacks, divided in their order.
   @Test func expertsOfTwoStacks() throws {
     let config = #"{"model_type":"ernie4_5_vl_moe"}"#
     let base = (0..<6).flatMap { expert in
@@ -240,8 +240,8 @@ import Testing
     }
   }
 
-  /// A tensor whose rows lie by turns is not changed as a whole too.
-  @Test func rowsByTurnsAndInOrder() throws {
+  /// A tensor whose rows are interleaved is not changed as a whole too.
+  @Test func rowsInterleavedAndInOrder() throws {
     let config = #"{"model_type":"inkling_mm_model"}"#
     let name = "model.llm.layers.1.mlp.w13_dn"
     let base = [TestTensor(name + ".weight", .bf16, [10, 4])]
@@ -262,7 +262,7 @@ import Testing
   }
 
   /// Codes are decoded by the rows that they have on disk.
-  @Test func codesByTurnsAreRefused() throws {
+  @Test func interleavedCodesAreRefused() throws {
     let config =
       #"{"model_type":"inkling_mm_model","quantization_config":{"quant_method":"fp8","weight_block_size":[4,4]}}"#
     let name = "model.llm.layers.1.mlp.w13_dn.weight"
@@ -272,6 +272,6 @@ import Testing
       Issue.record("codes were taken for numbers in another order")
       return
     }
-    #expect(what == "a quantised weight by turns")
+    #expect(what == "an interleaved quantized weight")
   }
 }

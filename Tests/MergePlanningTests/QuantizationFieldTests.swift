@@ -7,7 +7,7 @@ import Testing
 
 @testable import MergePlanning
 
-/// What a reader does beside multiplying by decoded weights is kept in force or refused by name; what no adapter changes is
+/// What a reader does beside multiplying by decoded weights is kept in force or refused with a named reason; what no adapter changes is
 /// no matter.
 @Suite struct QuantizationFieldTests {
   private static let fp8 = #""quant_method": "fp8", "weight_block_size": null"#
@@ -67,7 +67,7 @@ import Testing
     #expect(plan.text(of: "config.json")?.contains("quantization_config") == false)
   }
 
-  @Test func aTransformOfOtherModulesIsNone() throws {
+  @Test func aTransformOfOtherModulesIsIgnored() throws {
     let transform = #", "transform_config": {"config_groups": {"R": {"apply": [{"targets": ["re:.*other$"]}]}}}"#
     #expect(try plan(Self.float + transform).quantization?.decoded == 1)
     let ignored =
@@ -164,7 +164,7 @@ import Testing
   /// Scales of other shapes than the config says are refused where they are needed only.
   @Test func scalesThatDoNotFitAreNobodysMatterElsewhere() throws {
     let codes = [TestTensor("m.proj.weight", .f8E4M3, [6, 10]), TestTensor("m.proj.weight_scale", .f32, [3, 5])]
-    #expect(refusal { _ = try self.plan(Self.fp8, codes: codes) }?.errorClass == "quantised")
+    #expect(refusal { _ = try self.plan(Self.fp8, codes: codes) }?.errorClass == "quantized")
     #expect(try plan(Self.fp8, codes: codes, changing: "head").quantization?.kept == 1)
   }
 

@@ -108,12 +108,12 @@ import Testing
 
   @Test func missingScalesAreRefused() {
     let error = refusal([Self.codes()])
-    #expect(error?.errorClass == "quantised")
+    #expect(error?.errorClass == "quantized")
     #expect(error?.tensor == Self.weight)
     #expect(error?.message == "the base has no \(Self.weight)_scale_inv, expected with the codes")
   }
 
-  /// The index says another file than the one that has them.
+  /// The index says another file than theirs.
   @Test func scalesInTheWrongShardAreRefused() {
     let error = refusal(
       [Self.codes()], more: [Self.scales(), TestTensor("x", .f32, [1])],
@@ -125,13 +125,13 @@ import Testing
   @Test(arguments: [[1, 3], [2, 2], [3, 2], [6, 1], [6], [1], [], [2, 3, 1]])
   func aGridThatDoesNotTileIsRefused(shape: [Int]) {
     let error = refusal([Self.codes(), Self.scales(shape)])
-    #expect(error?.errorClass == "quantised")
+    #expect(error?.errorClass == "quantized")
     #expect(error?.message.contains("is F32 \(shape)") == true)
     #expect(error?.message.contains("[2, 3]") == true)
   }
 
   @Test func scalesOfAnotherTypeAreRefused() {
-    #expect(refusal([Self.codes(), Self.scales([2, 3], .i32)])?.errorClass == "quantised")
+    #expect(refusal([Self.codes(), Self.scales([2, 3], .i32)])?.errorClass == "quantized")
   }
 
   @Test func zeroPointsOfFloatsAreRefused() {
@@ -140,14 +140,14 @@ import Testing
   }
 
   @Test(arguments: ["hqq", "quanto", "eetq", "aqlm", "higgs", "fp_quant", "vptq", "spqr", "unknown-method"])
-  func otherMethodsAreRefusedByName(method: String) {
+  func otherMethodsAreRefused(method: String) {
     let error = refusal([TestTensor("m.proj.qweight", .i32, [2, 6])], "{\"quant_method\": \"\(method)\"}")
     #expect(error?.errorClass == "unsupported")
     #expect(error?.message.contains("\"\(method)\"") == true)
   }
 
   @Test(arguments: ["mxfp6-pack-quantized", "mixed-precision", "marlin-24", "dense", "sparse-bitmask"])
-  func otherFormatsOfCompressedTensorsAreRefusedByName(format: String) {
+  func otherFormatsOfCompressedTensorsAreRefused(format: String) {
     let error = refusal(
       [TestTensor("m.proj.weight_packed", .i32, [6, 2])],
       "{\"quant_method\": \"compressed-tensors\", \"format\": \"\(format)\"}")
@@ -158,7 +158,7 @@ import Testing
   @Test func nibblesWithoutTheirStateAreRefused() {
     let base = [TestTensor(Self.weight, .u8, [30, 1]), TestTensor(Self.weight + ".absmax", .f32, [1])]
     let error = refusal(base, "{\"quant_method\": \"bitsandbytes\"}")
-    #expect(error?.errorClass == "quantised")
+    #expect(error?.errorClass == "quantized")
     #expect(error?.message.contains("quant_state.bitsandbytes__nf4") == true)
   }
 
@@ -176,8 +176,8 @@ import Testing
     }
     let good = "{\"quant_type\": \"nf4\", \"blocksize\": 64, \"dtype\": \"bfloat16\", \"shape\": [6, 10]}"
     #expect(problem(good) == nil)
-    #expect(problem(good, codes: 29) == "quantised")
-    #expect(problem(good, scales: 2) == "quantised")
+    #expect(problem(good, codes: 29) == "quantized")
+    #expect(problem(good, scales: 2) == "quantized")
     #expect(problem(good.replacing("64", with: "63")) == "unsupported")
     #expect(problem(good.replacing("[6, 10]", with: "[6, -10]")) == "unsupported")
     #expect(problem(good.replacing("[6, 10]", with: "[4294967296, 4294967296]")) == "unsupported")
@@ -186,7 +186,7 @@ import Testing
   }
 
   @Test func int8WithoutScalesIsRefused() {
-    #expect(refusal([Self.codes(.i8)], "{\"quant_method\": \"bitsandbytes\"}")?.errorClass == "quantised")
+    #expect(refusal([Self.codes(.i8)], "{\"quant_method\": \"bitsandbytes\"}")?.errorClass == "quantized")
   }
 
   @Test func layersOfAQuantizedBaseAreNotReplicated() {
@@ -208,7 +208,7 @@ import Testing
     #expect(error.problem == .undescribedCodes("\(Self.weight)_scale_inv beside it"))
   }
 
-  /// The experts of a layer are loaded together: one that is merged makes numbers of all.
+  /// The experts of a layer are loaded together: one that is merged dequantizes all.
   @Test func expertsAreDecodedTogether() throws {
     #expect(QuantizedBase.module(of: "m.layers.0.mlp.experts.17.up_proj.weight") == "m.layers.0.mlp.experts")
     #expect(QuantizedBase.module(of: "m.layers.0.mlp.experts.gate_up_proj") == "m.layers.0.mlp.experts")

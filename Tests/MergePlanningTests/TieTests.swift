@@ -63,7 +63,7 @@ import Testing
     #expect(try vocabulary(text, [embedding, head]).absent(TensorName(head)) == nil)
   }
 
-  /// A name on disk that is not the live model's, and a head that is written beside it in the same layout.
+  /// A name on disk that is not the model in memory's, and a head that is written beside it in the same layout.
   @Test func namesFollowTheLayoutOnDisk() throws {
     let llava = "{\"architectures\": [\"LlavaForConditionalGeneration\"], \"model_type\": \"llava\", \"text_config\": "
     let tied = llava + "{\"model_type\": \"llama\", \"tie_word_embeddings\": true}}"
@@ -115,7 +115,7 @@ import Testing
   }
 
   /// A head whose name is not known cannot be written apart.
-  @Test func whatCannotBeSeparatedIsRefused() throws {
+  @Test func inseparableTiesAreRefused() throws {
     let scratch = try Scratch()
     let base = try scratch.folder("base")
     try writeFile(base + "/model.safetensors", [TestTensor("net.token_embeddings.weight", .f32, [6, 4])])
@@ -308,7 +308,7 @@ import Testing
   }
 
   /// Both on disk, and config.json ties them: what differs afterwards is said to be apart.
-  @Test func whatStandsTwiceIsUntied() throws {
+  @Test func tensorsThatAreStoredTwiceAreUntied() throws {
     let scratch = try Scratch()
     let base = try scratch.folder("base")
     try writeFile(

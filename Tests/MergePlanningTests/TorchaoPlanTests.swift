@@ -108,7 +108,7 @@ import Testing
   }
 
   @Test(arguments: ["Int4Tensor", "Int4TilePackedTo4dTensor", "Int4PlainInt32Tensor", "MXTensor", "NVFP4Tensor", "X"])
-  func otherClassesAreRefusedByName(type: String) {
+  func otherClassesAreRefused(type: String) {
     let message = refusal(Self.tensors(), Self.description(type))
     #expect(message?.contains("torchao, \(type)") == true, "\(message ?? "")")
   }

@@ -59,7 +59,7 @@ import Testing
     #expect(try updated(plan([own], loraLayer(own, rows: 6, columns: 4))) == [own])
   }
 
-  /// config.json goes on to tie: without the key the encoder's layers would be missing.
+  /// config.json still ties: without the key the encoder's layers would be missing.
   @Test func aHeadApartLeavesTheLayersTied() throws {
     let made = try plan(
       ["model.decoder.embed_tokens", kept], loraLayer("lm_head", rows: 6, columns: 4), .split)

@@ -90,7 +90,7 @@ import Testing
   func anExpertOfAnotherShape(leaf: String, shape: [Int], found: [Int]) throws {
     var base = Self.experts
     base["\(Self.moe).1.\(leaf).weight"] = shape
-    // An expert with more rows than the others is told by its last tensor.
+    // An expert with more rows than the others is recognized by its last tensor.
     let tensor = "\(Self.moe).1.\(leaf == "w1" ? "w3" : leaf).weight"
     #expect(
       try problem(Self.stack, in: base, config: Self.mixtral, rows: 10, experts: 2)
@@ -117,8 +117,8 @@ import Testing
     #expect(found.parts.allSatisfy { $0.isTransposed && $0.takenColumns == 0..<4 })
   }
 
-  /// The halves of a stack with rows and columns exchanged: side by side, or by turns.
-  @Test(arguments: [("aria", false), ("gpt_oss", true)]) func aHalfOfAStack(family: String, byTurns: Bool) throws {
+  /// The halves of a stack with rows and columns exchanged: side by side, or interleaved.
+  @Test(arguments: [("aria", false), ("gpt_oss", true)]) func aHalfOfAStack(family: String, interleaved: Bool) throws {
     let stack = "model.layers.0.mlp.experts.gate_up_proj"
     let found = try place(
       "model.layers.0.mlp.experts.w3", in: [stack: [2, 6, 8]], config: "{\"model_type\":\"\(family)\"}", rows: 4,
@@ -126,7 +126,7 @@ import Testing
     #expect(found.shape == [2, 4, 6])
     #expect(parts(found) == ["\(stack) 0..<4 at 0", "\(stack) 4..<8 at 6"])
     #expect(found.parts.allSatisfy { $0.isTransposed && $0.count == 4 && $0.takenColumns == 4..<8 })
-    #expect(found.parts.map(\.columnTurn.count) == (byTurns ? [2, 2] : [1, 1]))
+    #expect(found.parts.map(\.columnTurn.count) == (interleaved ? [2, 2] : [1, 1]))
   }
 
   @Test func anExpertThatTheUpdateLacks() throws {
@@ -189,7 +189,7 @@ import Testing
 
   // MARK: - Rows in another order
 
-  @Test func rowsByTurns() throws {
+  @Test func interleavedRows() throws {
     let config = #"{"model_type":"inkling_mm_model"}"#
     let tensor = "model.llm.layers.1.mlp.w13_dn.weight"
     let module = "model.language_model.layers.1.mlp"
@@ -273,7 +273,7 @@ import Testing
     #expect(found.rule == "spelling: attn is self_attn; prefix: model. > (none)")
   }
 
-  @Test func nothingIsFoundByLikeness() throws {
+  @Test func nothingIsFoundBySimilarity() throws {
     #expect(try resolve("model.layers.0.up.weight", in: ["model.layers.0.up_proj.weight": [5, 4]]) == nil)
   }
 

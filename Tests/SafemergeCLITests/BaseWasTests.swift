@@ -37,7 +37,7 @@ import Testing
     ]
     let checked = try Program.run(check + ["--base-was", "nf4:64,double"])
     #expect(checked.status == 0, "\(checked.text)")
-    #expect(checked.text.contains("what quantising left of the base in training is not computed here"))
+    #expect(checked.text.contains("what quantizing left of the base in training is not computed here"))
     // The record of the merge has the option; without it, it has to be given.
     #expect(try Program.run(check).status == 0)
     try FileManager.default.removeItem(atPath: scratch.file("merged/.safemerge.json"))

@@ -189,7 +189,7 @@ import Testing
     #expect(!names.contains { $0.contains("-of-00004") || $0.contains(Self.indexName) })
   }
 
-  @Test func aKilledMergeIsGoneOnWith() throws {
+  @Test func aKilledMergeIsResumed() throws {
     let model = try SlowModel()
     let scratch = model.scratch
     let options = ["--max-shard-size", "9MB"]

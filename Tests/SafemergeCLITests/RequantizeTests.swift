@@ -54,7 +54,7 @@ import Testing
       return try JSONParser.parse(bytes.span)
     }
     for event in events { #expect(schema.problems(event) == [], "\(event)") }
-    let found = events.filter { $0["event"] == .string("requantised") }
+    let found = events.filter { $0["event"] == .string("requantized") }
     #expect(found.count == 1)
     guard case .array(let tensors)? = found.first?["tensors"] else { return #expect(Bool(false)) }
     #expect(tensors.map { $0["name"] } == [.string("model.layers.0.proj.weight")])

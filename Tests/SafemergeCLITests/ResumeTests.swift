@@ -20,7 +20,7 @@ import Testing
   }
 
   @Test(arguments: [("INT", 130), ("TERM", 143), ("HUP", 129)])
-  func signalsLeaveWhatTheNextRunGoesOnWith(signal: String, status: Int32) throws {
+  func signalsLeaveWorkThatTheNextRunResumes(signal: String, status: Int32) throws {
     let model = try SlowModel()
     let scratch = model.scratch
     #expect(try model.merge(scratch.file("whole")).status == 0)
@@ -56,7 +56,7 @@ import Testing
     #expect(times[1] - times[0] < 2)
   }
 
-  @Test(arguments: [true, false]) func aKilledMergeIsGoneOnWith(isFile: Bool) throws {
+  @Test(arguments: [true, false]) func aKilledMergeIsResumed(isFile: Bool) throws {
     let model = try SlowModel()
     let scratch = model.scratch
     let base = isFile ? model.base + "/model-1.safetensors" : model.base

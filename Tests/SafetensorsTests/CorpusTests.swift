@@ -4,7 +4,7 @@ import Safetensors
 import TestSupport
 import Testing
 
-/// The corpus of malformed and odd files: each file's verdict and error class stand in its `oracle.json`.
+/// The corpus of malformed and odd files: each file's verdict and error class are in its `oracle.json`.
 @Suite struct CorpusTests {
   struct Case: CustomTestStringConvertible, Sendable {
     let name: String

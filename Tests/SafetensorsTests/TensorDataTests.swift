@@ -19,7 +19,7 @@ import Testing
     #expect(FloatFormat.float(bf16: 0x3F80) == 1)
   }
 
-  /// Between two neighbours: the nearer one, at the middle the even one.
+  /// Between two neighbors: the nearer one, at the middle the even one.
   @Test func roundingIsToTheNearest() {
     for bits in UInt16(0)..<0x7BFF {
       let (low, high) = (FloatFormat.float(f16: bits), FloatFormat.float(f16: bits + 1))

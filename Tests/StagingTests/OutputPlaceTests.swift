@@ -65,7 +65,7 @@ private struct Places {
     try places.scratch.link("soft.safetensors", to: "base/model.safetensors")
     try places.scratch.link("two.safetensors", to: "soft.safetensors")
     #expect(link(places.inputs[1], places.scratch.file("hard.safetensors")) == 0)
-    // The base is given as a file here: a result may stand beside it.
+    // The base is given as a file here: a result may be next to it.
     let inputs = [places.inputs[1]] + places.inputs[2...]
     #expect(places.problem(name, isFolder: false, force: force, inputs: inputs) == .outputIsInput(inputs[0]))
   }
@@ -88,7 +88,7 @@ private struct Places {
     #expect(places.problem("outer/x", force: true, inputs: [moved]) == nil)
   }
 
-  @Test func whatStandsThereIsNotReplacedUnasked() throws {
+  @Test func existingOutputIsNotReplacedByDefault() throws {
     let places = try Places()
     let scratch = places.scratch
     try scratch.folder("empty")
@@ -178,7 +178,7 @@ private struct Places {
     ("a/b", "a", "b"), ("a/b//", "a", "b"), ("a", ".", "a"), ("/a", "/", "a"), ("/", "/", ""), ("//a", "/", "a"),
     ("a//b", "a", "b"), ("", ".", ""), ("a/\u{301}b", "a", "\u{301}b"), ("./a", ".", "a"),
   ])
-  func pathsAreTakenApartByBytes(path: String, folder: String, last: String) {
+  func pathsAreSplitByBytes(path: String, folder: String, last: String) {
     #expect(Paths.folder(path) == folder)
     #expect(Paths.lastComponent(path) == last)
   }

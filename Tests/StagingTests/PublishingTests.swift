@@ -5,7 +5,7 @@ import Testing
 
 @testable import Staging
 
-/// The step in which a complete result gets its name, without a merge around it.
+/// The step in which a complete result is moved into place, without a merge around it.
 @Suite struct PublishingTests {
   /// A staging folder with a complete result of these files.
   private func made(_ scratch: Scratch, _ output: String, isFolder: Bool, _ files: [String]) throws -> StagingPaths {
@@ -21,7 +21,7 @@ import Testing
     try Publishing(place: place, paths: paths).publish(lastName: nil)
   }
 
-  @Test func aFolderGetsItsName() throws {
+  @Test func aFolderIsMovedIntoPlace() throws {
     let scratch = try Scratch()
     let paths = try made(scratch, "out", isFolder: true, ["config.json", "model.safetensors"])
     try publish(scratch, "out", paths)
@@ -39,11 +39,11 @@ import Testing
     try scratch.write("plan", to: ".out.safemerge/plan.json")
     try publish(scratch, "out", paths, force: true)
     #expect(try contents(scratch.file("out/model.safetensors")) == Array("model.safetensors".utf8))
-    // What lies in `result` now is no work of a merge that a run may go on with.
+    // What lies in `result` now is not work that a run may resume.
     #expect(try !scratch.entries(".out.safemerge").contains("plan.json"))
   }
 
-  @Test func oneFileGetsItsName() throws {
+  @Test func oneFileIsMovedIntoPlace() throws {
     let scratch = try Scratch()
     for isThere in [false, true] {
       let paths = try made(scratch, "out.safetensors", isFolder: false, ["model.safetensors"])

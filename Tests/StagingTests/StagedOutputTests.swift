@@ -28,7 +28,7 @@ import Testing
     try output.commit(part, name: name, inputs: [])
   }
 
-  /// Writes a shard, a shard in a sub-folder and a side file.
+  /// Writes a shard, a shard in a sub-folder and a copied file.
   private func fill(_ output: StagedOutput, _ scratch: Scratch) throws {
     try weights(output, "a.safetensors", number: 0, [1, 2, 3])
     try weights(output, "sub/b.safetensors", number: 1, [4])
@@ -138,7 +138,7 @@ import Testing
     #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path) == ["out"])
   }
 
-  /// What came to stand there while the merge ran is not lost: neither another merge's result nor foreign files.
+  /// Files that appeared there during the merge are not lost: neither another merge's result nor foreign files.
   @Test(
     arguments: [
       (false, false, "model.safetensors", .outputExists), (true, false, "model.safetensors", .outputExists),
@@ -264,7 +264,7 @@ import Testing
     #expect(try scratch.entries("theirs") == [])
   }
 
-  // MARK: - Going on
+  // MARK: - Resuming
 
   private func identity(_ value: String = "1") -> MergeIdentity {
     MergeIdentity(
@@ -296,7 +296,7 @@ import Testing
       #expect(output.finished.keys.sorted() == ["a.safetensors", "sub/b.safetensors"])
       output.keep()
     }
-    // A file that is not the one that was completed is none.
+    // A file other than the completed one does not count.
     try write([9, 9, 9], to: scratch.file(".out.safemerge/result/a.safetensors"))
     do {
       let output = try resumable(scratch, identity())
@@ -315,7 +315,7 @@ import Testing
   }
 
   /// Whatever a run wants to do about its own, another's is refused; so is what nobody can read.
-  @Test func anothersWorkIsNotRemovedUnasked() throws {
+  @Test func workOfAnotherMergeIsNotRemovedByDefault() throws {
     let scratch = try Scratch()
     do {
       let output = try resumable(scratch, identity())
@@ -394,7 +394,7 @@ import Testing
   }
 
   /// Bytes that were written are kept as far as the journal proves them.
-  @Test func anOpenFileIsGoneOnWith() throws {
+  @Test func anOpenFileIsResumed() throws {
     let scratch = try Scratch()
     let input = InputState(
       name: "x", try #require(try SystemCalls.identity(path: scratch.path)), checksum: SHA256Checksum(of: [5]))
@@ -470,7 +470,7 @@ import Testing
     #expect(!known.holds(InputState(name: "y", before)) { content })
   }
 
-  @Test func whatTheDiskDoesNotHaveIsNoResult() throws {
+  @Test func contentThatIsNotOnDiskIsRefused() throws {
     let scratch = try Scratch()
     let output = try resumable(scratch, identity())
     let bytes: [UInt8] = [1, 2, 3]

@@ -25,7 +25,7 @@ package struct QuantizedFixture: Sendable, CustomStringConvertible {
   /// Whether its weights are stacks of experts.
   package var hasExperts: Bool { name == "mxfp4" }
 
-  /// Whether a change of one weight makes numbers of all.
+  /// Whether a change of one weight dequantizes all.
   package var decodesAll: Bool { name.hasPrefix("gptq") }
 
   /// Whether nothing lists what is not quantized: readers take for codes what has scales.

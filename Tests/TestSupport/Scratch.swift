@@ -35,7 +35,7 @@ package final class Scratch: Sendable {
   @discardableResult
   package func write(_ text: String, to name: String) throws -> String { try write(text.utf8, to: name) }
 
-  /// What stands in the folder, hidden names too, sorted.
+  /// The entries of the folder, hidden ones too, sorted.
   package func entries(_ name: String = "") throws -> [String] {
     try FileManager.default.contentsOfDirectory(atPath: name.isEmpty ? path : file(name)).sorted()
   }

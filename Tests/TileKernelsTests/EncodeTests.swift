@@ -20,7 +20,7 @@ struct EncodeTests {
     return UInt8(code ?? 0) | (value.sign == .minus ? 0x80 : 0)
   }
 
-  /// Every number, every half way between two with its neighbours, and what is not finite.
+  /// Every number, every half way between two with its neighbors, and what is not finite.
   private static let values: [Float] = {
     var values: [Float] = [0, -0.0, .nan, -.nan, .infinity, -.infinity, .leastNonzeroMagnitude, 464, 480, 1e30]
     for (number, next) in zip(numbers, numbers.dropFirst()) {

@@ -55,7 +55,7 @@ extension Reference {
     return block[Int(element % 4)]
   }
 
-  /// Rounds a finite fp32 at random, through the neighbours that rounding towards zero and away from it finds.
+  /// Rounds a finite fp32 at random, through the neighbors that rounding towards zero and away from it finds.
   static func narrowStochastically(_ value: Float, _ type: ElementType, word: UInt32) -> UInt32 {
     let nearest = narrow(value.bitPattern, type)
     if type == .f32 || !Reference.value(nearest, type).isFinite { return nearest }

@@ -30,7 +30,7 @@ struct ConfigOmissions: Sendable {
       hasType = true
       if type != found.peftType { unusual = type }
     case nil, .null:
-      // A config of another program has fields of its own, by which it is told from one of PEFT that lost its type.
+      // A config of another program has fields of its own, which distinguish it from one of PEFT that lost its type.
       let isForeign = members.contains { ConfigField.named($0.key, of: LoRA.self) == nil && $0.value != .null }
       if isForeign || members.isEmpty { throw AdapterError(path: path, .peftType(found: nil)) }
       tuner = LoRA.self

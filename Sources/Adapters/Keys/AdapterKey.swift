@@ -1,6 +1,6 @@
 import Safetensors
 
-/// The name of one tensor of an adapter, taken apart: `base_model.model.` + module path + what the tensor is.
+/// The name of one tensor of an adapter, in its parts: `base_model.model.` + module path + what the tensor is.
 ///
 /// Source: PEFT 0.21.2 `get_peft_model_state_dict`. What other programs and older releases do to the names is undone
 /// here and said in ``leniencies``.
@@ -55,13 +55,13 @@ struct AdapterKey: Equatable, Sendable {
   /// PEFT's, as messages show it.
   static let prefix = "base_model.model."
 
-  /// Where the module stands in the model, such as `model.layers.0.self_attn.q_proj`: without any `base_layer`.
+  /// Where the module is in the model, such as `model.layers.0.self_attn.q_proj`: without any `base_layer`.
   let module: TensorName
-  /// The same as it stands in the key, with every `base_layer`.
+  /// The same as it is in the key, with every `base_layer`.
   let path: String
   /// How many `base_layer` end the path: parameters of one module are wrapped one inside the other.
   let depth: Int
-  /// The module that wraps the one that this is in: what stands before the last `base_layer` that is not at the end.
+  /// The module around this one's module: the path before the last `base_layer` that is not at the end.
   let container: TensorName?
   let role: Role
   /// The NAME of `lora_A.NAME.weight`, which saving takes out.

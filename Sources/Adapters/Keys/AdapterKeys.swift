@@ -1,6 +1,6 @@
 import Safetensors
 
-/// The keys of an adapter's tensors, taken apart, no two with the same meaning.
+/// The keys of an adapter's tensors, in their parts, no two with the same meaning.
 struct AdapterKeys {
   /// By the index of the tensor.
   let keys: [AdapterKey]

@@ -3,7 +3,7 @@
 /// Only names that no model of transformers has are here: what a name can mean in a model is for the plan, which has the
 /// base.
 enum TrainerNames {
-  /// Tinker: the head, which stands beside the embedding in its models.
+  /// Tinker: the head, which is next to the embedding in its models.
   private static let modules: [(path: [String], name: [String])] = [
     (["model", "unembed_tokens"], ["lm_head"]),
     (["unembed_tokens"], ["lm_head"]),

@@ -34,7 +34,7 @@ struct UnreadWeights {
     ".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".npz", ".h5", ".msgpack", ".pkl", ".distcp",
   ]
 
-  /// Whether a file holds weights, by its name: none that only a training reads to go on, and no tokenizer.
+  /// Whether a file holds weights, by its name: none that only a training reads to resume, and no tokenizer.
   private static func holdsWeights(_ name: String) -> Bool {
     let lower = name.lowercased()
     guard !isHidden(name), endings.contains(where: lower.hasSuffix) else { return false }

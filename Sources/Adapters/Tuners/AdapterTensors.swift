@@ -1,6 +1,6 @@
 import Safetensors
 
-/// The tensors of an adapter's file with their keys taken apart, as a tuner reads them.
+/// The tensors of an adapter's file with the parts of their keys, as a tuner reads them.
 struct AdapterTensors {
   let table: TensorTable
   let keys: AdapterKeys

@@ -2,7 +2,7 @@ import Safetensors
 
 /// The tensors that a tuner has for one module.
 struct ModuleTensors {
-  /// Where the module stands in the model.
+  /// Where the module is in the model.
   let name: TensorName
   /// One of its keys, for the names of others.
   private let key: AdapterKey
@@ -28,7 +28,7 @@ struct ModuleTensors {
   /// The places of all tensors, in the order of the roles.
   func indices(of roles: [FactorRole]) -> [Int] { roles.compactMap { byRole[$0] } }
 
-  /// Where a tensor stands in the table; nil: the module has none.
+  /// Where a tensor is in the table; nil: the module has none.
   subscript(role: FactorRole) -> Int? { byRole[role] }
 
   /// A tensor that every module has.
@@ -36,7 +36,7 @@ struct ModuleTensors {
     try info(at: try place(of: role))
   }
 
-  /// Where a tensor that every module has stands in the table.
+  /// Where a tensor that every module has is in the table.
   func place(of role: FactorRole) throws(AdapterError) -> Int {
     guard let index = byRole[role] else { throw failure(.missingFactor(missing: key.name(of: .factor(role))), at: nil) }
     return index

@@ -1,7 +1,7 @@
 /// A matrix in an adapter's file: its element (m, n) is the tensor's element
 /// `offset + m * rowStride + n * columnStride`.
 public struct Factor: Equatable, Sendable {
-  /// Where the tensor stands in the adapter's tensor table.
+  /// Where the tensor is in the adapter's tensor table.
   public let tensor: Int
   public let rows: Int
   public let columns: Int

@@ -36,7 +36,7 @@ public struct ModuleUpdate: Equatable, Sendable {
 
   /// A tensor whose shape says one of the dimensions, for errors about them.
   public struct Witness: Equatable, Sendable {
-    /// Where it stands in the adapter's tensor table.
+    /// Where it is in the adapter's tensor table.
     public let tensor: Int
     /// What a message calls it, such as `A`.
     public let name: String
@@ -65,7 +65,7 @@ public struct ModuleUpdate: Equatable, Sendable {
     }
   }
 
-  /// Where the module stands in the model, such as `model.layers.0.self_attn.q_proj`.
+  /// Where the module is in the model, such as `model.layers.0.self_attn.q_proj`.
   public let module: String
   public var target = Target.weight
   public private(set) var layout: Layout

@@ -11,8 +11,8 @@ public struct AdapterReplacement: Equatable, Sendable {
   }
 
   public let kind: Kind
-  /// The tensor's name in the live model, such as `model.embed_tokens.weight`.
+  /// The tensor's name in the model in memory, such as `model.embed_tokens.weight`.
   public let target: String
-  /// Where it stands in the adapter's tensor table.
+  /// Where it is in the adapter's tensor table.
   public let tensor: Int
 }

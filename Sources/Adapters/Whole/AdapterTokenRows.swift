@@ -1,8 +1,8 @@
 /// Rows that take the place of rows of an embedding, after everything else.
 public struct AdapterTokenRows: Equatable, Sendable {
-  /// Where the embedding stands in the model, such as `model.embed_tokens`.
+  /// Where the embedding is in the model, such as `model.embed_tokens`.
   public let module: String
-  /// Where the rows, (tokens, dimension), stand in the adapter's tensor table.
+  /// Where the rows, (tokens, dimension), are in the adapter's tensor table.
   public let tensor: Int
   /// The tokens, in the order of the rows; none twice.
   public let indices: [Int]

@@ -1,4 +1,4 @@
-/// Work on several threads that goes on where the system refuses to make any.
+/// Work on several threads that continues where the system refuses to create any.
 #ifndef CTHREADS_H
 #define CTHREADS_H
 

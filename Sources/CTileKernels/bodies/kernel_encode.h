@@ -1,4 +1,4 @@
-// Weights that are made codes again. Included by kernel_body.h. Loops without branches, which become vector instructions.
+// Weights that are requantized. Included by kernel_body.h. Loops without branches, which become vector instructions.
 
 static float largest_finite(const void *values, size_t stride, size_t rows, size_t columns) {
   const char *source = values;

@@ -23,7 +23,7 @@ SMK_INLINE void prefetch_row_below(const char *source, size_t byte_count) {
 #define ADD_TO_DELTA 9
 #define PAIR(in, out) ((in) * 3 + (out))
 
-// Products of some rows with neighbouring blocks of columns.
+// Products of some rows with neighboring blocks of columns.
 struct run {
   const char *weight;      // of the first block; not read when a delta is added to
   size_t weight_stride;    // bytes

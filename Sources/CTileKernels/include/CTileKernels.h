@@ -148,7 +148,7 @@ void smk_random_words(const smk_kernels *kernels, uint64_t seed, uint64_t tensor
 
 // As smk_combine (`are_deltas`), or with `values` in place of the sum, but rounding at random to f16 or bf16.
 //
-// Of the two neighbours of a number, the one of greater magnitude is taken if word i < floor(t * 2^32), t being the
+// Of the two neighbors of a number, the one of greater magnitude is taken if word i < floor(t * 2^32), t being the
 // distance to the other in units of the distance between the two. Exact values stay. Magnitudes above the largest
 // finite one become infinite where rounding to nearest does so and the largest finite one elsewhere.
 uint64_t smk_round_stochastically(const smk_kernels *kernels, smk_dtype weight_dtype, const void *weight,
@@ -228,7 +228,7 @@ typedef struct {
 void smk_decode_transposed(const smk_kernels *kernels, const float *table, const float *scale_table,
                            const smk_transposed_codes *matrix, smk_dtype out_dtype, void *destination);
 
-// ---- weights that are made codes again: a part of a matrix in fp32, rows `stride` elements apart
+// ---- weights that are requantized: a part of a matrix in fp32, rows `stride` elements apart
 
 // The largest magnitude of those that are finite; 0 if none is.
 float smk_largest_finite(const smk_kernels *kernels, const void *values, size_t stride, size_t rows, size_t columns);

@@ -52,9 +52,9 @@ public struct HubError: ReportableError {
   public var message: String {
     switch problem {
     case .malformed(let what): "is no address of a model on the hub: \(what)"
-    case .repositoryNotCached: "no such file or folder, and not in the hub's cache \(cache)"
+    case .repositoryNotCached: "no such file or folder, and not in the Hugging Face cache \(cache)"
     case .revisionNotCached(let cached):
-      "this revision is not in the hub's cache \(cache)"
+      "this revision is not in the Hugging Face cache \(cache)"
         + (cached.isEmpty ? "" : "; it has \(cached.joined(separator: ", "))")
     case .fileNotCached(let file, let commit): "the cached snapshot \(commit.prefix(12)) has no file \(file)"
     case .fileDoesNotExist(let file, let commit): "the repository has no file \(file) at \(commit.prefix(12))"

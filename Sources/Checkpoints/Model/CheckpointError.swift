@@ -144,7 +144,7 @@ public struct CheckpointError: ReportableError, Equatable {
     case .tensorIndexedTwice: "stands twice in weight_map"
     case .sideFileNotRegular: "is not a regular file"
     case .sideFileOutside(let realPath): "is a link to \(realPath), outside its model's folder; not copied"
-    case .sideFileTooLarge(let byteCount, let limit): "has \(byteCount) bytes; side files have at most \(limit)"
+    case .sideFileTooLarge(let byteCount, let limit): "has \(byteCount) bytes; copied files have at most \(limit)"
     case .nameNotUTF8(let name): "holds a file whose name is not UTF-8: \(name)"
     case .tooManySideFiles(let limit):
       "holds more than \(limit) files beside the weights, or deeper folders than a model has"

@@ -27,7 +27,7 @@ public struct CheckpointIndex: Equatable, Sendable {
   /// Reads the index at `path` a member at a time.
   ///
   /// Refused: more than 64 MiB, JSON that jansson refuses, a `weight_map` that is missing, empty or not an object of
-  /// strings, and file names that could leave the folder or that are no safetensors files.
+  /// strings, and file names that could leave the folder or that are not safetensors files.
   package init(path: String) throws(CheckpointError) {
     let bytes = try BoundedFile.read(path, limit: Self.largestByteCount)
     try self.init(bytes.span, path: path)
@@ -104,7 +104,7 @@ public struct CheckpointIndex: Equatable, Sendable {
     var entries = WeightMap()
     var shardNames: [String] = []
     var numbers: [TensorName: Int] = [:]
-    // Neighbours mostly are in one shard: its name is decoded and looked up when it changes.
+    // Neighbors mostly are in one shard: its name is decoded and looked up when it changes.
     var last: (valueRange: Range<Int>, number: Int)?
     while let member = try attempt({ () throws(JSONError) in try cursor.next(text) }) {
       if member.keyHasEscapes {

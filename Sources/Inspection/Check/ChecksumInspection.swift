@@ -89,7 +89,7 @@ struct ChecksumInspection {
     return zip(names, found).map { SumsFile.Entry(name: $0, checksum: $1) }
   }
 
-  /// Compares files of the hub's cache that are large with the SHA-256 that is the name of their blob.
+  /// Compares files of the Hugging Face cache that are large with the SHA-256 that is the name of their blob.
   ///
   /// Small files have the name that git gives them, which is another checksum. Source: huggingface_hub 1.x, `file_download`:
   /// a blob is called by the ETag, which for large files is their SHA-256.
@@ -114,7 +114,7 @@ struct ChecksumInspection {
         "its SHA-256 is \(checksum), and the name of its blob in the cache says \(blob.checksum): fetch it again")
     }
     log.notes.append(
-      "\(model.path): \(blobs.count) \(blobs.count == 1 ? "file" : "files") of the hub's cache compared with the SHA-256 that "
+      "\(model.path): \(blobs.count) \(blobs.count == 1 ? "file" : "files") of the Hugging Face cache compared with the SHA-256 that "
         + "is the name of the blob")
   }
 

@@ -6,7 +6,7 @@ struct FindingLog {
   private let path: String
   private let folder: String?
   var findings: [Finding] = []
-  /// What is worth knowing and no fault.
+  /// Informational messages, which are no faults.
   var notes: [String] = []
 
   /// - Parameter folder: Where files are that findings name; nil: there is one file, at `path`.

@@ -40,11 +40,11 @@ public struct ModelInspection: Sendable {
   /// The weight files whose headers are in order.
   public let files: [File]
   public let findings: [Finding]
-  /// What is worth knowing and no fault.
+  /// Informational messages, which are no faults.
   public let notes: [String]
   /// Where data was read.
   public private(set) var nonFinite: [NonFinite] = []
-  /// Of every weight and side file, where they were wanted, in the order of the names.
+  /// Of every weight and copied file, where they were wanted, in the order of the names.
   public private(set) var sums: [SumsFile.Entry] = []
 
   /// Inspects the safetensors file, the index file, or the folder of a model or an adapter at `path`.

@@ -61,7 +61,7 @@ struct WeightFileInspection {
     }
   }
 
-  /// Looks at an index that stands beside `model.safetensors`, which programs load in place of shards.
+  /// Looks at an index next to `model.safetensors`, which programs load in place of shards.
   ///
   /// - Returns: Whether the index is of no use, so that the one file is the model.
   private mutating func inspectStale(_ name: String) throws -> Bool {
@@ -193,7 +193,7 @@ struct WeightFileInspection {
     }
   }
 
-  /// Tensors that an index names and its shards have not: loaders do without them, unless they lie in a file that the index
+  /// Tensors that an index names and its shards don't have: loaders do without them, unless they lie in a file that the index
   /// does not name.
   private mutating func inspectGhosts(
     _ ghosts: [(tensor: TensorName, shard: String)], _ name: String, _ entries: [String], named: Set<String>

@@ -59,7 +59,7 @@ struct KernelsCommand: ParsableCommand {
 
   func run() throws {
     #if DEBUG
-    throw BenchmarkError.noOptimisation
+    throw BenchmarkError.noOptimization
     #else
     try measure()
     #endif
@@ -99,7 +99,7 @@ struct KernelsCommand: ParsableCommand {
   private func elementTypes() throws -> [ElementType] {
     try Self.words(dtypes).map { word in
       guard let type = ElementType.allCases.first(where: { $0.name == word }) else {
-        throw ValidationError("--dtypes: \"\(word)\" is none of bf16, f16, f32.")
+        throw ValidationError("--dtypes: \"\(word)\" is not bf16, f16 or f32.")
       }
       return type
     }
@@ -110,7 +110,7 @@ struct KernelsCommand: ParsableCommand {
   private static func numbers(_ text: String, option: String) throws -> [Int] {
     try words(text).map { word in
       guard let number = Int(word), number > 0 else {
-        throw ValidationError("\(option): \"\(word)\" is no number of at least 1.")
+        throw ValidationError("\(option): \"\(word)\" is not a number of at least 1.")
       }
       return number
     }

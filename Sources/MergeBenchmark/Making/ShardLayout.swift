@@ -12,7 +12,7 @@ struct ShardLayout: Sendable {
   let byteCount: Int
   let elementCount: Int
 
-  /// Neighbouring tensors stay together; in a file they stand in the order of the safetensors reference.
+  /// Neighboring tensors stay together; in a file they have the order of the safetensors reference.
   ///
   /// - Parameter elementCount: Nil: the tensors' elements.
   init(_ tensors: [ModelTensor], dtype: DType, shardCount: Int, elementCount: Int? = nil) throws {

@@ -2,7 +2,7 @@ import JSONText
 import MergeEngine
 import Safetensors
 
-/// Formats in which the weights of linear layers or experts are made as codes, with random ones.
+/// Formats in which the weights of linear layers or experts are quantized, with random values.
 enum WeightFormat: String, CaseIterable, Sendable {
   /// Numbers.
   case plain

@@ -6,7 +6,7 @@ struct MergeCommand: ParsableCommand {
     commandName: "merge",
     abstract: "Measure merges against copies of the base's weight files.",
     discussion: """
-      Runs safemerge, cp and a plain copy by this process in turn, on warm caches; each is first in every third round. What stands behind -- goes to safemerge.
+      Runs safemerge, cp and a plain copy by this process in turn, on warm caches; each is first in every third round. Arguments after -- go to safemerge.
 
       Examples:
         MergeBenchmark merge /dev/shm/bench/base /dev/shm/bench/adapter

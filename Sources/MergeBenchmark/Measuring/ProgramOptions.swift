@@ -6,7 +6,7 @@ import Safetensors
 import Darwin
 #endif
 
-/// Which safemerge is measured, how often, and how that is told.
+/// Which safemerge is measured, how often, and how that is printed.
 struct ProgramOptions: ParsableArguments {
   @Option(help: "The safemerge to measure. Default: the one beside this program.", completion: .file())
   var program: String?

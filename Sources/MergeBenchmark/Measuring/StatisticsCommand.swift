@@ -5,7 +5,7 @@ struct StatisticsCommand: ParsableCommand {
     commandName: "stats",
     abstract: "Measure `safemerge ls --stats` against `cat` of the same weight files.",
     discussion: """
-      Both read all of the data, on warm caches; each is first in every second round. What stands behind -- goes to \
+      Both read all of the data, on warm caches; each is first in every second round. Arguments after -- go to \
       safemerge.
 
       Example:

@@ -2,7 +2,7 @@ import Inspection
 import MergePlanning
 import Safetensors
 
-/// Makes numbers of a quantized weight a second time, element by element and by formulas instead of tables
+/// Dequantizes a weight a second time, element by element and by formulas instead of tables
 /// (`docs/internals/quantization.md`). Shares nothing with the merge but the plan.
 ///
 /// One object a thread: it keeps what it read last.
@@ -126,7 +126,7 @@ struct PlainDecoder {
       let (matrix, inner) = row.quotientAndRemainder(dividingBy: grid.rows)
       return (matrix * grid.scaleRows + inner / grid.blockRows) * grid.scaleColumns + column / grid.blockColumns
     }
-    // Along a row the blocks follow each other, and begin anew in the next one of the same blocks.
+    // Along a row the blocks follow each other, and start again in the next one of the same blocks.
     let first = elements.lowerBound / grid.columns * grid.columns
     let last = (elements.upperBound - 1) / grid.columns * grid.columns
     let places = block(first)..<block(last) + grid.scaleColumns
@@ -208,7 +208,7 @@ struct PlainDecoder {
         let pair = code(place / 2)
         let number = Self.e2m1(row % 2 == 0 ? pair & 15 : pair >> 4)
         let scale = scale(place / 32)
-        // The byte 255 is 2^128 here, which fp32 has not.
+        // The byte 255 is 2^128 here, which fp32 doesn't have.
         values[element - elements.lowerBound] = scale == .infinity ? number * 0x1p127 * 2 : number * scale
       }
     }

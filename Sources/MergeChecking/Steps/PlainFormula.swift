@@ -38,7 +38,7 @@ extension Formula where Operand == FactorView {
   }
 }
 
-/// A matrix as it stands in the adapter, row after row.
+/// A matrix as it is in the adapter, row after row.
 struct PlainMatrix: PlainFormula {
   let values: [Float]
 

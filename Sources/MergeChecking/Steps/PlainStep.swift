@@ -2,7 +2,7 @@ import Adapters
 import MergePlanning
 import Safetensors
 
-/// One step of an update as the check computes it anew: by plain loops, with nothing of the engine's. A file of this folder
+/// One step of an update as the check computes it again: by plain loops, with nothing of the engine's. A file of this folder
 /// has all of one.
 protocol PlainStep: Sendable {
   /// The delta that it adds; nil: it adds none.

@@ -14,7 +14,7 @@ extension MergeEngine {
     public var nonFinite = NonFinite.fail
     /// Whether the outcome has the statistics of every tensor that an adapter changes. The result does not depend on it.
     public var collectsStatistics = false
-    /// Takes tensors apart, where the plan needs it; nil: the system's LAPACK is opened then.
+    /// Decomposes tensors, where the plan needs it; nil: the system's LAPACK is opened then.
     public var decomposer: MatrixDecomposer?
 
     /// How bytes that are not changed come into the output. The result does not depend on it.
@@ -23,7 +23,7 @@ extension MergeEngine {
     public var computesChecksums = false
     /// What is done to find out whether the disk has what was written.
     public var verification = Verification.none
-    /// Judges the complete result, a folder or one file, before it gets its name: what it throws is the merge's error, and
+    /// Judges the complete result, a folder or one file, before it is moved into place: what it throws is the merge's error, and
     /// nothing is kept of a result that it refuses.
     public var judge: (@Sendable (_ path: String) throws -> Void)?
     /// Asks for an end before the work is done.

@@ -14,7 +14,7 @@ extension MergeEngine {
     /// Of every tensor that an adapter changes, in the order of the output; empty unless they were asked for.
     public let statistics: [TensorStatistics]
 
-    /// How large the change of tensors is, of which a run that went on with another's work has only those that it computed.
+    /// How large the change of tensors is, of which a resumed run has only those that it computed itself.
     public let changeRatios: [ChangeRatio]
 
     /// The norm of a low-rank change in units of the norm of what it is added to, from some rows of a tensor.

@@ -46,7 +46,7 @@ public struct MergeError: ReportableError, Equatable {
     case .changed: "changed"
     case .notShareable: "reflink"
     case .memory: "memory"
-    case .codeMap, .codes, .scaleOverflow: "quantised"
+    case .codeMap, .codes, .scaleOverflow: "quantized"
     case .inconsistentPlan: "internal"
     }
   }

@@ -25,7 +25,7 @@ extension MergeEngine.Outcome {
 
   /// One if the change of a tensor is out of all proportion.
   private var largeChange: MergeWarning? {
-    // Weights that are made codes again are not sampled, but measured.
+    // Weights that are requantized are not sampled, but measured.
     let measured = requantized.compactMap { tensor in
       tensor.name.flatMap { name in tensor.ratio.map { ChangeRatio(name: name, ratio: $0) } }
     }

@@ -1,4 +1,4 @@
-/// A complete result was judged and refused: no run may go on with it.
+/// A complete result was judged and refused: no run may resume it.
 struct RefusedResult: Error {
   let cause: any Error
 }

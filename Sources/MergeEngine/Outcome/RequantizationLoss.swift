@@ -1,4 +1,4 @@
-/// What became of the codes of a weight that was merged and made codes again.
+/// What became of the codes of a weight that was merged and requantized.
 public struct RequantizationLoss: Sendable, Equatable {
   /// Codes that are not the base's.
   public internal(set) var changedCount: UInt64 = 0

@@ -24,7 +24,7 @@ public struct TensorStatistics: Sendable, Equatable {
   /// The sum of squares of the base.
   public let baseSquares: Double
 
-  /// What became of the codes of a weight that is made codes again; nil: it is numbers, or several are summed.
+  /// Statistics of a requantized weight; nil: it is not requantized, or several are summed.
   public let codes: RequantizationLoss?
 
   /// The sum of squares of what quantizing in training changed; nil: it was not quantized, as far as is known.

@@ -1,6 +1,6 @@
 import Platform
 
-/// An error that leaves work which another run can go on with.
+/// An error that leaves partial work, which another run can resume.
 public struct UnfinishedMerge: ReportableError {
   public let cause: any ReportableError
   public let kept: KeptWork

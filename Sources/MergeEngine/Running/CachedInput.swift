@@ -2,8 +2,8 @@ import Platform
 import Safetensors
 import Synchronization
 
-/// An open input and what the page cache is told about it: pages that come are asked for, and pages of a file that was not
-/// in the cache are given back behind the work, so that the cache is left as it was found.
+/// An open input and the advice to the page cache about it: pages are read ahead, and pages of a file that was not in the
+/// cache are dropped after use, so that the cache is left as it was found.
 final class CachedInput: Sendable {
   let file: InputFile
   /// Whether the file was not in the page cache and is read from its start to its end.

@@ -134,7 +134,7 @@ final class InputFiles: Sendable {
     return type
   }
 
-  /// The types that a tensor is computed from and to; what is made codes again is so from fp32.
+  /// The types that a tensor is computed from and to; weights are requantized from fp32.
   func elementTypes(of tensor: ComputedTensor) throws -> (source: ElementType, target: ElementType) {
     let source = try elementType(tensor.weight.dtype)
     return switch tensor.encoding {

@@ -27,16 +27,16 @@ public struct MergeEngine: Sendable {
 
   /// Writes the result to the place of `staging`, which is complete or untouched afterwards.
   ///
-  /// Weight files first, then side files, the index last; then the result gets its name. A result that is one file has no
-  /// side files, no index and no `.safemerge.json`.
+  /// Weight files first, then copied files, the index last; then the result is moved into place. A result that is one file has no
+  /// copied files, no index and no `.safemerge.json`.
   ///
   /// With statistics or counts of elements that are not finite every tensor is computed, whatever a run before did.
   ///
   /// - Parameters:
-  ///   - staging: The folder in which the result comes into being.
+  ///   - staging: The folder in which the result is written.
   ///   - sideFiles: What is copied along.
   ///   - identity: What decides the result; nil: nothing is kept for a next run, and no `.safemerge.json` is written.
-  ///   - resumes: Whether the run goes on with what one of the same identity left.
+  ///   - resumes: Whether the run resumes the work of one of the same identity.
   ///   - progress: Called from the workers after each job, by one at a time.
   /// - Throws: ``MergeError``, `SafetensorsError` or `CheckpointError` of the first job, in the order of the output, that
   ///   failed, as ``UnfinishedMerge`` where work is kept; ``InterruptedMerge``.

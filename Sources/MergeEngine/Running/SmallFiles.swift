@@ -23,7 +23,7 @@ struct SmallFiles {
   ///
   /// - Parameters:
   ///   - finished: The records of the weight files, by their places in the plan.
-  /// - Throws: `CheckpointError`, with `changed` for a side file that is not what the identity says.
+  /// - Throws: `CheckpointError`, with `changed` for a copied file that is not what the identity says.
   func write(to staged: StagedOutput, _ inputs: InputFiles, _ finished: [Int: PartRecord]) throws -> String? {
     var files = plan.shards.enumerated().map { number, shard in
       ResultRecord.File(

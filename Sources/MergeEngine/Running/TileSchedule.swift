@@ -14,11 +14,11 @@ struct TileSchedule: Sendable {
   struct Segment: Sendable {
     enum Kind: Sendable {
       case header
-      /// Untouched neighbours, one range of an input.
+      /// Untouched neighbors, one range of an input.
       case copy(input: Int, source: Range<Int>, output: Int)
       /// The rows of one updated tensor.
       case tiles(tensor: Int, rowsPerTile: Int)
-      /// The bands of a tensor that is made codes again, or of the scales of one: rows of blocks, each whole.
+      /// The bands of a requantized tensor, or of the scales of one: rows of blocks, each whole.
       case bands(tensor: Int, bandsPerTile: Int)
 
       /// The place of the updated tensor in its shard; nil: none is updated.

@@ -100,7 +100,7 @@ struct NF4Sink {
   private static let zeroCode: UInt8 = 7
 
   /// How many codes changed, and how many changes are at least half the distance from the new code's number to the nearer of
-  /// its neighbours.
+  /// its neighbors.
   private func compare(
     _ single: [UInt8], before weight: RawSpan, _ scales: [Float], _ block: Int, _ worker: borrowing TileWorker
   ) throws -> RequantizationLoss {

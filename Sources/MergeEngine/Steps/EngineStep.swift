@@ -32,7 +32,7 @@ protocol StartStep: Sendable {
   func start(_ tile: Tile, weight: RawSpan, _ buffers: inout TileBuffers) throws
 }
 
-/// Computes the rows of a tile anew.
+/// Computes the rows of a tile again.
 protocol ValueStep: Sendable {
   /// Whether it does nothing but add a delta, roundings apart.
   var isSum: Bool { get }

@@ -1,7 +1,7 @@
 import MergePlanning
 import TileKernels
 
-/// A matrix as it stands in the adapter.
+/// A matrix as it is in the adapter.
 struct MatrixFormula: FormulaEvaluation, PreparedFormula {
   let values: FactorView
 

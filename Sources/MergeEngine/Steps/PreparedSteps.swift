@@ -13,7 +13,7 @@ struct PreparedSteps: Sendable {
   /// Rows that are written over at the end.
   var replacements: [RowReplacement<FactorView>] = []
 
-  /// The largest magnitudes in the blocks of a weight that is made codes again, a row of blocks after another, where they
+  /// The largest magnitudes in the blocks of a requantized weight, a row of blocks after another, where they
   /// take a pass over the tensor; nil: the tiles find them.
   var largest: [Float]?
 

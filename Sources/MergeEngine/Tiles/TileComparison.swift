@@ -3,7 +3,7 @@ import TileKernels
 
 /// What the rows of one tile were meant to become, and the statistics of what they became.
 struct TileComparison {
-  /// For each row of the tile that was compared last; what stands behind them is old.
+  /// For each row of the tile that was compared last; the elements behind them are old.
   private(set) var rows: [RowStatistics] = []
 
   /// Compares the tile's rows with the base's and with `intended`.

@@ -37,10 +37,10 @@ package enum Codebooks {
     0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0,
   ]
 
-  /// Half way between neighbours in ``nf4``.
+  /// Half way between neighbors in ``nf4``.
   static let nf4Bounds: [Float] = zip(nf4, nf4.dropFirst()).map { ($0 + $1) / 2 }
 
-  /// Half of the distance to the nearer neighbour in ``nf4``.
+  /// Half of the distance to the nearer neighbor in ``nf4``.
   static let nf4HalfSteps: [Float] = nf4.indices.map { code in
     let down = code > 0 ? nf4[code] - nf4[code - 1] : .infinity
     let up = code < 15 ? nf4[code + 1] - nf4[code] : .infinity

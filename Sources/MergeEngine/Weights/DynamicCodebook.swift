@@ -27,7 +27,7 @@ enum DynamicCodebook {
   /// 10^-6 to 1.
   private static let powers: [Float] = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1]
 
-  /// Half way between neighbours.
+  /// Half way between neighbors.
   private static let bounds: [Float] = zip(numbers, numbers.dropFirst()).map { ($0 + $1) / 2 }
 
   /// Scales of a group of them share a scale.

@@ -13,7 +13,7 @@ struct QLoRAReader {
   /// The elements that were read last, as the base has them.
   var unquantized: ArraySlice<UInt8> { whole[asked] }
 
-  /// Reads elements and makes them what quantizing left of them.
+  /// Reads elements, quantizes and dequantizes them.
   ///
   /// - Parameter scales: What the codes of each block are multiplied by; nil: the largest magnitudes.
   mutating func read(

@@ -5,7 +5,7 @@ import Platform
 
 /// What a base is called, to tell when an adapter was made for another.
 struct BaseModelMatch {
-  /// What the base says of itself: `_name_or_path` of config.json, and the repository where it lies in the hub's cache.
+  /// What the base says of itself: `_name_or_path` of config.json, and the repository where it lies in the Hugging Face cache.
   let known: [String]
   /// The folder's name, which may be anything: it can say that the base is the right one, not that it is a wrong one.
   let folder: String?

@@ -28,7 +28,7 @@ enum BypassedModules {
     Rule(classes: ["DiffusionGemmaModel"], module: "decoder.embed_tokens", isCalled: true),
   ]
 
-  /// Why an update of a module is none of its weight; nil: it is.
+  /// Why an update of a module is not one of its weight; nil: it is.
   static func problem(of module: String, config: JSONValue?) -> PlanError.Problem? {
     guard case .array(let names)? = config?["architectures"], case .string(let name)? = names.first else { return nil }
     for rule in rules where rule.classes.contains(name) && rule.module.utf8.elementsEqual(module.utf8) {

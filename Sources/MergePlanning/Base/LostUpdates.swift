@@ -3,7 +3,7 @@ import JSONText
 
 /// Updates that no weight of the model can hold, because of how its class computes.
 enum LostUpdates {
-  /// Why an update is none of a weight; nil: it is.
+  /// Why an update does not change a weight; nil: it does.
   static func problem(of update: ModuleUpdate, _ config: JSONValue?) -> PlanError.Problem? {
     if case .embedding = update.layout, let type = NormalizedEmbeddings.type(config) {
       return .normalizedEmbedding(module: update.module, type: type)

@@ -19,7 +19,7 @@ struct TensorShapes: NamedTensors {
   /// Whether the base has the tensor, or an adapter brings it.
   func exists(_ name: TensorName) -> Bool { base.entry(name) != nil || updates[name]?.replacement != nil }
 
-  /// The dtype of the base's tensor, or of the one that a new head starts from.
+  /// The dtype of the base's tensor, or of the tensor that a new head starts from.
   func dtype(of name: TensorName) -> DType? {
     if let entry = base.entry(name) { return entry.info.dtype }
     if let twin = vocabulary.storedTwin(of: name) { return dtype(of: twin) }

@@ -4,7 +4,7 @@ import Safetensors
 
 /// A change of config.json that a merge needs so that the result loads as what it is.
 public enum ConfigEdit: Sendable, Equatable {
-  /// `tie_word_embeddings` of the object at this path becomes false, and wherever it stands in its text model's section.
+  /// `tie_word_embeddings` of the object at this path becomes false, and wherever its text model's section has it.
   case untie([String])
   /// `vocab_size`, under whatever of its names, changes wherever it has the old value.
   case vocabulary(from: Int, to: Int)

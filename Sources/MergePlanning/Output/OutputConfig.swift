@@ -5,7 +5,7 @@ import ModelNames
 import Platform
 import Safetensors
 
-/// What config.json of the result must say otherwise than the base's.
+/// How config.json of the result differs from the base's.
 struct OutputConfig {
   private let inputs: MergeInputs
   private let updates: [TensorName: PendingUpdate]
@@ -31,7 +31,7 @@ struct OutputConfig {
     if let edit = weightsEdit(output) { self.edits.append(edit) }
   }
 
-  /// The edited config.json; nil if it stays as it is and is copied with the side files.
+  /// The edited config.json; nil if it stays as it is and is copied with the copied files.
   ///
   /// - Parameter other: A further edit.
   mutating func text(with other: ConfigEdit?) throws -> MergePlan.TextFile? {

@@ -24,7 +24,7 @@ struct QLoRAWeights {
     guard let training = inputs.options.baseWas else { return }
     let path = inputs.base.path
     if let method = inputs.quantized.method {
-      throw PlanError(path: path, tensor: nil, .training("a base that is quantised (\(method))"))
+      throw PlanError(path: path, tensor: nil, .training("a base that is quantized (\(method))"))
     }
     var leaves = Self.linearLeaves
     for (name, update) in updates.sorted(by: { $0.key < $1.key }) where !update.steps.isEmpty {
@@ -34,7 +34,7 @@ struct QLoRAWeights {
       if update.isStoredTransposed { throw refused("a weight that is stored transposed") }
       let columns = shapes.shape(of: name)?.last ?? 1
       if update.isSliced, training.isNested || columns % training.block != 0 || update.interleaveCount > 1 {
-        throw refused("a weight that the live model has in other parts, whose elements shared other scales")
+        throw refused("a weight that the model in memory has in other parts, whose elements shared other scales")
       }
       merged.insert(name)
       leaves.insert(Self.leaf(name))

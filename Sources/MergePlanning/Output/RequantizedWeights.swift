@@ -16,7 +16,7 @@ struct RequantizedWeights {
     }
     let (base, quantized) = (inputs.base, inputs.quantized)
     guard quantized.method != nil else {
-      throw PlanError(path: base.path, tensor: nil, .requantizing("a base that is not quantised"))
+      throw PlanError(path: base.path, tensor: nil, .requantizing("a base that is not quantized"))
     }
     guard inputs.options.outputDType == nil, inputs.options.arithmetic == .exact else {
       throw PlanError(path: base.path, tensor: nil, .requantizing("another dtype or arithmetic"))

@@ -10,8 +10,8 @@ public enum ShardingPolicy: Sendable, Equatable {
   /// Groups tensors, by their places: first fit in their order, as huggingface_hub 2.4
   /// (`split_torch_state_dict_into_shards`) and so `save_pretrained` does.
   ///
-  /// A tensor that is larger than the limit gets a group of its own at once, which comes before the one that is being
-  /// filled; that goes on behind it.
+  /// A tensor that is larger than the limit gets a group of its own at once, which comes before the group that is
+  /// being filled; filling continues after it.
   ///
   /// - Parameter byteCounts: The size of each tensor.
   /// - Returns: At least one group; only that of a model without tensors is empty.

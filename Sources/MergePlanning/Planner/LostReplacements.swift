@@ -38,7 +38,7 @@ struct LostReplacements {
 
   /// What `modules_to_save` and the like name is in the adapter.
   private func checkSavedModules() throws(PlanError) {
-    // With a new head the adapter's model has parts that the base doesn't have, and the other way round: a part of the base
+    // With a new head the adapter's model has parts that the base doesn't have, and the reverse: a part of the base
     // that no key of the adapter names is not one of its model's.
     let parts = Set(
       adapter.replacements.map { UntrainedParts.part($0.target) }

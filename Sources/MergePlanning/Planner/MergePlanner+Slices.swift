@@ -13,7 +13,7 @@ extension MergePlanner {
       error(.slicedChange(target: resolved.name.string, what: what), number, key: update.inWitness.tensor)
     }
     if let decomposition = update.decomposition {
-      throw refuse("the initialisation \(decomposition.change.rawValue)")
+      throw refuse("the initialization \(decomposition.change.rawValue)")
     }
     if update.target == .attentionOutput { throw refuse("the output of a MultiheadAttention") }
     switch update.layout {
@@ -27,7 +27,9 @@ extension MergePlanner {
     var targets: [TensorName] = []
     for part in resolved.parts {
       // Codes are decoded by the rows that they have on disk.
-      if part.interleaveCount > 1, quantized.groups[part.tensor] != nil { throw refuse("a quantised weight by turns") }
+      if part.interleaveCount > 1, quantized.groups[part.tensor] != nil {
+        throw refuse("an interleaved quantized weight")
+      }
       var steps: [TensorUpdate.Step] = []
       for step in place.steps {
         if let cut = try slice(step, part, place, refuse) { steps.append(cut) }
@@ -96,7 +98,7 @@ extension Term where Operand == FactorView {
     let end = (common.upperBound - part.runtimeRows.lowerBound + step - 1) / step
     guard first < end else { return nil }
     let start = part.runtimeRows.lowerBound + first * step - rows.lowerBound
-    // Rows by turns lie beside each other in a matrix of as many times the columns.
+    // Interleaved rows lie beside each other in a matrix of as many times the columns.
     let offset = part.turn * width
     let term = Term(
       rows: first..<end, columns: columns.lowerBound + offset..<columns.upperBound + offset,

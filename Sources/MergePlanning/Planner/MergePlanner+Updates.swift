@@ -108,7 +108,7 @@ extension MergePlanner {
     }
     if work.interleaveCount != part.interleaveCount, !work.steps.isEmpty {
       throw error(
-        .slicedChange(target: part.tensor.string, what: "a second change, of rows that do not lie by turns,"), number,
+        .slicedChange(target: part.tensor.string, what: "a second change, of rows that are not interleaved,"), number,
         key: key)
     }
     guard update.target != .attentionOutput || !isWhole else { return }

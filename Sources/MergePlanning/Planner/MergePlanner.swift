@@ -132,7 +132,7 @@ struct MergePlanner {
     return resolver.resolve(name, rows: rows, experts: experts, in: tensors)
   }
 
-  /// The dtype of the base's tensor, or of the one that a new head starts from.
+  /// The dtype of the base's tensor, or of the tensor that a new head starts from.
   func dtype(of name: TensorName) -> DType? { tensors.dtype(of: name) }
 
   /// Whether the base has the tensor, or an adapter brings it.

@@ -15,7 +15,7 @@ struct PendingUpdate {
   var isStoredTransposed = false
   /// Whether a change comes from a tensor at run time that lies in other parts.
   var isSliced = false
-  /// Of how many parts the rows lie by turns; the steps are of a matrix of so many times fewer rows and more columns.
+  /// Of how many parts the rows are interleaved; the steps are of a matrix of so many times fewer rows and more columns.
   var interleaveCount = 1
   /// What is taken out of the tensor before the steps; nil: nothing.
   var decomposition: DecompositionStep?
@@ -62,7 +62,7 @@ struct PendingUpdate {
 
   /// Everything that is done to a tensor of these rows and columns.
   ///
-  /// - Parameter first: A step before the others, of what stands in the base's place.
+  /// - Parameter first: A step before the others, on the tensor that replaces the base's.
   func update(rows rowCount: Int, columns: Int, first: TensorUpdate.Step? = nil) -> TensorUpdate {
     var all = decomposition.map { [TensorUpdate.Step.subtract($0)] } ?? []
     all += [first].compactMap { $0 } + steps

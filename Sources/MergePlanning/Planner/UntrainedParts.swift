@@ -3,7 +3,7 @@ import JSONText
 import Safetensors
 
 /// The parts of a base that the model did not have in which an adapter was trained: layers that predict further tokens
-/// (MTP), which transformers does not load, and models beside the one that was trained, such as a talker.
+/// (MTP), which transformers does not load, and models next to the trained one, such as a talker.
 ///
 /// A name in `modules_to_save` means modules of them too, but of a part that was not there nothing can be lost.
 struct UntrainedParts {

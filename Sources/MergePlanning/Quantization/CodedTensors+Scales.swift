@@ -82,7 +82,7 @@ extension CodedTensors {
   /// The blocks that share a scale, by the shape of the scales.
   ///
   /// - Parameters:
-  ///   - blocks: Sizes of blocks that a grid of scales may have; nil: a grid is none that is known.
+  ///   - blocks: Sizes of blocks that a grid of scales may have; nil: the grid is unknown.
   ///   - isOnlyBlocks: Whether the config says that all have scales by blocks; otherwise a scale may be of a row, of a matrix
   ///     or of the tensor.
   func grid(

@@ -46,7 +46,7 @@ struct OnlineTransforms {
     self.schemes = schemes
   }
 
-  /// The refusal of a module that is transformed; nil: it is none. A target that is no name and no pattern is a class, of
+  /// The refusal of a module that is transformed; nil: it is not. A target that is neither a name nor a pattern is a class, of
   /// which the module may be one.
   func problem(of module: String) -> PlanError? {
     guard

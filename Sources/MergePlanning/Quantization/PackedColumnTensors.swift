@@ -140,7 +140,7 @@ struct PackedColumnTensors {
     }
   }
 
-  /// GPTQModel subtracts one of whole words, so that a zero point of 0 borrows from its neighbour, and adds it again when it
+  /// GPTQModel subtracts one of whole words, so that a zero point of 0 borrows from its neighbor, and adds it again when it
   /// reads. Others write something else there.
   private var isWrittenByGPTQModel: Bool {
     var names: [JSONValue] = [config["quantizer"], config["meta"]?["quantizer"]].compactMap { $0 }

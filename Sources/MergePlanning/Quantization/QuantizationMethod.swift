@@ -14,7 +14,7 @@ protocol QuantizationMethod: Sendable {
   static func skipList(_ source: QuantizationSource) -> String?
   /// Whether its readers leave modules alone where a config has no such list.
   static var hasDefaultSkips: Bool { get }
-  /// Whether a change of one weight makes numbers of all.
+  /// Whether a change of one weight dequantizes all.
   static var decodesAllTogether: Bool { get }
   /// Whether its readers take for quantized what has scales, whatever the config says.
   static var isToldByScales: Bool { get }

@@ -6,7 +6,7 @@ import Safetensors
 /// The weights that a base keeps as codes: each is a group of tensors, which a merge takes as one tensor of numbers.
 ///
 /// Found by headers and config.json; of tensors only those are read that say how a weight is laid out (`quant_state` and
-/// `weight_format` of bitsandbytes, `weight_shape` of compressed-tensors). What cannot be decoded is a problem of those
+/// `weight_format` of bitsandbytes, `weight_shape` of compressed-tensors). Weights that cannot be dequantized are a problem of those
 /// modules alone: a merge that does not touch them copies them.
 struct QuantizedBase {
   /// `quant_method`; nil: the base is not quantized.
@@ -104,7 +104,7 @@ struct QuantizedBase {
     return siblings.isNumbers(name) ? nil : problem
   }
 
-  /// Why a module without a weight of its own cannot be changed: it has codes in other tensors. Nil: it has not.
+  /// Why a module without a weight of its own cannot be changed: it has codes in other tensors. Nil: it can be.
   func problem(without name: TensorName) -> PlanError? {
     if let found = problems[Self.module(of: name.string)] { return problem ?? found }
     if let layout = siblings.layout(of: name, isQuantized: source != nil) { return problem ?? layout }
@@ -129,7 +129,7 @@ struct QuantizedBase {
     return nil
   }
 
-  /// Whether a change of one weight makes numbers of all: the method has no list, that all its readers know, of what is not
+  /// Whether a change of one weight dequantizes all: the method has no list, that all its readers know, of what is not
   /// quantized.
   var decodesAll: Bool { kind?.decodesAllTogether ?? false }
 

@@ -95,7 +95,7 @@ public struct QuantizedWeight: Sendable, Equatable {
       case plain
       /// Less one, code by code. The largest code is 0 to some readers and one more than all codes to others.
       case lessOne
-      /// Less one by an addition to the whole word, which goes on from code to code.
+      /// Less one by an addition to the whole word, which carries from code to code.
       case lessOneByWord
     }
 
@@ -167,7 +167,7 @@ extension MergePlan {
     public let method: String
     /// Weights that are decoded and written as numbers.
     public let decoded: Int
-    /// Weights that are merged and made codes again.
+    /// Weights that are merged and requantized.
     public var requantized = 0
     /// Weights that stay the codes that they are.
     public let kept: Int

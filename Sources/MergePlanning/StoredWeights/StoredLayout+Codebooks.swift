@@ -26,7 +26,7 @@ extension StoredLayout {
       codes: codes, parts: [books, scale])
   }
 
-  /// HQQ: its settings stand beside the codes, each a tensor.
+  /// HQQ: its settings are next to the codes, each in a tensor.
   private static func halfQuadratic(
     _ search: StoredTensorSearch, _ stem: String, _ codes: Checkpoint.Location
   ) -> StoredWeight? {

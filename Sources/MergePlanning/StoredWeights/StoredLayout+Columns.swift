@@ -47,12 +47,12 @@ extension StoredLayout {
       }
     }
     guard scales[1] == zeros[1] * 8, scales[0] == zeros[0] else { return nil }
-    // A row of words for a row of the weight; the scales of a row stand in that row too, padded.
+    // A row of words for a row of the weight; the scales of a row are in that row too, padded.
     if values[0] == scales[0], values[1] > zeros[1] { return ("AWQ 4-bit gemv", [values[0], values[1] * 8]) }
     return values[1] == zeros[1] ? ("AWQ 4-bit", [scales[1], values[0]]) : nil
   }
 
-  /// EXL2: rows of the weight stand in an order of their own, whose length is the number of inputs.
+  /// EXL2: rows of the weight have an order of their own, whose length is the number of inputs.
   private static func exllama2(
     _ search: StoredTensorSearch, _ stem: String, _ codes: Checkpoint.Location
   ) -> StoredWeight? {

@@ -16,7 +16,7 @@ extension StoredLayout {
     "act_per_tensor_scale", "act_quant_scale", "act_quant_zero_point", "act_pre_scale",
   ]
 
-  /// `X._weight_qdata` and its neighbours are `X.weight`.
+  /// `X._weight_qdata` and its neighbors are `X.weight`.
   private static func torchao(
     _ search: StoredTensorSearch, _ stem: String, _ codes: Checkpoint.Location
   ) -> StoredWeight? {

@@ -86,7 +86,7 @@ extension StoredLayout {
     return (size + side - 1) / side == count || size % count != 0 ? side : size / count
   }
 
-  /// bitsandbytes LLM.int8: bytes and a scale a row.
+  /// bitsandbytes LLM.int8: bytes and a scale per row.
   private static func rowsOfBytes(
     _ search: StoredTensorSearch, _ stem: String, _ scale: Checkpoint.Location
   ) -> StoredWeight? {
@@ -98,7 +98,7 @@ extension StoredLayout {
       parts: [scale] + search.locations(stem, [".weight_format"]), zeroCodesAreZero: true)
   }
 
-  /// EETQ: bytes, stored transposed, and a scale a column of what is stored.
+  /// EETQ: bytes, stored transposed, and a scale per stored column.
   private static func columnsOfBytes(
     _ search: StoredTensorSearch, _ stem: String, _ scale: Checkpoint.Location
   ) -> StoredWeight? {

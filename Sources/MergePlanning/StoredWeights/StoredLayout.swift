@@ -3,7 +3,7 @@ import JSONText
 import Platform
 import Safetensors
 
-/// A layout in which programs store quantized weights, recognized by what stands in the headers.
+/// A layout in which programs store quantized weights, recognized by what is in the headers.
 ///
 /// A new layout is a line in one of the tables below and a function that says what the weight is.
 struct StoredLayout: Sendable {
@@ -46,7 +46,7 @@ struct StoredLayout: Sendable {
   }
 }
 
-/// Finds the tensors that stand beside each other.
+/// Finds the tensors of a group.
 struct StoredTensorSearch: Sendable {
   let model: Checkpoint
   /// `quantization` of MLX, else `quantization_config` without a method, which later versions write too.

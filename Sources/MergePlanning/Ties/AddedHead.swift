@@ -8,8 +8,8 @@ enum AddedHead {
     "QUESTION_ANS": ("ForQuestionAnswering", "question"),
   ]
 
-  /// What the matrix with a row for each label is called, the surest first; what stands before it (`pooler`, `dense`,
-  /// `pre_classifier`) is none.
+  /// What the matrix with a row for each label is called, the surest first. Modules before it (`pooler`, `dense`,
+  /// `pre_classifier`) don't count.
   private static let leaves = ["out_proj", "linear_out", "score", "classifier", "logits_proj", "summary"]
 
   /// Nil: no matrix is sure to be the classifier, or two are.

@@ -5,7 +5,7 @@ import JSONText
 /// parameters are tied.
 struct ModelTies: Sendable {
   struct Group: Sendable {
-    /// The one that is kept first.
+    /// The parameter that is kept, first.
     let names: [String]
     /// Whether config.json, or the default where it does not say it, makes them one.
     let isTied: Bool
@@ -20,7 +20,7 @@ struct ModelTies: Sendable {
   enum Separation: Sendable {
     /// `tie_word_embeddings` is set to false.
     case config
-    /// config.json must go on to tie, or does so whatever it says; parameters that are all on disk, with different values, stay
+    /// config.json must keep tying, or does so whatever it says; parameters that are all on disk, with different values, stay
     /// apart.
     case values
     /// Not at all: they are one module.
@@ -31,7 +31,7 @@ struct ModelTies: Sendable {
   struct Kind: Sendable {
     /// `task_type` of the adapters; nil if none states it.
     var task: String?
-    /// Whether the adapters bring a head that the base has not.
+    /// Whether the adapters bring a head that the base doesn't have.
     var bringsHead = false
   }
 

@@ -6,7 +6,7 @@ import JSONText
 /// Lines of the table:
 /// - `class NAMES PREFIX EMBEDDING HEAD`: base_model_prefix, the module of the input embedding and of the head, "." for none;
 ///   then `+` where the same value of the configuration does more than to tie embeddings and heads; `=` where the head is the
-///   embedding's module and can be nothing else; groups of parameters that are one, the one that is kept first, as names with
+///   embedding's module and can be nothing else; groups of parameters that are one, the kept one first, as names with
 ///   commas; `path:key:class` for a model inside that has a configuration of its own under `key`; and `NAME=NAME` for two other
 ///   parameters that are one (``TwinParameters``).
 /// - `class:KEY ...`, `class:!KEY ...`: the same for a configuration whose KEY is true or not 0, or is false, where that makes it

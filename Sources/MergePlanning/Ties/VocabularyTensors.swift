@@ -11,14 +11,14 @@ package struct VocabularyTensors: Sendable {
   /// A parameter of the model at run time.
   package struct Member: Sendable, Equatable {
     let live: String
-    /// Its name on disk, or the one that it would have there.
+    /// Its name on disk, or the name it would have there.
     package let name: TensorName
     package let isStored: Bool
   }
 
   /// Parameters that may be one tensor; at least one of them is on disk.
   package struct Group: Sendable {
-    /// The one that is kept first.
+    /// The tensor that is kept, first.
     package let members: [Member]
     package let isTied: Bool
     let section: [String]
@@ -145,7 +145,7 @@ package struct VocabularyTensors: Sendable {
     return (embeddings.sorted(), heads.sorted())
   }
 
-  /// Without a head on disk each embedding may be the one that is the head too. Only those of Llama's layout are sure to
+  /// Without a head on disk each embedding may be the head too. Only those of Llama's layout are sure to
   /// have a head of Llama's name.
   private static func unknownGroups(
     _ embeddings: [TensorName], heads: [TensorName], _ config: JSONValue?, _ ties: ModelTies

@@ -33,12 +33,12 @@ extension Formula where Operand == FactorView {
     case .matrix(let values): .matrix(values.spreadingColumns(turn))
     case .product(let left, let right, let diagonal):
       .product(left: left, right: right.spreadingColumns(turn), diagonal: diagonal)
-    case .tucker: preconditionFailure("only convolutions have such a weight, whose columns do not lie by turns")
+    case .tucker: preconditionFailure("only convolutions have such a weight, whose columns are not interleaved")
     case .hadamard(let one, let other): .hadamard(one.spreadingColumns(turn), other.spreadingColumns(turn))
     }
   }
 
-  /// A product as products over `length` of the rank each, whose sum it is; one formula where it is none.
+  /// A product as products over `length` of the rank each, whose sum it is; one formula where it is not a product.
   func blocks(_ length: Int) -> [Formula] {
     guard case .product(let left, let right, let diagonal) = self else { return [self] }
     return stride(from: 0, to: left.columns, by: length).map { first in

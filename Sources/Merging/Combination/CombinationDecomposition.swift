@@ -62,7 +62,7 @@ struct CombinationDecomposition {
   /// The most elements that torch finds a quantile of.
   static let quantileLimit = 16_000_000
 
-  /// The element at a share of the way from the smallest to the largest, between two neighbours in proportion; every
+  /// The element at a share of the way from the smallest to the largest, between two neighbors in proportion; every
   /// operation in fp32, as torch does.
   ///
   /// - Parameters:

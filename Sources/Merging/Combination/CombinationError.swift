@@ -19,7 +19,7 @@ public struct CombinationError: ReportableError, Equatable {
     case replacedTwice(other: String)
     case weightedReplacement(Double)
     case tooLarge([Int])
-    /// A rank that the module's weight has not.
+    /// A rank that the module's weight doesn't have.
     case rankTooLarge(Int, rows: Int, columns: Int)
     /// More elements than a quantile is found of.
     case tooManyToClamp(Int)

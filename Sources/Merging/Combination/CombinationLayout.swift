@@ -17,7 +17,7 @@ struct CombinationLayout {
     /// s.
     let scaling: Double
 
-    /// Where A and B stand in the adapter's tensor table.
+    /// Where A and B are in the adapter's tensor table.
     var a: Int { update.inWitness.tensor }
     var b: Int { update.outWitness.tensor }
   }
@@ -164,7 +164,7 @@ struct CombinationLayout {
     uses.map(\.adapter.largestRank).reduce(0, max)
   }
 
-  /// Refuses a module whose updates cannot be made into a matrix and taken apart.
+  /// Refuses a module whose updates cannot be made into a matrix and decomposed.
   private func checkDecomposition(of parts: [Part], rank: Int, clamps: Bool) throws(CombinationError) {
     let first = parts[0]
     let adapter = uses[first.adapter].adapter

@@ -12,7 +12,7 @@ struct CombinationWriter {
 
   private let layout: CombinationLayout
   private let kernels: KernelSet
-  /// For the methods that take whole updates apart.
+  /// For the methods that decompose whole updates.
   private let decomposer: MatrixDecomposer?
   private let interruption: Interruption
   private let path: String

@@ -32,7 +32,7 @@ public final class CombinedAdapter: Sendable {
     public var kernels: KernelSet
     /// Whether the factors are computed; otherwise they are 0, for a plan that is not carried out.
     public var computes: Bool
-    /// Takes the updates apart, where the method needs it; nil: the system's LAPACK is opened then.
+    /// Decomposes the updates, where the method needs it; nil: the system's LAPACK is opened then.
     public var decomposer: MatrixDecomposer?
     /// Asks for an end before the last module is combined.
     public var interruption = Interruption.never

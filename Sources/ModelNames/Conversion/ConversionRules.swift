@@ -45,7 +45,7 @@ struct ConversionRules {
     }
   }
 
-  /// Longer names are no model's, and patterns may take the square of a length.
+  /// No model has longer names, and patterns may take the square of a length.
   static let longestName = 1024
 
   /// base_model_prefix with its dot; nil: none is known.

@@ -66,7 +66,7 @@ struct NameConversion {
 
   private enum Kind: Equatable { case rename, group, convert }
 
-  /// The line as it stands in the table.
+  /// The line as it is in the table.
   let text: String
   /// Empty: a renaming.
   let steps: [Step]

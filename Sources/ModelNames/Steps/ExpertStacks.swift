@@ -28,7 +28,7 @@ struct ExpertStacks {
     }
   }
 
-  /// Families whose stacked gate and up projection has a row of each by turns.
+  /// Families whose stacked gate and up projection has interleaved rows.
   private static let interleavedFamilies: Set<String> = ["gpt_oss", "openai_privacy_filter"]
 
   private var isInterleaved: Bool {
@@ -49,7 +49,7 @@ struct ExpertStacks {
     }
     let container = components.dropLast().joined(separator: ".")
     guard var projection = Projection.allCases.first(where: { $0.names.contains(leaf) }) else { return nil }
-    // Of experts without a gate the first projection is the one that goes up.
+    // Of experts without a gate the first projection goes up.
     if leaf == "w1", !hasGate(container) { projection = .up }
     let name = TensorName(text)
     for other in projection.names where other != leaf {
@@ -145,7 +145,7 @@ struct ExpertStacks {
     // Of these families the columns are the rows of a layer.
     if isInterleaved, !isExchanged {
       return .failure(
-        .unsupportedConversion(target: name.string, tensor: text, rule: "rows of gate and up by turns"))
+        .unsupportedConversion(target: name.string, tensor: text, rule: "interleaved rows of gate and up"))
     }
     guard isUpright != isExchanged || isInterleaved else { return unknown }
     if isExchanged, let tensor = found.whole {

@@ -1,8 +1,8 @@
 import Safetensors
 
-/// Tensors whose rows lie by turns: a gate's row, then one of what it gates.
+/// Tensors whose rows are interleaved: a gate's row, then one of what it gates.
 ///
-/// A tensor of 2n rows that lie by turns is, as the same bytes, a matrix of n rows of twice the columns: the parts lie beside
+/// A tensor of 2n rows that are interleaved is, as the same bytes, a matrix of n rows of twice the columns: the parts lie beside
 /// each other in it.
 enum InterleaveStep {
   /// Finds a tensor on disk whose even rows are the first half of the runtime tensor's, or the first of two runtime tensors.

@@ -72,7 +72,7 @@ extension EventStream {
 
   /// The outcome for each weight that was requantized.
   func requantized(_ outcome: MergeEngine.Outcome) {
-    send("requantised") { event in
+    send("requantized") { event in
       event.list("tensors", outcome.requantized) { tensor, event in
         event.member("name", tensor.name?.string)
         event.member("elements", tensor.elementCount)

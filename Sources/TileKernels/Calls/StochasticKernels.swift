@@ -1,10 +1,10 @@
 import CTileKernels
 
-// Stochastic rounding: of the two neighbours x0 < x1 of a number x in the output type, x1 is taken with the probability
+// Stochastic rounding: of the two neighbors x0 < x1 of a number x in the output type, x1 is taken with the probability
 // (x - x0) / (x1 - x0), so that the expected output is x.
 //
-// Exactly: the neighbour of greater magnitude is taken if the element's word u of the stream is less than floor(t * 2^32),
-// t being the distance to the other neighbour in units of the distance between them. This is exact for bf16, and for f16
+// Exactly: the neighbor of greater magnitude is taken if the element's word u of the stream is less than floor(t * 2^32),
+// t being the distance to the other neighbor in units of the distance between them. This is exact for bf16, and for f16
 // down to magnitudes of 2^-33; below that the probability errs by less than 2^-32. A number that the type can hold is
 // unchanged. A magnitude above the largest finite one becomes infinite where rounding to nearest makes it so, and the
 // largest finite one elsewhere. For f32 nothing is discarded: the output is that of rounding to nearest.

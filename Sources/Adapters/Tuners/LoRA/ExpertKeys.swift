@@ -14,7 +14,7 @@ enum ExpertKeys {
     "gate_up_proj", "gate_proj", "up_proj", "down_proj", "w1", "w2", "w3",
   ]
 
-  /// A module's path taken apart: what holds the experts, and which projection it is; nil: it is no projection of a stack.
+  /// The parts of a module's path: what holds the experts, and which projection it is; nil: it is no projection of a stack.
   static func stack(of module: TensorName) -> (module: TensorName, projection: String)? {
     var segments = module.string.split(separator: ".", omittingEmptySubsequences: false)
     guard segments.count > 2, let last = segments.popLast(), segments.last.map({ $0 == container }) ?? false,

@@ -23,7 +23,7 @@ enum Initializations {
       if let refusal = refusal(ofName: name) { return refusal }
     }
     return (
-      "an initialisation that this program does not know and that may have changed the base weights; known are true, "
+      "an initialization that this program does not know and that may have changed the base weights; known are true, "
         + "false, \"gaussian\", \"orthogonal\", \"eva\", \"mica\", \"pissa\" and \"olora\"", conversion
     )
   }
@@ -47,7 +47,7 @@ enum Initializations {
     case "lora_ga": return relative("LoRA-GA", "a part chosen by gradients")
     case "loftq":
       return (
-        "LoftQ made the adapter for a quantised base, whose errors it corrects",
+        "LoftQ made the adapter for a quantized base, whose errors it corrects",
         "merge into the base that LoftQ wrote, with \"init_lora_weights\": true in the adapter's config"
       )
     default: return nil

@@ -45,7 +45,7 @@ extension LoRA {
       .ignored("lorap_emb_lr", because: ConfigField.trainingOnly),
 
       // PEFT 0.1 and 0.2.
-      .ignored("merge_weights", because: "says what a live model did when it left training"),
+      .ignored("merge_weights", because: "says what a model in memory did when it left training"),
     ]
 
   private static let initializationReason =

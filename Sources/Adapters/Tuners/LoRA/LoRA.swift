@@ -77,7 +77,7 @@ public struct LoRA: Tuner {
     }
     let usesKasa = try reader.isConfigured("kasa_config")
     decomposition = usesKasa ? .kasa : Decomposition(initialization: reader.json["init_lora_weights"])
-    // A repository of theirs, the hub's cache of one, or a copy of one of their quantized models under its name.
+    // A repository of theirs, the Hugging Face cache of one, or a copy of one of their quantized models under its name.
     isFromUnsloth =
       try reader.string("base_model_name_or_path")?.lowercased().contains("unsloth") == true
       || reader.json["auto_mapping"]?["unsloth_fixed"] == .bool(true)
@@ -126,7 +126,7 @@ public struct LoRA: Tuner {
     if usesDora, hasLoraBias { throw excluded("lora_bias", .bool(true), "\"use_dora\"") }
     if blockDiagonal != nil, usesDora { throw excluded("use_bdlora", reader.json["use_bdlora"], "\"use_dora\"") }
     if hasLoraBias, initialization != .plain {
-      throw excluded("lora_bias", .bool(true), "a named initialisation (\"init_lora_weights\")")
+      throw excluded("lora_bias", .bool(true), "a named initialization (\"init_lora_weights\")")
     }
     try checkDecomposition(reader, excluded)
   }

@@ -1,6 +1,6 @@
 import Safetensors
 
-/// Factors that other trainers lay out otherwise than PEFT.
+/// Factors that other trainers lay out differently from PEFT.
 extension LoRAAssembly {
   /// Takes out updates whose factors are both empty: trainers write them where a model has no such projection.
   mutating func dropEmptyPairs() {

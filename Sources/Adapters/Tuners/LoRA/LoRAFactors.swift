@@ -1,6 +1,6 @@
 /// The factors of one of LoRA's updates, and the steps that they make.
 struct LoRAFactors {
-  /// Where A and B stand in the adapter's tensor table.
+  /// Where A and B are in the adapter's tensor table.
   let a: Int
   let b: Int
   /// Of each expert.

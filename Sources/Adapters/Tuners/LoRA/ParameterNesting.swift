@@ -32,7 +32,7 @@ struct ParameterNesting {
 
   /// The names of the parameters from the innermost wrapper to the outermost.
   ///
-  /// - Parameter depths: How many `base_layer` stand in the keys of each wrapper.
+  /// - Parameter depths: How many `base_layer` are in the keys of each wrapper.
   func leaves(_ candidates: [String], depths: Set<Int>) throws(AdapterError.Problem) -> [String] {
     guard depths == Set(0..<candidates.count) else {
       throw .parameterCount(parameters: candidates, depths: depths.sorted())

@@ -18,7 +18,7 @@ struct QuantizationFields {
     return nil
   }
 
-  /// Whether something in the config acts when the model runs and is no part of any weight: the config must stay then.
+  /// Whether something in the config acts when the model runs and does not belong to a weight: the config must stay then.
   var isNeededAtRunTime: Bool {
     guard let table = QuantizationMethods.named(source.method)?.fields, case .object(let members) = source.config else {
       return false

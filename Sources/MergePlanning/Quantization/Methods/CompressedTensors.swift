@@ -4,7 +4,7 @@ import Safetensors
 
 /// compressed-tensors and its formats. Source: compressed-tensors 0.20.0.
 ///
-/// A config may name several schemes. Which one a weight has is told by its tensors: their names, dtypes and shapes must fit
+/// A config may name several schemes. Which one a weight has follows from its tensors: their names, dtypes and shapes must fit
 /// one scheme alone, or all that they fit must give the same numbers.
 struct CompressedTensors: QuantizationMethod {
   static let names = ["compressed-tensors"]
