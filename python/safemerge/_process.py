@@ -73,7 +73,9 @@ def _stop(child: "subprocess.Popen[bytes]", stdout: IO[bytes]) -> Optional[str]:
     Returns where the program keeps partial work, if it says so.
     """
     kept: Optional[str] = None
-    child.send_signal(signal.SIGINT)
+    # A program started where SIGINT is ignored, such as by nohup, ignores it too.
+    request = signal.SIGTERM if signal.getsignal(signal.SIGINT) is signal.SIG_IGN else signal.SIGINT
+    child.send_signal(request)
     while True:
         try:
             for line in stdout:
@@ -81,7 +83,7 @@ def _stop(child: "subprocess.Popen[bytes]", stdout: IO[bytes]) -> Optional[str]:
             child.wait()
             return kept
         except KeyboardInterrupt:
-            child.send_signal(signal.SIGINT)
+            child.send_signal(request)
 
 
 def _kept(line: bytes) -> Optional[str]:

@@ -25,6 +25,15 @@ except KeyboardInterrupt as error:
 """
 
 
+IGNORING = """
+import sys, safemerge
+def stop(progress):
+    if progress.shards_done >= 1:
+        raise EOFError
+safemerge.merge(sys.argv[1], sys.argv[2], sys.argv[3], on_progress=stop, jobs=1)
+"""
+
+
 class InterruptionTests(FolderTestCase):
     def setUp(self) -> None:
         super().setUp()
@@ -63,6 +72,13 @@ class InterruptionTests(FolderTestCase):
 
     def test_interrupt_of_python_alone(self) -> None:
         self.assertEqual(self.interrupt_process(to_group=False)[0], 77)
+        self.assert_resumes()
+
+    def test_stop_where_sigint_is_ignored(self) -> None:
+        words = [sys.executable, "-c", IGNORING, self.base, self.adapter, os.fspath(self.output)]
+        ran = subprocess.run(
+            ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *words], stderr=subprocess.PIPE, text=True, timeout=60)
+        self.assertIn("EOFError", ran.stderr)
         self.assert_resumes()
 
     def test_callback_that_raises_stops_the_merge(self) -> None:
