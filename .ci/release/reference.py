@@ -8,7 +8,7 @@ import subprocess
 
 EXIT_CODES = [
     ("0", "success"),
-    ("1", "`diff --exit-code`: the models differ, or it is not known whether they are equal; `ls --include`: nothing matched"),
+    ("1", "`diff --exit-code`: the models differ, or it is not known whether they are equal. `ls`: no tensor matches the patterns"),
     ("2", "wrong usage"),
     ("3", "an input was rejected: malformed, does not fit, not supported. The same command will fail again. `check`: something was found"),
     ("4", "an I/O error, a missing file, or a lack of resources. May work later"),

@@ -2,7 +2,7 @@ import JSONText
 import Platform
 import Safetensors
 
-/// Why an adapter was refused.
+/// The reason that an adapter was refused.
 public struct AdapterError: ReportableError, Equatable {
   /// One case for each rule, with what broke it.
   public enum Problem: Error, Equatable, Sendable {

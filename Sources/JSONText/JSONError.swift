@@ -1,4 +1,4 @@
-/// Why a JSON text was refused.
+/// The reason that a JSON text was refused.
 public struct JSONError: Error, Equatable, Sendable {
   public enum Reason: Equatable, Sendable {
     /// The text is not JSON; `detail` says why in jansson's or this module's words, unescaped.

@@ -1,6 +1,6 @@
 import Platform
 
-/// Why a matrix could not be decomposed.
+/// The reason that a matrix could not be decomposed.
 public struct DecompositionError: ReportableError, Equatable {
   /// The file of the matrix; nil: the error is about the library.
   public let path: String?

@@ -1,4 +1,4 @@
-/// Why a decomposition could not be computed.
+/// The reason that a decomposition could not be computed.
 public enum LinearAlgebraError: Error, Equatable, Sendable {
   /// No library was found under any of the names that are tried.
   case noLibrary(tried: [String])

@@ -6,7 +6,7 @@ import Darwin
 import Glibc
 #endif
 
-/// What a measurement says: lines for people, or JSON lines.
+/// The output of a measurement: lines for people, or JSON lines.
 struct Output {
   let isJSON: Bool
 

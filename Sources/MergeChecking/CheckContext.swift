@@ -4,7 +4,7 @@ import MergePlanning
 import Platform
 import Safetensors
 
-/// What all parts of a check share: the plan, the checkpoints and their open files.
+/// Shared by all parts of a check: the plan, the checkpoints and their open files.
 struct CheckContext: Sendable {
   let plan: MergePlan
   let base: Checkpoint

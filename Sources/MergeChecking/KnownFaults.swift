@@ -2,7 +2,7 @@ import Adapters
 import MergePlanning
 import Safetensors
 
-/// What may have been done to one tensor in place of its update.
+/// Known mistakes in the update of one tensor.
 struct KnownFaults {
   let plan: MergePlan
   let adapters: [AdapterUse]

@@ -23,7 +23,7 @@ public struct MergeCheck: Sendable {
     public init(workers: Int) { self.workers = max(1, workers) }
   }
 
-  /// What became of one tensor.
+  /// The verdict on one tensor.
   public enum Verdict: Sendable, Equatable {
     /// Not merged, and byte for byte the base's or the adapter's.
     case same

@@ -2,7 +2,7 @@ import CPlainArithmetic
 import MergePlanning
 import Safetensors
 
-/// How a tensor of a result compares with what was computed again.
+/// The comparison of a result's tensor with the computed one.
 public struct TensorComparison: Sendable, Equatable {
   /// An element that is not what was computed.
   public struct Example: Sendable, Equatable {

@@ -4,7 +4,7 @@ import Inspection
 import MergePlanning
 import Safetensors
 
-/// Which tensor of the result is which of the plan.
+/// Matches the tensors of the result with those of the plan.
 struct TensorMatching {
   let context: CheckContext
   /// The result's embeddings and heads.

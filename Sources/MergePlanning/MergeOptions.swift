@@ -14,7 +14,7 @@ public struct AdapterUse: Sendable {
   }
 }
 
-/// What a merge is asked to do beyond its inputs.
+/// The options of a merge.
 public struct MergeOptions: Sendable, Equatable {
   /// What to do where an adapter would make the head and the embedding of a model differ that keeps them as one tensor.
   public enum Tied: String, Sendable, CaseIterable {
@@ -26,14 +26,14 @@ public struct MergeOptions: Sendable, Equatable {
     case split
   }
 
-  /// How often the delta of a MultiheadAttention's out_proj is added.
+  /// The number of times that the delta of a MultiheadAttention's out_proj is added.
   public enum AttentionOutput: String, Sendable, CaseIterable {
     /// As PEFT up to 0.21.2 does in training, inference and merge.
     case twice
     case once
   }
 
-  /// Where rounding happens.
+  /// The places of roundings.
   public enum Arithmetic: String, Sendable, CaseIterable {
     /// Once, at the end: the sum of all deltas is added in fp32 and rounded.
     case exact

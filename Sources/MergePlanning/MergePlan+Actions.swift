@@ -1,7 +1,7 @@
 import Safetensors
 
 extension MergePlan {
-  /// What is done to a tensor of the output.
+  /// The action on a tensor of the output.
   public enum Action: String, Sendable, CaseIterable {
     /// An adapter adds to it, rescales it or writes rows of it.
     case merge
@@ -23,7 +23,7 @@ extension MergePlan {
     }
   }
 
-  /// How many tensors one thing is done to, and how many bytes they have in the output.
+  /// The number of tensors with one action, and their bytes in the output.
   public struct ActionSum: Sendable, Equatable {
     public let action: Action
     public fileprivate(set) var tensorCount = 0

@@ -2,7 +2,7 @@ import Checkpoints
 import Platform
 import Safetensors
 
-/// What a merge will do: for every tensor of the output whether it is copied or updated, by what, and where its bytes go.
+/// The plan of a merge: for every tensor of the output whether it is copied or updated, by what, and where its bytes go.
 ///
 /// Made from headers alone. Tensors are addressed by file, byte offset and strides from here on; names stay for messages.
 public struct MergePlan: Sendable, Equatable {
@@ -14,7 +14,7 @@ public struct MergePlan: Sendable, Equatable {
     package let identity: SystemCalls.Identity
   }
 
-  /// How one module of an adapter meets the base.
+  /// The match of one module of an adapter with the base.
   public struct Module: Sendable, Equatable {
     /// The module's path as the adapter has it, without `base_model.model.`.
     public let name: String
@@ -37,7 +37,7 @@ public struct MergePlan: Sendable, Equatable {
     public let count: Int
   }
 
-  /// What a merge writes for one weight file.
+  /// One weight file of the output.
   public struct Shard: Sendable, Equatable {
     /// Relative to the output's folder.
     public let name: String
@@ -48,7 +48,7 @@ public struct MergePlan: Sendable, Equatable {
     public let tensors: [Tensor]
   }
 
-  /// Where a tensor's elements are before the merge.
+  /// The place of a tensor's elements before the merge.
   public struct Source: Sendable, Equatable {
     /// The place of the file in ``inputs``.
     public let input: Int
@@ -63,7 +63,7 @@ public struct MergePlan: Sendable, Equatable {
     }
   }
 
-  /// What the bytes of a tensor of the output are.
+  /// The content of a tensor of the output.
   public enum Content: Sendable, Equatable {
     /// The bytes of a tensor of the inputs.
     case copied(Source)

@@ -3,7 +3,7 @@ import ModelNames
 import Platform
 import Safetensors
 
-/// Why an adapter cannot be merged into a base.
+/// The reason that an adapter cannot be merged into a base.
 public struct PlanError: ReportableError, Equatable {
   public enum Problem: Equatable, Sendable {
     /// A module of the adapter has no tensor in the base.

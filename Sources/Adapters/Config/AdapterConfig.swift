@@ -1,8 +1,8 @@
 import JSONText
 
-/// What adapter_config.json says, as far as a merge needs it; everything else in it is known to change nothing.
+/// The contents of adapter_config.json that a merge needs; everything else in it is known to change nothing.
 public struct AdapterConfig: Sendable {
-  /// Which biases of the base were trained.
+  /// The biases of the base that were trained.
   public enum Bias: String, Sendable {
     case none
     /// Every bias of the model.

@@ -1,4 +1,4 @@
-/// What in a config, beside the layers that came of it, deserves a warning.
+/// Warnings about a config.
 enum ConfigWarnings {
   static func find(
     _ config: AdapterConfig, updates: [ModuleUpdate], unused: [UnusedPattern], path: String

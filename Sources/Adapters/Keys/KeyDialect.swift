@@ -1,4 +1,4 @@
-/// How the names of an adapter's tensors are made, as data.
+/// The naming scheme of an adapter's tensors, as data.
 struct KeyDialect: Sendable {
   /// What stands before the module's path.
   let prefix: [String]

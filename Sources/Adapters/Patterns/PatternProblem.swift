@@ -1,4 +1,4 @@
-/// Why a key of `rank_pattern` or `alpha_pattern` cannot be used as a pattern.
+/// The reason that a key of `rank_pattern` or `alpha_pattern` cannot be used as a pattern.
 public enum PatternProblem: Error, Equatable, Sendable {
   /// Python's `re` knows the construct, this module does not: it does not describe a regular language, or changes the
   /// meaning of everything after it.

@@ -1,4 +1,4 @@
-/// What a tuner makes of an adapter's tensors.
+/// The updates that a tuner makes of an adapter's tensors.
 struct ModuleUpdates {
   /// In the order of the modules' bytes.
   var updates: [ModuleUpdate] = []

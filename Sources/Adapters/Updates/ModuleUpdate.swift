@@ -1,9 +1,9 @@
-/// What an adapter does to one module or parameter.
+/// The update of one module or parameter by an adapter.
 ///
 /// A `Tuner` makes it from names and shapes alone; the plan places it in a base. The steps are those of a matrix of
 /// ``outFeatures`` rows and ``inFeatures`` columns, as the module computes `y = W x`, whatever way the base stores W.
 public struct ModuleUpdate: Equatable, Sendable {
-  /// How the matrix of the steps lies in the tensor that they change.
+  /// The layout of the steps' matrix in the tensor that they change.
   public enum Layout: Equatable, Sendable {
     /// The weight of a linear layer: (out, in), or (in, out) where the base stores it transposed (Conv1D of
     /// transformers). Also the input projection of a MultiheadAttention and a parameter of two dimensions.
@@ -23,7 +23,7 @@ public struct ModuleUpdate: Equatable, Sendable {
     case channels(dimensions: Int)
   }
 
-  /// Where the update goes.
+  /// The target of the update.
   public enum Target: Equatable, Sendable {
     /// The module's `weight`; of a MultiheadAttention `in_proj_weight`.
     case weight
@@ -47,7 +47,7 @@ public struct ModuleUpdate: Equatable, Sendable {
     }
   }
 
-  /// What is done to the module's bias.
+  /// The update of the module's bias.
   public struct Bias: Equatable, Sendable {
     /// Of one row of ``count`` columns.
     public let steps: [UpdateStep<Factor>]
@@ -122,7 +122,7 @@ public struct ModuleUpdate: Equatable, Sendable {
   package var rescales: Bool { steps.contains { if case .rescale = $0 { true } else { false } } }
 }
 
-/// How the columns of the left factor are ordered in an update of stacked experts.
+/// The order of the left factor's columns in an update of stacked experts.
 public enum ExpertLayout: String, Sendable, CaseIterable {
   /// Column `k * count + e` is component k of expert e: PEFT's order.
   case rankMajor = "rank_major"

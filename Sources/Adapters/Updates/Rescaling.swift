@@ -32,7 +32,7 @@ public struct Rescaling<Operand: Equatable & Sendable>: Equatable, Sendable {
   }
 }
 
-/// How the norms of a ``Rescaling`` are computed.
+/// The computation of the norms of a ``Rescaling``.
 public enum RescalingNorms: Equatable, Sendable {
   /// From sums that are as good as exact, rounded once.
   case exact

@@ -1,6 +1,6 @@
 /// A tensor of the adapter that takes the place of one of the base's, before any update is added.
 public struct AdapterReplacement: Equatable, Sendable {
-  /// Why the adapter has it.
+  /// The reason that the adapter has it.
   public enum Kind: Sendable {
     /// A trained bias (`bias="all"`, `"lora_only"`).
     case bias

@@ -10,7 +10,7 @@ import Safetensors
 ///   .no_exist/<commit>/<file>      the hub said that there is no such file
 /// ```
 public struct HubCache: Sendable {
-  /// What the cache knows about a file of a revision.
+  /// The result of looking up a file of a revision.
   public enum Lookup: Equatable, Sendable {
     case file(path: String)
     /// The cache records that the file does not exist at this commit.

@@ -27,7 +27,7 @@ public struct Checkpoint: Sendable {
     }
   }
 
-  /// Where a tensor is: the place of its file in ``files`` and of its entry in that file's table.
+  /// The place of a tensor: the place of its file in ``files`` and of its entry in that file's table.
   public struct Location: Equatable, Sendable {
     public let file: Int
     public let index: Int

@@ -2,7 +2,7 @@ import JSONText
 import Platform
 import Safetensors
 
-/// Why a model on disk, or a place for one, was refused.
+/// The reason that a model on disk, or a place for one, was refused.
 public struct CheckpointError: ReportableError, Equatable {
   public enum Problem: Equatable, Sendable {
     case notFound

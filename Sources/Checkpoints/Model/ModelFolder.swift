@@ -2,7 +2,7 @@ import JSONText
 import Platform
 import Safetensors
 
-/// What a folder holds, by the names of its files: one answer for every command.
+/// The kind of a folder, by the names of its files: one answer for every command.
 ///
 /// A folder that holds both is a model where a model is expected, and an adapter where an adapter is expected.
 public enum ModelFolder: Equatable, Sendable {

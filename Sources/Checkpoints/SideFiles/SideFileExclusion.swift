@@ -1,4 +1,4 @@
-/// Why a file or folder of the base is not copied to the result.
+/// The reason that a file or folder of the base is not copied to the result.
 public enum SideFileExclusion: String, Sendable, CaseIterable {
   /// The same weights in another format, precision or sharding, and their indexes: they do not contain the merge.
   case weights

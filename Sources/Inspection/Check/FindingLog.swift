@@ -1,7 +1,7 @@
 import Platform
 import Safetensors
 
-/// What an inspection found, with the paths of the files that it is about.
+/// The findings of an inspection, with the paths of their files.
 struct FindingLog {
   private let path: String
   private let folder: String?

@@ -5,7 +5,7 @@ import MergePlanning
 import Platform
 import Safetensors
 
-/// What is inspected, as far as it could be read.
+/// The inspected model, as far as it could be read.
 struct InspectedModel: Sendable {
   let path: String
   /// The folder; nil for a single file.

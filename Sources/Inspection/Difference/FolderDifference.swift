@@ -3,7 +3,7 @@ import JSONText
 import Platform
 import Safetensors
 
-/// How two folders of models or adapters differ apart from their weights: equal tensors are another model if
+/// The differences of two model or adapter folders apart from their weights: equal tensors are another model if
 /// config.json or adapter_config.json differs.
 public struct FolderDifference: Sendable, Equatable {
   /// A member of config.json or adapter_config.json, by the path of its keys, with its JSON text in each.

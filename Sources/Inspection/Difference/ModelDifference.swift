@@ -5,7 +5,7 @@ import MergePlanning
 import Platform
 import Safetensors
 
-/// How two models, adapters or files differ.
+/// The differences of two models, adapters or files.
 public struct ModelDifference: Sendable {
   public struct Options: Sendable {
     /// Whether values are compared; if not, nothing is known about tensors whose headers are equal.
@@ -16,7 +16,7 @@ public struct ModelDifference: Sendable {
     public init(workers: Int) { self.workers = max(1, workers) }
   }
 
-  /// How the values of two tensors of one shape differ.
+  /// The differences of the values of two tensors of one shape.
   public struct Values: Sendable, Equatable {
     public let elementCount: Int
     /// Elements whose values differ, or of which one is NaN and the other is not; for types without arithmetic, those

@@ -72,7 +72,7 @@ public struct ElementFigures: Equatable, Sendable {
   }
 }
 
-/// How the elements of a dtype are scanned.
+/// The scan of the elements of a dtype.
 enum ElementReader {
   case scan(cts_dtype)
   /// Bytes, each of which encodes one or two values of the table.

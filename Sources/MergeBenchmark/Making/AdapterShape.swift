@@ -1,7 +1,7 @@
 import JSONText
 import Safetensors
 
-/// What an adapter is to have factors for.
+/// The modules that an adapter has factors for.
 struct AdapterShape: Sendable {
   var rank: Int
   var alpha: Int

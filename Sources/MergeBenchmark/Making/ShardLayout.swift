@@ -1,7 +1,7 @@
 import JSONText
 import Safetensors
 
-/// How the tensors of a checkpoint are spread over files of about the same size.
+/// The distribution of a checkpoint's tensors over files of about the same size.
 struct ShardLayout: Sendable {
   struct Shard: Sendable {
     let name: String

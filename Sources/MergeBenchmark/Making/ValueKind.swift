@@ -1,4 +1,4 @@
-/// What the values of a tensor look like: normally distributed around a mean.
+/// The distribution of a tensor's values: normally distributed around a mean.
 enum ValueKind: Hashable, Sendable {
   case weight
   case normWeight

@@ -3,7 +3,7 @@ import Platform
 import TileKernels
 
 extension MergeEngine {
-  /// How a plan is carried out.
+  /// Options for running a plan.
   public struct Options: Sendable {
     /// Threads that compute and write, at least 1. The result does not depend on it.
     public var workers: Int
@@ -39,7 +39,7 @@ extension MergeEngine {
     }
   }
 
-  /// How merged elements are rounded to their dtype.
+  /// The rounding of merged elements to their dtype.
   public enum Rounding: Sendable, Equatable {
     /// To the nearest, nibbles to even.
     case nearest

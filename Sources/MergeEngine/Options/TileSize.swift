@@ -1,4 +1,4 @@
-/// How many rows of a tensor are computed at once. The result does not depend on it.
+/// The number of rows of a tensor that are computed at once. The result does not depend on it.
 struct TileSize: Sendable, Equatable {
   /// Elements of a tile, if a row is not longer.
   let elementCount: Int

@@ -1,4 +1,4 @@
-/// What is done to find out whether the disk has what was written, before the result is moved into place.
+/// The verification of the written files before the result is moved into place.
 public enum Verification: String, Sendable, CaseIterable {
   case none
   /// Every weight file is read from the disk again, and its SHA-256 compared with that of what was written.

@@ -1,4 +1,4 @@
-/// What a merge that did not end left for the next run.
+/// The partial work of an interrupted merge.
 public struct KeptWork: Sendable, Equatable {
   /// The staging folder.
   public let path: String

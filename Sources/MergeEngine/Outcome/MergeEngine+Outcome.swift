@@ -1,7 +1,7 @@
 import Safetensors
 
 extension MergeEngine {
-  /// What a merge found.
+  /// The findings of a merge.
   public struct Outcome: Sendable, Equatable {
     /// The weight files, in the order of the plan.
     public let shards: [WrittenShard]

@@ -1,7 +1,7 @@
 import Platform
 import Safetensors
 
-/// Why a merge that was planned could not be carried out.
+/// The reason that a planned merge failed.
 public struct MergeError: ReportableError, Equatable {
   public enum Problem: Equatable, Sendable {
     /// Finite elements of the base became infinite or NaN, in these rows of the tensor.

@@ -1,4 +1,4 @@
-/// How far a merge is.
+/// The progress of a merge.
 public struct MergeProgress: Sendable, Equatable {
   /// Bytes of the output's weight files.
   public let bytesDone: Int

@@ -5,7 +5,7 @@ import Safetensors
 import Synchronization
 import TileKernels
 
-/// What the workers of a merge find out about its tensors, each by the number of its segment.
+/// The statistics that workers collect about tensors, each by the number of its segment.
 final class OutcomeCollector: Sendable {
   private let nonFinite = Mutex<[Int: UInt64]>([:])
   private let factors = Mutex<[Int: UntrainedModules]>([:])

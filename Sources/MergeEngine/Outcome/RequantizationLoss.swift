@@ -1,4 +1,4 @@
-/// What became of the codes of a weight that was merged and requantized.
+/// The rounding error of a requantized weight.
 public struct RequantizationLoss: Sendable, Equatable {
   /// Codes that are not the base's.
   public internal(set) var changedCount: UInt64 = 0

@@ -2,7 +2,7 @@ import MergePlanning
 import Safetensors
 import TileKernels
 
-/// What a merge did to one tensor, or to several together.
+/// The statistics of one tensor, or of several together.
 ///
 /// The base is what stood in the tensor before the adapters' updates: the base's elements, or those that an adapter puts in
 /// their place. The intended change is what is added to it in fp32, the applied change what rounding made of it. Elements

@@ -5,7 +5,7 @@ import Platform
 import Safetensors
 import Staging
 
-/// Which weight files of a result a run before completed, so that they are not made again.
+/// The weight files that an earlier run completed, which are not written again.
 struct FinishedShards {
   /// By the files' places in the plan.
   private(set) var finished: [Int: PartRecord] = [:]

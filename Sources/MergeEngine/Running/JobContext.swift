@@ -3,7 +3,7 @@ import MergePlanning
 import Safetensors
 import Staging
 
-/// What all jobs of one run share.
+/// Shared by all jobs of one run.
 struct JobContext: Sendable {
   let plan: MergePlan
   let options: MergeEngine.Options

@@ -4,7 +4,7 @@ import Platform
 import Safetensors
 import TileKernels
 
-/// What a merge holds in memory at the most, in bytes.
+/// The most memory that a merge holds, in bytes.
 public struct MemoryNeed: Sendable, Equatable {
   /// Tiles of all workers.
   public let tiles: Int

@@ -4,7 +4,7 @@ import MergePlanning
 import Platform
 import Staging
 
-/// What a result in a folder has beside its weight files.
+/// The other files of a result in a folder.
 struct SmallFiles {
   let plan: MergePlan
   let sideFiles: SideFiles

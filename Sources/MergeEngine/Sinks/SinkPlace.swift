@@ -2,7 +2,7 @@ import MergePlanning
 import Platform
 import Safetensors
 
-/// What a job of an updated tensor writes, and where.
+/// The output of a job of an updated tensor, and its place.
 struct SinkPlace {
   let jobs: JobContext
   /// The number of the tensor's segment, and the job's place in it.

@@ -57,7 +57,7 @@ struct StepPlace {
   let tileRows: Int
 }
 
-/// What steps take of memory, in bytes.
+/// The memory of steps, in bytes.
 struct StepMemory {
   /// Rows of a factor as they are in its file, those of a tile, and what products take: the largest counts.
   var rows = 0

@@ -2,7 +2,7 @@ import Adapters
 import MergePlanning
 import TileKernels
 
-/// How the engine computes one kind of formula.
+/// The engine's computation of one kind of formula.
 protocol FormulaEvaluation {
   /// What it takes of memory.
   func memory(_ place: StepPlace) -> StepMemory

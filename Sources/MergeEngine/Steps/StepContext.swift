@@ -2,7 +2,7 @@ import LinearAlgebra
 import MergePlanning
 import TileKernels
 
-/// What a step is made ready with.
+/// The context in which a step is prepared.
 struct StepContext {
   let tensor: ComputedTensor
   let inputs: InputFiles

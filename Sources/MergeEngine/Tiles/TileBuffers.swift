@@ -45,7 +45,7 @@ struct FactorScratch: ~Copyable {
   }
 }
 
-/// What the steps of an update compute in.
+/// The buffers of an update's steps.
 struct TileBuffers: ~Copyable {
   let kernels: KernelSet
   let inputs: InputFiles

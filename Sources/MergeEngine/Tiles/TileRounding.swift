@@ -1,7 +1,7 @@
 import Safetensors
 import TileKernels
 
-/// How a tensor's results are rounded to its dtype.
+/// The rounding of a tensor's results to its dtype.
 enum TileRounding: Sendable {
   case nearest
   /// Up or down with the probability of what is discarded; the same for any split into tiles.

@@ -1,6 +1,6 @@
 import MergePlanning
 
-/// Where rows of a matrix lie in their tensor, as runs of elements of one length.
+/// The rows of a matrix in their tensor, as runs of elements of one length.
 struct StridedReads {
   let count: Int
   /// Elements of each.

@@ -3,7 +3,7 @@ import Platform
 import Safetensors
 import TileKernels
 
-/// What stays the same while rows of a quantized weight are read.
+/// The constant state while rows of a quantized weight are read.
 struct WeightContext {
   let tensor: ComputedTensor
   let weight: QuantizedWeight

@@ -3,7 +3,7 @@ import Checkpoints
 import JSONText
 import Platform
 
-/// What a base is called, to tell when an adapter was made for another.
+/// The names of a base, to find out whether an adapter was made for another one.
 struct BaseModelMatch {
   /// What the base says of itself: `_name_or_path` of config.json, and the repository where it lies in the Hugging Face cache.
   let known: [String]

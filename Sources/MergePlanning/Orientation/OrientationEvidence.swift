@@ -1,7 +1,7 @@
 import JSONText
 import Safetensors
 
-/// What the shapes of weights that are not square tell of how weights are stored.
+/// Evidence of how weights are stored, from the shapes of those that are not square.
 struct OrientationEvidence {
   private var byLeaf: [Substring: Set<WeightOrientation>] = [:]
   private var byBlock: [Substring: Set<WeightOrientation>] = [:]

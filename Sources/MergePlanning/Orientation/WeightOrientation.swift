@@ -1,7 +1,7 @@
 import Adapters
 import JSONText
 
-/// How the weight of a linear layer is stored.
+/// The orientation of a linear layer's stored weight.
 enum WeightOrientation: Hashable {
   /// (out, in), as torch's Linear has it.
   case plain

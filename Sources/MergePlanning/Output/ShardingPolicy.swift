@@ -1,4 +1,4 @@
-/// How the tensors of a result are divided among weight files.
+/// The distribution of a result's tensors over weight files.
 public enum ShardingPolicy: Sendable, Equatable {
   /// As the base's are, under the same names.
   case asBase

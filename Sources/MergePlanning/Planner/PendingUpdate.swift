@@ -1,7 +1,7 @@
 import Adapters
 import Safetensors
 
-/// What the adapters do to one tensor, gathered while they are matched.
+/// The updates of one tensor, gathered while the adapters are matched.
 struct PendingUpdate {
   /// The adapter's tensor that takes the base's place, with its shape.
   var replacement: (source: MergePlan.Source, shape: [Int], adapter: Int)?

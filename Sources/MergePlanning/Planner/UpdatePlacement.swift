@@ -3,7 +3,7 @@ import Checkpoints
 import JSONText
 import Safetensors
 
-/// How an update lies in the tensor that it changes.
+/// The place of an update in the tensor that it changes.
 struct PlacedUpdate {
   /// The tensor as a matrix.
   let rows: Int

@@ -1,4 +1,4 @@
-/// What a base has of codes.
+/// The quantized tensors of a base.
 struct FoundTensors {
   var tensors: [QuantizedTensor] = []
   /// Why the codes of a module, or of a list of experts, are not decoded.

@@ -25,7 +25,7 @@ public struct QLoRAQuantization: Sendable, Equatable {
 }
 
 extension MergePlan {
-  /// What is quantized as it was in training.
+  /// The weights that are quantized as in training.
   public struct Training: Sendable, Equatable {
     public let quantization: QLoRAQuantization
     /// Weights that an adapter changes.

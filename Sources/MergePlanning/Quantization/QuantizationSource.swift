@@ -2,7 +2,7 @@ import Checkpoints
 import JSONText
 import Platform
 
-/// Where a base says how it is quantized: config.json, or a file that a writer puts beside it.
+/// The quantization config of a base: config.json, or a file that a writer puts beside it.
 struct QuantizationSource {
   /// `quant_method`, or the name of the method whose file it is.
   let method: String

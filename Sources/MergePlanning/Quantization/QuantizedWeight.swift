@@ -90,7 +90,7 @@ public struct QuantizedWeight: Sendable, Equatable {
       case awq
     }
 
-    /// How zero points are kept in their words.
+    /// The storage of zero points.
     public enum Zeros: Sendable, Equatable {
       case plain
       /// Less one, code by code. The largest code is 0 to some readers and one more than all codes to others.
@@ -161,7 +161,7 @@ public struct QuantizedWeight: Sendable, Equatable {
 }
 
 extension MergePlan {
-  /// What a merge does to a base with quantized weights.
+  /// The treatment of a base's quantized weights.
   public struct Quantization: Sendable, Equatable {
     /// `quant_method` of config.json.
     public let method: String

@@ -1,6 +1,6 @@
 import Safetensors
 
-/// How a merged weight is written in the base's own format again: codes of E4M3, with a scale for each block.
+/// The requantization of a merged weight to the base's format: codes of E4M3, with a scale for each block.
 ///
 /// With m the largest finite magnitude in a block of the merged weight, in fp32, each operation rounded:
 ///
@@ -17,7 +17,7 @@ public struct Requantization: Sendable, Equatable {
     case quotient
   }
 
-  /// Which tensor of the result it is.
+  /// The part of the weight that a tensor holds.
   public enum Part: Sendable, Equatable { case codes, scales, nestedScales }
 
   /// NF4 of bitsandbytes: two codes a byte, and a scale for so many elements of the flat weight.

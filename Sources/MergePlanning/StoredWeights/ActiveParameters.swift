@@ -2,7 +2,7 @@ import Checkpoints
 import JSONText
 import Safetensors
 
-/// How many parameters of a mixture of experts take part for one token.
+/// The number of parameters of a mixture of experts that are active for one token.
 ///
 /// Routed experts are those below a module called `experts`, numbered or stacked; of each list a token passes as many as
 /// config.json says. All other tensors count whole: attention, routers, shared experts, embeddings and heads.

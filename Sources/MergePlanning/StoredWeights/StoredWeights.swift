@@ -6,7 +6,7 @@ import Safetensors
 /// What a merge decodes is described by `QuantizedBase`. What that does not know is recognized by names, dtypes and
 /// shapes that fit each other (`StoredLayout`); what does not fit stays a tensor as it is.
 public struct StoredWeights: Sendable {
-  /// What a tensor is.
+  /// The role of a tensor.
   public enum Role: Equatable, Sendable {
     /// It is what its header says.
     case plain

@@ -1,6 +1,6 @@
 import JSONText
 
-/// What `init_lora_weights` says about the base that the adapter fits.
+/// The values of `init_lora_weights`, and which base the adapter fits.
 ///
 /// Source: PEFT 0.21.2 `LoraLayer.update_layer`, whose comparisons these are.
 enum Initializations {

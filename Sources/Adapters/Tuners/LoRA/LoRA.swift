@@ -7,7 +7,7 @@ public struct LoRA: Tuner {
   static let peftType = "LORA"
   static let name = "LoRA"
 
-  /// How the factors began.
+  /// The initialization of the factors.
   public enum Initialization: Equatable, Sendable {
     /// PEFT's default, or nothing special.
     case plain

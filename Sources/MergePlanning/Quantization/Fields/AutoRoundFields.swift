@@ -1,6 +1,6 @@
 import JSONText
 
-/// What AutoRound adds to the configs of whatever format it writes.
+/// The fields that AutoRound adds to the configs of every format.
 enum AutoRoundFields {
   static let making =
     QuantizationField.harmless(

@@ -1,4 +1,4 @@
-/// Why fields of several methods have no part in the numbers.
+/// Reasons that fields of several methods don't affect the weights.
 extension QuantizationField {
   static let loadingOnly = "says how to load or run the codes, not what they stand for"
   static let makingOnly = "says how the codes were found"
