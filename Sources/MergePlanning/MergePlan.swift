@@ -137,6 +137,11 @@ public struct MergePlan: Sendable, Equatable {
     /// Relative to the output's folder.
     public let name: String
     public let text: [UInt8]
+
+    package init(name: String, text: [UInt8]) {
+      self.name = name
+      self.text = text
+    }
   }
 
   /// Two matrices of the inputs that must hold the same values.

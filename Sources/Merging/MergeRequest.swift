@@ -47,6 +47,8 @@ public struct MergeRequest: Sendable {
   public var verification = Verification.none
   /// What is written down of the merge beside its result; nil: nothing, and nothing is kept of an interrupted merge.
   public var record: Record?
+  /// What the result's model card names; nil: no card is written.
+  public var modelCard: ModelCardRequest?
   /// What is odd about the inputs by the judgement of whoever chose them; told before the warnings of the plan.
   public var warnings: [String] = []
 
@@ -108,7 +110,7 @@ public struct MergeRequest: Sendable {
   ///   - reserved: What ``reserve()`` returned.
   ///   - warn: Called with what a person should know, and its kind where it has one; also before an error that may follow
   ///     from it.
-  /// - Throws: `PlanError`, ``CombinationError``, `SeveralTokenizers`, `TokenizerTooLarge`, `CheckpointError`, `MergeError`:
+  /// - Throws: `PlanError`, ``CombinationError``, `SeveralTokenizers`, `TokenizerTooLarge`, ``ModelCardError``, `CheckpointError`, `MergeError`:
   ///   each a `ReportableError`.
   public func prepare(
     in reserved: ReservedOutput, warn: (_ message: String, _ kind: MergeWarning.Kind?) -> Void = { _, _ in }

@@ -57,6 +57,7 @@ public struct PreparedMerge: Sendable {
     try MatrixDecomposer.check(plan)
     sideFiles = try SideFiles(plan, base: base, adapters: adapters, selection: request.sideFiles)
     vocabulary = try VocabularyCheck(plan, sideFiles)
+    try ModelCardError.check(request, sideFiles)
     reportPlace = try request.report.map { path in
       try ReportPlace(
         path: path, inputs: OutputPlace.inputPaths(base, adapters) + request.protectedPaths, output: request.output,
@@ -131,10 +132,14 @@ public struct PreparedMerge: Sendable {
     var options = engine
     let verification = ResultVerification(self, resultPath: staging.place.path)
     if request.verification == .full { options.judge = { try verification.verify($0) } }
+    let card = request.modelCard.map { card in
+      ModelCard(card, of: self, title: Paths.lastComponent(staging.place.path), identity: identity)
+    }
     // The factors of combined adapters are needed until the merge is done.
     return try withExtendedLifetime(reserved) {
       let outcome = try MergeEngine(plan, options: options).run(
-        in: staging, sideFiles: sideFiles, identity: identity, resumes: request.resumes, progress: progress)
+        in: staging, sideFiles: sideFiles, documents: card.map { [$0.file] } ?? [], identity: identity,
+        resumes: request.resumes, progress: progress)
       return MergeOutcome(weights: outcome, plan: plan, notes: verification.notes)
     }
   }

@@ -16,7 +16,9 @@ import Testing
 
   /// The properties that decide bytes of a result, by the option group that they are in.
   static let deciding: [String: [String: Pair]] = [
-    "MergeCommand": ["onNonfinite": ([], ["--on-nonfinite=warn"])],
+    "MergeCommand": [
+      "onNonfinite": ([], ["--on-nonfinite=warn"]), "modelCard": ([], ["--model-card"]),
+    ],
     "ResultOptions": [
       "givenDType": ([], ["--dtype=f32"]), "givenTied": ([], ["--tied=split"]),
       "givenMHAOutProj": ([], ["--mha-out-proj=once"]), "givenArithmetic": ([], ["--arithmetic=peft"]),
@@ -102,13 +104,14 @@ import Testing
       again.result = try ResultOptions.parse(ResultOptions.arguments(for: options))
       again.combine = try CombineOptions.parse(CombineOptions.arguments(for: options))
       again.onNonfinite = command.onNonfinite
+      again.modelCard = command.modelCard
       #expect(again.recorded == options)
     }
   }
 
   /// What the pipeline has besides options of the command line: a property that changes bytes has to come from one of them.
   @Test func everyPropertyOfTheEngineAndOfARequestIsKnown() throws {
-    let recorded: Set = ["rounding", "nonFinite", "planning", "combination"]
+    let recorded: Set = ["rounding", "nonFinite", "planning", "combination", "modelCard"]
     let inputs: Set = ["base", "adapters", "sideFiles"]
     let lapack: Set = ["decomposer", "lapack"]
     let neutral: Set = [

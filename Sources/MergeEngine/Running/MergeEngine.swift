@@ -17,7 +17,7 @@ public struct MergeEngine: Sendable {
 
   /// Writes the result to `place`, which is complete or untouched afterwards; nothing is left of a merge that fails.
   ///
-  /// - Throws: What ``run(in:sideFiles:identity:resumes:progress:)`` throws.
+  /// - Throws: What ``run(in:sideFiles:documents:identity:resumes:progress:)`` throws.
   @discardableResult
   public func run(
     to place: OutputPlace, sideFiles: SideFiles, progress: (@Sendable (MergeProgress) -> Void)? = nil
@@ -35,6 +35,7 @@ public struct MergeEngine: Sendable {
   /// - Parameters:
   ///   - staging: The folder in which the result is written.
   ///   - sideFiles: What is copied along.
+  ///   - documents: Texts about the result that are written beside it and do not decide it, such as a model card.
   ///   - identity: What decides the result; nil: nothing is kept for a next run, and no `.safemerge.json` is written.
   ///   - resumes: Whether the run resumes the work of one of the same identity.
   ///   - progress: Called from the workers after each job, by one at a time.
@@ -42,7 +43,8 @@ public struct MergeEngine: Sendable {
   ///   failed, as ``UnfinishedMerge`` where work is kept; ``InterruptedMerge``.
   @discardableResult
   public func run(
-    in staging: StagingFolder, sideFiles: SideFiles, identity: MergeIdentity?, resumes: Bool = true,
+    in staging: StagingFolder, sideFiles: SideFiles, documents: [MergePlan.TextFile] = [], identity: MergeIdentity?,
+    resumes: Bool = true,
     progress: (@Sendable (MergeProgress) -> Void)? = nil
   ) throws -> Outcome {
     guard staging.place.isFolder || plan.shards.count == 1 else {
@@ -58,7 +60,8 @@ public struct MergeEngine: Sendable {
     let staged = try StagedOutput(
       staging, identity: identity, unfinished: !resumes ? .isRemoved : countsTensors ? .isMadeAgain : .isGoneOnWith)
     let smallFiles = SmallFiles(
-      plan: plan, sideFiles: sideFiles, identity: identity, recordsChecksums: options.computesChecksums,
+      plan: plan, sideFiles: sideFiles, documents: documents, identity: identity,
+      recordsChecksums: options.computesChecksums,
       interruption: options.interruption)
     let shards = ShardWriter(jobs, staged)
     do {

@@ -8,6 +8,8 @@ import Staging
 struct SmallFiles {
   let plan: MergePlan
   let sideFiles: SideFiles
+  /// Texts about the result.
+  let documents: [MergePlan.TextFile]
   /// Nil: nothing is recorded.
   let identity: MergeIdentity?
   /// Whether the record has the checksums of the weight files.
@@ -16,7 +18,7 @@ struct SmallFiles {
 
   /// Bytes that they take.
   var byteCount: Int {
-    sideFiles.files.reduce(0) { $0 + $1.byteCount } + plan.textFiles.reduce(0) { $0 + $1.text.count }
+    sideFiles.files.reduce(0) { $0 + $1.byteCount } + (plan.textFiles + documents).reduce(0) { $0 + $1.text.count }
   }
 
   /// Writes them, the index last; returns its name.
@@ -37,12 +39,12 @@ struct SmallFiles {
       }
       files.append(ResultRecord.File(name: file.name, byteCount: file.byteCount, checksum: checksum))
     }
-    for text in plan.textFiles {
+    for text in plan.textFiles + documents {
       files.append(
         ResultRecord.File(name: text.name, byteCount: text.text.count, checksum: SHA256Checksum(of: text.text)))
     }
     let index = plan.textFiles.last.flatMap { $0.name.hasSuffix(".index.json") ? $0 : nil }
-    for text in plan.textFiles where text != index { try staged.write(text.name, text.text) }
+    for text in plan.textFiles + documents where text != index { try staged.write(text.name, text.text) }
     if let identity {
       let baseCount = plan.inputs.count { !$0.isAdapter }
       let record = ResultRecord(

@@ -67,6 +67,13 @@ struct MergeCommand: ParsableCommand {
       """, completion: .file(extensions: ["json", "html"]))
   var report: String?
 
+  @Flag(
+    help: """
+      Write README.md, a model card for the Hugging Face hub: base, adapters, weights, options and how the result was \
+      verified.
+      """)
+  var modelCard = false
+
   @Flag(name: [.customShort("n"), .long], help: "Check everything and print the plan; compute and write nothing.")
   var dryRun = false
 
@@ -200,11 +207,20 @@ struct MergeCommand: ParsableCommand {
     request.verification = safety.verify
     request.record = MergeRequest.Record(version: Safemerge.number, options: recorded)
     request.warnings = models.warnings
+    if modelCard {
+      let options = recorded.filter { !Self.defaults.contains($0) && $0.name != "model-card" }
+      request.modelCard = ModelCardRequest(base: models.cardBase, adapters: models.cardAdapters, options: options)
+    }
     return request
   }
 
   /// Every option that affects the bytes of the result, under its name on the command line.
-  var recorded: [MergeIdentity.Option] { reported + combine.recordedOfDecomposition }
+  var recorded: [MergeIdentity.Option] {
+    reported + combine.recordedOfDecomposition + (modelCard ? [.init(name: "model-card", value: "true")] : [])
+  }
+
+  /// The recorded options of a command without options.
+  private static var defaults: [MergeIdentity.Option] { (try? MergeCommand.parse([""]))?.recorded ?? [] }
 
   /// The recorded options that a report shows.
   private var reported: [MergeIdentity.Option] {

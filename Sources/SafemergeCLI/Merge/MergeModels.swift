@@ -2,6 +2,7 @@ import Adapters
 import ArgumentParser
 import Checkpoints
 import MergePlanning
+import Merging
 import Platform
 import Safetensors
 
@@ -9,6 +10,9 @@ import Safetensors
 struct MergeModels {
   let checkpoint: Checkpoint
   let uses: [AdapterUse]
+  /// The models as a model card names them.
+  let cardBase: ModelCardRequest.Model
+  let cardAdapters: [ModelCardRequest.Model]
   /// Warnings about the choice.
   let warnings: [String]
 
@@ -36,6 +40,8 @@ struct MergeModels {
       AdapterUse(try argument.model.read(Adapter.init(folder:)), weight: argument.weight)
     }
     let base = try baseArgument ?? Self.base(namedBy: uses.map(\.adapter))
+    cardBase = base.cardModel
+    cardAdapters = adapters.map(\.model.cardModel)
     checkpoint = try base.read { try Checkpoint(path: $0, workers: workers) }
     var warnings: [String] = []
     if let repository = base.snapshot?.reference.repository {
@@ -74,6 +80,13 @@ struct MergeModels {
     let revision = adapter.config.revision
     return try ModelArgument(
       HubReference(repository: reference.repository, revision: revision?.isEmpty == false ? revision : nil))
+  }
+}
+
+extension ModelArgument {
+  /// The model as a model card names it.
+  fileprivate var cardModel: ModelCardRequest.Model {
+    snapshot.map(ModelCardRequest.Model.init) ?? ModelCardRequest.Model(path: SystemCalls.realPath(path) ?? path)
   }
 }
 
