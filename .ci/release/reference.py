@@ -86,6 +86,6 @@ def explanation(argument):
         text += f" One of {', '.join(values)}."
     if argument.get("defaultValue") and "efault" not in text:
         text += f" Default: {argument['defaultValue']}."
-    if argument["isRepeating"] and argument["kind"] == "option" and "several" not in text and "repeated" not in text:
+    if argument["isRepeating"] and argument["kind"] == "option" and not re.search("several|repeat", text, re.I):
         text += " May be repeated."
     return text.strip()
