@@ -36,7 +36,7 @@ private struct Source {
 
   private var uses: [AdapterUse] { merge.request.adapters }
 
-  /// The base's ID on the hub: of the base that was merged, else the one that all adapters name.
+  /// The base's ID on the hub: of the base that was merged, else the base that all adapters name.
   private var hubBase: String? {
     if request.base.commit != nil { return request.base.name }
     guard let name = uses.first?.adapter.baseModelName, uses.allSatisfy({ $0.adapter.baseModelName == name }),
