@@ -46,6 +46,7 @@ class MergeOptions(ResultOptions, total=False):
     include_file: List[str]
     exclude_file: List[str]
     report: StrPath
+    model_card: bool
     dry_run: bool
     force: bool
     jobs: int
