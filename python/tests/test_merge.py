@@ -141,6 +141,12 @@ class ListTests(FolderTestCase):
         self.assertEqual(len(tensor["sha256"]), 64)
         self.assertEqual(listing.models[0]["weight_bytes"], 45432)
 
+    def test_glob_that_matches_nothing(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            listing = safemerge.ls(BASE, include=["*none*"])
+        self.assertEqual(listing.total["tensors"], 0)
+
     def test_adapter(self) -> None:
         adapter = safemerge.ls(ADAPTER, base=BASE).adapters[0]
         self.assertEqual(adapter["peft_type"], "LORA")
