@@ -63,7 +63,7 @@ public struct MergeOptions: Sendable, Equatable {
 
   /// How the base's linear layers were quantized while the adapters were trained: the merge starts from what those
   /// weights were then; nil: from the base's.
-  public var baseWas: QLoRAQuantization?
+  public var qlora: QLoRAQuantization?
 
   /// How the result is divided among weight files.
   public var fileSizes = ShardingPolicy.asBase

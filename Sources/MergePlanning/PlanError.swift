@@ -204,8 +204,8 @@ public struct PlanError: ReportableError, Equatable {
       "is quantized (\(what)), and nothing that can be decoded says how: neither config.json nor a file beside it"
     case .quantizedPart(let part, let found?, let expected): "its \(part) is \(found), expected \(expected)"
     case .quantizedPart(let part, nil, let expected): "the base has no \(part), expected \(expected)"
-    case .requantizing(let what): "--requantize same is not supported for \(what)"
-    case .training(let what): "--base-was is not supported for \(what)"
+    case .requantizing(let what): "--requantize is not supported for \(what)"
+    case .training(let what): "--qlora is not supported for \(what)"
     case .decomposition(let change, let what):
       "\(change.rawValue) takes a part out of the base's weight first, which is not merged with \(what)"
     case .normalizedEmbedding(let module, let type):

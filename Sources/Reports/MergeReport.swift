@@ -134,8 +134,8 @@ public struct MergeReport: Sendable, Equatable {
       "rounding lost more than \(ReportNumbers.percent(noticeableLoss)) of the change in \(noticeable.count) of "
       + "\(tensors.count) tensors (most: \(worst.name), \(ReportNumbers.percent(worst.loss))); "
     switch rounding {
-    case .nearest: return found + "--dtype f32 would keep it, --round stochastic:SEED would keep it on average"
-    case .stochastic: return found + "stochastic rounding keeps it on average, --dtype f32 would keep all of it"
+    case .nearest: return found + "--dtype float32 would keep it, --round stochastic:SEED would keep it on average"
+    case .stochastic: return found + "stochastic rounding keeps it on average, --dtype float32 would keep all of it"
     }
   }
 }

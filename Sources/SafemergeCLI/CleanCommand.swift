@@ -11,11 +11,11 @@ import Staging
 struct CleanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "clean",
-    abstract: "Show what interrupted merges left, and remove it.",
+    abstract: "Show and remove partial work of interrupted merges.",
     discussion: """
-      A merge that is interrupted keeps what it has in a hidden folder beside its output, .OUT.safemerge, so that the same \
-      command goes on with it. For each output, each such folder, or every one in a folder, this says what is there and how \
-      large it is; --yes removes it. What a running merge has is never removed.
+      An interrupted merge keeps its work in a hidden folder beside the output, .OUT.safemerge, so that the same command \
+      can resume it. clean lists such folders with their sizes, and --yes removes them. The work of a running merge is \
+      never removed.
 
       Examples:
         safemerge clean ./merged
@@ -23,8 +23,13 @@ struct CleanCommand: ParsableCommand {
         safemerge clean .
       """)
 
+  enum Format: String, OutputFormat {
+    case text, json
+    static let standard = Format.text
+  }
+
   @Argument(
-    help: "Outputs of merges, the hidden folders beside them, or folders in which to look for such.",
+    help: ArgumentHelp("Outputs of merges, their hidden folders, or folders to search for them.", valueName: "path"),
     completion: .directory)
   var paths: [String]
 
@@ -32,54 +37,91 @@ struct CleanCommand: ParsableCommand {
   var yes = false
 
   @Flag(
-    help: """
-      With --yes, remove also what a lock says that a merge has, if no process of this machine is seen to be that merge: for \
-      file systems without locks.
-      """)
+    help: ArgumentHelp(
+      """
+      With --yes, also remove work that is locked, if no running process on this machine holds the lock; needed only on \
+      file systems without flock.
+      """, visibility: .hidden))
   var breakLock = false
+
+  @OptionGroup var format: FormatOptions<Format>
 
   @Flag(name: [.short, .long], help: "Print errors only.")
   var quiet = false
 
+  @OptionGroup var display: DisplayOptions
+
+  @OptionGroup var help: HelpOptions
+
   func validate() throws {
-    if paths.isEmpty { throw ValidationError("Give at least one path.") }
-    if paths.contains("") { throw ValidationError("A path is empty.") }
-    if breakLock, !yes { throw ValidationError("--break-lock belongs to --yes.") }
+    if paths.isEmpty { throw ValidationError("missing argument <path>", hint: "for example safemerge clean ./merged") }
+    if breakLock, !yes { throw ValidationError("--break-lock requires --yes") }
   }
 
   func run() throws {
     var status: Int32 = 0
     var output = StandardOutput()
-    var kept = 0
+    var listed: [CleanedWork] = []
     for path in paths {
       let found = Self.work(path)
-      if found.isEmpty, !quiet { try output.write("\(path): nothing is left of a merge".escapingUnprintable + "\n") }
+      if found.isEmpty, speaks { try output.write("\(path): no partial work of a merge".escapingUnprintable + "\n") }
       for work in found {
-        if !yes {
-          kept += work.isInUse ? 0 : 1
-          if !quiet { try output.write(UnfinishedText(work).line.escapingUnprintable + "\n") }
+        guard yes else {
+          listed.append(CleanedWork(work: work, isRemoved: false))
+          if speaks { try output.write(UnfinishedText(work).line.escapingUnprintable + "\n") }
           continue
         }
         do {
           try work.remove(breaksLock: breakLock)
+          listed.append(CleanedWork(work: work, isRemoved: true))
           let back = work.holdsReplacedModel ? "; \(work.output) is what it was before the merge" : ""
-          if !quiet {
+          if speaks {
             try output.write(
               "removed \(work.path), \(NumberText.bytes(work.byteCount))\(back)".escapingUnprintable + "\n")
           }
         } catch { status = max(status, Diagnostics.report(error)) }
       }
     }
+    if format.format == .json { try output.write(CleanedWork.json(listed)) }
     try output.finish()
-    if kept > 0, !quiet { Diagnostics.write("--yes removes \(kept == 1 ? "it" : "them")") }
+    let removable = listed.count { !$0.isRemoved && !$0.work.isInUse }
+    if removable > 0, speaks { Diagnostics.write("--yes removes \(removable == 1 ? "it" : "them")") }
     if status != 0 { throw ExitCode(status) }
   }
+
+  /// Whether lines for people are printed.
+  private var speaks: Bool { !quiet && format.format == .text }
 
   /// Resolves a path: a staging folder, an output with a staging folder beside it, or a folder that contains staging
   /// folders.
   static func work(_ path: String) -> [UnfinishedWork] {
     if let own = UnfinishedWork(stagingFolder: path) { return [own] }
     return [UnfinishedWork(output: path)].compactMap { $0 } + UnfinishedWork.all(in: path)
+  }
+}
+
+/// The work of an interrupted merge that `clean` found.
+struct CleanedWork {
+  let work: UnfinishedWork
+  let isRemoved: Bool
+
+  /// `clean --format json`: one document.
+  static func json(_ all: [CleanedWork]) -> [UInt8] {
+    var writer = JSONWriter(escapesUnprintable: true)
+    writer.beginObject()
+    writer.member("schema", 1)
+    writer.list("work", all) { found, writer in
+      writer.member("path", found.work.path)
+      writer.member("output", found.work.output)
+      writer.member("bytes", found.work.byteCount)
+      writer.member("complete_files", found.work.finishedFiles)
+      writer.member("partial_files", found.work.begunFiles)
+      writer.member("holds_replaced_model", found.work.holdsReplacedModel)
+      writer.member("in_use", found.work.isInUse)
+      writer.member("removed", found.isRemoved)
+    }
+    writer.end()
+    return writer.bytes + [UInt8(ascii: "\n")]
   }
 }
 

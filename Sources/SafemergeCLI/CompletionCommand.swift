@@ -6,7 +6,7 @@ struct CompletionCommand: ParsableCommand {
 
   static let configuration = CommandConfiguration(
     commandName: "completion",
-    abstract: "Print the script by which a shell completes commands, options and values.",
+    abstract: "Print a shell completion script.",
     discussion: """
       Examples:
         safemerge completion bash > ~/.local/share/bash-completion/completions/safemerge
@@ -14,8 +14,12 @@ struct CompletionCommand: ParsableCommand {
         safemerge completion fish > ~/.config/fish/completions/safemerge.fish
       """)
 
-  @Argument(help: "\(Shell.allCases.map(\.rawValue).joined(separator: ", ")).")
+  @Argument(help: "The shell.")
   var shell: Shell
+
+  @OptionGroup var display: DisplayOptions
+
+  @OptionGroup var help: HelpOptions
 
   func run() throws {
     let kind: CompletionShell =

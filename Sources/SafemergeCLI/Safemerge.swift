@@ -16,16 +16,16 @@ import Glibc
 struct Safemerge: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "safemerge",
-    abstract: "Merge PEFT LoRA adapters into safetensors checkpoints, check merges, and look inside the files.",
+    abstract: "Merge LoRA adapters into safetensors models, check merges, and inspect the files.",
     discussion: """
       Examples:
         safemerge merge ./Llama-3.1-8B ./my-adapter -o ./merged
-        safemerge merge -n ./Llama-3.1-8B ./my-adapter -o ./merged
+        safemerge merge -n ./Llama-3.1-8B ./my-adapter
         safemerge ls ./merged --include '*layers.0.*'
         safemerge check ./merged --against ./Llama-3.1-8B --adapter ./my-adapter
-        safemerge diff ./Llama-3.1-8B ./merged --data
+        safemerge diff ./Llama-3.1-8B ./merged
 
-      Exit codes: 0 done, 1 differences (diff --exit-code), 2 wrong usage, 3 input refused or something found (check), \
+      Exit codes: 0 done, 1 differences (diff --exit-code), 2 wrong usage, 3 rejected input or findings (check), \
       4 input/output error, 5 output exists, is in use, or is an input.
       """,
     version: version,
@@ -61,20 +61,28 @@ struct Safemerge: ParsableCommand {
   private static let platform = "\(architecture)-linux"
   #endif
 
+  @OptionGroup var display: DisplayOptions
+
+  @OptionGroup var help: HelpOptions
+
   /// Parses and runs, with this program's exit codes instead of ArgumentParser's: wrong usage is 2, not 64.
   static func main() {
     StandardStreams.fillClosed()
     let arguments = Array(CommandLine.arguments.dropFirst())
+    let words = CommandLineWords(arguments)
+    Screen.color = words.color
     if arguments.isEmpty {
       Diagnostics.write(helpMessage())
       Self.leave(ExitStatus.usage)
     }
-    if isForJSON(arguments) { EventStream.standard.begin() }
-    if let problem = TextEncoding.problem { Self.leave(reportUsage(problem)) }
-    if let message = unknownCommand(arguments) {
-      Self.leave(reportUsage(message))
+    if words.isJSON {
+      if words.command == "merge" { EventStream.standard.begin() } else { EventStream.standard.beginErrors() }
+    }
+    if let error = TextEncoding.problem ?? unknownCommand(arguments) ?? words.emptyArgument {
+      Self.leave(Diagnostics.report(error))
     }
     do {
+      if words.asksForAllHelp { throw CleanExit.message(allHelp(words.command)) }
       var command = try parseAsRoot(arguments)
       try command.run()
     } catch let error as ExitCode {
@@ -90,42 +98,42 @@ struct Safemerge: ParsableCommand {
       EventStream.standard.interrupted(by: Signals.received, kept: nil)
       Signals.endIfAsked()
       Self.leave(ExitStatus.inputOutput)
+    } catch let error as any ReportableError {
+      Self.leave(Diagnostics.report(error))
     } catch {
-      let code = exitCode(for: error)
-      if code == .validationFailure {
-        Self.leave(Diagnostics.reportUsage(message(for: error), text: fullMessage(for: error)))
-      }
-      if code == .success {
+      switch exitCode(for: error) {
+      case .validationFailure: Self.leave(Diagnostics.report(UsageError(parsing: message(for: error), words.command)))
+      case .success:
         do {
           var output = StandardOutput()
           try output.write(fullMessage(for: error) + "\n")
           try output.finish()
         } catch { Self.leave(Diagnostics.report(error)) }
         Self.leave(0)
+      default: Self.leave(Diagnostics.report(error))
       }
-      Self.leave(Diagnostics.report(error))
     }
   }
 
-  private static func reportUsage(_ message: String) -> Int32 {
-    Diagnostics.reportUsage(
-      message,
-      text: "Error: \(message)\nUsage: safemerge <subcommand>\n  See 'safemerge --help' for more information.")
+  /// The help of a command, or of the program, with the options that `--help` leaves out.
+  private static func allHelp(_ name: String?) -> String {
+    let command = configuration.subcommands.first { $0.configuration.commandName == name }
+    return helpMessage(for: command ?? Self.self, includeHidden: true)
   }
 
-  /// Whether events are requested, so that wrong usage is reported as an event too.
-  private static func isForJSON(_ arguments: [String]) -> Bool {
-    arguments.first == "merge" && arguments.prefix { $0 != "--" }.contains("--json")
-      && !arguments.contains { ["-h", "--help"].contains($0) }
-  }
-
-  /// The error for a first argument that is a word but not a command.
-  private static func unknownCommand(_ arguments: [String]) -> String? {
+  /// The error for a first argument that is a word but not a command, or for help about such a word.
+  private static func unknownCommand(_ arguments: [String]) -> UsageError? {
     let commands = configuration.subcommands.compactMap { $0.configuration.commandName } + ["help"]
-    guard let word = arguments.first, word.utf8.first != UInt8(ascii: "-"), !commands.contains(word) else { return nil }
-    let near = commands.map { (name: $0, distance: NearestNames.editDistance($0, word)) }
-      .filter { $0.distance <= 2 }.min { $0.distance < $1.distance }
-    return "Unknown command '\(word.escapingUnprintable)'." + (near.map { " Did you mean '\($0.name)'?" } ?? "")
+    let words = arguments.first == "help" ? arguments.dropFirst() : arguments[...]
+    guard let word = words.first, !word.isEmpty, !word.hasPrefix("-"), !commands.contains(word) else { return nil }
+    let isPath = word.contains("/") || (try? SystemCalls.identity(path: word)) != nil
+    let hint =
+      word == "version"
+      ? "safemerge --version"
+      : CommandOptions.nearest(word, among: commands).map { "did you mean \($0)?" }
+        ?? (isPath ? "a command comes first, for example: safemerge merge BASE ADAPTER -o OUTPUT" : nil)
+        ?? "commands: \(commands.joined(separator: ", "))"
+    return UsageError("unknown command \"\(word)\"", hint: hint)
   }
 
   private static func leave(_ status: Int32) -> Never {

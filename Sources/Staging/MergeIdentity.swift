@@ -82,27 +82,24 @@ public struct MergeIdentity: Sendable, Equatable {
   /// How an older identity differs, in words; nil if they are equal.
   package func difference(from old: MergeIdentity) -> String? {
     if old == self { return nil }
-    if old.version != version { return "version \(old.version) began it, this is \(version)" }
+    if old.version != version { return "version: \(old.version) -> \(version)" }
     for option in options {
       let before = old.options.first { $0.name == option.name }?.value
-      if before != option.value { return "\(option.name) was \(before ?? "not given") and is \(option.value)" }
+      if before != option.value { return "\(option.name): \(before ?? "not given") -> \(option.value)" }
     }
     if let gone = old.options.first(where: { old in !options.contains { $0.name == old.name } }) {
-      return "\(gone.name) was \(gone.value) and is not given"
+      return "\(gone.name): \(gone.value) -> not given"
     }
     for input in inputs {
       guard let before = old.inputs.first(where: { $0.role == input.role && $0.name == input.name }) else {
         return "\(input.role): \(input.name) is new"
       }
-      if before.byteCount != input.byteCount {
-        return "\(input.role): \(input.name) had \(before.byteCount) bytes and has \(input.byteCount)"
-      }
-      if before != input { return "\(input.role): \(input.name) has other content" }
+      if before != input { return "\(input.role): \(input.name) has changed" }
     }
     if let gone = old.inputs.first(where: { old in !inputs.contains { $0.role == old.role && $0.name == old.name } }) {
       return "\(gone.role): \(gone.name) is gone"
     }
-    return "the order of options or inputs"
+    return "order of options or inputs"
   }
 }
 

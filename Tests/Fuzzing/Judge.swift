@@ -34,7 +34,7 @@ struct Judge {
         writer.end()
         writer.end()
       } catch {
-        errors += "safemerge: error: \(error.description.escapingUnprintable) [\(error.errorClass)]\n"
+        errors += "error: \(error.description.escapingUnprintable) [\(error.errorClass)]\n"
       }
     }
     writer.end()

@@ -64,7 +64,7 @@ import Testing
       _ = try contents(made.base)
     }
     var options = MergeEngine.Options(workers: 2)
-    options.copyMode = .plain
+    options.copyMode = .never
     let merge = try TestMerge(base: made.base, adapter: made.adapter, output: scratch.file("merged.safetensors"))
     try MergeEngine(merge.plan, options: options).run(to: merge.place, sideFiles: merge.sideFiles)
     let share = try Self.cachedShare(made.base)

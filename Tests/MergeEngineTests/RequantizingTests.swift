@@ -137,7 +137,7 @@ import TileKernels
     #expect(error?.errorClass == "unsupported")
     #expect(error?.category == .refusedInput)
     #expect(error?.tensor == fixture.weights[0])
-    #expect(error?.message == "--requantize same is not supported for \(Self.otherFormats[name] ?? "")")
+    #expect(error?.message == "--requantize is not supported for \(Self.otherFormats[name] ?? "")")
   }
 
   @Test func aBaseOfNumbersIsRefused() throws {
@@ -146,7 +146,7 @@ import TileKernels
       _ = try merge(
         fixturesPath() + "/bases/llama-bf16", fixturesPath() + "/lora/linear/bf16/adapter", to: scratch.file("merged"))
     }
-    #expect(error?.message == "--requantize same is not supported for a base that is not quantized")
+    #expect(error?.message == "--requantize is not supported for a base that is not quantized")
   }
 
   /// Codes of scales are made for bitsandbytes' own numbers alone, and there is none for what is not finite.

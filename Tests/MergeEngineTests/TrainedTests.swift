@@ -21,7 +21,7 @@ import TileKernels
   private func merge(_ number: Int, to output: String) throws -> TestMerge {
     let (name, block, isNested) = Self.cases[number]
     var options = MergeOptions()
-    options.baseWas = QLoRAQuantization(block: block, isNested: isNested)
+    options.qlora = QLoRAQuantization(block: block, isNested: isNested)
     return try TestMerge(
       base: Self.folder(name) + "/base", adapters: [(Self.folder(name) + "/adapter", 1)], output: output,
       options: options)
@@ -112,7 +112,7 @@ import TileKernels
     try writeFile(quantized + "/adapter_model.safetensors", zeros)
     try write(Array(config.utf8), to: quantized + "/adapter_config.json")
     var options = MergeOptions()
-    options.baseWas = QLoRAQuantization()
+    options.qlora = QLoRAQuantization()
     let step = try TestMerge(
       base: own + "/base", adapters: [(quantized, 1)], output: trained + "/base", options: options)
     try step.run()
@@ -133,7 +133,7 @@ import TileKernels
   @Test func weightsThatTrainingDidNotQuantizeAreRefused() throws {
     let scratch = try Scratch()
     var options = MergeOptions()
-    options.baseWas = QLoRAQuantization()
+    options.qlora = QLoRAQuantization()
     func refused(_ base: String, _ adapter: String) -> (any ReportableError)? {
       refusal {
         _ = try TestMerge(base: base, adapters: [(adapter, 1)], output: scratch.file("merged"), options: options)
@@ -141,10 +141,10 @@ import TileKernels
     }
     let fixture = QuantizedFixture("fp8-block")
     let codes = refused(fixture.base, try fixture.adapter(scratch.file("adapter"), layers: 0..<1))
-    #expect(codes?.message == "--base-was is not supported for a base that is quantized (fp8)")
+    #expect(codes?.message == "--qlora is not supported for a base that is quantized (fp8)")
     #expect(codes?.errorClass == "unsupported")
     let transposed = refused(
       fixturesPath() + "/bases/tiny-gpt2-bf16", fixturesPath() + "/lora/gpt2/bf16/adapter")
-    #expect(transposed?.message == "--base-was is not supported for a weight that is stored transposed")
+    #expect(transposed?.message == "--qlora is not supported for a weight that is stored transposed")
   }
 }

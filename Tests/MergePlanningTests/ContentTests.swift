@@ -74,7 +74,7 @@ import Testing
   @Test func qloraWeightsAreReadAsInTraining() throws {
     var options = MergeOptions()
     let training = try #require(QLoRAQuantization(block: 32))
-    options.baseWas = training
+    options.qlora = training
     let tensors = try tensors(Self.plain, options: options)
     for name in [Self.weight, "m.k_proj.weight"] {
       let tensor = try #require(tensors[name])

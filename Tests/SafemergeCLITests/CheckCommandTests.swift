@@ -60,7 +60,7 @@ import Testing
     #expect(other.status == 3)
   }
 
-  @Test(arguments: [[], ["--dtype", "f32"], ["--round", "stochastic:7"], ["--arithmetic", "peft"]])
+  @Test(arguments: [[], ["--dtype", "float32"], ["--round", "stochastic:7"], ["--arithmetic", "peft"]])
   func aMergeComparesItsOwnResult(options: [String]) throws {
     let scratch = try Scratch()
     let output = try merged(in: scratch, options)
@@ -191,7 +191,7 @@ import Testing
   @Test func writesAndReadsChecksums() throws {
     let scratch = try Scratch()
     let output = try merged(in: scratch)
-    let sums = try Program.run(["check", "--write-sums", output])
+    let sums = try Program.run(["check", "--write-checksums", output])
     #expect(sums.status == 0)
     try scratch.write(sums.output, to: "sums")
     // The format is that of sha256sum.
@@ -203,9 +203,9 @@ import Testing
       other.waitUntilExit()
       #expect(other.terminationStatus == 0)
     }
-    #expect(try Program.run(["check", "--sums", scratch.file("sums"), output]).status == 0)
+    #expect(try Program.run(["check", "--checksums", scratch.file("sums"), output]).status == 0)
     try flip(output + "/model.safetensors")
-    let result = try Program.run(["check", "--sums", scratch.file("sums"), output])
+    let result = try Program.run(["check", "--checksums", scratch.file("sums"), output])
     #expect(result.status == 3)
     #expect(result.text.contains("[checksum]"))
   }

@@ -25,7 +25,7 @@ import Testing
     .enabled(if: bash),
     arguments: [
       (["me"], ["merge"]), (["comp"], ["completion"]), (["merge", "--dty"], ["--dtype"]),
-      (["merge", "--dtype", ""], ["same", "bf16", "f16", "f32"]), (["ls", "--format", "t"], ["table", "tsv"]),
+      (["merge", "--dtype", ""], ["auto", "bfloat16", "float16", "float32"]), (["ls", "--format", "t"], ["table", "tsv"]),
       (["completion", ""], ["bash", "zsh", "fish"]), (["check", "--agai"], ["--against"]),
     ] as [([String], [String])])
   func bashOffers(words: [String], expected: [String]) throws {
@@ -50,7 +50,7 @@ import Testing
   func shellReadsItsScript(name: String, shell: String) throws {
     let result = try Program.run(["completion", name])
     #expect(result.status == 0 && result.errors == [] && result.lines.count > 50)
-    for word in ["merge", "completion", "--mha-out-proj", "rank_major"] where !result.text.contains(word) {
+    for word in ["merge", "completion", "--max-shard-size", "bfloat16"] where !result.text.contains(word) {
       // fish writes options without their dashes.
       #expect(result.text.contains(word.replacingOccurrences(of: "--", with: "")), "\(word)")
     }

@@ -45,7 +45,7 @@ import Testing
     let scratch = try Scratch()
     let output = scratch.file("merged")
     let report = scratch.file("report.json")
-    let result = try merge(["-o", output, "--sums", "--report", report, "--progress", "always", "-j", "1"])
+    let result = try merge(["-o", output, "--checksums", "--report", report, "--progress", "always", "-j", "1"])
     #expect(result.status == 0, "\(result.messages)")
     // What people would read is not printed.
     #expect(result.errors == [], "\(result.messages)")
@@ -78,12 +78,12 @@ import Testing
     #expect(done["output"] == .string(output))
     if case .integer(let memory)? = done["peak_memory"] { #expect(memory > 1 << 20) }
     // The same model as without events.
-    #expect(try Program.run(["merge", Self.base, Self.adapter, "--sums", "-o", scratch.file("plain")]).status == 0)
+    #expect(try Program.run(["merge", Self.base, Self.adapter, "--checksums", "-o", scratch.file("plain")]).status == 0)
     #expect(try tree(output) == tree(scratch.file("plain")))
   }
 
   @Test(arguments: [
-    ["--verify", "read"], ["--progress", "never"], ["-q"], ["-vv"], ["--dtype", "f32"], ["--combine", "linear"],
+    ["--verify", "read"], ["--progress", "never"], ["-q"], ["-vv"], ["--dtype", "float32"], ["--combine", "linear"],
     ["--dry-run"],
   ])
   func options(arguments: [String]) throws {
@@ -111,7 +111,7 @@ import Testing
     let result = try Program.run(arguments)
     let events = try events(result)
     let warning = try #require(events.first { name($0) == "warning" })
-    #expect(result.messages == "safemerge: warning: \(text(warning["message"]) ?? "")\n")
+    #expect(result.messages == "warning: \(text(warning["message"]) ?? "")\n")
     // Warnings are of results that may not be what was meant: --quiet leaves them.
     #expect(try Program.run(arguments + ["-q"]).messages == result.messages)
   }
@@ -137,7 +137,10 @@ import Testing
       let error = try #require(events.last)
       #expect(name(error) == "error")
       #expect(error["exit"] == .integer(Int64(status)))
-      #expect(result.messageLines.count == 1 && result.messages.hasSuffix("[\(text(error["class"]) ?? "")]\n"))
+      let hint = text(error["hint"])
+      #expect(result.messageLines.count == (hint == nil ? 1 : 2))
+      #expect(result.messageLines[0].hasSuffix("[\(text(error["class"]) ?? "")]"))
+      if let hint { #expect(result.messageLines[1] == "  hint: \(hint)") }
       #expect(text(error["class"]) == errorClass, "\(arguments)")
       if hasCandidates { #expect(error["candidates"] != .array([]), "\(arguments)") }
       #expect(result.messages.contains(text(error["message"]) ?? "-"))
@@ -159,7 +162,7 @@ import Testing
       #expect(result.messages.contains(text(events.last?["message"]) ?? "-"), "\(result.messages)")
     }
     // Without the option, and where it is an argument, there are none.
-    for arguments in [["merge"], ["merge", "--", "--json"], ["ls", "--json"]] {
+    for arguments in [["merge"], ["merge", "--", "--json"], ["ls"]] {
       #expect(try Program.run(arguments).output == [], "\(arguments)")
     }
     let help = try Program.run(["merge", "--json", "--help"])

@@ -85,7 +85,7 @@ import Testing
 
   @Test func oneFileOfShards() throws {
     let scratch = try Scratch()
-    let output = try merge(Self.sharded, ["--single-file", "--sums"], in: scratch, as: "merged")
+    let output = try merge(Self.sharded, ["--single-file", "--checksums"], in: scratch, as: "merged")
     #expect(try weights(output) == ["model.safetensors"])
     let found = try tensors(output)
     #expect(try found.map(\.name) == tensors(Self.sharded).map(\.name))
@@ -201,8 +201,8 @@ import Testing
     let kept = try SystemCalls.identity(path: scratch.file(first))?.inode
     try #require(kept != nil)
     for (other, reason) in [
-      (["--max-shard-size", "5MB"], "max-shard-size was 9000000 and is 5000000"),
-      ([], "max-shard-size was 9000000 and is not given"), (["--single-file"], "single-file was not given and is true"),
+      (["--max-shard-size", "5MB"], "max-shard-size: 9000000B -> 5000000B"),
+      ([], "max-shard-size: 9000000B -> not given"), (["--single-file"], "single-file: not given -> true"),
     ] {
       let refused = try model.merge(scratch.file("merged"), other + ["-q"])
       #expect(expectRefusal(refused, status: 5).contains(reason), "\(refused.messages)")

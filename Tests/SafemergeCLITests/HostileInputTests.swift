@@ -93,7 +93,7 @@ import Testing
       let opened = String(decoding: try contents(trace), as: UTF8.self)
       #expect(opened.contains(file), "strace saw nothing")
       #expect(!opened.contains("outside") && !opened.contains("x.safetensors"), "\(opened)")
-      #expect(expectRefusal(result, status: 3).hasSuffix("[shard-name]\n"))
+      #expect(expectRefusal(result, status: 3).contains("[shard-name]\n"))
     }
   }
 
@@ -111,7 +111,7 @@ import Testing
     try FileManager.default.removeItem(atPath: base)
     try FileManager.default.createSymbolicLink(atPath: base, withDestinationPath: outside)
     let message = expectRefusal(try Program.run(["ls", scratch.file("base")]), status: 3)
-    #expect(message.contains("/sub: ") && message.hasSuffix("[shard-name]\n"))
+    #expect(message.contains("/sub: ") && message.contains("[shard-name]\n"))
   }
 
   @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/strace")))
@@ -170,7 +170,7 @@ import Testing
     let result = try Program.run(
       ["ls", path], shell: "ulimit -v \(Self.addressKiB + 3 * total / 1024); exec \"$0\" \"$@\"")
     let message = expectRefusal(result, status: 3)
-    #expect(message.hasSuffix("[schema]\n") || message.hasSuffix("[json]\n"), "\(message)")
+    #expect(message.contains("[schema]\n") || message.contains("[json]\n"), "\(message)")
     #expect(message.utf8.count < 1000)
   }
 

@@ -127,7 +127,7 @@ import Testing
     let result = try Program.run(["ls", folder, "--format", "names"])
     #expect(result.status == 3)
     #expect(result.lines == ["w1", "w2"])
-    #expect(result.messages.contains("safemerge: error: "))
+    #expect(result.messages.contains("error: "))
     try writeIndex(folder, shards + [("gone.safetensors", [TestTensor("w3", .u8, [1])])])
     let missing = try Program.run(["ls", folder, "--format", "names"])
     #expect(missing.status == 3)
@@ -167,7 +167,7 @@ import Testing
     let other = try Program.run(["ls", adapter, "--base", basePath("gpt2-bf16")])
     #expect(other.status == 3)
     #expect(other.lines.count == 16)
-    #expect(other.messages.contains("safemerge: error: "))
+    #expect(other.messages.contains("error: "))
   }
 
   private static let state = Array("{\"shape\": [6, 8], \"blocksize\": 64}".utf8)

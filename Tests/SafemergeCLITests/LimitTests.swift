@@ -164,7 +164,7 @@ import Testing
     ] {
       let result = try Program.run(arguments, shell: "exec \"$0\" \"$@\" \(more)", folder: model.scratch.path)
       #expect(result.status == 2, "\(arguments) \(result.messages)")
-      #expect(result.messages.contains("is not UTF-8: 'bad\\xFF'"), "\(result.messages)")
+      #expect(result.messages.contains("is not UTF-8: \"bad\\xFF\""), "\(result.messages)")
     }
     for name in ["SAFEMERGE_TMPDIR", "SAFEMERGE_LAPACK", "HF_HUB_CACHE", "HF_HOME", "HOME"] {
       let result = try Program.run(

@@ -192,7 +192,7 @@ import Testing
     let result = try Program.run(["ls", adapterPath("refused-alora-bf16")])
     #expect(result.status == 0)
     #expect(result.messageLines.count == 1)
-    #expect(result.messages.hasPrefix("safemerge: warning: "))
+    #expect(result.messages.hasPrefix("warning: "))
     #expect(result.text.contains("lora_A.weight"))
   }
 
@@ -250,6 +250,6 @@ import Testing
     let result = try Program.run(["ls", folder, "--format", "names"])
     #expect(result.status == 0)
     #expect(result.lines == ["wa", "wb"])
-    #expect(result.messages.hasPrefix("safemerge: warning: "))
+    #expect(result.messages.hasPrefix("warning: "))
   }
 }

@@ -24,7 +24,7 @@ import Testing
   }
 
   private func warnings(_ result: Program.Result) -> [String] {
-    result.messageLines.filter { $0.hasPrefix("safemerge: warning: ") }
+    result.messageLines.filter { $0.hasPrefix("warning: ") }
   }
 
   // MARK: --tied
@@ -35,7 +35,7 @@ import Testing
     for arguments in [[], ["--tied", "refuse"], ["-n"]] {
       let message = expectRefusal(try merge(scratch, "tiny-tied-bf16", adapter, arguments).result, status: 3)
       #expect(message.contains("--tied split"))
-      #expect(message.hasSuffix("[tied]\n"))
+      #expect(message.contains("[tied]\n"))
     }
     #expect(try scratch.entries() == [])
     let (embedding, head) = ("model.embed_tokens.weight", "lm_head.weight")
@@ -58,7 +58,7 @@ import Testing
     // Both changed, each in its own way: one tensor cannot be both.
     let both = try merge(
       scratch, "tiny-tied-bf16", [adapterPath("tied-both-bf16")], ["--tied", "shared"], name: "both")
-    #expect(expectRefusal(both.result, status: 3).hasSuffix("[tied]\n"))
+    #expect(expectRefusal(both.result, status: 3).contains("[tied]\n"))
     #expect(try scratch.entries() == ["shared", "split"])
   }
 
@@ -128,7 +128,7 @@ import Testing
     let message = expectRefusal(try merge(scratch, "tiny-llama-bf16", adapter).result, status: 3)
     #expect(message.contains("score.weight"))
     #expect(message.contains("--add-tensors"))
-    #expect(message.hasSuffix("[no-target]\n"))
+    #expect(message.contains("[no-target]\n"))
     #expect(try scratch.entries() == [])
     let merged = try merge(scratch, "tiny-llama-bf16", adapter, ["--add-tensors"])
     #expect(merged.result.status == 0, "\(merged.result.messages)")
@@ -169,7 +169,7 @@ import Testing
     for text in ["=", "=x", "=nan", "=inf", "=1e999", "=1=x"] {
       let wrong = try Program.run(["merge", "-n", basePath("tiny-llama-bf16"), plain + text])
       #expect(wrong.status == 2, "\(text) \(wrong.messages)")
-      #expect(wrong.messages.contains("a number is expected"), "\(text) \(wrong.messages)")
+      #expect(wrong.messages.contains("expected a number"), "\(text) \(wrong.messages)")
     }
     let none = try Program.run(["merge", "-n", basePath("tiny-llama-bf16"), scratch.file("none=0.5")])
     expectRefusal(none, status: 4)
@@ -179,9 +179,9 @@ import Testing
     let scratch = try Scratch()
     let message = expectRefusal(
       try merge(scratch, "tiny-llama-bf16", [adapterPath("modules-to-save-bf16") + "=0.5"]).result, status: 3)
-    #expect(message.hasSuffix("[unsupported]\n"))
+    #expect(message.contains("[unsupported]\n"))
     let twice = [adapterPath("modules-to-save-bf16"), adapterPath("modules-to-save-bf16")]
-    #expect(expectRefusal(try merge(scratch, "tiny-llama-bf16", twice).result, status: 3).hasSuffix("[hit-twice]\n"))
+    #expect(expectRefusal(try merge(scratch, "tiny-llama-bf16", twice).result, status: 3).contains("[hit-twice]\n"))
     #expect(try scratch.entries() == [])
   }
 
@@ -198,7 +198,7 @@ import Testing
     let message = expectRefusal(try merge(scratch, "llama-bf16", [one, two]).result, status: 3)
     #expect(message.contains("one"))
     #expect(message.contains("two"))
-    #expect(message.hasSuffix("[tokenizers]\n"))
+    #expect(message.contains("[tokenizers]\n"))
     #expect(try scratch.entries() == ["one", "two"])
     // With one of them it is that one's, wherever it stands.
     let other = adapterPath("linear-bf16")
@@ -296,7 +296,7 @@ import Testing
     let scratch = try Scratch()
     let adapter = [adapterPath("keys-bf16") + "=1e9"]
     let message = expectRefusal(try merge(scratch, "tiny-llama-f16", adapter, ["-q"]).result, status: 3)
-    #expect(message.hasSuffix("[nonfinite]\n"))
+    #expect(message.contains("[nonfinite]\n"))
     #expect(try scratch.entries() == [])
     for arguments in [[], ["-q"]] {
       let name = "m\(arguments.count)"

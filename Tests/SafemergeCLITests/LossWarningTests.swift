@@ -19,7 +19,7 @@ import Testing
     let warnings = events.filter { $0["event"] == .string("warning") && $0["class"] != .string("other") }
     for warning in warnings {
       guard case .string(let message)? = warning["message"] else { continue }
-      #expect(quiet.messages.contains("safemerge: warning: \(message)\n"), "\(message): \(quiet.messages)")
+      #expect(quiet.messages.contains("warning: \(message)\n"), "\(message): \(quiet.messages)")
     }
     return warnings.compactMap { if case .string(let name)? = $0["class"] { name } else { nil } }
   }
@@ -95,7 +95,7 @@ import Testing
     let result = try Program.run(["merge", "-n", "-q", Self.base, adapter])
     #expect(
       result.messages == """
-        safemerge: warning: \(adapter): nothing is read of 2_Dense/model.safetensors, reference/model.safetensors; if it \
+        warning: \(adapter): nothing is read of 2_Dense/model.safetensors, reference/model.safetensors; if it \
         was trained with the adapter, the result lacks it
 
         """)

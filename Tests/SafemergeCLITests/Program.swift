@@ -88,7 +88,7 @@ enum Program {
   struct TookTooLong: Error { let arguments: [String] }
 }
 
-/// Expects the one line that a refusal is; returns it.
+/// Expects the line of an error, and the line of its hint if it has one; returns what stands on standard error.
 @discardableResult
 func expectRefusal(
   _ result: Program.Result, status: Int32, _ comment: String = "", location: SourceLocation = #_sourceLocation
@@ -96,10 +96,14 @@ func expectRefusal(
   #expect(!result.isSignal, "\(comment)", sourceLocation: location)
   #expect(result.status == status, "\(comment) \(result.messages)", sourceLocation: location)
   // Warnings may stand before the error.
-  let lines = result.messageLines.filter { !$0.hasPrefix("safemerge: warning: ") }
-  #expect(lines.count == 1, "\(comment) \(result.messages)", sourceLocation: location)
+  let lines = result.messageLines.filter { !$0.hasPrefix("warning: ") }
+  #expect(lines.count == 1 || lines.count == 2, "\(comment) \(result.messages)", sourceLocation: location)
   #expect(
-    lines.first?.hasPrefix("safemerge: error: ") == true, "\(comment) \(result.messages)", sourceLocation: location)
+    lines.first?.wholeMatch(of: /error: .+ \[[a-z0-9-]+\]/) != nil, "\(comment) \(result.messages)",
+    sourceLocation: location)
+  #expect(
+    lines.dropFirst().allSatisfy { $0.hasPrefix("  hint: ") }, "\(comment) \(result.messages)",
+    sourceLocation: location)
   #expect(result.messages.hasSuffix("\n"), "\(comment)", sourceLocation: location)
   #expect(result.output == [], "\(comment)", sourceLocation: location)
   #expect(rawControls(result.messages) == [], "\(comment)", sourceLocation: location)

@@ -5,7 +5,7 @@ import Safetensors
 import TestSupport
 import Testing
 
-/// `.safemerge.json`, `--sums` and `--verify`.
+/// `.safemerge.json`, `--checksums` and `--verify`.
 @Suite struct ProvenanceTests {
   private static let base = basePath("llama-bf16-sharded")
   private static let adapter = adapterPath("linear-bf16")
@@ -31,7 +31,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [[], ["--sums"], ["--verify", "read"]]) func itSaysWhatWasMadeFromWhat(options: [String]) throws {
+  @Test(arguments: [[], ["--checksums"], ["--verify", "read"]]) func itSaysWhatWasMadeFromWhat(options: [String]) throws {
     let scratch = try Scratch()
     let output = scratch.file("merged")
     let result = try Program.run(["merge", Self.base, Self.adapter, "-o", output] + options)
@@ -69,7 +69,7 @@ import Testing
     let base = try copyOfFixture("bases/llama-bf16-sharded", in: scratch, as: "copy of base")
     let adapter = try copyOfFixture("lora/linear/bf16/adapter", in: scratch, as: "other")
     let other = try Program.run(
-      ["merge", base, adapter, "-o", scratch.file("two"), "-j", "3", "--copy", "plain"],
+      ["merge", base, adapter, "-o", scratch.file("two"), "-j", "3", "--reflink", "never"],
       environment: ["TZ": "Asia/Tokyo", "LC_ALL": "de_DE.UTF-8", "SAFEMERGE_SIMD": "portable"])
     #expect(other.status == 0, "\(other.messages)")
     #expect(try contents(scratch.file("one/.safemerge.json")) == contents(scratch.file("two/.safemerge.json")))

@@ -60,7 +60,7 @@ import Testing
     let scratch = try Scratch()
     let output = scratch.file("merged")
     let second = try otherAdapter(scratch)
-    try merge(output, [adapter + "=0.5", second + "=-2"], ["--dtype", "f32"])
+    try merge(output, [adapter + "=0.5", second + "=-2"], ["--dtype", "float32"])
     for adapters in [[adapter, second], [second, adapter]] {
       let found = try check(output, adapters)
       #expect(found.status == 0 && found.text.contains("OK: exact"), "\(adapters) \(found.text)")
@@ -86,7 +86,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ["--dtype", "f32"], ["--arithmetic", "peft"], ["--round", "stochastic:7"], ["--add-tensors"],
+    ["--dtype", "float32"], ["--arithmetic", "peft"], ["--round", "stochastic:7"], ["--add-tensors"],
     ["--single-file"], ["--combine", "ties", "--density", "0.5"],
     ["--combine", "dare_linear", "--density", "0.5", "--seed", "3"],
   ])
@@ -119,7 +119,7 @@ import Testing
   @Test func repairsWithTheRecordedWeight() throws {
     let scratch = try Scratch()
     let output = scratch.file("merged")
-    try merge(output, [adapter + "=0.5"], ["--dtype", "f32"])
+    try merge(output, [adapter + "=0.5"], ["--dtype", "float32"])
     let path = output + "/model.safetensors"
     let right = try contents(path)
     var bytes = right
@@ -173,7 +173,7 @@ import Testing
     #expect(
       found.lines.contains { $0.contains("the SHA-256 of its header is") && $0.hasSuffix("[checksum]") },
       "\(found.text)")
-    // A file that is missing or has another size, without --sums too.
+    // A file that is missing or has another size, without --checksums too.
     try write(Array(changed.dropLast()), to: path)
     #expect(try Program.run(["check", output]).text.contains("bytes; .safemerge.json says"))
     try FileManager.default.removeItem(atPath: path)
@@ -188,7 +188,7 @@ import Testing
       atPath: basePath("llama-bf16") + "/model.safetensors", toPath: base + "/model.safetensors")
     let result = try Program.run(["merge", "-q", base, adapter, "-o", scratch.file("merged")])
     #expect(
-      result.messageLines.contains { $0.hasPrefix("safemerge: warning: ") && $0.contains("model.safetensors") },
+      result.messageLines.contains { $0.hasPrefix("warning: ") && $0.contains("model.safetensors") },
       "\(result.messages)")
   }
 }

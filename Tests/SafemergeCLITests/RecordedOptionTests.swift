@@ -16,19 +16,22 @@ import Testing
 
   /// The properties that decide bytes of a result, by the option group that they are in.
   static let deciding: [String: [String: Pair]] = [
-    "MergeCommand": [
-      "onNonfinite": ([], ["--on-nonfinite=warn"]), "modelCard": ([], ["--model-card"]),
-    ],
-    "ResultOptions": [
-      "givenDType": ([], ["--dtype=f32"]), "givenTied": ([], ["--tied=split"]),
-      "givenMHAOutProj": ([], ["--mha-out-proj=once"]), "givenArithmetic": ([], ["--arithmetic=peft"]),
+    "WeightOptions": [
+      "givenDType": ([], ["--dtype=float32"]), "givenArithmetic": ([], ["--arithmetic=peft"]),
       "givenRound": (["--round=stochastic:1"], ["--round=stochastic:2"]),
-      "expertLayout": ([], ["--expert-layout=rank_major"]),
-      "fanInFanOut": (["--fan-in-fan-out=false"], ["--fan-in-fan-out=true"]),
-      "map": (["--map=a=b", "--map=c=d"], ["--map=c=d", "--map=a=b"]), "requantize": ([], ["--requantize=same"]),
-      "baseWas": (["--base-was=nf4"], ["--base-was=nf4:128,double"]), "addTensors": ([], ["--add-tensors"]),
       "maxShardSize": (["--max-shard-size=1MB"], ["--max-shard-size=1MiB"]), "singleFile": ([], ["--single-file"]),
     ],
+    "ModuleOptions": [
+      "givenTied": ([], ["--tied=split"]), "givenMHAOutProj": ([], ["--mha-out-proj=once"]),
+      "expertLayout": ([], ["--expert-layout=rank_major"]),
+      "fanInFanOut": (["--fan-in-fan-out=false"], ["--fan-in-fan-out=true"]),
+      "map": (["--map=a=b", "--map=c=d"], ["--map=c=d", "--map=a=b"]), "addTensors": ([], ["--add-tensors"]),
+    ],
+    "QuantizationOptions": [
+      "requantize": ([], ["--requantize"]), "qlora": (["--qlora=nf4"], ["--qlora=nf4:128,double"]),
+    ],
+    "OutputOptions": ["modelCard": ([], ["--model-card"])],
+    "CheckingOptions": ["onNonfinite": ([], ["--on-nonfinite=warn"])],
     "CombineOptions": [
       "method": ([], ["--combine=linear"]),
       "density": (["--combine=ties", "--density=0.5"], ["--combine=ties", "--density=0.25"]),
@@ -48,23 +51,30 @@ import Testing
   static let neutral: [String: [String: String]] = [
     "MergeCommand": [
       "base": "its files are inputs of the identity", "adapters": "they are inputs, and the merge adds their weights",
-      "output": "a result does not depend on its name", "result": "a group with a table of its own",
-      "side": "a group with a table of its own", "combine": "a group with a table of its own",
-      "safety": "a group with a table of its own", "report": "the report is no part of the result",
+    ],
+    "OutputOptions": [
+      "output": "a result does not depend on its name", "report": "the report is no part of the result",
       "dryRun": "nothing is written", "force": "what was there before is no part of the result",
-      "jobs": "the bytes do not depend on threads", "memory": "the bytes do not depend on the tiles' size",
-      "copy": "a copy has the same bytes by any way", "progress": "it is about what is told",
-      "quiet": "it is about what is told", "verbose": "it is about what is told", "json": "it is about what is told",
     ],
     "SideFileOptions": [
       "includeFile": "every side file is an input of the identity",
       "excludeFile": "every side file is an input of the identity",
     ],
-    "SafetyOptions": [
-      "resume": "the identity decides what a merge may go on with", "breakLock": "the lock is no part of the result",
-      "sums": "weight files that were completed without a checksum are made again", "verify": "as sums",
+    "WritingOptions": [
+      "reflink": "a copy has the same bytes by any way",
+      "resume": "the identity decides which work a merge may resume", "breakLock": "the lock is no part of the result",
     ],
-    "ResultOptions": [:], "CombineOptions": [:],
+    "CheckingOptions": [
+      "checksums": "weight files that were completed without a checksum are made again", "verify": "as checksums",
+    ],
+    "ResourceOptions": ["memory": "the bytes do not depend on the tiles' size"],
+    "JobOptions": ["jobs": "the bytes do not depend on threads"],
+    "ProgressOptions": [
+      "quiet": "it is about what is printed", "verbose": "it is about what is printed",
+      "progress": "it is about what is printed",
+    ],
+    "FormatOptions<Format>": ["given": "it is about what is printed", "json": "it is about what is printed"],
+    "DisplayOptions": ["color": "it is about what is printed"], "HelpOptions": ["helpAll": "nothing is merged"],
   ]
 
   private func parse(_ arguments: [String]) throws -> MergeCommand {
@@ -76,19 +86,32 @@ import Testing
     Set(Mirror(reflecting: value).children.compactMap { $0.label.map { String($0.drop { $0 == "_" }) } })
   }
 
+  /// The option groups in a value, and in those.
+  private func groups(_ value: Any) -> [(label: String, group: any ParsableArguments)] {
+    Mirror(reflecting: value).children.flatMap { child -> [(label: String, group: any ParsableArguments)] in
+      guard let wrapper = child.value as? any GroupWrapper else { return [] }
+      let label = (child.label ?? "").drop { $0 == "_" }
+      return [(String(label), wrapper.group)] + groups(wrapper.group)
+    }
+  }
+
   @Test func everyOptionIsRecordedOrHasAReason() throws {
     let command = try parse([])
-    let groups: [Any] = [command, command.result, command.combine, command.safety, command.side]
-    for group in groups {
+    let all = groups(command)
+    let inner = Set(all.map(\.label))
+    #expect(all.count > 10)
+    var seen: Set<String> = []
+    for group in [command as Any] + all.map({ $0.group as Any }) {
       let name = "\(type(of: group))"
+      seen.insert(name)
       let (deciding, neutral) = (Set((Self.deciding[name] ?? [:]).keys), Set((Self.neutral[name] ?? [:]).keys))
-      let found = properties(group)
-      #expect(!found.isEmpty)
+      let found = properties(group).filter { !inner.contains($0) || deciding.contains($0) || neutral.contains($0) }
       let unknown = found.subtracting(deciding).subtracting(neutral)
       #expect(unknown == [], "\(name): neither recorded nor known to change nothing")
       #expect(deciding.union(neutral).subtracting(found) == [], "\(name): no such property")
       #expect(deciding.isDisjoint(with: neutral))
     }
+    #expect(Set(Self.deciding.keys).union(Self.neutral.keys).subtracting(seen) == [], "no such group")
   }
 
   @Test(arguments: deciding.values.flatMap { $0.map(\.key) }.sorted())
@@ -103,8 +126,8 @@ import Testing
       var again = try parse([])
       again.result = try ResultOptions.parse(ResultOptions.arguments(for: options))
       again.combine = try CombineOptions.parse(CombineOptions.arguments(for: options))
-      again.onNonfinite = command.onNonfinite
-      again.modelCard = command.modelCard
+      again.checking.onNonfinite = command.checking.onNonfinite
+      again.place.modelCard = command.place.modelCard
       #expect(again.recorded == options)
     }
   }
@@ -129,8 +152,9 @@ import Testing
   @Test func everyOptionOfThePlanIsRecorded() throws {
     let plain = Mirror(reflecting: try parse([]).result.planning)
     var changed: Set<String> = []
-    for (one, other) in try #require(Self.deciding["ResultOptions"]).values {
-      for arguments in [one, other] {
+    let groups = ["WeightOptions", "ModuleOptions", "QuantizationOptions"].compactMap { Self.deciding[$0] }
+    for pair in groups.flatMap(\.values) {
+      for arguments in [pair.one, pair.other] {
         let options = Mirror(reflecting: try parse(arguments).result.planning)
         for (before, now) in zip(plain.children, options.children) {
           if "\(before.value)" != "\(now.value)" { changed.insert(now.label ?? "") }
@@ -139,4 +163,13 @@ import Testing
     }
     #expect(changed == Set(plain.children.compactMap(\.label)))
   }
+}
+
+/// A property that is a group of options.
+private protocol GroupWrapper {
+  var group: any ParsableArguments { get }
+}
+
+extension OptionGroup: GroupWrapper {
+  fileprivate var group: any ParsableArguments { wrappedValue }
 }

@@ -127,7 +127,7 @@ import Testing
       [TestTensor("\(number).lora_A.weight", .f32, [1, 2]), TestTensor("\(number).lora_B.weight", .f32, [2, 1])]
     }
     let adapter = try writeAdapter(scratch.file("adapter"), rank: 1, alpha: "1", factors)
-    for options in [[], ["--sums"]] {
+    for options in [[], ["--checksums"]] {
       let output = scratch.file("merged\(options.count)")
       let result = try Program.run(
         ["merge", base, adapter, "-o", output, "-q", "-j", "40"] + options, shell: "ulimit -n 80; exec \"$0\" \"$@\"")

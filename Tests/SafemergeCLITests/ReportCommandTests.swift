@@ -167,7 +167,7 @@ import Testing
     #expect(plain.status == 0, "\(plain.messages)")
     let isExpected = kind != "nothing"
     func shown(_ result: Program.Result) -> Int {
-      result.messageLines.count { $0.hasPrefix("safemerge: warning: ") }
+      result.messageLines.count { $0.hasPrefix("warning: ") }
     }
     #expect(shown(plain) == (isExpected && !needsReport ? 1 : 0), "\(plain.messages)")
     let reported = try Program.run(arguments + ["--force", "--report", scratch.file("r.json")])

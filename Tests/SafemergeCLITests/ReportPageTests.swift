@@ -5,7 +5,7 @@ import Testing
 /// `safemerge merge --report FILE.html` and `safemerge report`.
 @Suite struct ReportPageTests {
   private static let arguments = [
-    "merge", basePath("llama-bf16-sharded"), adapterPath("linear-bf16"), "--sums", "-q", "-o", "merged",
+    "merge", basePath("llama-bf16-sharded"), adapterPath("linear-bf16"), "--checksums", "-q", "-o", "merged",
   ]
 
   @Test func theSamePageInOneStepAndInTwo() throws {
@@ -56,7 +56,7 @@ import Testing
       try scratch.write(text, to: "r.json")
       let result = try Program.run(["report", "r.json", "-o", "p.html"], folder: scratch.path)
       let line = expectRefusal(result, status: 3, text)
-      #expect(line.contains(message) && line.hasSuffix("[report]\n"), "\(line)")
+      #expect(line.contains(message) && line.contains("[report]\n"), "\(line)")
     }
     let missing = try Program.run(["report", "rr.json", "-o", "p.html"], folder: scratch.path)
     #expect(expectRefusal(missing, status: 4).contains("did you mean r.json?"))

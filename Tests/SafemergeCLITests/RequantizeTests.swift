@@ -3,11 +3,11 @@ import JSONText
 import TestSupport
 import Testing
 
-/// `safemerge merge --requantize same`, as a user sees it.
+/// `safemerge merge --requantize`, as a user sees it.
 @Suite struct RequantizeTests {
   private static func arguments(_ name: String) -> [String] {
     let folder = fixturesPath() + "/written-back/\(name)"
-    return ["merge", folder + "/base", folder + "/adapter", "--requantize", "same"]
+    return ["merge", folder + "/base", folder + "/adapter", "--requantize"]
   }
 
   @Test func planSummaryAndReport() throws {
@@ -34,7 +34,7 @@ import Testing
     #expect(tensors.first?["changed_codes"] == .integer(3893))
     #expect(tensors.first?["half_steps"] == .integer(3648))
     #expect(tensors.first?["vanishes"] == .bool(false))
-    #expect(json["options"]?["requantize"] == .string("same"))
+    #expect(json["options"]?["requantize"] == .string("true"))
     let page = try Program.run(["report", report, "-o", scratch.file("page.html")])
     #expect(page.status == 0, "\(page.messages)")
   }
@@ -78,10 +78,10 @@ import Testing
     let fixture = QuantizedFixture("fp4-nested")
     let adapter = try fixture.adapter(scratch.file("adapter"), layers: 0..<1)
     let result = try Program.run(
-      ["merge", fixture.base, adapter, "-o", scratch.file("merged"), "--requantize", "same"])
+      ["merge", fixture.base, adapter, "-o", scratch.file("merged"), "--requantize"])
     #expect(result.status == 3)
     #expect(
-      result.messages.contains("--requantize same is not supported for bitsandbytes, fp4"), "\(result.messages)")
+      result.messages.contains("--requantize is not supported for bitsandbytes, fp4"), "\(result.messages)")
     #expect(try scratch.entries() == ["adapter"])
   }
 
@@ -93,7 +93,7 @@ import Testing
     #expect(try Program.run(Self.arguments("block") + ["-o", merged]).status == 0)
     let folder = fixturesPath() + "/written-back/block"
     let check = ["check", merged, "--against", folder + "/base", "--adapter", folder + "/adapter"]
-    let result = try Program.run(check + ["--requantize", "same"])
+    let result = try Program.run(check + ["--requantize"])
     #expect(result.status == 0, "\(result.messages)\(result.text)")
     #expect(result.text.contains("not checked: codes that are made again are not computed here"), "\(result.text)")
     #expect(try Program.run(check).text.contains("not checked: codes that are made again"))

@@ -98,8 +98,8 @@ import Testing
     guard try interrupted(model, "TERM", pause: "0").status == 143 else { return }
     let before = try tree(scratch.path)
     for (arguments, reason) in [
-      (["--dtype", "bf16"], "dtype was same and is bf16"), (["--round", "stochastic:7"], "round was nearest"),
-      (["--arithmetic", "peft"], "arithmetic was exact and is peft"), (["--tied", "split"], "tied was refuse"),
+      (["--dtype", "bf16"], "dtype: auto -> bfloat16"), (["--round", "stochastic:7"], "round: nearest -> stochastic:7"),
+      (["--arithmetic", "peft"], "arithmetic: exact -> peft"), (["--tied", "split"], "tied: refuse -> split"),
     ] {
       let result = try model.merge(scratch.file("merged"), arguments + ["-q"])
       #expect(expectRefusal(result, status: 5).contains(reason), "\(result.messages)")
@@ -107,14 +107,14 @@ import Testing
     }
     let weighted = try Program.run(
       ["merge", model.base, model.adapter + "=0.5", "-o", scratch.file("merged"), "-q"])
-    #expect(expectRefusal(weighted, status: 5).contains("weight 1 was 1.0 and is 0.5"))
+    #expect(expectRefusal(weighted, status: 5).contains("weight 1: 1.0 -> 0.5"))
     #expect(try tree(scratch.path) == before)
     // Another adapter of the same shapes.
     let config = model.adapter + "/adapter_config.json"
     let text = String(decoding: try contents(config), as: UTF8.self)
     try write(Array(text.replacingOccurrences(of: "\"lora_alpha\": 1", with: "\"lora_alpha\": 2").utf8), to: config)
     let changed = try model.merge(scratch.file("merged"), ["-q"])
-    #expect(expectRefusal(changed, status: 5).contains("adapter 1: adapter_config.json has other content"))
+    #expect(expectRefusal(changed, status: 5).contains("adapter 1: adapter_config.json has changed"))
     let anew = try model.merge(scratch.file("merged"), ["--no-resume"])
     #expect(anew.status == 0, "\(anew.messages)")
     #expect(try model.merge(scratch.file("whole")).status == 0)
@@ -141,7 +141,7 @@ import Testing
   @Test(arguments: [true, false]) func onlyContentCounts(sums: Bool) throws {
     let model = try SlowModel(size: 512)
     let scratch = model.scratch
-    let options = sums ? ["--sums"] : []
+    let options = sums ? ["--checksums"] : []
     let result = try model.merge(
       scratch.file("merged"), options, shell: SlowModel.signalling("TERM", after: "^shard    1/"))
     guard result.status == 143 else { return }

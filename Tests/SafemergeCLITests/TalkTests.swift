@@ -33,7 +33,7 @@ import Testing
   }
 
   @Test(arguments: [
-    (["--verify", "read"], "verified: 4 files read back from the disk"), (["--sums"], "SHA-256 of 4 files taken"),
+    (["--verify", "read"], "verified: 4 files read back from the disk"), (["--checksums"], "SHA-256 of 4 files taken"),
   ])
   func theSummarySaysWhetherTheResultWasVerified(options: [String], text: String) throws {
     let scratch = try Scratch()
@@ -83,7 +83,7 @@ import Testing
     let arguments = ["merge", scratch.file("models/othr"), Self.adapter, "-o", scratch.file("m")]
     #expect(
       expectRefusal(try Program.run(arguments), status: 4)
-        .contains("no such file or folder; did you mean \(scratch.file("models/other"))? [not-found]"))
+        .hasSuffix("no such file or folder [not-found]\n  hint: did you mean \(scratch.file("models/other"))?\n"))
     // Relative to the folder at hand, where it may be a model of the hub as well.
     let relative = try Program.run(["ls", "models/othr"], folder: scratch.path)
     #expect(
@@ -103,14 +103,14 @@ import Testing
     let folder = try Program.run(["merge", fixturesPath() + "/bases", Self.adapter, "-o", scratch.file("m")])
     #expect(expectRefusal(folder, status: 3).contains("models in it: \(fixturesPath())/bases/"))
     let config = try Program.run(["ls", base + "/config.json"])
-    #expect(expectRefusal(config, status: 3).contains("but a JSON text; name the folder that it lies in"))
+    #expect(expectRefusal(config, status: 3).contains("but a JSON text ["))
   }
 
   @Test(arguments: [
-    (["mrge"], "Unknown command 'mrge'. Did you mean 'merge'?"), (["chekc", "x"], "Did you mean 'check'?"),
-    (["frobnicate"], "Unknown command 'frobnicate'.\n"), (["m\u{1b}[31m"], "Unknown command 'm\\u{1b}[31m'."),
-    (["merge", "a", "b", "--outpt", "c"], "Did you mean '--output'?"),
-    (["merge", "a", "b"], "Give the result's name with --output."),
+    (["mrge"], "unknown command \"mrge\" [usage]\n  hint: did you mean merge?"), (["chekc", "x"], "hint: did you mean check?"),
+    (["frobnicate"], "unknown command \"frobnicate\" [usage]\n  hint: commands: merge, ls"), (["m\u{1b}[31m"], "unknown command \"m\\u{1b}[31m\""),
+    (["merge", "a", "b", "--outpt", "c"], "hint: did you mean --output?"),
+    (["merge", "a", "b"], "missing required option --output (-o)"),
   ])
   func wordsThatMayHaveBeenMeant(arguments: [String], text: String) throws {
     let result = try Program.run(arguments)

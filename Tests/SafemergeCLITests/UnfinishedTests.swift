@@ -37,7 +37,7 @@ import Testing
           [.modificationDate: Date(timeIntervalSince1970: 1)], ofItemAtPath: folder + "/" + name)
       }
     }
-    let options = sums ? ["--sums"] : []
+    let options = sums ? ["--checksums"] : []
     func use(_ base: String) throws -> String {
       let path = scratch.file("base")
       try? FileManager.default.removeItem(atPath: path)
@@ -80,7 +80,7 @@ import Testing
       "exec strace -f -qq -o /dev/null -P '\(output)' -e trace=/^rename -e inject=/^rename:signal=SIGTERM \"$0\" \"$@\""
     let result = try Program.run(merge + [output, "--report", report], shell: shell)
     #expect(result.status == 15 && result.isSignal, "\(result.messages)")
-    #expect(result.messages.contains("the result is complete, its report was not written"))
+    #expect(result.messages.contains("the output is complete, but its report was not written"))
     #expect(!FileManager.default.fileExists(atPath: report))
     #expect(try Program.run(merge + [scratch.file("expected")]).status == 0)
     #expect(try tree(output) == tree(scratch.file("expected")))
@@ -96,8 +96,8 @@ import Testing
     func work() throws -> [String: [UInt8]] { try tree(scratch.path).filter { !$0.key.hasSuffix("/lock") } }
     let before = try work()
     for options in [
-      ["--dtype", "f32", "--report", scratch.file("r.json")], ["--on-nonfinite", "warn"], ["--base-was", "nf4"],
-      ["--dtype", "f32"],
+      ["--dtype", "f32", "--report", scratch.file("r.json")], ["--on-nonfinite", "warn"], ["--qlora", "nf4"],
+      ["--dtype", "float32"],
     ] {
       let result = try Program.run(
         ["merge", "-q", base, adapterPath("linear-bf16"), "-o", scratch.file("merged")] + options)
@@ -139,7 +139,7 @@ import Testing
     let removed = try Program.run(["clean", "--yes", output])
     #expect(removed.status == 0 && removed.text.hasPrefix("removed \(scratch.file(Self.staging)), "), "\(removed.text)")
     #expect(try scratch.entries() == [])
-    #expect(try Program.run(["clean", output]).text == "\(output): nothing is left of a merge\n")
+    #expect(try Program.run(["clean", output]).text == "\(output): no partial work of a merge\n")
   }
 
   /// A folder of the same name in which something else lies is nobody's unfinished merge.
@@ -149,7 +149,7 @@ import Testing
     try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: scratch.file(Self.staging))
     for path in [scratch.file("merged"), scratch.file(Self.staging), scratch.path] {
       let result = try Program.run(["clean", "--yes", path])
-      #expect(result.status == 0 && result.text.hasSuffix(": nothing is left of a merge\n"), "\(result.text)")
+      #expect(result.status == 0 && result.text.hasSuffix(": no partial work of a merge\n"), "\(result.text)")
     }
     #expect(try scratch.entries(Self.staging) == ["notes.txt"])
   }
@@ -190,7 +190,7 @@ import Testing
       environment: ["SAFEMERGE_LAPACK": scratch.file("one/liblapack.so.3")])
     try #require(begun.status != 0, "it was killed")
     let other = try Program.run(arguments, environment: ["SAFEMERGE_LAPACK": scratch.file("two/liblapack.so.3")])
-    #expect(expectRefusal(other, status: 5).contains("lapack-sha256 was "))
+    #expect(expectRefusal(other, status: 5).contains("lapack-sha256: "))
     let same = try Program.run(arguments, environment: ["SAFEMERGE_LAPACK": scratch.file("one/liblapack.so.3")])
     #expect(same.status == 0, "\(same.messages)")
     #expect(try scratch.entries() == ["merged", "one", "two"])

@@ -290,7 +290,7 @@ import Testing
     }
     #expect(try scratch.entries() == [".out.safemerge"])
     let error = #expect(throws: CheckpointError.self) { try resumable(scratch, identity("2")) }
-    #expect(error?.problem == .otherMerge("dtype was 1 and is 2"))
+    #expect(error?.problem == .otherMerge("dtype: 1 -> 2"))
     do {
       let output = try resumable(scratch, identity())
       #expect(output.finished.keys.sorted() == ["a.safetensors", "sub/b.safetensors"])
@@ -324,7 +324,7 @@ import Testing
     }
     let before = try scratch.tree()
     for (identity, problem) in [
-      (identity("2"), "dtype was 1 and is 2"), (nil, "this one cannot go on with it"),
+      (identity("2"), "dtype: 1 -> 2"), (nil, "this one cannot go on with it"),
     ] as [(MergeIdentity?, String)] {
       for unfinished in [StagedOutput.Unfinished.isGoneOnWith, .isMadeAgain] {
         let error = #expect(throws: CheckpointError.self) { try resumable(scratch, identity, unfinished) }

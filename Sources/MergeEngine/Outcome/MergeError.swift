@@ -84,7 +84,7 @@ public struct MergeError: ReportableError, Equatable {
     case .nonFinite: "is the adapter damaged?"
     case .notEqual: "--tied split writes both"
     case .sharedModule: "run the adapter with PEFT, which keeps an update for each layer"
-    case .notShareable: "--copy auto shares what can be shared and copies the rest"
+    case .notShareable: "--reflink auto shares what can be shared and copies the rest"
     case .memory(let needed, _): "--memory \((needed + (1 << 20) - 1) >> 20)M"
     default: nil
     }

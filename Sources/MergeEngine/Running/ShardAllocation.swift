@@ -23,14 +23,14 @@ struct ShardAllocation {
     let file = part.file
     var shared: [Int: Range<Int>] = [:]
     var reserved = 0
-    if mode != .plain {
+    if mode != .never {
       for (segmentNumber, segment) in schedule.segments(ofShard: number) {
         guard case .copy(let input, let source, let output) = segment.kind, source.count >= Self.smallestShare else {
           continue
         }
         guard Self.holdsBlock(source, output) else { continue }
         guard let part = try file.clone(source, of: try inputs.file(input), at: output) else {
-          if mode == .reflink {
+          if mode == .always {
             throw MergeError(path: shard.name, tensor: nil, .notShareable(input: inputs.path(of: input)))
           }
           break
@@ -50,7 +50,7 @@ struct ShardAllocation {
 
   /// Bytes of the output files that sharing would not write, where the file system can share.
   func shareableByteCount(shards: [Int]) -> Int {
-    guard mode != .plain, let input = plan.inputs.first(where: { !$0.isAdapter }),
+    guard mode != .never, let input = plan.inputs.first(where: { !$0.isAdapter }),
       staged.sharesBlocks(with: input.path)
     else { return 0 }
     var sum = 0

@@ -59,7 +59,7 @@ struct OutputTensors {
         .numbers(replacement.source)
       } else if let group = entry.group {
         .codes(group.weight, own)
-      } else if let training = inputs.options.baseWas, trained.contains(entry.name) {
+      } else if let training = inputs.options.qlora, trained.contains(entry.name) {
         .numbersThroughQLoRA(own, training)
       } else {
         .numbers(own)

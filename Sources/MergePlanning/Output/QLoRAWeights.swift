@@ -21,7 +21,7 @@ struct QLoRAWeights {
   ///   shared a scale.
   init(_ inputs: MergeInputs, _ updates: [TensorName: PendingUpdate]) throws(PlanError) {
     shapes = inputs.shapes(with: updates)
-    guard let training = inputs.options.baseWas else { return }
+    guard let training = inputs.options.qlora else { return }
     let path = inputs.base.path
     if let method = inputs.quantized.method {
       throw PlanError(path: path, tensor: nil, .training("a base that is quantized (\(method))"))

@@ -68,7 +68,7 @@ struct PlanAssembly {
         kept: inputs.quantized.groups.count + inputs.quantized.problems.count - decoded - written,
         configChange: quantizationEdit?.summary)
     }
-    if let quantization = inputs.options.baseWas {
+    if let quantization = inputs.options.qlora {
       plan.training = MergePlan.Training(
         quantization: quantization, merged: trained.merged.count, others: trained.others.count, left: trained.left)
     }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import JSONText
 import Platform
 import Safetensors
 
@@ -16,10 +17,13 @@ struct AdapterArgument {
   init(_ text: String) throws {
     if try SystemCalls.identity(path: text) == nil, let sign = text.lastIndex(of: "=") {
       let number = text[text.index(after: sign)...]
+      let adapter = String(text[..<sign])
       guard let weight = Double(number), weight.isFinite else {
-        throw ValidationError("\"\(number)\" is no weight for the adapter \(text[..<sign]); a number is expected.")
+        throw ValidationError(
+          "invalid weight \"\(number)\" for \(adapter): expected a number".escapingUnprintable,
+          hint: "for example \(adapter)=0.5".escapingUnprintable)
       }
-      name = String(text[..<sign])
+      name = adapter
       givenWeight = weight
     } else {
       name = text

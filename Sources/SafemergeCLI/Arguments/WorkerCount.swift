@@ -1,4 +1,5 @@
 import ArgumentParser
+import JSONText
 
 /// The number of threads of a command: as typed, else from the environment, else the number of processors.
 enum WorkerCount {
@@ -8,7 +9,8 @@ enum WorkerCount {
       return ProcessEnvironment.processorCount
     }
     guard let count = Int(value), count > 0 else {
-      throw ValidationError("SAFEMERGE_THREADS is \"\(value)\"; a number of threads of at least 1 is expected.")
+      throw ValidationError(
+        "invalid SAFEMERGE_THREADS \"\(value.escapingUnprintable)\": expected a number of threads, at least 1")
     }
     return count
   }

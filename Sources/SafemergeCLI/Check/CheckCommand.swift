@@ -9,70 +9,84 @@ import Safetensors
 struct CheckCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "check",
-    abstract: "Look for what is wrong with a model, an adapter or a merge.",
+    abstract: "Check a model, an adapter or the result of a merge.",
     discussion: """
-      Without options only headers, the index, config.json and the names of files are looked at. --against computes the \
-      merge again by an independent path in double precision, and names what went wrong with results of whichever tool; \
-      of a result of safemerge, weights and options come from its .safemerge.json.
+      Without options, check reads headers, indexes, configurations and file names. --against recomputes the merge \
+      independently in double precision and recognizes common mistakes; it works for merges made by any tool.
 
       Examples:
         safemerge check ./merged
-        safemerge check --data --sums SHA256SUMS ./merged
+        safemerge check --data --checksums SHA256SUMS ./merged
         safemerge check ./merged --against ./Llama-3.1-8B --adapter ./my-adapter
-        safemerge check ./merged --against ./base --adapter ./my-adapter --repair ./merged-right
+        safemerge check ./merged --against ./base --adapter ./my-adapter --repair ./repaired
 
-      Exit codes: 0 nothing found, 2 wrong usage, 3 something found or an input refused, 4 input/output error.
+      Exit codes: 0 no findings, 2 wrong usage, 3 findings or rejected input, 4 input/output error.
       """)
 
-  enum Format: String, CaseIterable, ExpressibleByArgument { case text, json }
+  enum Format: String, OutputFormat {
+    case text, json
+    static let standard = Format.text
+  }
 
   @Argument(
-    help: """
-      Folders with a model or an adapter, index files, safetensors files, or models of the hub in the local cache.
-      """, completion: .model)
+    help: ArgumentHelp(
+      "Folders with a model or an adapter, index files, .safetensors files, or Hugging Face model IDs.",
+      valueName: "path"), completion: .model)
   var paths: [String]
 
-  @Flag(help: "Read all data: count NaN and infinities, compare tied tensors, verify the checksums of .safemerge.json.")
+  @Flag(help: "Read all data: count NaN and infinities, compare tied tensors, verify checksums in .safemerge.json.")
   var data = false
 
-  @Option(help: "Verify the checksums in this file, which has sha256sum's format.", completion: .file())
-  var sums: String?
+  @Option(
+    help: ArgumentHelp("Verify the checksums in this file, in the format of sha256sum.", valueName: "file"),
+    completion: .file())
+  var checksums: String?
 
-  @Flag(help: "Print the checksums of all files in sha256sum's format, and nothing else.")
-  var writeSums = false
+  @Flag(help: "Print the checksums of all files in the format of sha256sum, and nothing else.")
+  var writeChecksums = false
 
   @OptionGroup var against: ReferenceMergeOptions
 
-  @Option(help: "\(Format.allCases.map(\.rawValue).joined(separator: ", ")).")
-  var format: Format = .text
+  @OptionGroup var threads: JobOptions
 
-  @Option(name: [.short, .long], help: "Threads. Default: SAFEMERGE_THREADS, else the number of processors.")
-  var jobs: Int?
+  @OptionGroup var format: FormatOptions<Format>
 
   @Flag(name: [.short, .long], help: "Print findings only.")
   var quiet = false
 
-  @Flag(name: [.short, .long], help: "Print tensors that are only copied, too.")
+  @Flag(name: [.short, .long], help: "Also print tensors that are only copied.")
   var verbose = false
 
+  @OptionGroup var display: DisplayOptions
+
+  @OptionGroup var help: HelpOptions
+
   func validate() throws {
-    if paths.isEmpty { throw ValidationError("Give at least one path.") }
-    if let jobs, jobs < 1 { throw ValidationError("--jobs is at least 1.") }
+    if paths.isEmpty { throw ValidationError("missing argument <path>", hint: "for example safemerge check ./merged") }
     if against.against != nil {
-      if paths.count != 1 { throw ValidationError("--against compares one result.") }
-      if against.adapters.isEmpty { throw ValidationError("Give the merged adapters with --adapter.") }
-      if writeSums { throw ValidationError("--write-sums and --against exclude each other.") }
+      if paths.count != 1 { throw ValidationError("--against takes one result, \(paths.count) paths are given") }
+      if against.adapters.isEmpty {
+        throw ValidationError("--against requires the merged adapters", hint: "give each one with --adapter ADAPTER")
+      }
+      if writeChecksums { throw ValidationError("--write-checksums and --against exclude each other") }
     } else {
-      if !against.adapters.isEmpty { throw ValidationError("--adapter goes with --against.") }
-      if against.repair != nil { throw ValidationError("--repair goes with --against.") }
-      if against.combine.method != nil { throw ValidationError("--combine goes with --against.") }
+      for (isGiven, name) in [
+        (!against.adapters.isEmpty, "--adapter"), (against.repair != nil, "--repair"), (against.exact, "--exact"),
+        (against.combine.method != nil, "--combine"),
+      ] where isGiven {
+        throw ValidationError("\(name) requires --against <base>")
+      }
     }
-    if writeSums, format == .json { throw ValidationError("--write-sums has a format of its own.") }
-    if sums != nil, paths.count != 1 { throw ValidationError("--sums is for one path.") }
+    if writeChecksums, format.format == .json {
+      throw ValidationError("--write-checksums and --format json exclude each other")
+    }
+    if checksums != nil, paths.count != 1 {
+      throw ValidationError("--checksums takes one path, \(paths.count) are given")
+    }
   }
 
   func run() throws {
-    let workers = try WorkerCount.of(jobs)
+    let workers = try WorkerCount.of(threads.jobs)
     var status: Int32 = 0
     var results: [CheckResult] = []
     for path in paths {
@@ -84,17 +98,17 @@ struct CheckCommand: ParsableCommand {
         if !quiet { Diagnostics.write("nothing to repair") }
       } else {
         var merge = try ComparedMerge(against, output: result.inspection.path).merge(to: repair)
-        merge.jobs = jobs
-        merge.quiet = quiet
+        merge.resources.threads.jobs = threads.jobs
+        merge.progress.quiet = quiet
         try merge.run()
         repaired = try check(repair, workers: workers)
       }
     }
     var output = StandardOutput()
     let all = results + [repaired].compactMap { $0 }
-    if writeSums {
+    if writeChecksums {
       for result in all { for entry in result.inspection.sums { try output.write(SumsFile.line(entry)) } }
-    } else if format == .json {
+    } else if format.format == .json {
       try output.write(CheckJSON.text(all))
     } else {
       for result in all { try CheckText(result, quiet: quiet, verbose: verbose).write(to: &output) }
@@ -110,8 +124,8 @@ struct CheckCommand: ParsableCommand {
     let path = try ModelArgument(text).path
     var options = ModelInspection.Options(workers: workers)
     options.readsData = data
-    options.computesSums = writeSums
-    options.sums = try sums.map { try SumsFile(path: $0) }
+    options.computesSums = writeChecksums
+    options.sums = try checksums.map { try SumsFile(path: $0) }
     let inspection = try ModelInspection(path: path, options: options)
     guard against.against != nil else { return CheckResult(inspection: inspection, merge: nil, duration: nil) }
     let start = ContinuousClock.now

@@ -37,7 +37,7 @@ struct ComparedMerge {
       return
     }
     result = against.result.filled(from: try record.resultOptions())
-    try result.validate()
+    try result.validateAll()
     combine = against.combine.method == nil ? try record.combineOptions() : against.combine
     let matched = try RecordedAdapters(record, given)
     adapters = matched.adapters

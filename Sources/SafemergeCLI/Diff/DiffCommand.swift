@@ -9,55 +9,56 @@ import Safetensors
 struct DiffCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "diff",
-    abstract: "Show how two models, adapters or files differ.",
+    abstract: "Compare two models, adapters or files.",
     discussion: """
-      Tensors are matched by their names, however they are split into files. Their values are compared, and so are dtypes, \
-      shapes, metadata, and config.json or adapter_config.json. --headers-only leaves the values out: it is quick, and \
-      cannot tell whether two models are the same.
+      Tensors are matched by name, in whatever files they are. diff compares values, dtypes, shapes, metadata and \
+      configurations. --headers-only skips the values: it is fast, but can't tell whether two models are the same.
 
       Examples:
         safemerge diff ./base ./merged
-        safemerge diff a.safetensors b.safetensors --format json
-        safemerge diff --exit-code ./one ./other && echo the same
+        safemerge diff a.safetensors b.safetensors --json
+        safemerge diff --exit-code ./one ./other && echo same
         safemerge diff --headers-only ./base ./merged
 
-      Exit codes: 0 done, with --exit-code 1 unless they are the same, 2 wrong usage, 3 an input refused, 4 input/output \
-      error.
+      Exit codes: 0 done, 1 different (with --exit-code), 2 wrong usage, 3 rejected input, 4 input/output error.
       """)
 
-  enum Format: String, CaseIterable, ExpressibleByArgument { case table, json, tsv }
+  enum Format: String, OutputFormat {
+    case table, json, tsv
+    static let standard = Format.table
+  }
 
   @Argument(
-    help: """
-      A folder with a model or an adapter, an index file, a safetensors file, or a model of the hub in the local cache.
-      """, completion: .model)
+    help: "A folder with a model or an adapter, an index file, a .safetensors file, or a Hugging Face model ID.",
+    completion: .model)
   var left: String
 
   @Argument(help: "The model, adapter or file to compare with.", completion: .model)
   var right: String
 
-  @Flag(help: "Compare dtypes, shapes, metadata and configurations alone, without reading any value.")
+  @Flag(help: "Compare only dtypes, shapes, metadata and configurations; read no values.")
   var headersOnly = false
 
-  @Flag(help: .hidden)
+  @Flag(help: .private)
   var data = false
 
-  @Flag(help: "Exit with 1 unless they are the same; with --headers-only that is never known.")
+  @Flag(help: "Exit with 1 unless both are the same. With --headers-only that is never known.")
   var exitCode = false
 
-  @Option(help: "\(Format.allCases.map(\.rawValue).joined(separator: ", ")).")
-  var format: Format = .table
+  @OptionGroup var threads: JobOptions
 
-  @Option(name: [.short, .long], help: "Threads. Default: SAFEMERGE_THREADS, else the number of processors.")
-  var jobs: Int?
+  @OptionGroup var format: FormatOptions<Format>
+
+  @OptionGroup var display: DisplayOptions
+
+  @OptionGroup var help: HelpOptions
 
   func validate() throws {
-    if let jobs, jobs < 1 { throw ValidationError("--jobs is at least 1.") }
-    if data, headersOnly { throw ValidationError("--headers-only and --data exclude each other.") }
+    if data, headersOnly { throw ValidationError("--headers-only and --data exclude each other") }
   }
 
   func run() throws {
-    var options = ModelDifference.Options(workers: try WorkerCount.of(jobs))
+    var options = ModelDifference.Options(workers: try WorkerCount.of(threads.jobs))
     options.readsData = !headersOnly
     let models = (left: try ModelArgument(left), right: try ModelArgument(right))
     let difference = try models.left.read { left in
@@ -65,7 +66,7 @@ struct DiffCommand: ParsableCommand {
     }
     let text = DiffText(left: models.left.title, right: models.right.title, difference: difference)
     var output = StandardOutput()
-    switch format {
+    switch format.format {
     case .table: try text.writeTable(to: &output)
     case .json: try output.write(text.json)
     case .tsv: try text.writeTSV(to: &output)

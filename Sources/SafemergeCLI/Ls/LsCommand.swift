@@ -12,16 +12,19 @@ import Glibc
 #endif
 
 struct LsCommand: ParsableCommand {
-  enum Format: String, CaseIterable, ExpressibleByArgument { case table, json, tsv, names }
+  enum Format: String, OutputFormat {
+    case table, json, tsv, names
+    static let standard = Format.table
+  }
   enum Sort: String, CaseIterable, ExpressibleByArgument { case name, size, offset, dtype }
   enum Hash: String, CaseIterable, ExpressibleByArgument { case files, tensors }
 
   static let configuration = CommandConfiguration(
     commandName: "ls",
-    abstract: "Show what is in safetensors files, checkpoints and adapters.",
+    abstract: "List the tensors of safetensors files, models and adapters.",
     discussion: """
-      Only headers are read, but for --stats and --hash. A folder stands for the weights that transformers would load \
-      from it; an adapter is shown as its modules, quantised weights as one row each.
+      ls reads headers only, except for --stats and --hash. A folder stands for the weights that transformers would load \
+      from it. Adapters are listed by module, and a quantized weight is one row.
 
       Examples:
         safemerge ls model.safetensors
@@ -34,88 +37,91 @@ struct LsCommand: ParsableCommand {
       """)
 
   @Argument(
-    help: """
-      A safetensors file, an index, a folder with a model or an adapter, a model of the hub in the local cache (ORG/NAME, \
-      ORG/NAME@REVISION, hf://...), or - for a header on standard input.
-      """, completion: .model)
+    help: ArgumentHelp(
+      """
+      A .safetensors file, an index, a folder with a model or an adapter, a Hugging Face model ID in the local cache \
+      (ORG/NAME, ORG/NAME@REVISION, hf://...), or - for a header on standard input.
+      """, valueName: "path"), completion: .model)
   var paths: [String]
 
-  @Option(help: "\(Format.allCases.map(\.rawValue).joined(separator: ", ")).")
-  var format: Format = .table
-
-  @Flag(help: "Show a few lines for each path in place of every tensor.")
+  @Flag(help: "Print a summary of each path.")
   var summary = false
 
-  @Flag(help: "Show the parts of the names as a tree with sums; layers that are alike are one.")
+  @Flag(help: "Print a tree of the modules with totals; identical layers are collapsed.")
   var tree = false
 
-  @Option(help: "With --tree, how many parts of the names are shown.")
+  @Option(help: ArgumentHelp("Levels of --tree.", valueName: "levels"))
   var depth: Int?
 
-  @Flag(help: "Show the files in place of the tensors, and whether the index fits them.")
+  @Flag(help: "List the files, and check them against the index.")
   var shards = false
 
-  @Flag(help: "Show the metadata of each file in place of the tensors.")
+  @Flag(help: "Print the metadata of each file.")
   var metadata = false
 
-  @Flag(help: "Read the data: smallest, largest, mean, root mean square, zeros, NaNs and infinities of each tensor.")
+  @Flag(help: "Read the data: minimum, maximum, mean, root mean square, zeros, NaN and infinities of each tensor.")
   var stats = false
 
-  @Option(help: "Compute SHA-256 checksums: \(Hash.allCases.map(\.rawValue).joined(separator: ", ")).")
+  @Option(help: ArgumentHelp("Compute SHA-256 checksums.", valueName: "of"))
   var hash: Hash?
 
-  @Option(help: "Show which tensors of this base the modules of an adapter change.", completion: .model)
+  @Option(
+    help: ArgumentHelp("Show which tensors of this base the modules of an adapter change.", valueName: "base"),
+    completion: .model)
   var base: String?
 
-  @Flag(help: "Show the parts of quantised weights as the tensors that they are.")
+  @Flag(help: "List the parts of quantized weights as separate tensors.")
   var raw = false
 
-  @Option(help: "Show only tensors whose names match the glob; * crosses dots. May be repeated.")
+  @Option(help: ArgumentHelp("List only tensors whose names match; * matches dots too. Repeatable.", valueName: "glob"))
   var include: [String] = []
 
-  @Option(help: "Leave out tensors whose names match the glob. May be repeated.")
+  @Option(help: ArgumentHelp("Skip tensors whose names match. Repeatable.", valueName: "glob"))
   var exclude: [String] = []
 
-  @Option(help: "\(Sort.allCases.map(\.rawValue).joined(separator: ", ")).")
+  @Option(help: ArgumentHelp("Sort order.", valueName: "order"))
   var sort: Sort = .name
 
-  @Flag(name: [.short, .long], help: "Sort the other way round.")
+  @Flag(name: [.short, .long], help: "Reverse the sort order.")
   var reverse = false
 
-  @Flag(help: "Show sizes in bytes.")
+  @OptionGroup var threads: JobOptions
+
+  @Flag(help: "Print sizes in bytes.")
   var bytes = false
 
-  @Option(
-    name: [.short, .long], help: "Threads that read data. Default: SAFEMERGE_THREADS, else the number of processors.")
-  var jobs: Int?
+  @OptionGroup var format: FormatOptions<Format>
 
-  @Option(help: "\(ColorMode.allCases.map(\.rawValue).joined(separator: ", ")).")
-  var color: ColorMode = .auto
-
-  @Option(help: "\(ProgressLine.Mode.allCases.map(\.rawValue).joined(separator: ", ")).")
+  @Option(help: ArgumentHelp("Show progress.", valueName: "when"))
   var progress: ProgressLine.Mode = .auto
 
+  @OptionGroup var display: DisplayOptions
+
+  @OptionGroup var help: HelpOptions
+
   func validate() throws {
-    if paths.isEmpty { throw ValidationError("Give at least one path.") }
+    if paths.isEmpty { throw ValidationError("missing argument <path>", hint: "for example safemerge ls ./model") }
+    let format = format.format
     let views = [(summary, "--summary"), (tree, "--tree"), (shards, "--shards"), (metadata, "--metadata")]
       .filter(\.0).map(\.1)
-    if views.count > 1 { throw ValidationError("\(views[0]) and \(views[1]) exclude each other.") }
-    if summary, format != .table { throw ValidationError("--summary goes with --format table only.") }
+    if views.count > 1 { throw ValidationError("\(views[0]) and \(views[1]) exclude each other") }
+    if summary, format != .table { throw ValidationError("--summary and --format \(format.rawValue) exclude each other") }
     if shards, format == .json {
-      throw ValidationError("--shards has no --format json: without it the document has every file.")
+      throw ValidationError(
+        "--shards and --format json exclude each other", hint: "without --shards the JSON lists every file")
     }
     if let depth {
-      guard tree else { throw ValidationError("--depth belongs to --tree.") }
-      guard depth >= 1 else { throw ValidationError("--depth is at least 1.") }
+      guard tree else { throw ValidationError("--depth requires --tree") }
+      guard depth >= 1 else { throw ValidationError("invalid value \"\(depth)\" for --depth: expected at least 1") }
     }
     if stats || hash != nil {
-      if let view = views.first { throw ValidationError("--stats and --hash do not go with \(view).") }
-      if format == .names { throw ValidationError("--stats and --hash do not go with --format names.") }
-      if paths.contains("-") { throw ValidationError("A header on standard input has no data to be read.") }
+      let option = stats ? "--stats" : "--hash"
+      if let view = views.first { throw ValidationError("\(option) and \(view) exclude each other") }
+      if format == .names { throw ValidationError("\(option) and --format names exclude each other") }
+      if paths.contains("-") { throw ValidationError("\(option) needs data, and standard input has only a header") }
     }
-    if base != nil, let view = views.first { throw ValidationError("--base does not go with \(view).") }
-    if paths.count(where: { $0 == "-" }) > 1 { throw ValidationError("Standard input can be read once.") }
-    if let jobs, jobs < 1 { throw ValidationError("--jobs is at least 1.") }
+    if base != nil, let view = views.first { throw ValidationError("--base and \(view) exclude each other") }
+    if paths.count(where: { $0 == "-" }) > 1 { throw ValidationError("standard input (-) is given more than once") }
   }
 
   func run() throws {
@@ -130,7 +136,7 @@ struct LsCommand: ParsableCommand {
     }
     for warning in listings.flatMap(\.warnings) { Diagnostics.warning(warning) }
     for work in paths.compactMap(UnfinishedWork.init(output:)) {
-      Diagnostics.write("safemerge: note: \(UnfinishedText(work).note.escapingUnprintable)")
+      Diagnostics.note(UnfinishedText(work).note)
     }
     var output = StandardOutput()
     if !listings.isEmpty { status = max(status, try write(listings, to: &output)) }
@@ -139,15 +145,11 @@ struct LsCommand: ParsableCommand {
   }
 
   private func write(_ listings: [Listing], to output: inout StandardOutput) throws -> Int32 {
-    let style = TextStyle(
-      isColored: format == .table
-        && color.isOn(
-          isTerminal: StandardStreams.isTerminal(STDOUT_FILENO), environment: ProcessEnvironment.variables)
-    )
+    let style = format.format == .table ? Screen.output.style : .plain
     if summary {
       for listing in listings { try output.write(SummaryText(listing).text) }
     } else if metadata {
-      switch format {
+      switch format.format {
       case .table: try MetadataText.write(listings, to: &output)
       case .json: try output.write(ListingJSON(listings).metadata())
       case .tsv: try MetadataText.writeTSV(listings, to: &output)
@@ -155,7 +157,7 @@ struct LsCommand: ParsableCommand {
       }
     } else if shards {
       let text = ShardText(ListSelection(listings, folds: !raw), showsBytes: bytes)
-      switch format {
+      switch format.format {
       case .tsv: try text.writeTSV(to: &output)
       case .names: try text.writeNames(to: &output)
       default: try text.write(to: &output, style: style)
@@ -178,9 +180,9 @@ struct LsCommand: ParsableCommand {
       if !selection.isFiltered { tree.remarks = ModelTotals(listings[number], selection.weights[number]).remarks }
       return tree
     }
-    if format == .json { return try output.write(ListingJSON(listings).trees(trees)) }
+    if format.format == .json { return try output.write(ListingJSON(listings).trees(trees)) }
     for (listing, tree) in zip(listings, trees) {
-      switch format {
+      switch format.format {
       case .tsv: try tree.writeTSV(to: &output)
       case .names: try tree.writeNames(to: &output)
       default:
@@ -195,7 +197,7 @@ struct LsCommand: ParsableCommand {
   ) throws -> Int32 {
     let listings = selection.listings
     let reads = stats || hash != nil
-    let folds = format == .table && !reads
+    let folds = format.format == .table && !reads
     let tensors = sorted(try selection.rows(folds: folds, isOrdered: sort == .name), selection)
     var status: Int32 = 0
     var matches: [BaseMatches?] = listings.map { _ in nil }
@@ -213,9 +215,9 @@ struct LsCommand: ParsableCommand {
     let data =
       reads
       ? try ListedData(
-        tensors, listings, statistics: stats, hash: hash, workers: try WorkerCount.of(jobs), progress: progress)
+        tensors, listings, statistics: stats, hash: hash, workers: try WorkerCount.of(threads.jobs), progress: progress)
       : .none
-    switch format {
+    switch format.format {
     case .table:
       var table = TableText(selection, tensors, data: data, showsBytes: bytes, style: style)
       table.matches = matches

@@ -1,6 +1,7 @@
 import Adapters
 import ArgumentParser
 import Checkpoints
+import JSONText
 import MergeEngine
 import MergePlanning
 import Merging
@@ -11,129 +12,95 @@ import TileKernels
 struct MergeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "merge",
-    abstract: "Merge PEFT LoRA adapters into a base checkpoint.",
+    abstract: "Merge adapters into a base model.",
+    usage: "safemerge merge [<options>] <base> <adapter> ... --output <path>",
     discussion: """
-      The result has the base's layout unless an option asks for another: a file for a file, a folder with the same \
-      shards for a folder, with everything else of the base's folder but weights \
-      in other formats and training state, and the tokenizer of the adapter if it has one. Every tensor of the adapter is \
-      used, or nothing is written.
+      The output has the layout of the base: a file for a file, a folder with the same shards for a folder. Config and \
+      tokenizer files are copied. Every tensor of the adapters is used, or nothing is written.
 
       Examples:
         safemerge merge ./Llama-3.1-8B ./my-adapter -o ./merged
-        safemerge merge --dry-run ./Llama-3.1-8B ./my-adapter
-        safemerge merge base.safetensors ./my-adapter -o merged.safetensors
-        safemerge merge ./base ./style=0.7 ./facts -o ./merged
         safemerge merge meta-llama/Llama-3.1-8B ./my-adapter -o ./merged
+        safemerge merge ./base ./style=0.7 ./facts -o ./merged
         safemerge merge ./my-adapter -o ./merged
-        safemerge merge ./base ./my-adapter -o ./merged --max-shard-size 5GB
+        safemerge merge --dry-run ./Llama-3.1-8B ./my-adapter
       """)
+
+  enum Format: String, OutputFormat {
+    case text, json
+    static let standard = Format.text
+  }
 
   @Argument(
     help: """
-      A folder with a model, its index file, one safetensors file, or a model of the hub in the local cache: ORG/NAME, \
-      ORG/NAME@REVISION, hf://... May be left out if the adapters name it.
+      The base model: a folder, an index file, a .safetensors file, or a Hugging Face model ID in the local cache (ORG/NAME, \
+      ORG/NAME@REVISION, hf://...). Optional if the adapters name it.
       """, completion: .model)
   var base: String
 
   @Argument(
-    help: """
-      Folders with adapter_config.json and adapter_model.safetensors, or adapters of the hub in the local cache; \
-      ADAPTER=W merges W times the adapter.
-      """, completion: .directory)
+    help: ArgumentHelp(
+      "Adapter folders or Hugging Face IDs in the local cache. ADAPTER=0.5 merges the adapter with a weight of 0.5.",
+      valueName: "adapter"), completion: .directory)
   var adapters: [String] = []
 
-  @Option(
-    name: [.short, .long], help: "The new folder, or the new .safetensors file for a base that is one file.",
-    completion: .model)
-  var output: String?
+  @OptionGroup(title: "Output")
+  var place: OutputOptions
+
+  @OptionGroup(title: "Adapters")
+  var combine: CombineOptions
 
   @OptionGroup var result: ResultOptions
 
-  @Option(
-    help: """
-      What happens if finite elements become infinite or NaN: \
-      \(MergeEngine.NonFinite.allCases.map(\.rawValue).joined(separator: ", ")).
-      """)
-  var onNonfinite: MergeEngine.NonFinite = .fail
+  @OptionGroup(title: "Output")
+  var side: SideFileOptions
 
-  @OptionGroup var side: SideFileOptions
+  @OptionGroup(title: "Output")
+  var writing: WritingOptions
 
-  @OptionGroup var combine: CombineOptions
+  @OptionGroup(title: "Checks")
+  var checking: CheckingOptions
 
-  @Option(
-    help: """
-      Write what the merge did to every tensor, and what rounding lost, to a new JSON file; to one that ends in .html, as \
-      a page for a browser.
-      """, completion: .file(extensions: ["json", "html"]))
-  var report: String?
+  @OptionGroup(title: "Resources")
+  var resources: ResourceOptions
 
-  @Flag(
-    help: """
-      Write README.md, a model card for the Hugging Face hub: base, adapters, weights, options and how the result was \
-      verified.
-      """)
-  var modelCard = false
+  @OptionGroup(title: "Display")
+  var progress: ProgressOptions
 
-  @Flag(name: [.customShort("n"), .long], help: "Check everything and print the plan; compute and write nothing.")
-  var dryRun = false
+  @OptionGroup(title: "Display")
+  var format: FormatOptions<Format>
 
-  @Flag(name: [.short, .long], help: "Replace an output that is a model; nothing else is ever replaced.")
-  var force = false
+  @OptionGroup(title: "Display")
+  var display: DisplayOptions
 
-  @Option(name: [.short, .long], help: "Threads. Default: SAFEMERGE_THREADS, else the number of processors.")
-  var jobs: Int?
-
-  @Option(help: "The memory that the merge may hold, such as 64M or 2G; less is an error that says how much it takes.")
-  var memory: SizeArgument?
-
-  @Option(
-    help: """
-      How bytes that are not changed are copied; reflink shares the base's blocks or fails: \
-      \(CopyMode.allCases.map(\.rawValue).joined(separator: ", ")).
-      """)
-  var copy: CopyMode = .auto
-
-  @OptionGroup var safety: SafetyOptions
-
-  @Option(help: "\(ProgressLine.Mode.allCases.map(\.rawValue).joined(separator: ", ")).")
-  var progress: ProgressLine.Mode = .auto
-
-  @Flag(name: [.short, .long], help: "Print warnings and errors only.")
-  var quiet = false
-
-  @Flag(
-    name: [.short, .long], help: "Print every module and file; twice: every tensor and how long each step took, too.")
-  var verbose: Int
-
-  @Flag(
-    help: """
-      Write events to standard output, a JSON object a line, in place of the lines for people on standard error; errors \
-      and warnings come on both.
-      """)
-  var json = false
+  @OptionGroup var help: HelpOptions
 
   func validate() throws {
-    if let jobs, jobs < 1 { throw ValidationError("--jobs is at least 1.") }
-    if safety.verify == .full, result.requantize != nil {
-      throw ValidationError("--verify full does not compute the codes of --requantize again; --verify read reads them.")
+    guard checking.verify == .full else { return }
+    let hint = "use --verify read, which reads the output back from disk"
+    if result.quantization.requantize {
+      throw ValidationError("--verify full does not support --requantize", hint: hint)
     }
-    if safety.verify == .full, result.baseWas != nil {
-      throw ValidationError("--verify full does not quantise for --base-was again; --verify read reads the result.")
+    if result.quantization.qlora != nil {
+      throw ValidationError("--verify full does not support --qlora", hint: hint)
     }
-    if quiet, verbose > 0 { throw ValidationError("--quiet and --verbose exclude each other.") }
   }
 
   /// Request, prepare, report the plan, run, report the outcome.
   func run() throws {
+    let (output, dryRun, json) = (place.output, place.dryRun, format.format == .json)
     if json { EventStream.standard.begin() }
     // Do not start if the events cannot be written.
     try EventStream.standard.check()
-    if output == nil, !dryRun { throw ValidationError("Give the result's name with --output.") }
+    if output == nil, !dryRun {
+      throw ValidationError(
+        "missing required option --output (-o): where to write the merged model", hint: "for example -o merged")
+    }
     let engine = try engineOptions()
     Signals.prepareForMerge()
     Signals.endAtOnce(events: json)
     var clock = StepClock()
-    let teller = MergeTeller(isQuiet: quiet, verbosity: verbose, isJSON: json)
+    let teller = MergeTeller(isQuiet: progress.quiet, verbosity: progress.verbose, isJSON: json)
     let request = request(try MergeModels(base, adapters, workers: engine.workers), engine)
     // They are printed before an error too: a base that does not fit may need these weights.
     for notice in MergeWarning.unreadWeights(request.adapters) { teller.warn(notice.message, notice.kind) }
@@ -151,12 +118,12 @@ struct MergeCommand: ParsableCommand {
     clock.finish("plan")
     if dryRun {
       return try teller.finishDryRun(
-        text, MergeSummary(dryRunOf: text, output: output, verification: safety.verify, duration: clock.duration))
+        text, MergeSummary(dryRunOf: text, output: output, verification: checking.verify, duration: clock.duration))
     }
     teller.tell(text, merge.engine)
     let identity = try merge.identity()
     clock.finish("inputs")
-    let line = ProgressLine(mode: progress, isQuiet: quiet, events: json ? .standard : nil)
+    let line = ProgressLine(mode: progress.progress, isQuiet: progress.quiet, events: json ? .standard : nil)
     defer { line.finish() }
     teller.tellWhatIsMadeAgain(merge)
     Signals.remember()
@@ -171,12 +138,12 @@ struct MergeCommand: ParsableCommand {
   }
 
   private func engineOptions() throws -> MergeEngine.Options {
-    var options = MergeEngine.Options(workers: try WorkerCount.of(jobs), kernels: try kernels())
+    var options = MergeEngine.Options(workers: try WorkerCount.of(resources.threads.jobs), kernels: try kernels())
     options.rounding = result.round.rounding
-    options.nonFinite = onNonfinite
-    options.collectsStatistics = report != nil
-    options.computesChecksums = safety.sums
-    options.copyMode = copy
+    options.nonFinite = checking.onNonfinite
+    options.collectsStatistics = place.report != nil
+    options.computesChecksums = checking.checksums
+    options.copyMode = writing.reflink
     options.interruption = Signals.interruption
     return options
   }
@@ -184,30 +151,30 @@ struct MergeCommand: ParsableCommand {
   private func kernels() throws -> KernelSet {
     do throws(KernelSelectionError) {
       return try KernelSet.selected(environment: ProcessEnvironment.variables["SAFEMERGE_SIMD"])
-    } catch { throw ValidationError("SAFEMERGE_SIMD: \(error.description)") }
+    } catch { throw ValidationError("invalid SAFEMERGE_SIMD: \(error.description)".escapingUnprintable) }
   }
 
   /// The request as typed, with its models.
   private func request(_ models: MergeModels, _ engine: MergeEngine.Options) -> MergeRequest {
-    var request = MergeRequest(base: models.checkpoint, adapters: models.uses, output: output)
+    var request = MergeRequest(base: models.checkpoint, adapters: models.uses, output: place.output)
     request.planning = result.planning
     request.combination = combine.combination(result.arithmetic)
     request.sideFiles = side.selection
     request.engine = engine
-    request.memoryLimit = memory?.byteCount
+    request.memoryLimit = resources.memory?.byteCount
     request.lapack = ProcessEnvironment.variables["SAFEMERGE_LAPACK"].flatMap { $0.isEmpty ? nil : $0 }
-    request.isDryRun = dryRun
-    request.force = force
-    request.breaksLock = safety.breakLock
-    request.report = report
+    request.isDryRun = place.dryRun
+    request.force = place.force
+    request.breaksLock = writing.breakLock
+    request.report = place.report
     // Nothing is written to the Hugging Face cache.
     request.protectedPaths = [ModelArgument.cache.path]
-    request.temporaryFolder = CombineOptions.temporaryFolder ?? (dryRun ? ProcessEnvironment.temporaryFolder : nil)
-    request.resumes = safety.resume
-    request.verification = safety.verify
+    request.temporaryFolder = CombineOptions.temporaryFolder ?? (place.dryRun ? ProcessEnvironment.temporaryFolder : nil)
+    request.resumes = writing.resume
+    request.verification = checking.verify
     request.record = MergeRequest.Record(version: Safemerge.number, options: recorded)
     request.warnings = models.warnings
-    if modelCard {
+    if place.modelCard {
       let options = recorded.filter { !Self.defaults.contains($0) && $0.name != "model-card" }
       request.modelCard = ModelCardRequest(base: models.cardBase, adapters: models.cardAdapters, options: options)
     }
@@ -216,7 +183,7 @@ struct MergeCommand: ParsableCommand {
 
   /// Every option that affects the bytes of the result, under its name on the command line.
   var recorded: [MergeIdentity.Option] {
-    reported + combine.recordedOfDecomposition + (modelCard ? [.init(name: "model-card", value: "true")] : [])
+    reported + combine.recordedOfDecomposition + (place.modelCard ? [.init(name: "model-card", value: "true")] : [])
   }
 
   /// The recorded options of a command without options.
@@ -224,17 +191,18 @@ struct MergeCommand: ParsableCommand {
 
   /// The recorded options that a report shows.
   private var reported: [MergeIdentity.Option] {
-    result.recorded + [.init(name: "on-nonfinite", value: onNonfinite.rawValue)] + combine.recorded
+    result.recorded + [.init(name: "on-nonfinite", value: checking.onNonfinite.rawValue)] + combine.recorded
   }
 
   /// Writes the report, if requested, and prints a summary of it.
   private func writeReport(_ merge: PreparedMerge, _ outcome: MergeOutcome, _ teller: MergeTeller) throws {
     guard let place = merge.reportPlace else { return }
     // A report on a model of many tensors takes seconds, and the result is already in place.
-    Signals.endAtOnce(saying: "interrupted; the result is complete, its report was not written", events: json)
+    Signals.endAtOnce(
+      saying: "interrupted; the output is complete, but its report was not written", events: format.format == .json)
     let request = MergeReport.Request(
       program: Safemerge.version, base: merge.request.base.path, adapters: MergeTeller.reportedAdapters(merge.request),
-      output: output ?? "", options: reported)
+      output: self.place.output ?? "", options: reported)
     let report = MergeReport(request, plan: merge.plan, options: merge.engine, outcome: outcome.weights)
     let isPage = place.path.hasSuffix(".html") || place.path.hasSuffix(".htm")
     let json = report.json
@@ -244,11 +212,3 @@ struct MergeCommand: ParsableCommand {
     teller.tell(report, at: place)
   }
 }
-
-extension MergeOptions.Tied: ExpressibleByArgument {}
-extension MergeOptions.Arithmetic: ExpressibleByArgument {}
-extension MergeOptions.AttentionOutput: ExpressibleByArgument {}
-extension CopyMode: ExpressibleByArgument {}
-extension MergeEngine.NonFinite: ExpressibleByArgument {}
-extension ExpertLayout: ExpressibleByArgument {}
-extension MergeRequest.Verification: ExpressibleByArgument {}

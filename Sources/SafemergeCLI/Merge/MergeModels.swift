@@ -1,6 +1,7 @@
 import Adapters
 import ArgumentParser
 import Checkpoints
+import JSONText
 import MergePlanning
 import Merging
 import Platform
@@ -29,10 +30,7 @@ struct MergeModels {
     } else {
       let argument = try ModelArgument(first)
       guard !others.isEmpty else {
-        let isBoth = ModelFolder(argument.path) == .both
-        throw ValidationError(
-          "Give at least one adapter."
-            + (isBoth ? " \(first) holds a model and an adapter: name it twice to merge them." : ""))
+        throw Self.missingAdapter(first, ModelFolder(argument.path))
       }
       baseArgument = argument
     }
@@ -55,6 +53,19 @@ struct MergeModels {
     self.warnings = warnings
   }
 
+  /// One path is given, and it is not an adapter that names its base.
+  private static func missingAdapter(_ path: String, _ kind: ModelFolder) -> ValidationError {
+    let path = path.escapingUnprintable
+    let command = "safemerge merge \(path) ADAPTER -o OUTPUT"
+    return switch kind {
+    case .both:
+      ValidationError(
+        "\(path) holds a model and an adapter", hint: "to merge them: safemerge merge \(path) \(path) -o OUTPUT")
+    case .model: ValidationError("no adapter is given, and \(path) is a model", hint: command)
+    case .adapter, .neither: ValidationError("no adapter is given", hint: command)
+    }
+  }
+
   /// Nil if the argument is not an adapter's folder.
   private static func adapter(_ text: String) throws -> AdapterArgument? {
     guard let argument = try? AdapterArgument(text), ModelFolder(argument.model.path) == .adapter else { return nil }
@@ -73,7 +84,7 @@ struct MergeModels {
       }
       found = (name, adapter)
     }
-    guard let (name, adapter) = found else { throw ValidationError("Give at least one adapter.") }
+    guard let (name, adapter) = found else { throw ValidationError("no adapter is given") }
     guard let reference = try HubReference(name), reference.revision == nil else {
       throw UnknownBase(file: adapter.configPath, problem: .notFound(name))
     }

@@ -10,7 +10,8 @@ import Glibc
 /// The events of `merge --json`: lines of JSON on standard output, described by docs/json.schema.json.
 ///
 /// The first event is `start`, the last one `done`, `error` or `interrupted`. A reader that closes the pipe does not
-/// end a merge: further events are dropped.
+/// end a merge: further events are dropped. The other commands write a document, and before it an `error` event for
+/// each error.
 final class EventStream: Sendable {
   /// The version of the events' keys.
   static let schema = 1
@@ -20,6 +21,8 @@ final class EventStream: Sendable {
 
   private struct State {
     var isOn = false
+    /// Whether only errors are written.
+    var isForErrors = false
     var hasEnded = false
     /// The errno of the first write that failed.
     var failure: Int32 = 0
@@ -44,6 +47,14 @@ final class EventStream: Sendable {
     }
   }
 
+  /// Turns the stream on for the errors of a command that writes a document.
+  func beginErrors() {
+    state.withLock { state in
+      state.isOn = true
+      state.isForErrors = true
+    }
+  }
+
   /// Writes one event atomically; does nothing while the stream is off.
   ///
   /// - Parameters:
@@ -51,8 +62,8 @@ final class EventStream: Sendable {
   ///   - members: Writes the members after `event`.
   func send(_ name: String, isLast: Bool = false, _ members: (inout JSONWriter) -> Void) {
     state.withLock { state in
-      guard state.isOn, !state.hasEnded, state.failure == 0 else { return }
-      state.hasEnded = isLast
+      guard state.isOn, !state.hasEnded, state.failure == 0, !state.isForErrors || name == "error" else { return }
+      state.hasEnded = isLast && !state.isForErrors
       var writer = JSONWriter(escapesUnprintable: true)
       writer.beginObject()
       writer.member("event", name)

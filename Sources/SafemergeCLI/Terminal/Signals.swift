@@ -20,7 +20,7 @@ enum Signals {
   }
 
   private static let busLine =
-    "safemerge: error: a file was cut, or could not be read, while it was mapped [changed]\n"
+    "error: a file was truncated or became unreadable while it was being read [changed]\n"
 
   /// Makes termination signals end the process at once, while nothing is written that another run could use.
   ///

@@ -33,10 +33,12 @@ enum StandardStreams {
 
   static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 
-  /// Columns of the terminal on standard error; 80 if unknown.
-  static var terminalWidth: Int {
+  static var terminalWidth: Int { width(STDERR_FILENO) }
+
+  /// The columns of a terminal; 80 if unknown.
+  static func width(_ descriptor: Int32) -> Int {
     var size = winsize()
-    guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+    guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
     return Int(size.ws_col)
   }
 }

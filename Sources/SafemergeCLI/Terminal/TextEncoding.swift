@@ -18,15 +18,15 @@ enum TextEncoding {
   ]
 
   /// The error for arguments or variables that are not UTF-8; nil if all are.
-  static var problem: String? {
+  static var problem: UsageError? {
     for number in 1..<max(1, Int(CommandLine.argc)) {
       if let text = unsafe escaped(CommandLine.unsafeArgv[number]) {
-        return "Argument \(number) is not UTF-8: '\(text)'. Names of files and folders must be; rename what it names."
+        return UsageError("argument \(number) is not UTF-8: \"\(text)\"", hint: "rename the file or folder")
       }
     }
     for name in variables {
       if let text = unsafe escaped(getenv(name)) {
-        return "\(name) is not UTF-8: '\(text)'. Names of files and folders must be; rename what it names, or unset it."
+        return UsageError("\(name) is not UTF-8: \"\(text)\"", hint: "rename the file or folder, or unset \(name)")
       }
     }
     return nil

@@ -28,12 +28,21 @@ struct TextStyle: Sendable {
     case strong
     /// Text that needs attention.
     case alert
+    case error
+    case warning
+    case hint
+    /// The outcome that was hoped for.
+    case good
 
     fileprivate var code: String? {
       switch self {
       case .none: nil
       case .strong: "1"
       case .alert: "31"
+      case .error: "1;31"
+      case .warning: "33"
+      case .hint: "36"
+      case .good: "32"
       }
     }
   }
@@ -46,5 +55,10 @@ struct TextStyle: Sendable {
   func marks(_ emphasis: Emphasis) -> (before: String, after: String)? {
     guard isColored, let code = emphasis.code else { return nil }
     return ("\u{1b}[\(code)m", "\u{1b}[0m")
+  }
+
+  /// Text with this emphasis.
+  func text(_ text: String, _ emphasis: Emphasis) -> String {
+    marks(emphasis).map { "\($0.before)\(text)\($0.after)" } ?? text
   }
 }

@@ -1,8 +1,7 @@
-import ArgumentParser
 import MergeEngine
 
 /// `nearest`, or `stochastic:SEED`.
-struct RoundingArgument: ExpressibleByArgument {
+struct RoundingArgument {
   let rounding: MergeEngine.Rounding
 
   var isStochastic: Bool {
@@ -11,15 +10,17 @@ struct RoundingArgument: ExpressibleByArgument {
 
   init(rounding: MergeEngine.Rounding) { self.rounding = rounding }
 
-  init?(argument: String) {
+  init(argument: String) throws {
     if argument == "nearest" {
       rounding = .nearest
     } else if argument.hasPrefix("stochastic:"), let seed = UInt64(argument.dropFirst("stochastic:".count)) {
       rounding = .stochastic(seed: seed)
+    } else if argument == "stochastic" {
+      throw InvalidValue("stochastic rounding needs a seed", hint: "for example --round stochastic:1")
+    } else if argument.hasPrefix("stochastic:") {
+      throw InvalidValue("the seed is not a whole number from 0 to \(UInt64.max)", hint: "for example --round stochastic:1")
     } else {
-      return nil
+      throw InvalidValue("expected nearest or stochastic:SEED")
     }
   }
-
-  var defaultValueDescription: String { "nearest" }
 }

@@ -40,33 +40,34 @@ struct CombineOptions: ParsableArguments {
     name: .customLong("combine"),
     help: ArgumentHelp(
       """
-      Combine the adapters into one as PEFT's add_weighted_adapter does: \
-      \(Method.allCases.map(\.rawValue).joined(separator: ", ")). Without it, the exact weighted sum is merged, and so \
-      it is with cat unless --arithmetic peft asks for PEFT's roundings. Those that end in svd need LAPACK.
+      Combine the adapters into one, as PEFT's add_weighted_adapter does. Without it, the exact weighted sum is merged. The \
+      methods that end in svd need LAPACK.
       """, valueName: "method"))
   var method: Method?
 
-  @Option(help: "The share of elements that ties, dare and magnitude_prune methods keep: over 0, at most 1.")
+  @Option(
+    help: ArgumentHelp(
+      "Fraction of the elements that ties, dare and magnitude_prune methods keep, for example 0.5.", valueName: "fraction"))
   var density: Double?
 
-  @Option(
-    help: """
-      How ties methods elect the sign of an element: \
-      \(CombinationMethod.MajoritySign.allCases.map(\.rawValue).joined(separator: ", ")). Default: total.
-      """)
-  var majoritySign: CombinationMethod.MajoritySign?
-
-  @Option(help: "The seed of what dare methods drop.")
+  @Option(help: ArgumentHelp("Random seed of the dare methods.", valueName: "number"))
   var seed: UInt64?
 
-  @Option(help: "The rank that svd methods make. Default: the largest of the adapters.")
+  @Option(
+    help: ArgumentHelp(
+      "How ties methods elect the sign of an element. Default: total.", valueName: "method", visibility: .hidden))
+  var majoritySign: CombinationMethod.MajoritySign?
+
+  @Option(
+    help: ArgumentHelp(
+      "Rank of the result of svd methods. Default: the largest rank of the adapters.", valueName: "rank",
+      visibility: .hidden))
   var svdRank: Int?
 
   @Option(
-    help: """
-      Clamp the factors that svd methods make to this quantile of their elements: over 0, at most 1. Default: they are not \
-      clamped.
-      """)
+    help: ArgumentHelp(
+      "Clamp the factors of svd methods to this quantile of their elements. Default: no clamping.",
+      valueName: "fraction", visibility: .hidden))
   var svdClamp: Double?
 
   func validate() throws {
@@ -75,31 +76,39 @@ struct CombineOptions: ParsableArguments {
         (density != nil, "--density"), (majoritySign != nil, "--majority-sign"), (seed != nil, "--seed"),
         (svdRank != nil, "--svd-rank"), (svdClamp != nil, "--svd-clamp"),
       ] where isGiven {
-        throw ValidationError("\(name) belongs to --combine.")
+        throw ValidationError("\(name) requires --combine")
       }
       return
     }
+    let name = "--combine \(method.rawValue)"
     if method.needsDensity {
-      guard let density else { throw ValidationError("--combine \(method.rawValue) needs --density.") }
-      guard density > 0, density <= 1 else { throw ValidationError("--density is over 0 and at most 1.") }
-    } else if density != nil {
-      throw ValidationError("--combine \(method.rawValue) has no --density.")
-    }
-    if majoritySign != nil, !method.electsSign {
-      throw ValidationError("--combine \(method.rawValue) has no --majority-sign.")
+      guard let density else {
+        throw ValidationError("\(name) requires --density", hint: "for example --density 0.5, to keep half of the elements")
+      }
+      try Self.require(density, "--density")
     }
     if method.isRandom, seed == nil {
-      throw ValidationError("--combine \(method.rawValue) drops elements at random: give --seed, a number.")
+      throw ValidationError("\(name) drops elements at random and requires --seed", hint: "for example --seed 1")
     }
-    if !method.decomposes {
-      if svdRank != nil { throw ValidationError("--combine \(method.rawValue) has no --svd-rank.") }
-      if svdClamp != nil { throw ValidationError("--combine \(method.rawValue) has no --svd-clamp.") }
+    for (isGiven, option, applies) in [
+      (density != nil, "--density", method.needsDensity), (majoritySign != nil, "--majority-sign", method.electsSign),
+      (seed != nil, "--seed", method.isRandom), (svdRank != nil, "--svd-rank", method.decomposes),
+      (svdClamp != nil, "--svd-clamp", method.decomposes),
+    ] where isGiven && !applies {
+      throw ValidationError("\(option) has no effect with \(name)")
     }
-    if let svdRank, svdRank < 1 { throw ValidationError("--svd-rank is at least 1.") }
-    if let svdClamp, !(svdClamp > 0 && svdClamp <= 1) {
-      throw ValidationError("--svd-clamp is over 0 and at most 1.")
+    if let svdRank, svdRank < 1 {
+      throw ValidationError("invalid value \"\(svdRank)\" for --svd-rank: expected at least 1")
     }
-    if seed != nil, !method.isRandom { throw ValidationError("--combine \(method.rawValue) has no --seed.") }
+    if let svdClamp { try Self.require(svdClamp, "--svd-clamp") }
+  }
+
+  /// - Throws: Unless it is a fraction above 0.
+  private static func require(_ value: Double, _ option: String) throws {
+    guard value > 0, value <= 1 else {
+      let number = NumberText.number(value)
+      throw ValidationError("invalid value \"\(number)\" for \(option): expected a number above 0 and at most 1")
+    }
   }
 
   /// The method; nil if the adapters are merged separately.

@@ -3,10 +3,10 @@ import JSONText
 import TestSupport
 import Testing
 
-/// `safemerge merge --base-was`, as a user sees it.
-@Suite struct BaseWasTests {
+/// `safemerge merge --qlora`, as a user sees it.
+@Suite struct QLoRATests {
   private static let folder = fixturesPath() + "/qlora/double"
-  private static let arguments = ["merge", folder + "/base", folder + "/adapter", "--base-was", "nf4:64,double"]
+  private static let arguments = ["merge", folder + "/base", folder + "/adapter", "--qlora", "nf4:64,double"]
 
   @Test func planResultAndReport() throws {
     let scratch = try Scratch()
@@ -30,12 +30,12 @@ import Testing
       return
     }
     #expect(ratio > 0.5 && ratio < 1)
-    #expect(json["options"]?["base-was"] == .string("nf4:64,double"))
+    #expect(json["options"]?["qlora"] == .string("nf4:64,double"))
     #expect(try Program.run(["report", report, "-o", scratch.file("page.html")]).status == 0)
     let check = [
       "check", scratch.file("merged"), "--against", Self.folder + "/base", "--adapter", Self.folder + "/adapter",
     ]
-    let checked = try Program.run(check + ["--base-was", "nf4:64,double"])
+    let checked = try Program.run(check + ["--qlora", "nf4:64,double"])
     #expect(checked.status == 0, "\(checked.text)")
     #expect(checked.text.contains("what quantizing left of the base in training is not computed here"))
     // The record of the merge has the option; without it, it has to be given.
@@ -87,6 +87,6 @@ import Testing
     let scratch = try Scratch()
     let run = try Program.run(Self.arguments + ["--verify", "full", "-o", scratch.file("merged")])
     #expect(run.status == 2)
-    #expect(run.messages.contains("--base-was"))
+    #expect(run.messages.contains("--qlora"))
   }
 }

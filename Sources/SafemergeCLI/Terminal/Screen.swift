@@ -1,0 +1,74 @@
+import Synchronization
+
+#if canImport(Darwin)
+import Darwin
+#else
+import Glibc
+#endif
+
+/// A standard stream as a place for text that people read: its width and its colors.
+struct Screen: Sendable {
+  /// The columns of the terminal; nil for a pipe or a file, where nothing is shortened or wrapped.
+  let width: Int?
+  let style: TextStyle
+
+  static let plain = Screen(width: nil, style: .plain)
+
+  private static let mode = Mutex(ColorMode.auto)
+
+  /// The value of `--color`, for the whole process.
+  static var color: ColorMode {
+    get { mode.withLock { $0 } }
+    set { mode.withLock { $0 = newValue } }
+  }
+
+  static var output: Screen { Screen(STDOUT_FILENO) }
+  static var error: Screen { Screen(STDERR_FILENO) }
+
+  init(width: Int?, style: TextStyle) {
+    self.width = width
+    self.style = style
+  }
+
+  private init(_ descriptor: Int32) {
+    let isTerminal = StandardStreams.isTerminal(descriptor)
+    width = isTerminal ? StandardStreams.width(descriptor) : nil
+    style = TextStyle(
+      isColored: Self.color.isOn(isTerminal: isTerminal, environment: ProcessEnvironment.variables))
+  }
+
+  /// The line, broken between words where it is wider than the terminal.
+  ///
+  /// - Parameter indentation: Spaces before each line but the first.
+  func wrapped(_ line: String, indentation: Int = 2) -> [String] {
+    guard let width else { return [line] }
+    return Self.wrapped(line, width: width, indentation: indentation)
+  }
+
+  /// A word that is wider than a line has a line of its own.
+  static func wrapped(_ line: String, width: Int, indentation: Int = 2) -> [String] {
+    guard line.unicodeScalars.count > width else { return [line] }
+    let margin = String(repeating: " ", count: indentation)
+    var lines: [String] = []
+    var current = ""
+    var isEmpty = true
+    var gap = 0
+    for word in line.split(separator: " ", omittingEmptySubsequences: false) {
+      if word.isEmpty {
+        gap += 1
+        continue
+      }
+      let isFirst = isEmpty && lines.isEmpty
+      let spaces = String(repeating: " ", count: isEmpty && !isFirst ? 0 : gap)
+      if !isEmpty, current.unicodeScalars.count + gap + word.unicodeScalars.count > width {
+        lines.append(current)
+        current = margin + word
+      } else {
+        current += spaces + word
+      }
+      isEmpty = false
+      gap = 1
+    }
+    return lines + [current]
+  }
+}
