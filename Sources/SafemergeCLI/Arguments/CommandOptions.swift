@@ -59,7 +59,7 @@ struct CommandOptions {
   ///
   /// - Parameter shared: Characters that all of them begin with.
   static func nearest(_ word: String, among words: [String], shared: Int = 0) -> String? {
-    let limit = max(1, min(2, (word.count - shared) / 3))
+    let limit = max(1, min(2, (word.count - shared + 1) / 3))
     return words.map { (word: $0, distance: NearestNames.editDistance($0, word)) }
       .filter { $0.distance <= limit }
       .min { ($0.distance, $0.word) < ($1.distance, $1.word) }?.word
