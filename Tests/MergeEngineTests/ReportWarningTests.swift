@@ -103,7 +103,8 @@ import Testing
     let nearest = try merge(size: 0.005, try Scratch()).report
     #expect(nearest.advice.count == 1)
     #expect(nearest.advice[0].contains("in 2 of 2 tensors (most: a.proj.weight, 56.3 %)"))
-    #expect(nearest.advice[0].hasSuffix("--dtype float32 would keep it, --round stochastic:SEED would keep it on average"))
+    #expect(
+      nearest.advice[0].hasSuffix("--dtype float32 would keep it, --round stochastic:SEED would keep it on average"))
     let stochastic = try merge(size: 0.005, rounding: .stochastic(seed: 1), try Scratch()).report
     #expect(stochastic.advice.map { $0.hasSuffix("--dtype float32 would keep all of it") } == [true])
     #expect(try merge(size: 0.0078125, try Scratch()).report.advice == [])

@@ -142,18 +142,26 @@ import Testing
   }
 
   @Test(arguments: [
-    (["--combine", "svd", "--density", "0.5"], "--density has no effect with --combine"), (["--combine", "ties_svd"], "--density"),
+    (["--combine", "svd", "--density", "0.5"], "--density has no effect with --combine"),
+    (["--combine", "ties_svd"], "--density"),
     (["--combine", "dare_linear_svd", "--density", "0.5"], "--seed"),
-    (["--combine", "magnitude_prune_svd", "--density", "0.5", "--majority-sign", "total"], "--majority-sign has no effect with --combine"),
+    (
+      ["--combine", "magnitude_prune_svd", "--density", "0.5", "--majority-sign", "total"],
+      "--majority-sign has no effect with --combine"
+    ),
     (["--combine", "svd", "--svd-rank", "0"], "at least 1"), (["--combine", "svd", "--svd-clamp", "1.5"], "at most 1"),
     (["--combine", "svd", "--svd-clamp", "0"], "above 0"),
     (["--combine", "linear", "--svd-rank", "2"], "--svd-rank has no effect with --combine"),
-    (["--combine", "cat", "--svd-clamp", "0.9"], "--svd-clamp has no effect with --combine"), (["--svd-rank", "2"], "--combine"),
+    (["--combine", "cat", "--svd-clamp", "0.9"], "--svd-clamp has no effect with --combine"),
+    (["--svd-rank", "2"], "--combine"),
     (["--svd-clamp", "0.9"], "--combine"), (["--combine", "mean"], "mean"),
     (["--combine", "ties"], "--density"), (["--combine", "ties", "--density", "0"], "above 0"),
     (["--combine", "ties", "--density", "1.5"], "at most 1"), (["--combine", "ties", "--density", "nan"], "at most 1"),
     (["--combine", "linear", "--density", "0.5"], "--density has no effect with --combine"),
-    (["--combine", "magnitude_prune", "--density", "0.5", "--majority-sign", "total"], "--majority-sign has no effect with --combine"),
+    (
+      ["--combine", "magnitude_prune", "--density", "0.5", "--majority-sign", "total"],
+      "--majority-sign has no effect with --combine"
+    ),
     (["--combine", "ties", "--density", "0.5", "--majority-sign", "loudest"], "loudest"),
     (["--combine", "dare_ties", "--density", "0.5"], "--seed"),
     (["--combine", "ties", "--density", "0.5", "--seed", "1"], "--seed has no effect with --combine"),

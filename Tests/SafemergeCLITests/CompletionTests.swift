@@ -25,7 +25,8 @@ import Testing
     .enabled(if: bash),
     arguments: [
       (["me"], ["merge"]), (["comp"], ["completion"]), (["merge", "--dty"], ["--dtype"]),
-      (["merge", "--dtype", ""], ["auto", "bfloat16", "float16", "float32"]), (["ls", "--format", "t"], ["table", "tsv"]),
+      (["merge", "--dtype", ""], ["auto", "bfloat16", "float16", "float32"]),
+      (["ls", "--format", "t"], ["table", "tsv"]),
       (["completion", ""], ["bash", "zsh", "fish"]), (["check", "--agai"], ["--against"]),
     ] as [([String], [String])])
   func bashOffers(words: [String], expected: [String]) throws {

@@ -78,7 +78,8 @@ import Testing
     #expect(done["output"] == .string(output))
     if case .integer(let memory)? = done["peak_memory"] { #expect(memory > 1 << 20) }
     // The same model as without events.
-    #expect(try Program.run(["merge", Self.base, Self.adapter, "--checksums", "-o", scratch.file("plain")]).status == 0)
+    #expect(
+      try Program.run(["merge", Self.base, Self.adapter, "--checksums", "-o", scratch.file("plain")]).status == 0)
     #expect(try tree(output) == tree(scratch.file("plain")))
   }
 

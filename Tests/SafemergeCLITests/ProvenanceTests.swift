@@ -31,7 +31,8 @@ import Testing
     }
   }
 
-  @Test(arguments: [[], ["--checksums"], ["--verify", "read"]]) func itSaysWhatWasMadeFromWhat(options: [String]) throws {
+  @Test(arguments: [[], ["--checksums"], ["--verify", "read"]]) func itSaysWhatWasMadeFromWhat(options: [String]) throws
+  {
     let scratch = try Scratch()
     let output = scratch.file("merged")
     let result = try Program.run(["merge", Self.base, Self.adapter, "-o", output] + options)

@@ -51,7 +51,10 @@ import Testing
     let scratch = try Scratch()
     for (text, message) in [
       ("{}", "\"schema\" is missing; an integer expected"), ("{", "is not valid JSON"), ("[1]", "is an array"),
-      ("{\"schema\": 1}", "\"program\" is missing; a string expected [report]\n  hint: a report is what safemerge merge --report"),
+      (
+        "{\"schema\": 1}",
+        "\"program\" is missing; a string expected [report]\n  hint: a report is what safemerge merge --report"
+      ),
     ] {
       try scratch.write(text, to: "r.json")
       let result = try Program.run(["report", "r.json", "-o", "p.html"], folder: scratch.path)

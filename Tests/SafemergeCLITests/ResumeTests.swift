@@ -98,7 +98,8 @@ import Testing
     guard try interrupted(model, "TERM", pause: "0").status == 143 else { return }
     let before = try tree(scratch.path)
     for (arguments, reason) in [
-      (["--dtype", "bf16"], "dtype: auto -> bfloat16"), (["--round", "stochastic:7"], "round: nearest -> stochastic:7"),
+      (["--dtype", "bf16"], "dtype: auto -> bfloat16"),
+      (["--round", "stochastic:7"], "round: nearest -> stochastic:7"),
       (["--arithmetic", "peft"], "arithmetic: exact -> peft"), (["--tied", "split"], "tied: refuse -> split"),
     ] {
       let result = try model.merge(scratch.file("merged"), arguments + ["-q"])

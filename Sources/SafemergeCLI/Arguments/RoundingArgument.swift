@@ -18,7 +18,8 @@ struct RoundingArgument {
     } else if argument == "stochastic" {
       throw InvalidValue("stochastic rounding needs a seed", hint: "for example --round stochastic:1")
     } else if argument.hasPrefix("stochastic:") {
-      throw InvalidValue("the seed is not a whole number from 0 to \(UInt64.max)", hint: "for example --round stochastic:1")
+      throw InvalidValue(
+        "the seed is not a whole number from 0 to \(UInt64.max)", hint: "for example --round stochastic:1")
     } else {
       throw InvalidValue("expected nearest or stochastic:SEED")
     }

@@ -111,7 +111,8 @@ enum ParserMessage: Equatable {
     {
       let argument = Self.name(String(value.rest[..<end]))
       let rest = value.rest[value.rest.index(after: end)...]
-      self = .invalidValue(value.text, argument: argument, reason: rest.hasPrefix(": ") ? String(rest.dropFirst(2)) : nil)
+      self = .invalidValue(
+        value.text, argument: argument, reason: rest.hasPrefix(": ") ? String(rest.dropFirst(2)) : nil)
     } else if let name = Self.quoted(text, after: "Missing value for '", before: "'") {
       self = .missingValue(Self.name(name.text))
     } else if let name = Self.quoted(text, after: "Missing expected argument '", before: "'") {

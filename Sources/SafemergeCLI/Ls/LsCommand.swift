@@ -105,7 +105,9 @@ struct LsCommand: ParsableCommand {
     let views = [(summary, "--summary"), (tree, "--tree"), (shards, "--shards"), (metadata, "--metadata")]
       .filter(\.0).map(\.1)
     if views.count > 1 { throw ValidationError("\(views[0]) and \(views[1]) exclude each other") }
-    if summary, format != .table { throw ValidationError("--summary and --format \(format.rawValue) exclude each other") }
+    if summary, format != .table {
+      throw ValidationError("--summary and --format \(format.rawValue) exclude each other")
+    }
     if shards, format == .json {
       throw ValidationError(
         "--shards and --format json exclude each other", hint: "without --shards the JSON lists every file")

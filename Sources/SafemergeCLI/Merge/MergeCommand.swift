@@ -169,7 +169,8 @@ struct MergeCommand: ParsableCommand {
     request.report = place.report
     // Nothing is written to the Hugging Face cache.
     request.protectedPaths = [ModelArgument.cache.path]
-    request.temporaryFolder = CombineOptions.temporaryFolder ?? (place.dryRun ? ProcessEnvironment.temporaryFolder : nil)
+    request.temporaryFolder =
+      CombineOptions.temporaryFolder ?? (place.dryRun ? ProcessEnvironment.temporaryFolder : nil)
     request.resumes = writing.resume
     request.verification = checking.verify
     request.record = MergeRequest.Record(version: Safemerge.number, options: recorded)

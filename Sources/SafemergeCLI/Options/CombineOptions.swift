@@ -47,7 +47,8 @@ struct CombineOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Fraction of the elements that ties, dare and magnitude_prune methods keep, for example 0.5.", valueName: "fraction"))
+      "Fraction of the elements that ties, dare and magnitude_prune methods keep, for example 0.5.",
+      valueName: "fraction"))
   var density: Double?
 
   @Option(help: ArgumentHelp("Random seed of the dare methods.", valueName: "number"))
@@ -83,7 +84,8 @@ struct CombineOptions: ParsableArguments {
     let name = "--combine \(method.rawValue)"
     if method.needsDensity {
       guard let density else {
-        throw ValidationError("\(name) requires --density", hint: "for example --density 0.5, to keep half of the elements")
+        throw ValidationError(
+          "\(name) requires --density", hint: "for example --density 0.5, to keep half of the elements")
       }
       try Self.require(density, "--density")
     }

@@ -19,7 +19,8 @@ struct QuantizationOptions: ParsableArguments {
   func validate() throws {
     if requantize, qlora != nil {
       throw ValidationError(
-        "--requantize and --qlora exclude each other", hint: "--requantize is for a quantized base, --qlora for a 16-bit one")
+        "--requantize and --qlora exclude each other",
+        hint: "--requantize is for a quantized base, --qlora for a 16-bit one")
     }
   }
 }
