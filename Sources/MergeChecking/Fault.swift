@@ -58,27 +58,27 @@ public enum Fault: Hashable, Sendable {
     switch self {
     case .loraBiasUnscaled:
       "lora_bias was added without the scaling, as PEFT 0.14.0 to 0.15.1 does"
-    case .loraBiasDropped: "lora_bias was left out: the bias is the base's"
-    case .trainedBiasDropped: "the trained bias was left out: it is the base's"
-    case .savedModuleDropped: "modules_to_save was left out: the tensor is the base's"
-    case .tokenRowsDropped: "the trained rows of single tokens were left out"
-    case .embeddingDropped: "the embedding's LoRA was left out: it is the base's"
-    case .deltaDropped: "the delta was left out: the tensor is the base's"
-    case .magnitudeIgnored: "DoRA was ignored: the delta was added and nothing rescaled"
+    case .loraBiasDropped: "lora_bias was not merged: the bias is the base's"
+    case .trainedBiasDropped: "the trained bias was not merged: it is the base's"
+    case .savedModuleDropped: "modules_to_save was not merged: the tensor is the base's"
+    case .tokenRowsDropped: "the trained token rows were not merged"
+    case .embeddingDropped: "the LoRA of the embedding was not merged: it is the base's"
+    case .deltaDropped: "the delta was not added: the tensor is the base's"
+    case .magnitudeIgnored: "DoRA was ignored: the delta was added without rescaling"
     case .rsloraIgnored: "use_rslora was ignored: the scaling is alpha / r, not alpha / sqrt(r)"
-    case .rsloraAssumed: "the scaling is that of rslora, alpha / sqrt(r), not alpha / r"
+    case .rsloraAssumed: "the scaling is that of rsLoRA, alpha / sqrt(r), not alpha / r"
     case .patternsIgnored: "rank_pattern or alpha_pattern was ignored in the scaling"
     case .scalingMissing: "the delta was added without the scaling"
     case .weightIgnored: "the adapter's weight was ignored"
     case .addedTwice: "the delta was added twice"
     case .scaleTooLarge:
-      "the delta was added with a scaling that is too large: nearly all elements are off to that side"
+      "the delta was added with too large a scaling: nearly all elements are off to that side"
     case .scaleTooSmall:
-      "the delta was added with a scaling that is too small: nearly all elements are off to that side"
+      "the delta was added with too small a scaling: nearly all elements are off to that side"
     case .addedOnce: "the delta was added once, not twice as PEFT does with out_proj"
     case .subtracted: "the delta was subtracted"
     case .transposed: "the delta was added transposed (fan_in_fan_out)"
-    case .adapterDropped(let number): "adapter \(number + 1) was left out"
+    case .adapterDropped(let number): "adapter \(number + 1) was not merged"
     }
   }
 }

@@ -1,6 +1,7 @@
 import Checkpoints
 import Inspection
 import MergePlanning
+import Platform
 
 extension MergeCheck.Report {
   /// Adds the findings and notes that follow from the verdicts on the tensors.
@@ -20,7 +21,8 @@ extension MergeCheck.Report {
         findings.append(
           Finding(
             "not-the-merge", file: tensor.file, tensor: tensor.name,
-            "\(comparison.beyondBound) of \(comparison.elementCount) elements are not the merge's; no known fault "
+            "\(NumberText.grouped(comparison.beyondBound)) of "
+              + "\(NumberText.counted(comparison.elementCount, "element")) differ from the merge, and no known fault "
               + "explains them" + Self.text(comparison.example)))
       default: continue
       }
@@ -35,13 +37,13 @@ extension MergeCheck.Report {
     }
     if !merged.isEmpty, unchanged.count == merged.count {
       findings.insert(
-        Finding("base-unchanged", file: output, "is the base, unchanged: nothing of the adapter was merged"), at: 0
+        Finding("base-unchanged", file: output, "is the unchanged base: nothing of the adapter was merged"), at: 0
       )
     }
     for fault in order {
       let tensors = faults[fault] ?? []
       guard let first = tensors.first else { continue }
-      let others = tensors.count == 1 ? "" : " (and in \(tensors.count - 1) more tensors)"
+      let others = tensors.count == 1 ? "" : " (also in \(NumberText.counted(tensors.count - 1, "more tensor")))"
       findings.append(
         Finding(fault.faultClass, file: first.file, tensor: first.name, fault.message + others))
     }
@@ -52,9 +54,9 @@ extension MergeCheck.Report {
     var kinds: [String: Int] = [:]
     for tensor in tensors {
       switch tensor.verdict {
-      case .roundedByPEFT(let how): kinds["were rounded more than once, \(how): no fault", default: 0] += 1
+      case .roundedByPEFT(let how): kinds["were rounded more than once, \(how); this is not a fault", default: 0] += 1
       case .roundedSeveralTimes:
-        kinds["were rounded more than once, all within 1 ulp of the exact result: no fault", default: 0] += 1
+        kinds["were rounded more than once, all within 1 ulp of the exact result; this is not a fault", default: 0] += 1
       case .notChecked(let why): kinds["were not checked: \(why)", default: 0] += 1
       default: continue
       }
@@ -64,19 +66,21 @@ extension MergeCheck.Report {
     let cancelled = right.reduce(0) { $0 + ($1.comparison?.cancelled ?? 0) }
     if cancelled > 0 {
       notes.append(
-        "in \(cancelled) \(cancelled == 1 ? "element" : "elements") base and delta nearly cancel; errors are in ulp at "
-          + "|base| + |delta|, because the small difference is no more accurate than what it is made of")
+        "base and delta nearly cancel in \(NumberText.counted(cancelled, "element")); their errors are given in ulp of "
+          + "|base| + |delta|")
     }
   }
 
   private static func damage(_ tensor: MergeCheck.TensorResult, _ count: Int) -> Finding {
-    let elements = count == 1 ? "1 element is" : "\(count) elements are"
+    let elements = NumberText.counted(count, "element")
     guard let comparison = tensor.comparison else {
-      return Finding("damaged", file: tensor.file, tensor: tensor.name, "\(elements) not those that are copied")
+      return Finding(
+        "damaged", file: tensor.file, tensor: tensor.name,
+        "\(elements) differ\(count == 1 ? "s" : "") from the copied tensor")
     }
     return Finding(
       "damaged", file: tensor.file, tensor: tensor.name,
-      "\(elements) not what the merge gives" + text(comparison.example))
+      "\(elements) differ\(count == 1 ? "s" : "") from the merge" + text(comparison.example))
   }
 
   private static func text(_ example: TensorComparison.Example?) -> String {

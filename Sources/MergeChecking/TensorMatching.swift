@@ -2,6 +2,7 @@ import CPlainArithmetic
 import Checkpoints
 import Inspection
 import MergePlanning
+import Platform
 import Safetensors
 
 /// Matches the tensors of the result with those of the plan.
@@ -39,7 +40,7 @@ struct TensorMatching {
           report.findings.append(
             Finding(
               "dtype", file: context.output.files[location.file].path, tensor: tensor.name,
-              "is \(info.dtype.name); \(tensor.outputDType.name) is expected"))
+              "is \(info.dtype.name); expected \(tensor.outputDType.name)"))
           continue
         }
         otherDTypes["\(info.dtype.name) instead of \(tensor.outputDType.name)", default: 0] += 1
@@ -58,14 +59,14 @@ struct TensorMatching {
           update: update))
     }
     for (what, count) in otherDTypes.sorted(by: { $0.key < $1.key }) {
-      report.notes.append("\(count) tensors are \(what), and were compared in their own dtype")
+      report.notes.append("\(NumberText.counted(count, "tensor")) compared as \(what)")
     }
     for name in context.output.tensorNames where !names.contains(name) { addExtra(name, &report) }
     findTies(&report)
     return pairs
   }
 
-  /// The tensor that a tied model keeps in place of one that is left out; nil: there is none, or the two are not to be one,
+  /// The tensor that a tied model keeps in place of one that is left out; nil: the model keeps no such tensor, or the two must differ,
   /// which is a finding.
   private func tiedPartner(of tensor: MergePlan.Tensor, _ report: inout MergeCheck.Report) -> Checkpoint.Location? {
     let name = tensor.name
@@ -75,11 +76,11 @@ struct TensorMatching {
       report.findings.append(
         Finding(
           "tied", file: context.output.path, tensor: name,
-          "is left out and tied to \(stored), but the adapter makes them differ: the result does not compute what base "
-            + "and adapter do"))
+          "is missing and tied to \(stored), but the adapter makes them differ: the result does not compute what base and "
+            + "adapter compute"))
       return nil
     }
-    report.notes.append("\(name) is left out and tied to \(stored), which was compared in its place")
+    report.notes.append("\(name) is missing and tied to \(stored), which was compared instead")
     return context.output.location(of: stored)
   }
 
@@ -94,7 +95,7 @@ struct TensorMatching {
         report.findings.append(
           Finding(
             "tied", file: context.output.path, tensor: name,
-            "differs from \(group.stored), and config.json ties them: programs do not agree which of them is used"))
+            "differs from \(group.stored), although config.json ties them: programs disagree on which one to use"))
       }
     }
   }
@@ -106,10 +107,10 @@ struct TensorMatching {
     if let other = others.first(where: { other in
       context.output.location(of: other).map { context.areEqual(location, $0) } ?? false
     }) {
-      report.notes.append("\(name) is written out; it is \(other)")
+      report.notes.append("\(name) is stored although it equals \(other)")
       return
     }
-    report.findings.append(Finding("extra-tensor", file: file, tensor: name, "is neither the base's nor an adapter's"))
+    report.findings.append(Finding("extra-tensor", file: file, tensor: name, "is in neither the base nor an adapter"))
   }
 }
 

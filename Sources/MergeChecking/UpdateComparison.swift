@@ -62,10 +62,10 @@ struct UpdateComparison {
 
   /// Why a tensor is not computed again; nil: it is.
   private static func reasonNotChecked(_ planned: MergePlan.Tensor, _ update: TensorUpdate) -> String? {
-    if update.decomposition != nil { return "a part was taken out of the base by a decomposition" }
+    if update.decomposition != nil { return "the merge decomposes the base weight" }
     return switch planned.content {
-    case .computed(.numbersThroughQLoRA, _, _): "what quantizing left of the base in training is not computed here"
-    case .computed(_, _, .requantized): "codes that are made again are not computed here"
+    case .computed(.numbersThroughQLoRA, _, _): "check does not quantize the base as in training"
+    case .computed(_, _, .requantized): "check does not requantize weights"
     case .computed, .copied: nil
     }
   }

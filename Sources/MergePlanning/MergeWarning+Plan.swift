@@ -6,8 +6,8 @@ extension MergeWarning {
     adapters.map(\.adapter).filter { !$0.unreadWeights.isEmpty }.map { adapter in
       MergeWarning(
         .unreadWeights,
-        "\(adapter.path): nothing is read of \(adapter.unreadWeights.joined(separator: ", ")); if it was trained with the "
-          + "adapter, the result lacks it")
+        "\(adapter.path): \(adapter.unreadWeights.joined(separator: ", ")) not read; weights in it that were trained with "
+          + "the adapter are missing from the result")
     }
   }
 
@@ -20,13 +20,13 @@ extension MergeWarning {
       guard let first = zero.first else { return nil }
       let reason: String
       if use.weight == 0 {
-        reason = "the weight that was given is 0"
+        reason = "the given weight is 0"
       } else if let pattern = first.alphaPattern, first.alpha == 0 {
-        reason = "\"alpha_pattern\" says 0 for \"\(pattern)\""
+        reason = "\"alpha_pattern\" has 0 for \"\(pattern)\""
       } else if first.alpha == 0 {
         reason =
-          "\"\(use.adapter.config.lora == nil ? "alpha" : "lora_alpha")\" is 0, which some programs write whatever the training had: put the training's alpha in "
-          + "adapter_config.json"
+          "\"\(use.adapter.config.lora == nil ? "alpha" : "lora_alpha")\" is 0, which some programs always write; put "
+          + "the value used in training in adapter_config.json"
       } else {
         reason = "\(use.weight * (first.scaling ?? 1)) is 0 in fp32"
       }

@@ -30,14 +30,14 @@ enum RepeatedAdapters {
         warnings.append(
           MergeWarning(
             .repeatedAdapter,
-            "\(adapter.path): the same weights as \(adapters[first].path): the change is added twice"))
+            "\(adapter.path): has the same weights as \(adapters[first].path); its delta is added twice"))
       }
       if recorded.contains(where: { $0.checksum == checksum }), let folder = base.folder {
         warnings.append(
           MergeWarning(
             .alreadyMerged,
-            "\(adapter.path): \(ResultRecord.path(in: folder)) says that this adapter is in the base already: the "
-              + "change is added twice"))
+            "\(adapter.path): is already merged into the base (see \(ResultRecord.path(in: folder))); its delta is added "
+              + "twice"))
       }
     }
     return warnings

@@ -58,11 +58,11 @@ public struct WrongResult: ReportableError {
   public let message: String
   public var errorClass: String { "verify" }
   public var category: ErrorCategory { .inputOutput }
-  public var hint: String? { "nothing was kept of the result; is the memory or the disk damaged?" }
+  public var hint: String? { "the result was discarded; is the memory or the disk faulty?" }
 
   init(_ finding: Finding, count: Int, file: String?) {
     self.file = file
     tensor = finding.tensor?.string
-    message = finding.message + (count == 1 ? "" : " (and \(count - 1) more findings)")
+    message = finding.message + (count == 1 ? "" : " (and \(NumberText.counted(count - 1, "more problem")))")
   }
 }

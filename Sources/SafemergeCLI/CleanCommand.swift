@@ -64,17 +64,21 @@ struct CleanCommand: ParsableCommand {
     var listed: [CleanedWork] = []
     for path in paths {
       let found = Self.work(path)
-      if found.isEmpty, speaks { try output.write("\(path): no partial work of a merge".escapingUnprintable + "\n") }
+      if found.isEmpty, speaks { try output.write("\(path): no unfinished merge".escapingUnprintable + "\n") }
       for work in found {
         guard yes else {
           listed.append(CleanedWork(work: work, isRemoved: false))
-          if speaks { try output.write(UnfinishedText(work).line.escapingUnprintable + "\n") }
+          if speaks {
+            for line in Screen.output.wrapped(UnfinishedText(work).line.escapingUnprintable) {
+              try output.write(line + "\n")
+            }
+          }
           continue
         }
         do {
           try work.remove(breaksLock: breakLock)
           listed.append(CleanedWork(work: work, isRemoved: true))
-          let back = work.holdsReplacedModel ? "; \(work.output) is what it was before the merge" : ""
+          let back = work.holdsReplacedModel ? "; \(work.output) is as it was before the merge" : ""
           if speaks {
             try output.write(
               "removed \(work.path), \(NumberText.bytes(work.byteCount))\(back)".escapingUnprintable + "\n")
@@ -85,7 +89,9 @@ struct CleanCommand: ParsableCommand {
     if format.format == .json { try output.write(CleanedWork.json(listed)) }
     try output.finish()
     let removable = listed.count { !$0.isRemoved && !$0.work.isInUse }
-    if removable > 0, speaks { Diagnostics.write("--yes removes \(removable == 1 ? "it" : "them")") }
+    if removable > 0, speaks {
+      Diagnostics.write("nothing was removed; --yes removes \(removable == 1 ? "it" : "them")")
+    }
     if status != 0 { throw ExitCode(status) }
   }
 
@@ -136,8 +142,8 @@ struct UnfinishedText {
   private var contents: [String] {
     var parts: [String] = []
     if work.finishedFiles > 0 { parts.append(NumberText.counted(work.finishedFiles, "weight file") + " complete") }
-    if work.begunFiles > 0 { parts.append("\(work.begunFiles) begun") }
-    if work.holdsReplacedModel { parts.append("the model that was to be replaced") }
+    if work.begunFiles > 0 { parts.append("\(work.begunFiles) partial") }
+    if work.holdsReplacedModel { parts.append("the previous output") }
     if work.isInUse {
       parts.append("in use by a running merge" + (work.process.map { ", process \($0)" } ?? ""))
     } else if parts.isEmpty {
@@ -148,10 +154,10 @@ struct UnfinishedText {
 
   /// The line that `ls` prints about an output.
   var note: String {
-    guard !work.isInUse else { return "\(work.output): a merge to it is running, in \(work.path)" }
+    guard !work.isInUse else { return "\(work.output): a merge to this output is running in \(work.path)" }
     let parts = contents.joined(separator: ", ")
     return
-      "\(work.output): an interrupted merge to it left \(NumberText.bytes(work.byteCount)) in \(work.path) (\(parts)); "
-      + "the same merge goes on with it, safemerge clean \(work.output) --yes removes it"
+      "\(work.output): an interrupted merge left \(NumberText.bytes(work.byteCount)) in \(work.path) (\(parts)); run the "
+      + "same merge again to resume, or remove it with: safemerge clean \(work.output) --yes"
   }
 }

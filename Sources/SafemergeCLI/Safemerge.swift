@@ -88,8 +88,8 @@ struct Safemerge: ParsableCommand {
     } catch let error as ExitCode {
       Self.leave(error.rawValue)
     } catch let error as InterruptedMerge {
-      let kept = error.kept.summary.map { "\($0): the same command goes on with them" }
-      Diagnostics.write("safemerge: interrupted; \(kept ?? "nothing is left of the merge")".escapingUnprintable)
+      let kept = error.kept.summary ?? "nothing is kept"
+      Diagnostics.write("safemerge: interrupted; \(kept)".escapingUnprintable)
       EventStream.standard.interrupted(by: Signals.received, kept: error.kept)
       Signals.endIfAsked()
       Self.leave(ExitStatus.inputOutput)

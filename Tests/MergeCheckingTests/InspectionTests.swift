@@ -82,12 +82,12 @@ import Testing
     // As a merge says it: nothing is lost.
     let invented = try inspect(sharded(in: scratch) { $0["c"] = Self.shards[0] })
     #expect(invented.findings == [])
-    #expect(invented.notes.contains { $0.contains("weight_map names a tensor that no file has: c") })
+    #expect(invented.notes.contains { $0.contains("weight_map lists a tensor that no file contains: c") })
     // But in a file that the index does not name it would be.
     let hidden = try sharded(in: scratch) { $0["c"] = Self.shards[0] }
     try writeFile(hidden + "/extra.safetensors", [TestTensor("c", .f32, [1])])
     let found = try inspect(hidden).findings
-    #expect(found.map(\.findingClass) == ["index"] && found[0].message.contains("and it is in extra.safetensors"))
+    #expect(found.map(\.findingClass) == ["index"] && found[0].message.contains("but it is in extra.safetensors"))
     try FileManager.default.removeItem(atPath: hidden + "/extra.safetensors")
     let moved = try inspect(
       sharded(in: scratch) { map in
@@ -95,7 +95,7 @@ import Testing
         map["b"] = Self.shards[0]
       }
     ).findings
-    #expect(moved.contains { $0.message.contains("and it is in") })
+    #expect(moved.contains { $0.message.contains("but it is in") })
     let missing = try inspect(sharded(in: scratch) { $0["d"] = "model-00003-of-00003.safetensors" }).findings
     #expect(missing.map(\.findingClass) == ["not-found"])
     let folder = try sharded(in: scratch)
@@ -112,7 +112,7 @@ import Testing
     try FileManager.default.removeItem(atPath: folder + "/model.safetensors.index.json")
     let complete = try inspect(folder)
     #expect(complete.findings == [] && complete.files.count == 2)
-    #expect(complete.notes.contains { $0.contains("has no model.safetensors.index.json; all 2 files") })
+    #expect(complete.notes.contains { $0.contains("no model.safetensors.index.json; using all 2 files") })
     // A tensor in two of them is what a merge refuses.
     try writeFile(folder + "/" + Self.shards[1], [TestTensor("a", .f32, [2])], metadata: "{\"format\":\"pt\"}")
     #expect(try classes(folder) == ["index"])
@@ -136,7 +136,7 @@ import Testing
       folder + "/" + Self.shards[1], [TestTensor("a", .f32, [2]), TestTensor("b", .f32, [3])],
       metadata: "{\"format\":\"pt\"}")
     let found = try inspect(folder).findings
-    #expect(found.contains { $0.tensor == "a" && $0.message.contains("too") })
+    #expect(found.contains { $0.tensor == "a" && $0.message.contains("is also in") })
   }
 
   // MARK: - Leftovers
@@ -199,7 +199,7 @@ import Testing
     let embedding = ("model.decoder.embed_tokens.weight", [6, 4])
     let wrong = try found(
       "WhisperForConditionalGeneration", "whisper", tied: false, [embedding, ("lm_head.weight", [6, 4])])
-    #expect(wrong == ["tied there is no proj_out.weight, and tie_word_embeddings is false"])
+    #expect(wrong == ["tied proj_out.weight is missing, but tie_word_embeddings is false"])
     #expect(try found("WhisperForConditionalGeneration", "whisper", tied: true, [embedding]) == [])
     let right = [embedding, ("proj_out.weight", [6, 4])]
     #expect(try found("WhisperForConditionalGeneration", "whisper", tied: false, right) == [])
@@ -211,7 +211,7 @@ import Testing
     ]
     #expect(
       try found("BertForMaskedLM", "bert", tied: false, bert)
-        == ["tied there is no cls.predictions.decoder.bias, and tie_word_embeddings is false"])
+        == ["tied cls.predictions.decoder.bias is missing, but tie_word_embeddings is false"])
     // Each name of the vocabulary has its size.
     let small = try found(
       "WhisperForConditionalGeneration", "whisper", tied: false, [embedding, ("proj_out.weight", [5, 4])])

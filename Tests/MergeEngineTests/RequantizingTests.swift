@@ -76,11 +76,11 @@ import TileKernels
     let warnings = outcome.requantizingWarnings
     // Of 4 bits a step is so large.
     if name.hasPrefix("nf4") {
-      return #expect(warnings.map { $0.contains("the error is more than half of the change") } == [true])
+      return #expect(warnings.map { $0.contains("the rounding error is more than half of the delta") } == [true])
     }
     guard name == "lost" else { return #expect(warnings == []) }
     #expect(warnings.count == 1)
-    #expect(warnings.first?.hasPrefix("1 of 1 weights that are requantized lose their change whole") == true)
+    #expect(warnings.first?.hasPrefix("1 of 1 requantized weights lose their whole delta") == true)
     #expect(warnings.first?.contains("model.layers.0.proj.weight") == true)
     #expect(outcome.requantized.map(\.changeVanishes) == [true])
   }
@@ -100,7 +100,7 @@ import TileKernels
     #expect(outcome.requantizingWarnings.count == 1)
     #expect(
       outcome.requantizingWarnings.first?.hasPrefix(
-        "in 1 of 1 weights that are requantized the error is more than half of the change") == true)
+        "in 1 of 1 requantized weights the rounding error is more than half of the delta") == true)
   }
 
   /// Every code, scales that are zero, subnormal and too large, by the formulas in doubles.

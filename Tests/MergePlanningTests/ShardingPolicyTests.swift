@@ -92,7 +92,7 @@ import Testing
     #expect(plan.shards.map(\.name) == ["model.safetensors"])
     let header = String(decoding: plan.shards[0].headerBytes.dropFirst(8), as: UTF8.self)
     #expect(header.hasPrefix("{\"__metadata__\":{\"format\":\"pt\",\"one\":\"1\",\"two\":\"2\"},"), "\(header)")
-    #expect(plan.warnings.contains { $0.hasSuffix("its files have different metadata under part, which is left out") })
+    #expect(plan.warnings.contains { $0.hasSuffix("its files have different metadata under part, which is dropped") })
     #expect(plan.textFiles.isEmpty)
     #expect(try base.plan(.asBase).warnings.isEmpty)
   }

@@ -281,7 +281,7 @@ import Testing
     options.tied = .shared
     let made = try plan(base, adapter, options)
     #expect(made.updatedTensors.map(\.name) == [TensorName(weight)])
-    #expect(made.warnings.contains { $0.contains("is the head too") })
+    #expect(made.warnings.contains { $0.contains("is also the head") })
   }
 
   /// The pair as `save_model` keeps it, by the head's name: both names are its.

@@ -77,7 +77,7 @@ import Testing
     }
     let result = try run("m", [])
     #expect(result.status == 0, "\(result.messages)")
-    #expect(result.messageLines.contains { $0.hasPrefix("lapack   ") })
+    #expect(result.messageLines.contains { $0.hasPrefix("lapack    ") })
     #expect(try run("rank", ["--svd-rank", "1"]).status == 0)
     #expect(try model(scratch.file("m")) != model(scratch.file("rank")))
     let clamped = try run("clamp", ["--svd-clamp", "0.9"])

@@ -63,7 +63,7 @@ import Testing
       #expect(result.status == 0)
       #expect(!result.text.contains("identical"))
       #expect(
-        result.lines.last?.hasPrefix("0 of another dtype or shape, 21 of the same dtype and shape,") == true
+        result.lines.last?.hasPrefix("0 with another dtype or shape, 21 with the same dtype and shape,") == true
           && result.text.hasSuffix("; values were not compared\n"), "\(result.text)")
       #expect(try Program.run(["diff", "--exit-code"] + arguments).status == 1)
       let found = try json(arguments)
@@ -118,7 +118,7 @@ import Testing
     let result = try Program.run(["diff", "--exit-code", base, other])
     #expect(result.status == 0, "\(result.text)")
     #expect(result.lines.contains("config.json transformers_version: \"5.23.0\", \"5.24.0\""))
-    #expect(result.lines.contains("note: other content in tokenizer.json"))
+    #expect(result.lines.contains("note: different content: tokenizer.json"))
     #expect(result.lines.contains("note: only in \(other): new.txt"))
   }
 
@@ -130,7 +130,8 @@ import Testing
     try writeFile(other, [TestTensor("x", .bf16, [2], bytes: [0, 0x80, 0x80, 0x3F])])
     let result = try Program.run(["diff", "--exit-code", one, other])
     #expect(result.status == 0)
-    #expect(result.lines.contains { $0.hasPrefix("note: 1 tensor of equal values have other bytes") }, "\(result.text)")
+    #expect(
+      result.lines.contains { $0.hasPrefix("note: 1 tensor with equal values, but different bytes") }, "\(result.text)")
     #expect(try json([one, other])["other_bytes"] == .integer(1))
   }
 }

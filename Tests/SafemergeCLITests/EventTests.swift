@@ -95,7 +95,7 @@ import Testing
     #expect(result.status == 0, "\(result.messages)")
     // The one adapter is given twice, and nothing else is worth a warning.
     #expect(
-      result.messageLines.count == 1 && result.messages.contains("the change is added twice"), "\(result.messages)")
+      result.messageLines.count == 1 && result.messages.contains("its delta is added twice"), "\(result.messages)")
     let events = try events(result)
     #expect(name(events.last) == "done")
     let isDry = arguments == ["--dry-run"]

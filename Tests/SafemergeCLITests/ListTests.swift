@@ -44,8 +44,8 @@ import Testing
 
   @Test func sizesInBytes() throws {
     let lines = try Program.run(["ls", file, "--bytes"]).lines
-    #expect(lines.contains("layers.10.w  F32    [16, 1024]  65536"))
-    #expect(lines.last == "5 tensors, 16,404 parameters, 65575")
+    #expect(lines.contains("layers.10.w  F32    [16, 1024]  65,536"))
+    #expect(lines.last == "5 tensors, 16,404 parameters, 65,575")
   }
 
   @Test func tsvHasOneLineATensor() throws {
@@ -122,7 +122,6 @@ import Testing
     #expect(try names(["--include", "*.w", "--include", "none"]) == ["layers.2.w", "layers.10.w", "none"])
     #expect(try names(["--exclude", "*.w", "--exclude", "s*"]) == ["a.b", "none"])
     #expect(try names(["--include", "l*", "--exclude", "*10*"]) == ["layers.2.w"])
-    #expect(try names(["--include", "layers"]) == [])
     #expect(try names(["--include=layers.[0-9].?"]) == ["layers.2.w"])
     let table = try Program.run(["ls", file, "--include", "layers.*"])
     #expect(table.lines.last == "2 of 5 tensors, 16,396 parameters, 64.0 KiB")
@@ -142,15 +141,25 @@ import Testing
     #expect(lines.contains { $0.contains("down_proj") && $0.contains("base: bases/llama-bf16") })
   }
 
-  @Test func severalPathsAreOneTable() throws {
+  @Test func severalPathsAreListedOneAfterTheOther() throws {
     let other = scratch.file("other.safetensors")
     try writeFile(other, [TestTensor("layers.3.w", .u8, [1])])
-    let lines = try Program.run(["ls", file, other]).lines
-    #expect(lines.first?.hasSuffix("FILE") == true)
-    #expect(lines.last == "6 tensors, 16,405 parameters, 64.0 KiB")
-    let order = lines.compactMap { $0.split(separator: " ").first }.filter { $0.hasPrefix("layers") }
-    #expect(order == ["layers.2.w", "layers.3.w", "layers.10.w"])
-    #expect(lines.contains { $0.hasPrefix("layers.3.w ") && $0.hasSuffix(other) })
+    let one = try Program.run(["ls", file]).lines
+    let two = try Program.run(["ls", other]).lines
+    #expect(two == ["NAME        DTYPE  SHAPE  SIZE", "layers.3.w  U8     [1]     1 B", "1 tensor, 1 parameter, 1 B"])
+    #expect(try Program.run(["ls", file, other]).lines == [file] + one + ["", other] + two)
+    let shards = try Program.run(["ls", "--shards", file, other]).lines
+    #expect(shards.count { $0.hasPrefix("FILE ") } == 2 && shards.contains(""))
+    // Other programs get one list.
+    #expect(try Program.run(["ls", "--format", "names", file, other]).lines.count == 6)
+  }
+
+  @Test(arguments: [[], ["--tree"], ["--format", "names"], ["--format", "json"]])
+  func globsThatMatchNothingAreNamed(options: [String]) throws {
+    let result = try Program.run(["ls", file, "--include", "layers", "--exclude", "x"] + options)
+    #expect(result.status == 1)
+    #expect(result.messages.contains("warning: no tensor matches --include 'layers' --exclude 'x'\n"))
+    #expect(try Program.run(["ls", file, "--include", "layers.*"] + options).status == 0)
   }
 
   @Test func shardsAreOneTable() throws {

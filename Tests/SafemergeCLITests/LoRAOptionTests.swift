@@ -41,7 +41,7 @@ import Testing
     let (embedding, head) = ("model.embed_tokens.weight", "lm_head.weight")
     let split = try merge(scratch, "tiny-tied-bf16", adapter, ["--tied", "split"], name: "split")
     #expect(split.result.status == 0, "\(split.result.messages)")
-    #expect(warnings(split.result).count { $0.contains("written apart") } == 1)
+    #expect(warnings(split.result).count { $0.contains("written separately") } == 1)
     for name in [embedding, head] {
       #expect(try data(split.file, name) == expected("tied-embedding-bf16", name, isCorrect: true), "\(name)")
     }
@@ -238,9 +238,9 @@ import Testing
     #expect(try lines(adapter) == [])
     // The adapter made 37 rows of the base's 32, and the base's tokenizer stays.
     try writeTokenizer(base, tokens: 30)
-    #expect(try lines(adapter) == ["vocab    embedding: 37 rows, tokenizer: 30 tokens, 7 rows of padding"])
+    #expect(try lines(adapter) == ["vocab     37 embedding rows, 30 tokens, 7 padding rows"])
     try writeTokenizer(adapter, tokens: 36)
-    #expect(try lines(adapter) == ["vocab    embedding: 37 rows, tokenizer: 36 tokens, 1 row of padding"])
+    #expect(try lines(adapter) == ["vocab     37 embedding rows, 36 tokens, 1 padding row"])
     try writeTokenizer(adapter, tokens: 37)
     #expect(try lines(adapter) == [])
     // Padding of the base that the adapter has no part in.
@@ -251,7 +251,7 @@ import Testing
     let scratch = try Scratch()
     let brought = try merge(scratch, "llama-bf16", [adapterPath("adapter-with-tokenizer-bf16")]).result
     #expect(
-      vocabularyLines(brought) == ["vocab    embedding: 64 rows, tokenizer: 4 tokens, 60 rows of padding"])
+      vocabularyLines(brought) == ["vocab     64 embedding rows, 4 tokens, 60 padding rows"])
     let plain = try merge(scratch, "llama-bf16", [adapterPath("linear-bf16")], name: "plain").result
     #expect(vocabularyLines(plain) == [])
   }

@@ -26,7 +26,7 @@ import Testing
     let shards = (1...4).map { "\(output)/model-0000\($0)-of-00004.safetensors" }
     let expected = fixturesPath() + "/lora/linear/bf16/merged/model.safetensors"
     #expect(try Self.tensors(shards) == Self.tensors([expected]))
-    for word in ["base ", "adapter ", "plan ", "memory ", "shard ", "merged ", "copied ", "done "] {
+    for word in ["base ", "adapter ", "plan ", "memory ", "merged ", "copied ", "done "] {
       #expect(result.messageLines.contains { $0.hasPrefix(word) }, "\(word): \(result.messages)")
     }
     // What was merged can be read again.
@@ -160,11 +160,11 @@ import Testing
       ["merge", basePath("llama-bf16"), adapterPath("linear-bf16"), "-v", "-o", scratch.file("merged")])
     #expect(result.status == 0)
     for text in [
-      "merge    model.layers.1.self_attn.v_proj   r=4 alpha=7 scaling=1.75 -> model.layers.1.self_attn.v_proj.weight",
-      "write    model.safetensors", "write    LICENSE", "skip     README.md", "skip     pytorch_model.bin",
-      "skip     training_args.bin",
+      "merge     model.layers.1.self_attn.v_proj   r=4 alpha=7 scaling=1.75 -> model.layers.1.self_attn.v_proj.weight",
+      "write     model.safetensors", "write     LICENSE", "skip      README.md", "skip      pytorch_model.bin",
+      "skip      training_args.bin",
     ] { #expect(result.messages.contains(text), "\(text)") }
-    let more = ["copy     model.norm.weight   BF16 [36]", "using    kernels ", "time     headers "]
+    let more = ["copy      model.norm.weight   BF16 [36]", "using     kernels ", "time      headers "]
     for text in more { #expect(!result.messages.contains(text), "\(text)") }
     let twice = try Program.run(
       ["merge", basePath("llama-bf16"), adapterPath("linear-bf16"), "-vv", "-f", "-o", scratch.file("merged")])
@@ -181,8 +181,8 @@ import Testing
       #expect(result.errors == [])
       for text in [
         "r=4 alpha=7 (scaling 1.75)", "tensors: 14 merged (", "7 copied (", "4 shards", "memory ",
-        "merge    model.layers.0.mlp.up_proj ", "write    model-00004-of-00004.safetensors", "write    config.json",
-        "write    model.safetensors.index.json", "copy     lm_head.weight   BF16 [64, 36]",
+        "merge     model.layers.0.mlp.up_proj ", "write     model-00004-of-00004.safetensors", "write     config.json",
+        "write     model.safetensors.index.json", "copy      lm_head.weight   BF16 [64, 36]",
       ] { #expect(result.text.contains(text), "\(text)") }
       #expect(try scratch.entries() == [])
     }

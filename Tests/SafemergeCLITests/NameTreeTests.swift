@@ -1,4 +1,5 @@
 import Foundation
+import Platform
 import Safetensors
 import TestSupport
 import Testing

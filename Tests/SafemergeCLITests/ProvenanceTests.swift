@@ -85,7 +85,7 @@ import Testing
     try write(Array("{}".utf8), to: scratch.file("one/.safemerge.json"))
     let result = try Program.run(["merge", scratch.file("one"), Self.adapter, "-o", scratch.file("two"), "-v"])
     #expect(result.status == 0, "\(result.messages)")
-    #expect(result.messages.contains("skip     .safemerge.json"))
+    #expect(result.messages.contains("skip      .safemerge.json"))
     let text = try Text(scratch.file("two"))
     #expect(text.safemerge == "0.2.0")
     // It is a part of a model, which --force replaces.

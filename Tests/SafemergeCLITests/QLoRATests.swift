@@ -15,12 +15,11 @@ import Testing
     #expect(result.status == 0, "\(result.messages)")
     #expect(
       result.messageLines.contains(
-        "was      nf4 in blocks of 64, scales too: 2 merged weights and 3 other linear weights are what quantising left of "
-          + "them; not known to have been, and left as they are: model.layers.0.mlp.gate.weight, "
-          + "model.layers.1.mlp.gate.weight"), "\(result.messages)")
+        "qlora     nf4, block size 64, double quantization: 5 linear weights (2 merged) quantized as in training; "
+          + "left unquantized: model.layers.0.mlp.gate.weight, model.layers.1.mlp.gate.weight"), "\(result.messages)")
     #expect(
       result.messageLines.contains {
-        $0.hasPrefix("was      ||q|| / ||delta|| is 0.76") && $0.contains("(most: model.layers.0.")
+        $0.hasPrefix("qlora     quantizing changed the merged weights by 76.") && $0.contains("(most: model.layers.0.")
       }, "\(result.messages)")
     let text = try contents(report)
     let json = try JSONParser.parse(text.span)
@@ -37,7 +36,7 @@ import Testing
     ]
     let checked = try Program.run(check + ["--qlora", "nf4:64,double"])
     #expect(checked.status == 0, "\(checked.text)")
-    #expect(checked.text.contains("what quantizing left of the base in training is not computed here"))
+    #expect(checked.text.contains("check does not quantize the base as in training"))
     // The record of the merge has the option; without it, it has to be given.
     #expect(try Program.run(check).status == 0)
     try FileManager.default.removeItem(atPath: scratch.file("merged/.safemerge.json"))

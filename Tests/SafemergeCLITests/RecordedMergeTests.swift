@@ -46,7 +46,7 @@ import Testing
     #expect(
       other.status == 3 && last.hasPrefix("WRONG: ") && last.contains("; 0 of 14 merged tensors match"), "\(last)")
     #expect(
-      other.lines.contains("note: \(adapter) is given the weight 1; \(output)/.safemerge.json says 0.5"),
+      other.lines.contains("note: \(adapter) has the weight 1, but \(output)/.safemerge.json has 0.5"),
       "\(other.text)")
     // By the path of the weight file too; not where the record is of another file.
     #expect(try check(output + "/model.safetensors", [adapter]).status == 0)
@@ -77,7 +77,7 @@ import Testing
     try merge(output, [adapter])
     let found = try check(output, [try otherAdapter(scratch)])
     #expect(found.status == 3)
-    #expect(found.text.contains("is not adapter 1 of those that \(output)/.safemerge.json records"))
+    #expect(found.text.contains("is not adapter 1 in \(output)/.safemerge.json"))
     let base = try copyOfFixture("bases/llama-bf16", in: scratch, as: "base")
     let path = base + "/model.safetensors"
     try write(try contents(path).replacing(Array("\"pt\"".utf8), with: Array("\"tf\"".utf8)), to: path)
@@ -175,7 +175,7 @@ import Testing
       "\(found.text)")
     // A file that is missing or has another size, without --checksums too.
     try write(Array(changed.dropLast()), to: path)
-    #expect(try Program.run(["check", output]).text.contains("bytes; .safemerge.json says"))
+    #expect(try Program.run(["check", output]).text.contains("bytes; .safemerge.json records"))
     try FileManager.default.removeItem(atPath: path)
     #expect(try Program.run(["check", output]).text.contains("[not-found]"))
   }

@@ -17,11 +17,11 @@ import Testing
       Self.arguments("small-block") + ["-o", scratch.file("merged"), "--report", report])
     #expect(result.status == 0, "\(result.messages)")
     let lines = result.messageLines
-    #expect(lines.contains("codes    fp8: 1 weight merged and made codes again, 1 kept as they are"), "\(lines)")
+    #expect(lines.contains("quantized fp8: 1 weight merged and requantized, 1 copied as quantized"), "\(lines)")
     #expect(
       lines.contains {
         $0.hasPrefix(
-          "codes    1 weight made codes again, 67.6 % of the codes changed; the error is 21.6 % of the change")
+          "requant   1 weight requantized: 67.6 % of its values changed; rounding error 21.6 % of the delta")
       }, "\(lines)")
     #expect(!lines.contains { $0.contains("warning") })
     // What no rounding of another kind would help.
@@ -45,8 +45,9 @@ import Testing
     #expect(result.status == 0)
     #expect(
       result.messages.contains(
-        "warning: 1 of 1 weights that are made codes again lose their change whole, because it is below half a step "
-          + "everywhere or changes no code: model.layers.0.proj.weight; in 16 bits, without --requantize, it is kept"),
+        "warning: 1 of 1 requantized weights lose their whole delta, which is below half a quantization step "
+          + "everywhere or changes no value: model.layers.0.proj.weight; without --requantize they are written in 16 bits "
+          + "and keep it"),
       "\(result.messages)")
     let schema = try JSONSchema(path: fixturesPath() + "/../docs/json.schema.json")
     let events = try result.lines.map { line in
@@ -95,11 +96,11 @@ import Testing
     let check = ["check", merged, "--against", folder + "/base", "--adapter", folder + "/adapter"]
     let result = try Program.run(check + ["--requantize"])
     #expect(result.status == 0, "\(result.messages)\(result.text)")
-    #expect(result.text.contains("not checked: codes that are made again are not computed here"), "\(result.text)")
-    #expect(try Program.run(check).text.contains("not checked: codes that are made again"))
+    #expect(result.text.contains("not checked: check does not requantize weights"), "\(result.text)")
+    #expect(try Program.run(check).text.contains("not checked: check does not requantize weights"))
     try FileManager.default.removeItem(atPath: merged + "/.safemerge.json")
     let without = try Program.run(check)
     #expect(without.status == 3)
-    #expect(without.text.contains("is F8_E4M3; BF16 is expected"), "\(without.text)")
+    #expect(without.text.contains("is F8_E4M3; expected BF16"), "\(without.text)")
   }
 }

@@ -13,7 +13,7 @@ import Testing
 
   private func interrupted(_ model: SlowModel, _ signal: String, pause: String = "0.05") throws -> Program.Result {
     let result = try model.merge(
-      model.scratch.file("merged"), shell: SlowModel.signalling(signal, after: "^shard    1/", pause: pause))
+      model.scratch.file("merged"), shell: SlowModel.signalling(signal, after: "^shard     1/", pause: pause))
     // On a slow machine it may have been complete before the signal came.
     #expect(try model.scratch.entries().contains("merged") == (result.status == 0))
     return result
@@ -28,7 +28,7 @@ import Testing
     try #require(result.status == status, "\(result.messages)")
     let last = try #require(result.messageLines.last)
     #expect(
-      last.hasPrefix("safemerge: interrupted; ") && last.hasSuffix("the same command goes on with them"), "\(last)")
+      last.hasPrefix("safemerge: interrupted; ") && last.hasSuffix("Run the same command again to resume."), "\(last)")
     #expect(last.contains(" of \(SlowModel.shardCount) weight files"))
     let first = scratch.file(Self.staging + "/result/model-0.safetensors")
     let kept = try inode(first)
@@ -144,7 +144,7 @@ import Testing
     let scratch = model.scratch
     let options = sums ? ["--checksums"] : []
     let result = try model.merge(
-      scratch.file("merged"), options, shell: SlowModel.signalling("TERM", after: "^shard    1/"))
+      scratch.file("merged"), options, shell: SlowModel.signalling("TERM", after: "^shard     1/"))
     guard result.status == 143 else { return }
     let kept = try inode(scratch.file(Self.staging + "/result/model-0.safetensors"))
     try FileManager.default.setAttributes(

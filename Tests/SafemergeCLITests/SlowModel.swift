@@ -53,7 +53,8 @@ struct SlowModel {
   }
 
   func merge(_ output: String, _ more: [String] = [], shell: String? = nil) throws -> Program.Result {
-    try Program.run(arguments(output, more), shell: shell, environment: Self.environment)
+    // Where a script waits for a shard, -v names it.
+    try Program.run(arguments(output, more + (shell == nil ? [] : ["-v"])), shell: shell, environment: Self.environment)
   }
 
   /// A shell script that runs the program, waits for a line of it that matches `pattern`, sends it a signal, and ends as

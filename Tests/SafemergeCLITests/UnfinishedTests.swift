@@ -121,12 +121,13 @@ import Testing
       #expect(listed.status == 0 && listed.lines.count == 1, "\(path) \(listed.text)\(listed.messages)")
       #expect(listed.text.contains("/\(Self.staging)  ") && listed.text.contains("KiB  "), "\(listed.text)")
       #expect(listed.text.contains("1 weight file complete"), "\(listed.text)")
-      #expect(listed.messages == "--yes removes it\n")
+      #expect(listed.messages == "nothing was removed; --yes removes it\n")
     }
     #expect(try scratch.entries() == [Self.staging])
     let shown = try Program.run(["ls", output])
     #expect(
-      shown.status == 4 && shown.messages.contains("safemerge clean \(output) --yes removes it"), "\(shown.messages)")
+      shown.status == 4 && shown.messages.contains("or remove it with: safemerge clean \(output) --yes"),
+      "\(shown.messages)")
     // Somebody has it.
     let lock = scratch.file(Self.staging + "/lock")
     let descriptor = open(lock, O_RDWR)
@@ -139,7 +140,7 @@ import Testing
     let removed = try Program.run(["clean", "--yes", output])
     #expect(removed.status == 0 && removed.text.hasPrefix("removed \(scratch.file(Self.staging)), "), "\(removed.text)")
     #expect(try scratch.entries() == [])
-    #expect(try Program.run(["clean", output]).text == "\(output): no partial work of a merge\n")
+    #expect(try Program.run(["clean", output]).text == "\(output): no unfinished merge\n")
   }
 
   /// A folder of the same name in which something else lies is nobody's unfinished merge.
@@ -149,7 +150,7 @@ import Testing
     try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: scratch.file(Self.staging))
     for path in [scratch.file("merged"), scratch.file(Self.staging), scratch.path] {
       let result = try Program.run(["clean", "--yes", path])
-      #expect(result.status == 0 && result.text.hasSuffix(": no partial work of a merge\n"), "\(result.text)")
+      #expect(result.status == 0 && result.text.hasSuffix(": no unfinished merge\n"), "\(result.text)")
     }
     #expect(try scratch.entries(Self.staging) == ["notes.txt"])
   }
@@ -161,7 +162,7 @@ import Testing
     try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: scratch.file(Self.staging))
     let old = try copyOfFixture("bases/llama-bf16", in: scratch, as: "\(Self.staging)/old")
     let expected = try tree(old)
-    #expect(try Program.run(["clean", scratch.file("merged")]).text.contains("the model that was to be replaced"))
+    #expect(try Program.run(["clean", scratch.file("merged")]).text.contains("the previous output"))
     #expect(try Program.run(["clean", "-y", scratch.file("merged")]).status == 0)
     #expect(try scratch.entries() == ["merged"])
     #expect(try tree(scratch.file("merged")) == expected)

@@ -134,7 +134,7 @@ public struct Checkpoint: Sendable {
     try Self.checkNobodyHas(ghosts, index, folder: folder, indexPath: Paths.join(folder, name))
     self.warnings.append(
       CheckpointIndex.ghostWarning(ghosts, indexPath: Paths.join(folder, name))
-        + "; the result's index names what is there")
+        + "; the result's index lists only existing tensors")
   }
 
   /// A tensor that the index places in a shard which lacks it may lie in a file that the index does not name: then it

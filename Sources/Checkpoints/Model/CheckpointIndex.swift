@@ -17,7 +17,7 @@ public struct CheckpointIndex: Equatable, Sendable {
 
   /// The warning about tensors that an index names and no file has.
   package static func ghostWarning(_ ghosts: [TensorName], indexPath: String) -> String {
-    "\(indexPath): weight_map names \(ghosts.count == 1 ? "a tensor" : "\(ghosts.count) tensors") that no file has: "
+    "\(indexPath): weight_map lists \(ghosts.count == 1 ? "a tensor" : "\(ghosts.count) tensors") that no file contains: "
       + "\(ghosts.first?.string ?? "")\(ghosts.count > 1 ? ", ..." : "")"
   }
 

@@ -47,7 +47,7 @@ package enum WeightSelection: Equatable {
   /// The warning about shards without an index.
   package static func unindexedWarning(_ shards: [String], folder: String) -> String {
     let pattern = shards.first.flatMap { SideFiles.shardPattern($0) } ?? shards.first ?? ""
-    return "\(folder): has no \(indexName); all \(shards.count) files \(pattern) are there and are used"
+    return "\(folder): no \(indexName); using all \(shards.count) files \(pattern)"
   }
 
   /// The only set of shards with the names that `save_pretrained` gives; nil if there is none or more than one. Shards

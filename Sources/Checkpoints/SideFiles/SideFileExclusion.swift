@@ -22,13 +22,13 @@ public enum SideFileExclusion: String, Sendable, CaseIterable {
   /// The reason as it is printed.
   public var text: String {
     switch self {
-    case .weights: "weights in other files"
+    case .weights: "other weight files"
     case .trainingState: "training state"
     case .adapter: "adapter"
-    case .hidden: "hidden"
-    case .temporary: "temporary"
+    case .hidden: "hidden file"
+    case .temporary: "temporary file"
     case .modelCard: "the base's model card"
-    case .quantization: "settings of the quantization that is gone"
+    case .quantization: "settings of the base's quantization"
     case .replaced: "replaced by the adapter's tokenizer"
     case .asked: "--exclude-file"
     }

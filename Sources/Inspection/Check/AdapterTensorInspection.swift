@@ -28,12 +28,12 @@ struct AdapterTensorInspection {
     guard let first = found.first else { return }
     if found.count == count, model.config == nil {
       log.notes.append(
-        "\(model.path): every tensor is an adapter's; as an adapter it is checked in a folder with adapter_config.json")
+        "\(model.path): contains only adapter tensors; to check it as an adapter, put adapter_config.json beside it")
       return
     }
-    let what = "\(found.count) of \(count) tensors are an adapter's, first \(first.tensor)"
+    let what = "\(found.count) of \(count) tensors belong to an adapter, first \(first.tensor)"
     if let key = keyOfOwnFactors {
-      log.notes.append("\(model.path): \(what); \(key) in config.json says that the model's class has them")
+      log.notes.append("\(model.path): \(what); \(key) in config.json says that the model class uses them")
       return
     }
     let isWrapped = found.contains { $0.tensor.string.contains(".base_layer.") }
@@ -42,9 +42,9 @@ struct AdapterTensorInspection {
         "adapter-tensors", file: first.file.path, tensor: first.tensor,
         "\(what): "
           + (isWrapped
-            ? "this is the state of a model that PEFT has wrapped, with the names of its wrappers, which the model's "
-              + "class does not read; save it with merge_and_unload(), or the adapter with save_pretrained()"
-            : "the model's class does not read them, and the adapter is not merged")))
+            ? "the model was saved while PEFT had wrapped it, and the model class does not read the wrapped names; save "
+              + "the result of merge_and_unload(), or the adapter alone with save_pretrained()"
+            : "the model class does not read them, and the adapter is not merged")))
   }
 
   /// A key of config.json for a class that has low-rank factors itself, such as `vision_lora` of Phi-4 or `lora_rank`.

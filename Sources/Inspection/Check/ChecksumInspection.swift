@@ -28,12 +28,15 @@ struct ChecksumInspection {
     let path = Paths.join(folder, entry.name)
     guard let identity = try? SystemCalls.identity(path: path) else {
       if !log.findings.contains(where: { $0.findingClass == "not-found" && $0.file == path }) {
-        log.find("not-found", entry.name, "\(ResultMarks.record) names it, and it does not exist")
+        log.find("not-found", entry.name, "is missing; \(ResultMarks.record) lists it")
       }
       return
     }
     if let expected = entry.byteCount, identity.byteCount != expected {
-      return log.find("checksum", entry.name, "has \(identity.byteCount) bytes; \(ResultMarks.record) says \(expected)")
+      return log.find(
+        "checksum", entry.name,
+        "has \(NumberText.grouped(identity.byteCount)) bytes; \(ResultMarks.record) records "
+          + NumberText.grouped(expected))
     }
     guard let expected = entry.headerChecksum, let header = model.files.first(where: { $0.path == path })?.header else {
       return
@@ -42,8 +45,8 @@ struct ChecksumInspection {
     if found != expected {
       log.find(
         "checksum", entry.name,
-        "the SHA-256 of its header is \(found); \(ResultMarks.record) says \(expected): names, dtypes, shapes or metadata were "
-          + "changed after the merge")
+        "the SHA-256 of its header is \(found); \(ResultMarks.record) records \(expected): names, dtypes, shapes or "
+          + "metadata were changed after the merge")
     }
   }
 
@@ -55,18 +58,18 @@ struct ChecksumInspection {
     var present: [SumsFile.Entry] = []
     for entry in entries {
       guard CheckpointIndex.staysInFolder(entry.name) else {
-        log.find("shard-name", nil, "\(source) names \"\(entry.name)\", which is not in this folder")
+        log.find("shard-name", nil, "\(source) lists \"\(entry.name)\", which is outside this folder")
         continue
       }
       if (try? SystemCalls.identity(path: Paths.join(folder, entry.name))) == nil {
-        log.find("not-found", entry.name, "\(source) names it, and it does not exist")
+        log.find("not-found", entry.name, "is missing; \(source) lists it")
       } else {
         present.append(entry)
       }
     }
     let found = try checksums(present.map { Paths.join(folder, $0.name) })
     for (entry, checksum) in zip(present, found) where checksum != entry.checksum {
-      log.find("checksum", entry.name, "its SHA-256 is \(checksum); \(source) says \(entry.checksum)")
+      log.find("checksum", entry.name, "its SHA-256 is \(checksum); \(source) has \(entry.checksum)")
     }
   }
 
@@ -111,11 +114,12 @@ struct ChecksumInspection {
     for (blob, checksum) in zip(blobs, found) where checksum != blob.checksum {
       log.find(
         "checksum", blob.name,
-        "its SHA-256 is \(checksum), and the name of its blob in the cache says \(blob.checksum): fetch it again")
+        "its SHA-256 is \(checksum), but its blob in the Hugging Face cache is named \(blob.checksum): download it "
+          + "again")
     }
     log.notes.append(
-      "\(model.path): \(blobs.count) \(blobs.count == 1 ? "file" : "files") of the Hugging Face cache compared with the SHA-256 that "
-        + "is the name of the blob")
+      "\(model.path): compared \(NumberText.counted(blobs.count, "file")) in the Hugging Face cache with the SHA-256 in "
+        + "the blob's name")
   }
 
   /// The checksum that the name of a file in a folder of blobs is.

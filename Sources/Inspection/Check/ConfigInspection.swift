@@ -1,5 +1,6 @@
 import JSONText
 import MergePlanning
+import Platform
 import Safetensors
 
 /// Compares the sizes in config.json with the shapes of the tensors.
@@ -39,7 +40,9 @@ struct ConfigInspection {
     _ log: inout FindingLog
   ) {
     guard let expected = integer(section, key), expected != found else { return }
-    log.find("config", "config.json", tensor: tensor, "has \(found) \(what), and \(key) is \(expected)")
+    log.find(
+      "config", "config.json", tensor: tensor,
+      "has \(NumberText.grouped(found)) \(what), but \(key) is \(NumberText.grouped(expected))")
   }
 
   private func inspectLayers(
@@ -62,18 +65,20 @@ struct ConfigInspection {
       // Pruning may have removed all of a layer.
       let mayBeEmpty = section["block_configs"] != nil
       if !mayBeEmpty, let missing = (0..<min(expected, 1 << 16)).first(where: { !numbers.contains($0) }) {
-        log.find("config", "config.json", "layer \(missing) has no tensor, and \(key) is \(expected)")
+        log.find("config", "config.json", "layer \(missing) has no tensors, but \(key) is \(expected)")
       }
       // Layers for the prediction of several tokens follow the others, and are not counted.
       if let most = numbers.max(), most >= expected, !predictsSeveralTokens(section) {
-        log.find("config", "config.json", "\(list)\(most) has tensors, and \(key) is \(expected)")
+        log.find("config", "config.json", "\(list)\(most) has tensors, but \(key) is \(expected)")
       }
     }
     if let expected = integer(section, "intermediate_size") {
       for number in numbers.sorted() {
         let name = TensorName("\(list)\(number).mlp.gate_proj.weight")
         guard let shape = shapes[name], shape.count == 2, shape[0] != expected, isPlainFamily(section) else { continue }
-        log.find("config", "config.json", tensor: name, "has \(shape[0]) rows, and intermediate_size is \(expected)")
+        log.find(
+          "config", "config.json", tensor: name,
+          "has \(NumberText.grouped(shape[0])) rows, but intermediate_size is \(NumberText.grouped(expected))")
         break
       }
     }
@@ -88,7 +93,8 @@ struct ConfigInspection {
         guard let shape = shapes[name], shape.count == 2, shape[0] != count * size else { continue }
         log.find(
           "config", "config.json", tensor: name,
-          "has \(shape[0]) rows, and \(count) heads of \(size) are \(count * size)")
+          "has \(NumberText.grouped(shape[0])) rows, but \(count) heads of size \(size) need "
+            + NumberText.grouped(count * size))
         return
       }
     }

@@ -52,7 +52,8 @@ struct ElementInspection {
       log.findings.append(
         Finding(
           "nonfinite", file: tensor.file, tensor: tensor.tensor,
-          "\(tensor.nanCount) NaN and \(tensor.infinityCount) infinite of \(tensor.elementCount) elements"))
+          "\(NumberText.grouped(tensor.nanCount)) NaN and \(NumberText.grouped(tensor.infinityCount)) infinite of "
+            + NumberText.counted(tensor.elementCount, "element")))
     }
     if model.isAdapter {
       judgeZeros(ofAdapter: zeros.map(\.tensor), &log)
@@ -106,14 +107,14 @@ struct ElementInspection {
     }
     let all = model.files.flatMap { $0.header.tensors.filter { isSecond($0.name) } }
     let untrained = zeros.filter { isSecond($0.name) }
-    for tensor in zeros where !isSecond(tensor.name) { log.notes.append("\(tensor.name): all of its elements are 0") }
+    for tensor in zeros where !isSecond(tensor.name) { log.notes.append("\(tensor.name): all elements are 0") }
     guard !untrained.isEmpty else { return }
     if untrained.count == all.count {
       log.find(
-        "zeros", model.files.first?.name, "each of its \(all.count) lora_B is all zeros: the adapter changes nothing")
+        "zeros", model.files.first?.name, "all \(all.count) lora_B tensors are zero: the adapter changes nothing")
     } else {
       log.notes.append(
-        "\(untrained.count) of \(all.count) lora_B are all zeros, first \(untrained[0].name): these modules were not "
+        "\(untrained.count) of \(all.count) lora_B tensors are zero, first \(untrained[0].name): these modules were not "
           + "trained")
     }
   }

@@ -42,7 +42,7 @@ struct InspectedModel: Sendable {
           name: Paths.lastComponent(adapter.weightsPath), path: adapter.weightsPath, header: adapter.header))
       log.notes += adapter.warnings + MergeWarning.unreadWeights([AdapterUse(adapter)]).map(\.message)
       log.notes += adapter.ignoredTensors.map {
-        "\(adapter.weightsPath): \(adapter.header.tensors.name(at: $0.tensor)) is not needed for a merge"
+        "\(adapter.weightsPath): \(adapter.header.tensors.name(at: $0.tensor)) is not used by a merge"
       }
     } catch { try log.find(error) }
   }
@@ -53,7 +53,7 @@ struct InspectedModel: Sendable {
       Checkpoint(
         path: path, opened: files.map { .init(name: $0.name, path: $0.path, header: $0.header) }, config: config))
     if let refusal = weights.refusal as? any ReportableError, !weights.weights.isEmpty {
-      log.notes.append("the quantized weights cannot be merged into: \(refusal.message)")
+      log.notes.append("adapters cannot be merged into these quantized weights: \(refusal.message)")
     }
   }
 

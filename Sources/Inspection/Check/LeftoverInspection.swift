@@ -10,13 +10,13 @@ struct LeftoverInspection {
       if name == ResultMarks.incomplete {
         log.find("incomplete", name, "a merge into this folder was not finished")
       } else if name.hasSuffix(".tmp") || name.contains(".tmp.") || name.hasSuffix(".incomplete") {
-        log.find("leftover", name, "is a temporary file that an interrupted program left")
+        log.find("leftover", name, "is a temporary file of an interrupted program")
       }
     }
     let name = Paths.lastComponent(folder)
     let staging = Paths.join(Paths.folder(folder), ".\(name).safemerge")
     if !name.isEmpty, name != ".", name != "..", (try? SystemCalls.identity(path: staging)) != nil {
-      log.notes.append("\(staging): a merge to this name was interrupted, and can be resumed")
+      log.notes.append("\(staging): a merge to this output was interrupted; it can be resumed")
     }
   }
 }

@@ -40,11 +40,11 @@ public struct ModelInspection: Sendable {
   /// The weight files whose headers are in order.
   public let files: [File]
   public let findings: [Finding]
-  /// Informational messages, which are no faults.
+  /// Informational, not faults.
   public let notes: [String]
   /// Where data was read.
   public private(set) var nonFinite: [NonFinite] = []
-  /// Of every weight and copied file, where they were wanted, in the order of the names.
+  /// Of every weight file and other file, if requested, in the order of the names.
   public private(set) var sums: [SumsFile.Entry] = []
 
   /// Inspects the safetensors file, the index file, or the folder of a model or an adapter at `path`.
@@ -70,7 +70,7 @@ public struct ModelInspection: Sendable {
     let checksums = ChecksumInspection(model: model, options: options)
     let recorded = try checksums.recordedFiles(&log)
     let summed = recorded.compactMap { entry in entry.checksum.map { SumsFile.Entry(name: entry.name, checksum: $0) } }
-    if let sums = options.sums { try checksums.verify(sums.entries, "the list of checksums", &log) }
+    if let sums = options.sums { try checksums.verify(sums.entries, "the checksum file", &log) }
     if options.computesSums { sums = try checksums.sums() }
     for entry in recorded { try checksums.verifyWithoutData(entry, &log) }
     if options.readsData {
@@ -80,7 +80,7 @@ public struct ModelInspection: Sendable {
       try ties.compareData(of: model, &log)
     } else if !summed.isEmpty {
       log.notes.append(
-        "\(ResultMarks.record) has the checksums of \(summed.count) files; they are verified with --data")
+        "\(ResultMarks.record) has checksums of \(summed.count) files; --data verifies them")
     }
     self.path = path
     isAdapter = model.isAdapter
@@ -112,7 +112,8 @@ public struct ModelInspection: Sendable {
     let kind = ModelFolder(folder)
     var model = InspectedModel(path: path, folder: folder, isAdapter: kind == .adapter && indexName == nil)
     if kind == .both {
-      log.notes.append("\(folder): holds an adapter too, which was not looked at; loaders apply it with the model")
+      log.notes.append(
+        "\(folder): also contains an adapter, which was not checked; transformers loads it with the model")
     }
     LeftoverInspection(folder: folder).inspect(entries, &log)
     if model.isAdapter {

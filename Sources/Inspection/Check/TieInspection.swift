@@ -15,7 +15,7 @@ struct TieInspection {
       let stored = group.stored
       guard group.isTied else {
         for name in group.absent where vocabulary.className != nil && group.canBeUntied {
-          log.find("tied", "config.json", tensor: stored, "there is no \(name), and tie_word_embeddings is false")
+          log.find("tied", "config.json", tensor: stored, "\(name) is missing, but tie_word_embeddings is false")
         }
         continue
       }
@@ -24,14 +24,14 @@ struct TieInspection {
           kept.count == 2, found[1] != kept[1]
         {
           log.notes.append(
-            "\(name) has \(found[1]) columns and \(stored) has \(kept[1]): the model's class, which is not known, "
-              + "cannot tie them, whatever tie_word_embeddings says")
+            "\(name) has \(found[1]) columns and \(stored) has \(kept[1]): they cannot be tied, whatever "
+              + "tie_word_embeddings says (the model class is unknown)")
           continue
         }
         if shapes[name] != shapes[stored] {
           log.find(
             "tied", "config.json", tensor: name,
-            "has the shape \(shapes[name] ?? []), and tie_word_embeddings makes it \(stored), which has "
+            "has the shape \(shapes[name] ?? []), but tie_word_embeddings ties it to \(stored), which has "
               + "\(shapes[stored] ?? [])")
         }
         // Classes that tie whatever config.json says keep what differs on disk.
@@ -39,7 +39,7 @@ struct TieInspection {
         pairs.append((stored, name))
         if !readsData {
           log.notes.append(
-            "\(name) stands beside \(stored), which it is tied to; whether they are equal is read with --data")
+            "\(name) is stored beside \(stored), to which it is tied; --data checks whether they are equal")
         }
       }
     }
@@ -75,7 +75,7 @@ struct TieInspection {
       guard PlainArithmetic.areEqual(left, right, count: count) else {
         log.find(
           "tied", "config.json", tensor: head,
-          "differs from \(embedding), and tie_word_embeddings makes them one: programs do not agree which is used")
+          "differs from \(embedding), although tie_word_embeddings is true: programs disagree on which one to use")
         return
       }
     }

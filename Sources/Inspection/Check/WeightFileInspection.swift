@@ -19,7 +19,7 @@ struct WeightFileInspection {
     guard let folder = model.folder else { return }
     do throws(CheckpointError) { model.config = try Checkpoint.readConfig(Paths.join(folder, "config.json")) } catch {
       if error.problem == .notFound {
-        log.notes.append("\(folder): there is no config.json; shapes were not compared with it")
+        log.notes.append("\(folder): no config.json; shapes were not compared with it")
       } else {
         try log.find(error)
       }
@@ -32,7 +32,7 @@ struct WeightFileInspection {
     var selected = indexName
     if selected == nil, case .string(let name)? = model.config?["transformers_weights"] {
       guard CheckpointIndex.staysInFolder(name) else {
-        log.find("shard-name", "config.json", "transformers_weights names \"\(name)\", which is not in this folder")
+        log.find("shard-name", "config.json", "transformers_weights is \"\(name)\", which is outside this folder")
         return
       }
       selected = name
@@ -48,7 +48,7 @@ struct WeightFileInspection {
     } else if hasSingle {
       try model.addFile("model.safetensors", at: Paths.join(folder, "model.safetensors"), &log)
       for name in entries where Self.isShardName(name) {
-        log.find("stale", name, "is a shard, and there is no index that names it")
+        log.find("stale", name, "is a shard, but no index lists it")
       }
     } else {
       let names = entries.filter { $0.hasSuffix(".safetensors") }
@@ -74,13 +74,12 @@ struct WeightFileInspection {
     if try index.shardNames.contains(where: { try exists(Paths.join(folder, $0)) }) {
       log.find(
         "stale", single,
-        "stands beside \(name): programs load it in place of the shards; remove whichever is not meant")
+        "lies beside \(name): programs load it instead of the shards; remove one of the two")
       return false
     }
     log.find(
       "stale", name,
-      "names \(index.shardNames.count) shards, of which none exists, beside \(single), which programs load; remove the "
-        + "index")
+      "lists \(index.shardNames.count) shards, none of which exists; programs load \(single); remove the index")
     try model.addFile(single, at: Paths.join(folder, single), &log)
     return true
   }
@@ -94,7 +93,7 @@ struct WeightFileInspection {
     do throws(CheckpointError) {
       guard let found = try WeightSelection.unindexedShards(entries, folder: folder) else {
         let first = entries.first(where: Self.isShardName)
-        if let first { log.find("index", first, "is a shard, and there is no index that names it") }
+        if let first { log.find("index", first, "is a shard, but no index lists it") }
         return false
       }
       shards = found
@@ -105,7 +104,7 @@ struct WeightFileInspection {
     log.notes.append(WeightSelection.unindexedWarning(shards, folder: folder))
     var shard: [TensorName: String] = [:]
     for name in shards { _ = try addShard(name, &shard) }
-    noteOthers(entries, but: Set(shards), "none of them")
+    noteOthers(entries, but: Set(shards), "no index")
     return true
   }
 
@@ -120,7 +119,7 @@ struct WeightFileInspection {
     for position in header.tensors.indices {
       let tensor = header.tensors.name(at: position)
       if let other = places.updateValue(name, forKey: tensor) {
-        log.find("index", name, tensor: tensor, "is in \(other) too")
+        log.find("index", name, tensor: tensor, "is also in \(other)")
       }
     }
     return header
@@ -148,7 +147,7 @@ struct WeightFileInspection {
     for shard in index.shardNames {
       let path = Paths.join(folder, shard)
       if try exists(path) == false {
-        log.find("not-found", shard, "\(name) names it, and it does not exist")
+        log.find("not-found", shard, "is missing; \(name) lists it")
         continue
       }
       guard let header = try addShard(shard, &places) else { continue }
@@ -160,13 +159,13 @@ struct WeightFileInspection {
     for entry in index.weightMap {
       let shard = index.shardNames[entry.shard]
       if !indexed.insert(entry.tensor).inserted {
-        log.find("duplicate-key", name, tensor: entry.tensor, "stands twice in weight_map")
+        log.find("duplicate-key", name, tensor: entry.tensor, "occurs twice in weight_map")
         continue
       }
       guard readable.contains(shard) else { continue }
       if let place = places[entry.tensor] {
         if !Paths.areEqual(place, shard) {
-          log.find("index", name, tensor: entry.tensor, "weight_map places it in \(shard), and it is in \(place)")
+          log.find("index", name, tensor: entry.tensor, "weight_map places it in \(shard), but it is in \(place)")
         }
       } else {
         ghosts.append((entry.tensor, shard))
@@ -174,7 +173,7 @@ struct WeightFileInspection {
     }
     inspectGhosts(ghosts, name, entries, named: Set(index.shardNames))
     for (tensor, shard) in places.sorted(by: { $0.key < $1.key }) where !indexed.contains(tensor) {
-      log.find("index", name, tensor: tensor, "is in \(shard), and not in weight_map")
+      log.find("index", name, tensor: tensor, "is in \(shard), but not in weight_map")
     }
     if readable.count == index.shardNames.count { checkTotalSize(index, name, dataByteCount) }
     noteOthers(entries, but: Set(index.shardNames), name)
@@ -186,9 +185,9 @@ struct WeightFileInspection {
     for entry in entries where entry.hasSuffix(".safetensors") && !named.contains(entry) && entry != "model.safetensors"
     {
       if Self.isShardName(entry) {
-        log.find("stale", entry, "is a shard that \(index) does not name")
+        log.find("stale", entry, "is a shard that \(index) does not list")
       } else {
-        log.notes.append("\(Paths.join(folder, entry)): \(index) does not name it; not looked at")
+        log.notes.append("\(Paths.join(folder, entry)): \(index) does not list it; not checked")
       }
     }
   }
@@ -206,7 +205,7 @@ struct WeightFileInspection {
     }
     for (tensor, shard) in ghosts {
       guard let owner = owners[tensor] else { continue }
-      log.find("index", name, tensor: tensor, "weight_map places it in \(shard), and it is in \(owner)")
+      log.find("index", name, tensor: tensor, "weight_map places it in \(shard), but it is in \(owner)")
     }
     let lost = ghosts.map(\.tensor).filter { owners[$0] == nil }
     if !lost.isEmpty { log.notes.append(CheckpointIndex.ghostWarning(lost, indexPath: Paths.join(folder, name))) }
@@ -224,7 +223,7 @@ struct WeightFileInspection {
     default: found = -1
     }
     if found != Double(byteCount) {
-      log.find("index", name, "total_size is not the size of the tensors, \(byteCount) bytes")
+      log.find("index", name, "total_size is wrong: the tensors have \(NumberText.grouped(byteCount)) bytes")
     }
   }
 

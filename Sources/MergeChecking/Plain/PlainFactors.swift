@@ -2,7 +2,7 @@ import Safetensors
 
 /// Factors of dtypes that the weights of a model do not have, an element at a time by the definition of each.
 enum PlainFactors {
-  /// Bytes an element; nil: the dtype is none of these.
+  /// Bytes an element; nil: another dtype.
   static func byteCount(_ dtype: DType) -> Int? {
     switch dtype {
     case .f64: 8

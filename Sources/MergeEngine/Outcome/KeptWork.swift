@@ -1,3 +1,5 @@
+import Platform
+
 /// The partial work of an interrupted merge.
 public struct KeptWork: Sendable, Equatable {
   /// The staging folder.
@@ -7,11 +9,12 @@ public struct KeptWork: Sendable, Equatable {
   /// Bytes that are done of other shards.
   public let partialByteCount: Int
 
-  /// In words; nil if it is nothing.
+  /// What is kept, and how to resume; nil if it is nothing.
   public var summary: String? {
     var parts: [String] = []
-    if finishedShards > 0 { parts.append("\(finishedShards) of \(shards) weight files") }
-    if partialByteCount > 0 { parts.append("\(partialByteCount) bytes of unfinished ones") }
-    return parts.isEmpty ? nil : "\(parts.joined(separator: " and ")) are kept in \(path)"
+    if finishedShards > 0 { parts.append("\(finishedShards) of \(NumberText.counted(shards, "weight file"))") }
+    if partialByteCount > 0 { parts.append("\(NumberText.bytes(partialByteCount)) of partial work") }
+    guard !parts.isEmpty else { return nil }
+    return "\(parts.joined(separator: " and ")) kept in \(path). Run the same command again to resume."
   }
 }

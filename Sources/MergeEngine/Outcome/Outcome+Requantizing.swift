@@ -2,8 +2,7 @@ import Platform
 import Safetensors
 
 extension TensorStatistics {
-  /// Whether nothing is left of the change of a weight that was made codes again: it is below half a step of every code, or
-  /// no code changed.
+  /// Whether nothing is left of the change of a requantized weight: it is below half a step of every code, or no code changed.
   public var changeVanishes: Bool {
     guard let codes, intendedSquares > 0 else { return false }
     return codes.halfStepCount == 0 || codes.changedCount == 0
@@ -11,11 +10,10 @@ extension TensorStatistics {
 }
 
 extension MergeEngine.Outcome {
-  /// Of every weight that was made codes again, in the order of the output.
+  /// Of every requantized weight, in the order of the output.
   public var requantized: [TensorStatistics] { statistics.filter { $0.codes != nil } }
 
-  /// What a person should know of weights that were made codes again: of which the change is lost, and of which the error
-  /// is a large part of it.
+  /// Warnings about requantized weights that lose their delta, or whose rounding error is a large part of it.
   public var requantizingWarnings: [String] {
     let tensors = requantized
     var warnings: [String] = []
@@ -24,22 +22,22 @@ extension MergeEngine.Outcome {
       let names = lost.prefix(Self.namedCount).compactMap { $0.name?.string }.joined(separator: ", ")
       let others = lost.count - min(lost.count, Self.namedCount)
       warnings.append(
-        "\(lost.count) of \(tensors.count) weights that are made codes again lose their change whole, because it is below "
-          + "half a step everywhere or changes no code: \(names)" + (others > 0 ? " and \(others) more" : "")
-          + "; in 16 bits, without --requantize, it is kept")
+        "\(lost.count) of \(tensors.count) requantized weights lose their whole delta, which is below half a "
+          + "quantization step everywhere or changes no value: \(names)" + (others > 0 ? " and \(others) more" : "")
+          + "; without --requantize they are written in 16 bits and keep it")
     }
     let drowned = tensors.filter { !$0.changeVanishes }.compactMap { tensor in
       tensor.loss.map { (name: tensor.name?.string ?? "", error: $0) }
     }.filter { $0.error > Self.largeError }
     if let worst = drowned.max(by: { $0.error < $1.error }) {
       warnings.append(
-        "in \(drowned.count) of \(tensors.count) weights that are made codes again the error is more than half of "
-          + "the change (most: \(worst.name), \(ReportNumbers.percent(worst.error)))")
+        "in \(drowned.count) of \(tensors.count) requantized weights the rounding error is more than half of the delta "
+          + "(most: \(worst.name), \(ReportNumbers.percent(worst.error)))")
     }
     return warnings
   }
 
-  /// An error of this share of the change deserves a warning.
+  /// An error of this share of the delta deserves a warning.
   private static let largeError = 0.5
   /// Names in a warning; the report has all.
   private static let namedCount = 8

@@ -18,14 +18,14 @@ extension MergeEngine.Outcome {
       let path = adapters.indices.contains(number) ? adapters[number].path : ""
       return MergeWarning(
         .untrained,
-        "\(path): \(modules.count) of \(all) modules change nothing, lora_A or lora_B is all zero (first: "
+        "\(path): \(modules.count) of \(all) modules change nothing, because lora_A or lora_B is all zeros (first: "
           + "\(modules.first?.name ?? "")); is the adapter trained?")
     }
   }
 
   /// One if the change of a tensor is out of all proportion.
   private var largeChange: MergeWarning? {
-    // Weights that are requantized are not sampled, but measured.
+    // Requantized weights are not sampled, but measured.
     let measured = requantized.compactMap { tensor in
       tensor.name.flatMap { name in tensor.ratio.map { ChangeRatio(name: name, ratio: $0) } }
     }
@@ -34,9 +34,9 @@ extension MergeEngine.Outcome {
     guard let worst = large.max(by: { $0.ratio < $1.ratio }) else { return nil }
     return MergeWarning(
       .largeChange,
-      "the change has more than \(Int(ChangeSample.suspiciousRatio)) times the norm of the weights in \(large.count) of "
+      "the delta has more than \(Int(ChangeSample.suspiciousRatio)) times the norm of the weights in \(large.count) of "
         + "\(ratios.count) tensors (most: \(worst.name), \(ReportNumbers.significant(worst.ratio)) times); is lora_alpha, "
-        + "the weight or the base wrong?")
+        + "the adapter's weight or the base wrong?")
   }
 }
 

@@ -1,6 +1,6 @@
 import Platform
 
-/// An error that leaves partial work, which another run can resume.
+/// An error that leaves work from which another run can resume.
 public struct UnfinishedMerge: ReportableError {
   public let cause: any ReportableError
   public let kept: KeptWork
@@ -12,7 +12,7 @@ public struct UnfinishedMerge: ReportableError {
   public var message: String { cause.message }
   public var candidates: [String] { cause.candidates }
   public var hint: String? {
-    let parts = [cause.hint, kept.summary.map { "\($0): the same command goes on with them" }]
-    return parts.compactMap { $0 }.joined(separator: "; ")
+    let parts = [cause.hint, kept.summary].compactMap { $0 }
+    return parts.isEmpty ? nil : parts.joined(separator: "; ")
   }
 }

@@ -34,7 +34,7 @@ public enum ConfigEdit: Sendable, Equatable {
       "architectures ends in \(kind)" + (labels.map { ", with \($0) labels" } ?? "")
     case .dtype(let name): "dtype is \(name)"
     case .notQuantized(let path, let key, let modules):
-      "\(path.joined(separator: "."))'s \(key) has \(modules.count) modules"
+      "\(path.joined(separator: ".")).\(key) lists \(modules.count) modules"
     case .unquantized: "quantization_config is removed"
     case .weights(let name): "transformers_weights is \(name)"
     }

@@ -38,7 +38,7 @@ struct OutputConfig {
     let edits = edits + [other].compactMap { $0 }
     guard !edits.isEmpty else { return nil }
     guard let folder = inputs.base.folder, let config = inputs.base.config else {
-      warnings.append("there is no config.json to say what changed: \(edits.map(\.summary).joined(separator: ", "))")
+      warnings.append("no config.json to update: \(edits.map(\.summary).joined(separator: ", "))")
       return nil
     }
     let path = Paths.join(folder, "config.json")
@@ -94,16 +94,16 @@ struct OutputConfig {
     let task = inputs.adapters.compactMap(\.adapter.config.taskType).first
     let labels = AddedHead.labels(heads.map { ($0, updates[$0]?.replacement?.shape ?? []) })
     guard let task, let (kind, auto) = AddedHead.kinds[task] else {
-      let rows = labels.map { ", and id2label and label2id with \($0) labels if it is a classifier" } ?? ""
+      let rows = labels.map { ", and id2label and label2id with \($0) labels for a classifier" } ?? ""
       warnings.append(
-        "\(heads[0]) is new, and the adapter has no task_type that says what reads it: config.json needs that class in "
-          + "\"architectures\"\(rows)")
+        "\(heads[0]) is new, and the adapter has no task_type: add the model class that uses it to \"architectures\" in "
+          + "config.json\(rows)")
       return nil
     }
     if task != "QUESTION_ANS", labels == nil {
       warnings.append(
-        "\(heads[0]) is new, and none of the new tensors is sure to be the classifier: config.json needs id2label and "
-          + "label2id with an entry for each label")
+        "\(heads[0]) is new, and it is unclear which new tensor is the classifier: add id2label and label2id with an entry "
+          + "for each label to config.json")
     }
     return .head(
       class: TieRules.shared.auto(auto, ModelConfig.family(inputs.base.config)), kind: kind,

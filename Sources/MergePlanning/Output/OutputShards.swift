@@ -142,7 +142,7 @@ struct OutputShards {
     if !differing.isEmpty {
       warnings.append(
         "\(inputs.base.path): its files have different metadata under \(differing.joined(separator: ", ")), which is "
-          + "left out")
+          + "dropped")
     }
     return order.compactMap { key in
       guard let found = values[TensorName(key)], found.count == 1, let value = found.first else { return nil }

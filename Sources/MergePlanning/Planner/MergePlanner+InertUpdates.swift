@@ -39,8 +39,8 @@ extension MergePlanner {
       self = trial
     } catch {
       warnings.append(
-        "\(adapters[number].adapter.weightsPath): \(update.module) is left out: its factors are zero, so that it changes "
-          + "nothing, and it could not be merged: \(error.message)")
+        "\(adapters[number].adapter.weightsPath): \(update.module) is skipped: its factors are zero, so it changes "
+          + "nothing, and it cannot be merged: \(error.message)")
     }
   }
 }

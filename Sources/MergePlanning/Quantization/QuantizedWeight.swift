@@ -165,11 +165,11 @@ extension MergePlan {
   public struct Quantization: Sendable, Equatable {
     /// `quant_method` of config.json.
     public let method: String
-    /// Weights that are decoded and written as numbers.
+    /// Weights that are dequantized.
     public let decoded: Int
     /// Weights that are merged and requantized.
     public var requantized = 0
-    /// Weights that stay the codes that they are.
+    /// Weights that are copied as they are.
     public let kept: Int
     /// What config.json says of it then; nil: it stays.
     public let configChange: String?

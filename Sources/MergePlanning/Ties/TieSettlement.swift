@@ -53,7 +53,7 @@ struct TieSettlement {
     }
     let more = twins.count - 1
     let others = more == 0 ? "" : ", and so for \(more) more tensor\(more == 1 ? "" : "s")"
-    warnings.append("\(name) is \(twin) too\(others): both change, which is not what the adapter computed")
+    warnings.append("\(name) and \(twin) are one weight\(others): both change, unlike in training")
   }
 
   /// Updates of an adapter in a block that several layers of the model share, with a layer for which the adapter has none.
@@ -85,7 +85,7 @@ struct TieSettlement {
     } else if group.absent.isEmpty, inputs.options.tied != .shared {
       // All are on disk, and each becomes what its own change makes of it.
       spreadRows(group)
-      warnings.append("\(listed(group.names)) were tied and are so no longer")
+      warnings.append("\(listed(group.names)) were tied in the base and are no longer tied")
       return true
     }
     switch inputs.options.tied {
@@ -105,9 +105,9 @@ struct TieSettlement {
       move(changed[0], to: group)
       warnings.append(
         (group.names.count == 1
-          ? "\(group.names[0]) is the head too: both change"
+          ? "\(group.names[0]) is also the head: both change"
           : "\(listed(group.names)) are one tensor: "
-            + (group.names.count == 2 ? "both" : "all") + " change") + ", which is not what the adapter computed")
+            + (group.names.count == 2 ? "both" : "all") + " change") + ", unlike in training")
       return false
     case .split:
       try split(group, changed)
@@ -159,15 +159,15 @@ struct TieSettlement {
     case .known(.config):
       for name in group.absent { copy(stored, to: name) }
       warnings.append(
-        "\(listed(group.names)) are written apart, and config.json says so (tie_word_embeddings)")
+        "\(listed(group.names)) are written separately; tie_word_embeddings in config.json is now false")
     case .known(.values):
       // What follows an unchanged source is tied to it by whatever reads the model.
       let source = group.names[0]
       for name in group.absent where isChanged(name) || isChanged(source) { copy(stored, to: name) }
       warnings.append(
-        "\(listed(group.names)) are written apart, and config.json goes on to tie them, because "
-          + "\(inputs.vocabulary.className ?? "the class") would otherwise be another model: transformers from release 5 on keeps "
-          + "what differs on disk, older releases tie it again")
+        "\(listed(group.names)) are written separately, but config.json still ties them, because "
+          + "\(inputs.vocabulary.className ?? "the model class") cannot be loaded untied: transformers 5 keeps tensors that "
+          + "differ, older releases tie them again")
     case .known(.never), .unknownClass:
       throw inseparable(group, changed)
     }

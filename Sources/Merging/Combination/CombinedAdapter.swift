@@ -101,24 +101,24 @@ public final class CombinedAdapter: Sendable {
   ) -> [String] {
     var warnings: [String] = []
     if used != method {
-      warnings.append("one adapter alone is combined by \"linear\", as PEFT does, and not by \"\(method.name)\"")
+      warnings.append("a single adapter is combined by \"linear\" instead of \"\(method.name)\", as in PEFT")
     }
     if let density = used.density, density >= 1 {
       warnings.append("a density of 1 keeps every element: \"\(used.name)\" drops nothing")
     }
     if case .svd(_, _, _?) = used {
       warnings.append(
-        "--svd-clamp takes a quantile of elements whose signs LAPACK chooses: PEFT's factors may be clamped elsewhere")
+        "--svd-clamp depends on signs that LAPACK chooses: PEFT may clamp other elements")
     }
     if used.seed != nil {
       warnings.append(
-        "\"\(used.name)\" drops elements at random: the seed makes it repeatable here, but PEFT draws from torch's "
-          + "generator and drops others")
+        "\"\(used.name)\" drops elements at random: the seed makes the merge reproducible, but PEFT drops other elements "
+          + "with torch's generator")
     }
     if let use = uses.first(where: { $0.adapter.config.lora?.usesRankStabilizedScaling ?? false }) {
       warnings.append(
-        "\(use.adapter.configPath): \"use_rslora\": PEFT up to 0.21.2 makes a combined adapter that is too strong by the "
-          + "root of its rank; this one is not")
+        "\(use.adapter.configPath): \"use_rslora\": PEFT up to 0.21.2 scales the combined adapter by an extra square root "
+          + "of its rank; safemerge does not")
     }
     return warnings
   }

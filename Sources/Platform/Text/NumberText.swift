@@ -22,6 +22,19 @@ package enum NumberText {
     return "\(tenths / 10).\(tenths % 10) \(units[unit])"
   }
 
+  /// Bytes done of a total, in the unit of the total: `5.2 of 15.0 GiB`.
+  package static func bytes(_ count: Int, of total: Int) -> String {
+    let text = bytes(total)
+    guard count != total, let unit = text.split(separator: " ").last else { return "\(number(of: text)) of \(text)" }
+    let place = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"].firstIndex(of: unit) ?? 0
+    guard place > 0 else { return "\(count) of \(text)" }
+    // A part of a second in which the figure is 0.1 too small does not matter, one in which it is the total's would.
+    let tenths = Int(Double(count) / Double(1 << (10 * place)) * 10)
+    return "\(tenths / 10).\(tenths % 10) of \(text)"
+  }
+
+  private static func number(of text: String) -> Substring { text.prefix { $0 != " " } }
+
   /// Digits in groups of three: `8,030,261,248`.
   package static func grouped(_ count: Int) -> String {
     let digits = String(count)

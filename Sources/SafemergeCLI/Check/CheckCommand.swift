@@ -111,7 +111,9 @@ struct CheckCommand: ParsableCommand {
     } else if format.format == .json {
       try output.write(CheckJSON.text(all))
     } else {
-      for result in all { try CheckText(result, quiet: quiet, verbose: verbose).write(to: &output) }
+      for result in all {
+        try CheckText(result, quiet: quiet, verbose: verbose, screen: .output).write(to: &output)
+      }
     }
     try output.finish()
     // A repaired result is checked instead of the one that it replaces.

@@ -19,6 +19,9 @@ struct CheckVerdict {
   let copiedMatching: Int
   /// The largest error of a recomputed tensor, in ulp; nil if no tensor was recomputed.
   let largestError: Double?
+  /// The share of elements of merged tensors that are the exact result rounded once, in percent; rounded down, so that
+  /// `100 %` is all of them. Nil if no tensor was recomputed.
+  let correctlyRounded: String?
   let findings: Int
 
   init(_ report: MergeCheck.Report, findings: Int) {
@@ -30,6 +33,17 @@ struct CheckVerdict {
     matching = changed.count { !$0.verdict.isFinding && !$0.verdict.isUnchecked }
     copiedMatching = others.count { !$0.verdict.isFinding }
     largestError = changed.compactMap { $0.comparison?.worstError }.max()
+    let comparisons = changed.compactMap(\.comparison)
+    let elements = comparisons.reduce(0) { $0 + $1.elementCount }
+    let misrounded = comparisons.reduce(0) { $0 + $1.otherwiseRounded }
+    correctlyRounded = elements > 0 ? Self.percent(elements - misrounded, of: elements) : nil
+  }
+
+  /// With two decimals, rounded down: `99.99 %`.
+  private static func percent(_ count: Int, of total: Int) -> String {
+    if count == total { return "100 %" }
+    let hundredths = Int(Double(count) / Double(total) * 10_000)
+    return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100) %"
   }
 
   var outcome: Outcome {
@@ -37,28 +51,32 @@ struct CheckVerdict {
     return merged > 0 && notChecked == merged ? .notChecked : .ok
   }
 
-  /// `OK: 16 of 16 merged tensors match, 5 of 5 others match; largest error 0.500 ulp`.
+  var word: String {
+    switch outcome {
+    case .ok: "OK"
+    case .wrong: "WRONG"
+    case .notChecked: "NOT CHECKED"
+    }
+  }
+
+  /// `16 of 16 merged tensors match (max error 0.500 ulp, 100 % of elements correctly rounded), 5 of 5 copied tensors
+  /// match`.
   var text: String {
-    var parts: [String] = []
-    if outcome == .wrong { parts.append(NumberText.counted(findings, "finding")) }
     var tensors: [String] = []
     if merged > 0 {
-      tensors.append("\(NumberText.grouped(matching)) of \(NumberText.grouped(merged)) merged tensors match")
+      let errors = largestError.map { error in
+        " (max error \(ReportNumbers.significant(error)) ulp"
+          + (correctlyRounded.map { ", \($0) of elements correctly rounded)" } ?? ")")
+      }
+      tensors.append(
+        "\(NumberText.grouped(matching)) of \(NumberText.grouped(merged)) merged tensors match\(errors ?? "")")
     }
     if notChecked > 0 { tensors.append("\(NumberText.grouped(notChecked)) could not be checked") }
     if copied > 0 {
-      let others = merged > 0 ? "others" : "copied tensors"
-      tensors.append("\(NumberText.grouped(copiedMatching)) of \(NumberText.grouped(copied)) \(others) match")
+      tensors.append("\(NumberText.grouped(copiedMatching)) of \(NumberText.grouped(copied)) copied tensors match")
     }
-    parts.append(tensors.joined(separator: ", "))
-    if let largestError { parts.append("largest error \(ReportNumbers.significant(largestError)) ulp") }
-    let word =
-      switch outcome {
-      case .ok: "OK"
-      case .wrong: "WRONG"
-      case .notChecked: "NOT CHECKED"
-      }
-    return "\(word): \(parts.joined(separator: "; "))"
+    let found = outcome == .wrong ? ["\(NumberText.counted(findings, "problem")) found"] : []
+    return (found + [tensors.joined(separator: ", ")]).joined(separator: "; ")
   }
 }
 

@@ -44,20 +44,20 @@ struct ComparedMerge {
     notes = matched.notes
     for option in result.recorded {
       guard let value = record.option(option.name), value != option.value else { continue }
-      notes.append("--\(option.name) \(option.value) is given; \(record.path) says \(value)")
+      notes.append("--\(option.name) is \(option.value), but \(record.path) has \(value)")
     }
     if let method = against.combine.method, method.rawValue != record.option("combine") {
       notes.append(
-        "--combine \(method.rawValue) is given; \(record.path) says \(record.option("combine") ?? "that there was none")"
+        "--combine is \(method.rawValue), but \(record.path) has \(record.option("combine") ?? "none")"
       )
     }
     for (name, header) in record.bases {
       guard let file = base.files.first(where: { $0.name == name }) else {
-        notes.append("\(base.path): has no \(name), which \(record.path) names as a file of the base")
+        notes.append("\(base.path): has no \(name), which \(record.path) lists as a file of the base")
         continue
       }
       if try FileChecksum.of(file.path, expecting: file.header.identity, byteCount: file.header.dataStart) != header {
-        notes.append("\(file.path): is not the file of the base that \(record.path) records: its header differs")
+        notes.append("\(file.path): is not the base file that \(record.path) records: its header differs")
       }
     }
   }
@@ -80,8 +80,8 @@ struct ComparedMerge {
     if let method = combine.method, combined != nil {
       report.add(
         note:
-          "the adapters were combined by --combine \(method.rawValue) with the code of the merge; what was computed "
-          + "again by another path is the merge of what they became")
+          "the adapters were combined by --combine \(method.rawValue) with the same code as in the merge; only the "
+          + "merge of the combined adapter was recomputed independently")
     }
     return report
   }
@@ -123,7 +123,7 @@ private struct RecordedAdapters {
       let place = record.adapters.indices.first { record.adapters[$0].files == files && !places.contains($0) }
       places.append(place)
       guard place == nil else { continue }
-      notes.append("\(adapter.path): is not adapter \(number + 1) of those that \(record.path) records")
+      notes.append("\(adapter.path): is not adapter \(number + 1) in \(record.path)")
     }
     for (number, (argument, adapter)) in given.enumerated() {
       let isSameCount = given.count == record.adapters.count
@@ -131,7 +131,7 @@ private struct RecordedAdapters {
       let recorded = place.map { record.adapters[$0].weight }
       if let weight = argument.givenWeight, let recorded, weight != recorded {
         notes.append(
-          "\(argument.name) is given the weight \(NumberText.number(weight)); \(record.path) says "
+          "\(argument.name) has the weight \(NumberText.number(weight)), but \(record.path) has "
             + NumberText.number(recorded))
       }
       adapters.append((argument, AdapterUse(adapter, weight: argument.givenWeight ?? recorded ?? 1)))

@@ -64,7 +64,7 @@ struct DiffCommand: ParsableCommand {
     let difference = try models.left.read { left in
       try models.right.read { right in try ModelDifference(left, right, options: options) }
     }
-    let text = DiffText(left: models.left.title, right: models.right.title, difference: difference)
+    let text = DiffText(left: models.left.title, right: models.right.title, difference: difference, screen: .output)
     var output = StandardOutput()
     switch format.format {
     case .table: try text.writeTable(to: &output)

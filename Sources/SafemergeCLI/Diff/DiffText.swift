@@ -11,24 +11,28 @@ struct DiffText {
   let left: String
   let right: String
   let difference: ModelDifference
+  var screen = Screen.plain
 
   private var comparesValues: Bool { difference.comparesValues }
-  private var changed: [ModelDifference.Tensor] { difference.tensors.filter(\.isDifferent) }
+  /// In natural order.
+  private var changed: [ModelDifference.Tensor] {
+    difference.tensors.filter(\.isDifferent).sorted { NaturalOrder.precedes($0.name.string, $1.name.string) }
+  }
 
   func writeTable(to output: inout StandardOutput) throws {
+    let changed = changed
     for entry in difference.metadata {
       let (one, other) = (entry.left.map { "\"\($0)\"" } ?? "-", entry.right.map { "\"\($0)\"" } ?? "-")
-      try output.write("metadata \(entry.key): \(one), \(other)".escapingUnprintable + "\n")
+      try write("metadata \(entry.key): \(one), \(other)", to: &output)
     }
     for member in difference.folders.members {
       let (one, other) = (member.left ?? "-", member.right ?? "-")
-      try output.write("\(member.file) \(member.key): \(one), \(other)".escapingUnprintable + "\n")
+      try write("\(member.file) \(member.key): \(one), \(other)", to: &output)
     }
-    let columns = ["", "TENSOR", "DTYPE", "SHAPE"] + (comparesValues ? ["MAX |D|", "CHANGED", "RELATIVE"] : [])
-    var table = TextTable(
-      header: columns,
-      alignments: [.left, .left, .left, .left] + (comparesValues ? [.right, .right, .right] : []),
-      rowCount: changed.count)
+    let columns: [TextTable.Column] =
+      [.left(""), .name("TENSOR"), .left("DTYPE"), .left("SHAPE")]
+      + (comparesValues ? [.right("MAX |D|"), .right("CHANGED"), .right("RELATIVE")] : [])
+    var table = TextTable(columns, rowCount: changed.count, style: screen.style)
     for tensor in changed {
       table.add(Self.sign(tensor))
       table.add(tensor.name.string)
@@ -38,25 +42,29 @@ struct DiffText {
       guard comparesValues else { continue }
       table.add(tensor.values?.largest.map(ReportNumbers.significant) ?? "-")
       table.add(tensor.values.map { ReportNumbers.percent($0.changedShare) } ?? "-")
-      table.add(tensor.values?.relativeNorm.map(ReportNumbers.significant) ?? "-")
+      table.add(tensor.values?.relativeNorm.map(ReportNumbers.percent) ?? "-")
     }
-    if !changed.isEmpty { try table.write(to: &output) }
-    for note in notes { try output.write("note: \(note)".escapingUnprintable + "\n") }
-    try output.write(summary + "\n")
+    if !changed.isEmpty { try table.write(to: &output, width: screen.width) }
+    for note in notes { try write("note: \(note)", to: &output) }
+    try write(summary(changed), to: &output)
+  }
+
+  private func write(_ line: String, to output: inout StandardOutput) throws {
+    for line in screen.wrapped(line.escapingUnprintable) { try output.write(line + "\n") }
   }
 
   /// Notes that are not differences of the models.
   private var notes: [String] {
     var notes: [String] = []
-    if difference.hasOtherFiles { notes.append("the tensors are split into files in another way") }
+    if difference.hasOtherFiles { notes.append("the tensors are sharded differently") }
     let alike = difference.tensors.count { $0.values?.hasOtherBytes == true && !$0.isDifferent }
     if alike > 0 {
       notes.append(
-        "\(NumberText.counted(alike, "tensor")) of equal values have other bytes, by signs of zeros or payloads of NaNs"
+        "\(NumberText.counted(alike, "tensor")) with equal values, but different bytes (signs of zeros or NaN payloads)"
       )
     }
     for (side, what) in [
-      (nil, "other content in"), (.left, "only in \(left):"), (.right, "only in \(right):"),
+      (nil, "different content:"), (.left, "only in \(left):"), (.right, "only in \(right):"),
     ] as [(FolderDifference.Side?, String)] {
       let names = difference.folders.files.filter { $0.onlySide == side }.map(\.name)
       if !names.isEmpty { notes.append("\(what) \(names.joined(separator: ", "))") }
@@ -64,17 +72,17 @@ struct DiffText {
     return notes
   }
 
-  private var summary: String {
+  private func summary(_ changed: [ModelDifference.Tensor]) -> String {
     let onlyLeft = difference.tensors.count { $0.right == nil }
     let onlyRight = difference.tensors.count { $0.left == nil }
     let both = difference.tensors.count - onlyLeft - onlyRight
     let different = changed.count - onlyLeft - onlyRight
     let (otherwise, alike) =
-      comparesValues ? ("changed", "identical") : ("of another dtype or shape", "of the same dtype and shape")
+      comparesValues ? ("changed", "identical") : ("with another dtype or shape", "with the same dtype and shape")
     return
-      ("\(NumberText.grouped(different)) \(otherwise), \(NumberText.grouped(both - different)) \(alike), "
+      "\(NumberText.grouped(different)) \(otherwise), \(NumberText.grouped(both - different)) \(alike), "
       + "\(NumberText.grouped(onlyLeft)) only in \(left), \(NumberText.grouped(onlyRight)) only in \(right)"
-      + (comparesValues ? "" : "; values were not compared")).escapingUnprintable
+      + (comparesValues ? "" : "; values were not compared")
   }
 
   /// "-" only in the first, "+" only in the second, "~" in both and different, "=" the same, "?" unknown: the headers

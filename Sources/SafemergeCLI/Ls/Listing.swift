@@ -50,7 +50,7 @@ struct Listing: Sendable {
       var warnings: [String] = []
       do throws(AdapterError) { adapter = try Adapter(folder: path) } catch {
         guard (try? SystemCalls.identity(path: weights)) != nil else { throw error }
-        warnings = ["\(error.description); shown as plain tensors"]
+        warnings = ["\(error.description); listed as plain tensors"]
       }
       let header = try adapter?.header ?? argument.read { _ in try SafetensorsHeader(path: weights) }
       self.adapter = adapter
@@ -70,7 +70,7 @@ struct Listing: Sendable {
       error = nil
       warnings =
         checkpoint.warnings + Self.sizeWarnings(path, index, files)
-        + (kind == .both ? ["\(path): holds an adapter too, which is not shown"] : [])
+        + (kind == .both ? ["\(path): also contains an adapter, which is not listed"] : [])
       model = checkpoint
     } catch {
       let problem = ((error as? IncompleteSnapshot)?.error ?? error as? CheckpointError) as? CheckpointError
@@ -79,7 +79,7 @@ struct Listing: Sendable {
         let names = others.filter { $0.hasSuffix(".safetensors") }
         guard !names.isEmpty else { throw error }
         files = try Self.files(names, of: path)
-        warnings = ["\(path): no model.safetensors or index; every safetensors file is shown"]
+        warnings = ["\(path): no model.safetensors and no index; all safetensors files are listed"]
         self.error = nil
       case .tensorNotInIndex?, .tensorInOtherShard?, .tensorInTwoShards?, .tensorIndexedTwice?,
         .missingShard?:
@@ -89,7 +89,7 @@ struct Listing: Sendable {
         files = try Self.files(
           names.filter { (try? SystemCalls.identity(path: Paths.join(folder, $0))) != nil }, of: folder)
         guard !files.isEmpty else { throw error }
-        warnings = ["\(path): index and files do not fit; every safetensors file is shown"]
+        warnings = ["\(path): the index does not match the files; all safetensors files are listed"]
         self.error = error
       default: throw error
       }
@@ -142,7 +142,12 @@ struct Listing: Sendable {
   private static func sizeWarnings(_ path: String, _ index: Index?, _ files: [File]) -> [String] {
     guard let index, let said = index.totalByteCount else { return [] }
     let found = files.reduce(0) { $0 + $1.header.dataByteCount }
-    return said == found ? [] : ["\(path): \(index.name) says total_size \(said); the tensors have \(found) bytes"]
+    return said == found
+      ? []
+      : [
+        "\(path): total_size in \(index.name) is \(NumberText.grouped(said)), but the tensors have "
+          + "\(NumberText.grouped(found)) bytes"
+      ]
   }
 
 }

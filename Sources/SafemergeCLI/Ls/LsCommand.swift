@@ -147,9 +147,9 @@ struct LsCommand: ParsableCommand {
   }
 
   private func write(_ listings: [Listing], to output: inout StandardOutput) throws -> Int32 {
-    let style = format.format == .table ? Screen.output.style : .plain
+    let screen = format.format == .table ? Screen.output : .plain
     if summary {
-      for listing in listings { try output.write(SummaryText(listing).text) }
+      for listing in listings { try SummaryText(listing).write(to: &output, screen: screen) }
     } else if metadata {
       switch format.format {
       case .table: try MetadataText.write(listings, to: &output)
@@ -162,20 +162,25 @@ struct LsCommand: ParsableCommand {
       switch format.format {
       case .tsv: try text.writeTSV(to: &output)
       case .names: try text.writeNames(to: &output)
-      default: try text.write(to: &output, style: style)
+      default: try text.write(to: &output, screen: screen)
       }
     } else {
       let selection = ListSelection(listings, NameFilter(include: include, exclude: exclude), folds: !raw)
       if tree {
-        try writeTrees(selection, to: &output, style)
+        try writeTrees(selection, to: &output, screen)
       } else {
-        return try writeTensors(selection, to: &output, style)
+        let status = try writeTensors(selection, to: &output, screen)
+        if status != 0 { return status }
+      }
+      if selection.isFiltered, try selection.rows(folds: false, isOrdered: false).isEmpty {
+        Diagnostics.warning("no tensor matches \(filterText)")
+        return ExitStatus.nothingFound
       }
     }
     return 0
   }
 
-  private func writeTrees(_ selection: ListSelection, to output: inout StandardOutput, _ style: TextStyle) throws {
+  private func writeTrees(_ selection: ListSelection, to output: inout StandardOutput, _ screen: Screen) throws {
     let listings = selection.listings
     let trees = try listings.indices.map { number in
       var tree = TreeText(try NameTree(selection, listing: number), depth: depth ?? .max, showsBytes: bytes)
@@ -183,19 +188,22 @@ struct LsCommand: ParsableCommand {
       return tree
     }
     if format.format == .json { return try output.write(ListingJSON(listings).trees(trees)) }
-    for (listing, tree) in zip(listings, trees) {
+    for (number, (listing, tree)) in zip(listings, trees).enumerated() {
       switch format.format {
       case .tsv: try tree.writeTSV(to: &output)
       case .names: try tree.writeNames(to: &output)
       default:
-        if listings.count > 1 { try output.write("\(listing.title.escapingUnprintable)\n") }
-        try tree.write(to: &output, style: style)
+        if listings.count > 1 {
+          let title = screen.style.text(listing.title.escapingUnprintable, .strong)
+          try output.write("\(number > 0 ? "\n" : "")\(title)\n")
+        }
+        try tree.write(to: &output, screen: screen)
       }
     }
   }
 
   private func writeTensors(
-    _ selection: ListSelection, to output: inout StandardOutput, _ style: TextStyle
+    _ selection: ListSelection, to output: inout StandardOutput, _ screen: Screen
   ) throws -> Int32 {
     let listings = selection.listings
     let reads = stats || hash != nil
@@ -221,7 +229,7 @@ struct LsCommand: ParsableCommand {
       : .none
     switch format.format {
     case .table:
-      var table = TableText(selection, tensors, data: data, showsBytes: bytes, style: style)
+      var table = TableText(selection, tensors, data: data, showsBytes: bytes, screen: screen)
       table.matches = matches
       table.showsTensors = reads
       try table.write(to: &output)
@@ -233,6 +241,11 @@ struct LsCommand: ParsableCommand {
     case .names: try ListingLines.writeNames(tensors, to: &output)
     }
     return status
+  }
+
+  /// `--include '*.lora_A*' --exclude 'x'`.
+  private var filterText: String {
+    (include.map { "--include '\($0)'" } + exclude.map { "--exclude '\($0)'" }).joined(separator: " ")
   }
 
   /// Ties keep the order of paths, files and data.

@@ -49,7 +49,7 @@ struct ModelTotals: Sendable {
   }
 
   static func text(_ active: ActiveParameters) -> String {
-    "\(NumberText.counted(active.count, "parameter")) active for a token "
+    "\(NumberText.counted(active.count, "active parameter")) per token "
       + "(\(NumberText.grouped(active.expertsPerToken)) of \(NumberText.counted(active.expertCount, "expert")))"
   }
 }

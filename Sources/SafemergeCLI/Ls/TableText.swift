@@ -9,14 +9,14 @@ import Platform
 import Reports
 import Safetensors
 
-/// `ls --format table`: the modules of adapters, then tensors, as aligned columns, and a line with totals.
+/// `ls --format table`: for each path the modules of an adapter, or the tensors, as aligned columns, and a line with totals.
 struct TableText: Sendable {
   private let selection: ListSelection
   private let listings: [Listing]
   private let tensors: [ListedTensor]
   private let data: ListedData
   private let showsBytes: Bool
-  private let style: TextStyle
+  private let screen: Screen
   /// For each listing, the tensors that the modules of its adapter change.
   var matches: [BaseMatches?]
   /// Whether adapters are shown as tensors too.
@@ -25,89 +25,102 @@ struct TableText: Sendable {
   /// - Parameter tensors: The rows; a quantized weight's row represents all of its tensors.
   init(
     _ selection: ListSelection, _ tensors: [ListedTensor], data: ListedData = .none, showsBytes: Bool,
-    style: TextStyle = .plain
+    screen: Screen = .plain
   ) {
     self.selection = selection
     listings = selection.listings
     self.tensors = tensors
     self.data = data
     self.showsBytes = showsBytes
-    self.style = style
+    self.screen = screen
     matches = listings.map { _ in nil }
   }
 
   func write(to output: inout StandardOutput) throws {
-    func showsModules(_ listing: Int) -> Bool { listings[listing].adapter != nil && !showsTensors }
-    for (number, listing) in listings.enumerated() where showsModules(number) {
-      guard let adapter = listing.adapter else { continue }
-      let selected = Set(tensors.lazy.filter { $0.listing == number }.map(\.index))
-      try write(adapter, matches[number], selected, to: &output)
-    }
-    let plain = tensors.indices.filter { !showsModules(tensors[$0].listing) }
-    let files = listings.indices.filter { !showsModules($0) }.flatMap { listings[$0].files }
-    if !files.isEmpty { try write(plain, files, to: &output) }
-    if let checksums = data.fileChecksums {
-      for file in files {
-        guard let checksum = checksums[file.path] else { continue }
-        try output.write("sha256 \(checksum)  \(file.path.escapingUnprintable)\n")
+    var places: [[Int]] = listings.map { _ in [] }
+    for (place, tensor) in tensors.enumerated() { places[tensor.listing].append(place) }
+    for (number, listing) in listings.enumerated() {
+      if listings.count > 1 {
+        let title = screen.style.text("\(listing.title.escapingUnprintable)", .strong)
+        try output.write("\(number > 0 ? "\n" : "")\(title)\n")
+      }
+      if let adapter = listing.adapter, !showsTensors {
+        let selected = Set(places[number].lazy.map { tensors[$0].index })
+        try write(adapter, matches[number], selected, to: &output)
+      } else {
+        try write(places[number], number, to: &output)
       }
     }
   }
 
-  private func size(_ byteCount: Int) -> String { showsBytes ? String(byteCount) : NumberText.bytes(byteCount) }
+  private func size(_ byteCount: Int) -> String {
+    showsBytes ? NumberText.grouped(byteCount) : NumberText.bytes(byteCount)
+  }
 
-  private func write(_ plain: [Int], _ files: [Listing.File], to output: inout StandardOutput) throws {
+  /// - Parameter places: The listing's rows, as positions in the list.
+  private func write(_ places: [Int], _ listing: Int, to output: inout StandardOutput) throws {
+    let files = listings[listing].files
     let showsFile = files.count > 1
-    let showsPath = listings.count > 1
-    let columns = (data.figures == nil ? [] : ElementFigures.columns.map { $0.uppercased() })
-    let hash = data.tensorChecksums == nil ? [] : ["SHA256"]
-    let alignments: [TextTable.Alignment] =
-      [.left, .left, .left, .right] + columns.map { _ in .right } + hash.map { _ in .left } + (showsFile ? [.left] : [])
-    var table = TextTable(
-      header: ["NAME", "DTYPE", "SHAPE", "SIZE"] + columns + hash + (showsFile ? ["FILE"] : []),
-      alignments: alignments, style: style)
+    let columns: [TextTable.Column] =
+      [.name("NAME"), .left("DTYPE"), .left("SHAPE"), .right("SIZE")]
+      + (data.figures == nil ? [] : ElementFigures.columns.map { .right($0.uppercased()) })
+      + (data.tensorChecksums == nil ? [] : [.left("SHA256")])
+      + (showsFile ? [.name("FILE", leastWidth: Self.leastFileWidth)] : [])
+    var table = TextTable(columns, style: screen.style)
     var parameters = 0
     var bytes = 0
-    let chunks = stride(from: 0, to: plain.count, by: Self.rowsPerChunk).map { start in
-      start..<min(start + Self.rowsPerChunk, plain.count)
+    let chunks = stride(from: 0, to: places.count, by: Self.rowsPerChunk).map { start in
+      start..<min(start + Self.rowsPerChunk, places.count)
     }
     let parts = try WorkQueue.map(chunks) { chunk in
-      self.table(of: plain[chunk], alignments, showsFile: showsFile, showsPath: showsPath)
+      self.table(of: places[chunk], columns, showsFile: showsFile)
     }
     for part in parts {
       table.widen(to: part.table)
       parameters += part.parameters
       bytes += part.bytes
     }
-    try table.write(to: &output)
+    try table.write(to: &output, width: screen.width)
     for var part in parts {
       part.table.widen(to: table)
-      try part.table.write(to: &output)
+      try part.table.write(to: &output, width: screen.width)
     }
     let all = files.reduce(0) { $0 + $1.header.tensors.count }
-    let weights = plain.compactMap { selection.weight(tensors[$0]) }
-    let shown = weights.reduce(plain.count) { $0 + $1.parts.count }
+    let weights = places.compactMap { selection.weight(tensors[$0]) }
+    let shown = weights.reduce(places.count) { $0 + $1.parts.count }
     let some = shown == all ? "" : "\(NumberText.grouped(shown)) of "
     let count = some + NumberText.counted(all, "tensor")
     let grouped =
-      weights.isEmpty ? "" : "; \(NumberText.counted(weights.count, "quantised weight")), one row each"
-    try output.write(
-      "\(count), \(NumberText.counted(parameters, "parameter")), \(size(bytes))\(grouped)\(remarks)\n")
+      weights.isEmpty ? "" : "; \(NumberText.counted(weights.count, "quantized weight")), one row each"
+    try write(
+      "\(count), \(NumberText.counted(parameters, "parameter")), \(size(bytes))\(grouped)\(remarks(listing))",
+      to: &output)
+    guard let checksums = data.fileChecksums else { return }
+    for file in files {
+      guard let checksum = checksums[file.path] else { continue }
+      try output.write("sha256 \(checksum)  \(file.path.escapingUnprintable)\n")
+    }
   }
 
-  /// Only for one whole model: totals over several, or over a part, are not meaningful.
-  private var remarks: String {
-    guard listings.count == 1, !selection.isFiltered else { return "" }
-    return ModelTotals(listings[0], selection.weights[0]).remarks
+  private func write(_ line: String, to output: inout StandardOutput) throws {
+    for line in screen.wrapped(line) { try output.write(line + "\n") }
   }
+
+  /// Only for a whole model: totals over a part are not meaningful.
+  private func remarks(_ listing: Int) -> String {
+    selection.isFiltered ? "" : ModelTotals(listings[listing], selection.weights[listing]).remarks
+  }
+
+  /// The number of a shard is kept.
+  private static let leastFileWidth = 14
 
   /// Rows that one thread formats at a time.
   private static let rowsPerChunk = 4096
 
   private func table(
-    of places: ArraySlice<Int>, _ alignments: [TextTable.Alignment], showsFile: Bool, showsPath: Bool
+    of places: ArraySlice<Int>, _ columns: [TextTable.Column], showsFile: Bool
   ) -> (table: TextTable, parameters: Int, bytes: Int) {
-    var table = TextTable(alignments: alignments, rowCount: places.count, style: style)
+    var table = TextTable(columns, hasHeader: false, rowCount: places.count, style: screen.style)
     var parameters = 0
     var bytes = 0
     // A checkpoint of 100,000 tensors has a handful of shapes: their texts are cached.
@@ -136,7 +149,7 @@ struct TableText: Sendable {
         for (column, cell) in cells.enumerated() { table.add(cell, emphasis: isBad && column > 4 ? .alert : .none) }
       }
       if let checksums = data.tensorChecksums { table.add(checksums[place].description) }
-      if showsFile { table.add(showsPath ? file.path : file.label) }
+      if showsFile { table.add(file.label) }
     }
     return (table, parameters, bytes)
   }
@@ -154,14 +167,17 @@ struct TableText: Sendable {
   private func write(
     _ adapter: Adapter, _ matches: BaseMatches?, _ selected: Set<Int>, to output: inout StandardOutput
   ) throws {
-    var table = TextTable(
-      header: ["MODULE", "RANK", "ALPHA", "SCALING", "IN", "OUT", "DTYPE", "SIZE"] + (matches == nil ? [] : ["BASE"]),
-      alignments: [.left, .right, .right, .right, .right, .right, .left, .right] + (matches == nil ? [] : [.left]),
-      style: style)
+    let columns: [TextTable.Column] =
+      [
+        .name("MODULE"), .right("RANK"), .right("ALPHA"), .right("SCALING"), .right("IN"), .right("OUT"),
+        .left("DTYPE"),
+      ]
+      + [.right("SIZE")] + (matches == nil ? [] : [.name("BASE")])
+    var table = TextTable(columns, style: screen.style)
     var shown = 0
     var bytes = 0
-    for (number, update) in adapter.updates.enumerated()
-    where update.tensorIndices.contains(where: selected.contains) {
+    let updates = adapter.updates.enumerated().sorted { NaturalOrder.precedes($0.element.module, $1.element.module) }
+    for (number, update) in updates where update.tensorIndices.contains(where: selected.contains) {
       let infos = update.tensorIndices.map { adapter.header.tensors[$0] }
       let updateBytes = infos.reduce(0) { $0 + $1.byteCount }
       shown += 1
@@ -177,8 +193,9 @@ struct TableText: Sendable {
       table.add(size(updateBytes))
       if let matches { table.add(matches.targets[number].map(\.string).joined(separator: ", ")) }
     }
-    try table.write(to: &output)
-    let all = adapter.updates.count
-    try output.write("\(shown == all ? "\(all)" : "\(shown) of \(all)") modules, \(size(bytes))\n")
+    try table.write(to: &output, width: screen.width)
+    let all = NumberText.counted(adapter.updates.count, "module")
+    try write(
+      "\(shown == adapter.updates.count ? all : "\(NumberText.grouped(shown)) of \(all)"), \(size(bytes))", to: &output)
   }
 }

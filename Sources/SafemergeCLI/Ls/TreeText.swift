@@ -29,10 +29,13 @@ struct TreeText {
     self.showsBytes = showsBytes
   }
 
-  func write(to output: inout StandardOutput, style: TextStyle) throws {
+  func write(to output: inout StandardOutput, screen: Screen) throws {
     var table = TextTable(
-      header: ["NAME", "TENSORS", "PARAMETERS", "SIZE", "DTYPE", "SHAPE"],
-      alignments: [.left, .right, .right, .right, .left, .left], style: style)
+      [
+        .name("NAME", leastWidth: 20), .right("TENSORS"), .right("PARAMETERS"), .right("SIZE"), .left("DTYPE"),
+        .left("SHAPE"),
+      ],
+      style: screen.style)
     for row in rows {
       let node = row.node
       table.add(
@@ -44,16 +47,17 @@ struct TreeText {
       table.add(Self.dtypes(node))
       table.add(shape(row).map(NumberText.shape) ?? "")
     }
-    try table.write(to: &output)
+    try table.write(to: &output, width: screen.width)
     for (type, sums) in tree.dtypeSums {
       try output.write(
         "\(type.name)  \(NumberText.counted(sums.tensors, "tensor")), "
           + "\(NumberText.counted(sums.parameters, "parameter")), \(size(sums.bytes))\n")
     }
     let sums = tree.sums
-    try output.write(
+    let total =
       "\(NumberText.counted(sums.tensors, "tensor")), \(NumberText.counted(sums.parameters, "parameter")), "
-        + "\(size(sums.bytes))\(remarks)\n")
+      + "\(size(sums.bytes))\(remarks)"
+    for line in screen.wrapped(total) { try output.write(line + "\n") }
   }
 
   /// Path, tensors, parameters, bytes, dtypes and shape (with commas), tab-separated.
@@ -99,7 +103,9 @@ struct TreeText {
     }
   }
 
-  private func size(_ byteCount: Int) -> String { showsBytes ? String(byteCount) : NumberText.bytes(byteCount) }
+  private func size(_ byteCount: Int) -> String {
+    showsBytes ? NumberText.grouped(byteCount) : NumberText.bytes(byteCount)
+  }
 
   private static func dtypes(_ node: NameTree.Node) -> String {
     node.dtypes.names.joined(separator: ",")

@@ -123,7 +123,9 @@ struct MergeCommand: ParsableCommand {
     teller.tell(text, merge.engine)
     let identity = try merge.identity()
     clock.finish("inputs")
-    let line = ProgressLine(mode: progress.progress, isQuiet: progress.quiet, events: json ? .standard : nil)
+    let line = ProgressLine(
+      mode: progress.progress, isQuiet: progress.quiet, namesShards: progress.verbose > 0,
+      events: json ? .standard : nil)
     defer { line.finish() }
     teller.tellWhatIsMadeAgain(merge)
     Signals.remember()

@@ -55,17 +55,17 @@ struct MergeSummary {
     var lines: [String] = []
     let sideFiles = plan.sideFiles.files.count
     for sum in plan.plan.actionSums where sum.tensorCount > 0 || sum.action == .copy && sideFiles > 0 {
-      var line = sum.action.participle.padded(to: 9) + NumberText.counted(sum.tensorCount, "tensor")
+      var line = LabeledLine.text(sum.action.participle, NumberText.counted(sum.tensorCount, "tensor"))
       line += " (\(NumberText.bytes(sum.byteCount)))"
       if sum.action == .merge { line += ": " + plan.adapters.map(plan.mergedModules).joined(separator: "; ") }
-      if sum.action == .copy, sideFiles > 0 { line += ", " + NumberText.counted(sideFiles, "side file") }
+      if sum.action == .copy, sideFiles > 0 { line += ", " + PlanText.configFiles(sideFiles) }
       lines.append(line)
     }
     let kept = shards.count { $0.isKept }
     if keptByteCount > 0 {
+      let found = "\(kept) of \(NumberText.counted(shards.count, shards.count > 1 ? "shard" : "file"))"
       lines.append(
-        "resumed  an interrupted merge: \(kept) of \(NumberText.counted(shards.count, "file")) kept, "
-          + "\(NumberText.bytes(keptByteCount)) in all")
+        LabeledLine.text("resumed", "\(found) already complete, \(NumberText.bytes(keptByteCount)) reused"))
     }
     lines.append(doneLine)
     return lines.map(\.escapingUnprintable)
@@ -75,24 +75,20 @@ struct MergeSummary {
     let tenths = Int((duration.inSeconds * 10).rounded())
     let rate = TransferRate(done: writtenByteCount, left: 0, elapsed: duration)
     let written = keptByteCount > 0 ? ", \(NumberText.bytes(writtenByteCount)) of it written" : ""
-    return
-      "done     \(output ?? "")   \(NumberText.bytes(plan.plan.outputByteCount))\(written) in \(tenths / 10).\(tenths % 10) s "
-      + "(\(NumberText.bytes(rate.bytesPerSecond))/s), peak memory \(NumberText.bytes(peakMemory))"
-      + (check.map { ", \($0)" } ?? "")
+    let size = "\(NumberText.bytes(plan.plan.outputByteCount))\(written)"
+    return LabeledLine.text(
+      "done",
+      "\(output ?? "")   \(size) in \(tenths / 10).\(tenths % 10) s (\(NumberText.bytes(rate.bytesPerSecond))/s), "
+        + "peak memory \(NumberText.bytes(peakMemory))" + (check.map { ", \($0)" } ?? ""))
   }
 
   /// Verification beyond the merge's own checks.
   private var check: String? {
     let files = NumberText.counted(shards.count, "file")
     switch verification {
-    case .full: return "verified: \(files) read back from the disk and computed again"
-    case .read: return "verified: \(files) read back from the disk"
-    case .none: return shards.contains { $0.checksum == nil } ? nil : "SHA-256 of \(files) taken"
+    case .full: return "verified: \(files) read back from disk and recomputed"
+    case .read: return "verified: \(files) read back from disk"
+    case .none: return shards.contains { $0.checksum == nil } ? nil : "SHA-256 of \(files) recorded"
     }
   }
-}
-
-extension String {
-  /// Padded with spaces to this width.
-  func padded(to width: Int) -> String { self + String(repeating: " ", count: max(1, width - count)) }
 }

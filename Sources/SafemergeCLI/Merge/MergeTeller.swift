@@ -20,7 +20,11 @@ struct MergeTeller {
   private var speaks: Bool { !isQuiet && !isJSON }
 
   private func write(_ lines: [String]) {
-    if speaks { for line in lines { Diagnostics.write(line) } }
+    guard speaks else { return }
+    let screen = Screen.error
+    for line in lines {
+      for piece in screen.wrapped(line, indentation: LabeledLine.indentation) { Diagnostics.write(piece) }
+    }
   }
 
   /// A warning is about a result that may not be what was meant: `--quiet` does not silence it.
@@ -40,7 +44,9 @@ struct MergeTeller {
   /// The plan.
   func tell(_ plan: PlanText, _ engine: MergeEngine.Options) {
     write(plan.summary + (verbosity > 0 ? plan.details(copies: verbosity > 1) : []))
-    if verbosity > 1 { write(["using    kernels \(engine.kernels.name), copies \(engine.copyMode.rawValue)"]) }
+    if verbosity > 1 {
+      write([LabeledLine.text("using", "kernels \(engine.kernels.name), copies \(engine.copyMode.rawValue)")])
+    }
   }
 
   /// The durations of the steps.
@@ -56,7 +62,7 @@ struct MergeTeller {
       let work = UnfinishedWork(output: place.path), work.finishedFiles > 0
     else { return }
     let files = NumberText.counted(work.finishedFiles, "weight file")
-    tell(note: "\(files) of an interrupted merge in \(work.path) are computed again, for what is told of them")
+    tell(note: "\(files) of an interrupted merge in \(work.path) will be recomputed: the statistics need every tensor")
   }
 
   /// The outcome of the merge.
@@ -80,7 +86,7 @@ struct MergeTeller {
   func tell(_ report: MergeReport, at place: ReportPlace) {
     EventStream.standard.report(report, at: place.path)
     if let warning = report.sizeWarning { warn(warning) }
-    write(ReportText(report: report).lines)
+    write(ReportText(report: report, path: place.path).lines)
   }
 
   /// The adapters as reported for modules; combined adapters count as one, whose factors include the weights.
@@ -105,7 +111,10 @@ struct MergeTeller {
   func finishDryRun(_ text: PlanText, _ summary: MergeSummary) throws {
     if isJSON { return try finish(summary) }
     var output = StandardOutput()
-    for line in text.summary + text.details(copies: true) { try output.write(line + "\n") }
+    let screen = Screen.output
+    for line in text.summary + text.details(copies: true) {
+      for piece in screen.wrapped(line, indentation: LabeledLine.indentation) { try output.write(piece + "\n") }
+    }
     try output.finish()
   }
 }

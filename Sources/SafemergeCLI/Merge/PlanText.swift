@@ -40,36 +40,44 @@ struct PlanText {
     let bytes = checkpoint.files.reduce(0) { $0 + $1.header.dataByteCount }
     let files = Self.files(checkpoint.files.count)
     var lines = [
-      "base     \(checkpoint.path)   \(files), \(NumberText.counted(checkpoint.tensorCount, "tensor")), "
-        + "\(dtypes(tensors)), \(NumberText.bytes(bytes))"
+      LabeledLine.text(
+        "base",
+        "\(checkpoint.path)   \(files), \(NumberText.counted(checkpoint.tensorCount, "tensor")), "
+          + "\(dtypes(tensors)), \(NumberText.bytes(bytes))")
     ]
     for use in adapters {
       let adapter = use.adapter
       let weight = use.weight == 1 ? "" : ", weight \(NumberText.number(use.weight))"
       lines.append(
-        "adapter  \(adapter.path)   \(method(adapter)), \(NumberText.counted(adapter.updates.count, "module")), "
-          + "\(dtypes(adapter.header.tensors)), \(NumberText.bytes(adapter.header.dataByteCount))\(weight)")
+        LabeledLine.text(
+          "adapter",
+          "\(adapter.path)   \(method(adapter)), \(NumberText.counted(adapter.updates.count, "module")), "
+            + "\(dtypes(adapter.header.tensors)), \(NumberText.bytes(adapter.header.dataByteCount))\(weight)"))
     }
-    lines.append("plan     \(actions); \(layout)")
-    for rule in plan.rules { lines.append("rule     \(rule.rule)   \(NumberText.counted(rule.count, "name"))") }
+    lines.append(LabeledLine.text("plan", "\(actions); \(layout)"))
+    for rule in plan.rules {
+      lines.append(LabeledLine.text("rule", "\(rule.rule)   \(NumberText.counted(rule.count, "name"))"))
+    }
     if let quantization = plan.quantization {
       let change = quantization.configChange.map { "; config.json: \($0)" } ?? ""
       let what =
         quantization.requantized > 0
-        ? NumberText.counted(quantization.requantized, "weight") + " merged and made codes again"
-        : NumberText.counted(quantization.decoded, "weight") + " decoded"
-      lines.append("codes    \(quantization.method): \(what), \(quantization.kept) kept as they are\(change)")
+        ? NumberText.counted(quantization.requantized, "weight") + " merged and requantized"
+        : NumberText.counted(quantization.decoded, "weight") + " dequantized"
+      let kept = "\(NumberText.grouped(quantization.kept)) copied as quantized"
+      lines.append(LabeledLine.text("quantized", "\(quantization.method): \(what), \(kept)\(change)"))
     }
-    if let training = plan.training { lines.append("was      \(Self.text(training))") }
+    if let training = plan.training { lines.append(LabeledLine.text("qlora", Self.text(training))) }
     if let library {
       let count = plan.updatedTensors.count { $0.update.decomposition != nil }
-      let what =
-        count > 0 ? "takes a part out of \(NumberText.counted(count, "tensor"))" : "decomposes the combined updates"
-      lines.append("lapack   \(library) \(what)")
+      let what = count > 0 ? NumberText.counted(count, "tensor") : "the combined updates"
+      lines.append(LabeledLine.text("lapack", "\(library) decomposes \(what)"))
     }
-    if let line = LeftOutText.line(sideFiles.leftOut) { lines.append("left out \(line)") }
-    if let line = vocabulary.flatMap(vocabularyLine) { lines.append("vocab    \(line)") }
-    lines.append("memory   at most \(NumberText.bytes(memory.total)) for \(NumberText.counted(workers, "worker"))")
+    if let line = LeftOutText.line(sideFiles.leftOut) { lines.append(LabeledLine.text("skipped", line)) }
+    if let line = vocabulary.flatMap(vocabularyLine) { lines.append(LabeledLine.text("vocab", line)) }
+    lines.append(
+      LabeledLine.text(
+        "memory", "at most \(NumberText.bytes(memory.total)) with \(NumberText.counted(workers, "thread"))"))
     return lines.map(\.escapingUnprintable)
   }
 
@@ -77,11 +85,11 @@ struct PlanText {
   private static func text(_ training: MergePlan.Training) -> String {
     let quantization = training.quantization
     let text =
-      "nf4 in blocks of \(quantization.block)\(quantization.isNested ? ", scales too" : ""): "
-      + NumberText.counted(training.merged, "merged weight") + " and "
-      + NumberText.counted(training.others, "other linear weight") + " are what quantising left of them"
+      "nf4, block size \(quantization.block)\(quantization.isNested ? ", double quantization" : ""): "
+      + NumberText.counted(training.merged + training.others, "linear weight")
+      + " (\(NumberText.grouped(training.merged)) merged) quantized as in training"
     guard !training.left.isEmpty else { return text }
-    return text + "; not known to have been, and left as they are: \(firstOnes(training.left))"
+    return text + "; left unquantized: \(firstOnes(training.left))"
   }
 
   private static func files(_ count: Int) -> String { NumberText.counted(count, count > 1 ? "shard" : "file") }
@@ -90,20 +98,20 @@ struct PlanText {
   private var layout: String {
     let files = Self.files(plan.shards.count)
     switch fileSizes {
-    case .asBase: return "layout kept: \(files)"
-    case .single: return "written as \(files)"
+    case .asBase: return "\(files), as in the base"
+    case .single: return "re-sharded into \(files)"
     case .atMost(let limit):
       let larger = plan.shards.count { $0.tensors.count == 1 && $0.tensors[0].outputRange.count > limit }
-      return "written as \(files) of at most \(NumberText.grouped(limit)) bytes"
-        + (larger > 0 ? " and \(NumberText.counted(larger, "larger tensor")) alone" : "")
+      return "re-sharded into \(files) of at most \(NumberText.grouped(limit)) bytes"
+        + (larger > 0 ? ", with \(NumberText.counted(larger, "larger tensor")) in shards of their own" : "")
     }
   }
 
   /// The rows after the last token; nil if there are none.
   private func vocabularyLine(_ fit: VocabularyCheck) -> String? {
     guard fit.rows > fit.tokens else { return nil }
-    return "embedding: \(NumberText.counted(fit.rows, "row")), tokenizer: \(NumberText.counted(fit.tokens, "token")), "
-      + "\(NumberText.counted(fit.rows - fit.tokens, "row")) of padding"
+    return "\(NumberText.counted(fit.rows, "embedding row")), \(NumberText.counted(fit.tokens, "token")), "
+      + NumberText.counted(fit.rows - fit.tokens, "padding row")
   }
 
   /// The numbers and sizes of tensors that are merged, replaced, converted and copied.
@@ -111,44 +119,61 @@ struct PlanText {
     let parts = plan.actionSums.filter { $0.tensorCount > 0 }.map { sum in
       "\(NumberText.grouped(sum.tensorCount)) \(sum.action.participle) (\(NumberText.bytes(sum.byteCount)))"
     }
-    let sides = checkpoint.layout == .singleFile ? [] : [NumberText.counted(sideFiles.files.count, "side file")]
-    return "tensors: " + (parts + sides).joined(separator: ", ")
+    let sides = checkpoint.layout == .singleFile ? [] : [Self.configFiles(sideFiles.files.count)]
+    return (["tensors: " + parts.joined(separator: ", ")] + sides).joined(separator: "; ")
   }
 
-  /// The contribution of an adapter: `14 modules of ./adapter, r=4 alpha=7 (scaling 1.75)`.
+  /// `2 config and tokenizer files`.
+  static func configFiles(_ count: Int) -> String {
+    count == 1 ? "1 config or tokenizer file" : "\(NumberText.grouped(count)) config and tokenizer files"
+  }
+
+  /// The contribution of an adapter: `14 modules from ./adapter, r=4 alpha=7 (scaling 1.75)`.
   func mergedModules(_ use: AdapterUse) -> String {
     let weight = use.weight == 1 ? "" : ", weight \(NumberText.number(use.weight))"
     let scaling = StrengthText.summary(use.adapter).map { ", \($0)" } ?? ""
-    return "\(NumberText.counted(use.adapter.updates.count, "module")) of \(use.adapter.path)\(scaling)\(weight)"
+    return "\(NumberText.counted(use.adapter.updates.count, "module")) from \(use.adapter.path)\(scaling)\(weight)"
   }
 
   /// Each merged module, each tensor that is replaced or converted, and each file.
   ///
   /// - Parameter copies: Whether to list copied tensors as well.
   func details(copies: Bool) -> [String] {
-    var lines = plan.modules.map { module in
-      "merge    \(module.name)   \(StrengthText.summary(module).map { "\($0) " } ?? "")-> \(targets(module))"
+    let modules = plan.modules.enumerated().sorted { one, other in
+      one.element.adapter == other.element.adapter
+        ? NaturalOrder.precedes(one.element.name, other.element.name) : one.offset < other.offset
     }
-    for tensor in plan.shards.lazy.flatMap(\.tensors) {
+    var lines = modules.map { _, module in
+      LabeledLine.text(
+        "merge",
+        "\(module.name)   \(StrengthText.summary(module).map { "\($0) " } ?? "")-> \(targets(module))")
+    }
+    let tensors = plan.shards.flatMap(\.tensors).sorted { NaturalOrder.precedes($0.name.string, $1.name.string) }
+    for tensor in tensors {
       if let rows = tensor.update?.rowReplacements.map(\.row), !rows.isEmpty {
-        lines.append("rows     \(tensor.name)   \(rows.map(String.init).joined(separator: ", "))")
+        lines.append(
+          LabeledLine.text("rows", "\(tensor.name)   \(rows.map(String.init).joined(separator: ", "))"))
       }
       let action = plan.action(tensor)
       guard action != .merge, copies || action != .copy else { continue }
       lines.append(
-        "\(action.rawValue.padded(to: 9))\(tensor.name)   \(tensor.outputDType.name) \(NumberText.shape(tensor.shape))")
+        LabeledLine.text(
+          action.rawValue, "\(tensor.name)   \(tensor.outputDType.name) \(NumberText.shape(tensor.shape))"))
     }
     for use in adapters {
       for ignored in use.adapter.ignoredTensors {
-        lines.append("ignore   \(use.adapter.header.tensors.name(at: ignored.tensor))   \(ignored.reason)")
+        lines.append(
+          LabeledLine.text(
+            "ignore", "\(use.adapter.header.tensors.name(at: ignored.tensor))   \(ignored.reason)"))
       }
     }
-    for shard in plan.shards { lines.append("write    \(shard.name)   \(NumberText.bytes(shard.fileByteCount))") }
+    func write(_ name: String, _ text: String) { lines.append(LabeledLine.text("write", "\(name)   \(text)")) }
+    for shard in plan.shards { write(shard.name, NumberText.bytes(shard.fileByteCount)) }
     for file in sideFiles.files {
-      lines.append("write    \(file.name)   \(NumberText.bytes(file.byteCount)), \(file.origin) \(file.sourcePath)")
+      write(file.name, "\(NumberText.bytes(file.byteCount)), \(file.origin) \(file.sourcePath)")
     }
-    for file in plan.textFiles { lines.append("write    \(file.name)   \(NumberText.bytes(file.text.count))") }
-    for left in sideFiles.leftOut { lines.append("skip     \(left.name)   \(left.reason.text)") }
+    for file in plan.textFiles { write(file.name, NumberText.bytes(file.text.count)) }
+    for left in sideFiles.leftOut { lines.append(LabeledLine.text("skip", "\(left.name)   \(left.reason.text)")) }
     return lines.map(\.escapingUnprintable)
   }
 

@@ -5,7 +5,7 @@ import Platform
 import Reports
 import Safetensors
 
-/// `ls --shards`: one row per file, and whether the index agrees with the headers.
+/// `ls --shards`: one row per file, and whether the index agrees with the headers; one path after the other.
 struct ShardText {
   private let selection: ListSelection
   private let listings: [Listing]
@@ -17,14 +17,17 @@ struct ShardText {
     self.showsBytes = showsBytes
   }
 
-  private func size(_ byteCount: Int) -> String { showsBytes ? String(byteCount) : NumberText.bytes(byteCount) }
+  private func size(_ byteCount: Int) -> String {
+    showsBytes ? NumberText.grouped(byteCount) : NumberText.bytes(byteCount)
+  }
 
-  private func rows() -> [(listing: Listing, file: Listing.File, parameters: Int)] {
-    zip(listings, selection.weights).flatMap { listing, weights in
-      listing.files.enumerated().map { number, file in
+  private func rows() -> [(listing: Int, file: Listing.File, parameters: Int)] {
+    zip(listings, selection.weights).enumerated().flatMap { place, content in
+      let (listing, weights) = content
+      return listing.files.enumerated().map { number, file in
         let tensors = file.header.tensors
         return (
-          listing, file,
+          place, file,
           tensors.indices.reduce(0) { sum, index in
             sum
               + weights.parameterCount(
@@ -35,20 +38,22 @@ struct ShardText {
     }
   }
 
-  func write(to output: inout StandardOutput, style: TextStyle) throws {
-    var table = TextTable(
-      header: ["FILE", "TENSORS", "PARAMETERS", "HEADER", "SIZE"],
-      alignments: [.left, .right, .right, .right, .right], style: style)
-    for row in rows() {
-      table.add(listings.count > 1 ? row.file.path : row.file.label)
-      table.add(NumberText.grouped(row.file.header.tensors.count))
-      table.add(NumberText.grouped(row.parameters))
-      table.add(size(row.file.header.headerByteCount))
-      table.add(size(row.file.header.fileByteCount))
-    }
-    try table.write(to: &output)
-    for listing in listings {
-      try output.write("\(line(listing).escapingUnprintable)\n")
+  func write(to output: inout StandardOutput, screen: Screen) throws {
+    let rows = rows()
+    for (number, listing) in listings.enumerated() {
+      if number > 0 { try output.write("\n") }
+      var table = TextTable(
+        [.name("FILE", leastWidth: 14), .right("TENSORS"), .right("PARAMETERS"), .right("HEADER"), .right("SIZE")],
+        style: screen.style)
+      for row in rows where row.listing == number {
+        table.add(row.file.label)
+        table.add(NumberText.grouped(row.file.header.tensors.count))
+        table.add(NumberText.grouped(row.parameters))
+        table.add(size(row.file.header.headerByteCount))
+        table.add(size(row.file.header.fileByteCount))
+      }
+      try table.write(to: &output, width: screen.width)
+      for line in screen.wrapped(line(listing).escapingUnprintable) { try output.write(line + "\n") }
     }
   }
 
@@ -59,8 +64,12 @@ struct ShardText {
     let line = "\(listing.title)  \(files), \(tensors), \(bytes)"
     guard let index = listing.index else { return line }
     let data = listing.files.reduce(0) { $0 + $1.header.dataByteCount }
-    let total = index.totalByteCount.map { $0 == data ? "total_size right" : "total_size \($0) in place of \(data)" }
-    return "\(line); \(index.name) names each tensor in its shard, \(total ?? "no total_size")"
+    let total = index.totalByteCount.map { size in
+      size == data
+        ? "total_size is correct"
+        : "total_size is \(NumberText.grouped(size)), but the tensors have \(NumberText.grouped(data)) bytes"
+    }
+    return "\(line); \(index.name) matches the shards, \(total ?? "no total_size")"
   }
 
   /// Path, tensors, parameters, bytes of the header and of the file, tab-separated.

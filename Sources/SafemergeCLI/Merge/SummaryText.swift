@@ -8,12 +8,12 @@ import Safetensors
 
 /// `ls --summary`: a description of a path in a few lines.
 struct SummaryText {
-  let text: String
+  let lines: [String]
 
   init(_ listing: Listing) {
     let path = listing.title.escapingUnprintable
     if let adapter = listing.adapter {
-      text = Self.adapterText(path, adapter)
+      lines = Self.adapterLines(path, adapter)
       return
     }
     let weights = listing.weights
@@ -29,8 +29,8 @@ struct SummaryText {
     }
     if let bits = totals.bitsPerWeight {
       lines.append(
-        "  serving  \(NumberText.bytes(totals.bytes)) for the weights, \(NumberText.short(bits)) bits each: every tensor as "
-          + "stored; KV cache and activations come on top")
+        "  memory  \(NumberText.bytes(totals.bytes)) for the weights as stored (\(NumberText.short(bits)) bits per "
+          + "parameter), plus KV cache and activations")
     }
     if let active = totals.active { lines.append("  experts  \(ModelTotals.text(active))") }
     var metadata: [String] = []
@@ -39,7 +39,11 @@ struct SummaryText {
       if !metadata.contains(item) { metadata.append(item) }
     }
     if !metadata.isEmpty { lines.append("  metadata  \(metadata.joined(separator: ", "))") }
-    text = lines.joined(separator: "\n") + "\n"
+    self.lines = lines
+  }
+
+  func write(to output: inout StandardOutput, screen: Screen) throws {
+    for line in lines { for piece in screen.wrapped(line, indentation: 4) { try output.write(piece + "\n") } }
   }
 
   /// The tensors of each type and their parameters, largest first.
@@ -63,7 +67,7 @@ struct SummaryText {
       .map { (type: $0.key, sum: $0.value) }
   }
 
-  private static func adapterText(_ path: String, _ adapter: Adapter) -> String {
+  private static func adapterLines(_ path: String, _ adapter: Adapter) -> [String] {
     let updates = adapter.updates
     let parameters = adapter.header.tensors.reduce(0) { $0 + $1.elementCount }
     let strength = StrengthText.ranges(adapter).map { "  \($0)" } ?? ""
@@ -78,6 +82,6 @@ struct SummaryText {
     }
     let base = adapter.baseModelName.map { "   base: \($0)" } ?? ""
     lines.append("  \(leaves.joined(separator: " "))\(base)".escapingUnprintable)
-    return lines.joined(separator: "\n") + "\n"
+    return lines
   }
 }

@@ -10,30 +10,37 @@ struct ReportText {
   private static let shownCount = 5
 
   let report: MergeReport
+  /// The file that has it.
+  let path: String
 
   var lines: [String] {
     let totals = report.totals
     var lines = [
-      "changed  \(NumberText.grouped(report.tensors.count)) tensors, \(percent(totals.changedShare)) of "
-        + "\(NumberText.grouped(totals.elementCount)) elements; the change has \(number(totals.ratio)) of the base's norm; "
-        + "rounding lost \(percent(totals.loss)) of it"
+      LabeledLine.text(
+        "changed",
+        "\(NumberText.counted(report.tensors.count, "tensor")), \(percent(totals.changedShare)) of "
+          + "\(NumberText.grouped(totals.elementCount)) elements; relative change ‖ΔW‖/‖W‖ \(percent(totals.ratio)); "
+          + "\(percent(totals.loss)) of it lost to rounding")
     ]
     let losses = ranked { $0.loss }.prefix(Self.shownCount)
-    lines += losses.map { "lost     \(percent($0.value)) of the change in \($0.name)" }
-    lines += ranked { $0.ratio }.prefix(1).map { "largest  \(number($0.value)) of the base's norm in \($0.name)" }
-    lines += report.advice.map { "advice   \($0)" }
+    lines += losses.map { LabeledLine.text("lost", "\(percent($0.value)) of the delta in \($0.name)") }
+    lines += ranked { $0.ratio }.prefix(1).map {
+      LabeledLine.text("largest", "relative change \(percent($0.value)) in \($0.name)")
+    }
+    lines += report.advice.map { LabeledLine.text("advice", $0) }
+    lines.append(LabeledLine.text("report", path))
     return lines.map(\.escapingUnprintable)
   }
 
-  /// The tensors with a nonzero value, largest first; equal ones in the order of the output.
+  /// The tensors with a nonzero value, largest first; equal ones in natural order of their names.
   private func ranked(_ number: (TensorStatistics) -> Double?) -> [(name: String, value: Double)] {
-    let found = report.tensors.enumerated().compactMap { place, tensor in
-      number(tensor.statistics).map { (place: place, name: tensor.name.string, value: $0) }
+    let found = report.tensors.compactMap { tensor in
+      number(tensor.statistics).map { (name: tensor.name.string, value: $0) }
     }
-    return found.filter { $0.value > 0 }.sorted { ($1.value, $0.place) < ($0.value, $1.place) }
-      .map { ($0.name, $0.value) }
+    return found.filter { $0.value > 0 }.sorted { one, other in
+      one.value == other.value ? NaturalOrder.precedes(one.name, other.name) : one.value > other.value
+    }
   }
 
   private func percent(_ share: Double?) -> String { share.map(ReportNumbers.percent) ?? "-" }
-  private func number(_ value: Double?) -> String { value.map(ReportNumbers.significant) ?? "-" }
 }

@@ -10,14 +10,15 @@ struct TrainingText {
   /// - Parameter tensors: At least one.
   init(_ tensors: [TensorStatistics]) {
     let sum = TensorStatistics(sumOf: tensors)
-    var line =
-      "was      ||q|| / ||delta|| is \(sum.trainingRatio.map(ReportNumbers.significant) ?? "-"): what quantising "
-    line += "changed in training, in units of what the adapter changes"
+    var line = LabeledLine.text(
+      "qlora",
+      "quantizing changed the merged weights by \(sum.trainingRatio.map(ReportNumbers.percent) ?? "-") of the norm of "
+        + "the delta")
     let ratios = tensors.compactMap { tensor in
       tensor.trainingRatio.map { (name: tensor.name?.string ?? "", ratio: $0) }
     }
     if let worst = ratios.max(by: { $0.ratio < $1.ratio }) {
-      line += " (most: \(worst.name), \(ReportNumbers.significant(worst.ratio)))"
+      line += " (most: \(worst.name), \(ReportNumbers.percent(worst.ratio)))"
     }
     self.line = line
   }

@@ -10,6 +10,8 @@ import Glibc
 
 /// The exit codes, stable and documented in docs/cli.md.
 enum ExitStatus {
+  /// `ls` found no tensor that the globs match; `diff --exit-code` found a difference.
+  static let nothingFound: Int32 = 1
   static let usage: Int32 = 2
   static let refusedInput: Int32 = 3
   static let inputOutput: Int32 = 4

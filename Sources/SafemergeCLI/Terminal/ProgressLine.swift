@@ -2,7 +2,6 @@ import ArgumentParser
 import JSONText
 import MergeEngine
 import Platform
-import Reports
 import Synchronization
 
 #if canImport(Darwin)
@@ -11,53 +10,119 @@ import Darwin
 import Glibc
 #endif
 
-/// The merge's progress: one line on standard error if it is a terminal, else one line per finished shard; with
-/// `--json`, events.
+/// The merge's progress: one line on standard error if it is a terminal, else a line of a log now and then; with `--json`,
+/// events.
 final class ProgressLine: Sendable {
   enum Mode: String, CaseIterable, ExpressibleByArgument { case auto, always, never }
 
+  /// What is written on standard error.
+  enum Form: Sendable, Equatable {
+    case nothing
+    /// One line, drawn again and again.
+    case line
+    /// A line every ten seconds, or when another 5 % are done, but none within a second of the last.
+    case log
+  }
+
   private struct State {
     var lastTold: ContinuousClock.Instant?
+    /// The bytes in the log's last line.
+    var lastLogged = 0
     var isShown = false
   }
 
-  private let draws: Bool
-  private let reportsShards: Bool
+  private static let (logInterval, leastLogInterval) = (Duration.seconds(10), Duration.seconds(1))
+  private static let logSteps = 20
+
+  private let form: Form
+  private let namesShards: Bool
   /// Nil for no events.
   private let events: EventStream?
-  /// The interval between two of them; nil for none.
+  /// The interval between two events; nil for none.
   private let interval: Duration?
-  private let start = ContinuousClock.now
+  private let now: @Sendable () -> ContinuousClock.Instant
+  private let write: @Sendable (String) -> Void
+  private let start: ContinuousClock.Instant
   private let state = Mutex(State())
 
-  init(mode: Mode, isQuiet: Bool, events: EventStream?) {
+  /// - Parameters:
+  ///   - namesShards: Whether to print a line for each finished weight file.
+  ///   - events: Gets the events in place of lines.
+  convenience init(mode: Mode, isQuiet: Bool, namesShards: Bool, events: EventStream?) {
     let isTerminal = StandardStreams.isTerminal(STDERR_FILENO)
+    let form: Form =
+      events != nil || mode == .never || (isQuiet && mode == .auto)
+      ? .nothing : mode == .always || isTerminal ? .line : .log
+    let interval: Duration? =
+      events == nil || mode == .never ? nil : .milliseconds(mode == .always ? 100 : 1000)
+    self.init(
+      form, namesShards: namesShards && !isQuiet && events == nil, events: events, interval: interval,
+      now: { ContinuousClock.now }, write: { _ = StandardStreams.write(Array($0.utf8), to: STDERR_FILENO) })
+  }
+
+  /// - Parameters:
+  ///   - now: The clock.
+  ///   - write: Writes on standard error.
+  init(
+    _ form: Form, namesShards: Bool, events: EventStream? = nil, interval: Duration? = nil,
+    now: @escaping @Sendable () -> ContinuousClock.Instant, write: @escaping @Sendable (String) -> Void
+  ) {
+    self.form = form
+    self.namesShards = namesShards
     self.events = events
-    let speaks = events == nil && !isQuiet
-    draws = events == nil && mode == .always || mode == .auto && isTerminal && speaks
-    reportsShards = mode == .auto && !isTerminal && speaks
-    interval = events == nil ? .milliseconds(100) : mode == .never ? nil : .milliseconds(mode == .always ? 100 : 1000)
+    self.interval = interval
+    self.now = now
+    self.write = write
+    start = now()
   }
 
   func update(_ progress: MergeProgress) {
     if let shard = progress.finishedShard {
       events?.shard(shard)
-      if reportsShards, progress.shardsTotal > 1 {
-        Diagnostics.write("shard    \(progress.shardsDone)/\(progress.shardsTotal)  \(shard.name.escapingUnprintable)")
+      if namesShards, progress.shardsTotal > 1 {
+        finish()
+        let count = "\(progress.shardsDone)/\(progress.shardsTotal)"
+        write(LabeledLine.text("shard", "\(count)  \(shard.name.escapingUnprintable)") + "\n")
       }
     }
-    guard draws || events != nil, let interval else { return }
+    guard form != .nothing || interval != nil else { return }
     state.withLock { state in
-      let now = ContinuousClock.now
-      if let last = state.lastTold, now - last < interval { return }
-      state.lastTold = now
+      let now = now()
       let rate = TransferRate(
         done: progress.bytesDone - progress.bytesKept, left: progress.bytesTotal - progress.bytesDone,
         elapsed: now - start)
-      if let events { return events.progress(progress, rate: rate) }
-      state.isShown = true
-      draw(Self.text(progress, rate, width: StandardStreams.terminalWidth - 1))
+      if let events, let interval {
+        guard Self.isDue(state.lastTold, interval, now) else { return }
+        state.lastTold = now
+        return events.progress(progress, rate: rate)
+      }
+      let bar = ProgressBar(
+        label: "merging", done: progress.bytesDone, total: progress.bytesTotal, rate: rate,
+        part: "shard \(min(progress.shardsDone + 1, progress.shardsTotal))/\(progress.shardsTotal)")
+      switch form {
+      case .nothing: return
+      case .line:
+        guard Self.isDue(state.lastTold, .milliseconds(100), now) else { return }
+        state.isShown = true
+        draw(bar.line(width: StandardStreams.width(STDERR_FILENO) - 1))
+      case .log:
+        guard isLogDue(progress, state, now) else { return }
+        state.lastLogged = progress.bytesDone
+        write(bar.logLine + "\n")
+      }
+      state.lastTold = now
     }
+  }
+
+  private static func isDue(
+    _ last: ContinuousClock.Instant?, _ interval: Duration, _ now: ContinuousClock.Instant
+  ) -> Bool { last.map { now - $0 >= interval } ?? true }
+
+  private func isLogDue(_ progress: MergeProgress, _ state: State, _ now: ContinuousClock.Instant) -> Bool {
+    let elapsed = now - (state.lastTold ?? start)
+    if elapsed >= Self.logInterval { return true }
+    let step = (progress.bytesTotal - progress.bytesKept) / Self.logSteps
+    return elapsed >= Self.leastLogInterval && progress.bytesDone - max(state.lastLogged, progress.bytesKept) >= step
   }
 
   /// Clears the line.
@@ -68,22 +133,5 @@ final class ProgressLine: Sendable {
     }
   }
 
-  private func draw(_ text: String) { _ = StandardStreams.write(Array("\r\u{1b}[2K\(text)".utf8), to: STDERR_FILENO) }
-
-  /// - Parameter width: The maximum number of columns.
-  static func text(_ progress: MergeProgress, _ rate: TransferRate, width: Int) -> String {
-    let share = progress.bytesTotal == 0 ? 1 : Double(progress.bytesDone) / Double(progress.bytesTotal)
-    let percent = String(
-      progress.bytesTotal == 0 ? 100 : Int(Double(progress.bytesDone) * 100 / Double(progress.bytesTotal)))
-    let figures =
-      "\(String(repeating: " ", count: 3 - min(3, percent.count)))\(percent)%  "
-      + "\(NumberText.bytes(progress.bytesDone)) of \(NumberText.bytes(progress.bytesTotal))  "
-      + "\(NumberText.bytes(rate.bytesPerSecond))/s  "
-      + "shard \(min(progress.shardsDone + 1, progress.shardsTotal))/\(progress.shardsTotal)  eta \(rate.timeLeft)"
-    let barWidth = min(30, width - figures.count - 13)
-    guard barWidth >= 10 else { return String("merging  \(figures)".prefix(max(0, width))) }
-    let filled = Int(share * Double(barWidth - 1))
-    let bar = String(repeating: "=", count: filled) + ">" + String(repeating: " ", count: barWidth - 1 - filled)
-    return "merging  [\(bar)]  \(figures)"
-  }
+  private func draw(_ text: String) { write("\r\u{1b}[2K\(text)") }
 }

@@ -29,8 +29,7 @@ final class ReadingLine: Sendable {
       let now = ContinuousClock.now
       if now - (last ?? start) < .milliseconds(100) { return }
       last = now
-      let text = Self.text(done, of: total, elapsed: now - start)
-      draw(String(text.prefix(max(0, StandardStreams.terminalWidth - 1))))
+      draw(Self.text(done, of: total, elapsed: now - start, width: StandardStreams.width(STDERR_FILENO) - 1))
     }
   }
 
@@ -44,10 +43,8 @@ final class ReadingLine: Sendable {
 
   private func draw(_ text: String) { _ = StandardStreams.write(Array("\r\u{1b}[2K\(text)".utf8), to: STDERR_FILENO) }
 
-  static func text(_ done: Int, of total: Int, elapsed: Duration) -> String {
+  static func text(_ done: Int, of total: Int, elapsed: Duration, width: Int) -> String {
     let rate = TransferRate(done: done, left: total - done, elapsed: elapsed)
-    let percent = total == 0 ? 100 : Int(Double(done) * 100 / Double(total))
-    return "reading  \(percent)%  \(NumberText.bytes(done)) of \(NumberText.bytes(total))  "
-      + "\(NumberText.bytes(rate.bytesPerSecond))/s  eta \(rate.timeLeft)"
+    return ProgressBar(label: "reading", done: done, total: total, rate: rate).line(width: width)
   }
 }

@@ -33,8 +33,6 @@ enum StandardStreams {
 
   static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 
-  static var terminalWidth: Int { width(STDERR_FILENO) }
-
   /// The columns of a terminal; 80 if unknown.
   static func width(_ descriptor: Int32) -> Int {
     var size = winsize()

@@ -14,13 +14,13 @@ struct StepClock {
     last = now
   }
 
-  /// `time     headers 0.012 s, plan 0.003 s`.
+  /// `time      headers 0.012 s, plan 0.003 s`.
   var line: String {
     let parts = steps.map { step in
       let milliseconds = Int((step.duration.inSeconds * 1000).rounded())
       let fraction = String(1000 + milliseconds % 1000).dropFirst()
       return "\(step.name) \(milliseconds / 1000).\(fraction) s"
     }
-    return "time     \(parts.joined(separator: ", "))"
+    return LabeledLine.text("time", parts.joined(separator: ", "))
   }
 }

@@ -1,13 +1,10 @@
 /// Natural order: by bytes, but runs of digits by value, so that layer 2 comes before layer 10.
-enum NaturalOrder {
-  static func precedes(_ left: String, _ right: String) -> Bool {
-    let order = left.utf8.withContiguousStorageIfAvailable { one in
-      right.utf8.withContiguousStorageIfAvailable { other in compare(one, other) }
-    }
-    return order.flatMap { $0 }.map { $0 < 0 } ?? (left < right)
+package enum NaturalOrder {
+  package static func precedes(_ left: String, _ right: String) -> Bool {
+    compare(left.utf8.span, right.utf8.span) < 0
   }
 
-  private static func compare(_ left: UnsafeBufferPointer<UInt8>, _ right: UnsafeBufferPointer<UInt8>) -> Int {
+  private static func compare(_ left: Span<UInt8>, _ right: Span<UInt8>) -> Int {
     var (i, j) = (0, 0)
     while i < left.count, j < right.count {
       guard isDigit(left[i]), isDigit(right[j]) else {
@@ -32,7 +29,7 @@ enum NaturalOrder {
   }
 
   /// The run of digits from `start` on, without leading zeros.
-  private static func digits(_ text: UnsafeBufferPointer<UInt8>, from start: Int) -> Range<Int> {
+  private static func digits(_ text: Span<UInt8>, from start: Int) -> Range<Int> {
     var end = start
     while end < text.count, isDigit(text[end]) { end += 1 }
     var first = start
