@@ -208,7 +208,7 @@ let package = Package(
       swiftSettings: programSettings),
     .testTarget(
       name: "ReportsTests",
-      dependencies: ["Platform", "JSONText", "Reports", "TestSupport"],
+      dependencies: ["Platform", "JSONText", "Checksums", "Reports", "TestSupport"],
       swiftSettings: programSettings),
     .testTarget(
       name: "SafemergeCLITests",

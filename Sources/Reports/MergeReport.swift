@@ -118,9 +118,9 @@ public struct MergeReport: Sendable, Equatable {
     }
     let large = ratios.filter { $0.ratio > suspiciousRatio }
     guard let worst = large.max(by: { $0.ratio < $1.ratio }) else { return nil }
-    return "\(large.count) of \(ratios.count) tensors change by more than \(suspiciousRatio) of the base's norm "
-      + "(most: \(worst.name), \(ReportNumbers.significant(worst.ratio))); is this the base that the adapter was trained "
-      + "on? Adapters begun with PiSSA, OLoRA, CorDA or LoftQ may belong to a residual base"
+    return "\(large.count) of \(ratios.count) tensors change by more than \(ReportNumbers.percent(suspiciousRatio)) of "
+      + "the norm of the weights (most: \(worst.name), \(ReportNumbers.percent(worst.ratio))); is this the base that the "
+      + "adapter was trained on? Adapters initialized with PiSSA, OLoRA, CorDA or LoftQ may need a residual base"
   }
 
   private static func roundingAdvice(_ tensors: [Tensor], _ rounding: MergeEngine.Rounding) -> String? {
@@ -131,11 +131,11 @@ public struct MergeReport: Sendable, Equatable {
     let noticeable = losses.filter { $0.loss > noticeableLoss }
     guard let worst = noticeable.max(by: { $0.loss < $1.loss }) else { return nil }
     let found =
-      "rounding lost more than \(ReportNumbers.percent(noticeableLoss)) of the change in \(noticeable.count) of "
+      "rounding lost more than \(ReportNumbers.percent(noticeableLoss)) of the delta in \(noticeable.count) of "
       + "\(tensors.count) tensors (most: \(worst.name), \(ReportNumbers.percent(worst.loss))); "
     switch rounding {
-    case .nearest: return found + "--dtype float32 would keep it, --round stochastic:SEED would keep it on average"
-    case .stochastic: return found + "stochastic rounding keeps it on average, --dtype float32 would keep all of it"
+    case .nearest: return found + "--dtype float32 keeps it, --round stochastic:SEED keeps it on average"
+    case .stochastic: return found + "stochastic rounding keeps it on average, --dtype float32 keeps all of it"
     }
   }
 }

@@ -1,3 +1,4 @@
+import Checksums
 import Foundation
 import JSONText
 import TestSupport
@@ -13,6 +14,8 @@ import FoundationXML
 final class PageReader: NSObject, XMLParserDelegate {
   private(set) var elements: [(name: String, attributes: [String: String])] = []
   private(set) var text = ""
+  private(set) var scripts: [String] = []
+  private var isInScript = false
   private(set) var problem: (any Error)?
 
   init(_ html: [UInt8]) {
@@ -25,14 +28,24 @@ final class PageReader: NSObject, XMLParserDelegate {
   func parser(
     _ parser: XMLParser, didStartElement name: String, namespaceURI: String?, qualifiedName: String?,
     attributes: [String: String]
-  ) { elements.append((name, attributes)) }
+  ) {
+    elements.append((name, attributes))
+    isInScript = name == "script"
+    if isInScript { scripts.append("") }
+  }
 
-  func parser(_ parser: XMLParser, foundCharacters string: String) { text += string }
+  func parser(
+    _ parser: XMLParser, didEndElement name: String, namespaceURI: String?, qualifiedName: String?
+  ) { isInScript = false }
+
+  func parser(_ parser: XMLParser, foundCharacters string: String) {
+    if isInScript { scripts[scripts.count - 1] += string } else { text += string }
+  }
 
   func count(_ name: String) -> Int { elements.count { $0.name == name } }
 }
 
-/// Expects that the page is well-formed and refers to nothing outside of it, and runs nothing; returns it.
+/// Expects that the page is well-formed, refers to nothing outside of it and runs no script but its own; returns it.
 @discardableResult
 func expectSelfContained(_ html: [UInt8], location: SourceLocation = #_sourceLocation) -> PageReader {
   let page = PageReader(html)
@@ -41,7 +54,7 @@ func expectSelfContained(_ html: [UInt8], location: SourceLocation = #_sourceLoc
     "html", "head", "meta", "title", "style", "body", "main", "header", "p", "h1", "h2", "h3", "code", "dl", "div",
     "dt", "dd", "strong", "span", "em", "table", "caption", "thead", "tbody", "tr", "th", "td", "figure", "figcaption",
     "svg",
-    "rect", "line", "text",
+    "rect", "line", "text", "script",
   ]
   #expect(Set(page.elements.map(\.name)).subtracting(allowed) == [], sourceLocation: location)
   let attributes = Set(page.elements.flatMap(\.attributes.keys))
@@ -55,8 +68,11 @@ func expectSelfContained(_ html: [UInt8], location: SourceLocation = #_sourceLoc
     #expect(!sheet.contains(word), sourceLocation: location)
   }
   let policy = page.elements.first { $0.attributes["http-equiv"] == "Content-Security-Policy" }
+  let hash = Data(SHA256Checksum(of: Array(PageScript.source.description.utf8)).bytes).base64EncodedString()
   #expect(
-    policy?.attributes["content"] == "default-src 'none'; style-src 'unsafe-inline'", sourceLocation: location)
+    policy?.attributes["content"] == "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-\(hash)'",
+    sourceLocation: location)
+  #expect(page.scripts == [PageScript.source.description], sourceLocation: location)
   #expect(page.count("style") == 1 && page.count("html") == 1, sourceLocation: location)
   return page
 }
@@ -99,10 +115,23 @@ func expectSelfContained(_ html: [UInt8], location: SourceLocation = #_sourceLoc
     ]
     let html = ReportPage(try text.document()).html
     let page = expectSelfContained(html)
-    #expect(page.count("script") == 0 && page.count("img") == 0)
+    #expect(page.count("script") == 1 && page.count("img") == 0)
     let shown = name.escapingUnprintable.replacingOccurrences(of: "\u{FFFE}", with: "\u{FFFD}")
       .replacingOccurrences(of: "\u{FFFF}", with: "\u{FFFD}")
     #expect(page.text.contains("a.1.\(shown)"))
+  }
+
+  @Test func tensorsAreInNaturalOrderAndSortable() throws {
+    var text = ReportText()
+    text.tensors = ["b.10.w", "b.9.w", "a.w"].map { ($0, 0.1, 0.1) }
+    let html = ReportPage(try text.document()).html
+    let page = expectSelfContained(html)
+    let rows = String(decoding: html, as: UTF8.self).split(separator: "<th scope=\"row\">").dropFirst()
+    #expect(rows.suffix(3).map { $0.prefix { $0 != "<" } } == ["a.w", "b.9.w", "b.10.w"])
+    #expect(page.elements.contains { $0.name == "table" && $0.attributes["class"] == "tensors sortable" })
+    #expect(page.elements.count { $0.name == "th" && $0.attributes["class"] == "number" } >= 4)
+    // The titles are buttons only where scripts run.
+    #expect(page.count("button") == 0)
   }
 
   /// Numbers at the ends of what a report may hold.
@@ -174,13 +203,23 @@ func expectSelfContained(_ html: [UInt8], location: SourceLocation = #_sourceLoc
 }
 
 @Suite struct ScaleTests {
-  @Test func stepsAreEqualInTheLogarithm() {
-    let scale = ColorScale([1e-7, 1, 0, .infinity, -1])
-    #expect(scale.edges.count == 7)
-    for power in 0..<7 { #expect(scale.step(pow(10, Double(power) - 6.5)) == power) }
-    #expect(scale.step(1e-7) == 0 && scale.step(1) == 6 && scale.step(0) == nil && scale.step(.nan) == nil)
-    #expect(ColorScale([]).step(1) == nil)
-    #expect(ColorScale([0.5, 0.5]).step(0.5) == 3)
+  /// The same number has the same color in every report; only what is suspicious has the last one.
+  @Test(
+    arguments: [(1e-9, 0), (0.0009, 0), (0.0042, 2), (0.02, 3), (0.099, 4), (0.1001, 5), (0.29, 5), (0.31, 6), (50, 6)]
+      as [(Double, Int)])
+  func changesHaveFixedSteps(ratio: Double, step: Int) { #expect(ColorScale.change.step(ratio) == step) }
+
+  @Test(
+    arguments: [(1e-6, 0), (0.0042, 0), (0.02, 1), (0.05, 2), (0.11, 3), (0.3, 4), (0.5, 5), (1, 6)] as [(Double, Int)])
+  func lossesHaveFixedSteps(loss: Double, step: Int) { #expect(ColorScale.loss.step(loss) == step) }
+
+  @Test func scalesHaveAllSteps() {
+    for scale in [ColorScale.change, .loss] {
+      #expect(scale.edges.count == ColorScale.stepCount - 1 && scale.edges == scale.edges.sorted())
+      #expect(scale.step(0) == nil && scale.step(-1) == nil && scale.step(.nan) == nil && scale.step(.infinity) == nil)
+    }
+    #expect(ColorScale.change.step(MergeReport.suspiciousRatio) == ColorScale.change.noticeableStep)
+    #expect(ColorScale.loss.step(MergeReport.noticeableLoss) == ColorScale.loss.noticeableStep)
   }
 
   @Test func histogramsCountEverything() {

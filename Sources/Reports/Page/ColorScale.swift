@@ -1,34 +1,29 @@
-#if canImport(Darwin)
-import Darwin
-#else
-import Glibc
-#endif
-
-/// Color steps between the smallest and the largest of some numbers, equal on a logarithmic scale.
-struct ColorScale: Equatable {
+/// Color steps between fixed numbers, so that the same number has the same color in every report, and only what deserves
+/// attention looks like it.
+struct ColorScale: Equatable, Sendable {
   static let stepCount = 7
 
-  /// The lower bounds of the steps, ascending; empty if there is no positive number.
+  /// The lower bounds of all steps but the first, ascending.
   let edges: [Double]
+  /// The first step that deserves attention.
+  let noticeableStep: Int
 
-  init(_ numbers: [Double]) {
-    let positive = numbers.filter { $0 > 0 && $0.isFinite }
-    guard let least = positive.min(), let largest = positive.max() else {
-      edges = []
-      return
-    }
-    guard largest > least * 1.05 else {
-      edges = [least]
-      return
-    }
-    let step = (log(largest) - log(least)) / Double(Self.stepCount)
-    edges = [least] + (1..<Self.stepCount).map { exp(log(least) + Double($0) * step) }
+  /// Norms of changes relative to the weights': up to a tenth is common, ``MergeReport/suspiciousRatio`` is not.
+  static let change = ColorScale(unit: MergeReport.suspiciousRatio, [1.0 / 300, 0.01, 1.0 / 30, 0.1, 1.0 / 3, 1])
+  /// Shares of changes that rounding lost; from ``MergeReport/noticeableLoss`` on they are noticeable.
+  static let loss = ColorScale(unit: MergeReport.noticeableLoss, [0.1, 0.3, 1, 2, 4, 8])
+
+  /// - Parameters:
+  ///   - unit: The least number that deserves attention.
+  ///   - multiples: The edges in this unit.
+  private init(unit: Double, _ multiples: [Double]) {
+    edges = multiples.map { $0 * unit }
+    noticeableStep = (multiples.firstIndex(of: 1) ?? 0) + 1
   }
 
   /// The step of a positive number; nil for others.
   func step(_ number: Double) -> Int? {
-    guard number > 0, number.isFinite, !edges.isEmpty else { return nil }
-    if edges.count == 1 { return Self.stepCount / 2 }
-    return (edges.lastIndex { $0 <= number } ?? 0)
+    guard number > 0, number.isFinite else { return nil }
+    return edges.lastIndex { $0 <= number }.map { $0 + 1 } ?? 0
   }
 }

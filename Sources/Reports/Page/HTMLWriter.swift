@@ -41,6 +41,13 @@ struct HTMLWriter {
     close()
   }
 
+  /// A script from this program's source, without "<" and "&".
+  mutating func script(_ source: StaticString) {
+    open("script")
+    bytes.append(contentsOf: source.description.utf8)
+    close()
+  }
+
   private mutating func tag(_ name: String, _ attributes: [Attribute], end: String) {
     bytes.append(contentsOf: "<\(name)".utf8)
     for attribute in attributes {

@@ -7,15 +7,19 @@ enum MapSection {
     let title: String
     let explanation: String
     let style: String
+    let scale: ColorScale
+    /// What the colors say from the scale's noticeable step on.
+    let attention: String
     let value: @Sendable (HeatMap.Cell) -> Double?
   }
 
   private static let measures = [
     Measure(
-      title: "Change", explanation: "% of the weight's norm", style: "change",
-      value: { $0.deltaToBase }),
+      title: "Change", explanation: "% of the weight's norm", style: "change", scale: .change,
+      attention: "suspicious", value: { $0.deltaToBase }),
     Measure(
-      title: "Lost to rounding", explanation: "% of the change", style: "loss", value: { $0.roundingLoss }),
+      title: "Lost to rounding", explanation: "% of the change", style: "loss", scale: .loss,
+      attention: "noticeable", value: { $0.roundingLoss }),
   ]
 
   static func write(_ report: ReportDocument, _ writer: inout HTMLWriter) {
@@ -40,7 +44,6 @@ enum MapSection {
   private static func write(
     _ map: HeatMap, _ measure: Measure, describesCells: Bool, _ writer: inout HTMLWriter
   ) {
-    let scale = ColorScale(map.cells.joined().compactMap { $0.flatMap(measure.value) })
     writer.open("div", [("class", "map")])
     writer.open("p")
     writer.element("strong", measure.title, breaksLine: false)
@@ -70,7 +73,7 @@ enum MapSection {
         }
         let value = measure.value(cell)
         var attributes: [HTMLWriter.Attribute] = [
-          ("class", value.flatMap(scale.step).map { "s\($0)" } ?? (value == 0 ? "zero" : "none"))
+          ("class", value.flatMap(measure.scale.step).map { "s\($0)" } ?? (value == 0 ? "zero" : "none"))
         ]
         if describesCells {
           let count = cell.tensorCount > 1 ? " (\(NumberText.counted(cell.tensorCount, "tensor")))" : ""
@@ -83,17 +86,19 @@ enum MapSection {
     writer.close()
     writer.close()
     writer.close()
-    writeLegend(scale, measure, &writer)
+    writeLegend(measure, &writer)
     writer.close()
   }
 
-  private static func writeLegend(_ scale: ColorScale, _ measure: Measure, _ writer: inout HTMLWriter) {
-    guard scale.edges.count > 1 else { return }
+  private static func writeLegend(_ measure: Measure, _ writer: inout HTMLWriter) {
+    let edges = measure.scale.edges
     writer.open("div", [("class", "legend \(measure.style)")])
-    for (step, edge) in scale.edges.enumerated() {
-      writer.element("span", PageNumbers.short(edge), [("class", "s\(step)")], breaksLine: false)
+    writer.element("span", "<\(PageNumbers.short(edges[0]))", [("class", "s0")], breaksLine: false)
+    for (place, edge) in edges.enumerated() {
+      writer.element("span", PageNumbers.short(edge), [("class", "s\(place + 1)")], breaksLine: false)
     }
-    writer.element("em", "% and more", breaksLine: false)
+    let noticeable = PageNumbers.short(edges[measure.scale.noticeableStep - 1])
+    writer.element("em", "% and more; from \(noticeable) % on \(measure.attention)", breaksLine: false)
     writer.close()
   }
 }

@@ -7,16 +7,16 @@ enum PageStyle {
       --page: #fbfbfa; --card: #ffffff; --ink: #1d2126; --soft: #596069; --rule: #dcdfe3; --accent: #1f5fae;
       --alert: #a8320a; --warn: #fdf1e3; --warn-edge: #c2620b; --note: #eaf2fb; --note-edge: #1f5fae;
       --on-pale: #1d2126; --on-deep: #ffffff;
-      --c0: #edf4fc; --c1: #d3e4f6; --c2: #b0cff0; --c3: #86b5e6; --c4: #3579bd; --c5: #2166ac; --c6: #0d3f78;
-      --l0: #fdf2e6; --l1: #fbdfc2; --l2: #f6c394; --l3: #eda05e; --l4: #b85c12; --l5: #a34d0c; --l6: #6f3002;
+      --c0: #edf4fc; --c1: #d3e4f6; --c2: #b0cff0; --c3: #86b5e6; --c4: #3579bd; --c5: #2166ac;
+      --l0: #f3f3f2; --l1: #f3eee8; --l2: #f7e6d3; --l3: #eda05e; --l4: #b85c12; --l5: #a34d0c; --l6: #6f3002;
     }
     @media (prefers-color-scheme: dark) {
       :root {
         --page: #14171b; --card: #1c2026; --ink: #e6e9ed; --soft: #9aa3ad; --rule: #333a43; --accent: #7db4f0;
         --alert: #ff9d76; --warn: #33261a; --warn-edge: #e08a3c; --note: #1a2836; --note-edge: #5d9fe3;
         --on-pale: #e6e9ed; --on-deep: #0d1116;
-        --c0: #1a2733; --c1: #1e3549; --c2: #234763; --c3: #2a5b80; --c4: #5f9dce; --c5: #93c3e8; --c6: #cfe6f8;
-        --l0: #2b2219; --l1: #402d1b; --l2: #5a3a1c; --l3: #78491c; --l4: #d98c4a; --l5: #efb27d; --l6: #fbdcc0;
+        --c0: #1a2733; --c1: #1e3549; --c2: #234763; --c3: #2a5b80; --c4: #5f9dce; --c5: #93c3e8;
+        --l0: #20242a; --l1: #28282a; --l2: #352d26; --l3: #78491c; --l4: #d98c4a; --l5: #efb27d; --l6: #fbdcc0;
       }
     }
     * { box-sizing: border-box; }
@@ -69,7 +69,7 @@ enum PageStyle {
     .s4, .s5, .s6 { color: var(--on-deep); }
     .change .s0 { background: var(--c0); } .change .s1 { background: var(--c1); } .change .s2 { background: var(--c2); }
     .change .s3 { background: var(--c3); } .change .s4 { background: var(--c4); } .change .s5 { background: var(--c5); }
-    .change .s6 { background: var(--c6); }
+    .change .s6 { background: var(--alert); }
     .loss .s0 { background: var(--l0); } .loss .s1 { background: var(--l1); } .loss .s2 { background: var(--l2); }
     .loss .s3 { background: var(--l3); } .loss .s4 { background: var(--l4); } .loss .s5 { background: var(--l5); }
     .loss .s6 { background: var(--l6); }
@@ -91,6 +91,11 @@ enum PageStyle {
     .tensors th:first-child { text-align: left; padding-left: 0; font-weight: 400; overflow-wrap: anywhere; }
     .tensors td { white-space: nowrap; }
     .alert { color: var(--alert); font-weight: 600; }
+    .sortable button { font: inherit; color: inherit; background: none; border: 0; padding: 0; margin: 0; cursor: pointer;
+      text-align: inherit; }
+    .sortable button:hover { color: var(--ink); text-decoration: underline; }
+    th[aria-sort=ascending] button::after { content: " \\2191"; }
+    th[aria-sort=descending] button::after { content: " \\2193"; }
     .facts { display: grid; grid-template-columns: max-content 1fr; gap: 4px 18px; margin: 0 0 16px; }
     .facts dt { color: var(--soft); }
     .facts dd { margin: 0; overflow-wrap: anywhere; }

@@ -18,11 +18,12 @@ enum ProvenanceSection {
     writer.close()
     guard !report.files.isEmpty else { return }
     writer.open("div", [("class", "scroll")])
-    writer.open("table", [("class", "plain")])
+    writer.open("table", [("class", "plain sortable")])
     writer.open("thead")
     writer.open("tr")
-    for title in ["File", "Bytes", "SHA-256"] {
-      writer.element("th", title, [("scope", "col")], breaksLine: false)
+    for (title, isNumber) in [("File", false), ("Bytes", true), ("SHA-256", false)] {
+      writer.element(
+        "th", title, isNumber ? [("scope", "col"), ("class", "number")] : [("scope", "col")], breaksLine: false)
     }
     writer.close()
     writer.close()

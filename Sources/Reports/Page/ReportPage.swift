@@ -2,7 +2,7 @@ import Adapters
 import MergeEngine
 import Platform
 
-/// A report as one HTML page that needs neither a network nor scripts.
+/// A report as one HTML page that needs no network. Without scripts it shows the same, but its tables cannot be sorted.
 public struct ReportPage {
   /// The page's text: HTML that is well-formed XML too; all text from the report is escaped.
   public let html: [UInt8]
@@ -18,10 +18,7 @@ public struct ReportPage {
     writer.open("head")
     writer.empty("meta", [("charset", "utf-8")])
     writer.empty("meta", [("name", "viewport"), ("content", "width=device-width, initial-scale=1")])
-    // Nothing is loaded or executed, whatever names the report contains.
-    writer.empty(
-      "meta",
-      [("http-equiv", "Content-Security-Policy"), ("content", "default-src 'none'; style-src 'unsafe-inline'")])
+    writer.empty("meta", [("http-equiv", "Content-Security-Policy"), ("content", PageScript.policy)])
     writer.element("title", "\(Self.name(report.output)) - merge report")
     writer.style(PageStyle.sheet)
     writer.close()
@@ -36,6 +33,7 @@ public struct ReportPage {
     TensorSection.write(report, &writer)
     ProvenanceSection.write(report, &writer)
     writer.close()
+    writer.script(PageScript.source)
     writer.close()
     writer.close()
     html = writer.bytes
@@ -74,7 +72,8 @@ public struct ReportPage {
     writeTile(
       "elements changed", PageNumbers.percent(report.totals.changedShare),
       "of \(NumberText.grouped(report.totals.elementCount))", &writer)
-    writeTile("norm of the change", PageNumbers.percent(report.totals.deltaToBase), "of the weights' norm", &writer)
+    writeTile(
+      "relative change ‖ΔW‖/‖W‖", PageNumbers.percent(report.totals.deltaToBase), "of the weights' norm", &writer)
     writeTile("lost to rounding", PageNumbers.percent(report.totals.roundingLoss), "of the change", &writer)
     writer.close()
   }

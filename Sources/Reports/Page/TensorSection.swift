@@ -3,22 +3,30 @@ import Platform
 
 /// Every tensor with its figures.
 enum TensorSection {
-  private static let titles = ["Tensor", "dtype", "Shape", "Changed", "Norm of the change", "Of the weight", "Lost"]
+  /// The titles, and whether a column has numbers.
+  private static let columns = [
+    ("Tensor", false), ("dtype", false), ("Shape", false), ("Changed", true), ("Norm of the change", true),
+    ("Of the weight", true), ("Lost", true),
+  ]
 
   static func write(_ report: ReportDocument, _ writer: inout HTMLWriter) {
     guard !report.tensors.isEmpty else { return }
     writer.element("h2", "Tensors")
-    let shown = report.tensors.prefix(ReportPage.listedTensorLimit)
+    let shown = report.tensors.sorted { NaturalOrder.precedes($0.name, $1.name) }
+      .prefix(ReportPage.listedTensorLimit)
     if shown.count < report.tensors.count {
       writer.element(
         "p",
         "The first \(NumberText.grouped(shown.count)) of \(NumberText.grouped(report.tensors.count)); the report as JSON "
           + "has all of them.")
     }
-    writer.open("table", [("class", "tensors")])
+    writer.open("table", [("class", "tensors sortable")])
     writer.open("thead")
     writer.open("tr")
-    for title in titles { writer.element("th", title, [("scope", "col")], breaksLine: false) }
+    for (title, isNumber) in columns {
+      writer.element(
+        "th", title, isNumber ? [("scope", "col"), ("class", "number")] : [("scope", "col")], breaksLine: false)
+    }
     writer.close()
     writer.close()
     writer.open("tbody")
