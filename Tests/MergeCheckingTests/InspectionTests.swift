@@ -215,7 +215,7 @@ import Testing
     // Each name of the vocabulary has its size.
     let small = try found(
       "WhisperForConditionalGeneration", "whisper", tied: false, [embedding, ("proj_out.weight", [5, 4])])
-    #expect(small == ["config has 5 rows, and vocab_size is 6"])
+    #expect(small == ["config has 5 rows, but vocab_size is 6"])
     // The decoder of Marian may have a vocabulary of its own.
     let marian = "marian\", \"share_encoder_decoder_embeddings\": false, \"decoder_vocab_size\": 5, \"num_beams\": \"4"
     let sides = [("model.encoder.embed_tokens.weight", [6, 4]), ("model.decoder.embed_tokens.weight", [5, 4])]
