@@ -8,24 +8,28 @@ extension AdapterError {
   public var hint: String? {
     switch problem {
     case .file(let error): error.hint
-    case .severalAdapters, .severalWeights: "name one of them"
-    case .notAFolder: "name the folder that holds \(AdapterFolder.configName) and \(AdapterFolder.weightsName)"
-    case .pickle: AdapterFolder.pickleConversion
+    case .severalAdapters, .severalWeights: "pass one of them"
+    case .notAFolder: "pass the folder with \(AdapterFolder.configName) and \(AdapterFolder.weightsName)"
+    case .missingFile(AdapterFolder.weightsName): "incomplete download? download the adapter again"
+    case .pickle: AdapterFolder.pickleConversion(path)
     case .unsupportedField(_, _, _, let hint): hint
     case .peftType(let found): PEFTMethods.hint(found)
-    case .unknownField: "delete it from \(AdapterFolder.configName) if it only describes the training"
-    case .scalingUnknown: "write \"r\" and \"lora_alpha\" of the training to \(AdapterFolder.configName)"
+    case .unknownField:
+      "update safemerge, or delete the field from \(AdapterFolder.configName) if it has no effect on the weights"
+    case .scalingUnknown: "add the \"r\" and \"lora_alpha\" of the training to \(AdapterFolder.configName)"
     case .trainerConfig(let name, _, _):
-      "copy \(name) of the training beside the weights, or write an \(AdapterFolder.configName) with \"peft_type\", \"r\" "
-        + "and \"lora_alpha\""
+      "copy \(name) from the training output, or write an \(AdapterFolder.configName) with \"peft_type\", \"r\" and "
+        + "\"lora_alpha\""
     case .keyRepeatedPrefix, .unknownContainer: "save the adapter with PEFT's save_pretrained"
     case .adapterNames(let found, let other):
-      "save them apart: PEFT's save_pretrained(folder, selected_adapters=[\"\(found)\"]), and the same for \"\(other)\""
+      "save each one with PEFT's save_pretrained(folder, selected_adapters=[\"\(found)\"]); \"\(other)\" likewise"
     case .biasNotDeclared:
-      "if it is to be scaled like the factors, as PEFT scales it, write \"lora_bias\": true to "
-        + "\(AdapterFolder.configName)"
+      "if it is to be scaled like lora_B, as in PEFT, add \"lora_bias\": true to \(AdapterFolder.configName)"
     case .baseBiasNotDeclared: "trained biases belong to an adapter with \"bias\": \"all\" or \"lora_only\""
-    case .parameterOrder: "merge it with PEFT's merge_and_unload, which has the module"
+    case .parameterOrder: "merge it with PEFT's merge_and_unload"
+    case .rank, .expertRank: "are config and weights from different adapters?"
+    case .missingFactor: "the adapter file is incomplete; save it again"
+    case .noLayers, .noTensors: "save the adapter again with PEFT's save_pretrained"
     default: nil
     }
   }
@@ -36,96 +40,100 @@ extension AdapterError {
 extension AdapterError.Problem {
   fileprivate var message: String {
     switch self {
-    case .system(let call, let code): "\(call): \(SystemCalls.text(of: code))"
+    case .system(let call, let code): SystemCalls.message(of: call, code: code)
     case .file(let error): error.message
-    case .notAFolder: "is a file; an adapter is a folder"
+    case .notAFolder: "this is a file, and an adapter is a folder"
+    case .missingFile(AdapterFolder.configName):
+      "no \(AdapterFolder.configName) in this folder, so it is not a PEFT adapter"
     case .missingFile(let name): "no \(name) in this folder"
     case .severalAdapters(let folders):
-      "no \(AdapterFolder.configName) in this folder, and adapters in its folders \(Self.list(folders))"
+      "no \(AdapterFolder.configName) in this folder, but adapters in its subfolders \(Self.list(folders))"
     case .severalWeights(let folders):
-      "no \(AdapterFolder.weightsName) in this folder, and weights in its folders \(Self.list(folders))"
-    case .pickle: "the weights are a Python pickle, which is never opened; \(AdapterFolder.weightsName) expected"
+      "no \(AdapterFolder.weightsName) in this folder, but weights in its subfolders \(Self.list(folders))"
+    case .pickle: "the weights are a Python pickle, which is never opened; expected \(AdapterFolder.weightsName)"
 
-    case .configTooLarge(let byteCount, let limit): "has \(byteCount) bytes; at most \(limit) are allowed"
+    case .configTooLarge(let byteCount, let limit):
+      "the file has \(NumberText.bytes(byteCount)); at most \(NumberText.bytes(limit)) are allowed"
     case .configNotJSON(let error): "not valid JSON: \(error)"
-    case .configNotAnObject(let found): "an object expected, found \(found)"
+    case .configNotAnObject(let found): "expected a JSON object, found \(found)"
     case .peftType(let found):
       found.map { "\"peft_type\" is \($0): \(PEFTMethods.reason($0))" }
-        ?? "\"peft_type\" is missing: \"LORA\" expected"
+        ?? "\"peft_type\" is missing"
     case .scalingUnknown(let ranks, let hasRank, let hasAlpha):
       (hasAlpha ? "\"r\" is missing" : hasRank ? "\"lora_alpha\" is missing" : "\"r\" and \"lora_alpha\" are missing")
         + ", and the factors have "
         + (ranks.count == 1 ? "rank \(ranks[0])" : "ranks \(Self.numbers(ranks))")
-        + ": nothing says how the updates are scaled"
+        + ", so the scaling is unknown"
     case .trainerConfig(_, let missing, let found):
-      (found.map { "\(missing) is \($0)" } ?? "\(missing) is missing") + ": nothing says how the updates are scaled"
-    case .fieldType(let field, let expected, let found): "\"\(field)\" is \(found): \(expected) expected"
+      (found.map { "\(missing) is \($0)" } ?? "\(missing) is missing") + ", so the scaling is unknown"
+    case .fieldType(let field, let expected, let found): "\"\(field)\" is \(found): expected \(expected)"
     case .unsupportedField(let field, let value, let reason, _): "\"\(field)\" is \(value): \(reason)"
     case .unknownField(let field, let value):
-      "\"\(field)\" is \(value): an unknown field may change the result; only null is allowed"
+      "\"\(field)\" is \(value): an unknown field, which may change the result"
     case .pattern(let field, let key, let problem):
       "\"\(field)\": pattern \"\(key.prefix(200))\(key.count > 200 ? "..." : "")\": \(problem)"
     case .patterns(let field, let problem): "\"\(field)\": \(problem)"
 
-    case .keyRepeatedPrefix(let prefix, let count): "the name begins \(count) times with \"\(prefix)\""
+    case .keyRepeatedPrefix(let prefix, let count): "the name begins with \"\(prefix)\" \(count) times"
     case .adapterNames(let found, let other):
-      "the name holds the adapter's name \"\(found)\"; other keys hold \"\(other)\", and a file is one adapter"
-    case .mixedOrientation(let other): "is stored another way round than \(other): one way expected for both"
-    case .sameMeaning(let other): "means the same as \(other): one of the two expected"
-    case .sameTarget(let target, let other): "replaces \(target), as \(other) does: one of the two expected"
-    case .keyWithoutModule: "the name has no module"
+      "the name contains the adapter name \"\(found)\" and other names contain \"\(other)\"; a file holds one adapter"
+    case .mixedOrientation(let other): "stored transposed relative to \(other)"
+    case .sameMeaning(let other): "has the same meaning as \(other); expected only one of them"
+    case .sameTarget(let target, let other): "replaces \(target), and so does \(other)"
+    case .keyWithoutModule: "the name contains no module"
     case .unknownKey:
-      "unknown kind of tensor; a factor (lora_A.weight, lora_B.weight, ...) or a tensor of the model expected"
+      "unknown kind of tensor; expected a factor (lora_A.weight, lora_B.weight, ...) or a tensor of the model"
 
-    case .missingFactor(let missing): "one half missing: there is no \(missing)"
-    case .biasTwice(let other): "the same bias as \(other): one of the two expected"
-    case .biasNotDeclared: "is there although \"lora_bias\" is not true in \(AdapterFolder.configName)"
-    case .baseBiasNotDeclared: "is there although \"bias\" is \"none\" in \(AdapterFolder.configName)"
-    case .diagonalNotDeclared: "is there although there is no \"kasa_config\" in \(AdapterFolder.configName)"
-    case .magnitudeNotDeclared: "is there although \"use_dora\" is not true in \(AdapterFolder.configName)"
-    case .variantNotDeclared(let field): "is there although \(AdapterFolder.configName) has no \"\(field)\""
-    case .embeddingAndLinear: "factors of an embedding and of another layer for one module: one kind expected"
-    case .impossible(let field, let owner): "\"\(field)\" is set, which PEFT does not have for \(owner)"
+    case .missingFactor(let missing): "the other half, \(missing), is missing"
+    case .biasTwice(let other): "the same bias as \(other); expected only one of them"
+    case .biasNotDeclared: "present, but \"lora_bias\" is not true in \(AdapterFolder.configName)"
+    case .baseBiasNotDeclared: "present, but \"bias\" is \"none\" in \(AdapterFolder.configName)"
+    case .diagonalNotDeclared: "present, but there is no \"kasa_config\" in \(AdapterFolder.configName)"
+    case .magnitudeNotDeclared: "present, but \"use_dora\" is not true in \(AdapterFolder.configName)"
+    case .variantNotDeclared(let field): "present, but \(AdapterFolder.configName) has no \"\(field)\""
+    case .embeddingAndLinear: "the module has factors of an embedding and of another kind of layer"
+    case .impossible(let field, let owner): "\"\(field)\" is set, which PEFT doesn't support for \(owner)"
     case .decomposition(let change, let owner):
       "\(change.rawValue) (\"\(change.field)\") changes the weights of linear layers, and this is \(owner)"
-    case .blocksInBoth: "the module is in both lists of \"use_bdlora\": one expected"
-    case .blocksInNeither: "the module is in neither list of \"use_bdlora\", whose match_strict asks for one"
+    case .blocksInBoth: "the module is in both lists of \"use_bdlora\"; expected one"
+    case .blocksInNeither: "the module is in neither list of \"use_bdlora\", but match_strict requires one"
     case .blocks(let blocks, let name, let size):
-      "\"use_bdlora\" has \(blocks) blocks, but the \(name) is \(size) and does not divide into them"
+      "\"use_bdlora\" has \(blocks) blocks, which do not divide the \(name) of \(size)"
 
     case .unknownContainer(let module):
-      "stands inside \(module), which is neither an attention block with an update nor has updated parameters"
+      "inside \(module), which is not an updated attention block and has no updated parameters"
     case .nestedUpdate(let depth):
       "an update inside \(depth) other\(depth == 1 ? "" : "s") of the module, but \"target_parameters\" names no "
         + "parameter of it"
     case .parameterCount(let parameters, let depths):
-      "\"target_parameters\" names \(parameters.count) of the module's parameters (\(Self.list(parameters))), so that "
-        + "updates with 0 to \(parameters.count - 1) \"base_layer\" are expected, found \(Self.numbers(depths))"
+      "\"target_parameters\" has \(parameters.count) parameters of this module (\(Self.list(parameters))); expected updates "
+        + "with 0 to \(parameters.count - 1) \"base_layer\", found \(Self.numbers(depths))"
     case .parameterOrder(let parameters, let unknown):
-      "whether this update is of \(Self.list(parameters)) is ambiguous: in which order the module registers "
-        + "\"\(unknown)\" is not known"
+      "ambiguous: it may belong to any of \(Self.list(parameters)), because the position of \"\(unknown)\" in the "
+        + "module is unknown"
 
-    case .originalAlone(let target): "the base's own \(target), but the adapter has no trained one"
-    case .missingSavedModules(let names): "\"modules_to_save\" names \(Self.list(names)), but no tensor of them is here"
+    case .originalAlone(let target): "a copy of the base's \(target), but the trained one is missing"
+    case .missingSavedModules(let names):
+      "\"modules_to_save\" lists \(Self.list(names)), but the file has no tensor of them"
     case .tokensNotDeclared:
-      "token rows that \"trainable_token_indices\" in \(AdapterFolder.configName) does not name"
+      "token rows that \"trainable_token_indices\" in \(AdapterFolder.configName) does not list"
     case .tokensOfSeveral(let other):
-      "\"trainable_token_indices\" is one list, for the input embedding, but there are rows of \(other) too"
+      "\"trainable_token_indices\" is a single list for the input embedding, but there are rows of \(other) too"
     case .tokensNamedTwice(let one, let other):
-      "\"trainable_token_indices\" names it twice, as \"\(one)\" and as \"\(other)\""
+      "\"trainable_token_indices\" lists it twice, as \"\(one)\" and as \"\(other)\""
     case .missingTokenRows(let owner):
-      "\"trainable_token_indices\" names tokens of \(owner), but no token_adapter.trainable_tokens_delta of it is here"
+      "\"trainable_token_indices\" lists tokens of \(owner), but its token_adapter.trainable_tokens_delta is missing"
 
-    case .dtype(let dtype): "dtype \(dtype.name); F64, F32, F16, BF16, F8_E4M3 or F8_E5M2 expected"
-    case .shape(let expected, let found): "shape \(expected) expected, found \(Self.text(found))"
+    case .dtype(let dtype): "the dtype is \(dtype.name); expected F64, F32, F16, BF16, F8_E4M3 or F8_E5M2"
+    case .shape(let expected, let found): "expected shape \(expected), found \(Self.text(found))"
     case .rank(let expected, let found, let shape, let pattern):
-      "rank \(expected) expected from \(pattern.map { "rank_pattern \"\($0)\"" } ?? "\"r\""), found \(found) "
+      "expected rank \(expected) from \(pattern.map { "rank_pattern \"\($0)\"" } ?? "\"r\""), found \(found) "
         + "in shape \(Self.text(shape))"
     case .expertRank(let rank, let found, let shape, let pattern):
-      "a multiple of rank \(rank) expected from \(pattern.map { "rank_pattern \"\($0)\"" } ?? "\"r\""), found \(found) "
+      "expected a multiple of rank \(rank) from \(pattern.map { "rank_pattern \"\($0)\"" } ?? "\"r\""), found \(found) "
         + "in shape \(Self.text(shape))"
-    case .noLayers: "has no lora_A and lora_B, although the config names modules to adapt"
-    case .noTensors: "has no tensors: this adapter changes nothing"
+    case .noLayers: "no lora_A and lora_B in this file, but the config lists target modules"
+    case .noTensors: "no tensors in this file"
     case .uses(let count): "has \(count) uses, one expected: please report this"
     }
   }

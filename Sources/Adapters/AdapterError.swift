@@ -147,7 +147,7 @@ public struct AdapterError: ReportableError, Equatable {
   public var errorClass: String {
     switch problem {
     case .file(let error): error.errorClass
-    case .system: "system"
+    case .system(let call, let code): SystemCalls.isAboutMissingPath(call, code) ? "not-found" : "system"
     case .notAFolder, .missingFile, .severalAdapters, .severalWeights: "not-found"
     case .pickle: "pickle"
     case .configTooLarge, .configNotJSON, .configNotAnObject, .fieldType, .scalingUnknown, .trainerConfig:

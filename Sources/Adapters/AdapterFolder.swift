@@ -10,10 +10,17 @@ struct AdapterFolder {
   /// Bytes of adapter_config.json; one with a pattern for each module of a large model has some 100 KiB.
   static let configByteLimit = 4 << 20
 
-  static let pickleConversion =
-    "convert it there: python3 -c \"import torch, safetensors.torch as s; "
-    + "s.save_file({k: v.clone().contiguous() for k, v in torch.load('\(pickleName)', weights_only=True).items()}, "
-    + "'\(weightsName)', metadata={'format': 'pt'})\""
+  static func pickleConversion(_ path: String) -> String {
+    let folder = Paths.folder(path)
+    // A path with a quote or another special character of a shell is not put into a command.
+    let isPlain = folder.unicodeScalars.allSatisfy {
+      $0.properties.isAlphabetic || "0123456789/._-+=@, ".unicodeScalars.contains($0)
+    }
+    let (start, prefix) = isPlain ? ("convert it", join(folder, "")) : ("convert it in its folder", "")
+    return "\(start): python3 -c \"import torch, safetensors.torch as s; "
+      + "s.save_file({k: v.clone().contiguous() for k, v in torch.load('\(prefix)\(pickleName)', weights_only=True).items()}, "
+      + "'\(prefix)\(weightsName)', metadata={'format': 'pt'})\""
+  }
 
   /// The folder that has the files: the caller's, or the only one in it.
   let path: String

@@ -32,11 +32,11 @@ extension JSONError: CustomStringConvertible {
     switch reason {
     case .syntax(let detail): "\(detail) at byte \(offset)"
     case .byteOrderMark(let encoding):
-      "begins with a byte order mark (\(encoding)), which transformers, PEFT and safetensors do not read either; "
+      "it begins with a byte order mark (\(encoding)), which transformers, PEFT and safetensors don't read either; "
         + "save it as UTF-8 without one"
     case .nulByte: "NUL byte at byte \(offset)"
     case .tooDeep(let limit): "nested deeper than \(limit) levels at byte \(offset)"
-    case .duplicateKey(let key): "key \"\(key)\" stands twice in one object, at byte \(offset)"
+    case .duplicateKey(let key): "duplicate key \"\(key)\" at byte \(offset)"
     case .numberOutOfRange: "number out of range at byte \(offset)"
     case .tooLong(let byteCount, let limit): "value of \(byteCount) bytes at byte \(offset); the limit is \(limit)"
     }

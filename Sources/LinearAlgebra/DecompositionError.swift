@@ -35,15 +35,14 @@ public struct DecompositionError: ReportableError, Equatable {
   public var message: String {
     switch problem {
     case .noLibrary(let tried):
-      "the merge needs a decomposition of whole matrices, and there is no LAPACK: \(tried.joined(separator: ", ")) not "
-        + "found"
-    case .libraryNotLoaded(let name, let reason): "LAPACK cannot be opened as \(name): \(reason)"
+      "the merge needs LAPACK, and none is installed (tried \(tried.joined(separator: ", ")))"
+    case .libraryNotLoaded(let name, let reason): "cannot load LAPACK from \(name): \(reason)"
     case .noLibrariesInStaticProgram:
-      "the merge needs a decomposition of whole matrices, and this program is linked statically: it opens no LAPACK"
-    case .routineMissing(let name, let routine): "\(name) is no LAPACK: it has no \(routine)"
-    case .notFinite(let count): "\(count) elements are infinite or NaN: it has no decomposition"
+      "the merge needs LAPACK, which this statically linked program cannot load"
+    case .routineMissing(let name, let routine): "\(name) is not a LAPACK library: it has no \(routine)"
+    case .notFinite(let count): "\(NumberText.counted(count, "element")) infinite or NaN, so there is no decomposition"
     case .notConverged: "its singular value decomposition does not converge"
-    case .tooLarge(let rows, let columns): "is \(rows) x \(columns), too large for LAPACK's 32-bit integers"
+    case .tooLarge(let rows, let columns): "\(rows) x \(columns) is too large for LAPACK's 32-bit integers"
     case .wrongShape(let rows, let columns, let rank, let count):
       "internal error: rank \(rank) of \(rows) x \(columns) in \(count) elements"
     case .badArgument(let routine, let number): "internal error: argument \(number) of \(routine)"
@@ -53,9 +52,9 @@ public struct DecompositionError: ReportableError, Equatable {
   public var hint: String? {
     switch problem {
     case .noLibrary, .libraryNotLoaded, .routineMissing:
-      "install Debian's libopenblas0 or liblapack3, or name a library with SAFEMERGE_LAPACK"
+      "install libopenblas0 or liblapack3 (Debian), or set SAFEMERGE_LAPACK to a library"
     case .noLibrariesInStaticProgram:
-      "take a safemerge that is linked dynamically, such as the Debian package or one built from the source"
+      "use a dynamically linked safemerge: the Debian package, or a build from source"
     default: nil
     }
   }

@@ -133,93 +133,93 @@ public struct PlanError: ReportableError, Equatable {
     case .noTarget(let target, let candidates, let others):
       "the base has no tensor \(target)"
         + (candidates.isEmpty ? "" : "; nearest: \(candidates.joined(separator: ", "))")
-        + (others > 0 ? " (and \(others) more modules have no tensor)" : "")
+        + (others > 0 ? " (and \(NumberText.counted(others, "more module")) without a tensor)" : "")
     case .tied(let names, let changed, _):
-      "the base keeps \(Self.listed(names)) as one tensor, and the adapter changes "
+      "\(Self.listed(names)) are tied in the base, and the adapter changes "
         + (changed.count > 1 ? "each in its own way" : "only \(Self.listed(changed))")
     case .tiedBoth(let names):
-      "the base keeps \(Self.listed(names)) as one tensor, and the adapter changes "
+      "\(Self.listed(names)) are tied in the base, and the adapter changes "
         + (names.count == 2 ? "both" : "several") + " differently"
     case .inseparable(let names, let changed, let name, let isUnknown):
       (names.count == 1
-        ? "the base uses \(names[0]) as its head too, and the adapter changes only the embedding"
-        : "the base keeps \(Self.listed(names)) as one tensor, and the adapter changes "
+        ? "the base also uses \(names[0]) as its head, and the adapter changes only the embedding"
+        : "\(Self.listed(names)) are tied in the base, and the adapter changes "
           + (changed.count > 1 ? "each in its own way" : "only \(Self.listed(changed))"))
         + (isUnknown
-          ? "; what its class calls a head of its own is not known" : "; \(name ?? "its class") has no head of its own")
+          ? "; the name of a separate head is unknown for its class" : "; \(name ?? "its class") has no separate head")
     case .twins(let kept, let other, let name):
-      "the base keeps \(kept) and \(other) as one tensor, as \(name ?? "its class") does, and the adapter changes only "
+      "\(kept) and \(other) are one tensor in \(name ?? "its class"), and the adapter changes only "
         + kept
-    case .lostReplacement(let field): "is not in the adapter, although its \(field) says that it was trained"
-    case .missingOutProj(let output): "is the input half of a MultiheadAttention; the adapter has no \(output)"
-    case .noSuchLayer(let layer): "layer_replication copies layer \(layer), which the base has not"
-    case .tooManyLayers(let limit): "layer_replication asks for more than \(limit) layers"
+    case .lostReplacement(let field): "missing in the adapter, but \(field) says that it was trained"
+    case .missingOutProj(let output): "the input half of a MultiheadAttention; the adapter has no \(output)"
+    case .noSuchLayer(let layer): "layer_replication copies layer \(layer), which the base doesn't have"
+    case .tooManyLayers(let limit): "layer_replication makes more than \(limit) layers"
     case .tooManyTensors(let count, let limit):
-      "layer_replication makes \(count) tensors of these; at most \(limit) are made"
+      "layer_replication makes \(count) tensors; at most \(limit) are supported"
     case .replacedAndChanged(let target, let other):
-      "\(target) would be replaced by one adapter and changed by \(other); merge them one after the other"
+      "one adapter replaces \(target), and \(other) changes it"
     case .replicationOfSeveral: "layer_replication cannot be merged together with other adapters"
     case .ambiguousExperts:
-      "does not say in which order its columns are: by rank, as PEFT writes them, or by expert, as Unsloth did"
+      "its column order is not recorded: by rank, as in PEFT, or by expert, as in older Unsloth"
     case .groupedConvolution(let target):
-      "\(target) of the base is a grouped convolution, whose LoRA PEFT cannot merge either"
+      "\(target) of the base is a grouped convolution, which PEFT cannot merge either"
     case .groupedScaling(let target):
-      "\(target) of the base is a grouped convolution, whose input channels are not scaled"
-    case .weightedReplacement(let weight): "replaces a tensor of the base, which a weight of \(weight) cannot scale"
+      "\(target) of the base is a grouped convolution; scaling its input channels is not supported"
+    case .weightedReplacement(let weight):
+      "replaces a tensor of the base, so a weight of \(weight) has no meaning for it"
     case .weightWithoutScaling(let method, let weight):
-      "\(method) multiplies the weight, and a weight of \(weight) for the adapter has no defined meaning"
+      "\(method) multiplies the base's weight, so a weight of \(weight) for the adapter has no meaning"
     case .replacementDType(let target, let found, let expected):
-      "is \(found.name), but \(target) of the base is \(expected.name)"
+      "the dtype is \(found.name), but \(target) of the base is \(expected.name)"
     case .newTensor(let target, let candidates):
       "the base has no tensor \(target)"
         + (candidates.isEmpty ? "" : "; nearest: \(candidates.joined(separator: ", "))")
     case .rowOutside(let row, let target, let rows): "replaces row \(row), but \(target) of the base has \(rows) rows"
-    case .rowTwice(let row, let target): "row \(row) of \(target) is replaced twice"
+    case .rowTwice(let row, let target): "replaces row \(row) of \(target) twice"
     case .vocabularyUnknown(let rows, let newRows):
-      "has \(rows) rows in the base and \(newRows) in the adapter, but no vocab_size of config.json is \(rows)"
+      "\(rows) rows in the base and \(newRows) in the adapter, but no vocab_size in config.json is \(rows)"
     case .vocabularies(let embedding, let rows, let headRows):
-      "would have \(headRows) rows and \(embedding) \(rows)"
-    case .noBias(let target): "lora_bias needs the tensor \(target), which the base has not"
-    case .targetHitTwice(let target, let other): "changes \(target), which \(other) changes too"
+      "the output would have \(headRows) rows here and \(rows) in \(embedding)"
+    case .noBias(let target): "lora_bias needs the tensor \(target), which the base doesn't have"
+    case .targetHitTwice(let target, let other): "changes \(target), and so does \(other)"
     case .shape(let factor, let found, let target, let expected):
-      "\(factor) is \(found), but \(target) of the base is \(expected)"
+      "the adapter does not fit this base: \(factor) is \(found), but \(target) of the base is \(expected)"
     case .storedTransposed(let target, let shape):
-      "\(target) of the base is \(shape), which the factors fit only if it is stored (in, out), as a Conv1D of GPT-2 is, and "
-        + "nothing says that it is one"
+      "\(target) of the base is \(shape), which fits the factors only if it is stored as (in, out), like GPT-2's Conv1D, "
+        + "and nothing indicates that it is"
     case .maybeTransposed(let target, let shape):
-      "\(target) of the base is \(shape), and nothing tells whether it is stored (out, in), as a Linear is, or (in, out), as "
-        + "a Conv1D of GPT-2 is: neither the model's family nor its other weights nor the adapter"
+      "\(target) of the base is \(shape), and neither model family, other weights nor adapter tell whether it is stored as "
+        + "(out, in), like a Linear, or as (in, out), like GPT-2's Conv1D"
     case .adapterTensor(let isBase):
       isBase
-        ? "is a part of an adapter, in the base: a model that was saved with an adapter in it is not a base"
-        : "is a part of an adapter and would be written into the model as a tensor of its own"
+        ? "part of an adapter: this model was saved with an adapter in it"
+        : "part of an adapter, and would be written into the model as a separate tensor"
     case .targetDType(let target, let found):
-      "\(target) of the base is \(found.name); F32, F16 or BF16 can be merged into"
+      "\(target) of the base is \(found.name); expected F32, F16 or BF16"
     case .quantizedBase(let method):
-      "quantization_config says \"\(method)\": merging into weights of this kind is not supported"
+      "quantization method \"\(method)\": merging into such weights is not supported"
     case .quantizedScheme(let what): "a quantized weight with \(what) is not supported"
     case .quantizationField(let field, let reason): "\(field): \(reason)"
-    case .besideCodes(let weight): "lies beside the codes of \(weight), and what it does to them is not known"
+    case .besideCodes(let weight): "an unknown tensor beside the quantized weight \(weight)"
     case .undescribedCodes(let what):
-      "is quantized (\(what)), and nothing that can be decoded says how: neither config.json nor a file beside it"
-    case .quantizedPart(let part, let found?, let expected): "its \(part) is \(found), expected \(expected)"
-    case .quantizedPart(let part, nil, let expected): "the base has no \(part), expected \(expected)"
+      "quantized (\(what)), but neither config.json nor another file describes how"
+    case .quantizedPart(let part, let found?, let expected): "its \(part) is \(found); expected \(expected)"
+    case .quantizedPart(let part, nil, let expected): "the base has no \(part); expected \(expected)"
     case .requantizing(let what): "--requantize is not supported for \(what)"
     case .training(let what): "--qlora is not supported for \(what)"
     case .decomposition(let change, let what):
-      "\(change.rawValue) takes a part out of the base's weight first, which is not merged with \(what)"
+      "\(change.rawValue) subtracts a part of the base's weight first, which is not supported with \(what)"
     case .normalizedEmbedding(let module, let type):
-      "is an update of \(module), which \(type) normalizes: PEFT adds the update behind that, so that no weight computes what "
-        + "the adapter does"
+      "updates \(module), which \(type) normalizes before PEFT adds the update, so no merged weight has the same effect"
     case .bypassed(let module, let name):
-      "is an update of \(module), whose weight \(name) reads past the module: the update was never trained, and the model "
-        + "with the adapter computes what it computes without"
+      "updates \(module), but \(name) reads that weight without calling the module, so the update was never trained and "
+        + "has no effect"
     case .partlyBypassed(let module, let name):
-      "is an update of \(module), whose weight \(name) also reads past the module, where PEFT adds nothing: no weight "
-        + "computes what the adapter does"
+      "updates \(module), but \(name) also reads that weight without calling the module, so no merged weight has the same "
+        + "effect"
     case .name(let problem): problem.message
     case .slicedChange(let target, let what):
-      "\(target) lies in parts of the base's tensors, where \(what) is not supported"
+      "\(target) is only a part of a tensor of the base, where \(what) is not supported"
     case .adapterTensorsUnused(let count): "\(count) tensors of the adapter would not be used"
     }
   }
@@ -232,6 +232,9 @@ public struct PlanError: ReportableError, Equatable {
     }
   }
 
+  /// What the adapter says about its base.
+  private var named: String { adapterBase.map { " The adapter names \"\($0)\"." } ?? "" }
+
   /// `a`, `a and b`, `a, b and c`.
   static func listed(_ names: [String]) -> String {
     guard let last = names.last, names.count > 1 else { return names.first ?? "" }
@@ -240,27 +243,30 @@ public struct PlanError: ReportableError, Equatable {
 
   public var hint: String? {
     switch problem {
-    case .noTarget, .shape: adapterBase.map { "the adapter names the base model \"\($0)\"" }
+    case .noTarget: "is it another base?\(named) Renamed modules: --map REGEX=REPLACEMENT"
+    case .shape: "is it another base?\(named)"
     case .tied(let names, _, let editsConfig):
-      "--tied split writes \(names.count == 2 ? "both" : "each")"
-        + (editsConfig ? " and edits config.json" : ", which transformers before release 5 does not read apart")
+      "--tied split unties them"
+        + (editsConfig ? " and edits config.json" : ", which transformers before release 5 does not load")
         + "; --tied shared changes \(names.count == 2 ? "both" : "all"), which the adapter did not"
     case .inseparable(let names, _, _, let isUnknown):
       "--tied shared changes \(names.count > 2 ? "all" : "both"), which the adapter did not"
-        + (isUnknown ? "; or put a head into the base's files first" : "")
+        + (isUnknown ? "; or add a head to the base first" : "")
     case .twins: "--tied shared changes both, which the adapter did not"
-    case .newTensor: "--add-tensors adds what the base has not, such as a classifier"
-    case .partlyBypassed: "leave the module out of the adapter"
-    case .normalizedEmbedding: "run the adapter with PEFT, or leave the embedding out of it"
-    case .bypassed: "leave the module out of the adapter: its tensors have no effect"
+    case .newTensor: "--add-tensors adds tensors that the base doesn't have, such as a classification head"
+    case .partlyBypassed: "remove the module from the adapter"
+    case .normalizedEmbedding: "run the adapter with PEFT, or remove the embedding from it"
+    case .bypassed: "remove the module from the adapter; its tensors have no effect"
     case .name(let problem): problem.hint
-    case .ambiguousExperts: "say --expert-layout rank_major or --expert-layout grouped_by_expert"
-    case .storedTransposed: "if the model's code has a Conv1D here: --fan-in-fan-out true; else this is another base"
+    case .ambiguousExperts: "use --expert-layout rank_major or --expert-layout grouped_by_expert"
+    case .storedTransposed:
+      "if the model's code has a Conv1D here, use --fan-in-fan-out true; otherwise this is another base"
     case .maybeTransposed:
-      "say --fan-in-fan-out true if the model's code has a Conv1D here, or false if it has a Linear"
-    case .adapterTensor(true): "merge the adapter in it first, or give the model that it was made from"
+      "use --fan-in-fan-out true if the model's code has a Conv1D here, or false if it has a Linear"
+    case .adapterTensor(true): "merge that adapter first, or use the model that it was saved from"
     case .adapterTensor(false): "please report this with the names of the adapter's tensors"
-    case .requantizing: "without --requantize merged weights are written in 16 bits"
+    case .replacedAndChanged: "merge the adapters one after the other"
+    case .requantizing: "without --requantize, merged weights are written in 16 bits"
     case .quantizedBase, .quantizedScheme, .quantizationField, .besideCodes, .undescribedCodes:
       "merge into the model's original 16-bit weights"
     default: nil

@@ -8,7 +8,7 @@ public struct SeveralTokenizers: ReportableError, Equatable {
   public var category: ErrorCategory { .refusedInput }
   public var file: String? { folders.first }
   public var message: String {
-    "has a tokenizer of its own, and so have \(folders.dropFirst().joined(separator: ", "))"
+    "this adapter and \(folders.dropFirst().joined(separator: ", ")) have different tokenizers"
   }
-  public var hint: String? { "remove tokenizer_config.json from all but one of the adapters' folders" }
+  public var hint: String? { "remove tokenizer_config.json from all but one of the adapter folders" }
 }

@@ -9,6 +9,6 @@ public struct TokenizerTooLarge: ReportableError, Equatable {
   public var errorClass: String { "tokenizers" }
   public var category: ErrorCategory { .refusedInput }
   public var file: String? { path }
-  public var message: String { "has \(tokens) tokens, but the merged embedding has \(rows) rows" }
-  public var hint: String? { "is this the adapter's base? its embedding was not saved with the adapter" }
+  public var message: String { "the tokenizer has \(tokens) tokens, but the merged embedding only \(rows) rows" }
+  public var hint: String? { "is it another base? The adapter was saved without its embedding" }
 }

@@ -36,25 +36,25 @@ public enum NameProblem: Error, Equatable, Sendable {
   public var message: String {
     switch self {
     case .ambiguousName(let target, let candidates):
-      "\(target) may be any of \(candidates.joined(separator: ", ")) of the base"
+      "\(target) is ambiguous: the base has \(candidates.joined(separator: ", "))"
     case .missingPart(let target, let expert, let like):
-      "the base has \(target) in parts, and "
-        + (expert.map { "that of expert \($0) is not there, which would be named like \(like)" }
-          ?? "one is not there: it has only some like \(like)")
+      "the base stores \(target) in parts, and "
+        + (expert.map { "the part of expert \($0) is missing; it would be named like \(like)" }
+          ?? "one is missing; it would be named like \(like)")
     case .partShape(let target, let tensor, let found):
-      "the base has \(target) in parts, and \(tensor) is \(found), which does not fit the others"
+      "the base stores \(target) in parts, and the shape of \(tensor), \(found), does not fit the others"
     case .expertCount(let target, let found, let like):
-      "\(target) has updates of \(found) experts, and the base has \(like) too"
+      "\(target) has updates for \(found) experts, but the base also has \(like)"
     case .unknownSlice(let target, let rule):
-      "lies in a part of \(target), but nothing says in which rows (\(rule))"
+      "a part of \(target), but its rows are unknown (\(rule))"
     case .unsupportedConversion(let target, let tensor, let rule):
-      "\(tensor) of the base holds \(target) with its rows in another order; not supported (\(rule))"
+      "\(tensor) of the base stores the rows of \(target) in another order, which is not supported (\(rule))"
     case .weightNormalized(let target, let tensor):
-      "\(target) is under weight normalization: the base has \(tensor) and a direction in its place"
+      "\(target) uses weight normalization: the base has \(tensor) and a direction instead"
     case .adaptedBase(let target, let tensor):
-      "the base has \(tensor) for \(target): it is itself a model under PEFT, with an adapter in it"
-    case .mapPattern(let pattern): "\"\(pattern)\" is not a regular expression"
-    case .mapUnused(let pattern): "no name of the adapter has a match of \"\(pattern)\""
+      "the base has \(tensor) for \(target), so it was saved with a PEFT adapter in it"
+    case .mapPattern(let pattern): "\"\(pattern)\" is not a valid regular expression"
+    case .mapUnused(let pattern): "\"\(pattern)\" matches no name of the adapter"
     }
   }
 
@@ -62,9 +62,9 @@ public enum NameProblem: Error, Equatable, Sendable {
   public var hint: String? {
     switch self {
     case .weightNormalized:
-      "save the base without it: torch.nn.utils.parametrize.remove_parametrizations, or remove_weight_norm"
-    case .adaptedBase: "merge or unload the base's own adapter with PEFT first, and save the plain model"
-    case .mapPattern, .mapUnused: "--map takes REGEX=REPLACEMENT, for names such as model.layers.0.mlp.up_proj.weight"
+      "save the base after torch.nn.utils.parametrize.remove_parametrizations or remove_weight_norm"
+    case .adaptedBase: "merge or unload that adapter with PEFT first, and save the plain model"
+    case .mapPattern, .mapUnused: "patterns are matched against names such as model.layers.0.mlp.up_proj.weight"
     default: nil
     }
   }

@@ -34,11 +34,11 @@ public enum Lookalike: String, Sendable, CaseIterable {
 
   var hint: String? {
     switch self {
-    case .zip, .pickle: "load it with torch.load(..., weights_only=True) and write it with safetensors.torch.save_file"
-    case .lfsPointer: "the real file was not downloaded: git lfs pull, or hf download"
-    case .markup: "an error page saved in place of the file? download it again"
+    case .zip, .pickle: "load it with torch.load(..., weights_only=True) and save it with safetensors.torch.save_file"
+    case .lfsPointer: "the real file was not downloaded; run git lfs pull, or download it with hf download"
+    case .markup: "the download saved an error page? download the file again"
     case .gzip: "unpack it first"
-    case .json: "name the folder that it lies in"
+    case .json: "pass the folder that contains it"
     case .gguf, .bigEndianLength: nil
     }
   }

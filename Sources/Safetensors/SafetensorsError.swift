@@ -58,7 +58,8 @@ public struct SafetensorsError: ReportableError, Equatable {
     switch problem {
     case .file(let problem): problem.errorClass
     case .truncated: "truncated"
-    case .headerTooLarge: "header-too-large"
+    case .headerTooLarge(let byteCount, let lookalike):
+      lookalike != nil || byteCount > Self.largestPlausibleHeader ? "format" : "header-too-large"
     case .invalidUTF8: "utf8"
     case .json(let error):
       if case .duplicateKey = error.reason { "duplicate-key" } else { "json" }
@@ -69,11 +70,18 @@ public struct SafetensorsError: ReportableError, Equatable {
     case .partialByte: "subbyte"
     case .sizeMismatch: "size-mismatch"
     case .offsets: "offsets"
-    case .coverage: "coverage"
+    case .coverage(let fileByteCount, let described): fileByteCount < described ? "truncated" : "coverage"
     case .noSuchTensor: "missing-tensor"
     case .notFloats: "dtype"
     }
   }
+
+  /// A file that begins with text has a larger one by its first bytes.
+  private static let largestPlausibleHeader: UInt64 = 1 << 40
+
+  /// The hint for a GGUF file.
+  package static let ggufHint =
+    "GGUF is not supported; merge into the original safetensors model and convert the result to GGUF"
 
   public var category: ErrorCategory {
     switch problem {
@@ -87,14 +95,19 @@ public struct SafetensorsError: ReportableError, Equatable {
     case .file(let problem): problem.message
     case .truncated(let found, let expected):
       expected == 8
-        ? "has \(found) bytes, a safetensors file has at least 8"
-        : "truncated: has \(found) bytes, its header alone needs \(expected)"
+        ? "truncated: the file has \(found) bytes, a safetensors file has at least 8"
+        : "truncated: the file has \(found) bytes, its header alone needs \(expected)"
     case .headerTooLarge(let byteCount, let lookalike):
-      lookalike.map { "not a safetensors file but \($0.rawValue)" }
-        ?? "header of \(byteCount) bytes; at most \(SafetensorsHeader.largestHeaderByteCount) are allowed"
-    case .invalidUTF8(let offset): "header is not UTF-8 at its byte \(offset)"
-    case .json(let error): "header is not valid JSON: \(error)"
-    case .duplicateKey(let key): "\"\(key)\" stands twice in the header"
+      if let lookalike {
+        "not a safetensors file but \(lookalike.rawValue)"
+      } else if byteCount > Self.largestPlausibleHeader {
+        "not a safetensors file"
+      } else {
+        "the header has \(byteCount) bytes; at most \(SafetensorsHeader.largestHeaderByteCount) are allowed"
+      }
+    case .invalidUTF8(let offset): "the header is not UTF-8 at byte \(offset)"
+    case .json(let error): "the header is not valid JSON: \(error)"
+    case .duplicateKey(let key): "\"\(key)\" is in the header twice"
     case .schema(let what): what
     case .unknownDType(let name): "unknown dtype \"\(name)\""
     case .overflow(let shape, let dtype): "shape \(shape) of \(dtype.name) does not fit 64 bits"
@@ -103,23 +116,24 @@ public struct SafetensorsError: ReportableError, Equatable {
       "shape \(shape) of \(dtype.name) needs \(expected) bytes, its data_offsets hold \(found)"
     case .offsets(let begin, let end, let expectedBegin):
       end < begin
-        ? "data_offsets [\(begin), \(end)] end before they begin; \(expectedBegin) expected as their begin"
-        : "data_offsets [\(begin), \(end)], expected to begin at \(expectedBegin)"
+        ? "data_offsets [\(begin), \(end)] end before they begin; expected to begin at \(expectedBegin)"
+        : "data_offsets [\(begin), \(end)], expected to begin at \(expectedBegin), where the tensor before ends"
     case .coverage(let fileByteCount, let described):
       fileByteCount < described
-        ? "truncated: has \(fileByteCount) bytes, its header describes \(described)"
-        : "has \(fileByteCount) bytes, its header describes \(described)"
+        ? "truncated: the file has \(fileByteCount) bytes, its header describes \(described)"
+        : "the file has \(fileByteCount) bytes, its header describes \(described)"
     case .noSuchTensor: "no such tensor"
-    case .notFloats(let dtype): "is \(dtype.name); F32, F16, BF16 or, for reading, F64 expected"
+    case .notFloats(let dtype): "the dtype is \(dtype.name); expected F32, F16, BF16 or, for reading, F64"
     }
   }
 
   public var hint: String? {
     switch problem {
+    case .headerTooLarge(_, .gguf?): Self.ggufHint
     case .headerTooLarge(_, let lookalike): lookalike?.hint
     case .coverage(let fileByteCount, let described) where fileByteCount < described:
-      "an interrupted download? fetch the file again"
-    case .truncated: "an interrupted download? fetch the file again"
+      "interrupted download? download the file again"
+    case .truncated: "interrupted download? download the file again"
     case .file(let problem): problem.hint
     default: nil
     }

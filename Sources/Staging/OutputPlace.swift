@@ -36,7 +36,9 @@ public struct OutputPlace: Sendable {
     let realPath = isDots ? SystemCalls.realPath(path) : nil
     try Self.checkDisjoint(path, realPath: realPath ?? Paths.join(parent, Paths.lastComponent(path)), inputs: inputs)
     // A folder cannot be renamed to `.` or `..`.
-    if isDots { throw CheckpointError(path: path, .outputExists) }
+    if isDots {
+      throw CheckpointError(path: path, .outputInTheWay(found: "a folder without a name", wanted: "a folder"))
+    }
     guard let existing = try Self.identity(path, followingLinks: false) else {
       replaces = false
       holdsModel = false
@@ -52,12 +54,15 @@ public struct OutputPlace: Sendable {
     } else if isOldFolder {
       holdsModel = try !Self.entries(path).isEmpty
       guard holdsModel else { return }
-      guard force else { throw CheckpointError(path: path, .outputExists) }
+      // Without --force too: the error must not suggest it for a folder that it would not replace.
       try checkHoldsOnlyAModel()
-    } else if !isFolder, existing.isRegularFile, force {
+      guard force else { throw CheckpointError(path: path, .outputExists) }
+    } else if !isFolder, existing.isRegularFile {
       holdsModel = false
+      guard force else { throw CheckpointError(path: path, .outputExists) }
     } else {
-      throw CheckpointError(path: path, .outputExists)
+      let found = existing.isDirectory ? "a folder" : existing.isRegularFile ? "a file" : "a link or a special file"
+      throw CheckpointError(path: path, .outputInTheWay(found: found, wanted: isFolder ? "a folder" : "a file"))
     }
   }
 

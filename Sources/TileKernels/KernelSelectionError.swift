@@ -10,9 +10,9 @@ extension KernelSelectionError: CustomStringConvertible {
   public var description: String {
     switch self {
     case .unknown(let name, let available):
-      "there are no kernels called '\(name)'; this machine can run: \(available.joined(separator: ", "))"
+      "no kernels named \"\(name)\"; this machine can run \(available.joined(separator: ", "))"
     case .cannotRun(let name, let available):
-      "this machine cannot run the '\(name)' kernels; it can run: \(available.joined(separator: ", "))"
+      "this machine cannot run the \"\(name)\" kernels; it can run \(available.joined(separator: ", "))"
     }
   }
 }

@@ -97,7 +97,7 @@ import Testing
       try refusal(#""use_dora": true"#, pair("m.q")).problem
         == .missingFactor(missing: "base_model.model.m.q.lora_magnitude_vector"))
     let short = entry("m.q.lora_magnitude_vector", [4])
-    #expect(try refusal(#""use_dora": true"#, pair("m.q") + [short]).message == "shape (6) expected, found (4)")
+    #expect(try refusal(#""use_dora": true"#, pair("m.q") + [short]).message == "expected shape (6), found (4)")
   }
 
   @Test func diagonalsAndTheConfigMustAgree() throws {
@@ -112,7 +112,7 @@ import Testing
     #expect(
       try refusal(kasa, pair("m.q")).problem == .missingFactor(missing: "base_model.model.m.q.lora_diag"))
     #expect(
-      try refusal(kasa, pair("m.q") + [entry("m.q.lora_diag", [6])]).message == "shape (8) expected, found (6)")
+      try refusal(kasa, pair("m.q") + [entry("m.q.lora_diag", [6])]).message == "expected shape (8), found (6)")
   }
 
   @Test func onlyLinearLayersHaveAPartTakenOut() throws {
@@ -163,11 +163,11 @@ import Testing
   }
 
   @Test(arguments: [
-    ([4, 4, 3], [6, 4, 1], "rank 8 expected"), ([8, 4, 3], [6, 8], "shape (out, 8, 1) expected, found (6, 8)"),
-    ([8, 4, 3], [6, 8, 3], "shape (out, 8, 1) expected"), ([8, 4, 3], [6, 16, 1], "rank 8 expected"),
-    ([8, 4, 3], [6, 3, 1], "rank 8 expected"), ([8, 4, 3], [7, 4, 1], "rank 8 expected"),
+    ([4, 4, 3], [6, 4, 1], "expected rank 8"), ([8, 4, 3], [6, 8], "expected shape (out, 8, 1), found (6, 8)"),
+    ([8, 4, 3], [6, 8, 3], "expected shape (out, 8, 1)"), ([8, 4, 3], [6, 16, 1], "expected rank 8"),
+    ([8, 4, 3], [6, 3, 1], "expected rank 8"), ([8, 4, 3], [7, 4, 1], "expected rank 8"),
     ([8, 4, 3], [6, 0, 1], "shape"),
-    ([8, 4, 3, 3], [6, 8, 1], "shape (out, 8, 1, 1) expected"),
+    ([8, 4, 3, 3], [6, 8, 1], "expected shape (out, 8, 1, 1)"),
   ])
   func convolutionsMustFit(a: [Int], b: [Int], message: String) throws {
     let error = try refusal(#""r": 8"#, factors("c", a: a, b: b))
@@ -238,6 +238,6 @@ import Testing
       try refusal(fields, factors("m.q", a: [8, 4], b: [6, 2])).problem == .blocks(4, "number of rows", size: 6))
     let three = #""use_bdlora": {"target_modules_bd_a": ["q"], "nblocks": 3}"#
     #expect(try refusal(three, factors("m.q", a: [8, 4], b: [6, 8])).problem == .blocks(3, "rank", size: 8))
-    #expect(try refusal(fields, pair("m.q")).message == "shape (out, 2) expected, found (6, 8)")
+    #expect(try refusal(fields, pair("m.q")).message == "expected shape (out, 2), found (6, 8)")
   }
 }

@@ -24,7 +24,7 @@ import Testing
   @Test func aMissingFactorIsNamed() throws {
     let withoutB = try refusal("", [pair("m")[0]])
     #expect(withoutB.errorClass == "pair" && withoutB.tensor == prefix + "m.lora_A.weight")
-    #expect(withoutB.message == "one half missing: there is no base_model.model.m.lora_B.weight")
+    #expect(withoutB.message == "the other half, base_model.model.m.lora_B.weight, is missing")
     #expect(try refusal("", [pair("m")[1]]).problem == .missingFactor(missing: prefix + "m.lora_A.weight"))
   }
 
@@ -47,11 +47,11 @@ import Testing
   }
 
   @Test(arguments: [
-    ([8], [6, 8], "shape (8, in) expected, found (8)"), ([8, 4], [6], "shape (out, 8) expected, found (6)"),
-    ([8, 4], [6, 8, 1], "shape (out, 8) expected, found (6, 8, 1)"), ([], [6, 8], "found ()"),
-    ([8, 4, 2, 2, 2, 2], [6, 8, 1, 1, 1, 1], "shape (8, in) expected"),
-    ([4, 4], [6, 4], #"rank 8 expected from "r", found 4 in shape (4, 4)"#),
-    ([8, 4], [8, 6], #"rank 8 expected from "r", found 6 in shape (8, 6)"#),
+    ([8], [6, 8], "expected shape (8, in), found (8)"), ([8, 4], [6], "expected shape (out, 8), found (6)"),
+    ([8, 4], [6, 8, 1], "expected shape (out, 8), found (6, 8, 1)"), ([], [6, 8], "found ()"),
+    ([8, 4, 2, 2, 2, 2], [6, 8, 1, 1, 1, 1], "expected shape (8, in)"),
+    ([4, 4], [6, 4], #"expected rank 8 from "r", found 4 in shape (4, 4)"#),
+    ([8, 4], [8, 6], #"expected rank 8 from "r", found 6 in shape (8, 6)"#),
   ])
   func shapesMustFit(a: [Int], b: [Int], message: String) throws {
     let error = try refusal(#""r": 8"#, [Entry(prefix + "m.lora_A.weight", a), Entry(prefix + "m.lora_B.weight", b)])
@@ -62,12 +62,12 @@ import Testing
   @Test func aRankFromAPatternIsNamed() throws {
     let error = try refusal(#""rank_pattern": {"m": 4}"#, pair("m"))
     #expect(error.errorClass == "rank")
-    #expect(error.message == #"rank 4 expected from rank_pattern "m", found 8 in shape (8, 4)"#)
+    #expect(error.message == #"expected rank 4 from rank_pattern "m", found 8 in shape (8, 4)"#)
   }
 
   @Test func theBiasMustHaveAValueForEachRow() throws {
     let error = try refusal(#""lora_bias": true"#, pair("m") + [Entry(prefix + "m.lora_B.bias", [4])])
-    #expect(error.message == "shape (6) expected, found (4)")
+    #expect(error.message == "expected shape (6), found (4)")
   }
 
   @Test(arguments: DType.allCases)

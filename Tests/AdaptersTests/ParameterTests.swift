@@ -96,10 +96,10 @@ import Testing
   }
 
   @Test(arguments: [
-    ([5, 4], [4, 5], "a multiple of rank 2 expected from \"r\", found 5 in shape (5, 4)"),
-    ([6, 4], [4, 4], "shape (out, 6) expected, found (4, 4)"), ([6], [4, 6], "shape (experts * 2, in) expected"),
-    ([6, 4, 1], [4, 6, 1], "shape (experts * 2, in) expected"),
-    ([0, 4], [4, 0], "shape without zeros expected, found (0, 4)"),
+    ([5, 4], [4, 5], "expected a multiple of rank 2 from \"r\", found 5 in shape (5, 4)"),
+    ([6, 4], [4, 4], "expected shape (out, 6), found (4, 4)"), ([6], [4, 6], "expected shape (experts * 2, in)"),
+    ([6, 4, 1], [4, 6, 1], "expected shape (experts * 2, in)"),
+    ([0, 4], [4, 0], "expected shape without zeros, found (0, 4)"),
   ])
   func factorsOfExpertsMustFit(a: [Int], b: [Int], message: String) throws {
     let error = try refusal(Self.config(["x.down_proj"]), factors("x", a: a, b: b))

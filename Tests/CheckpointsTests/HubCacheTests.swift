@@ -89,7 +89,7 @@ import Testing
     let reference = try reference(text)
     let error = #expect(throws: HubError.self) { try cache.snapshot(reference) }
     #expect(error?.download == command)
-    #expect(error?.hint == "fetch it with: \(command)")
+    #expect(error?.hint == "download it with: \(command)")
     #expect(error?.errorClass == "not-cached")
     #expect(error?.category == .inputOutput)
     #expect(error?.message.contains(cache.path) == true)

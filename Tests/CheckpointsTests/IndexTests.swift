@@ -53,7 +53,7 @@ private struct Sharded {
   @Test(
     arguments: [
       (
-        map(("a", one), ("c", two)), .tensorNotInIndex(shard: one), "b", ["is in one.safetensors but not in weight_map"]
+        map(("a", one), ("c", two)), .tensorNotInIndex(shard: one), "b", ["in one.safetensors, but not in weight_map"]
       ),
       (
         map(("a", one), ("b", two), ("c", two)), .tensorInOtherShard(indexed: two, found: one), "b",

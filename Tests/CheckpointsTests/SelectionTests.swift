@@ -70,7 +70,7 @@ import Testing
       #expect(problem(scratch.path) == .unsafeShardName(name))
     }
     try scratch.write(#"{"transformers_weights":"missing.safetensors"}"#, to: "config.json")
-    #expect(refusal(scratch.path)?.errorClass == "system")
+    #expect(refusal(scratch.path)?.errorClass == "not-found")
   }
 
   @Test func aFileAlone() throws {
@@ -101,7 +101,7 @@ import Testing
     let scratch = try Scratch()
     try scratch.weights("b", "c", at: "model-00002-of-00002.safetensors")
     #expect(problem(scratch.path) == .incompleteShards(found: 1, count: 2, firstMissing: 1))
-    #expect(refusal(scratch.path)?.hint == "an incomplete download? fetch the folder again")
+    #expect(refusal(scratch.path)?.hint == "incomplete download? download the folder again")
     try scratch.weights("a", at: "model-00001-of-00002.safetensors")
     let model = try Checkpoint(path: scratch.path)
     #expect(model.layout == .shardedFolder(indexName: Self.index))
@@ -129,9 +129,9 @@ import Testing
   @Test(
     arguments: [
       (["model.fp16.safetensors"], "rename it to model.safetensors"),
-      (["x.safetensors.index.json"], "give the index itself"),
+      (["x.safetensors.index.json"], "pass the index itself"),
       (["model.safetensors.index.fp16.json", "model.fp16-00001-of-00002.safetensors"], "rename the files"),
-      (["a.safetensors", "b.safetensors"], "rename those that are meant"), (["model.gguf"], "only safetensors files"),
+      (["a.safetensors", "b.safetensors"], "rename the right ones"), (["model.gguf"], "GGUF is not supported"),
       (["pytorch_model-00001-of-00002.bin", "training_args.bin"], "pytorch_model*.bin"),
     ])
   func otherNamesAndFormatsHaveAWayOut(names: [String], hint: String) throws {

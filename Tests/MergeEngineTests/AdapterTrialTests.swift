@@ -72,9 +72,9 @@ import Testing
     ("config-variants/a-alora-empty", "unsupported", "run it with PEFT or a server that knows aLoRA"),
     (
       "config-variants/a-custom", "unknown-field",
-      "delete it from adapter_config.json if it only describes the training"
-    ), ("checkpoint-folders/root2", "not-found", "name one of them"),
-    ("checkpoint-folders/root4", "not-found", "name one of them"),
+      "update safemerge, or delete the field from adapter_config.json if it has no effect on the weights"
+    ), ("checkpoint-folders/root2", "not-found", "pass one of them"),
+    ("checkpoint-folders/root4", "not-found", "pass one of them"),
   ])
   func refusesWithAWayOut(adapter: String, errorClass: String, hint: String) throws {
     let error = #expect(throws: AdapterError.self) { try Adapter(folder: Self.trial(adapter)) }

@@ -110,7 +110,7 @@ import Testing
     let error = refusal([Self.codes()])
     #expect(error?.errorClass == "quantized")
     #expect(error?.tensor == Self.weight)
-    #expect(error?.message == "the base has no \(Self.weight)_scale_inv, expected with the codes")
+    #expect(error?.message == "the base has no \(Self.weight)_scale_inv; expected with the codes")
   }
 
   /// The index says another file than theirs.

@@ -111,21 +111,24 @@ struct ReportText {
   }
 
   @Test(arguments: [
-    ("{", "is not valid JSON"), ("[]", "is an array; an object expected"), ("{}", "\"schema\" is missing"),
-    (#""schema":1"# + "|" + #""schema":2"#, "has \"schema\" 2; 1 is read"),
-    (#""base":"./base""# + "|" + #""base":3"#, "\"base\" is an integer; a string expected"),
+    ("{", "not valid JSON"), ("[]", "expected an object, found an array"), ("{}", "\"schema\" is missing"),
+    (#""schema":1"# + "|" + #""schema":2"#, "\"schema\" is 2; expected 1"),
+    (#""base":"./base""# + "|" + #""base":3"#, "\"base\" is an integer; expected a string"),
     (#""adapters":[{"path""# + "|" + #""adapters":[{"p""#, "\"adapters[0].path\" is missing"),
     (
-      #""adapter":0"# + "|" + #""adapter":1"#, "\"modules[0].adapter\" is an integer; a natural number below 1 expected"
+      #""adapter":0"# + "|" + #""adapter":1"#, "\"modules[0].adapter\" is an integer; expected a natural number below 1"
     ),
-    (#""rank":4"# + "|" + #""rank":-4"#, "\"modules[0].rank\" is an integer; a natural number expected"),
+    (#""rank":4"# + "|" + #""rank":-4"#, "\"modules[0].rank\" is an integer; expected a natural number"),
     (#""rank":4"# + "|" + #""rank":4.5"#, "\"modules[0].rank\" is a number"),
-    (#""modules":[0]"# + "|" + #""modules":[1]"#, "\"tensors[0].modules\" is an integer; natural numbers below 1"),
-    (#""modules":[0]"# + "|" + #""modules":0"#, "\"tensors[0].modules\" is an integer; an array expected"),
-    (#""base_norm":10"# + "|" + #""base_norm":null"#, "\"tensors[0].base_norm\" is null; a number expected"),
-    (#""tensors":[{"# + "|" + #""tensors":[1,{"#, "\"tensors[0]\" is an integer; an object expected"),
-    (#""warnings":[]"# + "|" + #""warnings":[1]"#, "\"warnings\" is an integer; strings expected"),
-    (#""totals":{"# + "|" + #""totals":1,"x":{"#, "\"totals\" is an integer; an object expected"),
+    (
+      #""modules":[0]"# + "|" + #""modules":[1]"#,
+      "\"tensors[0].modules\" is an integer; expected natural numbers below 1"
+    ),
+    (#""modules":[0]"# + "|" + #""modules":0"#, "\"tensors[0].modules\" is an integer; expected an array"),
+    (#""base_norm":10"# + "|" + #""base_norm":null"#, "\"tensors[0].base_norm\" is null; expected a number"),
+    (#""tensors":[{"# + "|" + #""tensors":[1,{"#, "\"tensors[0]\" is an integer; expected an object"),
+    (#""warnings":[]"# + "|" + #""warnings":[1]"#, "\"warnings\" is an integer; expected strings"),
+    (#""totals":{"# + "|" + #""totals":1,"x":{"#, "\"totals\" is an integer; expected an object"),
     (#""options":{"dtype":"same"}"# + "|" + #""options":{"dtype":1}"#, "\"options\" is an integer"),
   ])
   func refuses(change: String, message: String) throws {

@@ -97,7 +97,7 @@ import Testing
     ("hf://bases/llama-bf16/none.safetensors", "hf download bases/llama-bf16 none.safetensors"),
   ]) func saysHowToFetchWhatIsMissing(_ name: String, _ command: String) throws {
     let message = expectRefusal(try run(["ls", name]), status: 4)
-    #expect(message.hasSuffix("[not-cached]\n  hint: fetch it with: \(command)\n"))
+    #expect(message.hasSuffix("[not-cached]\n  hint: download it with: \(command)\n"))
     let merge = try run(["merge", name, adapterPath("linear-bf16"), "-n"])
     if !name.hasSuffix(".safetensors") { #expect(expectRefusal(merge, status: 4).contains(command)) }
   }
@@ -155,7 +155,7 @@ import Testing
   @Test func aBaseThatIsNotThereIsAnError() throws {
     try FileManager.default.removeItem(atPath: cache + "/models--bases--llama-bf16")
     let message = expectRefusal(try run(["merge", "org/adapter", "-n"]), status: 4)
-    #expect(message.hasSuffix("[not-cached]\n  hint: fetch it with: hf download bases/llama-bf16\n"))
+    #expect(message.hasSuffix("[not-cached]\n  hint: download it with: hf download bases/llama-bf16\n"))
     let adapter = try copyOfFixture("lora/linear/bf16/adapter", in: scratch, as: "adapter")
     let config = adapter + "/adapter_config.json"
     let text = try String(contentsOfFile: config, encoding: .utf8)

@@ -89,7 +89,7 @@ import Testing
 
   @Test func wrongRankIsRefused() throws {
     for (rank, text) in [
-      ("8", "rank 8 expected from \"r\", found 4"), ("0", "\"r\" is 0"), ("\"4\"", "\"r\" is \"4\""),
+      ("8", "expected rank 8 from \"r\", found 4"), ("0", "\"r\" is 0"), ("\"4\"", "\"r\" is \"4\""),
     ] {
       let scratch = try Scratch()
       let adapter = try changed(
@@ -145,7 +145,7 @@ import Testing
       }
       try expectNothing(
         scratch, base: basePath(model), adapter: adapter, status: 3,
-        names: ["model.layers.0.self_attn.q_proj.weight", "1440 finite elements", "[nonfinite]"], arguments: ["-q"])
+        names: ["model.layers.0.self_attn.q_proj.weight", "1,440 finite elements", "[nonfinite]"], arguments: ["-q"])
     }
   }
 

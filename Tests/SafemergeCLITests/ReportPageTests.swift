@@ -50,10 +50,10 @@ import Testing
   @Test func whatIsNoReportIsRefused() throws {
     let scratch = try Scratch()
     for (text, message) in [
-      ("{}", "\"schema\" is missing; an integer expected"), ("{", "is not valid JSON"), ("[1]", "is an array"),
+      ("{}", "\"schema\" is missing; expected an integer"), ("{", "not valid JSON"), ("[1]", "found an array"),
       (
         "{\"schema\": 1}",
-        "\"program\" is missing; a string expected [report]\n  hint: a report is what safemerge merge --report"
+        "\"program\" is missing; expected a string [report]\n  hint: pass a file that safemerge merge --report"
       ),
     ] {
       try scratch.write(text, to: "r.json")

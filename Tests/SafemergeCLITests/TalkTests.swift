@@ -87,15 +87,18 @@ import Testing
     // Relative to the folder at hand, where it may be a model of the hub as well.
     let relative = try Program.run(["ls", "models/othr"], folder: scratch.path)
     #expect(
-      expectRefusal(relative, status: 4).contains("did you mean models/other? or fetch it with: hf download"))
+      expectRefusal(relative, status: 4).contains("did you mean models/other? or download it with: hf download"))
   }
 
   @Test func baseAndAdapterInTheWrongOrder() throws {
     let scratch = try Scratch()
     let base = basePath("llama-bf16")
     for (arguments, text) in [
-      ([base, base], "this is a model: the base comes first, then the adapters"),
-      ([Self.adapter, base], "this is a model: the base comes first, then the adapters"),
+      ([base, base], "this is a model, not an adapter [not-found]\n  hint: the base comes first, then the adapters: "),
+      (
+        [Self.adapter, base],
+        "this is a model, not an adapter [not-found]\n  hint: the base comes first, then the adapters: "
+      ),
     ] {
       let result = try Program.run(["merge"] + arguments + ["-o", scratch.file("m")])
       #expect(expectRefusal(result, status: 3).contains(text), "\(result.messages)")

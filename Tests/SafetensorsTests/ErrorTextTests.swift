@@ -10,7 +10,7 @@ import Testing
       ([0x50, 0x4B, 3, 4, 20, 0, 8, 8], .zip, "torch.load"),
       ([0x80, 2, 0x7D, 0x71, 0, 0x58, 1, 0], .pickle, "torch.load"),
       ([0x80, 5, 0x95, 0, 1, 0, 0, 1], .pickle, "torch.load"),
-      (Array("GGUF\u{3}\0\0\0".utf8), .gguf, nil),
+      (Array("GGUF\u{3}\0\0\0".utf8), .gguf, "GGUF is not supported"),
       (Array("version https://git-lfs".utf8), .lfsPointer, "git lfs pull"),
       (Array("<!DOCTYPE html>".utf8), .markup, "download"),
       (Array("<?xml version".utf8), .markup, "download"),
@@ -36,7 +36,7 @@ import Testing
   /// Every message holds what was found and what was expected.
   @Test(
     arguments: [
-      (.file(.system(call: "open", code: 2)), ["open", "No such file"]),
+      (.file(.system(call: "open", code: 2)), ["no such file or folder"]),
       (.file(.notARegularFile), ["regular file"]),
       (.file(.changed), ["changed while it was being read"]),
       (.truncated(found: 7, expected: 8), ["has 7 bytes", "at least 8"]),

@@ -11,6 +11,7 @@ import Testing
   /// The classes of what a header can be refused for.
   private static let classes: Set<String> = [
     "utf8", "json", "duplicate-key", "schema", "dtype", "overflow", "subbyte", "size-mismatch", "offsets", "coverage",
+    "format",
   ]
 
   private static let headers: [(text: String, dataByteCount: Int)] = [

@@ -107,13 +107,18 @@ private struct Places {
     #expect(places.problem("file.safetensors", isFolder: false, force: true) == nil)
     for force in [false, true] {
       for name in ["file", "dangling", "to-empty"] {
-        #expect(places.problem(name, force: force) == .outputExists, "\(name)")
+        let found = name == "file" ? "a file" : "a link or a special file"
+        #expect(places.problem(name, force: force) == .outputInTheWay(found: found, wanted: "a folder"), "\(name)")
       }
       for name in ["folder.safetensors", "dangling.safetensors"] {
-        #expect(places.problem(name, isFolder: false, force: force) == .outputExists, "\(name)")
+        let found = name.hasPrefix("folder") ? "a folder" : "a link or a special file"
+        #expect(
+          places.problem(name, isFolder: false, force: force) == .outputInTheWay(found: found, wanted: "a file"),
+          "\(name)")
       }
-      #expect(places.problem("empty/.", force: force) == .outputExists)
-      #expect(places.problem("empty/..", force: force, inputs: []) == .outputExists)
+      let unnamed = CheckpointError.Problem.outputInTheWay(found: "a folder without a name", wanted: "a folder")
+      #expect(places.problem("empty/.", force: force) == unnamed)
+      #expect(places.problem("empty/..", force: force, inputs: []) == unnamed)
     }
   }
 

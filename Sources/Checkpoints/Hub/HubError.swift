@@ -51,16 +51,16 @@ public struct HubError: ReportableError {
 
   public var message: String {
     switch problem {
-    case .malformed(let what): "is no address of a model on the hub: \(what)"
+    case .malformed(let what): "not a valid Hugging Face address: \(what)"
     case .repositoryNotCached: "no such file or folder, and not in the Hugging Face cache \(cache)"
     case .revisionNotCached(let cached):
       "this revision is not in the Hugging Face cache \(cache)"
         + (cached.isEmpty ? "" : "; it has \(cached.joined(separator: ", "))")
     case .fileNotCached(let file, let commit): "the cached snapshot \(commit.prefix(12)) has no file \(file)"
     case .fileDoesNotExist(let file, let commit): "the repository has no file \(file) at \(commit.prefix(12))"
-    case .system(let call, let code): "\(call): \(SystemCalls.text(of: code))"
+    case .system(let call, let code): SystemCalls.message(of: call, code: code)
     }
   }
 
-  public var hint: String? { download.map { "fetch it with: \($0)" } }
+  public var hint: String? { download.map { "download it with: \($0)" } }
 }

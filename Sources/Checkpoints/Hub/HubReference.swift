@@ -39,24 +39,24 @@ public struct HubReference: Equatable, Sendable {
     while rest.hasPrefix("/") { rest.removeFirst() }
     while rest.hasSuffix("/") { rest.removeLast() }
     let first = Self.split(rest, at: "/").head
-    if ["datasets", "spaces", "buckets", "kernels"].contains(first) { throw error("\"\(first)\" hold no models") }
+    if ["datasets", "spaces", "buckets", "kernels"].contains(first) { throw error("\"\(first)\" are not models") }
     if first == "models" { rest = Self.split(rest, at: "/").tail ?? "" }
     let (beforeAt, afterAt) = Self.split(rest, at: "@")
     // After the second slash an @ is part of a file's name.
     guard let afterAt, beforeAt.count(where: { $0 == "/" }) <= 1 else {
       let parts = rest.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false).map(String.init)
       let id = parts.prefix(2).joined(separator: "/")
-      guard parts.count > 1, Self.isRepository(id) else { throw error("namespace/name expected, \"\(rest)\" found") }
+      guard parts.count > 1, Self.isRepository(id) else { throw error("expected ORG/NAME, found \"\(rest)\"") }
       self.init(repository: id, path: parts.count > 2 ? parts[2] : "")
       return
     }
     guard beforeAt.contains("/"), Self.isRepository(beforeAt) else {
-      throw error("namespace/name expected, \"\(beforeAt)\" found")
+      throw error("expected ORG/NAME, found \"\(beforeAt)\"")
     }
     let encoded = Self.specialRevision(afterAt) ?? Self.split(afterAt, at: "/").head
     let path = afterAt.dropFirst(encoded.count).drop { $0 == "/" }
     guard let revision = Self.percentDecoded(encoded), Self.isRevision(revision) else {
-      throw error("\"\(encoded)\" is no revision")
+      throw error("\"\(encoded)\" is not a valid revision")
     }
     self.init(repository: beforeAt, revision: revision, path: String(path))
   }

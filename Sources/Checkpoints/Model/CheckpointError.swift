@@ -40,6 +40,8 @@ public struct CheckpointError: ReportableError, Equatable {
     /// A pattern of `--include-file` matches no file.
     case nothingToInclude(pattern: String)
     case outputExists
+    /// Something that is never replaced, whatever the options.
+    case outputInTheWay(found: String, wanted: String)
     /// A mount point cannot be replaced, and this one is not empty.
     case mountNotEmpty(entry: String)
     /// Another run writes to the same output.
@@ -93,7 +95,7 @@ public struct CheckpointError: ReportableError, Equatable {
     case .tensorIndexedTwice: "duplicate-key"
     case .sideFileNotRegular, .sideFileOutside, .sideFileTooLarge, .nameNotUTF8, .tooManySideFiles, .nothingToInclude:
       "side-file"
-    case .outputExists, .mountNotEmpty, .outputNotReplaceable: "output-exists"
+    case .outputExists, .outputInTheWay, .mountNotEmpty, .outputNotReplaceable: "output-exists"
     case .inUse: "in-use"
     case .stagingNotOurs: "staging"
     case .otherMerge: "other-merge"
@@ -103,14 +105,14 @@ public struct CheckpointError: ReportableError, Equatable {
     case .outputIsInput, .outputInsideInput, .inputInsideOutput: "output-is-input"
     case .outputNotASafetensorsName, .outputLooksLikeFile: "output-name"
     case .changed: "changed"
-    case .system: "system"
+    case .system(let call, let code): SystemCalls.isAboutMissingPath(call, code) ? "not-found" : "system"
     }
   }
 
   public var category: ErrorCategory {
     switch problem {
     case .system, .changed, .notFound, .noParentFolder, .noSpace, .notAsWritten: .inputOutput
-    case .outputExists, .mountNotEmpty, .outputNotReplaceable, .outputIsInput, .outputInsideInput,
+    case .outputExists, .outputInTheWay, .mountNotEmpty, .outputNotReplaceable, .outputIsInput, .outputInsideInput,
       .inputInsideOutput, .reportInsideOutput, .inUse, .stagingNotOurs, .otherMerge:
       .outputOccupied
     default: .refusedInput
@@ -120,56 +122,59 @@ public struct CheckpointError: ReportableError, Equatable {
   public var message: String {
     switch problem {
     case .notFound: "no such file or folder"
-    case .notAFolder: "is neither a folder nor a regular file"
+    case .notAFolder: "neither a folder nor a regular file"
     case .noWeights(let others):
-      "holds neither model.safetensors nor model.safetensors.index.json"
-        + (others.isEmpty ? "" : ", but \(Self.list(others))")
-    case .pickleOnly(let name): "holds \(name) only; pickled weights are never opened"
-    case .fileTooLarge(let byteCount, let limit): "has \(byteCount) bytes; at most \(limit) are read"
-    case .json(let error): "is not valid JSON: \(error)"
-    case .notAnObject: "is not a JSON object"
+      "no model.safetensors or model.safetensors.index.json in this folder"
+        + (others.isEmpty ? "" : "; it holds \(Self.list(others))")
+    case .pickleOnly(let name):
+      "no safetensors weights in this folder; \(name) is a Python pickle, which is never opened"
+    case .fileTooLarge(let byteCount, let limit):
+      "the file has \(NumberText.bytes(byteCount)); at most \(NumberText.bytes(limit)) are read"
+    case .json(let error): "not valid JSON: \(error)"
+    case .notAnObject: "not a JSON object"
     case .indexField(let what): what
     case .unsafeShardName(let name):
-      "names the file \"\(name)\"; a relative path to a .safetensors file in the same folder is expected"
+      "invalid file name \"\(name)\"; expected a relative path to a .safetensors file in the same folder"
     case .collidingShardNames(let one, let other):
-      "weight_map names \"\(one)\" and \"\(other)\", which some file systems take for one file"
+      "weight_map has both \"\(one)\" and \"\(other)\", which are one file on some file systems"
     case .incompleteShards(let found, let count, let missing):
-      "holds \(found) of \(count) shards and no index; the first that is missing is number \(missing)"
-    case .notAPlainFolder:
-      "is no folder of its own but a link or a file; shards are not looked for behind links to folders"
-    case .missingShard(let name): "weight_map names the file \"\(name)\", which does not exist"
-    case .tensorNotInIndex(let shard): "is in \(shard) but not in weight_map"
+      "\(found) of \(count) shards and no index in this folder; the first missing shard is number \(missing)"
+    case .notAPlainFolder: "a link or a file, not a folder; shards behind links to folders are not read"
+    case .missingShard(let name): "the file \"\(name)\" in weight_map does not exist"
+    case .tensorNotInIndex(let shard): "in \(shard), but not in weight_map"
     case .tensorInOtherShard(let indexed, let found): "weight_map places it in \(indexed), but it is in \(found)"
-    case .tensorInTwoShards(let one, let other): "is in \(one) and in \(other)"
-    case .tensorIndexedTwice: "stands twice in weight_map"
-    case .sideFileNotRegular: "is not a regular file"
-    case .sideFileOutside(let realPath): "is a link to \(realPath), outside its model's folder; not copied"
-    case .sideFileTooLarge(let byteCount, let limit): "has \(byteCount) bytes; copied files have at most \(limit)"
-    case .nameNotUTF8(let name): "holds a file whose name is not UTF-8: \(name)"
+    case .tensorInTwoShards(let one, let other): "in both \(one) and \(other)"
+    case .tensorIndexedTwice: "twice in weight_map"
+    case .sideFileNotRegular: "not a regular file"
+    case .sideFileOutside(let realPath): "a link to \(realPath), outside the folder of the model; not copied"
+    case .sideFileTooLarge(let byteCount, let limit):
+      "the file has \(NumberText.bytes(byteCount)); config and tokenizer files have at most \(NumberText.bytes(limit))"
+    case .nameNotUTF8(let name): "a file name in this folder is not UTF-8: \(name)"
     case .tooManySideFiles(let limit):
-      "holds more than \(limit) files beside the weights, or deeper folders than a model has"
-    case .nothingToInclude(let pattern): "--include-file \"\(pattern)\" fits no file in this folder"
-    case .outputExists: "exists already"
-    case .mountNotEmpty(let entry): "is a mount point, which nothing can replace, and holds \"\(entry)\""
+      "more than \(NumberText.grouped(limit)) files beside the weights, or folders nested too deeply for a model"
+    case .nothingToInclude(let pattern): "--include-file \"\(pattern)\" matches no file in this folder"
+    case .outputExists: "already exists"
+    case .outputInTheWay(let found, let wanted): "is \(found), and the output is \(wanted)"
+    case .mountNotEmpty(let entry): "a mount point, which cannot be replaced, and not empty: it holds \"\(entry)\""
     case .inUse(let host, let process, let isDead):
-      "is in use by another merge to the same output"
-        + (process.map { ", process \($0) on \(host ?? "")" } ?? "") + (isDead ? ", which is not running any more" : "")
-    case .stagingNotOurs: "is no folder of this user alone: others could have put it there"
-    case .otherMerge(let difference): "holds an unfinished merge that differs: \(difference)"
+      "in use by another merge to the same output"
+        + (process.map { ", process \($0) on \(host ?? "")" } ?? "") + (isDead ? ", which is no longer running" : "")
+    case .stagingNotOurs: "not a private folder of this user; another user could have created it"
+    case .otherMerge(let difference): "an unfinished merge with other settings is here (\(difference))"
     case .noSpace(let needed, let available):
-      "needs \(needed) bytes, and its file system has \(available) free"
+      "not enough disk space: needs \(NumberText.bytes(needed)), \(NumberText.bytes(available)) free"
     case .notAsWritten(let expected, let found):
-      "the disk does not have what was written: SHA-256 \(found), expected \(expected)"
-    case .outputNotReplaceable(let entry): "holds \"\(entry)\", which is no part of a model; not replaced"
-    case .outputIsInput(let input): "is the input \(input)"
-    case .outputInsideInput(let input): "lies inside the input \(input)"
-    case .inputInsideOutput(let input): "contains the input \(input)"
-    case .reportInsideOutput(let output): "lies inside the result \(output), which holds nothing but the model"
-    case .outputNotASafetensorsName: "the base is one file, so the output is one; its name must end in .safetensors"
-    case .outputLooksLikeFile: "the base is a folder, so the output is one; its name must not end in .safetensors"
-    case .noParentFolder: "the folder that it would be in does not exist"
+      "read back from disk, the file differs from what was written: SHA-256 \(found), expected \(expected)"
+    case .outputNotReplaceable(let entry): "exists and is not just a model: it holds \"\(entry)\""
+    case .outputIsInput(let input): "the output is an input (\(input)); merging in place is not supported"
+    case .outputInsideInput(let input): "the output is inside the input \(input)"
+    case .inputInsideOutput(let input): "the output contains the input \(input)"
+    case .reportInsideOutput(let output): "the report is inside the output \(output), which holds only the model"
+    case .outputNotASafetensorsName: "the base is one file, so the output is a file; its name must end in .safetensors"
+    case .outputLooksLikeFile: "the base is a folder, so the output is a folder; its name must not end in .safetensors"
+    case .noParentFolder: "cannot create the output: its parent folder does not exist"
     case .changed: "the file changed while it was being read"
-    case .system(let call, let code): "\(call): \(SystemCalls.text(of: code))"
+    case .system(let call, let code): SystemCalls.message(of: call, code: code)
     }
   }
 
@@ -179,18 +184,24 @@ public struct CheckpointError: ReportableError, Equatable {
     case .pickleOnly(let name): Self.conversion(of: name)
     case .sideFileNotRegular, .tooManySideFiles: "leave it out with --exclude-file"
     case .sideFileOutside, .sideFileTooLarge: "copy it with --include-file, or leave it out with --exclude-file"
-    case .missingShard, .incompleteShards: "an incomplete download? fetch the folder again"
+    case .missingShard, .incompleteShards: "incomplete download? download the folder again"
     case .nameNotUTF8: "rename it, or move it out of the folder"
     case .outputExists: "choose another name, or replace it with --force"
+    case .outputInTheWay: "remove it, or choose another name"
     case .mountNotEmpty: "choose a name inside it"
-    case .inUse(_, _, let isDead): isDead ? "--break-lock goes on where it stopped" : nil
+    case .inUse(_, _, let isDead):
+      isDead ? "remove its lock and resume with --break-lock" : "wait, or choose another name"
     case .stagingNotOurs: "remove it, or choose another name"
     case .otherMerge:
-      "run that merge's command again to finish it; --no-resume begins anew, and safemerge clean removes it"
-    case .notAsWritten: "is the disk or the memory damaged?"
-    case .noParentFolder: "make it with mkdir -p"
+      "run the first command again to finish it, start over with --no-resume, or remove it with safemerge clean"
+    case .noSpace: "free some space and run the same command again"
+    case .notAsWritten: "the disk or the memory may be faulty"
+    case .outputNotReplaceable: "choose another name"
+    case .outputIsInput, .outputInsideInput, .inputInsideOutput: "choose another --output"
+    case .reportInsideOutput: "choose another --report"
+    case .noParentFolder: Paths.folder(path).isEmpty ? nil : "create it with: mkdir -p \(Paths.folder(path))"
     case .tensorNotInIndex, .tensorInOtherShard, .tensorInTwoShards:
-      "index and shards are of different checkpoints; fetch the folder again"
+      "index and shards are from different checkpoints; download the folder again"
     case .system(let call, let code): SystemCalls.wayOut(of: call, code: code)
     default: nil
     }
@@ -199,23 +210,24 @@ public struct CheckpointError: ReportableError, Equatable {
   /// The hint for a folder whose weights have unexpected names or another format.
   private static func hint(others: [String]) -> String? {
     guard let first = others.first else { return nil }
-    if first.hasSuffix(".safetensors.index.json") { return "give the index itself as BASE" }
+    if first.hasSuffix(".safetensors.index.json") { return "pass the index itself as the base" }
     // The index of a variant, such as model.safetensors.index.fp16.json.
     if others.contains(where: { $0.hasSuffix(".json") }) {
       return "rename the files to model.safetensors, or to model-00001-of-0000N.safetensors"
     }
+    if first.hasSuffix(".gguf") { return SafetensorsError.ggufHint }
     guard first.hasSuffix(".safetensors") else {
-      return "only safetensors files are merged: fetch the model in that format"
+      return "only safetensors files are supported; download the model in that format"
     }
     return others.count == 1
-      ? "rename it to model.safetensors, or give the file itself as BASE, for a result of one file without config.json"
-      : "rename those that are meant to model.safetensors or model-00001-of-0000N.safetensors, or give one file as BASE"
+      ? "rename it to model.safetensors, or pass the file itself as the base"
+      : "rename the right ones to model.safetensors or model-00001-of-0000N.safetensors, or pass one file as the base"
   }
 
   /// How to convert pickled weights to safetensors files that can be merged: file by file, as shards without an index.
   private static func conversion(of name: String) -> String {
     let pattern = SideFiles.shardPattern(name).map { $0.hasPrefix("pytorch_model") ? "pytorch_model*.bin" : $0 } ?? name
-    return "convert it there: python3 -c \"import glob, os, torch, safetensors.torch as s; "
+    return "convert it in that folder: python3 -c \"import glob, os, torch, safetensors.torch as s; "
       + "[s.save_file({k: v.clone().contiguous() for k, v in torch.load(f, map_location='cpu', weights_only=True).items()}, "
       + "os.path.splitext(f)[0].replace('pytorch_', '') + '.safetensors', metadata={'format': 'pt'}) "
       + "for f in sorted(glob.glob('\(pattern)'))]\""

@@ -82,11 +82,11 @@ public struct SumsFile: Sendable, Equatable {
   public struct Problem: ReportableError {
     public let path: String
     public let line: Int
-    public var errorClass: String { "sums" }
+    public var errorClass: String { "checksums" }
     public var category: ErrorCategory { .refusedInput }
     public var file: String? { path }
     public var message: String {
-      "line \(line): 64 hexadecimal digits, a space, a space or \"*\" and a name are expected"
+      "line \(line) is not a checksum: expected 64 hexadecimal digits, a space, a space or \"*\", and a name"
     }
   }
 }

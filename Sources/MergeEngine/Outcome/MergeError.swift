@@ -61,31 +61,33 @@ public struct MergeError: ReportableError, Equatable {
   public var message: String {
     switch problem {
     case .nonFinite(let count, let rows, let dtype):
-      "\(count) finite elements in rows \(rows.lowerBound) to \(rows.upperBound - 1) would become infinite or NaN "
-        + "in \(dtype.name)"
+      "\(NumberText.counted(Int(clamping: count), "finite element")) in rows \(rows.lowerBound) to \(rows.upperBound - 1) "
+        + "would become infinite or NaN in \(dtype.name)"
     case .notEqual(let other):
-      "and \(other) are one tensor in the base, or the adapter says so (ensure_weight_tying), but its values for them differ"
+      "\(other) is the same tensor in the base, or tied to it by ensure_weight_tying, but the adapter has other values for it"
     case .sharedModule(let module, let other):
-      "the base keeps this layer's weight as one with \(module), and \(other) changes that differently: one weight cannot "
-        + "hold both"
+      "the base shares the weight of this layer with \(module), and \(other) changes that weight differently; one weight "
+        + "can't hold both"
     case .changed: "the file changed since the merge was planned"
-    case .notShareable(let input): "cannot share blocks with \(input): the file system cannot, or it is another one"
-    case .memory(let needed, let limit): "the merge needs at least \(needed) bytes of memory, \(limit) are allowed"
-    case .codeMap(let format): "its quant_map is not that of \(format)"
+    case .notShareable(let input):
+      "cannot share blocks with \(input): the file system does not support it, or the two are on different ones"
+    case .memory(let needed, let limit):
+      "the merge needs at least \(NumberText.bytes(needed)) of memory; --memory allows \(NumberText.bytes(limit))"
+    case .codeMap(let format): "its quant_map is not the one of \(format)"
     case .scaleOverflow(let dtype): "the scale of a block would be too large for \(dtype.name)"
-    case .codes(let what): "its codes have \(what)"
+    case .codes(let what): "its quantized values have \(what)"
     case .inconsistentPlan(let what): "internal error: \(what)"
     }
   }
 
   public var hint: String? {
     switch problem {
-    case .nonFinite(_, _, .f16): "a delta this large does not fit F16; is the adapter damaged, or its alpha wrong?"
+    case .nonFinite(_, _, .f16): "the delta is too large for F16; is the adapter damaged, or its alpha wrong?"
     case .nonFinite: "is the adapter damaged?"
     case .notEqual: "--tied split writes both"
-    case .sharedModule: "run the adapter with PEFT, which keeps an update for each layer"
+    case .sharedModule: "run the adapter with PEFT, which keeps one update per layer"
     case .notShareable: "--reflink auto shares what can be shared and copies the rest"
-    case .memory(let needed, _): "--memory \((needed + (1 << 20) - 1) >> 20)M"
+    case .memory(let needed, _): "use --memory \((needed + (1 << 20) - 1) >> 20)M"
     default: nil
     }
   }

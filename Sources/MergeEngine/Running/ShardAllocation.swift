@@ -31,7 +31,9 @@ struct ShardAllocation {
         guard Self.holdsBlock(source, output) else { continue }
         guard let part = try file.clone(source, of: try inputs.file(input), at: output) else {
           if mode == .always {
-            throw MergeError(path: shard.name, tensor: nil, .notShareable(input: inputs.path(of: input)))
+            throw MergeError(
+              path: staged.place.isFolder ? Paths.join(staged.place.path, shard.name) : staged.place.path, tensor: nil,
+              .notShareable(input: inputs.path(of: input)))
           }
           break
         }

@@ -69,34 +69,35 @@ public struct CombinationError: ReportableError, Equatable {
     switch problem {
     case .unsupported(let what): "\(what) cannot be combined by \"\(method)\""
     case .decomposition(let change):
-      "\(change.rawValue) takes a part out of the base's weights first, which cannot be combined by \"\(method)\""
+      "\(change.rawValue) subtracts a part of the base's weights first, which cannot be combined by \"\(method)\""
     case .ranks(let ranks):
-      "\"\(method)\" needs one rank for all adapters of a module, and this has "
+      "\"\(method)\" requires the same rank in all adapters; the ranks are "
         + ranks.map(String.init).joined(separator: ", ")
-    case .shapes(let shape, let other, let otherShape): "is \(shape), but \(otherShape) in \(other)"
-    case .kinds(let other): "is another kind of module in \(other)"
-    case .replacedTwice(let other): "is replaced by this adapter, and with other values by \(other)"
-    case .weightedReplacement(let weight): "replaces a tensor of the base, which a weight of \(weight) cannot scale"
-    case .tooLarge(let shape): "is \(shape), too large to be combined"
+    case .shapes(let shape, let other, let otherShape): "the shape is \(shape), but \(otherShape) in \(other)"
+    case .kinds(let other): "a different kind of module in \(other)"
+    case .replacedTwice(let other): "replaced by this adapter, and with other values by \(other)"
+    case .weightedReplacement(let weight):
+      "replaces a tensor of the base, so a weight of \(weight) has no meaning for it"
+    case .tooLarge(let shape): "the shape \(shape) is too large to combine"
     case .rankTooLarge(let rank, let rows, let columns):
-      "\"\(method)\" makes factors of rank \(rank), and this is \(rows) x \(columns)"
+      "\"\(method)\" makes factors of rank \(rank), but the weight is only \(rows) x \(columns)"
     case .tooManyToClamp(let count):
-      "has \(count) elements in both factors; --svd-clamp is for up to \(CombinationDecomposition.quantileLimit)"
+      "\(NumberText.grouped(count)) elements in both factors; --svd-clamp supports up to "
+        + NumberText.grouped(CombinationDecomposition.quantileLimit)
     case .roundedBase(let dtype):
-      "the base has \(dtype.name) tensors, to which PEFT's \"\(method)\" rounds the factors and the delta; with "
-        + "--arithmetic peft it is only supported for F32"
+      "the base is \(dtype.name); --combine \(method) with --arithmetic peft is supported for F32 only"
     case .changed: "the file changed since its header was read"
-    case .system(let call, let code): "\(call): \(SystemCalls.text(of: code))"
+    case .system(let call, let code): SystemCalls.message(of: call, code: code)
     case .inconsistent(let what): "internal error: \(what)"
     }
   }
 
   public var hint: String? {
     switch problem {
-    case .rankTooLarge: "--svd-rank sets a smaller rank"
+    case .rankTooLarge: "set a smaller rank with --svd-rank"
     case .unsupported, .ranks, .kinds: "--combine cat merges the exact weighted sum of adapters of every kind"
     case .roundedBase: "--arithmetic exact merges the exact weighted sum"
-    case .system: "SAFEMERGE_TMPDIR names another folder for temporary files"
+    case .system: "choose another folder for temporary files with SAFEMERGE_TMPDIR"
     default: nil
     }
   }

@@ -8,7 +8,7 @@ public struct FileError: ReportableError, Equatable {
 
     public var errorClass: String {
       switch self {
-      case .system: "system"
+      case .system(let call, let code): SystemCalls.isAboutMissingPath(call, code) ? "not-found" : "system"
       case .notARegularFile: "not-a-file"
       case .changed: "changed"
       }
@@ -23,7 +23,7 @@ public struct FileError: ReportableError, Equatable {
 
     public var message: String {
       switch self {
-      case .system(let call, let code): "\(call): \(SystemCalls.text(of: code))"
+      case .system(let call, let code): SystemCalls.message(of: call, code: code)
       case .notARegularFile: "not a regular file"
       case .changed: "the file changed while it was being read"
       }

@@ -70,6 +70,28 @@ package enum SystemCalls {
 
   package static func text(of code: Int32) -> String { unsafe String(cString: strerror(code)) }
 
+  /// Whether a call failed because a path does not exist.
+  package static func isAboutMissingPath(_ call: String, _ code: Int32) -> Bool {
+    code == noSuchFile && ["open", "stat", "lstat"].contains(call)
+  }
+
+  /// What a failed call means for the file or folder that it was about.
+  package static func message(of call: String, code: Int32) -> String {
+    if isAboutMissingPath(call, code) { return "no such file or folder" }
+    let what: String? =
+      switch call {
+      case "open": "cannot be opened"
+      case "stat", "lstat", "fstat": "cannot be accessed"
+      case "read", "pread": "cannot be read"
+      case "write", "pwrite", "fallocate": "cannot be written"
+      case "mkdir": "this folder cannot be created"
+      case "rename": "cannot be renamed"
+      case "mmap": "cannot be mapped into memory"
+      default: nil
+      }
+    return "\(what ?? call): \(text(of: code))"
+  }
+
   static func check(_ call: String, _ body: () -> Int) throws(Failure) -> Int {
     while true {
       let result = body()
@@ -91,7 +113,7 @@ package enum SystemCalls {
   /// The hint for a file system that lacks a call without a substitute; nil for any other failure.
   package static func wayOut(of call: String, code: Int32) -> String? {
     guard code == ENOSYS || code == EOPNOTSUPP || code == ENOTSUP || code == ESPIPE else { return nil }
-    return "this file system has no \(call): write the result to a local disk and copy it there"
+    return "this file system does not support \(call); write the output to a local disk and copy it"
   }
 
   /// Opens for reading; never blocks on a FIFO.

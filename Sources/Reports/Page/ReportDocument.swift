@@ -158,12 +158,12 @@ public struct ReportError: ReportableError, Equatable {
 
   public var message: String {
     switch problem {
-    case .json(let error): "is not valid JSON: \(error)"
-    case .schema(let found): "has \"schema\" \(found); \(ReportDocument.schema) is read"
+    case .json(let error): "not valid JSON: \(error)"
+    case .schema(let found): "\"schema\" is \(found); expected \(ReportDocument.schema)"
     case .kind(let place, let expected, let found):
-      place.isEmpty ? "is \(found); \(expected) expected" : "\"\(place)\" is \(found); \(expected) expected"
+      place.isEmpty ? "expected \(expected), found \(found)" : "\"\(place)\" is \(found); expected \(expected)"
     }
   }
 
-  public var hint: String? { "a report is what safemerge merge --report FILE.json writes" }
+  public var hint: String? { "pass a file that safemerge merge --report FILE.json wrote" }
 }

@@ -96,5 +96,5 @@ struct IncompleteSnapshot: ReportableError {
   var tensor: String? { error.tensor }
   var message: String { error.message }
   var candidates: [String] { error.candidates }
-  var hint: String? { "the cached snapshot is not complete; fetch it with: \(download)" }
+  var hint: String? { "the cached snapshot is incomplete; download it with: \(download)" }
 }

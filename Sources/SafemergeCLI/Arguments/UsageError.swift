@@ -92,7 +92,7 @@ struct UsageError: ReportableError {
   }
 }
 
-/// The messages of ArgumentParser 1.8 that are worded anew.
+/// The messages of ArgumentParser 1.8 that this program rewords.
 enum ParserMessage: Equatable {
   case unknownOption(String)
   /// `reason`: nil for a value that is none of a list.

@@ -116,7 +116,7 @@ struct CheckCommand: ParsableCommand {
       }
     }
     try output.finish()
-    // A repaired result is checked instead of the one that it replaces.
+    // A repaired result is checked instead of its predecessor.
     if let repaired { results = [repaired] }
     if results.contains(where: { !$0.findings.isEmpty }) { status = max(status, ExitStatus.refusedInput) }
     if status != 0 { throw ExitCode(status) }

@@ -31,11 +31,11 @@ struct RecordedMerge {
     path = ResultRecord.path(in: folder)
     let found: ResultRecord?
     do { found = try ResultRecord.read(in: folder) } catch is JSONError {
-      throw UnusableRecord(file: path, message: "is not the record of a merge")
+      throw UnusableRecord(file: path, message: "not the record of a merge")
     }
     guard let record = found else { return nil }
     guard let options = record.options else {
-      throw UnusableRecord(file: path, message: "is not the record of a merge")
+      throw UnusableRecord(file: path, message: "not the record of a merge")
     }
     self.options = options
     let name = Paths.lastComponent(output)
@@ -72,7 +72,7 @@ struct RecordedMerge {
 
   private func parsed<Options>(_ parse: () throws -> Options) throws -> Options {
     do { return try parse() } catch {
-      throw UnusableRecord(file: path, message: "has options that this version does not know")
+      throw UnusableRecord(file: path, message: "options in this record are unknown to this version")
     }
   }
 }
@@ -83,5 +83,5 @@ struct UnusableRecord: ReportableError {
   let message: String
   var errorClass: String { "unsupported" }
   var category: ErrorCategory { .refusedInput }
-  var hint: String? { "was it written by a newer version? without the file every option has to be given" }
+  var hint: String? { "written by another version? Without this file, pass every option of the merge" }
 }

@@ -5,6 +5,7 @@ import JSONText
 import MergeEngine
 import MergePlanning
 import Merging
+import Platform
 import Reports
 import Staging
 import TileKernels
@@ -129,7 +130,11 @@ struct MergeCommand: ParsableCommand {
     defer { line.finish() }
     teller.tellWhatIsMadeAgain(merge)
     Signals.remember()
-    let outcome = try merge.run(as: identity) { line.update($0) }
+    let outcome: MergeOutcome
+    do { outcome = try merge.run(as: identity) { line.update($0) } } catch let error as any ReportableError {
+      line.finish()
+      throw DamagedAdapter(error, request.adapters, workers: engine.workers) ?? error
+    }
     line.finish()
     clock.finish("weights")
     teller.tell(outcome)

@@ -18,7 +18,7 @@ struct MergeModels {
   let warnings: [String]
 
   /// - Parameters:
-  ///   - first: The base; or an adapter, if the base is to be the one that the adapters name.
+  ///   - first: The base; or an adapter, whose base is used then.
   ///   - others: The adapters after it, with their weights.
   ///   - workers: Threads that read headers.
   init(_ first: String, _ others: [String], workers: Int) throws {
@@ -86,11 +86,18 @@ struct MergeModels {
     }
     guard let (name, adapter) = found else { throw ValidationError("no adapter is given") }
     guard let reference = try HubReference(name), reference.revision == nil else {
-      throw UnknownBase(file: adapter.configPath, problem: .notFound(name))
+      throw UnknownBase(file: adapter.configPath, problem: .local(name))
     }
     let revision = adapter.config.revision
-    return try ModelArgument(
-      HubReference(repository: reference.repository, revision: revision?.isEmpty == false ? revision : nil))
+    do {
+      return try ModelArgument(
+        HubReference(repository: reference.repository, revision: revision?.isEmpty == false ? revision : nil))
+    } catch let error as HubError {
+      // A name without an organization, or that exists here, is more likely a path.
+      let exists = (try? SystemCalls.identity(path: name)) != nil
+      guard error.problem == .repositoryNotCached, exists || !name.contains("/") else { throw error }
+      throw UnknownBase(file: adapter.configPath, problem: exists ? .local(name) : .notFound(name))
+    }
   }
 }
 
@@ -107,6 +114,8 @@ struct UnknownBase: ReportableError {
     case notNamed
     case differs(String, other: String)
     case notFound(String)
+    /// It is a path that exists.
+    case local(String)
   }
 
   let file: String?
@@ -116,11 +125,30 @@ struct UnknownBase: ReportableError {
 
   var message: String {
     switch problem {
-    case .notNamed: "has no base_model_name_or_path, and no BASE was given"
-    case .differs(let name, let other): "names the base \"\(name)\", another adapter \"\(other)\""
-    case .notFound(let name): "names the base \"\(name)\", which is no id of the hub"
+    case .notNamed: "no base is given, and the adapter does not name one (base_model_name_or_path)"
+    case .differs(let name, let other):
+      "no base is given, and this adapter names \"\(name)\", another one \"\(other)\""
+    case .local(let name):
+      "no base is given, and the adapter names the local path \"\(name)\", which is never opened"
+    case .notFound(let name):
+      "no base is given, and the adapter names \"\(name)\", which is not in the Hugging Face cache"
     }
   }
 
-  var hint: String? { "give the base in front of the adapters" }
+  var hint: String? {
+    // Text from a file is put into a command only if no shell would read more into it.
+    if case .local(let name) = problem, name.utf8.allSatisfy(Self.isPlain) {
+      return "pass it first: safemerge merge \(name) ADAPTER -o OUTPUT"
+    }
+    return "pass the base first: safemerge merge BASE ADAPTER -o OUTPUT"
+  }
+
+  private static func isPlain(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"):
+      true
+    default: "./_-".utf8.contains(byte)
+    }
+  }
 }

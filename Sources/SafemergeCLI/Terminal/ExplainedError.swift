@@ -5,49 +5,64 @@ import ModelNames
 import Platform
 import Safetensors
 
-/// An error with suggestions, found on disk near the path that it is about.
+/// An error with suggestions, found on disk near the path that it is about, or in how the path is written.
 struct ExplainedError: ReportableError {
   let error: any ReportableError
   let hint: String?
   let candidates: [String]
+  let message: String
   var errorClass: String { error.errorClass }
   var category: ErrorCategory { error.category }
   var file: String? { error.file }
   var tensor: String? { error.tensor }
-  var message: String { error.message }
 
   /// Nil if there is nothing to add.
   init?(_ error: any ReportableError) {
     guard let path = error.file else { return nil }
     var candidates: [String] = []
-    var hint: String?
+    var hints: [String] = []
+    var message = error.message
     switch Self.mistake(error) {
     case .noSuchPath:
-      candidates = NearPaths.find(path)
-      hint = candidates.isEmpty ? nil : "did you mean \(candidates.joined(separator: " or "))?"
+      if let spelling = PathSpelling.hint(path) {
+        hints = [spelling]
+      } else {
+        candidates = NearPaths.find(path)
+        if !candidates.isEmpty { hints = ["did you mean \(candidates.joined(separator: " or "))?"] }
+        if error is HubError { hints += [error.hint].compactMap { $0 } }
+      }
     case .notAnAdapter where ModelFolder(path).isModel:
-      hint = "this is a model: the base comes first, then the adapters"
+      message = "this is a model, not an adapter"
+      hints = ["the base comes first, then the adapters: safemerge merge BASE ADAPTER -o OUTPUT"]
+    case .notAnAdapter:
+      hints = [NearPaths.contents(of: path)]
     case .notAModel where ModelFolder(path) == .adapter:
-      hint = "this is an adapter: the base comes first, then the adapters"
-    case .notAModel where error.hint == nil:
+      message = "this is an adapter, not a model"
+      hints = ["the base comes first, then the adapters: safemerge merge BASE ADAPTER -o OUTPUT"]
+    case .notAModel:
       candidates = NearPaths.models(in: path)
-      hint = candidates.isEmpty ? nil : "models in it: \(candidates.joined(separator: ", "))"
-    default: break
+      if !candidates.isEmpty { hints = ["models in it: \(candidates.joined(separator: ", "))"] }
+      if candidates.isEmpty, error.hint == nil { hints = [NearPaths.contents(of: path)] }
+    case .noSuchOutputFolder:
+      hints = ["choose an output on a writable file system"]
+    case nil: break
     }
-    guard let hint else { return nil }
+    guard !hints.isEmpty else { return nil }
     self.error = error
-    self.hint = [hint, error is HubError ? error.hint : nil].compactMap { $0 }.joined(separator: " or ")
+    self.message = message
+    self.hint = hints.joined(separator: " or ")
     self.candidates = candidates
   }
 
-  private enum Mistake { case noSuchPath, notAnAdapter, notAModel }
+  private enum Mistake { case noSuchPath, notAnAdapter, notAModel, noSuchOutputFolder }
 
   private static func mistake(_ error: any ReportableError) -> Mistake? {
     switch error {
     case let error as CheckpointError:
       switch error.problem {
       case .notFound: .noSuchPath
-      case .noWeights: .notAModel
+      case .noWeights, .pickleOnly: .notAModel
+      case .system("mkdir", _): .noSuchOutputFolder
       default: nil
       }
     case let error as AdapterError:
@@ -63,6 +78,26 @@ struct ExplainedError: ReportableError {
     case let error as HubError: error.problem == .repositoryNotCached ? .noSuchPath : nil
     default: nil
     }
+  }
+}
+
+/// Paths that are written as another tool writes them.
+enum PathSpelling {
+  /// What to write instead of a path that does not exist; nil if it is no such spelling.
+  static func hint(_ path: String) -> String? {
+    for prefix in ["https://", "http://"] where path.hasPrefix(prefix) {
+      let parts = path.dropFirst(prefix.count).split(separator: "/").map(String.init)
+      guard parts.count >= 3, ["huggingface.co", "www.huggingface.co", "hf.co"].contains(parts[0]) else {
+        return "safemerge opens no URLs; download the model and pass its folder"
+      }
+      let revision = parts.count > 4 && ["tree", "blob", "resolve"].contains(parts[3]) ? "@\(parts[4])" : ""
+      return "pass the model ID: \(parts[1])/\(parts[2])\(revision)"
+    }
+    guard let colon = path.lastIndex(of: ":"), colon > path.startIndex else { return nil }
+    let (name, rest) = (String(path[..<colon]), String(path[path.index(after: colon)...]))
+    if Double(rest) != nil { return "did you mean \(name)=\(rest)? A weight is written ADAPTER=WEIGHT" }
+    guard name.split(separator: "/").count == 2, !rest.isEmpty, (try? HubReference(name)) != nil else { return nil }
+    return "did you mean \(name)@\(rest)? A revision is written ORG/NAME@REVISION"
   }
 }
 
@@ -83,7 +118,8 @@ enum NearPaths {
         continue
       }
       let rest = components[(place + 1)...].filter { !$0.isEmpty }
-      let most = max(2, component.utf8.count / 4)
+      let count = component.utf8.count
+      let most = max(1, min(count / 3, max(2, count / 4)))
       let found = entries(folder.isEmpty ? "." : folder).compactMap { entry -> (distance: Int, path: String)? in
         let distance = NearestNames.editDistance(entry.lowercased(), component.lowercased())
         guard distance <= most, distance < component.utf8.count else { return nil }
@@ -100,6 +136,15 @@ enum NearPaths {
     entries(folder).sorted().map { Paths.join(folder, $0) }.filter { path in
       ModelFolder(path).isModel
     }.prefix(answerLimit).map { $0 }
+  }
+
+  /// What a folder holds, in a few names.
+  static func contents(of folder: String) -> String {
+    let names = entries(folder).sorted()
+    guard !names.isEmpty else { return "the folder is empty" }
+    let shown = names.prefix(answerLimit + 1).joined(separator: ", ")
+    let more = names.count - min(names.count, answerLimit + 1)
+    return "the folder holds \(shown)" + (more > 0 ? " and \(more) more" : "")
   }
 
   private static func exists(_ path: String) -> Bool { (try? SystemCalls.identity(path: path)) != nil }
