@@ -38,7 +38,7 @@ private struct Sharded {
     let model = try Checkpoint(path: sharded.scratch.path)
     #expect(Set(model.tensorNames) == ["a", "b", "c"])
     #expect(model.warnings.count == 1)
-    #expect(model.warnings.first?.contains("names 2 tensors that no file has: ghost, ...") == true)
+    #expect(model.warnings.first?.contains("lists 2 tensors that no file contains: ghost, ...") == true)
   }
 
   @Test func agreesWithItsShards() throws {

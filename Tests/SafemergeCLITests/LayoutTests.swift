@@ -119,9 +119,9 @@ import Testing
       ])
     #expect(Screen.wrapped(line, width: 80) == [line])
     #expect(Screen.plain.wrapped(line) == [line])
-    // A word that is wider than a line stays whole.
+    // A word that is wider than a line stays whole, and has no spaces before it.
     #expect(
-      Screen.wrapped("error: /a/very/long/path is bad", width: 12) == ["error:", "  /a/very/long/path", "  is bad"])
+      Screen.wrapped("error: /a/very/long/path is bad", width: 12) == ["error:", "/a/very/long/path", "  is bad"])
     #expect(Screen.wrapped("  indented words that wrap", width: 16) == ["  indented words", "  that wrap"])
   }
 

@@ -45,7 +45,8 @@ struct Screen: Sendable {
     return Self.wrapped(line, width: width, indentation: indentation)
   }
 
-  /// A word that is wider than a line has a line of its own.
+  /// A word that is too wide for a line with the indentation begins at the margin, so that a terminal that breaks it copies
+  /// it as one.
   static func wrapped(_ line: String, width: Int, indentation: Int = 2) -> [String] {
     guard line.unicodeScalars.count > width else { return [line] }
     let margin = String(repeating: " ", count: indentation)
@@ -62,7 +63,7 @@ struct Screen: Sendable {
       let spaces = String(repeating: " ", count: isEmpty && !isFirst ? 0 : gap)
       if !isEmpty, current.unicodeScalars.count + gap + word.unicodeScalars.count > width {
         lines.append(current)
-        current = margin + word
+        current = word.unicodeScalars.count > width - indentation ? String(word) : margin + word
       } else {
         current += spaces + word
       }
