@@ -111,7 +111,7 @@ import Testing
   }
 
   /// A single bit is enough; the message names the file that the result would have had.
-  @Test func whatIsNotTheMergeIsToldByItsName() throws {
+  @Test func differencesFromTheMergeAreNamed() throws {
     let scratch = try Scratch()
     let output = try merged(in: scratch)
     var request = try MergeRequest(base: basePath("llama-bf16"), adapters: [adapterPath("linear-bf16")])
@@ -150,7 +150,7 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: scratch.file("never")))
   }
 
-  /// An adapter that fits with `--map` alone is merged anew with it.
+  /// An adapter that fits with `--map` alone is merged again with it.
   @Test func repairsWithTheNamesThatWereGiven() throws {
     let scratch = try Scratch()
     let output = try merged(in: scratch)

@@ -40,7 +40,7 @@ import Testing
     #expect(try scratch.entries() == [])
   }
 
-  /// Refused files among others: each is told, the rest is listed, the exit code says so.
+  /// Refused files among others: each is reported, the rest is listed, the exit code says so.
   @Test func manyPathsAtOnce() throws {
     let rejected = Self.cases.filter { $0.verdict == "reject" }
     let accepted = Self.cases.filter { $0.verdict == "accept" }

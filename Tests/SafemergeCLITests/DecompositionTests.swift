@@ -40,7 +40,7 @@ import Testing
     #expect(result.status == 0 && !result.messages.contains("lapack"))
   }
 
-  @Test func whatCannotBeTogetherIsRefused() throws {
+  @Test func incompatibleOptionsAreRefused() throws {
     let scratch = try Scratch()
     let pissa = adapterPath("init-pissa-f32")
     for (adapters, word) in [

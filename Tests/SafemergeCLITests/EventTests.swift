@@ -170,7 +170,7 @@ import Testing
     #expect(help.status == 0 && help.text.hasPrefix("OVERVIEW: "))
   }
 
-  @Test func anInterruptionAndWhatGoesOnWithIt() throws {
+  @Test func anInterruptionAndItsResumption() throws {
     let model = try SlowModel()
     let output = model.scratch.file("merged")
     let shell = SlowModel.signalling("TERM", after: "\"event\":\"shard\"", pause: "0.05", stream: 1)
@@ -209,7 +209,7 @@ import Testing
 
   // MARK: Standard output
 
-  @Test func whoCannotBeToldAnythingIsNotWorkedFor() throws {
+  @Test func aMergeDoesNotStartIfItsEventsCannotBeWritten() throws {
     let scratch = try Scratch()
     for stream in FileManager.default.fileExists(atPath: "/dev/full") ? [">/dev/full", ">&-"] : [">&-"] {
       let result = try merge(["-o", scratch.file("merged")], shell: "exec \"$0\" \"$@\" \(stream)")
@@ -232,10 +232,10 @@ import Testing
   }
 
   /// There is room for the first event and not for the second: the merge is complete, and the exit code says that not all
-  /// was told.
+  /// was reported.
   @Test func eventsThatCannotBeWrittenAreAnErrorAtTheEnd() throws {
     let scratch = try Scratch()
-    // Its name stands in the plan four times; every file of the merge stays below the 1024 bytes that the limit leaves.
+    // The plan has its name four times; every file of the merge stays below the 1024 bytes that the limit leaves.
     let folder = String(repeating: "x", count: 250)
     _ = try scratch.folder(folder)
     let path = scratch.file(folder)

@@ -52,7 +52,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [("llama-bf16-sharded", 6), ("llama-bf16", 7)]) func dividesAnew(base: String, count: Int) throws {
+  @Test(arguments: [("llama-bf16-sharded", 6), ("llama-bf16", 7)]) func dividesAgain(base: String, count: Int) throws {
     let scratch = try Scratch()
     let output = try merge(basePath(base), ["--max-shard-size", "9KB"], in: scratch, as: "merged")
     let names = (1...count).map { "model-0000\($0)-of-0000\(count).safetensors" }

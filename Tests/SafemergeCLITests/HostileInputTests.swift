@@ -8,7 +8,7 @@ import Testing
 @Suite(.serialized) struct HostileInputTests {
   enum Kind: String, CaseIterable {
     case fifo, socket, folder, device, toFifo, toFolder, dangling, loop
-    /// What may be there later, or cannot be told from it, is an input/output error.
+    /// What may be there later, or looks the same, is an input/output error.
     var isMissing: Bool { self == .dangling || self == .loop }
   }
 

@@ -21,7 +21,7 @@ import Testing
     }
   }
 
-  /// 0.1.0 waited for a thread for ever, and for no signal.
+  /// 0.1.0 waited forever for a thread, whatever signal came.
   @Test(.enabled(if: Confined.isPossible, "setpriv or prlimit is missing"), arguments: ["1", "2", "64"])
   func withoutAThreadTheCallersDoesAll(jobs: String) throws {
     let model = try Model()
@@ -151,7 +151,7 @@ import Testing
     #expect(try scratch.entries() == ["adapter", "base"])
   }
 
-  /// Bytes that are no text are neither changed nor opened as another name.
+  /// Bytes that are not UTF-8 are neither changed nor opened as another name.
   @Test func pathsThatAreNotUTF8AreRefused() throws {
     let model = try Model()
     let before = try model.scratch.entries()

@@ -139,7 +139,7 @@ import Testing
 
   // MARK: Several adapters
 
-  @Test func weightsStandBehindFolders() throws {
+  @Test func weightsFollowFolders() throws {
     let scratch = try Scratch()
     let plain = try copyOfFixture("lora/keys/bf16/adapter", in: scratch, as: "plain")
     // A folder whose name looks like one with a weight is taken whole, and may have a weight too.

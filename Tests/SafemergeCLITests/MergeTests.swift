@@ -87,7 +87,7 @@ import Testing
     #expect(count >= 7, "portable kernels run everywhere")
   }
 
-  @Test func sideFilesAreThoseOfTheLists() throws {
+  @Test func otherFilesAreThoseOfTheLists() throws {
     let scratch = try Scratch()
     let output = scratch.file("merged")
     let base = basePath("llama-bf16")

@@ -75,7 +75,7 @@ enum Program {
     let ended = DispatchSemaphore(value: 0)
     process.terminationHandler = { _ in ended.signal() }
     try process.run()
-    // For what waits for ever and uses no processor time.
+    // For what waits forever and uses no processor time.
     guard ended.wait(timeout: .now() + 900) == .success else {
       process.terminate()
       throw TookTooLong(arguments: arguments)

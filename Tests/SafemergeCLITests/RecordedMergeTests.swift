@@ -21,7 +21,7 @@ import Testing
       ["check", output, "--against", base ?? self.base] + adapters.flatMap { ["--adapter", $0] } + options)
   }
 
-  /// A copy of the adapter with other weights, so that two can be told apart.
+  /// A copy of the adapter with other weights, so that the two differ.
   private func otherAdapter(_ scratch: Scratch) throws -> String {
     let folder = try copyOfFixture("lora/linear/bf16/adapter", in: scratch, as: "other")
     let path = folder + "/adapter_model.safetensors"
@@ -146,7 +146,7 @@ import Testing
     #expect(verdict["copied"] == .integer(7) && verdict["copied_matching"] == .integer(7))
   }
 
-  @Test func aRecordThatIsNoneIsRefused() throws {
+  @Test func anInvalidRecordIsRefused() throws {
     let scratch = try Scratch()
     let output = scratch.file("merged")
     try merge(output, [adapter])

@@ -8,7 +8,7 @@ import Testing
 
 @testable import SafemergeCLI
 
-/// A merge goes on with what another left if their identities are equal, and `.safemerge.json` says how a result was made:
+/// A merge resumes the work of another if their identities are equal, and `.safemerge.json` says how a result was made:
 /// an option that changes bytes and is not recorded would mix two merges, or hide how one was made.
 @Suite struct RecordedOptionTests {
   /// Two command lines that differ in one property only, and merge to different bytes.
@@ -53,16 +53,17 @@ import Testing
       "base": "its files are inputs of the identity", "adapters": "they are inputs, and the merge adds their weights",
     ],
     "OutputOptions": [
-      "output": "a result does not depend on its name", "report": "the report is no part of the result",
-      "dryRun": "nothing is written", "force": "what was there before is no part of the result",
+      "output": "a result does not depend on its name", "report": "the report does not belong to the result",
+      "dryRun": "nothing is written", "force": "the previous output does not belong to the result",
     ],
     "SideFileOptions": [
-      "includeFile": "every side file is an input of the identity",
-      "excludeFile": "every side file is an input of the identity",
+      "includeFile": "every copied file is an input of the identity",
+      "excludeFile": "every copied file is an input of the identity",
     ],
     "WritingOptions": [
       "reflink": "a copy has the same bytes by any way",
-      "resume": "the identity decides which work a merge may resume", "breakLock": "the lock is no part of the result",
+      "resume": "the identity decides which work a merge may resume",
+      "breakLock": "the lock does not belong to the result",
     ],
     "CheckingOptions": [
       "checksums": "weight files that were completed without a checksum are made again", "verify": "as checksums",

@@ -218,7 +218,7 @@ import Testing
   }
 
   /// A wrong path is the same mistake for the base as for the adapter.
-  @Test func missingInputsAreToldAlike() throws {
+  @Test func missingInputsHaveOneMessage() throws {
     let scratch = try Scratch()
     let none = scratch.file("none")
     let output = scratch.file("merged")
@@ -316,7 +316,7 @@ import Testing
     #expect(try scratch.entries("merged").contains("model.safetensors"))
   }
 
-  /// `--force` never takes away what is no model.
+  /// `--force` never removes anything but a model.
   @Test(arguments: [
     ["notes.txt"], ["model.safetensors", "notes.txt"], ["model.safetensors", "src/main.c"], [".ssh/id"],
     ["2023_summer/photo.jpg"], ["model.safetensors", "2023_summer/photo.jpg"], ["tokenizer.model/photo.jpg"],

@@ -32,7 +32,7 @@ import Testing
     let lines = try traced(
       "fdatasync,fsync,rename,renameat,renameat2", ["merge", Self.base, Self.adapter, "-o", output, "-q", "-j", "1"])
     let staging = scratch.file(".merged.safemerge")
-    // Each file is synchronized just before it gets its name.
+    // Each file is synchronized just before it is moved into place.
     for name in try tree(output).keys {
       guard !(try contents(output + "/" + name)).isEmpty,
         let place = lines.firstIndex(where: { $0.contains("rename") && $0.contains("\(staging)/result/\(name)\"") })
@@ -70,7 +70,7 @@ import Testing
     #expect(result.lines.last?.hasSuffix(" broken=0") == true, "\(result.text)")
   }
 
-  @Test(.enabled(if: mounts, "this user may not mount")) func aFullDiskIsToldBeforeAnythingIsWritten() throws {
+  @Test(.enabled(if: mounts, "this user may not mount")) func aFullDiskIsReportedBeforeAnythingIsWritten() throws {
     let scratch = try Scratch()
     let results = try scratch.folder("results")
     for (size, isEnough) in [("48k", false), ("4m", true)] {

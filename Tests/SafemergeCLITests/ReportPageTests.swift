@@ -47,7 +47,7 @@ import Testing
     #expect(result.lines.count == 4 && result.lines.allSatisfy { $0.contains(": ok (") }, "\(result.text)")
   }
 
-  @Test func whatIsNoReportIsRefused() throws {
+  @Test func otherFilesAreRefused() throws {
     let scratch = try Scratch()
     for (text, message) in [
       ("{}", "\"schema\" is missing; expected an integer"), ("{", "not valid JSON"), ("[1]", "found an array"),

@@ -5,7 +5,7 @@ import Safetensors
 import TestSupport
 import Testing
 
-/// Merges that are interrupted, and those that go on with them.
+/// Merges that are interrupted, and those that resume them.
 @Suite struct ResumeTests {
   private static let staging = ".merged.safemerge"
 
@@ -116,8 +116,8 @@ import Testing
     try write(Array(text.replacingOccurrences(of: "\"lora_alpha\": 1", with: "\"lora_alpha\": 2").utf8), to: config)
     let changed = try model.merge(scratch.file("merged"), ["-q"])
     #expect(expectRefusal(changed, status: 5).contains("adapter 1: adapter_config.json has changed"))
-    let anew = try model.merge(scratch.file("merged"), ["--no-resume"])
-    #expect(anew.status == 0, "\(anew.messages)")
+    let restarted = try model.merge(scratch.file("merged"), ["--no-resume"])
+    #expect(restarted.status == 0, "\(restarted.messages)")
     #expect(try model.merge(scratch.file("whole")).status == 0)
     #expect(try tree(scratch.file("merged")) == tree(scratch.file("whole")))
   }

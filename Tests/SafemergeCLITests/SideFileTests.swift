@@ -182,7 +182,7 @@ import Testing
     #expect(try contents(scratch.file("out/model.safetensors.index.json")) == Array(text.utf8))
   }
 
-  /// transformers would load it, so it is the base; that it is stands beside the error.
+  /// transformers would load it, so it is the base; that it is one is said with the error.
   @Test func aStrayFileThatWinsOverTheShardsIsNamedWithTheError() throws {
     let scratch = try Scratch()
     let base = try shardedBase(scratch)

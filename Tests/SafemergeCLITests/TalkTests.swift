@@ -84,7 +84,7 @@ import Testing
     #expect(
       expectRefusal(try Program.run(arguments), status: 4)
         .hasSuffix("no such file or folder [not-found]\n  hint: did you mean \(scratch.file("models/other"))?\n"))
-    // Relative to the folder at hand, where it may be a model of the hub as well.
+    // Relative to the current folder, where it may be a Hugging Face model as well.
     let relative = try Program.run(["ls", "models/othr"], folder: scratch.path)
     #expect(
       expectRefusal(relative, status: 4).contains("did you mean models/other? or download it with: hf download"))

@@ -19,7 +19,7 @@ import Testing
     for name in names { #expect(!NaturalOrder.precedes(name, name)) }
   }
 
-  /// What sorting needs: for any three names, order and likeness carry over.
+  /// What sorting needs: for any three names, order and equality carry over.
   @Test func isAWeakOrder() {
     var random = SeededGenerator()
     let names = (0..<60).map { _ in

@@ -178,7 +178,7 @@ import Testing
     let bytes = try contents(library)
     for (folder, more) in [("one", []), ("two", [UInt8(0)])] {
       try scratch.folder(folder)
-      // The loader does not look at what stands behind an object.
+      // The loader does not look at what follows an object.
       try scratch.write(bytes + more, to: "\(folder)/liblapack.so.3")
     }
     let arguments = [
