@@ -113,7 +113,7 @@ import Testing
       ["merge", "-q", "-j", "1", model.base, model.adapter, "-o", model.scratch.file("merged")],
       shell: "exec strace -f -qq -o /dev/null -e trace=rename -e inject=rename:error=ENOSYS \"$0\" \"$@\"")
     let message = expectRefusal(result, status: 4)
-    #expect(message.contains("rename: ") && message.contains("write the result to a local disk and copy it there"))
+    #expect(message.contains("cannot be renamed: ") && message.contains("write the output to a local disk and copy it"))
     #expect(try model.scratch.entries() == ["adapter", "base", "expected"])
   }
 
