@@ -83,7 +83,7 @@ public final class StagedOutput: Sendable {
     guard let old = MergeIdentity(text: try BoundedFile.read(paths.plan, limit: largestPlanByteCount)) else {
       throw CheckpointError(path: paths.folder, .otherMerge("its plan.json is of another version"))
     }
-    guard let identity else { throw CheckpointError(path: paths.folder, .otherMerge("this one cannot go on with it")) }
+    guard let identity else { throw CheckpointError(path: paths.folder, .otherMerge("this merge cannot resume it")) }
     if let difference = identity.difference(from: old) {
       throw CheckpointError(path: paths.folder, .otherMerge(difference))
     }

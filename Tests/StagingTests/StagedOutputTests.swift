@@ -324,7 +324,7 @@ import Testing
     }
     let before = try scratch.tree()
     for (identity, problem) in [
-      (identity("2"), "dtype: 1 -> 2"), (nil, "this one cannot go on with it"),
+      (identity("2"), "dtype: 1 -> 2"), (nil, "this merge cannot resume it"),
     ] as [(MergeIdentity?, String)] {
       for unfinished in [StagedOutput.Unfinished.isGoneOnWith, .isMadeAgain] {
         let error = #expect(throws: CheckpointError.self) { try resumable(scratch, identity, unfinished) }
