@@ -38,14 +38,3 @@ extension Adapter {
     return true
   }
 }
-
-extension Formula {
-  /// Whether the matrix is zero because some of those that it is made of are.
-  fileprivate func isZero(_ isOperandZero: (Operand) -> Bool) -> Bool {
-    switch self {
-    case .matrix(let values): isOperandZero(values)
-    case .product, .tucker: operands.contains(where: isOperandZero)
-    case .hadamard(let one, let other): one.isZero(isOperandZero) || other.isZero(isOperandZero)
-    }
-  }
-}

@@ -45,6 +45,7 @@ public struct Adapter: Sendable {
   /// Only a base tells whether a whole tensor was lost: ask this for each of its tensors that nothing replaces.
   public func fieldReplacing(_ tensor: String) -> String? {
     if config.savedModules.contains(where: tensor.isTensor(ofModuleEndingWith:)) { return "modules_to_save" }
+    if let field = config.tuner.field(replacing: tensor) { return field }
     // Older releases did not save the biases of "lora_only": there is a warning if none is there.
     guard replacements.contains(where: { $0.kind == .bias }), tensor.isPath(endingWith: "bias") else { return nil }
     switch config.bias {
@@ -60,7 +61,9 @@ public struct Adapter: Sendable {
   ///
   /// - Parameter tensor: One of which ``fieldReplacing(_:)`` says that `modules_to_save` names it.
   public func savesElsewhere(_ tensor: String) -> Bool {
-    config.savedModules.filter(tensor.isTensor(ofModuleEndingWith:)).contains { entry in
+    // Of what `target_modules` names the adapter has other modules, or would be none.
+    if config.tuner.field(replacing: tensor) != nil { return true }
+    return config.savedModules.filter(tensor.isTensor(ofModuleEndingWith:)).contains { entry in
       replacements.contains { $0.kind != .bias && $0.target.isTensor(ofModuleEndingWith: entry) }
     }
   }
@@ -80,7 +83,11 @@ public struct Adapter: Sendable {
     let tensors = AdapterTensors(table: table, keys: keys, config: config, path: weightsPath, configPath: configPath)
     let made = try config.tuner.updates(of: tensors)
     let whole = try ReplacementTensors(tensors)
-    if made.updates.isEmpty, config.targetsModules || !config.targetParameters.isEmpty {
+    let isEmpty =
+      type(of: config.tuner).hasUpdates
+      ? made.updates.isEmpty && !made.isPrunedWhole
+      : whole.replacements.isEmpty && whole.tokenRows.isEmpty
+    if isEmpty, config.targetsModules || !config.targetParameters.isEmpty {
       throw AdapterError(path: weightsPath, .noLayers)
     }
     try config.omissions.check(config, updates: made.updates, path: configPath)

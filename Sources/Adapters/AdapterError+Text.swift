@@ -85,6 +85,8 @@ extension AdapterError.Problem {
       "unknown kind of tensor; expected a factor (lora_A.weight, lora_B.weight, ...) or a tensor of the model"
 
     case .missingFactor(let missing): "the other half, \(missing), is missing"
+    case .oldOFT: "a tensor of OFT from before PEFT 0.16, whose parameters differ from those of OFT today"
+    case .excluded(let other): "present next to \(other); expected only one of them"
     case .biasTwice(let other): "the same bias as \(other); expected only one of them"
     case .biasNotDeclared: "present, but \"lora_bias\" is not true in \(AdapterFolder.configName)"
     case .baseBiasNotDeclared: "present, but \"bias\" is \"none\" in \(AdapterFolder.configName)"
@@ -126,13 +128,13 @@ extension AdapterError.Problem {
 
     case .dtype(let dtype): "the dtype is \(dtype.name); expected F64, F32, F16, BF16, F8_E4M3 or F8_E5M2"
     case .shape(let expected, let found): "expected shape \(expected), found \(Self.text(found))"
-    case .rank(let expected, let found, let shape, let pattern):
-      "expected rank \(expected) from \(pattern.map { "rank_pattern \"\($0)\"" } ?? "\"r\""), found \(found) "
+    case .rank(let expected, let found, let shape, let field, let pattern):
+      "expected rank \(expected) from \(pattern.map { "rank_pattern \"\($0)\"" } ?? "\"\(field)\""), found \(found) "
         + "in shape \(Self.text(shape))"
     case .expertRank(let rank, let found, let shape, let pattern):
       "expected a multiple of rank \(rank) from \(pattern.map { "rank_pattern \"\($0)\"" } ?? "\"r\""), found \(found) "
         + "in shape \(Self.text(shape))"
-    case .noLayers: "no lora_A and lora_B in this file, but the config lists target modules"
+    case .noLayers: "no tensor of an adapted module in this file, but the config lists target modules"
     case .noTensors: "no tensors in this file"
     case .uses(let count): "has \(count) uses, one expected: please report this"
     }

@@ -61,6 +61,10 @@ public struct AdapterError: ReportableError, Equatable {
 
     /// A module has some of its tensors, but not this one.
     case missingFactor(missing: String)
+    /// A tensor of OFT as PEFT before 0.16 wrote it.
+    case oldOFT
+    /// A module has both a tensor and its replacement in other modules.
+    case excluded(other: String)
     /// A module has the bias of lora_B in both spellings.
     case biasTwice(other: String)
     /// A module has a bias of lora_B, but the config's `lora_bias` is not true.
@@ -112,8 +116,8 @@ public struct AdapterError: ReportableError, Equatable {
     case dtype(DType)
     /// A tensor with other dimensions than its role asks for.
     case shape(expected: String, found: [Int])
-    /// A factor with another rank than the config says; `pattern`: the key of `rank_pattern` that says it.
-    case rank(expected: Int, found: Int, shape: [Int], pattern: String?)
+    /// A factor with another rank than the config says, in `field`; `pattern`: the key of `rank_pattern` that says it.
+    case rank(expected: Int, found: Int, shape: [Int], field: String = "r", pattern: String?)
     /// The number of rows of A is not divisible by the rank.
     case expertRank(rank: Int, found: Int, shape: [Int], pattern: String?)
     /// The config names modules, but there is no update.
@@ -153,12 +157,12 @@ public struct AdapterError: ReportableError, Equatable {
     case .configTooLarge, .configNotJSON, .configNotAnObject, .fieldType, .scalingUnknown, .trainerConfig:
       "adapter-config"
     case .pattern, .patterns: "adapter-pattern"
-    case .peftType, .unsupportedField, .impossible, .decomposition: "unsupported"
+    case .peftType, .oldOFT, .unsupportedField, .impossible, .decomposition: "unsupported"
     case .unknownField: "unknown-field"
     case .keyRepeatedPrefix, .adapterNames, .keyWithoutModule, .unknownKey, .originalAlone, .variantNotDeclared,
       .mixedOrientation:
       "adapter-key"
-    case .sameMeaning, .sameTarget, .biasTwice, .embeddingAndLinear, .uses: "adapter-conflict"
+    case .sameMeaning, .sameTarget, .biasTwice, .excluded, .embeddingAndLinear, .uses: "adapter-conflict"
     case .missingFactor, .biasNotDeclared, .baseBiasNotDeclared, .magnitudeNotDeclared, .diagonalNotDeclared:
       "pair"
     case .unknownContainer, .nestedUpdate, .parameterCount, .parameterOrder: "nesting"

@@ -24,6 +24,10 @@ struct KnownFaults {
     if !update.rowReplacements.isEmpty {
       add(.tokenRowsDropped, update.replacingSteps { if case .replaceRows = $0 { [] } else { [$0] } })
     }
+    if update.steps.contains(where: \.isMultiplication) {
+      add(dropped(name), update.replacingSteps { $0.isMultiplication ? [] : [$0] })
+      add(.addedTwice, update.replacingSteps { $0.isMultiplication ? [$0, $0] : [$0] })
+    }
     guard !update.terms.isEmpty else { return found }
     let isBias = !update.terms.contains(where: \.formula.isProduct)
     add(isBias ? .loraBiasDropped : dropped(name), with(update) { _ in [] })
@@ -149,6 +153,14 @@ extension Term where Operand == FactorView {
 }
 
 extension UpdateStep {
+  /// Whether it multiplies the tensor.
+  fileprivate var isMultiplication: Bool {
+    switch self {
+    case .scale, .rotate: true
+    case .subtract, .add, .rescale, .round, .replaceRows: false
+    }
+  }
+
   /// Whether it rescales to norms that PEFT computes, also where no delta is added.
   fileprivate var keepsNorms: Bool {
     if case .rescale(let rescaling) = self { rescaling.norms == .torch } else { false }

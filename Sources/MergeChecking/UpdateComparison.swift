@@ -148,7 +148,7 @@ extension TensorUpdate {
     let rounded = steps.indices.map { number -> Step in
       guard let addition = steps[number].addition, number + 1 < steps.count, case .round(let dtype) = steps[number + 1]
       else { return steps[number] }
-      return steps[number].with(Addition(addition.terms, scaling: addition.scaling, roundedTo: dtype))
+      return steps[number].with(addition.rounded(to: dtype))
     }
     return TensorUpdate(rows: rows, columns: columns, steps: rounded)
   }

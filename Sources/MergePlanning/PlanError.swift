@@ -35,6 +35,8 @@ public struct PlanError: ReportableError, Equatable {
     case groupedConvolution(target: String)
     /// The input channels of a grouped convolution: each group of rows has factors of its own.
     case groupedScaling(target: String)
+    /// A convolution whose windows overlap, by a method that rotates these and not the weight.
+    case rotatedWindows(target: String)
     case weightedReplacement(weight: Double)
     /// A method whose change of a weight has no factor.
     case weightWithoutScaling(method: String, weight: Double)
@@ -115,7 +117,7 @@ public struct PlanError: ReportableError, Equatable {
     case .shape, .rowOutside, .vocabularies, .vocabularyUnknown: "shape"
     case .storedTransposed, .maybeTransposed: "orientation"
     case .adapterTensor: "adapter-tensors"
-    case .quantizedBase, .quantizedScheme, .groupedConvolution, .groupedScaling,
+    case .quantizedBase, .quantizedScheme, .groupedConvolution, .groupedScaling, .rotatedWindows,
       .replicationOfSeveral, .ambiguousExperts, .weightedReplacement, .weightWithoutScaling, .decomposition,
       .slicedChange, .requantizing,
       .training, .quantizationField, .besideCodes, .undescribedCodes, .bypassed, .partlyBypassed,
@@ -163,6 +165,9 @@ public struct PlanError: ReportableError, Equatable {
       "its column order is not recorded: by rank, as in PEFT, or by expert, as in older Unsloth"
     case .groupedConvolution(let target):
       "\(target) of the base is a grouped convolution, which PEFT cannot merge either"
+    case .rotatedWindows(let target):
+      "\(target): the adapter rotates overlapping windows of the input, which a weight can't express; PEFT's own merge "
+        + "computes something else"
     case .groupedScaling(let target):
       "\(target) of the base is a grouped convolution; scaling its input channels is not supported"
     case .weightedReplacement(let weight):
@@ -253,6 +258,7 @@ public struct PlanError: ReportableError, Equatable {
       "--tied shared changes \(names.count > 2 ? "all" : "both"), which the adapter did not"
         + (isUnknown ? "; or add a head to the base first" : "")
     case .twins: "--tied shared changes both, which the adapter did not"
+    case .rotatedWindows: "--arithmetic peft merges it as PEFT does"
     case .newTensor: "--add-tensors adds tensors that the base doesn't have, such as a classification head"
     case .partlyBypassed: "remove the module from the adapter"
     case .normalizedEmbedding: "run the adapter with PEFT, or remove the embedding from it"

@@ -24,7 +24,8 @@ import Testing
       default: Issue.record("\(tensor.name): \(tensor.verdict) \(String(describing: tensor.comparison))")
       }
     }
-    #expect(report.tensors.contains { $0.verdict != .same })
+    // What replaces a tensor is compared as it is.
+    #expect(testCase.tuner == "ln_tuning" || report.tensors.contains { $0.verdict != .same })
   }
 
   /// Where PEFT's result is another model, or not what the adapter computed, and what the check finds.
@@ -43,6 +44,9 @@ import Testing
     // Of a few hundred elements the few that torch sums in another order cannot be distinguished from damage.
     expected["loha-patterns-f32"] = ["damaged"]
     expected["loha-conv-f32"] = ["damaged"]
+    // PEFT computes blocks and reflections in fp32.
+    expected["oft-constrained-f16"] = ["damaged"]
+    expected["hra-linear-f16"] = ["damaged"]
     return expected
   }()
 

@@ -64,7 +64,6 @@ import Testing
   }
 
   @Test(arguments: [
-    ("config-variants/a-adalora", "unsupported", "merge it with PEFT's merge_and_unload"),
     ("config-variants/a-ia3", "unsupported", "take the adapter as PEFT saved it, or correct \"peft_type\""),
     ("config-variants/a-loha", "unsupported", "take the adapter as PEFT saved it, or correct \"peft_type\""),
     ("config-variants/a-prompt", "unsupported", "run it with PEFT"),

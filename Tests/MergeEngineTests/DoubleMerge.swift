@@ -124,7 +124,7 @@ struct DoubleMerge {
     switch layer.layout {
     case .embedding: place = { _, row, column in column * rows + row }
     case .convolution, .flattened, .channels: place = { _, row, column in row * columns + column }
-    case .linear:
+    case .linear, .matrix:
       let isTransposed = isTransposed(layer, tensor.shape)
       place = { _, row, column in isTransposed ? column * rows + row : row * columns + column }
     case .experts(let count, _):

@@ -17,10 +17,13 @@ public struct AdapterConfig: Sendable {
     case inputEmbedding([Int])
     /// Of the module whose path ends with each name, in the order of the file.
     case modules([(name: String, indices: [Int])])
+    /// Of every embedding that the file has rows of.
+    case everyModule([Int])
 
     public static func == (left: Self, right: Self) -> Bool {
       switch (left, right) {
-      case (.inputEmbedding(let one), .inputEmbedding(let other)): one == other
+      case (.inputEmbedding(let one), .inputEmbedding(let other)), (.everyModule(let one), .everyModule(let other)):
+        one == other
       case (.modules(let one), .modules(let other)): one.elementsEqual(other, by: ==)
       default: false
       }
@@ -79,10 +82,14 @@ public struct AdapterConfig: Sendable {
     omissions = try ConfigOmissions(json, path: path)
     for member in members { try Self.check(member, of: omissions.tuner, path: path) }
     tuner = try omissions.tuner.init(reader)
-    bias = try reader.choice("bias") ?? .none
+    bias = try reader.bias(of: omissions.tuner)
     savedModules = try reader.strings("modules_to_save")
     targetParameters = try reader.strings("target_parameters")
-    trainableTokenIndices = try reader.tokenIndices("trainable_token_indices")
+    if let tokens = tuner.tokens {
+      trainableTokenIndices = tokens
+    } else {
+      trainableTokenIndices = try reader.tokenIndices("trainable_token_indices")
+    }
     layerReplication = try reader.ranges("layer_replication")
     fanInFanOut = try reader.bool("fan_in_fan_out")
     tiesWeights = try reader.bool("ensure_weight_tying")

@@ -13,6 +13,17 @@ extension ConfigReader {
     }
   }
 
+  /// `bias`, with the value that a tuner has for the biases of its own modules.
+  func bias(of tuner: any Tuner.Type) throws(AdapterError) -> AdapterConfig.Bias {
+    if case .string(tuner.ownBiases)? = json["bias"] { return .loraOnly }
+    guard tuner.ownBiases != AdapterConfig.Bias.loraOnly.rawValue, let value = json["bias"] else {
+      return try choice("bias") ?? .none
+    }
+    if [.null, .string("none")].contains(value) { return .none }
+    if value == .string("all") { return .all }
+    throw failure("bias", expected: "\"none\", \"all\" or \"\(tuner.ownBiases)\"", value)
+  }
+
   func tokenIndices(_ field: String) throws(AdapterError) -> AdapterConfig.TokenIndices? {
     switch json[field] {
     case nil, .null: return nil

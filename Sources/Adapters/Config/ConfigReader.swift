@@ -20,6 +20,11 @@ struct ConfigReader {
     }
   }
 
+  /// A boolean that PEFT takes for this where the field is missing.
+  func bool(_ field: String, default missing: Bool) throws(AdapterError) -> Bool {
+    json[field] == nil ? missing : try bool(field)
+  }
+
   func string(_ field: String) throws(AdapterError) -> String? {
     switch json[field] {
     case nil, .null: return nil

@@ -6,16 +6,22 @@ public struct RankSettings: Sendable {
   public let rank: Int
   /// The alpha of every module that ``alphaPattern`` does not name; may be zero or negative. PEFT's default is 8.
   public let alpha: Double
+  /// Whether the tuner has an alpha.
+  let hasAlpha: Bool
   /// `rank_pattern`: ranks by module.
   public let rankPattern: PatternTable<Int>
   /// `alpha_pattern`: alphas by module.
   public let alphaPattern: PatternTable<Double>
 
-  /// - Parameter alphaField: `lora_alpha`, or what another tuner calls it.
-  init(_ reader: ConfigReader, alphaField: String) throws(AdapterError) {
-    rank = try reader.rank("r") ?? 8
-    alpha = try reader.number(alphaField) ?? 8
+  /// - Parameters:
+  ///   - alphaField: `lora_alpha`, or what another tuner calls it; nil: the tuner has no alpha.
+  ///   - defaultRank: PEFT's.
+  init(_ reader: ConfigReader, alphaField: String?, defaultRank: Int = 8) throws(AdapterError) {
+    rank = try reader.rank("r") ?? defaultRank
+    hasAlpha = alphaField != nil
+    if let alphaField { alpha = try reader.number(alphaField) ?? 8 } else { alpha = 1 }
     rankPattern = try reader.patterns("rank_pattern", "an integer of at least 1", ConfigReader.rank)
+    // Of a tuner without an alpha there is no such field either.
     alphaPattern = try reader.patterns("alpha_pattern", "a finite number", ConfigReader.number)
   }
 

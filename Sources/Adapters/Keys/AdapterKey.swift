@@ -9,6 +9,8 @@ struct AdapterKey: Equatable, Sendable {
   enum Role: Hashable, Sendable {
     /// A tensor of the tuner.
     case factor(FactorRole)
+    /// A tensor that all modules of the tuner share, at the top of its model: `base_model.vera_A`.
+    case shared(FactorRole)
     /// `token_adapter.trainable_tokens_delta`, (tokens, dimension).
     case tokenRows
     /// A tensor of the model itself.
@@ -23,7 +25,7 @@ struct AdapterKey: Equatable, Sendable {
     /// How the key ends, behind the module path's dot.
     var suffix: String {
       switch self {
-      case .factor(let role): role.ending
+      case .factor(let role), .shared(let role): role.ending
       case .plain(let name): name
       case .tokenRows: "token_adapter.trainable_tokens_delta"
       case .baseLayer(let leaf): "base_layer.\(leaf)"
@@ -69,12 +71,21 @@ struct AdapterKey: Equatable, Sendable {
   let leniencies: Set<Leniency>
 
   /// The key of another role for the same module, as PEFT writes it.
-  func name(of role: Role) -> String { "\(Self.prefix)\(path).\(role.suffix)" }
+  func name(of role: Role) -> String {
+    if case .shared = role { return "\(KeyDialect.top).\(role.suffix)" }
+    return "\(Self.prefix)\(path).\(role.suffix)"
+  }
 
   /// - Throws: What is wrong with the key, or which feature it belongs to.
   init(_ name: TensorName, _ dialect: KeyDialect) throws(AdapterError.Problem) {
     var segments = Self.segments(name.string)
     var leniencies: Set<Leniency> = []
+    if let shared = dialect.shared(segments) {
+      if let name = shared.adapterName { leniencies.insert(.adapterName(name)) }
+      (module, path, depth, container) = (TensorName(KeyDialect.top), KeyDialect.top, 0, nil)
+      (role, adapterName, self.leniencies) = (.shared(shared.role), shared.adapterName, leniencies)
+      return
+    }
     try Self.takePrefix(of: &segments, dialect, &leniencies)
     TrainerNames.rename(&segments, &leniencies)
     let tail = try KeyTail.take(from: &segments, dialect)

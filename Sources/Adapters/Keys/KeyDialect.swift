@@ -8,11 +8,15 @@ struct KeyDialect: Sendable {
   let wrapped: String
   /// How names end, in the order in which they are tried.
   let endings: [KeyEnding]
+  /// How names at the top of the tuner's model end.
+  let sharedEndings: [KeyEnding]
   /// The first segments of all endings, and of the names that hold others.
   let markers: Set<String>
   /// With what a segment begins that belongs to an update, of this tuner or another.
   let updatePrefixes: [String]
 
+  /// What stands before the names at the top of the tuner's model.
+  static let top = "base_model"
   /// Holds whole modules that were trained.
   static let savedCopy = "modules_to_save"
   /// Holds what such modules were before.
@@ -29,8 +33,19 @@ struct KeyDialect: Sendable {
     return KeyDialect(
       prefix: ["base_model", "model"],
       wrappers: ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"], wrapped: "base_layer",
-      endings: endings, markers: Set(endings.map(\.marker)).union([savedCopy, original]),
-      updatePrefixes: Set(Tuners.markers.map { $0.prefix { $0 != "_" } + "_" }).sorted())
+      endings: endings, sharedEndings: tuner.shared.map { KeyEnding($0) },
+      markers: Set(endings.map(\.marker)).union([savedCopy, original]),
+      updatePrefixes: Tuners.prefixes.map { String($0) })
+  }
+
+  /// The role of a name at the top of the tuner's model, and an adapter's name in it; nil: it isn't such a name.
+  func shared(_ segments: [String]) -> (role: FactorRole, adapterName: String?)? {
+    guard segments.count > 1, segments[0] == Self.top else { return nil }
+    for ending in sharedEndings where ending.marker == segments[1] {
+      let (isMatch, name) = ending.matches(segments[2...])
+      if isMatch, case .factor(let role) = ending.role { return (role, name) }
+    }
+    return nil
   }
 
   /// Whether a segment of a key belongs to an update, or to the weight inside of one.

@@ -9,6 +9,9 @@ struct AdapterTensors {
   let path: String
   let configPath: String
 
+  /// Where a tensor that all modules share is in the table; nil: the file doesn't have it.
+  func place(ofShared role: FactorRole) -> Int? { keys.keys.firstIndex { $0.role == .shared(role) } }
+
   func failure(_ problem: AdapterError.Problem, at index: Int?) -> AdapterError {
     AdapterError(path: path, problem, tensor: index.map { table.name(at: $0) })
   }

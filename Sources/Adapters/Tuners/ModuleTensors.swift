@@ -36,6 +36,15 @@ struct ModuleTensors {
     try info(at: try place(of: role))
   }
 
+  /// A tensor of places that every module has: integers, or the floats that Windows saves for them.
+  func requiredIndices(_ role: FactorRole) throws(AdapterError) -> TensorInfo {
+    let index = try place(of: role)
+    let info = tensors.table[index]
+    guard [.i32, .i64, .i16, .u8, .f32].contains(info.dtype) else { throw failure(.dtype(info.dtype), at: index) }
+    if info.shape.contains(0) { throw failure(.shape(expected: "without zeros", found: info.shape), at: index) }
+    return info
+  }
+
   /// Where a tensor that every module has is in the table.
   func place(of role: FactorRole) throws(AdapterError) -> Int {
     guard let index = byRole[role] else { throw failure(.missingFactor(missing: key.name(of: .factor(role))), at: nil) }
@@ -45,6 +54,15 @@ struct ModuleTensors {
   /// A tensor that every module has, as what says rows or columns.
   func witness(_ role: FactorRole) throws(AdapterError) -> ModuleUpdate.Witness {
     ModuleUpdate.Witness(try place(of: role), role.ending)
+  }
+
+  /// How many dimensions a tensor has; 0 where the module has none.
+  func rank(of role: FactorRole) -> Int { byRole[role].map { tensors.table.shape(at: $0).count } ?? 0 }
+
+  /// - Throws: If the module has both a tensor and those that other modules have instead.
+  func exclude(_ others: [FactorRole], beside role: FactorRole) throws(AdapterError) {
+    guard let other = others.first(where: { byRole[$0] != nil }) else { return }
+    throw failure(.excluded(other: key.name(of: .factor(role))), at: byRole[other])
   }
 
   private func info(at index: Int) throws(AdapterError) -> TensorInfo {
@@ -63,14 +81,20 @@ struct ModuleTensors {
     throw failure(.shape(expected: AdapterError.text(expected), found: found), at: index)
   }
 
-  /// - Parameter axis: The dimension that is the rank.
+  /// - Parameters:
+  ///   - axis: The dimension that is the rank.
+  ///   - field: What says the rank of modules that no pattern names.
   /// - Throws: If a tensor has another rank than the config says.
-  func checkRank(_ role: FactorRole, axis: Int, _ strength: ModuleStrength) throws(AdapterError) {
+  func checkRank(
+    _ role: FactorRole, axis: Int, _ strength: ModuleStrength, field: String = "r"
+  ) throws(AdapterError) {
     let index = try place(of: role)
     let shape = tensors.table.shape(at: index)
     guard shape.indices.contains(axis), shape[axis] != strength.rank else { return }
     throw failure(
-      .rank(expected: strength.rank, found: shape[axis], shape: shape, pattern: strength.rankPattern), at: index)
+      .rank(
+        expected: strength.rank, found: shape[axis], shape: shape, field: field, pattern: strength.rankPattern),
+      at: index)
   }
 
   /// An error about one of the module's tensors; nil: about the first.

@@ -12,6 +12,8 @@ struct ModuleUpdates {
   /// Whether the order of the left factors' columns in stacks of experts is open: see
   /// ``Adapter/isExpertLayoutAmbiguous``.
   var isExpertLayoutAmbiguous = false
+  /// Whether training has left no module a rank.
+  var isPrunedWhole = false
 
   init() {}
 }

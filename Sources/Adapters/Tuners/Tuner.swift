@@ -10,6 +10,14 @@ protocol Tuner: Sendable {
   static var fields: [ConfigField] { get }
   /// How the keys of its tensors end.
   static var endings: [KeyEnding] { get }
+  /// The tensors that all its modules share.
+  static var shared: [FactorRole] { get }
+  /// Whether it makes updates of modules; if not, all that it has replaces something of the base.
+  static var hasUpdates: Bool { get }
+  /// The value of `bias` with which the biases of the adapted modules were trained.
+  static var ownBiases: String { get }
+  /// The rows of embeddings that were trained; nil: none were.
+  var tokens: AdapterConfig.TokenIndices? { get }
 
   /// Reads and checks its fields.
   ///
@@ -19,6 +27,17 @@ protocol Tuner: Sendable {
   /// Makes the updates of all modules from names and shapes alone. Every tensor with one of ``endings`` is used or ignored
   /// with a reason.
   func updates(of tensors: AdapterTensors) throws(AdapterError) -> ModuleUpdates
+
+  /// The field of the config by which this tensor of the runtime model must be replaced or changed; nil: no field.
+  func field(replacing tensor: String) -> String?
+}
+
+extension Tuner {
+  static var shared: [FactorRole] { [] }
+  static var hasUpdates: Bool { true }
+  static var ownBiases: String { AdapterConfig.Bias.loraOnly.rawValue }
+  var tokens: AdapterConfig.TokenIndices? { nil }
+  func field(replacing tensor: String) -> String? { nil }
 }
 
 /// A tuner whose modules have nothing to do with each other.
@@ -52,7 +71,7 @@ extension RankedTuner {
     for module in try ModuleTensors.all(tensors) {
       let strength = try lookup.strength(of: module.name.string)
       var made = try update(module, strength)
-      (made.rank, made.alpha) = (strength.rank, strength.alpha)
+      (made.rank, made.alpha) = (strength.rank, ranks.hasAlpha ? strength.alpha : nil)
       (made.rankPattern, made.alphaPattern) = (strength.rankPattern, strength.alphaPattern)
       result.updates.append(made)
     }

@@ -7,12 +7,31 @@ public indirect enum Formula<Operand: Equatable & Sendable>: Equatable, Sendable
   /// `left . right`: `left` is rows x rank, `right` rank x columns; the sum runs over the rank in order. The columns of
   /// `left` are multiplied by `diagonal`, one row of the rank's length, in fp32 before; nil: by nothing.
   case product(left: Operand, right: Operand, diagonal: Operand? = nil)
+  /// The same product of matrices that are themselves computed, each rounded to fp32 before: AdaLoRA.
+  case composed(left: Formula, right: Formula)
   /// A convolution's weight by a decomposition of Tucker's kind: element (m, n * K + k) is the sum over i and j of
   /// `left[m, i] * core[i, j * K + k] * right[j, n]`, K being the positions of the kernel, `core.columns / right.rows`.
   /// `core . right` is computed in double and rounded to fp32; the product with `left` is an ordinary one.
   case tucker(left: Operand, core: Operand, right: Operand)
   /// Two matrices of one shape multiplied element by element: LoHa.
   case hadamard(Formula, Formula)
+  /// The Kronecker product, each element of one matrix times all of the other: LoKr. With p rows and q columns of `inner`,
+  /// and `kernel` positions K that are the last index of the columns of `outer`, element (m, (a * q + b) * K + k) is
+  /// `outer[m / p, a * K + k] * inner[m % p, b]`. K is 1 but for a Conv1d of PEFT.
+  case kronecker(outer: Formula, inner: Formula, kernel: Int = 1)
+
+  /// A matrix of so many rows and columns that repeats another one downwards and to the right: MiSS.
+  case repeated(Formula, rows: Int, columns: Int)
+  /// A matrix of so many rows and columns with `values`, one row, in the places that the two rows of `places` say, the row
+  /// of each and its column, and zeros elsewhere: SHiRA.
+  case scattered(values: Operand, places: Operand, rows: Int, columns: Int)
+  /// A product whose terms of rank one have norms that sum up to a bound: `left . diag(b / (r n)) . right`, r being the rank, b
+  /// the element of `bound`, and n the norm of a column of `left` times that of a row of `right`, none of them less than 1e-4:
+  /// DeLoRA. The diagonal is computed in double and rounded to fp32, and multiplies `left` in fp32.
+  case bounded(left: Operand, right: Operand, bound: Operand)
+
+  /// Sums of vectors of a bank: VB-LoRA.
+  case mixed(Mixture<Operand>)
 
   /// The matrices that it reads.
   public var operands: [Operand] {
@@ -20,7 +39,12 @@ public indirect enum Formula<Operand: Equatable & Sendable>: Equatable, Sendable
     case .matrix(let values): [values]
     case .product(let left, let right, let diagonal): [left, right] + [diagonal].compactMap { $0 }
     case .tucker(let left, let core, let right): [left, core, right]
-    case .hadamard(let one, let other): one.operands + other.operands
+    case .composed(let one, let other), .hadamard(let one, let other), .kronecker(let one, let other, _):
+      one.operands + other.operands
+    case .repeated(let formula, _, _): formula.operands
+    case .scattered(let values, let places, _, _): [values, places]
+    case .bounded(let left, let right, let bound): [left, right, bound]
+    case .mixed(let mixture): mixture.operands
     }
   }
 
@@ -28,7 +52,7 @@ public indirect enum Formula<Operand: Equatable & Sendable>: Equatable, Sendable
   package var isProduct: Bool {
     switch self {
     case .matrix: false
-    case .product, .tucker, .hadamard: true
+    case .product, .composed, .tucker, .hadamard, .kronecker, .repeated, .scattered, .bounded, .mixed: true
     }
   }
 
@@ -42,9 +66,36 @@ public indirect enum Formula<Operand: Equatable & Sendable>: Equatable, Sendable
       let (left, right) = (try transform(left), try transform(right))
       guard let diagonal else { return .product(left: left, right: right) }
       return .product(left: left, right: right, diagonal: try transform(diagonal))
+    case .composed(let left, let right):
+      return .composed(left: try left.map(transform), right: try right.map(transform))
     case .tucker(let left, let core, let right):
       return .tucker(left: try transform(left), core: try transform(core), right: try transform(right))
     case .hadamard(let one, let other): return .hadamard(try one.map(transform), try other.map(transform))
+    case .kronecker(let outer, let inner, let kernel):
+      return .kronecker(outer: try outer.map(transform), inner: try inner.map(transform), kernel: kernel)
+    case .repeated(let formula, let rows, let columns):
+      return .repeated(try formula.map(transform), rows: rows, columns: columns)
+    case .scattered(let values, let places, let rows, let columns):
+      return .scattered(values: try transform(values), places: try transform(places), rows: rows, columns: columns)
+    case .bounded(let left, let right, let bound):
+      return .bounded(left: try transform(left), right: try transform(right), bound: try transform(bound))
+    case .mixed(let mixture): return .mixed(try mixture.map(transform))
+    }
+  }
+
+  /// Whether the matrix is zero because some of those that it is made of are.
+  package func isZero<Failure: Error>(_ isOperandZero: (Operand) throws(Failure) -> Bool) throws(Failure) -> Bool {
+    switch self {
+    case .matrix(let values), .scattered(let values, _, _, _): return try isOperandZero(values)
+    case .repeated(let formula, _, _): return try formula.isZero(isOperandZero)
+    // Logits of nothing but zeros are weights like others.
+    case .mixed(let mixture): return try isOperandZero(mixture.bank)
+    case .product, .tucker, .bounded:
+      for operand in operands where try isOperandZero(operand) { return true }
+      return false
+    case .composed(let one, let other), .hadamard(let one, let other), .kronecker(let one, let other, _):
+      if try one.isZero(isOperandZero) { return true }
+      return try other.isZero(isOperandZero)
     }
   }
 }

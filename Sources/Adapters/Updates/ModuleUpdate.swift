@@ -18,6 +18,9 @@ public struct ModuleUpdate: Equatable, Sendable {
     case experts(count: Int, columns: ExpertLayout?)
     /// Any weight, as a matrix of its first dimension and all others; never stored transposed.
     case flattened
+    /// A weight of two dimensions like that of a linear layer; one of more as a matrix of its first dimension and all
+    /// others.
+    case matrix
     /// The weight of a convolution of so many dimensions, as a matrix of (out, in): each element stands for a kernel, so
     /// that a column's factor multiplies every position.
     case channels(dimensions: Int)
@@ -78,10 +81,19 @@ public struct ModuleUpdate: Equatable, Sendable {
   public let inWitness: Witness
   /// Done in this order. The scalings of their terms are relative to ``scaling``.
   public private(set) var steps: [UpdateStep<Factor>]
+  /// Whether the terms are repeated or cut to as many rows and columns as the weight has: the factors don't tell how many.
+  public var isFitted = false
+  /// What the columns of the weight are a multiple of; nil: their number is open, or is ``inFeatures``.
+  public var columnUnit: Int?
+  /// Whether a convolution of more than one position computes with something that no weight can hold, although PEFT merges it.
+  public var foldsWindows = false
   /// Nil: the bias stays.
   public var bias: Bias?
   /// Whether PEFT rounds the delta to the base's dtype before it adds it; only `--arithmetic peft` asks.
   public var roundsDelta = false
+  /// What PEFT divides the delta by, after it has multiplied it by ``scaling`` times this; nil: it multiplies by
+  /// ``scaling``. Only `--arithmetic peft` asks.
+  public var divisor: Double?
   /// r: what config or pattern say and the factors' shapes confirm; nil: the method has none.
   public var rank: Int?
   /// alpha: what config or pattern say; nil: the method has none.
@@ -117,6 +129,14 @@ public struct ModuleUpdate: Equatable, Sendable {
 
   /// The experts that the update stacks; nil: it is of one matrix.
   package var expertCount: Int? { if case .experts(let count, _) = layout { count } else { nil } }
+
+  /// Whether columns are cut off that other modules need.
+  package var isCut: Bool {
+    isFitted && steps.contains { $0.terms.contains { if case .composed = $0.formula { true } else { false } } }
+  }
+
+  /// Whether it multiplies the weight by another matrix.
+  package var rotates: Bool { steps.contains { if case .rotate = $0 { true } else { false } } }
 
   /// Whether it rescales rows or columns to norms: DoRA.
   package var rescales: Bool { steps.contains { if case .rescale = $0 { true } else { false } } }

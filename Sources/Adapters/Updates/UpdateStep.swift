@@ -14,6 +14,8 @@ public enum UpdateStep<Operand: Equatable & Sendable>: Equatable, Sendable {
   case rescale(Rescaling<Operand>)
   /// Multiplies each row or each column by its element of a vector: the elements of a matrix, row after row. IA3.
   case scale(Operand, along: Axis)
+  /// Multiplies the rows by a matrix: OFT, HRA.
+  case rotate(Rotation<Operand>)
   /// Rounds to a dtype, as PEFT does between its steps.
   case round(DType)
   /// Writes rows over, after the rounding; the last step, where there is one.
@@ -24,7 +26,7 @@ public enum UpdateStep<Operand: Equatable & Sendable>: Equatable, Sendable {
     switch self {
     case .add(let addition): addition
     case .rescale(let rescaling): rescaling.addition
-    case .subtract, .scale, .round, .replaceRows: nil
+    case .subtract, .scale, .rotate, .round, .replaceRows: nil
     }
   }
 
@@ -38,6 +40,7 @@ public enum UpdateStep<Operand: Equatable & Sendable>: Equatable, Sendable {
     case .add(let addition): addition.operands
     case .rescale(let rescaling): rescaling.addition.operands + [rescaling.magnitudes]
     case .scale(let factors, _): [factors]
+    case .rotate(let rotation): rotation.operands
     case .replaceRows(let replacements): replacements.map(\.values)
     }
   }
@@ -47,7 +50,7 @@ public enum UpdateStep<Operand: Equatable & Sendable>: Equatable, Sendable {
     switch self {
     case .add: .add(addition)
     case .rescale(let rescaling): .rescale(rescaling.with(addition))
-    case .subtract, .scale, .round, .replaceRows: self
+    case .subtract, .scale, .rotate, .round, .replaceRows: self
     }
   }
 
@@ -66,6 +69,7 @@ public enum UpdateStep<Operand: Equatable & Sendable>: Equatable, Sendable {
     case .add(let addition): return .add(try addition.map(transform))
     case .rescale(let rescaling): return .rescale(try rescaling.map(transform))
     case .scale(let factors, let axis): return .scale(try transform(factors), along: axis)
+    case .rotate(let rotation): return .rotate(try rotation.map(transform))
     case .round(let dtype): return .round(dtype)
     case .replaceRows(let replacements):
       var mapped: [RowReplacement<Other>] = []

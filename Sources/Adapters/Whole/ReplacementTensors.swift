@@ -125,6 +125,9 @@ struct ReplacementTensors {
       guard let index = found.first else { throw AdapterError(path: path, .missingTokenRows("the input embedding")) }
       if found.count > 1 { throw failure(.tokensOfSeveral(other: keys[index].module.string), at: found[1]) }
       try addRows(index, indices)
+    case .everyModule(let indices):
+      if found.isEmpty { throw AdapterError(path: path, .missingTokenRows("an embedding")) }
+      for index in found { try addRows(index, indices) }
     case .modules(let entries): try takeTokenRows(found, entries)
     }
   }
@@ -181,6 +184,7 @@ struct ReplacementTensors {
       whole.kind == .savedModule
         && !EmbeddingNames.isEmbedding(whole.target) && !EmbeddingNames.isHead(whole.target)
         && !config.savedModules.contains(where: whole.target.isTensor(ofModuleEndingWith:))
+        && config.tuner.field(replacing: whole.target) == nil
     }
     if let first = unannounced.first {
       warnings.append(

@@ -5,8 +5,10 @@ enum PlainFactors {
   /// Bytes an element; nil: another dtype.
   static func byteCount(_ dtype: DType) -> Int? {
     switch dtype {
-    case .f64: 8
-    case .f8E4M3, .f8E5M2: 1
+    case .f64, .i64: 8
+    case .i32: 4
+    case .i16: 2
+    case .f8E4M3, .f8E5M2, .u8: 1
     default: nil
     }
   }
@@ -14,12 +16,21 @@ enum PlainFactors {
   static func widen(_ bytes: [UInt8], _ dtype: DType, count: Int) -> [Float] {
     (0..<count).map { index in
       switch dtype {
+      case .u8: Float(bytes[index])
+      case .i16: Float(Int16(truncatingIfNeeded: integer(bytes, index, 2)))
+      case .i32: Float(Int32(truncatingIfNeeded: integer(bytes, index, 4)))
+      case .i64: Float(integer(bytes, index, 8))
       case .f64:
         Float(Double(bitPattern: (0..<8).reduce(0) { $0 | UInt64(bytes[index * 8 + $1]) << (8 * $1) }))
       case .f8E4M3: float8(bytes[index], exponentBits: 4, hasInfinity: false)
       default: float8(bytes[index], exponentBits: 5, hasInfinity: true)
       }
     }
+  }
+
+  /// Little-endian bytes, without regard to a sign that is not in the last of eight.
+  private static func integer(_ bytes: [UInt8], _ index: Int, _ count: Int) -> Int64 {
+    (0..<count).reduce(0) { $0 | Int64(truncatingIfNeeded: UInt64(bytes[index * count + $1]) << (8 * $1)) }
   }
 
   /// OCP 8-bit floating point: a sign, an exponent, a significand.

@@ -38,7 +38,7 @@ struct RowRecomputation {
     addition.sum(rows, &state)
     let columns = prepared.columns
     for row in 0..<rows.count {
-      let spread = spread(ofRow: rows.lowerBound + row)
+      let spread = spread(ofRow: rows.lowerBound + row, in: rows)
       for column in 0..<columns {
         let index = row * columns + column
         let narrow = Double(state.weights[index] + state.delta[index])
@@ -52,10 +52,14 @@ struct RowRecomputation {
 
   // MARK: - What roundings allow
 
-  /// For each column of a row of the tensor the sum of the magnitudes of all products, times their scalings.
-  mutating func spread(ofRow row: Int) -> [Double] {
+  /// For each column of a loaded row the sum of the magnitudes of all products, times their scalings.
+  mutating func spread(ofRow row: Int, in rows: Range<Int>) -> [Double] {
     var sums = [Double](repeating: 0, count: prepared.columns)
-    for addition in prepared.additions { addition.addSpread(ofRow: row, to: &sums, &state.scratch) }
+    let start = (row - rows.lowerBound) * prepared.columns
+    let weights = state.weights[start..<start + prepared.columns]
+    for addition in prepared.additions {
+      addition.addSpread(ofRow: row, weights: weights, to: &sums, &state.scratch)
+    }
     return sums
   }
 
@@ -63,7 +67,7 @@ struct RowRecomputation {
   /// all products, times DoRA's factor.
   mutating func reach(ofRow row: Int, in rows: Range<Int>) -> [Double] {
     let start = (row - rows.lowerBound) * prepared.columns
-    var reach = spread(ofRow: row)
+    var reach = spread(ofRow: row, in: rows)
     for column in 0..<prepared.columns {
       let factor = state.factor(row: row - rows.lowerBound, column: column)
       reach[column] = max(
@@ -82,7 +86,7 @@ struct RowRecomputation {
     let unit = 0x1p-24
     let columns = prepared.columns
     let start = (row - rows.lowerBound) * columns
-    var slack = spread(ofRow: row)
+    var slack = spread(ofRow: row, in: rows)
     let additions = prepared.additions
     let terms = additions.map { $0.terms.count }.max() ?? 0
     let rank = additions.map(\.rank).max() ?? 0
@@ -93,10 +97,13 @@ struct RowRecomputation {
     let weightNorm =
       isRescaled ? state.weights[start..<start + columns].reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot() : 0
     let last = prepared.steps.count - 1
+    let sumLength = prepared.steps.reduce(0) { $0 + $1.sumLength }
     for column in 0..<columns {
       let spread = slack[column]
       let weight = abs(Double(state.weights[start + column]))
       var bound = products * spread + max(0, sums) * (weight + spread) + 0x1p-148 * Double(rank + terms)
+      // A rotation adds up as many products as a block has rows, of the magnitudes that the scales are the sums of.
+      bound += state.scales[start + column] * Double(sumLength == 0 ? 0 : sumLength + 4) * unit
       for (number, step) in prepared.steps.enumerated() {
         bound += step.rounding(weight: weight, spread: spread, isLast: number == last)
       }

@@ -15,11 +15,15 @@ struct PlainAddition: PlainStep {
 
   let terms: [PlainTerm]
   let scaling: Float?
+  let divisor: Float?
   let roundedTo: spa_dtype?
+  let multipliesWeight: Bool
 
   var addition: PlainAddition? { self }
   /// The length of the longest sum.
-  var rank: Int { terms.map(\.formula.rank).max() ?? 0 }
+  var rank: Int {
+    (terms.map(\.formula.rank).max() ?? 0) + (divisor == nil ? 0 : 1) + (multipliesWeight ? 1 : 0)
+  }
 
   init(_ addition: Addition<FactorView>, _ reader: inout FactorReader) throws(SafetensorsError) {
     var terms: [PlainTerm] = []
@@ -30,6 +34,8 @@ struct PlainAddition: PlainStep {
     }
     self.terms = terms
     scaling = addition.scaling
+    divisor = addition.divisor
+    multipliesWeight = addition.multipliesWeight
     roundedTo = addition.roundedTo.flatMap(PlainArithmetic.type)
   }
 
@@ -55,11 +61,37 @@ struct PlainAddition: PlainStep {
         state.exactDelta[index] *= Double(scaling)
       }
     }
+    if let divisor {
+      for index in 0..<count {
+        state.delta[index] /= divisor
+        state.exactDelta[index] /= Double(divisor)
+      }
+    }
+    if let roundedTo { state.roundDelta(count: count, to: roundedTo) }
+    guard multipliesWeight else { return }
+    for index in 0..<count {
+      state.delta[index] *= state.weights[index]
+      state.exactDelta[index] *= Double(state.weights[index])
+    }
     if let roundedTo { state.roundDelta(count: count, to: roundedTo) }
   }
 
   /// Adds the magnitudes of all products of a row, times their scalings, to a sum for each column.
-  func addSpread(ofRow row: Int, to sums: inout [Double], _ scratch: inout PlainScratch) {
+  ///
+  /// - Parameter weights: The row before the merge.
+  func addSpread(ofRow row: Int, weights: ArraySlice<Float>, to sums: inout [Double], _ scratch: inout PlainScratch) {
+    guard scaling != nil || divisor != nil || multipliesWeight else {
+      return addSpread(ofRow: row, to: &sums, &scratch)
+    }
+    var own = [Double](repeating: 0, count: sums.count)
+    addSpread(ofRow: row, to: &own, &scratch)
+    let factor = Double(abs(scaling ?? 1)) / Double(abs(divisor ?? 1))
+    for (column, weight) in weights.enumerated() {
+      sums[column] += own[column] * factor * (multipliesWeight ? Double(abs(weight)) : 1)
+    }
+  }
+
+  private func addSpread(ofRow row: Int, to sums: inout [Double], _ scratch: inout PlainScratch) {
     for term in terms where term.rows.contains(row) {
       term.formula.addSpread(
         row: row - term.rows.lowerBound, columns: term.columns.count, scale: term.scaling, to: &sums,
@@ -68,6 +100,8 @@ struct PlainAddition: PlainStep {
   }
 
   func rounding(weight: Double, spread: Double, isLast: Bool) -> Double {
-    roundedTo.map { PlainArithmetic.spacing($0, at: spread) / 2 } ?? 0
+    // The rounded delta times the weight is rounded once more.
+    let count = multipliesWeight ? 3.0 : 1
+    return roundedTo.map { count * PlainArithmetic.spacing($0, at: spread) / 2 } ?? 0
   }
 }

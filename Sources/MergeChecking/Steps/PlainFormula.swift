@@ -16,6 +16,23 @@ protocol PlainFormula: Sendable {
     row: Int, columns: Int, scale: Float, to sums: inout [Double], at place: Int, _ scratch: inout PlainScratch)
 }
 
+extension PlainFormula {
+  /// A row in fp32 and in fp64.
+  func row(_ row: Int, _ columns: Int, _ scratch: inout PlainScratch) -> ([Float], [Double]) {
+    var narrow = [Float](repeating: -0.0, count: columns)
+    var wide = [Double](repeating: 0, count: columns)
+    add(row: row, columns: columns, scale: 1, to: &narrow, &wide, at: 0, &scratch)
+    return (narrow, wide)
+  }
+
+  /// The magnitudes of what a row is summed up of.
+  func spread(_ row: Int, _ columns: Int, _ scratch: inout PlainScratch) -> [Double] {
+    var sums = [Double](repeating: 0, count: columns)
+    addSpread(row: row, columns: columns, scale: 1, to: &sums, at: 0, &scratch)
+    return sums
+  }
+}
+
 extension Formula where Operand == FactorView {
   /// The check's one switch over formulas: reads the factors.
   func plain(_ reader: inout FactorReader) throws(SafetensorsError) -> any PlainFormula {
@@ -28,12 +45,37 @@ extension Formula where Operand == FactorView {
         for index in factor.indices { factor[index] *= factors[index % left.columns] }
       }
       return PlainProduct(left: factor, right: try reader.values(right), rank: left.columns)
+    case .composed(let left, let right):
+      return PlainComposition(
+        left: try left.plain(&reader), right: try right.plain(&reader), rank: left.columns, columns: right.columns)
     case .tucker(let left, let core, let right):
       return PlainTucker(
         left: try reader.values(left), core: try reader.values(core), right: try reader.values(right),
         ranks: (left.columns, right.rows), columns: right.columns)
     case .hadamard(let one, let other):
       return PlainHadamard(one: try one.plain(&reader), other: try other.plain(&reader))
+    case .kronecker(let outer, let inner, let kernel):
+      return PlainKronecker(
+        outer: try outer.plain(&reader), inner: try inner.plain(&reader), outerColumns: outer.columns,
+        innerExtent: (inner.rows, inner.columns), kernel: kernel)
+    case .repeated(let formula, _, _):
+      return PlainRepetition(formula: try formula.plain(&reader), extent: (formula.rows, formula.columns))
+    case .scattered(let values, let places, _, let columns):
+      return PlainScatter(
+        values: try reader.values(values), places: try reader.values(places), columns: columns)
+    case .mixed(let mixture):
+      var places: [Float]?
+      if let view = mixture.places { places = try reader.values(view) }
+      return PlainMixture(
+        mixture, extent: (rows, columns), logits: try reader.values(mixture.logits), places: places,
+        bank: try reader.values(mixture.bank), length: mixture.bank.columns)
+    case .bounded(let left, let right, let bound):
+      var factor = try reader.values(left)
+      let other = try reader.values(right)
+      let scales = PlainProduct.scales(
+        factor, other, bound: try reader.values(bound)[0], rank: left.columns, columns: right.columns)
+      for index in factor.indices { factor[index] *= scales[index % left.columns] }
+      return PlainProduct(left: factor, right: other, rank: left.columns)
     }
   }
 }
@@ -87,6 +129,21 @@ struct PlainProduct: PlainFormula {
   }
 }
 
+extension PlainProduct {
+  /// What gives every term of rank one the norm `bound / rank`, norms below 1e-4 counting as that.
+  fileprivate static func scales(
+    _ left: [Float], _ right: [Float], bound: Float, rank: Int, columns: Int
+  ) -> [Float] {
+    (0..<rank).map { term in
+      var (one, other) = (0.0, 0.0)
+      for value in stride(from: term, to: left.count, by: rank).map({ Double(left[$0]) }) { one += value * value }
+      for value in right[term * columns..<(term + 1) * columns].map(Double.init) { other += value * value }
+      return Float(
+        Double(bound) / Double(rank) / (max(one.squareRoot(), 1e-4) * max(other.squareRoot(), 1e-4)))
+    }
+  }
+}
+
 /// Two matrices multiplied element by element, each rounded to fp32 before.
 struct PlainHadamard: PlainFormula {
   let one: any PlainFormula
@@ -99,8 +156,8 @@ struct PlainHadamard: PlainFormula {
     row: Int, columns: Int, scale: Float, to delta: inout [Float], _ exact: inout [Double], at place: Int,
     _ scratch: inout PlainScratch
   ) {
-    let (narrow, wide) = Self.row(row, of: one, columns, &scratch)
-    let (otherNarrow, otherWide) = Self.row(row, of: other, columns, &scratch)
+    let (narrow, wide) = one.row(row, columns, &scratch)
+    let (otherNarrow, otherWide) = other.row(row, columns, &scratch)
     for column in 0..<columns {
       let product = narrow[column] * otherNarrow[column]
       let scaled = scale * product
@@ -112,19 +169,7 @@ struct PlainHadamard: PlainFormula {
   func addSpread(
     row: Int, columns: Int, scale: Float, to sums: inout [Double], at place: Int, _ scratch: inout PlainScratch
   ) {
-    var spread = [Double](repeating: 0, count: columns)
-    var otherSpread = spread
-    one.addSpread(row: row, columns: columns, scale: 1, to: &spread, at: 0, &scratch)
-    other.addSpread(row: row, columns: columns, scale: 1, to: &otherSpread, at: 0, &scratch)
+    let (spread, otherSpread) = (one.spread(row, columns, &scratch), other.spread(row, columns, &scratch))
     for column in 0..<columns { sums[place + column] += Double(abs(scale)) * spread[column] * otherSpread[column] }
-  }
-
-  private static func row(
-    _ row: Int, of formula: any PlainFormula, _ columns: Int, _ scratch: inout PlainScratch
-  ) -> ([Float], [Double]) {
-    var narrow = [Float](repeating: -0.0, count: columns)
-    var wide = [Double](repeating: 0, count: columns)
-    formula.add(row: row, columns: columns, scale: 1, to: &narrow, &wide, at: 0, &scratch)
-    return (narrow, wide)
   }
 }

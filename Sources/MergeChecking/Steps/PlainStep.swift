@@ -9,6 +9,8 @@ protocol PlainStep: Sendable {
   var addition: PlainAddition? { get }
   /// Whether it multiplies the rows.
   var multiplies: Bool { get }
+  /// How many products each element is the sum of, where it is no element times a factor; 0: it is one.
+  var sumLength: Int { get }
   /// Whether its fp32 steps are known bit for bit.
   var hasKnownBits: Bool { get }
   /// Whether norms down the columns of `W` and its delta are to be found by a pass over the tensor before any row.
@@ -27,6 +29,7 @@ protocol PlainStep: Sendable {
 extension PlainStep {
   var addition: PlainAddition? { nil }
   var multiplies: Bool { false }
+  var sumLength: Int { 0 }
   var hasKnownBits: Bool { true }
   var needsColumnNorms: Bool { false }
   var columnNorms: PlainColumnNorms? { nil }
@@ -44,6 +47,7 @@ extension UpdateStep where Operand == FactorView {
     case .rescale(let rescaling): prepared.steps.append(try PlainRescaling(rescaling, &reader))
     case .scale(let factors, let axis):
       prepared.steps.append(PlainScaling(factors: try reader.values(factors), axis: axis))
+    case .rotate(let rotation): prepared.steps.append(try PlainRotation(rotation, columns: prepared.columns, &reader))
     case .round(let dtype): prepared.steps.append(PlainRounding(dtype))
     case .replaceRows(let replacements):
       for replacement in replacements {

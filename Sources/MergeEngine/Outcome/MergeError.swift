@@ -22,6 +22,8 @@ public struct MergeError: ReportableError, Equatable {
     case scaleOverflow(DType)
     /// Something about codes that is only seen in their data.
     case codes(String)
+    /// An adapter has a value for a place outside of the tensor.
+    case place(row: Float, column: Float, rows: Int, columns: Int)
     /// The plan contradicts itself; a fault of this program, found before anything wrong was written.
     case inconsistentPlan(String)
   }
@@ -47,13 +49,14 @@ public struct MergeError: ReportableError, Equatable {
     case .notShareable: "reflink"
     case .memory: "memory"
     case .codeMap, .codes, .scaleOverflow: "quantized"
+    case .place: "shape"
     case .inconsistentPlan: "internal"
     }
   }
 
   public var category: ErrorCategory {
     switch problem {
-    case .nonFinite, .notEqual, .sharedModule, .memory, .codeMap, .codes, .scaleOverflow: .refusedInput
+    case .nonFinite, .notEqual, .sharedModule, .memory, .codeMap, .codes, .scaleOverflow, .place: .refusedInput
     case .changed, .notShareable, .inconsistentPlan: .inputOutput
     }
   }
@@ -76,6 +79,8 @@ public struct MergeError: ReportableError, Equatable {
     case .codeMap(let format): "its quant_map is not the one of \(format)"
     case .scaleOverflow(let dtype): "the scale of a block would be too large for \(dtype.name)"
     case .codes(let what): "its quantized values have \(what)"
+    case .place(let row, let column, let rows, let columns):
+      "an adapter has a value for row \(row), column \(column), but the tensor has \(rows) rows and \(columns) columns"
     case .inconsistentPlan(let what): "internal error: \(what)"
     }
   }

@@ -8,6 +8,8 @@ struct AddTerms: EngineStep {
 
   func memory(_ place: StepPlace) -> StepMemory {
     var memory = StepMemory(perElement: addition.isPlain ? 0 : StepMemory.values)
+    // The weight in fp32, and the delta before it is rounded.
+    if addition.multipliesWeight { memory.perElement += 4 + 4 }
     for term in addition.terms { memory += term.formula.evaluation.memory(place) }
     return memory
   }
@@ -28,12 +30,14 @@ struct PreparedAddition: ValueStep {
 
   let terms: [PreparedTerm]
   let scaling: Float?
+  let divisor: Float?
   let roundedTo: ElementType?
+  let multipliesWeight: Bool
   /// Rows and columns of the tensor.
   let extent: (rows: Int, columns: Int)
 
   var isSum: Bool { true }
-  private var isPlain: Bool { scaling == nil && roundedTo == nil }
+  private var isPlain: Bool { scaling == nil && divisor == nil && roundedTo == nil && !multipliesWeight }
 
   init(_ addition: Addition<FactorView>, _ context: StepContext) throws {
     terms = try addition.terms.map { term in
@@ -42,28 +46,50 @@ struct PreparedAddition: ValueStep {
         formula: try term.formula.evaluation.prepare(context))
     }
     scaling = addition.scaling
+    divisor = addition.divisor
+    multipliesWeight = addition.multipliesWeight
     roundedTo = try addition.roundedTo.map { try context.inputs.elementType($0) }
     extent = (context.tensor.update.rows, context.tensor.update.columns)
   }
 
-  init(terms: [PreparedTerm], scaling: Float?, roundedTo: ElementType?, extent: (rows: Int, columns: Int)) {
-    self.terms = terms
-    self.scaling = scaling
-    self.roundedTo = roundedTo
-    self.extent = extent
+  /// The sum of no terms.
+  init() {
+    (terms, scaling, divisor, roundedTo) = ([], nil, nil, nil)
+    multipliesWeight = false
+    extent = (0, 0)
   }
 
   func apply(_ tile: Tile, start: RawSpan, _ buffers: inout TileBuffers) throws {
-    try delta(tile, &buffers)
+    try delta(tile, start: start, &buffers)
     try buffers.addDelta(tile, start)
   }
 
   /// Sets the buffers' delta to what is added.
-  func delta(_ tile: Tile, _ buffers: inout TileBuffers) throws {
+  ///
+  /// - Parameter start: What the steps start from.
+  func delta(_ tile: Tile, start: RawSpan, _ buffers: inout TileBuffers) throws {
     try sum(tile, &buffers)
     if let scaling { try buffers.delta.scale(tile.count, by: scaling, buffers.kernels) }
+    if let divisor { buffers.delta.divide(tile.count, by: divisor) }
+    if multipliesWeight { return try multiply(tile, by: start, &buffers) }
     if case .deltas = tile.keeping { try buffers.exact.add(buffers.delta, count: tile.count, buffers.kernels) }
     if let roundedTo { try buffers.delta.roundDelta(tile.count, to: roundedTo, buffers.kernels) }
+  }
+
+  /// Multiplies the buffers' delta by the weight, with the roundings around that.
+  private func multiply(_ tile: Tile, by start: RawSpan, _ buffers: inout TileBuffers) throws {
+    let (count, kernels) = (tile.count, buffers.kernels)
+    try buffers.sums.widen(start, as: tile.source, kernels)
+    if case .deltas = tile.keeping {
+      var product = buffers.scratch.parts.popLast() ?? FloatBuffer()
+      product.set(buffers.delta, count: count)
+      product.multiply(by: buffers.sums, count: count)
+      try buffers.exact.add(product, count: count, kernels)
+      buffers.scratch.parts.append(product)
+    }
+    if let roundedTo { try buffers.delta.round(count, to: roundedTo, through: &buffers.encoded, kernels) }
+    buffers.delta.multiply(by: buffers.sums, count: count)
+    if let roundedTo { try buffers.delta.roundDelta(count, to: roundedTo, kernels) }
   }
 
   /// Sets the buffers' delta to the sum of the terms in the tile's rows; to -0 where there are none.

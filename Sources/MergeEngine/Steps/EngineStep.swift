@@ -20,6 +20,7 @@ extension UpdateStep where Operand == FactorView {
     case .add(let addition): AddTerms(addition: addition)
     case .rescale(let rescaling): RescaleToNorms(rescaling: rescaling)
     case .scale(let factors, let axis): ScaleByVector(factors: factors, axis: axis)
+    case .rotate(let rotation): RotateRows(rotation: rotation)
     case .round(let dtype): RoundBetween(dtype: dtype)
     case .replaceRows(let replacements): ReplaceRows(replacements: replacements)
     }

@@ -27,7 +27,7 @@ struct PreparedSteps: Sendable {
   /// The only step that computes; nil: there are several. Where there is none, the sum of no terms.
   var onlyStep: (any ValueStep)? {
     guard start == nil, steps.count <= 1 else { return nil }
-    return steps.first ?? PreparedAddition(terms: [], scaling: nil, roundedTo: nil, extent: (0, 0))
+    return steps.first ?? PreparedAddition()
   }
 
   /// What is kept for statistics while the steps are done.

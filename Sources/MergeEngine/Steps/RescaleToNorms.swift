@@ -19,7 +19,7 @@ struct RescaleToNorms: EngineStep {
     if rescaling.axis == .columns {
       var squares = ColumnSquares(columns: context.tensor.update.columns, asTorch: rescaling.norms == .torch)
       try context.forEachTile(startingWith: start) { tile, start, buffers in
-        try addition.delta(tile, &buffers)
+        try addition.delta(tile, start: start, &buffers)
         try buffers.sums.sum(start, tile.source, buffers.delta, buffers.kernels)
         try squares.add(
           buffers.sums.elements.span.extracting(0..<tile.count), rows: tile.rows.count, buffers.kernels)
@@ -45,7 +45,7 @@ struct PreparedRescaling: ValueStep {
   private var axis: Axis { columnNorms == nil ? .rows : .columns }
 
   func apply(_ tile: Tile, start: RawSpan, _ buffers: inout TileBuffers) throws {
-    try addition.delta(tile, &buffers)
+    try addition.delta(tile, start: start, &buffers)
     try findFactors(tile, start: start, &buffers)
     try buffers.addDelta(tile, start)
     try buffers.rescale(tile, start, along: axis)
@@ -53,7 +53,7 @@ struct PreparedRescaling: ValueStep {
 
   func mergeInOnePass(_ tile: Tile, weight: RawSpan, _ buffers: inout TileBuffers) throws -> UInt64? {
     guard tile.isPlain else { return nil }
-    try addition.delta(tile, &buffers)
+    try addition.delta(tile, start: weight, &buffers)
     try findFactors(tile, start: weight, &buffers)
     return try buffers.rescaleSums(tile, weight, along: axis)
   }

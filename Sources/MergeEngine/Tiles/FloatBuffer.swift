@@ -115,6 +115,47 @@ struct FloatBuffer: Sendable {
     for index in 0..<count { span[index] *= factors[index] }
   }
 
+  /// Divides each of the first `count` elements.
+  mutating func divide(_ count: Int, by divisor: Float) {
+    var span = elements.mutableSpan
+    for index in 0..<count { span[index] /= divisor }
+  }
+
+  /// Sets the first elements to some columns of a matrix of `width` columns.
+  mutating func gather(_ columns: Range<Int>, of other: FloatBuffer, rows: Int, width: Int) {
+    grow(to: rows * columns.count)
+    for row in 0..<rows {
+      let source = row * width + columns.lowerBound
+      elements.replaceSubrange(
+        row * columns.count..<(row + 1) * columns.count, with: other.elements[source..<source + columns.count])
+    }
+  }
+
+  /// Subtracts from each row of a matrix twice what it has of each vector, one after another, in double.
+  mutating func reflect(rows: Int, columns: Int, by vectors: [[Double]]) {
+    var row = [Double](repeating: 0, count: columns)
+    for start in stride(from: 0, to: rows * columns, by: columns) {
+      for column in 0..<columns { row[column] = Double(elements[start + column]) }
+      for vector in vectors {
+        var part = 0.0
+        for column in 0..<columns { part += row[column] * vector[column] }
+        part *= 2
+        for column in 0..<columns { row[column] -= part * vector[column] }
+      }
+      for column in 0..<columns { elements[start + column] = Float(row[column]) }
+    }
+  }
+
+  /// Adds a number to one element.
+  mutating func add(_ value: Float, at index: Int) { elements[index] += value }
+
+  /// Sets a run of elements to those of another buffer, each multiplied by a factor.
+  mutating func set(_ range: Range<Int>, to other: FloatBuffer, from start: Int, factor: Float) {
+    var span = elements.mutableSpan
+    let values = other.elements.span
+    for index in range { span[index] = factor * values[start + index - range.lowerBound] }
+  }
+
   /// Multiplies the columns of a matrix of `columns` columns by a vector.
   mutating func multiplyColumns(by factors: [Float], rows: Int, columns: Int) {
     for index in 0..<rows * columns { elements[index] *= factors[index % columns] }

@@ -4,12 +4,14 @@ import Safetensors
 
 /// Makes fp32 of factors that the kernels do not read: of other dtypes, or with zeros between their columns.
 ///
-/// F64 is rounded to nearest, as PyTorch does when it loads such a factor; FP8 is exact.
+/// F64 is rounded to nearest, as PyTorch does when it loads such a factor; FP8 is exact. Integers are places in a tensor, below
+/// 2^24 and so exact.
 struct FactorDecoder {
   private enum Encoding {
     case kernels(DType)
     case f64
     case codes([Float])
+    case integers
   }
 
   private let encoding: Encoding
@@ -19,6 +21,7 @@ struct FactorDecoder {
   init?(_ view: FactorView) {
     switch view.source.dtype {
     case .f64: encoding = .f64
+    case .i64, .i32, .i16, .u8: encoding = .integers
     case .f8E4M3: encoding = .codes(Codebooks.e4m3)
     case .f8E5M2: encoding = .codes(Codebooks.e5m2)
     case .f32, .f16, .bf16:
@@ -62,6 +65,11 @@ struct FactorDecoder {
     }
     switch encoding {
     case .f64: return Float(Double(bitPattern: bits(8)))
+    case .integers:
+      // The sign of the widest stays, so that a negative place is one.
+      return byteCount == 1
+        ? Float(raw[index])
+        : Float(Int64(bitPattern: bits(byteCount) << UInt64(64 - 8 * byteCount)) >> (64 - 8 * byteCount))
     case .codes(let table): return table[Int(raw[index])]
     case .kernels(.f32): return Float(bitPattern: UInt32(bits(4)))
     case .kernels(.bf16): return Float(bitPattern: UInt32(bits(2)) << 16)

@@ -17,7 +17,7 @@ struct UntrainedModules: Sendable {
       guard let input = term.operands.first?.source.input else { continue }
       inputs.insert(input)
       if active.contains(input) { continue }
-      if try !term.operands.contains(where: { try preparation.isZero($0) }) { active.insert(input) }
+      if try !term.formula.isZero({ try preparation.isZero($0) }) { active.insert(input) }
     }
     self.inputs = inputs
     self.active = active

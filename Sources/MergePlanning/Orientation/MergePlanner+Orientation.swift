@@ -8,12 +8,12 @@ extension MergePlanner {
   ///
   /// - Parameter shape: The weight's.
   mutating func orientation(_ update: ModuleUpdate, shape: [Int], _ number: Int) -> OrientationDecision? {
-    guard case .linear = update.layout, shape.count == 2, (update.inFeatures ?? shape[0]) == shape[0],
+    guard update.mayLieTransposed, shape.count == 2, (update.inFeatures ?? shape[0]) == shape[0],
       (update.outFeatures ?? shape[1]) == shape[1]
     else { return nil }
     if let known = orientations[number] { return known }
     let adapter = adapters[number].adapter
-    let linear = adapter.updates.filter { $0.layout == .linear }
+    let linear = adapter.updates.filter(\.mayLieTransposed)
     let families = OrientationFamilies(base.config)
     let embedding = vocabulary.embedding.flatMap { baseTensors.entry($0)?.info.shape }
     let width = embedding.flatMap { $0.count == 2 ? $0[1] : nil }
@@ -33,4 +33,9 @@ extension MergePlanner {
     orientations[number] = decision
     return decision
   }
+}
+
+extension ModuleUpdate {
+  /// Whether it is of a weight that the base may store with rows and columns exchanged.
+  fileprivate var mayLieTransposed: Bool { layout == .linear || layout == .matrix }
 }

@@ -46,12 +46,13 @@ struct LostReplacements {
     var untrained: UntrainedParts?
     // A head that is one tensor with the embedding is none of the base's, but was trained like one.
     let shared = adapter.config.tiesWeights ? [] : inputs.vocabulary.groups.filter(\.isTied).flatMap(\.absent)
+    let changed = changed
     for name in inputs.base.tensorNames + shared where !replaced.contains(name) {
       if let location = inputs.base.location(of: name), inputs.quantized.owner(at: location) != nil { continue }
       let field =
         adapter.fieldReplacing(name.string)
         ?? resolver.runtimeName(of: name).flatMap { adapter.fieldReplacing($0.string) }
-      guard let field else { continue }
+      guard let field, field != "target_modules" || !changed.contains(name) else { continue }
       if addsTensors, !parts.contains(UntrainedParts.part(name.string)) { continue }
       let others =
         untrained

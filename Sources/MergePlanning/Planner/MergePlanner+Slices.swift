@@ -19,7 +19,7 @@ extension MergePlanner {
     switch update.layout {
     case .embedding: throw refuse("an embedding")
     case .convolution, .channels: throw refuse("a convolution")
-    case .linear, .experts, .flattened: break
+    case .linear, .experts, .flattened, .matrix: break
     }
     if let bias = update.bias { throw refuse(bias.witness.name) }
     // The parts are all of it: a row without a place would be a part of the adapter that is lost.
@@ -42,7 +42,7 @@ extension MergePlanner {
       case .exact: works[part.tensor, default: PendingUpdate()].add(steps)
       case .peft:
         works[part.tensor, default: PendingUpdate()].steps += PEFTRounding.steps(
-          steps, rank: update.rank ?? 1, dtype: dtype(of: part.tensor) ?? .f32,
+          steps, of: update, dtype: dtype(of: part.tensor) ?? .f32,
           roundsDelta: PEFTRounding.roundsDelta(update, part.tensor))
       }
       let rows =
@@ -66,6 +66,12 @@ extension MergePlanner {
     // Rescaling and scaling are of a tensor's every row.
     let rows = shape(of: part.tensor).map { TensorUpdate.matrix(of: $0).rows }
     let isWhole = !part.isTransposed && part.rows == 0..<(rows ?? 0) && part.runtimeStride == 1
+    let isTurned = part.columnTurn != .every || part.interleaveCount > 1
+    for term in step.terms where !term.formula.isDivisible {
+      let isUncut =
+        part.runtimeRows.lowerBound <= term.rows.lowerBound && term.rows.upperBound <= part.runtimeRows.upperBound
+      guard isUncut, part.runtimeStride == 1, !isTurned else { throw refuse("an update that has no parts of rows") }
+    }
     switch step {
     case .add(let addition):
       let terms = addition.terms.compactMap { $0.part(part, columns: place.columns) }
@@ -81,6 +87,10 @@ extension MergePlanner {
     case .scale(let factors, let axis):
       guard isWhole else { throw refuse("a scaling of whole tensors") }
       return .scale(axis == .rows ? factors.columns(part.runtimeRows) : factors, along: axis)
+    case .rotate:
+      // Each row is multiplied by itself.
+      guard !part.isTransposed, !isTurned else { throw refuse("a multiplication of whole rows") }
+      return step
     case .subtract, .round, .replaceRows: return step
     }
   }
@@ -102,7 +112,8 @@ extension Term where Operand == FactorView {
     let offset = part.turn * width
     let term = Term(
       rows: first..<end, columns: columns.lowerBound + offset..<columns.upperBound + offset,
-      formula.rows(from: start, count: end - first, step: step), scaling: scaling)
+      start == 0 && step == 1 && end - first == rows.count
+        ? formula : formula.rows(from: start, count: end - first, step: step), scaling: scaling)
     return
       (part.isTransposed
       ? term.transposed.spread(part.columnTurn).shifted(columns: part.column) : term)

@@ -21,10 +21,14 @@ extension MergePlanner {
     let resolved = try target(of: update, number)
     let placement = UpdatePlacement(
       config: base.config, adapter: adapter, input: input(ofAdapter: number), weight: adapters[number].weight,
-      expertLayout: options.expertLayout, orientation: orientation(update, shape: resolved.shape, number))
+      expertLayout: options.expertLayout, followsPEFT: options.arithmetic == .peft,
+      orientation: orientation(update, shape: resolved.shape, number))
     let place = try placement.place(update, target: resolved.whole ?? resolved.name, shape: resolved.shape)
     if update.expertCount != nil, adapter.isExpertLayoutAmbiguous, options.expertLayout == nil {
       throw error(.ambiguousExperts, number, key: update.outWitness.tensor)
+    }
+    if update.isCut {
+      largestCuts[number] = max(largestCuts[number] ?? 0, place.isTransposed ? place.rows : place.columns)
     }
     for part in resolved.parts { try checkDType(part.tensor, number, key: update.inWitness.tensor) }
     guard let target = resolved.whole else { return try addSlices(update, place, resolved, number) }
@@ -37,12 +41,17 @@ extension MergePlanner {
         "\(adapter.weightsPath): \(update.module): its delta is added twice, as PEFT up to 0.21.2 does in training and "
           + "inference")
     }
+    if update.foldsWindows, resolved.shape.dropFirst(2).reduce(1, *) > 1 {
+      warnings.append(
+        "\(adapter.weightsPath): \(update.module): its windows overlap, and what PEFT merges is not what the adapter computes"
+      )
+    }
     work.users.append(PendingUpdate.User(module: update.module, adapter: number, rows: 0..<place.rows))
     switch update.layout {
     case .convolution, .channels: work.isConvolution = true
-    case .flattened where resolved.shape.count > 2: work.isConvolution = true
+    case .flattened where resolved.shape.count > 2, .matrix where resolved.shape.count > 2: work.isConvolution = true
     case .embedding: work.isEmbedding = true
-    case .linear, .experts, .flattened: break
+    case .linear, .experts, .flattened, .matrix: break
     }
     if place.isTransposed { work.isStoredTransposed = true }
     works[target] = work
@@ -62,7 +71,7 @@ extension MergePlanner {
     case .peft:
       func rounded(roundsDelta: Bool) -> [TensorUpdate.Step] {
         PEFTRounding.steps(
-          steps, rank: update.rank ?? 1, dtype: dtype(of: target) ?? .f32, roundsDelta: roundsDelta)
+          steps, of: update, dtype: dtype(of: target) ?? .f32, roundsDelta: roundsDelta)
       }
       work.steps += rounded(roundsDelta: PEFTRounding.roundsDelta(update, target) || isAddedTwice)
       if isAddedTwice { work.steps += rounded(roundsDelta: false) }
@@ -167,7 +176,7 @@ extension MergePlanner {
     case .exact: works[name, default: PendingUpdate()].add(steps)
     case .peft:
       works[name, default: PendingUpdate()].steps += PEFTRounding.steps(
-        steps, rank: 1, dtype: dtype(of: name) ?? .f32, roundsDelta: false)
+        steps, of: nil, dtype: dtype(of: name) ?? .f32, roundsDelta: false)
     }
     works[name]?.users.append(PendingUpdate.User(module: update.module, adapter: number, rows: 0..<1))
     return name

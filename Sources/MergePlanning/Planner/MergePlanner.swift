@@ -39,6 +39,8 @@ struct MergePlanner {
   var inertUpdates: [Int: Set<Int>] = [:]
   /// What decides how square weights are stored, by adapter, where one has any.
   var orientations: [Int: OrientationDecision] = [:]
+  /// The most columns that a tensor of each adapter was cut to.
+  var largestCuts: [Int: Int] = [:]
   /// How many names each rule found, beside those of modules.
   var rules: [String: Int] = [:]
 
@@ -91,6 +93,9 @@ struct MergePlanner {
       }
       used.formUnion(update.tensorIndices)
     }
+    if let (problem, tensor) = SharedWidths.problem(of: adapter, widest: largestCuts[number]) {
+      throw error(problem, number, key: tensor)
+    }
     for rows in adapter.tokenRows {
       try replaceRows(rows, number)
       used.insert(rows.tensor)
@@ -116,6 +121,10 @@ struct MergePlanner {
     let matcher = ReplacementMatcher(inputs: inputs, number: number, tensors: tensors)
     let found = try matcher.match(rows, &resolver)
     if let rule = found.rule { rules[rule, default: 0] += 1 }
+    if let equality = found.equality {
+      equalities.append(equality)
+      return
+    }
     works[found.name, default: PendingUpdate()].replace(
       found.replacements, user: PendingUpdate.User(module: rows.module, adapter: number, rows: 0..<found.rowCount))
   }

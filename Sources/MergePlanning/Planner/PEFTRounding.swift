@@ -7,19 +7,28 @@ enum PEFTRounding {
   static let largestChain = 192
 
   /// What one adapter does to one tensor; the result of each step is rounded to the base's dtype.
+  ///
+  /// - Parameter update: The module's update whose steps these are; nil: they are of its bias.
   static func steps(
-    _ steps: [TensorUpdate.Step], rank: Int, dtype: DType, roundsDelta: Bool
+    _ steps: [TensorUpdate.Step], of update: ModuleUpdate?, dtype: DType, roundsDelta: Bool
   ) -> [TensorUpdate.Step] {
-    steps.flatMap { step -> [TensorUpdate.Step] in
+    let divisor = update?.divisor.map { Float($0) }
+    func changed(_ addition: Addition<FactorView>, roundedTo: DType?) -> Addition<FactorView> {
+      let blocks = blocks(addition, rank: update?.rank ?? 1)
+      return Addition(
+        blocks.terms, scaling: blocks.scaling, divisor: divisor, roundedTo: roundedTo,
+        multipliesWeight: addition.multipliesWeight)
+    }
+    return steps.flatMap { step -> [TensorUpdate.Step] in
       let rounded: TensorUpdate.Step
       switch step {
-      case .add(let addition): rounded = .add(blocks(addition, rank: rank, roundedTo: roundsDelta ? dtype : nil))
+      case .add(let addition): rounded = .add(changed(addition, roundedTo: roundsDelta ? dtype : nil))
       case .rescale(let rescaling):
         rounded = .rescale(
           Rescaling(
-            blocks(rescaling.addition, rank: rank, roundedTo: nil), along: rescaling.axis, to: rescaling.magnitudes,
+            changed(rescaling.addition, roundedTo: nil), along: rescaling.axis, to: rescaling.magnitudes,
             norms: .torch))
-      case .scale: rounded = step
+      case .scale, .rotate: rounded = step
       case .subtract, .round, .replaceRows: return [step]
       }
       return [rounded, .round(dtype)]
@@ -28,13 +37,11 @@ enum PEFTRounding {
 
   /// Each block of a long product is summed in its own chain and the sums are added: the scaling comes after, once.
   private static func blocks(
-    _ addition: Addition<FactorView>, rank: Int, roundedTo: DType?
+    _ addition: Addition<FactorView>, rank: Int
   ) -> Addition<FactorView> {
-    guard rank > largestChain, let scaling = addition.terms.first?.scaling else {
-      return Addition(addition.terms, roundedTo: roundedTo)
-    }
+    guard rank > largestChain, let scaling = addition.terms.first?.scaling else { return Addition(addition.terms) }
     let length = rank <= 2 * largestChain ? rank / 2 : largestChain
-    return Addition(addition.terms.flatMap { $0.blocks(length) }, scaling: scaling, roundedTo: roundedTo)
+    return Addition(addition.terms.flatMap { $0.blocks(length) }, scaling: scaling)
   }
 
   /// Whether the delta itself is rounded to the base's dtype before it is added.

@@ -30,6 +30,8 @@ struct ReplacementMatcher {
     let replacements: [RowReplacement<FactorView>]
     /// The rule that found it; nil: its own name did.
     let rule: String?
+    /// Where the adapter has the same rows under a second name of the tensor: what must be equal for that.
+    var equality: MergePlan.Equality?
   }
 
   private var header: SafetensorsHeader { inputs.adapters[number].adapter.header }
@@ -114,6 +116,9 @@ struct ReplacementMatcher {
       throw error(.slicedChange(target: name.string, what: "a change of single rows"), key: key)
     }
     let source = MergePlan.Source(header, key, input: inputs.input(ofAdapter: number))
+    if let equality = secondName(rows, source, of: before, columns: shape[1]) {
+      return Rows(name: name, rowCount: shape[0], replacements: [], rule: resolved?.rule, equality: equality)
+    }
     var replaced = Set(before?.rows.map(\.row) ?? [])
     var replacements: [RowReplacement<FactorView>] = []
     for (position, row) in rows.indices.enumerated() {
@@ -126,6 +131,23 @@ struct ReplacementMatcher {
       replacements.append(RowReplacement(row: row, values: values))
     }
     return Rows(name: name, rowCount: shape[0], replacements: replacements, rule: resolved?.rule)
+  }
+
+  /// What must be equal where the adapter saves the rows of one tensor under the names of all that are tied to it; nil: these
+  /// are other rows.
+  private func secondName(
+    _ rows: AdapterTokenRows, _ source: MergePlan.Source, of before: PendingUpdate?, columns: Int
+  ) -> MergePlan.Equality? {
+    let adapter = inputs.adapters[number].adapter
+    guard case .everyModule? = adapter.config.trainableTokenIndices, let before,
+      Set(before.rows.map(\.row)) == Set(rows.indices), let first = before.rows.first?.values.source,
+      before.rows.allSatisfy({ $0.values.source == first }),
+      let twin = adapter.tokenRows.first(where: { MergePlan.Source(header, $0.tensor, input: source.input) == first })
+    else { return nil }
+    return MergePlan.Equality(
+      one: .rowMajor(source, rows: rows.indices.count, columns: columns),
+      other: .rowMajor(first, rows: rows.indices.count, columns: columns),
+      oneName: header.tensors.name(at: rows.tensor), otherName: header.tensors.name(at: twin.tensor))
   }
 
   // MARK: - Both

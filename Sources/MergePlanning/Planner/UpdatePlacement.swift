@@ -24,6 +24,8 @@ struct UpdatePlacement {
   let weight: Double
   /// The order of the left factors' columns in a stack of experts, whatever the adapter says; nil: as it says.
   let expertLayout: ExpertLayout?
+  /// Whether what PEFT does is asked for, also where that is not what the adapter computes.
+  let followsPEFT: Bool
   /// How the weight is stored; nil: its shape decides.
   let orientation: OrientationDecision?
 
@@ -39,7 +41,8 @@ struct UpdatePlacement {
     // A stack of one matrix has factors like that matrix's.
     case .linear where shape.count == 3 && shape.first == 1:
       try experts(update, 1, hasOwnFactors: false, target, shape)
-    case .linear: try linear(update, target, shape)
+    case .matrix where shape.count > 2: try flattened(update, target, shape)
+    case .linear, .matrix: try linear(update, target, shape)
     case .embedding: try embedding(update, target, shape)
     case .convolution(let kernel, let groups): try convolution(update, kernel, groups, target, shape)
     case .experts(let count, let columns): try experts(update, count, hasOwnFactors: columns == nil, target, shape)
@@ -61,7 +64,32 @@ struct UpdatePlacement {
 
   private func views(_ update: ModuleUpdate) -> [TensorUpdate.Step] {
     let ordered = expertLayout.map { update.ordering(experts: $0) } ?? update
-    return views(ordered.steps, scaling: update.scaling)
+    let divisor = followsPEFT ? update.divisor ?? 1 : 1
+    return views(ordered.steps, scaling: update.scaling.map { $0 * divisor })
+  }
+
+  /// The steps of a matrix of so many rows and columns, fitted to these if need be.
+  private func views(
+    _ update: ModuleUpdate, rows: Int, columns: Int, _ target: TensorName, _ shape: [Int]
+  ) throws(PlanError) -> [TensorUpdate.Step] {
+    let steps = views(update)
+    guard update.isFitted else { return steps }
+    var fitted: [TensorUpdate.Step] = []
+    for step in steps {
+      guard let addition = step.addition else {
+        fitted.append(step)
+        continue
+      }
+      var terms: [Term<FactorView>] = []
+      for term in addition.terms {
+        guard let formula = term.formula.fitted(rows: rows, columns: columns) else {
+          throw mismatch(update, target, shape, wantsRows: false)
+        }
+        terms.append(Term(rows: 0..<rows, columns: 0..<columns, formula, scaling: term.scaling))
+      }
+      fitted.append(step.with(addition.with(terms)))
+    }
+    return fitted
   }
 
   private func mismatch(_ update: ModuleUpdate, _ target: TensorName, _ shape: [Int], wantsRows: Bool) -> PlanError {
@@ -94,7 +122,8 @@ struct UpdatePlacement {
       let wantsRows = shape.count != 2 || update.outFeatures.map { $0 != shape[0] } ?? false
       throw mismatch(update, target, shape, wantsRows: wantsRows)
     }
-    let steps = views(update)
+    let steps = try views(
+      update, rows: shape[isTransposed ? 1 : 0], columns: shape[isTransposed ? 0 : 1], target, shape)
     return PlacedUpdate(
       rows: shape[0], columns: shape[1], steps: isTransposed ? steps.map(\.transposed) : steps,
       isTransposed: isTransposed)
@@ -130,11 +159,17 @@ struct UpdatePlacement {
     _ update: ModuleUpdate, _ target: TensorName, _ shape: [Int]
   ) throws(PlanError) -> PlacedUpdate {
     let columns = shape.dropFirst().reduce(1, *)
-    guard shape.count >= 2, update.fits(rows: shape[0], columns: columns) else {
+    guard shape.count >= 2, update.fits(rows: shape[0], columns: columns), columns % (update.columnUnit ?? 1) == 0
+    else {
       let wantsRows = shape.count < 2 || update.outFeatures.map { $0 != shape[0] } ?? false
       throw mismatch(update, target, shape, wantsRows: wantsRows)
     }
-    return PlacedUpdate(rows: shape[0], columns: columns, steps: views(update), isTransposed: false)
+    if update.foldsWindows, !followsPEFT, shape.dropFirst(2).reduce(1, *) > 1 {
+      throw error(.rotatedWindows(target: target.string), update.inWitness.tensor)
+    }
+    return PlacedUpdate(
+      rows: shape[0], columns: columns, steps: try views(update, rows: shape[0], columns: columns, target, shape),
+      isTransposed: false)
   }
 
   /// A convolution's weight whose rows or columns of kernels are scaled.

@@ -9,8 +9,54 @@ extension Formula where Operand == FactorView {
     // No kind of layer has both a diagonal and a transposed weight: the product would be the same, its roundings not.
     case .product(let left, let right, let diagonal):
       .product(left: right.transposed, right: left.transposed, diagonal: diagonal)
+    case .composed(let left, let right): .composed(left: right.transposed, right: left.transposed)
     case .tucker: preconditionFailure("only convolutions have such a weight, which is never stored transposed")
     case .hadamard(let one, let other): .hadamard(one.transposed, other.transposed)
+    case .kronecker(let outer, let inner, let kernel):
+      .kronecker(outer: outer.transposed, inner: inner.transposed, kernel: kernel)
+    case .repeated(let formula, let rows, let columns):
+      .repeated(formula.transposed, rows: columns, columns: rows)
+    case .mixed(let mixture): .mixed(mixture.transposed)
+    case .scattered, .bounded: preconditionFailure("only linear layers have such an update, as they are")
+    }
+  }
+
+  /// Rows of the matrix.
+  package var rows: Int {
+    switch self {
+    case .matrix(let values): values.rows
+    case .product(let left, _, _), .tucker(let left, _, _): left.rows
+    case .composed(let left, _): left.rows
+    case .hadamard(let one, _): one.rows
+    case .kronecker(let outer, let inner, _): outer.rows * inner.rows
+    case .repeated(_, let rows, _), .scattered(_, _, let rows, _): rows
+    case .bounded(let left, _, _): left.rows
+    case .mixed(let mixture): mixture.isTransposed ? mixture.columns : mixture.rows
+    }
+  }
+
+  /// Columns of the matrix.
+  package var columns: Int {
+    switch self {
+    case .matrix(let values): values.columns
+    case .product(_, let right, _): right.columns
+    case .composed(_, let right): right.columns
+    case .tucker(_, let core, let right): right.columns * (core.columns / right.rows)
+    case .hadamard(let one, _): one.columns
+    case .kronecker(let outer, let inner, _): outer.columns * inner.columns
+    case .repeated(_, _, let columns), .scattered(_, _, _, let columns): columns
+    case .bounded(_, let right, _): right.columns
+    case .mixed(let mixture): mixture.isTransposed ? mixture.rows : mixture.columns
+    }
+  }
+
+  /// Whether rows of the matrix, or zeros between its columns, can be had without all of it.
+  var isDivisible: Bool {
+    switch self {
+    case .matrix, .product: true
+    case .tucker, .kronecker, .repeated, .scattered, .bounded, .mixed: false
+    case .composed(let left, let right): left.isDivisible && right.isDivisible
+    case .hadamard(let one, let other): one.isDivisible && other.isDivisible
     }
   }
 
@@ -20,7 +66,11 @@ extension Formula where Operand == FactorView {
     return switch self {
     case .matrix(let values): .matrix(cut(values))
     case .product(let left, let right, let diagonal): .product(left: cut(left), right: right, diagonal: diagonal)
+    case .composed(let left, let right):
+      .composed(left: left.rows(from: first, count: count, step: step), right: right)
     case .tucker(let left, let core, let right): .tucker(left: cut(left), core: core, right: right)
+    case .kronecker, .repeated, .scattered, .bounded, .mixed:
+      preconditionFailure("such an update is placed as a whole, or refused")
     case .hadamard(let one, let other):
       .hadamard(
         one.rows(from: first, count: count, step: step), other.rows(from: first, count: count, step: step))
@@ -33,19 +83,58 @@ extension Formula where Operand == FactorView {
     case .matrix(let values): .matrix(values.spreadingColumns(turn))
     case .product(let left, let right, let diagonal):
       .product(left: left, right: right.spreadingColumns(turn), diagonal: diagonal)
-    case .tucker: preconditionFailure("only convolutions have such a weight, whose columns are not interleaved")
+    case .composed(let left, let right): .composed(left: left, right: right.spreadingColumns(turn))
+    case .tucker, .kronecker, .repeated, .scattered, .bounded, .mixed:
+      preconditionFailure("such an update is placed as a whole, or refused")
     case .hadamard(let one, let other): .hadamard(one.spreadingColumns(turn), other.spreadingColumns(turn))
     }
   }
 
   /// A product as products over `length` of the rank each, whose sum it is; one formula where it is not a product.
   func blocks(_ length: Int) -> [Formula] {
+    if case .composed(let left, let right) = self { return Self.blocks(left, right, length) }
     guard case .product(let left, let right, let diagonal) = self else { return [self] }
     return stride(from: 0, to: left.columns, by: length).map { first in
       let inner = first..<min(first + length, left.columns)
       return .product(
         left: left.columns(inner), right: right.rows(from: inner.lowerBound, count: inner.count, step: 1),
         diagonal: diagonal?.columns(inner))
+    }
+  }
+
+  /// The formula of as many rows and columns: what repeats is continued, and columns that are too many are cut off; nil: it has too
+  /// few.
+  func fitted(rows: Int, columns: Int) -> Formula? {
+    switch self {
+    case .repeated(let formula, _, _):
+      // The matrix stands below itself a whole number of times; to the right it may be cut off.
+      return rows % formula.rows == 0 ? .repeated(formula, rows: rows, columns: columns) : nil
+    case .scattered(let values, let places, _, _):
+      return .scattered(values: values, places: places, rows: rows, columns: columns)
+    default:
+      guard self.rows == rows, columns <= self.columns else { return nil }
+      return columns == self.columns ? self : self.columns(0..<columns)
+    }
+  }
+
+  private static func blocks(_ left: Formula, _ right: Formula, _ length: Int) -> [Formula] {
+    stride(from: 0, to: left.columns, by: length).map { first in
+      let inner = first..<min(first + length, left.columns)
+      return .composed(
+        left: left.columns(inner), right: right.rows(from: inner.lowerBound, count: inner.count, step: 1))
+    }
+  }
+
+  /// The formula of some of the columns.
+  private func columns(_ range: Range<Int>) -> Formula {
+    switch self {
+    case .matrix(let values): .matrix(values.columns(range))
+    case .product(let left, let right, let diagonal):
+      .product(left: left, right: right.columns(range), diagonal: diagonal)
+    case .composed(let left, let right): .composed(left: left, right: right.columns(range))
+    case .hadamard(let one, let other): .hadamard(one.columns(range), other.columns(range))
+    case .tucker, .kronecker, .repeated, .scattered, .bounded, .mixed:
+      preconditionFailure("no factor of a product is such a matrix")
     }
   }
 }
@@ -61,6 +150,7 @@ extension UpdateStep where Operand == FactorView {
         Rescaling(
           rescaling.addition.transposed, along: rescaling.axis.other, to: rescaling.magnitudes, norms: rescaling.norms))
     case .scale(let factors, let axis): .scale(factors, along: axis.other)
+    case .rotate: preconditionFailure("no tuner multiplies a weight that is stored transposed")
     case .round: self
     // Rows that become columns are no rows that could be written over: no tuner has both.
     case .replaceRows: self

@@ -1,0 +1,53 @@
+/// A multiplication of the weight from the right, row by row: `W' = W M`.
+public struct Rotation<Operand: Equatable & Sendable>: Equatable, Sendable {
+  /// How M follows from the matrices of an adapter.
+  public enum Form: Equatable, Sendable {
+    /// Blocks along the diagonal. Each row of `entries` has the elements above the diagonal of a skew-symmetric matrix Q of `size`
+    /// rows, row after row, and makes a block; one row makes all blocks. OFT.
+    case blocks(entries: Operand, size: Int, Cayley)
+    /// The reflections `I - 2 u u^T` one after another, u being the columns of the matrix, each made as long as 1 before; with
+    /// `areOrthogonal` each is made orthogonal to those before it first (Gram and Schmidt). HRA.
+    case reflections(Operand, areOrthogonal: Bool)
+  }
+
+  public let form: Form
+
+  public init(_ form: Form) { self.form = form }
+
+  /// Every matrix that it reads.
+  public var operands: [Operand] {
+    switch form {
+    case .blocks(let entries, _, _): [entries]
+    case .reflections(let vectors, _): [vectors]
+    }
+  }
+
+  /// The same rotation of other operands.
+  package func map<Other, Failure: Error>(
+    _ transform: (Operand) throws(Failure) -> Other
+  ) throws(Failure) -> Rotation<Other> {
+    switch form {
+    case .blocks(let entries, let size, let cayley):
+      return Rotation<Other>(.blocks(entries: try transform(entries), size: size, cayley))
+    case .reflections(let vectors, let areOrthogonal):
+      return Rotation<Other>(.reflections(try transform(vectors), areOrthogonal: areOrthogonal))
+    }
+  }
+}
+
+/// How a block of a rotation follows from a skew-symmetric matrix Q: `(I - Q) (I + Q)^-1`, or the beginning of its series.
+public struct Cayley: Equatable, Sendable {
+  /// `num_cayley_neumann_terms`: with t above 2 the block is `I + 2 Q + 2 Q^2 + ... + Q^n`, n being t - 1, but no less than 3; with
+  /// 2 `I + 2 Q`, with 1 `I`. Nil: the inverse.
+  public let terms: Int?
+  /// The largest norm that Q may have: one of a larger norm is made as short. Nil: any.
+  public let limit: Double?
+  /// Whether the weight is multiplied by the transposed block.
+  public let isTransposed: Bool
+
+  public init(terms: Int?, limit: Double?, isTransposed: Bool) {
+    self.terms = terms
+    self.limit = limit
+    self.isTransposed = isTransposed
+  }
+}

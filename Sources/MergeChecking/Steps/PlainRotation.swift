@@ -1,0 +1,155 @@
+import Adapters
+import Inspection
+import MergePlanning
+import Safetensors
+
+/// The rows times a matrix, whose blocks, or reflections, are computed in double; products with blocks are summed in fp32.
+struct PlainRotation: PlainStep {
+  /// A matrix of `size` rows for the columns of each block, in double; one is all of them.
+  private let blocks: [[Double]]
+  private let size: Int
+  /// Vectors of length 1; where there are some there are no blocks.
+  private let vectors: [[Double]]
+
+  var multiplies: Bool { true }
+  var sumLength: Int { vectors.isEmpty ? size : 2 * vectors.count }
+
+  init(
+    _ rotation: Rotation<FactorView>, columns: Int, _ reader: inout FactorReader
+  ) throws(SafetensorsError) {
+    switch rotation.form {
+    case .blocks(let entries, let size, let cayley):
+      let values = try reader.values(entries)
+      self.size = size
+      vectors = []
+      blocks = (0..<entries.rows).map { block in
+        Self.block(Array(values[block * entries.columns..<(block + 1) * entries.columns]), size, cayley)
+      }
+    case .reflections(let matrix, let areOrthogonal):
+      let values = try reader.values(matrix)
+      size = columns
+      blocks = []
+      vectors = Self.unitVectors(values, matrix.columns, areOrthogonal: areOrthogonal)
+    }
+  }
+
+  func apply(_ rows: Range<Int>, _ state: inout PlainRows) {
+    for row in 0..<rows.count {
+      if vectors.isEmpty { rotate(row, &state) } else { reflect(row, &state) }
+    }
+  }
+
+  private func rotate(_ row: Int, _ state: inout PlainRows) {
+    let columns = state.columns
+    let start = row * columns
+    for (number, first) in stride(from: 0, to: columns, by: size).enumerated() {
+      let block = blocks[blocks.count == 1 ? 0 : number]
+      let range = start + first..<start + first + size
+      var (narrow, wide, scales): ([Float], [Double], [Double]) = ([], [], [])
+      for column in 0..<size {
+        var (sum, exact, scale) = (Float(0), 0.0, 0.0)
+        for k in 0..<size {
+          let factor = block[k * size + column]
+          sum.addProduct(state.values[range.lowerBound + k], Float(factor))
+          exact += state.exact[range.lowerBound + k] * factor
+          scale += state.scales[range.lowerBound + k] * abs(factor)
+        }
+        narrow.append(sum)
+        wide.append(exact)
+        scales.append(scale)
+      }
+      state.values.replaceSubrange(range, with: narrow)
+      state.exact.replaceSubrange(range, with: wide)
+      state.scales.replaceSubrange(range, with: scales)
+    }
+  }
+
+  private func reflect(_ row: Int, _ state: inout PlainRows) {
+    let range = row * state.columns..<(row + 1) * state.columns
+    func reflected(_ values: [Double]) -> [Double] {
+      var result = values
+      for vector in vectors {
+        let part = 2 * zip(result, vector).reduce(0) { $0 + $1.0 * $1.1 }
+        for index in result.indices { result[index] -= part * vector[index] }
+      }
+      return result
+    }
+    state.values.replaceSubrange(range, with: reflected(state.values[range].map(Double.init)).map { Float($0) })
+    state.exact.replaceSubrange(range, with: reflected(Array(state.exact[range])))
+    // No element is longer than the row.
+    let norm = state.scales[range].reduce(0) { $0 + $1 * $1 }.squareRoot()
+    state.scales.replaceSubrange(range, with: [Double](repeating: norm, count: range.count))
+  }
+
+  /// `(I - Q) (I + Q)^-1 = 2 (I + Q)^-1 - I`, or the series.
+  private static func block(_ entries: [Float], _ size: Int, _ cayley: Cayley) -> [Double] {
+    func at(_ row: Int, _ column: Int) -> Double {
+      if row == column { return 0 }
+      let (low, high) = (min(row, column), max(row, column))
+      let value = Double(entries[low * (2 * size - low - 1) / 2 + high - low - 1])
+      return row < column ? value : -value
+    }
+    var factor = 1.0
+    if let limit = cayley.limit {
+      // Each entry stands twice.
+      let norm = (2 * entries.reduce(0.0) { $0 + Double($1) * Double($1) }).squareRoot()
+      if norm > limit { factor = limit / norm }
+    }
+    // The transposed block is that of -Q.
+    if cayley.isTransposed { factor = -factor }
+    let skew = (0..<size * size).map { factor * at($0 / size, $0 % size) }
+    guard let terms = cayley.terms else { return inverse(skew, size) }
+    var result = [Double](repeating: 0, count: size * size)
+    let last = terms < 3 ? terms - 1 : max(3, terms - 1)
+    // Horner's scheme from the highest power on.
+    for exponent in stride(from: last, through: 0, by: -1) {
+      var next = [Double](repeating: 0, count: size * size)
+      for row in 0..<size {
+        for column in 0..<size {
+          var sum = 0.0
+          for k in 0..<size { sum += result[row * size + k] * skew[k * size + column] }
+          if row == column { sum += exponent == 0 || (exponent == last && terms > 2) ? 1 : 2 }
+          next[row * size + column] = sum
+        }
+      }
+      result = next
+    }
+    return result
+  }
+
+  /// Gauss and Jordan, row by row, on `I + Q` and the identity.
+  private static func inverse(_ skew: [Double], _ size: Int) -> [Double] {
+    var rows = (0..<size).map { row in
+      (0..<2 * size).map { column in
+        column < size ? skew[row * size + column] + (row == column ? 1 : 0) : column - size == row ? 1.0 : 0
+      }
+    }
+    for pivot in 0..<size {
+      let best = (pivot..<size).max { abs(rows[$0][pivot]) < abs(rows[$1][pivot]) } ?? pivot
+      rows.swapAt(pivot, best)
+      let scale = rows[pivot][pivot]
+      rows[pivot] = rows[pivot].map { $0 / scale }
+      for row in 0..<size where row != pivot {
+        let factor = rows[row][pivot]
+        if factor != 0 { rows[row] = zip(rows[row], rows[pivot]).map { $0 - factor * $1 } }
+      }
+    }
+    return (0..<size * size).map { index in
+      2 * rows[index / size][size + index % size] - (index / size == index % size ? 1 : 0)
+    }
+  }
+
+  private static func unitVectors(_ values: [Float], _ count: Int, areOrthogonal: Bool) -> [[Double]] {
+    var found: [[Double]] = []
+    for column in 0..<count {
+      var vector = stride(from: column, to: values.count, by: count).map { Double(values[$0]) }
+      for other in areOrthogonal ? found : [] {
+        let part = zip(vector, other).map { $0 * $1 }.reduce(0, +)
+        vector = zip(vector, other).map { $0 - part * $1 }
+      }
+      let norm = vector.map { $0 * $0 }.reduce(0, +).squareRoot()
+      found.append(vector.map { $0 / norm })
+    }
+    return found
+  }
+}

@@ -1,0 +1,57 @@
+import Adapters
+import MergePlanning
+import TileKernels
+
+/// A product of two matrices that are themselves computed: the right one is computed and packed once, the left one's rows
+/// are computed tile by tile.
+struct ComposedFormula: FormulaEvaluation {
+  let left: Formula<FactorView>
+  let right: Formula<FactorView>
+
+  func memory(_ place: StepPlace) -> StepMemory {
+    var memory = left.evaluation.memory(place)
+    let other = right.evaluation.memory(StepPlace(tensor: place.tensor, tileRows: right.rows))
+    memory.products = max(memory.products, KernelSet.scratchByteCount(rows: place.tileRows, rank: left.columns))
+    // The rows of the left factor, for each element of the tile.
+    memory.perElement += 4 * (left.columns / max(1, right.columns) + 1)
+    memory.shared += (try? PackedRight.byteCount(columns: right.columns, rank: right.rows)) ?? 0
+    // The right factor while it is computed.
+    let count = right.rows * right.columns
+    memory.work = max(memory.work, count * (4 + other.perElement) + other.rows + other.widest * right.rows * 4)
+    return memory
+  }
+
+  func prepare(_ context: StepContext) throws -> any PreparedFormula {
+    let right = try right.evaluation.prepare(context).matrix(rows: self.right.rows, context)
+    let factor = try StridedFactor(rowMajor: .f32, rows: self.right.rows, columns: self.right.columns)
+    let packed = try unsafe PackedRight(factor, in: right.span.bytes, kernels: context.kernels)
+    return PreparedComposition(left: try left.evaluation.prepare(context), right: packed)
+  }
+}
+
+extension PreparedFormula {
+  /// All of its matrix, row after row.
+  func matrix(rows: Int, _ context: StepContext) throws -> [Float] {
+    var scratch = FactorScratch(kernels: context.kernels, inputs: context.inputs)
+    let buffer = try self.rows(0..<rows, &scratch)
+    return Array(buffer.elements[..<(rows * columns)])
+  }
+}
+
+/// A product with its right factor packed, and a left one whose rows can be computed.
+struct PreparedComposition: PreparedFormula {
+  let left: any PreparedFormula
+  let right: PackedRight
+
+  var columns: Int { right.factorColumns }
+
+  func add(
+    rows: Range<Int>, scale: Float, to delta: inout FloatBuffer, at offset: Int, rowStride: Int,
+    _ scratch: inout FactorScratch
+  ) throws {
+    let factor = try left.rows(rows, &scratch)
+    try delta.addProduct(
+      factor.elements.span, right, rows: rows.count, scale: scale, at: offset, rowStride: rowStride, scratch.kernels)
+    scratch.parts.append(factor)
+  }
+}

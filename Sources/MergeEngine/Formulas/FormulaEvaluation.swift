@@ -1,0 +1,56 @@
+import Adapters
+import MergePlanning
+import TileKernels
+
+/// The engine's computation of one kind of formula.
+protocol FormulaEvaluation {
+  /// What it takes of memory.
+  func memory(_ place: StepPlace) -> StepMemory
+  /// Makes ready what the tiles share.
+  func prepare(_ context: StepContext) throws -> any PreparedFormula
+}
+
+/// A formula whose rows can be computed.
+protocol PreparedFormula: Sendable {
+  /// Columns of its matrix.
+  var columns: Int { get }
+  /// Adds `scale` times some rows of its matrix to rows that lie in `delta` from `offset` on.
+  func add(
+    rows: Range<Int>, scale: Float, to delta: inout FloatBuffer, at offset: Int, rowStride: Int,
+    _ scratch: inout FactorScratch
+  ) throws
+  /// Where it is all that is added to the tensor: the merged rows in one pass into ``TileBuffers/output``, with the bits of
+  /// the steps one after another; nil: it has no such pass.
+  func merge(_ tile: Tile, weight: RawSpan, scale: Float, _ buffers: inout TileBuffers) throws -> UInt64?
+}
+
+extension PreparedFormula {
+  /// Rows of its matrix, row after row, in a buffer that was used before if there is one.
+  func rows(_ rows: Range<Int>, _ scratch: inout FactorScratch) throws -> FloatBuffer {
+    var buffer = scratch.parts.popLast() ?? FloatBuffer()
+    try buffer.clear(rows.count * columns)
+    try add(rows: rows, scale: 1, to: &buffer, at: 0, rowStride: columns, &scratch)
+    return buffer
+  }
+
+  func merge(_ tile: Tile, weight: RawSpan, scale: Float, _ buffers: inout TileBuffers) throws -> UInt64? { nil }
+}
+
+extension Formula where Operand == FactorView {
+  /// The engine's one switch over formulas.
+  var evaluation: any FormulaEvaluation {
+    switch self {
+    case .matrix(let values): MatrixFormula(values: values)
+    case .product(let left, let right, let diagonal): ProductFormula(left: left, right: right, diagonal: diagonal)
+    case .composed(let left, let right): ComposedFormula(left: left, right: right)
+    case .tucker(let left, let core, let right): TuckerFormula(left: left, core: core, right: right)
+    case .hadamard(let one, let other): HadamardFormula(one: one.evaluation, other: other.evaluation)
+    case .kronecker(let outer, let inner, let kernel): KroneckerFormula(outer: outer, inner: inner, kernel: kernel)
+    case .repeated(let formula, _, let columns): RepeatedFormula(formula: formula, columns: columns)
+    case .scattered(let values, let places, let rows, let columns):
+      ScatteredFormula(values: values, places: places, rows: rows, columns: columns)
+    case .mixed(let mixture): MixedFormula(mixture: mixture)
+    case .bounded(let left, let right, let bound): BoundedFormula(left: left, right: right, bound: bound)
+    }
+  }
+}
