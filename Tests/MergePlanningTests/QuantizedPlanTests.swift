@@ -88,7 +88,7 @@ import Testing
     #expect(part.plan.quantization?.kept == 1)
     #expect(
       part.plan.quantization?.configChange
-        == "\(section).quantization_config's modules_to_not_convert has 2 modules")
+        == "\(section).quantization_config.modules_to_not_convert lists 2 modules")
     #expect(part.text == config(fp8 + ", \"modules_to_not_convert\": [\"lm_head\",\"m.proj\"]"))
     // What stands at the top counts; where nothing quantized is left, none may stay.
     let both = "{\"quantization_config\": {\(fp8)}, " + config("\"quant_method\": \"aqlm\"").dropFirst()

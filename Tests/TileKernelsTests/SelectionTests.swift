@@ -30,7 +30,7 @@ struct SelectionTests {
       let error = KernelSelectionError.cannotRun(name: name, available: names)
       #expect(throws: error) { try KernelSet.named(name) }
       #expect(throws: error) { try KernelSet.selected(environment: name) }
-      #expect(error.description.contains("cannot run the '\(name)' kernels"))
+      #expect(error.description.contains(#"cannot run the "\#(name)" kernels"#))
     }
   }
 
