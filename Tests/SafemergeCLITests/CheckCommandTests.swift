@@ -42,7 +42,7 @@ import Testing
     try write(try contents(path).dropLast(), to: path)
     let result = try Program.run(["check", folder])
     #expect(result.status == 3)
-    #expect(result.text.contains("[coverage]"))
+    #expect(result.text.contains("[truncated]"))
     expectRefusal(try Program.run(["check", scratch.file("nothing")]), status: 4)
     let arguments = try Program.run(["check", "--adapter", adapterPath("linear-bf16"), folder])
     #expect(arguments.status == 2)

@@ -101,6 +101,12 @@ import Testing
     #expect((found.text + found.messages).contains("README.md"))
   }
 
+  @Test func theCardIsPlanned() throws {
+    let plan = try Program.run(["merge", Self.base, Self.adapter, "--dry-run", "--model-card"])
+    #expect(plan.status == 0)
+    #expect(plan.lines.contains { $0.hasPrefix("write ") && $0.contains("README.md   model card") }, "\(plan.text)")
+  }
+
   @Test func aSingleFileHasNoCard() throws {
     let scratch = try Scratch()
     let refused = try Program.run([

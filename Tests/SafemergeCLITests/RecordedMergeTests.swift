@@ -153,7 +153,9 @@ import Testing
     let path = output + "/.safemerge.json"
     let record = String(decoding: try contents(path), as: UTF8.self)
     try write(Array(record.replacing("\"nearest\"", with: "\"upwards\"").utf8), to: path)
-    #expect(expectRefusal(try check(output, [adapter]), status: 3).contains("options that this version does not know"))
+    #expect(
+      expectRefusal(try check(output, [adapter]), status: 3).contains(
+        "options in this record are unknown to this version"))
   }
 
   /// The names, shapes and metadata of a result are compared with the record without reading data.

@@ -82,7 +82,7 @@ import Testing
       #expect(result.status == (isEnough ? 0 : 4), "\(result.messages)")
       #expect(result.lines == (isEnough ? ["merged"] : []))
       if !isEnough {
-        #expect(result.messages.contains(" bytes, and its file system has ") && result.messages.contains("[space]"))
+        #expect(result.messages.contains("not enough disk space: needs ") && result.messages.contains("[space]"))
       }
     }
   }
@@ -111,7 +111,7 @@ import Testing
     let shell = "program=$0; exec unshare -m sh -c '. \"\(scratch.file("script"))\"' \"$program\" \"$@\""
     let result = try Program.run(["merge", Self.base, Self.adapter, "-o", output, "-q"], shell: shell)
     #expect(result.status == 0, "\(result.status): \(result.messages) \(result.text)")
-    #expect(result.messages.contains("is a mount point, which nothing can replace, and holds"))
+    #expect(result.messages.contains("a mount point, which cannot be replaced, and not empty: it holds"))
   }
 
   /// More shards than files may be open.

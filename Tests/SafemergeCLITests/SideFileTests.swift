@@ -137,7 +137,7 @@ import Testing
     #expect(quiet.messages == "")
     let missing = try Program.run(["merge", base, adapter, "-n", "--include-file", "READNE.md"])
     #expect(missing.status == 3)
-    #expect(missing.messages.contains("\"READNE.md\" fits no file") && missing.messages.contains("[side-file]"))
+    #expect(missing.messages.contains("\"READNE.md\" matches no file") && missing.messages.contains("[side-file]"))
   }
 
   // MARK: - What a folder is
@@ -197,7 +197,9 @@ import Testing
     let result = try Program.run(["merge", "-n", Self.trials + "bin-base/base", Self.trials + "bin-base/adapter"])
     #expect(result.status == 3)
     #expect(result.messages.contains("[pickle]"))
-    #expect(result.messages.contains("convert it there: python3 -c") && result.messages.contains("'pytorch_model.bin'"))
+    #expect(
+      result.messages.contains("convert it in that folder: python3 -c")
+        && result.messages.contains("'pytorch_model.bin'"))
   }
 
   /// A full model's folder with an adapter's settings that a training left, and its checkpoints.

@@ -1,5 +1,6 @@
 import Checkpoints
 import JSONText
+import Platform
 import Safetensors
 
 /// A change of config.json that a merge needs so that the result loads as what it is.
@@ -34,7 +35,7 @@ public enum ConfigEdit: Sendable, Equatable {
       "architectures ends in \(kind)" + (labels.map { ", with \($0) labels" } ?? "")
     case .dtype(let name): "dtype is \(name)"
     case .notQuantized(let path, let key, let modules):
-      "\(path.joined(separator: ".")).\(key) lists \(modules.count) modules"
+      "\(path.joined(separator: ".")).\(key) lists \(NumberText.counted(modules.count, "module"))"
     case .unquantized: "quantization_config is removed"
     case .weights(let name): "transformers_weights is \(name)"
     }

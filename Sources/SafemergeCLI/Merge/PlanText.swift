@@ -21,6 +21,7 @@ struct PlanText {
   let workers: Int
   /// The LAPACK for decompositions; nil if none is needed.
   let library: String?
+  let hasModelCard: Bool
 
   init(_ merge: PreparedMerge) {
     checkpoint = merge.request.base
@@ -32,6 +33,7 @@ struct PlanText {
     memory = merge.memory
     workers = merge.engine.workers
     library = merge.engine.decomposer?.libraryName
+    hasModelCard = merge.request.modelCard != nil
   }
 
   /// Base, adapters, plan, memory and, if it has padding rows, the vocabulary: one line each.
@@ -173,6 +175,7 @@ struct PlanText {
       write(file.name, "\(NumberText.bytes(file.byteCount)), \(file.origin) \(file.sourcePath)")
     }
     for file in plan.textFiles { write(file.name, NumberText.bytes(file.text.count)) }
+    if hasModelCard { write("README.md", "model card") }
     for left in sideFiles.leftOut { lines.append(LabeledLine.text("skip", "\(left.name)   \(left.reason.text)")) }
     return lines.map(\.escapingUnprintable)
   }
