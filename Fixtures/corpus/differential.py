@@ -210,7 +210,9 @@ def judged(program, folder, names):
         sys.exit(f"safemerge ended with {run.returncode}: {run.stderr[-2000:]!r}; the files are in {folder}")
     verdicts = {}
     for line in run.stderr.decode().splitlines():
-        match = re.match(r"safemerge: error: (\d+)(?:: .*)? \[([a-z0-9-]+)\]$", line)
+        if line.startswith("  hint: "):
+            continue
+        match = re.match(r"error: (\d+)(?:: .*)? \[([a-z0-9-]+)\]$", line)
         if not match:
             sys.exit(f"no error line: {line}")
         verdicts[match[1]] = match[2]
