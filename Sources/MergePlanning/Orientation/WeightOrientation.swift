@@ -69,7 +69,7 @@ struct ModulePlace {
 
   /// The last component.
   let leaf: Substring
-  /// The component before it that is not a number, such as `attn` or `mlp`; empty if there is none.
+  /// The nearest component before it that is not a number, such as `attn` or `mlp`; empty for a name without one.
   let block: Substring
 
   init(_ module: String) {

@@ -22,7 +22,7 @@ struct UsageError: ReportableError {
   ///
   /// - Parameters:
   ///   - text: The message.
-  ///   - command: The command; nil if there is none.
+  ///   - command: The command; nil for arguments without a command.
   init(parsing text: String, _ command: String?) {
     let parts = text.split(separator: "\0", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
     let hint = parts.count > 1 ? parts[1] : nil
@@ -95,7 +95,7 @@ struct UsageError: ReportableError {
 /// The messages of ArgumentParser 1.8 that this program rewords.
 enum ParserMessage: Equatable {
   case unknownOption(String)
-  /// `reason`: nil for a value that is none of a list.
+  /// `reason`: nil if the value is not in the option's list.
   case invalidValue(String, argument: String, reason: String?)
   case missingValue(String)
   case missingArgument(String)
