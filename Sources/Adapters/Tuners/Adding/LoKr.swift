@@ -53,10 +53,9 @@ struct LoKr: RankedTuner {
     let second = try w2(module, strength)
     // For a full w2 of three dimensions torch pads w1 on its left, which exchanges the two: the weight that PEFT trains is
     // not the Kronecker product of the two, but the module computes with it.
-    let isExchanged = second.kernel > 1 || module.rank(of: Self.w2) == 3
+    let isExchanged = module.rank(of: Self.w2) == 3
     let (outer, inner) = isExchanged ? (second, first) : (first, second)
-    let formula = Formula.kronecker(
-      outer: outer.formula, inner: inner.formula, kernel: isExchanged ? second.kernel : 1)
+    let formula = Formula.kronecker(outer: outer.formula, inner: inner.formula, kernel: second.kernel)
     let (rows, columns) = (first.rows * second.rows, first.columns * second.columns)
     var update = ModuleUpdate(
       module: module.name.string, layout: .flattened, outFeatures: rows, inFeatures: columns,
