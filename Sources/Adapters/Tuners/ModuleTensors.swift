@@ -81,6 +81,15 @@ struct ModuleTensors {
     throw failure(.shape(expected: AdapterError.text(expected), found: found), at: index)
   }
 
+  /// - Throws: If one of the tensors is not a matrix.
+  func checkMatrices(_ roles: [FactorRole]) throws(AdapterError) {
+    for role in roles {
+      let index = try place(of: role)
+      let shape = tensors.table.shape(at: index)
+      guard shape.count == 2 else { throw failure(.shape(expected: "two dimensions", found: shape), at: index) }
+    }
+  }
+
   /// - Parameters:
   ///   - axis: The dimension that is the rank.
   ///   - field: What says the rank of modules that no pattern names.

@@ -99,9 +99,7 @@ struct AdaLoRA: Tuner {
   private func update(_ module: ModuleTensors, rank: Int) throws(AdapterError) -> ModuleUpdate {
     let (a, b) = (try module.required(Self.a).shape, try module.required(Self.b).shape)
     _ = try module.required(Self.values)
-    for (role, shape) in [(Self.a, a), (Self.b, b)] where shape.count != 2 {
-      throw module.failure(.shape(expected: "two dimensions", found: shape), at: module[role])
-    }
+    try module.checkMatrices([Self.a, Self.b])
     let pattern = ranks[module.name] == nil ? nil : "\(module.name.string).\(Self.values.ending)"
     let strength = ModuleStrength(rank: rank, alpha: alpha, rankPattern: pattern, alphaPattern: nil)
     try module.checkRank(Self.a, axis: 0, strength, field: "init_r")

@@ -35,9 +35,7 @@ struct DeLoRA: RankedTuner {
 
   func update(_ module: ModuleTensors, _ strength: ModuleStrength) throws(AdapterError) -> ModuleUpdate {
     let (a, b) = (try module.required(Self.a).shape, try module.required(Self.b).shape)
-    for (role, shape) in [(Self.a, a), (Self.b, b)] where shape.count != 2 {
-      throw module.failure(.shape(expected: "two dimensions", found: shape), at: module[role])
-    }
+    try module.checkMatrices([Self.a, Self.b])
     for role in [Self.bound, Self.norms] { _ = try module.required(role) }
     try module.checkRank(Self.a, axis: 0, strength)
     try module.checkRank(Self.b, axis: 1, strength)

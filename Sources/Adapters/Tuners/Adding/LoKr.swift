@@ -99,9 +99,7 @@ struct LoKr: RankedTuner {
     _ a: FactorRole, _ b: FactorRole, _ module: ModuleTensors, _ strength: ModuleStrength
   ) throws(AdapterError) -> Side {
     let (left, right) = (try module.required(a).shape, try module.required(b).shape)
-    for (role, shape) in [(a, left), (b, right)] where shape.count != 2 {
-      throw module.failure(.shape(expected: "two dimensions", found: shape), at: module[role])
-    }
+    try module.checkMatrices([a, b])
     try module.checkRank(a, axis: 1, strength)
     try module.checkRank(b, axis: 0, strength)
     let formula = Formula.product(
@@ -113,9 +111,7 @@ struct LoKr: RankedTuner {
   private func tucker(_ module: ModuleTensors, _ strength: ModuleStrength) throws(AdapterError) -> Side {
     let (a, b) = (try module.required(Self.w2A).shape, try module.required(Self.w2B).shape)
     let core = try module.required(Self.core).shape
-    for (role, shape) in [(Self.w2A, a), (Self.w2B, b)] where shape.count != 2 {
-      throw module.failure(.shape(expected: "two dimensions", found: shape), at: module[role])
-    }
+    try module.checkMatrices([Self.w2A, Self.w2B])
     try module.checkRank(Self.w2A, axis: 0, strength)
     try module.checkRank(Self.w2B, axis: 0, strength)
     let kernel = Array(core.dropFirst(2))
