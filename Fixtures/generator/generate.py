@@ -5,7 +5,7 @@
 Without CASE every case is made. Each merged checkpoint is compared, byte for byte, with a second
 implementation that knows neither PEFT nor torch: a case that differs is an error. README.md says what the
 folders hold; cases.json lists the cases for the tests. linear.py makes those of linear layers, all_lora.py
-those of every kind of LoRA, tuners.py those of the other tuners.
+those of every kind of LoRA, tuners those of the other tuners, a file for each.
 """
 
 import os
