@@ -139,3 +139,5 @@ int sfc_boot_id(char *text, size_t capacity) {
 #endif
 
 int sfc_lock(int descriptor) { return flock(descriptor, LOCK_EX | LOCK_NB); }
+
+int sfc_unlock(int descriptor) { return flock(descriptor, LOCK_UN); }

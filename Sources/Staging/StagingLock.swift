@@ -148,9 +148,10 @@ final class StagingLock: Sendable {
     }
     let path = Paths.join(folder, kernelName)
     guard let descriptor = try? SystemCalls.openForWriting(path) else { return (false, nil) }
-    // Closing it releases the lock if it was free.
     defer { try? SystemCalls.close(descriptor) }
-    return (try? SystemCalls.lock(descriptor)) == .busy ? (true, Holder(path: path)?.process) : (false, nil)
+    if (try? SystemCalls.lock(descriptor)) == .busy { return (true, Holder(path: path)?.process) }
+    SystemCalls.unlock(descriptor)
+    return (false, nil)
   }
 
   /// Whether a run held the lock of `folder` and has ended.
@@ -190,7 +191,9 @@ final class StagingLock: Sendable {
 
   /// Done before the folder is removed: NFS keeps an open file in it under another name.
   private func close() {
-    if !isClosed.exchange(true, ordering: .relaxed) { try? SystemCalls.close(descriptor) }
+    guard !isClosed.exchange(true, ordering: .relaxed) else { return }
+    SystemCalls.unlock(descriptor)
+    try? SystemCalls.close(descriptor)
   }
 
   deinit { close() }

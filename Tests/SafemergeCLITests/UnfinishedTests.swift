@@ -130,12 +130,14 @@ import Testing
       "\(shown.messages)")
     // Somebody has it.
     let lock = scratch.file(Self.staging + "/lock")
-    let descriptor = open(lock, O_RDWR)
+    let descriptor = open(lock, O_RDWR | O_CLOEXEC)
     try #require(descriptor >= 0 && flock(descriptor, LOCK_EX | LOCK_NB) == 0)
     #expect(try Program.run(["clean", output]).text.contains("in use by a running merge"))
     let busy = try Program.run(["clean", "--yes", output])
     #expect(busy.status == 5 && busy.messages.contains("[in-use]"), "\(busy.messages)")
     #expect(try !scratch.entries(Self.staging + "/result").isEmpty)
+    // A process that another test has just started may have a copy of the descriptor.
+    flock(descriptor, LOCK_UN)
     close(descriptor)
     let removed = try Program.run(["clean", "--yes", output])
     #expect(removed.status == 0 && removed.text.hasPrefix("removed \(scratch.file(Self.staging)), "), "\(removed.text)")

@@ -98,7 +98,8 @@ private func refusal(_ path: String) -> SafetensorsError? {
       let path = try scratch.write([0x00, 0xE1, 0xF5, 0x05, 0, 0, 0, 0, 0x7B, 0x7D], to: "f")
       let before = try #require(processStatus("VmPeak"))
       #expect(refusal(path)?.problem == .truncated(found: 10, expected: 100_000_008))
-      #expect(try #require(processStatus("VmPeak")) - before < 50 << 10)
+      // Another thread's first allocation may reserve 64 MiB of addresses meanwhile.
+      #expect(try #require(processStatus("VmPeak")) - before < 90 << 10)
     }
   }
   #endif

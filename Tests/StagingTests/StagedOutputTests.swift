@@ -204,6 +204,22 @@ import Testing
     #expect(try scratch.entries() == ["out"])
   }
 
+  /// A process that another thread starts has copies of all descriptors until it executes its program.
+  @Test func aCopyOfTheDescriptorDoesNotKeepTheLock() throws {
+    let scratch = try Scratch()
+    var lock: StagingLock? = try StagingLock(folder: scratch.path, breaks: false)
+    let path = try #require(lock?.path)
+    let own = try SystemCalls.identity(path: path)?.inode
+    let copies = (3..<1024).filter { (try? SystemCalls.identity(Int32($0)))?.inode == own }.map { dup(Int32($0)) }
+    #expect(!copies.isEmpty)
+    defer { for copy in copies { close(copy) } }
+    #expect(StagingLock.state(ofFolder: scratch.path).isHeld)
+    lock = nil
+    #expect(!StagingLock.state(ofFolder: scratch.path).isHeld)
+    let second = try StagingLock(folder: scratch.path, breaks: false)
+    second.release()
+  }
+
   /// Without locks of the kernel a run that was killed leaves its lock.
   @Test func aLockThatIsAFileIsBrokenOnlyWhenAsked() throws {
     let scratch = try Scratch()

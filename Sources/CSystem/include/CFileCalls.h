@@ -43,6 +43,9 @@ int sfc_exchange(const char *one, const char *other);
 /// Takes a file's lock without waiting for it (flock). 0, or -1 and errno.
 int sfc_lock(int descriptor);
 
+/// Gives a file's lock back, for all copies of its descriptor too (flock). 0, or -1 and errno.
+int sfc_unlock(int descriptor);
+
 /// Writes what tells this start of the machine from others, with a NUL behind it; -1 where the system does not say.
 int sfc_boot_id(char *text, size_t capacity);
 

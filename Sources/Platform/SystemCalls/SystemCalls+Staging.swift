@@ -40,6 +40,12 @@ extension SystemCalls {
     }
   }
 
+  /// Gives the lock of an open file back.
+  ///
+  /// Closing the file does not suffice: a process that was just started has copies of all descriptors until it executes its
+  /// program, and they hold the lock.
+  package static func unlock(_ descriptor: Int32) { _ = sfc_unlock(descriptor) }
+
   /// Bytes that this user may still write to the file system of `path`; nil if it does not report that.
   package static func freeByteCount(_ path: String) throws(Failure) -> Int? {
     var status = statvfs()
