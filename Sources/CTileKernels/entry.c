@@ -112,6 +112,13 @@ void smk_torch_roots(const smk_kernels *kernels, const float *squares, size_t co
   smk_leave_default_environment(saved);
 }
 
+void smk_row_projections(const smk_kernels *kernels, const float *values, size_t rows, size_t columns,
+                         const double *vectors, size_t count, float *products) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->row_projections(values, rows, columns, vectors, count, products);
+  smk_leave_default_environment(saved);
+}
+
 uint64_t smk_rescale_by_one(const smk_kernels *kernels, smk_dtype weight_dtype, const void *weight,
                             const float *values, const float *factors, smk_dtype out_dtype, void *destination,
                             size_t count) {

@@ -160,6 +160,7 @@ static uint64_t combine(smk_dtype weight_dtype, const void *weight, const float 
 #include "kernel_elementwise.h"
 #include "kernel_encode.h"
 #include "kernel_norms.h"
+#include "kernel_projections.h"
 #include "kernel_rescale.h"
 #include "kernel_statistics.h"
 #include "kernel_stochastic.h"
@@ -187,6 +188,7 @@ const smk_kernels SMK_TABLE(VARIANT) = {
     .torch_add_column_squares = torch_add_column_squares,
     .roots = roots,
     .torch_roots = torch_roots,
+    .row_projections = row_projections,
     .rescale_by_one = rescale_by_one,
     .rescale_by_each = rescale_by_each,
     .random_words = random_words,

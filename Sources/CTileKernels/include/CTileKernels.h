@@ -124,6 +124,12 @@ void smk_add_column_squares(const smk_kernels *kernels, const float *values, siz
 void smk_torch_add_column_squares(const smk_kernels *kernels, const float *values, size_t row_stride, size_t rows,
                                   size_t columns, float *sums);
 
+// products[m * count + k] = (float)(sum over n of (double)values[m * columns + n] * vectors[k * columns + n]).
+// In fp64: each product is rounded; product n goes to lane n % 8, in the order of n, and the lanes are added from 0 to 7, then
+// the products of the last columns % 8.
+void smk_row_projections(const smk_kernels *kernels, const float *values, size_t rows, size_t columns,
+                         const double *vectors, size_t count, float *products);
+
 // norms[i] = (float)sqrt(squares[i])
 void smk_roots(const smk_kernels *kernels, const double *squares, size_t count, float *norms);
 void smk_torch_roots(const smk_kernels *kernels, const float *squares, size_t count, float *norms);

@@ -34,6 +34,8 @@ struct smk_kernels {
   void (*torch_add_column_squares)(const float *values, size_t row_stride, size_t rows, size_t columns, float *sums);
   void (*roots)(const double *squares, size_t count, float *norms);
   void (*torch_roots)(const float *squares, size_t count, float *norms);
+  void (*row_projections)(const float *values, size_t rows, size_t columns, const double *vectors, size_t count,
+                          float *products);
   smk_rescale_function *rescale_by_one;
   smk_rescale_function *rescale_by_each;
   void (*random_words)(uint64_t seed, uint64_t tensor, uint64_t first, size_t count, uint32_t *words);

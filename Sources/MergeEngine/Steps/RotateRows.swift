@@ -16,9 +16,13 @@ struct RotateRows: EngineStep {
       memory.products = KernelSet.scratchByteCount(rows: place.tileRows, rank: size)
       return memory
     case .reflections(let vectors, _):
-      return StepMemory(
-        perElement: StepMemory.values, shared: vectors.rows * vectors.columns * 8,
-        work: vectors.rows * vectors.columns * 4)
+      let count = vectors.rows * vectors.columns
+      let packed = (try? PackedRight.byteCount(columns: vectors.rows, rank: vectors.columns)) ?? 0
+      // The vectors are held twice while they are prepared.
+      var memory = StepMemory(perElement: StepMemory.values, shared: count * 8 + packed, work: count * (4 + 8 + 8))
+      memory.rows = place.tileRows * vectors.columns * 4
+      memory.products = KernelSet.scratchByteCount(rows: place.tileRows, rank: vectors.columns)
+      return memory
     }
   }
 
@@ -37,8 +41,8 @@ struct RotateRows: EngineStep {
       prepared.steps.append(PreparedBlocks(blocks: blocks, size: size))
     case .reflections(let vectors, let areOrthogonal):
       prepared.steps.append(
-        PreparedReflections(
-          try context.widened(vectors), columns: vectors.columns, areOrthogonal: areOrthogonal))
+        try PreparedReflections(
+          try context.widened(vectors), columns: vectors.columns, areOrthogonal: areOrthogonal, context.kernels))
     }
   }
 }
@@ -62,34 +66,5 @@ struct PreparedBlocks: ValueStep {
     }
     buffers.scratch.parts.append(part)
     buffers.value.set(buffers.delta, count: tile.count)
-  }
-}
-
-/// Vectors of length 1 to reflect at, one after another.
-struct PreparedReflections: ValueStep {
-  let vectors: [[Double]]
-
-  var isSum: Bool { false }
-
-  /// - Parameter values: A matrix whose columns are the vectors.
-  init(_ values: [Float], columns: Int, areOrthogonal: Bool) {
-    var vectors: [[Double]] = []
-    for column in 0..<columns {
-      var vector = stride(from: column, to: values.count, by: columns).map { Double(values[$0]) }
-      if areOrthogonal {
-        for other in vectors {
-          let part = zip(vector, other).reduce(0) { $0 + $1.0 * $1.1 }
-          for index in vector.indices { vector[index] -= part * other[index] }
-        }
-      }
-      let norm = vector.reduce(0) { $0 + $1 * $1 }.squareRoot()
-      vectors.append(vector.map { $0 / norm })
-    }
-    self.vectors = vectors
-  }
-
-  func apply(_ tile: Tile, start: RawSpan, _ buffers: inout TileBuffers) throws {
-    try buffers.materialize(tile, start)
-    buffers.value.reflect(rows: tile.rows.count, columns: tile.columns, by: vectors)
   }
 }

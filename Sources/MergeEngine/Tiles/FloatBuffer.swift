@@ -131,19 +131,14 @@ struct FloatBuffer: Sendable {
     }
   }
 
-  /// Subtracts from each row of a matrix twice what it has of each vector, one after another, in double.
-  mutating func reflect(rows: Int, columns: Int, by vectors: [[Double]]) {
-    var row = [Double](repeating: 0, count: columns)
-    for start in stride(from: 0, to: rows * columns, by: columns) {
-      for column in 0..<columns { row[column] = Double(elements[start + column]) }
-      for vector in vectors {
-        var part = 0.0
-        for column in 0..<columns { part += row[column] * vector[column] }
-        part *= 2
-        for column in 0..<columns { row[column] -= part * vector[column] }
-      }
-      for column in 0..<columns { elements[start + column] = Float(row[column]) }
-    }
+  /// Sets the first elements to the products of each row of a matrix with some vectors, accumulated in double.
+  mutating func project(
+    _ matrix: FloatBuffer, rows: Int, columns: Int, on vectors: [Double], count: Int, _ kernels: KernelSet
+  ) throws {
+    grow(to: rows * count)
+    var span = elements.mutableSpan
+    try kernels.projectRows(
+      of: matrix.elements.span, rows: rows, columns: columns, on: vectors.span, count: count, into: &span)
   }
 
   /// Adds a number to one element.
