@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Turns the LoRA rows of PEFT's own test tables into files, merges each with safemerge and compares.
+"""Turns the rows of PEFT's own test tables into files, for every tuner that merges, merges each with safemerge and compares.
 
-    python check_peft_suite.py SAFEMERGE PEFT [--only TEXT] [--dtype F32] [--keep FOLDER]
+    python check_peft_suite.py SAFEMERGE PEFT [--tuner LORA] [--only TEXT] [--dtype F32] [--keep FOLDER]
 
 SAFEMERGE is the program, PEFT the unpacked source distribution of peft (it has the folder tests). Every row is run in F32,
 BF16 and F16, in both arithmetics. The judges:
@@ -93,27 +93,33 @@ def built(name, models):
     return model_class(type(config)(**config.to_dict()))
 
 
-Row = collections.namedtuple("Row", "table title build configs")
+Row = collections.namedtuple("Row", "table title tuner build configs")
+# Those that change no weight.
+NOT_MERGED = {
+    "PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "CARTRIDGE", "ADAPTION_PROMPT", "XLORA", "POLY",
+    "LILY", "SHADOW",
+}  # fmt: skip
+
+
+def tuner_of(kind):
+    from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+
+    return next((str(name).rpartition(".")[2] for name, config in PEFT_TYPE_TO_CONFIG_MAPPING.items() if config is kind), "?")
 
 
 def rows(tests):
-    from peft import LoraConfig
-
     custom, models = tests["custom_models"], tiny_models()
 
-    def configs(*all_kwargs):
-        return [lambda kwargs=kwargs: LoraConfig(**kwargs) for kwargs in all_kwargs]
+    def row(table, title, kind, build, *all_kwargs):
+        return Row(table, title, tuner_of(kind), build, [lambda kwargs=kwargs: kind(**kwargs) for kwargs in all_kwargs])
 
     for title, model, kind, kwargs in custom.TEST_CASES:
-        if kind is LoraConfig:
-            yield Row("custom models", title, lambda m=model: custom.MockTransformerWrapper.from_pretrained(m), configs(kwargs))
-    for title, kind, config_class, one, other in custom.MULTIPLE_ACTIVE_ADAPTERS_TEST_CASES:
-        if config_class is not LoraConfig:
-            continue
-        build = custom.MLP if kind == "lora" else custom.ModelEmbConv1D
+        yield row("custom models", title, kind, lambda m=model: custom.MockTransformerWrapper.from_pretrained(m), kwargs)
+    for title, name, kind, one, other in custom.MULTIPLE_ACTIVE_ADAPTERS_TEST_CASES:
+        build = custom.ModelEmbConv1D if "trainable_tokens" in name else custom.MLP
         if "target_parameters" in one:
             build = custom.MlpUsingParameters
-        yield Row("several adapters", title, build, configs(one, other))
+        yield row("several adapters", title, kind, build, one, other)
     tables = [
         ("decoders", "decoder_models", "PEFT_DECODER_MODELS_TO_TEST", "ALL_CONFIGS", ""),
         ("encoder-decoders", "encoder_decoder_models", "PEFT_ENCODER_DECODER_MODELS_TO_TEST", "ALL_CONFIGS", ""),
@@ -127,17 +133,12 @@ def rows(tests):
             if head:
                 name = name.replace("ForSequenceClassification", head)
             for number, (kind, kwargs) in enumerate(getattr(tests[module], config_list)):
-                if kind is LoraConfig:
-                    yield Row(
-                        table, f"{name.split('/')[-1]} {number}", lambda n=name: built(n, models), configs(kwargs))
+                yield row(table, f"{name.split('/')[-1]} {number}", kind, lambda n=name: built(n, models), kwargs)
     for number, (name, kind, kwargs) in enumerate(tests["target_parameters"].ALL_CONFIGS):
-        if kind is LoraConfig:
-            yield Row("target_parameters", f"{name.split('/')[-1]} {number}", lambda n=name: built(n, models), configs(kwargs))
+        yield row("target_parameters", f"{name.split('/')[-1]} {number}", kind, lambda n=name: built(n, models), kwargs)
     for title, config in tests["vision_models"].CONFIGS.items():
-        if isinstance(config, LoraConfig):
-            yield Row(
-                "vision", title, lambda: built("ResNetForImageClassification", models),
-                [lambda config=config: LoraConfig(**{k: v for k, v in config.to_dict().items() if k in config.__dataclass_fields__})])
+        kwargs = {key: value for key, value in config.to_dict().items() if key in config.__dataclass_fields__}
+        yield row("vision", title, type(config), lambda: built("ResNetForImageClassification", models), kwargs)
 
 
 def randomize(model, seed):
@@ -180,9 +181,10 @@ class Case:
     def __init__(self, row, dtype, folder):
         from peft import PeftModel, get_peft_model
 
+        # Whether PEFT's merge of a model in double is double in all its parts.
+        self.is_double = row.tuner == "LORA" and "KaSA" not in row.title
+
         self.row, self.folder = row, folder
-        # PEFT decomposes the base in fp32, and so does safemerge: docs/precision.md states the bound.
-        self.is_decomposed = "KaSA" in row.title
         self.peft_problem = None
         base = row.build().to(DTYPES[dtype])
         save(base, folder / "base")
@@ -250,7 +252,7 @@ class Case:
             reference = exact[name].double()
             # The error of a sum in fp32 is relative to what was summed, not to a result that cancelled.
             scale = reference.abs().max()
-            slack = (2.0 ** -18 if self.is_decomposed else 2.0 ** -21) * scale
+            slack = (2.0 ** -21 if self.is_double else 2.0 ** -18) * scale
             distance = ((value.double() - reference).abs() - slack).clamp(min=0) / ulp(reference, value.dtype)
             worst = max(worst, distance.max().item())
         if arithmetic == "peft":
@@ -273,6 +275,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
     parser.add_argument("peft", type=pathlib.Path)
+    parser.add_argument("--tuner", action="append", help="a peft_type (default: all that merge)")
     parser.add_argument("--only", default="")
     parser.add_argument("--dtype", choices=DTYPES, action="append")
     parser.add_argument("--keep", type=pathlib.Path, help="keep the files of every case in this folder")
@@ -283,23 +286,23 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         root = options.keep or pathlib.Path(temporary)
         for number, row in enumerate(rows(load_tests(options.peft))):
-            if options.only not in f"{row.table}: {row.title}":
+            if options.only not in f"{row.table}: {row.title}" or row.tuner not in (options.tuner or {row.tuner} - NOT_MERGED):
                 continue
             for dtype in options.dtype or DTYPES:
                 try:
                     case = Case(row, dtype, root / f"{number}-{dtype}")
                 except Exception as error:
-                    counts["made"]["not made by PEFT"] += 1
-                    details.append(f"{row.table}: {row.title} {dtype}: not made: {type(error).__name__}: {error}".split("\n")[0])
+                    counts[row.tuner, "made"]["not made by PEFT"] += 1
+                    details.append(f"{row.tuner} {row.table}: {row.title} {dtype}: not made: {type(error).__name__}: {error}".split("\n")[0])
                     continue
                 for arithmetic in ["exact", "peft"]:
                     verdict, why = case.merge(options.program, arithmetic)
-                    counts[arithmetic][verdict] += 1
+                    counts[row.tuner, arithmetic][verdict] += 1
                     if verdict != "equal" and why:
-                        details.append(f"{row.table}: {row.title} {dtype} {arithmetic}: {verdict}: {why}")
+                        details.append(f"{row.tuner} {row.table}: {row.title} {dtype} {arithmetic}: {verdict}: {why}")
     print("\n".join(details))
-    for arithmetic, counter in counts.items():
-        print(arithmetic, json.dumps(dict(sorted(counter.items()))))
+    for (tuner, arithmetic), counter in sorted(counts.items()):
+        print(f"{tuner:12} {arithmetic:6} {json.dumps(dict(sorted(counter.items())))}")
     sys.exit(1 if any(counter["wrong"] for counter in counts.values()) else 0)
 
 
