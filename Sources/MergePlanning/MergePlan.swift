@@ -126,6 +126,8 @@ public struct MergePlan: Sendable, Equatable {
   public let vocabularyRows: Int?
   /// Rows of the base's.
   public let baseVocabularyRows: Int?
+  /// Tensors that several adapters change of which one multiplies: each changes what those before it made, in their order.
+  public internal(set) var orderedTensorCount = 0
   /// Nil: the base is not quantized.
   public internal(set) var quantization: Quantization? = nil
   /// Files of the base that would be wrong for the result.

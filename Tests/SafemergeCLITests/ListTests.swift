@@ -197,6 +197,16 @@ import Testing
     #expect(document["files"] != nil)
   }
 
+  /// What replaces tensors has no modules.
+  @Test(arguments: ["ln_tuning/rms", "trainable_tokens/list"]) func anAdapterWithoutModulesIsListedAsTensors(
+    name: String
+  ) throws {
+    let result = try Program.run(["ls", fixturesPath() + "/\(name)/f32/adapter"])
+    #expect(result.status == 0, "\(result.messages)")
+    #expect(result.lines.first?.hasPrefix("NAME ") == true, "\(result.text)")
+    #expect(result.lines.count > 2 && result.lines.last?.contains("0 ") == false, "\(result.text)")
+  }
+
   @Test func adapterThatCannotBeFoldedIsShownAsTensors() throws {
     let result = try Program.run(["ls", adapterPath("refused-alora-bf16")])
     #expect(result.status == 0)

@@ -87,6 +87,7 @@ class Plan(TypedDict):
     bytes: int
     memory: int
     workers: int
+    ordered_tensors: int
     lapack: Optional[str]
 
 

@@ -21,6 +21,15 @@ public enum UpdateStep<Operand: Equatable & Sendable>: Equatable, Sendable {
   /// Writes rows over, after the rounding; the last step, where there is one.
   case replaceRows([RowReplacement<Operand>])
 
+  /// Whether it changes what the steps before it made in another way than by a sum: steps of several adapters cannot change
+  /// places then.
+  package var isOrdered: Bool {
+    switch self {
+    case .rescale, .scale, .rotate: true
+    case .subtract, .add, .round, .replaceRows: false
+    }
+  }
+
   /// The delta that it adds; nil: it adds none.
   package var addition: Addition<Operand>? {
     switch self {

@@ -42,6 +42,9 @@ struct PendingUpdate {
     }
   }
 
+  /// Whether several adapters change it, and their order counts.
+  var isOrdered: Bool { Set(users.map(\.adapter)).count > 1 && steps.contains { $0.isOrdered } }
+
   /// Adds steps: a delta to those before it, unless another step stands between.
   mutating func add(_ added: [TensorUpdate.Step]) {
     for step in added {

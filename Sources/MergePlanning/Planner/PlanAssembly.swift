@@ -59,6 +59,7 @@ struct PlanAssembly {
       warnings: planner.warnings + ties.warnings + output.warnings + config.warnings,
       vocabularyRows: embedding.flatMap { updates[$0]?.replacement?.shape.first } ?? baseRows,
       baseVocabularyRows: baseRows)
+    plan.orderedTensorCount = planner.works.values.count { $0.isOrdered }
     plan.omittedFiles = dequantized.omittedFiles(quantizationEdit)
     plan.notices = MergeWarning.unreadWeights(inputs.adapters) + MergeWarning.zeroScalings(inputs.adapters)
     if let method = inputs.quantized.method {

@@ -44,7 +44,8 @@ struct TableText: Sendable {
         let title = screen.style.text("\(listing.title.escapingUnprintable)", .strong)
         try output.write("\(number > 0 ? "\n" : "")\(title)\n")
       }
-      if let adapter = listing.adapter, !showsTensors {
+      // What has no modules replaces tensors, which are shown as they are.
+      if let adapter = listing.adapter, !showsTensors, !adapter.updates.isEmpty {
         let selected = Set(places[number].lazy.map { tensors[$0].index })
         try write(adapter, matches[number], selected, to: &output)
       } else {

@@ -29,6 +29,7 @@ extension EventStream {
       event.list("adapters", text.adapters) { write($0, &$1) }
       event.list("modules", text.plan.modules) { write($0, &$1) }
       event.member("tensors") { $0.members(text.plan.actionSums) }
+      event.member("ordered_tensors", text.plan.orderedTensorCount)
       event.list("rules", text.plan.rules) { rule, event in
         event.member("rule", rule.rule)
         event.member("names", rule.count)

@@ -57,6 +57,13 @@ struct PlanText {
             + "\(dtypes(adapter.header.tensors)), \(NumberText.bytes(adapter.header.dataByteCount))\(weight)"))
     }
     lines.append(LabeledLine.text("plan", "\(actions); \(layout)"))
+    if plan.orderedTensorCount > 0 {
+      lines.append(
+        LabeledLine.text(
+          "order",
+          "\(NumberText.counted(plan.orderedTensorCount, "tensor")) multiplied by one adapter and changed by another: each adapter "
+            + "changes what those before it made"))
+    }
     for rule in plan.rules {
       lines.append(LabeledLine.text("rule", "\(rule.rule)   \(NumberText.counted(rule.count, "name"))"))
     }
