@@ -15,6 +15,7 @@ import sys
 import tempfile
 
 import peft
+import peft.tuners.boft.layer
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 from transformers.utils import logging
@@ -39,12 +40,23 @@ CASES = {
     "DeLoRA": peft.DeloraConfig(r=4, target_modules=ALL),
     "MiSS": peft.MissConfig(r=8, target_modules=ALL),
     "MiSS, mini": peft.MissConfig(r=8, mini_r=4, init_weights="mini", target_modules=EQUAL),
+    "MiSS, bat": peft.MissConfig(r=8, init_weights="bat", target_modules=ALL),
+    "C3A": peft.C3AConfig(block_size=16, target_modules=ALL),
+    "C3A, pattern": peft.C3AConfig(block_size=32, block_size_pattern={"q_proj": 8}, target_modules=ALL),
+    "GraLoRA": peft.GraloraConfig(r=8, alpha=6, gralora_k=4, target_modules=ALL),
+    "GraLoRA, hybrid": peft.GraloraConfig(r=8, alpha=6, gralora_k=2, hybrid_r=3, target_modules=ALL),
+    "BEFT": peft.BeftConfig(target_modules=["q_proj", "v_proj"]),
     "SHiRA": peft.ShiraConfig(r=4, target_modules=ALL),
     "VB-LoRA": peft.VBLoRAConfig(r=4, num_vectors=16, vector_length=16, target_modules=ALL),
     "VB-LoRA, top-k": peft.VBLoRAConfig(r=4, num_vectors=16, vector_length=16, save_only_topk_weights=True, target_modules=ALL),
     "OFT": peft.OFTConfig(oft_block_size=16, use_cayley_neumann=False, target_modules=ALL),
     "OFT, series": peft.OFTConfig(oft_block_size=16, use_cayley_neumann=True, num_cayley_neumann_terms=7, target_modules=ALL),
     "OFT, one block": peft.OFTConfig(r=4, oft_block_size=0, block_share=True, use_cayley_neumann=False, target_modules=EQUAL),
+    "BOFT": peft.BOFTConfig(boft_block_size=8, target_modules=ALL),
+    "BOFT, three factors": peft.BOFTConfig(boft_block_size=8, boft_n_butterfly_factor=3, target_modules=ALL),
+    "RoAd 1": peft.RoadConfig(variant="road_1", group_size=16, target_modules=ALL),
+    "RoAd 2": peft.RoadConfig(variant="road_2", group_size=32, target_modules=ALL),
+    "RoAd 4": peft.RoadConfig(variant="road_4", group_size=8, target_modules=ALL),
     "HRA": peft.HRAConfig(r=8, target_modules=ALL),
     "HRA, Gram-Schmidt": peft.HRAConfig(r=8, apply_GS=True, target_modules=ALL),
     "LN tuning": peft.LNTuningConfig(target_modules=["input_layernorm", "norm"]),
@@ -52,12 +64,26 @@ CASES = {
 }
 
 
+class BlockDiagonal:
+    """What PEFT's CUDA extension for BOFT computes; without it PEFT makes one factor of any number."""
+
+    def forward(self, blocks):
+        return [torch.stack([torch.block_diag(*torch.unbind(factor)) for factor in blocks])]
+
+
+peft.tuners.boft.layer._FBD_CUDA = BlockDiagonal()
+
+
 def base_model(folder):
     torch.manual_seed(1)
     config = LlamaConfig(
         vocab_size=64, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-        max_position_embeddings=64, tie_word_embeddings=False)  # fmt: skip
-    LlamaForCausalLM(config).to(torch.float32).save_pretrained(folder)
+        max_position_embeddings=64, tie_word_embeddings=False, attention_bias=True)  # fmt: skip
+    model = LlamaForCausalLM(config).to(torch.float32)
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            parameter.data = 0.02 * torch.randn(parameter.shape)
+    model.save_pretrained(folder)
 
 
 def randomized(model):

@@ -30,6 +30,15 @@ class Convolutions(nn.Module):
         self.grouped = nn.Conv2d(12, 16, 3, groups=4)
 
 
+class Square(nn.Module):
+    """BOFT adapts convolutions whose kernels are square alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.wide = nn.Conv2d(4, 6, 3, padding=1)
+        self.small = nn.Conv2d(6, 5, 1)
+
+
 class Attention(nn.Module):
     def __init__(self):
         super().__init__()
@@ -73,7 +82,7 @@ CONFIGURATIONS = {
         layer_types=["full_attention"], **SIZES, **TOKENS,
     ),
 }  # fmt: skip
-CUSTOM = {"tiny-conv": Convolutions, "tiny-attention": Attention}
+CUSTOM = {"tiny-conv": Convolutions, "tiny-attention": Attention, "tiny-square": Square}
 CLASSES = {
     "causal": transformers.AutoModelForCausalLM,
     "pretraining": transformers.AutoModelForPreTraining,

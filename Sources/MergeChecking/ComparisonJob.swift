@@ -22,19 +22,20 @@ final class ComparisonJob: Sendable {
   private static let blockElementCount = 1 << 14
   private static let pieceElementCount = 1 << 20
 
-  /// - Parameter sample: At most how many single rows are compared, spread over the tensor; nil: all.
+  /// - Parameter sample: At most how many single rows, or units of them, are compared, spread over the tensor; nil: all.
   init(_ subject: ComparisonSubject, _ files: OpenFiles, isStochastic: Bool, sample: Int? = nil) {
     self.subject = subject
     self.files = files
     self.isStochastic = isStochastic
-    let rows = subject.update.rows
-    if let sample, sample < rows {
+    let update = subject.update
+    let (rows, unit) = (update.rows, update.rowUnit)
+    if let sample, sample * unit < rows {
       pieces = (0..<sample).map { number in
-        let row = number * (rows - 1) / max(1, sample - 1)
-        return row..<row + 1
+        let row = number * (rows - 1) / max(1, sample - 1) / unit * unit
+        return row..<min(row + unit, rows)
       }
     } else {
-      let length = max(1, Self.pieceElementCount / max(1, subject.update.columns))
+      let length = update.wholeUnits(max(1, Self.pieceElementCount / max(1, update.columns)))
       pieces = stride(from: 0, to: rows, by: length).map { $0..<min($0 + length, rows) }
     }
     state = Mutex(State(piecesLeft: pieces.count))
@@ -53,7 +54,7 @@ final class ComparisonJob: Sendable {
     var found: [UInt8] = []
     var expected: [UInt8] = []
     var flags: [UInt8] = []
-    let rowsAtOnce = max(1, Self.blockElementCount / max(1, prepared.columns))
+    let rowsAtOnce = rowsAtOnce
     for first in stride(from: pieces[piece].lowerBound, to: pieces[piece].upperBound, by: rowsAtOnce) {
       let rows = first..<min(first + rowsAtOnce, pieces[piece].upperBound)
       try readWeight(rows, columns: prepared.columns, &decoder, &source)
@@ -72,6 +73,11 @@ final class ComparisonJob: Sendable {
       state.piecesLeft -= 1
       if state.piecesLeft == 0 { state.prepared = nil }
     }
+  }
+
+  /// Whole units of rows.
+  private var rowsAtOnce: Int {
+    subject.update.wholeUnits(max(1, Self.blockElementCount / max(1, subject.update.columns)))
   }
 
   /// Decodes the weight's codes; nil: it is numbers.
@@ -195,7 +201,7 @@ final class ComparisonJob: Sendable {
     var squares = PlainSquares(columns: prepared.columns)
     var decoder = decoder
     var source: [UInt8] = []
-    let rowsAtOnce = max(1, Self.blockElementCount / max(1, prepared.columns))
+    let rowsAtOnce = rowsAtOnce
     for first in stride(from: 0, to: prepared.rows, by: rowsAtOnce) {
       let rows = first..<min(first + rowsAtOnce, prepared.rows)
       try readWeight(rows, columns: prepared.columns, &decoder, &source)

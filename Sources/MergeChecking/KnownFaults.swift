@@ -144,23 +144,15 @@ struct KnownFaults {
 }
 
 extension Term where Operand == FactorView {
-  /// The same delta with rows and columns exchanged; as it is where it has none, or one with a diagonal.
+  /// The same delta with rows and columns exchanged; as it is where that cannot be had, or one with a diagonal.
   fileprivate var exchanged: Term {
-    guard formula.isProduct else { return self }
+    guard formula.isProduct, formula.isTransposable else { return self }
     if case .product(_, _, .some) = formula { return self }
     return transposed
   }
 }
 
 extension UpdateStep {
-  /// Whether it multiplies the tensor.
-  fileprivate var isMultiplication: Bool {
-    switch self {
-    case .scale, .rotate: true
-    case .subtract, .add, .rescale, .round, .replaceRows: false
-    }
-  }
-
   /// Whether it rescales to norms that PEFT computes, also where no delta is added.
   fileprivate var keepsNorms: Bool {
     if case .rescale(let rescaling) = self { rescaling.norms == .torch } else { false }

@@ -91,10 +91,6 @@ import Testing
     #expect(
       try refusal(json: json("MISS", fields), [entry("m.miss_block", [4, 3])]).errorClass == "shape"
     )
-    let other = #""r": 4, "init_weights": "bat""#
-    #expect(
-      try refusal(json: json("MISS", other), [entry("m.miss_block", [2, 4, 4])]).errorClass
-        == "unsupported")
     #expect(
       try refusal(json: json("MISS", #""init_weights": "x""#), [entry("m.miss_block", [64, 6])])
         .errorClass
@@ -109,7 +105,6 @@ import Testing
   @Test(arguments: [
     ("LILY", "run it with PEFT"), ("shadow", "run it with PEFT"), ("CARTRIDGE", "run it with PEFT"),
     ("FROD", "merge it with PEFT's merge_and_unload"),
-    ("BOFT", "merge it with PEFT's merge_and_unload"),
     ("X", "take the adapter as PEFT saved it, or correct \"peft_type\""),
   ])
   func othersAreRefusedWithAWayOut(type: String, hint: String) throws {

@@ -123,7 +123,7 @@ struct DoubleMerge {
     var experts = 1
     switch layer.layout {
     case .embedding: place = { _, row, column in column * rows + row }
-    case .convolution, .flattened, .channels: place = { _, row, column in row * columns + column }
+    case .convolution, .flattened, .channels, .vector: place = { _, row, column in row * columns + column }
     case .linear, .matrix:
       let isTransposed = isTransposed(layer, tensor.shape)
       place = { _, row, column in isTransposed ? column * rows + row : row * columns + column }

@@ -31,6 +31,7 @@ class Tuner:
     after(folder): a change of the adapter's folder after the merge.
     sums: whether its deltas are sums, whose order in torch depends on the processor.
     rounds_delta: whether PEFT rounds the delta to 16 bits before it adds it.
+    rounds_factors: whether PEFT rounds the matrix to 16 bits that it multiplies the weight by.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Tuner:
     after: callable = None
     sums: bool = False
     rounds_delta: bool = False
+    rounds_factors: bool = False
 
     def __post_init__(self):
         self.cases = {}
@@ -55,7 +57,7 @@ class Tuner:
             if dtype == "f32":
                 # Two products of sums in fp32: torch's order at the edges of small matrices depends on the processor.
                 found = "rounding" if self.sums else match
-            elif self.rounds_delta:
+            elif self.rounds_delta or self.rounds_factors:
                 found = "peft"
             elif match16:
                 found = match16

@@ -29,8 +29,7 @@ enum PEFTMethods {
         + "hold", hint: mergedByPEFT),
     Refusal(
       types: [
-        "BOFT", "ROAD", "RANDLORA", "FOURIERFT", "WAVEFT", "GRALORA", "C3A", "BEFT", "GLORA", "DEFT",
-        "PEANUT",
+        "RANDLORA", "FOURIERFT", "WAVEFT", "GLORA", "DEFT", "PEANUT",
         "SUPERTUNING", "UNILORA", "TINYLORA", "OSF", "PSOFT",
       ], reason: "this method is not supported yet", hint: mergedByPEFT),
   ]

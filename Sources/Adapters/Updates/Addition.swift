@@ -7,7 +7,7 @@ public struct Addition<Operand: Equatable & Sendable>: Equatable, Sendable {
   ///
   /// With PEFT's roundings a product of a large rank is a sum of blocks that is scaled as a whole.
   public let scaling: Float?
-  /// Divides the scaled sum; nil: nothing does. AdaLoRA with PEFT's roundings.
+  /// Divides the scaled sum, after it was rounded to ``roundedTo``; nil: nothing does. AdaLoRA and C3A with PEFT's roundings.
   public let divisor: Float?
   /// The dtype that the delta is rounded to before it is added, as PEFT does; nil: it is not.
   public let roundedTo: DType?

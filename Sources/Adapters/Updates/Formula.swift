@@ -33,10 +33,15 @@ public indirect enum Formula<Operand: Equatable & Sendable>: Equatable, Sendable
   /// Sums of vectors of a bank: VB-LoRA.
   case mixed(Mixture<Operand>)
 
+  /// Blocks of `size` rows and columns whose rows are each the one above, turned by one: element (m, n) is
+  /// `kernels[m / size, n - n % size + (n - m) mod size]`, each row of `kernels` being the first rows of the blocks beside
+  /// each other: C3A.
+  case circulant(kernels: Operand, size: Int)
+
   /// The matrices that it reads.
   public var operands: [Operand] {
     switch self {
-    case .matrix(let values): [values]
+    case .matrix(let values), .circulant(let values, _): [values]
     case .product(let left, let right, let diagonal): [left, right] + [diagonal].compactMap { $0 }
     case .tucker(let left, let core, let right): [left, core, right]
     case .composed(let one, let other), .hadamard(let one, let other), .kronecker(let one, let other, _):
@@ -52,7 +57,7 @@ public indirect enum Formula<Operand: Equatable & Sendable>: Equatable, Sendable
   package var isProduct: Bool {
     switch self {
     case .matrix: false
-    case .product, .composed, .tucker, .hadamard, .kronecker, .repeated, .scattered, .bounded, .mixed: true
+    case .product, .composed, .tucker, .hadamard, .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant: true
     }
   }
 
@@ -80,13 +85,15 @@ public indirect enum Formula<Operand: Equatable & Sendable>: Equatable, Sendable
     case .bounded(let left, let right, let bound):
       return .bounded(left: try transform(left), right: try transform(right), bound: try transform(bound))
     case .mixed(let mixture): return .mixed(try mixture.map(transform))
+    case .circulant(let kernels, let size): return .circulant(kernels: try transform(kernels), size: size)
     }
   }
 
   /// Whether the matrix is zero because some of those that it is made of are.
   package func isZero<Failure: Error>(_ isOperandZero: (Operand) throws(Failure) -> Bool) throws(Failure) -> Bool {
     switch self {
-    case .matrix(let values), .scattered(let values, _, _, _): return try isOperandZero(values)
+    case .matrix(let values), .scattered(let values, _, _, _), .circulant(let values, _):
+      return try isOperandZero(values)
     case .repeated(let formula, _, _): return try formula.isZero(isOperandZero)
     // Logits of nothing but zeros are weights like others.
     case .mixed(let mixture): return try isOperandZero(mixture.bank)

@@ -24,6 +24,8 @@ public struct ModuleUpdate: Equatable, Sendable {
     /// The weight of a convolution of so many dimensions, as a matrix of (out, in): each element stands for a kernel, so
     /// that a column's factor multiplies every position.
     case channels(dimensions: Int)
+    /// A vector, such as a bias: the steps' matrix is its one row, and ``ModuleUpdate/outFeatures`` its length.
+    case vector
   }
 
   /// The target of the update.
@@ -94,6 +96,8 @@ public struct ModuleUpdate: Equatable, Sendable {
   /// What PEFT divides the delta by, after it has multiplied it by ``scaling`` times this; nil: it multiplies by
   /// ``scaling``. Only `--arithmetic peft` asks.
   public var divisor: Double?
+  /// Whether PEFT multiplies the sum of all terms by ``scaling``, and not each; only `--arithmetic peft` asks.
+  public var scalesSum = false
   /// r: what config or pattern say and the factors' shapes confirm; nil: the method has none.
   public var rank: Int?
   /// alpha: what config or pattern say; nil: the method has none.

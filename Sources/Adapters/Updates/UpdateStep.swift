@@ -16,6 +16,8 @@ public enum UpdateStep<Operand: Equatable & Sendable>: Equatable, Sendable {
   case scale(Operand, along: Axis)
   /// Multiplies the rows by a matrix: OFT, HRA.
   case rotate(Rotation<Operand>)
+  /// Mixes rows or columns in pairs: RoAd.
+  case mix(PairMixing<Operand>)
   /// Rounds to a dtype, as PEFT does between its steps.
   case round(DType)
   /// Writes rows over, after the rounding; the last step, where there is one.
@@ -25,7 +27,7 @@ public enum UpdateStep<Operand: Equatable & Sendable>: Equatable, Sendable {
   /// places then.
   package var isOrdered: Bool {
     switch self {
-    case .rescale, .scale, .rotate: true
+    case .rescale, .scale, .rotate, .mix: true
     case .subtract, .add, .round, .replaceRows: false
     }
   }
@@ -35,7 +37,15 @@ public enum UpdateStep<Operand: Equatable & Sendable>: Equatable, Sendable {
     switch self {
     case .add(let addition): addition
     case .rescale(let rescaling): rescaling.addition
-    case .subtract, .scale, .rotate, .round, .replaceRows: nil
+    case .subtract, .scale, .rotate, .mix, .round, .replaceRows: nil
+    }
+  }
+
+  /// Whether it multiplies the tensor.
+  package var isMultiplication: Bool {
+    switch self {
+    case .scale, .rotate, .mix: true
+    case .subtract, .add, .rescale, .round, .replaceRows: false
     }
   }
 
@@ -50,6 +60,7 @@ public enum UpdateStep<Operand: Equatable & Sendable>: Equatable, Sendable {
     case .rescale(let rescaling): rescaling.addition.operands + [rescaling.magnitudes]
     case .scale(let factors, _): [factors]
     case .rotate(let rotation): rotation.operands
+    case .mix(let mixing): mixing.operands
     case .replaceRows(let replacements): replacements.map(\.values)
     }
   }
@@ -59,7 +70,7 @@ public enum UpdateStep<Operand: Equatable & Sendable>: Equatable, Sendable {
     switch self {
     case .add: .add(addition)
     case .rescale(let rescaling): .rescale(rescaling.with(addition))
-    case .subtract, .scale, .rotate, .round, .replaceRows: self
+    case .subtract, .scale, .rotate, .mix, .round, .replaceRows: self
     }
   }
 
@@ -79,6 +90,7 @@ public enum UpdateStep<Operand: Equatable & Sendable>: Equatable, Sendable {
     case .rescale(let rescaling): return .rescale(try rescaling.map(transform))
     case .scale(let factors, let axis): return .scale(try transform(factors), along: axis)
     case .rotate(let rotation): return .rotate(try rotation.map(transform))
+    case .mix(let mixing): return .mix(try mixing.map(transform))
     case .round(let dtype): return .round(dtype)
     case .replaceRows(let replacements):
       var mapped: [RowReplacement<Other>] = []

@@ -63,6 +63,8 @@ extension Formula where Operand == FactorView {
     case .scattered(let values, let places, _, let columns):
       return PlainScatter(
         values: try reader.values(values), places: try reader.values(places), columns: columns)
+    case .circulant(let kernels, let size):
+      return PlainCirculant(kernels: try reader.values(kernels), size: size)
     case .mixed(let mixture):
       var places: [Float]?
       if let view = mixture.places { places = try reader.values(view) }

@@ -62,6 +62,7 @@ struct PlainAddition: PlainStep {
       }
     }
     if let divisor {
+      if let roundedTo { state.roundDelta(count: count, to: roundedTo) }
       for index in 0..<count {
         state.delta[index] /= divisor
         state.exactDelta[index] /= Double(divisor)
@@ -100,8 +101,8 @@ struct PlainAddition: PlainStep {
   }
 
   func rounding(weight: Double, spread: Double, isLast: Bool) -> Double {
-    // The rounded delta times the weight is rounded once more.
-    let count = multipliesWeight ? 3.0 : 1
+    // The rounded delta times the weight is rounded once more, and so is what is divided.
+    let count = (multipliesWeight ? 3.0 : 1) + (divisor == nil ? 0 : 1)
     return roundedTo.map { count * PlainArithmetic.spacing($0, at: spread) / 2 } ?? 0
   }
 }

@@ -10,6 +10,8 @@ struct PlainRotation: PlainStep {
   private let size: Int
   /// Vectors of length 1; where there are some there are no blocks.
   private let vectors: [[Double]]
+  /// The columns of each block, where they don't lie beside each other.
+  private let columnsOfBlocks: [[Int]]
 
   var multiplies: Bool { true }
   var sumLength: Int { vectors.isEmpty ? size : 2 * vectors.count }
@@ -21,16 +23,48 @@ struct PlainRotation: PlainStep {
     case .blocks(let entries, let size, let cayley):
       let values = try reader.values(entries)
       self.size = size
-      vectors = []
+      (vectors, columnsOfBlocks) = ([], [])
       blocks = (0..<entries.rows).map { block in
-        Self.block(Array(values[block * entries.columns..<(block + 1) * entries.columns]), size, cayley)
+        let own = values[block * entries.columns..<(block + 1) * entries.columns]
+        return Self.block(own.map { Double($0) }, size, cayley)
       }
     case .reflections(let matrix, let areOrthogonal):
       let values = try reader.values(matrix)
       size = columns
-      blocks = []
+      (blocks, columnsOfBlocks) = ([], [])
       vectors = Self.unitVectors(values, matrix.columns, areOrthogonal: areOrthogonal)
+    case .butterfly(let matrices, let size, let level):
+      let values = try reader.values(matrices)
+      self.size = size
+      vectors = []
+      blocks = (0..<matrices.rows).map { block in
+        let first = block * size * size
+        let entries = (0..<size).flatMap { row in
+          (row + 1..<max(size, row + 1)).map { column in
+            0.5 * (Double(values[first + row * size + column]) - Double(values[first + column * size + row]))
+          }
+        }
+        return Self.block(entries, size, Cayley(terms: nil, limit: nil, isTransposed: true))
+      }
+      columnsOfBlocks = level == 0 ? [] : Self.butterfly(columns, size, level)
+    case .bands: preconditionFailure("a step of its own")
     }
+  }
+
+  /// The columns of each block: a permutation takes the even parts of a group before its odd ones, parts being half a block, and
+  /// the blocks stand one after another before it.
+  private static func butterfly(_ columns: Int, _ size: Int, _ level: Int) -> [[Int]] {
+    let (part, group) = (size / 2, size << level)
+    var blocks = [[Int]](repeating: [], count: columns / size)
+    var sorted = [Int](repeating: 0, count: columns)
+    for column in 0..<columns {
+      let (inside, count) = (column % group / part, group / part)
+      // Where the permutation puts the part: the first half to even places, the second to odd ones.
+      let place = inside < count / 2 ? 2 * inside : 2 * (inside - count / 2) + 1
+      sorted[column / group * group + place * part + column % part] = column
+    }
+    for (place, column) in sorted.enumerated() { blocks[place / size].append(column) }
+    return blocks
   }
 
   func apply(_ rows: Range<Int>, _ state: inout PlainRows) {
@@ -44,23 +78,25 @@ struct PlainRotation: PlainStep {
     let start = row * columns
     for (number, first) in stride(from: 0, to: columns, by: size).enumerated() {
       let block = blocks[blocks.count == 1 ? 0 : number]
-      let range = start + first..<start + first + size
+      let places = columnsOfBlocks.isEmpty ? Array(first..<first + size) : columnsOfBlocks[number]
       var (narrow, wide, scales): ([Float], [Double], [Double]) = ([], [], [])
       for column in 0..<size {
         var (sum, exact, scale) = (Float(0), 0.0, 0.0)
         for k in 0..<size {
           let factor = block[k * size + column]
-          sum.addProduct(state.values[range.lowerBound + k], Float(factor))
-          exact += state.exact[range.lowerBound + k] * factor
-          scale += state.scales[range.lowerBound + k] * abs(factor)
+          sum.addProduct(state.values[start + places[k]], Float(factor))
+          exact += state.exact[start + places[k]] * factor
+          scale += state.scales[start + places[k]] * abs(factor)
         }
         narrow.append(sum)
         wide.append(exact)
         scales.append(scale)
       }
-      state.values.replaceSubrange(range, with: narrow)
-      state.exact.replaceSubrange(range, with: wide)
-      state.scales.replaceSubrange(range, with: scales)
+      for (k, place) in places.enumerated() {
+        state.values[start + place] = narrow[k]
+        state.exact[start + place] = wide[k]
+        state.scales[start + place] = scales[k]
+      }
     }
   }
 
@@ -82,17 +118,17 @@ struct PlainRotation: PlainStep {
   }
 
   /// `(I - Q) (I + Q)^-1 = 2 (I + Q)^-1 - I`, or the series.
-  private static func block(_ entries: [Float], _ size: Int, _ cayley: Cayley) -> [Double] {
+  private static func block(_ entries: [Double], _ size: Int, _ cayley: Cayley) -> [Double] {
     func at(_ row: Int, _ column: Int) -> Double {
       if row == column { return 0 }
       let (low, high) = (min(row, column), max(row, column))
-      let value = Double(entries[low * (2 * size - low - 1) / 2 + high - low - 1])
+      let value = entries[low * (2 * size - low - 1) / 2 + high - low - 1]
       return row < column ? value : -value
     }
     var factor = 1.0
     if let limit = cayley.limit {
       // Each entry stands twice.
-      let norm = (2 * entries.reduce(0.0) { $0 + Double($1) * Double($1) }).squareRoot()
+      let norm = (2 * entries.reduce(0.0) { $0 + $1 * $1 }).squareRoot()
       if norm > limit { factor = limit / norm }
     }
     // The transposed block is that of -Q.

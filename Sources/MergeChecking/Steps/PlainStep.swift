@@ -47,7 +47,13 @@ extension UpdateStep where Operand == FactorView {
     case .rescale(let rescaling): prepared.steps.append(try PlainRescaling(rescaling, &reader))
     case .scale(let factors, let axis):
       prepared.steps.append(PlainScaling(factors: try reader.values(factors), axis: axis))
-    case .rotate(let rotation): prepared.steps.append(try PlainRotation(rotation, columns: prepared.columns, &reader))
+    case .rotate(let rotation):
+      if case .bands(let blocks, let size) = rotation.form {
+        prepared.steps.append(PlainBands(values: try reader.values(blocks), size: size))
+        break
+      }
+      prepared.steps.append(try PlainRotation(rotation, columns: prepared.columns, &reader))
+    case .mix(let mixing): prepared.steps.append(try PlainMixing(mixing, &reader))
     case .round(let dtype): prepared.steps.append(PlainRounding(dtype))
     case .replaceRows(let replacements):
       for replacement in replacements {

@@ -50,6 +50,7 @@ extension Formula where Operand == FactorView {
     case .scattered(let values, let places, let rows, let columns):
       ScatteredFormula(values: values, places: places, rows: rows, columns: columns)
     case .mixed(let mixture): MixedFormula(mixture: mixture)
+    case .circulant(let kernels, let size): CirculantFormula(kernels: kernels, size: size)
     case .bounded(let left, let right, let bound): BoundedFormula(left: left, right: right, bound: bound)
     }
   }

@@ -1,3 +1,5 @@
+import MergePlanning
+
 /// The number of rows of a tensor that are computed at once. The result does not depend on it.
 struct TileSize: Sendable, Equatable {
   /// Elements of a tile, if a row is not longer.
@@ -16,6 +18,9 @@ struct TileSize: Sendable, Equatable {
     TileSize(elementCount: 32 << 10, smallestRowCount: 4),
     TileSize(elementCount: 8 << 10, smallestRowCount: 1), TileSize(elementCount: 1, smallestRowCount: 1),
   ]
+
+  /// Of an update, in whole units of rows that are computed together.
+  func rows(_ update: TensorUpdate) -> Int { update.wholeUnits(rows(columns: update.columns)) }
 
   func rows(columns: Int) -> Int {
     let columns = max(1, columns)

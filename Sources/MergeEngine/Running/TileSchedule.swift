@@ -74,7 +74,7 @@ struct TileSchedule: Sendable {
           append(.bands(tensor: number, bandsPerTile: bands), Self.ceilingQuotient(count, bands))
         case .computed(_, let update, _):
           appendPending()
-          let rows = tileSize.rows(columns: update.columns)
+          let rows = tileSize.rows(update)
           append(.tiles(tensor: number, rowsPerTile: rows), Self.ceilingQuotient(update.rows, rows))
         case .copied(let source):
           if let copy = pending, copy.input == source.input, copy.source.upperBound == source.range.lowerBound,

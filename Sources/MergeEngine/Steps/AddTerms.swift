@@ -70,7 +70,12 @@ struct PreparedAddition: ValueStep {
   func delta(_ tile: Tile, start: RawSpan, _ buffers: inout TileBuffers) throws {
     try sum(tile, &buffers)
     if let scaling { try buffers.delta.scale(tile.count, by: scaling, buffers.kernels) }
-    if let divisor { buffers.delta.divide(tile.count, by: divisor) }
+    if let divisor {
+      if let roundedTo {
+        try buffers.delta.round(tile.count, to: roundedTo, through: &buffers.encoded, buffers.kernels)
+      }
+      buffers.delta.divide(tile.count, by: divisor)
+    }
     if multipliesWeight { return try multiply(tile, by: start, &buffers) }
     if case .deltas = tile.keeping { try buffers.exact.add(buffers.delta, count: tile.count, buffers.kernels) }
     if let roundedTo { try buffers.delta.roundDelta(tile.count, to: roundedTo, buffers.kernels) }

@@ -21,6 +21,7 @@ extension UpdateStep where Operand == FactorView {
     case .rescale(let rescaling): RescaleToNorms(rescaling: rescaling)
     case .scale(let factors, let axis): ScaleByVector(factors: factors, axis: axis)
     case .rotate(let rotation): RotateRows(rotation: rotation)
+    case .mix(let mixing): MixPairs(mixing: mixing)
     case .round(let dtype): RoundBetween(dtype: dtype)
     case .replaceRows(let replacements): ReplaceRows(replacements: replacements)
     }

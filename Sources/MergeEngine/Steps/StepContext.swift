@@ -33,7 +33,7 @@ struct StepContext {
     var worker = TileWorker(kernels: kernels, inputs: inputs)
     var raw: [UInt8] = []
     let update = tensor.update
-    let rowsPerTile = tileSize.rows(columns: update.columns)
+    let rowsPerTile = tileSize.rows(update)
     for first in stride(from: 0, to: update.rows, by: rowsPerTile) {
       let rows = first..<min(first + rowsPerTile, update.rows)
       let byteCount = try worker.read(tensor, rows: rows, scales: scales, into: &raw)

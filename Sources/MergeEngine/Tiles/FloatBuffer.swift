@@ -124,10 +124,35 @@ struct FloatBuffer: Sendable {
   /// Sets the first elements to some columns of a matrix of `width` columns.
   mutating func gather(_ columns: Range<Int>, of other: FloatBuffer, rows: Int, width: Int) {
     grow(to: rows * columns.count)
+    copy(columns, of: other, width: width, rows: rows, to: 0, width: columns.count)
+  }
+
+  /// Sets a run of columns of a matrix to columns of another.
+  mutating func copy(
+    _ columns: Range<Int>, of other: FloatBuffer, width: Int, rows: Int, to first: Int, width ownWidth: Int
+  ) {
     for row in 0..<rows {
-      let source = row * width + columns.lowerBound
+      let (source, target) = (row * width + columns.lowerBound, row * ownWidth + first)
       elements.replaceSubrange(
-        row * columns.count..<(row + 1) * columns.count, with: other.elements[source..<source + columns.count])
+        target..<target + columns.count, with: other.elements[source..<source + columns.count])
+    }
+  }
+
+  /// Makes two runs of elements sums of both, `first.0 * x + first.1 * y` and `second.0 * x + second.1 * y`, in double.
+  mutating func mix(_ one: Int, _ other: Int, count: Int, _ first: (Double, Double), _ second: (Double, Double)) {
+    var span = elements.mutableSpan
+    for index in 0..<count {
+      let (x, y) = (Double(span[one + index]), Double(span[other + index]))
+      span[one + index] = Float(first.0 * x + first.1 * y)
+      span[other + index] = Float(second.0 * x + second.1 * y)
+    }
+  }
+
+  /// Adds a row to each row of a matrix of as many columns as it has, or a multiple.
+  mutating func addRepeated(_ values: ArraySlice<Float>, at offset: Int, columns: Int) {
+    var span = elements.mutableSpan
+    for first in stride(from: offset, to: offset + columns, by: values.count) {
+      for index in 0..<values.count { span[first + index] += values[values.startIndex + index] }
     }
   }
 

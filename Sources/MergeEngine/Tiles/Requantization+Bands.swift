@@ -5,7 +5,10 @@ extension Requantization {
   /// How many bands a job has: as many as fit in a tile, at least one; of scales that took a pass over the tensor all.
   func bandsPerTile(_ update: TensorUpdate, _ tileSize: TileSize) -> Int {
     if hasLargeBands { return max(1, bandCount(rows: update.rows)) }
-    return max(1, tileSize.rows(columns: update.columns) / max(1, min(grid.blockRows, grid.rows)))
+    let height = max(1, min(grid.blockRows, grid.rows))
+    // So many bands hold whole units of rows.
+    let unit = TensorUpdate.leastCommonMultiple(height, update.rowUnit) / height
+    return (max(1, tileSize.rows(columns: update.columns) / height) + unit - 1) / unit * unit
   }
 
   func bands(ofTile position: Int, _ bandsPerTile: Int, rows: Int) -> Range<Int> {
@@ -19,7 +22,7 @@ extension Requantization {
 
   /// The most rows that a worker holds at once.
   func tileRows(_ update: TensorUpdate, _ tileSize: TileSize) -> Int {
-    if hasLargeBands { return min(update.rows, tileSize.rows(columns: update.columns)) }
+    if hasLargeBands { return min(update.rows, tileSize.rows(update)) }
     return min(update.rows, bandsPerTile(update, tileSize) * min(grid.blockRows, grid.rows))
   }
 

@@ -24,7 +24,7 @@ extension ComputedTensor {
   /// The most rows of a tile.
   func tileRows(_ tileSize: TileSize) -> Int {
     switch encoding {
-    case .numbers: min(update.rows, tileSize.rows(columns: update.columns))
+    case .numbers: min(update.rows, tileSize.rows(update))
     case .requantized(let requantized): requantized.tileRows(update, tileSize)
     }
   }

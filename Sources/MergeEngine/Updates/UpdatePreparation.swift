@@ -34,7 +34,7 @@ struct UpdatePreparation {
     var worker = TileWorker(kernels: kernels, inputs: inputs)
     var raw: [UInt8] = []
     var largest = [Float](repeating: 0, count: requantized.bandCount(rows: update.rows) * requantized.grid.scaleColumns)
-    let rowsPerTile = tileSize.rows(columns: update.columns)
+    let rowsPerTile = tileSize.rows(update)
     for first in stride(from: 0, to: update.rows, by: rowsPerTile) {
       let rows = first..<min(first + rowsPerTile, update.rows)
       let byteCount = try worker.read(tensor, rows: rows, into: &raw)

@@ -16,11 +16,7 @@ extension MergePlanner {
       throw refuse("the initialization \(decomposition.change.rawValue)")
     }
     if update.target == .attentionOutput { throw refuse("the output of a MultiheadAttention") }
-    switch update.layout {
-    case .embedding: throw refuse("an embedding")
-    case .convolution, .channels: throw refuse("a convolution")
-    case .linear, .experts, .flattened, .matrix: break
-    }
+    if let whole = update.layout.undivided { throw refuse(whole) }
     if let bias = update.bias { throw refuse(bias.witness.name) }
     // The parts are all of it: a row without a place would be a part of the adapter that is lost.
     guard resolved.parts.reduce(0, { $0 + $1.count }) == place.rows else { throw refuse("the layer's shape") }
@@ -63,14 +59,16 @@ extension MergePlanner {
   private func slice(
     _ step: TensorUpdate.Step, _ part: TensorPlacement.Part, _ place: PlacedUpdate, _ refuse: (String) -> PlanError
   ) throws(PlanError) -> TensorUpdate.Step? {
-    // Rescaling and scaling are of a tensor's every row.
+    // Rescaling, scaling and multiplying are of a tensor's every row.
     let rows = shape(of: part.tensor).map { TensorUpdate.matrix(of: $0).rows }
     let isWhole = !part.isTransposed && part.rows == 0..<(rows ?? 0) && part.runtimeStride == 1
     let isTurned = part.columnTurn != .every || part.interleaveCount > 1
     for term in step.terms where !term.formula.isDivisible {
       let isUncut =
         part.runtimeRows.lowerBound <= term.rows.lowerBound && term.rows.upperBound <= part.runtimeRows.upperBound
-      guard isUncut, part.runtimeStride == 1, !isTurned else { throw refuse("an update that has no parts of rows") }
+      guard isUncut, part.runtimeStride == 1, !isTurned, !part.isTransposed || term.formula.isTransposable else {
+        throw refuse("an update that has no parts of rows")
+      }
     }
     switch step {
     case .add(let addition):
@@ -87,11 +85,30 @@ extension MergePlanner {
     case .scale(let factors, let axis):
       guard isWhole else { throw refuse("a scaling of whole tensors") }
       return .scale(axis == .rows ? factors.columns(part.runtimeRows) : factors, along: axis)
-    case .rotate:
+    case .rotate(let rotation):
       // Each row is multiplied by itself.
-      guard !part.isTransposed, !isTurned else { throw refuse("a multiplication of whole rows") }
-      return step
+      guard isWhole, !isTurned, let own = rotation.rows(part.runtimeRows) else {
+        throw refuse("a multiplication of whole rows")
+      }
+      return .rotate(own)
+    case .mix(let mixing):
+      guard isWhole, !isTurned, let own = mixing.rows(part.runtimeRows) else {
+        throw refuse("a mixing of rows in pairs")
+      }
+      return .mix(own)
     case .subtract, .round, .replaceRows: return step
+    }
+  }
+}
+
+extension ModuleUpdate.Layout {
+  /// What a message calls a weight that is not updated in parts; nil: it can be.
+  fileprivate var undivided: String? {
+    switch self {
+    case .embedding: "an embedding"
+    case .convolution, .channels: "a convolution"
+    case .vector: "a vector"
+    case .linear, .experts, .flattened, .matrix: nil
     }
   }
 }

@@ -51,7 +51,7 @@ extension MergePlanner {
     case .convolution, .channels: work.isConvolution = true
     case .flattened where resolved.shape.count > 2, .matrix where resolved.shape.count > 2: work.isConvolution = true
     case .embedding: work.isEmbedding = true
-    case .linear, .experts, .flattened, .matrix: break
+    case .linear, .experts, .flattened, .matrix, .vector: break
     }
     if place.isTransposed { work.isStoredTransposed = true }
     works[target] = work

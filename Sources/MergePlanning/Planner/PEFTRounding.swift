@@ -14,12 +14,12 @@ enum PEFTRounding {
   ) -> [TensorUpdate.Step] {
     let divisor = update?.divisor.map { Float($0) }
     func changed(_ addition: Addition<FactorView>, roundedTo: DType?) -> Addition<FactorView> {
-      let blocks = blocks(addition, rank: update?.rank ?? 1)
+      let blocks = blocks(addition, rank: update?.rank ?? 1, scalesSum: update?.scalesSum ?? false)
       return Addition(
         blocks.terms, scaling: blocks.scaling, divisor: divisor, roundedTo: roundedTo,
         multipliesWeight: addition.multipliesWeight)
     }
-    return steps.flatMap { step -> [TensorUpdate.Step] in
+    return steps.enumerated().flatMap { number, step -> [TensorUpdate.Step] in
       let rounded: TensorUpdate.Step
       switch step {
       case .add(let addition): rounded = .add(changed(addition, roundedTo: roundsDelta ? dtype : nil))
@@ -29,17 +29,23 @@ enum PEFTRounding {
             changed(rescaling.addition, roundedTo: nil), along: rescaling.axis, to: rescaling.magnitudes,
             norms: .torch))
       case .scale, .rotate: rounded = step
+      case .mix(let mixing): rounded = .mix(mixing.rounded(to: dtype))
       case .subtract, .round, .replaceRows: return [step]
       }
-      return [rounded, .round(dtype)]
+      // Multiplications one after another are one to PEFT.
+      let isOneOfSeveral =
+        step.isMultiplication && number + 1 < steps.count && steps[number + 1].isMultiplication
+      return isOneOfSeveral ? [rounded] : [rounded, .round(dtype)]
     }
   }
 
   /// Each block of a long product is summed in its own chain and the sums are added: the scaling comes after, once.
   private static func blocks(
-    _ addition: Addition<FactorView>, rank: Int
+    _ addition: Addition<FactorView>, rank: Int, scalesSum: Bool
   ) -> Addition<FactorView> {
-    guard rank > largestChain, let scaling = addition.terms.first?.scaling else { return Addition(addition.terms) }
+    guard rank > largestChain || scalesSum, let scaling = addition.terms.first?.scaling else {
+      return Addition(addition.terms)
+    }
     let length = rank <= 2 * largestChain ? rank / 2 : largestChain
     return Addition(addition.terms.flatMap { $0.blocks(length) }, scaling: scaling)
   }

@@ -48,6 +48,7 @@ struct UpdatePlacement {
     case .experts(let count, let columns): try experts(update, count, hasOwnFactors: columns == nil, target, shape)
     case .flattened: try flattened(update, target, shape)
     case .channels(let dimensions): try channels(update, dimensions, target, shape)
+    case .vector: try vector(update, target, shape)
     }
   }
 
@@ -188,6 +189,15 @@ struct UpdatePlacement {
     return PlacedUpdate(
       rows: shape[0], columns: shape[1] * positions, steps: views(update).map { $0.repeatingColumns(positions) },
       isTransposed: false)
+  }
+
+  private func vector(
+    _ update: ModuleUpdate, _ target: TensorName, _ shape: [Int]
+  ) throws(PlanError) -> PlacedUpdate {
+    guard let count = update.outFeatures, shape == [count] else {
+      throw mismatch(update, target, shape, wantsRows: true)
+    }
+    return PlacedUpdate(rows: 1, columns: count, steps: views(update), isTransposed: false)
   }
 
   /// A stack of weights (experts, d1, d2).

@@ -17,7 +17,18 @@ extension Formula where Operand == FactorView {
     case .repeated(let formula, let rows, let columns):
       .repeated(formula.transposed, rows: columns, columns: rows)
     case .mixed(let mixture): .mixed(mixture.transposed)
-    case .scattered, .bounded: preconditionFailure("only linear layers have such an update, as they are")
+    case .scattered, .bounded, .circulant: preconditionFailure("only linear layers have such an update, as they are")
+    }
+  }
+
+  /// Whether ``transposed`` can be had.
+  package var isTransposable: Bool {
+    switch self {
+    case .matrix, .product, .mixed: true
+    case .tucker, .scattered, .bounded, .circulant: false
+    case .composed(let one, let other), .hadamard(let one, let other), .kronecker(let one, let other, _):
+      one.isTransposable && other.isTransposable
+    case .repeated(let formula, _, _): formula.isTransposable
     }
   }
 
@@ -32,6 +43,7 @@ extension Formula where Operand == FactorView {
     case .repeated(_, let rows, _), .scattered(_, _, let rows, _): rows
     case .bounded(let left, _, _): left.rows
     case .mixed(let mixture): mixture.isTransposed ? mixture.columns : mixture.rows
+    case .circulant(let kernels, let size): kernels.rows * size
     }
   }
 
@@ -47,6 +59,7 @@ extension Formula where Operand == FactorView {
     case .repeated(_, _, let columns), .scattered(_, _, _, let columns): columns
     case .bounded(_, let right, _): right.columns
     case .mixed(let mixture): mixture.isTransposed ? mixture.rows : mixture.columns
+    case .circulant(let kernels, _): kernels.columns
     }
   }
 
@@ -54,7 +67,7 @@ extension Formula where Operand == FactorView {
   var isDivisible: Bool {
     switch self {
     case .matrix, .product: true
-    case .tucker, .kronecker, .repeated, .scattered, .bounded, .mixed: false
+    case .tucker, .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant: false
     case .composed(let left, let right): left.isDivisible && right.isDivisible
     case .hadamard(let one, let other): one.isDivisible && other.isDivisible
     }
@@ -69,7 +82,7 @@ extension Formula where Operand == FactorView {
     case .composed(let left, let right):
       .composed(left: left.rows(from: first, count: count, step: step), right: right)
     case .tucker(let left, let core, let right): .tucker(left: cut(left), core: core, right: right)
-    case .kronecker, .repeated, .scattered, .bounded, .mixed:
+    case .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant:
       preconditionFailure("such an update is placed as a whole, or refused")
     case .hadamard(let one, let other):
       .hadamard(
@@ -84,7 +97,7 @@ extension Formula where Operand == FactorView {
     case .product(let left, let right, let diagonal):
       .product(left: left, right: right.spreadingColumns(turn), diagonal: diagonal)
     case .composed(let left, let right): .composed(left: left, right: right.spreadingColumns(turn))
-    case .tucker, .kronecker, .repeated, .scattered, .bounded, .mixed:
+    case .tucker, .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant:
       preconditionFailure("such an update is placed as a whole, or refused")
     case .hadamard(let one, let other): .hadamard(one.spreadingColumns(turn), other.spreadingColumns(turn))
     }
@@ -133,7 +146,7 @@ extension Formula where Operand == FactorView {
       .product(left: left, right: right.columns(range), diagonal: diagonal)
     case .composed(let left, let right): .composed(left: left, right: right.columns(range))
     case .hadamard(let one, let other): .hadamard(one.columns(range), other.columns(range))
-    case .tucker, .kronecker, .repeated, .scattered, .bounded, .mixed:
+    case .tucker, .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant:
       preconditionFailure("no factor of a product is such a matrix")
     }
   }
@@ -151,6 +164,7 @@ extension UpdateStep where Operand == FactorView {
           rescaling.addition.transposed, along: rescaling.axis.other, to: rescaling.magnitudes, norms: rescaling.norms))
     case .scale(let factors, let axis): .scale(factors, along: axis.other)
     case .rotate: preconditionFailure("no tuner multiplies a weight that is stored transposed")
+    case .mix(let mixing): .mix(mixing.along(mixing.axis.other))
     case .round: self
     // Rows that become columns are no rows that could be written over: no tuner has both.
     case .replaceRows: self

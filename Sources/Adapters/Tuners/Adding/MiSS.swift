@@ -1,9 +1,10 @@
 import JSONText
 import Safetensors
 
-/// MiSS: `W[o, i] + M[i mod r, o]`, or in its small form `W[o, i] + M[i mod r, o mod m]`.
+/// MiSS: `W[o, i] + M[i mod r, o]`, or in its small form `W[o, i] + M[i mod r, o mod m]`. In its form "bat" each r rows of the
+/// weight have a block M of r rows: with X the r columns of any part of them `X + (X M + M)`.
 ///
-/// Sources: Kang and Yin, arXiv:2409.15371; PEFT 0.21.2 `MissLinear.get_delta_weight_miss`.
+/// Sources: Kang and Yin, arXiv:2409.15371; PEFT 0.21.2 `MissLinear.get_delta_weight_miss`, `get_delta_weight`.
 struct MiSS: ModuleTuner {
   static let peftType = "MISS"
   static let name = "MiSS"
@@ -50,6 +51,8 @@ struct MissBlocks {
     case whole
     /// (r, m), m being `mini_r`.
     case small(Int)
+    /// (out / r, r, r).
+    case blocks
   }
 
   private let role: FactorRole
@@ -65,18 +68,14 @@ struct MissBlocks {
     switch reader.json["init_weights"] {
     case nil, .null, .bool: form = .whole
     case .string("mini"): form = .small(try reader.rank("mini_r") ?? 1)
-    case .string("bat"):
-      throw AdapterError(
-        path: reader.path,
-        .unsupportedField(
-          "init_weights", value: "\"bat\"", reason: "blocks that multiply the weight are not supported",
-          hint: "merge it with PEFT's merge_and_unload"))
+    case .string("bat"): form = .blocks
     case .some(let other): throw reader.failure("init_weights", expected: "true, false, \"bat\" or \"mini\"", other)
     }
   }
 
   func update(_ module: ModuleTensors) throws(AdapterError) -> ModuleUpdate {
     let shape = try module.required(role).shape
+    if case .blocks = form { return try blocks(module, shape) }
     guard shape.count == 2 else { throw module.failure(.shape(expected: "(r, out)", found: shape), at: module[role]) }
     let strength = ModuleStrength(rank: rank, alpha: 1, rankPattern: nil, alphaPattern: nil)
     try module.checkRank(role, axis: 0, strength)
@@ -96,6 +95,22 @@ struct MissBlocks {
       ], tensorIndices: module.indices(of: [role]))
     update.isFitted = true
     (update.rank, update.scaling) = (rank, 1)
+    return update
+  }
+
+  private func blocks(_ module: ModuleTensors, _ shape: [Int]) throws(AdapterError) -> ModuleUpdate {
+    guard shape.count == 3 else {
+      throw module.failure(.shape(expected: "(out / \(rank), \(rank), \(rank))", found: shape), at: module[role])
+    }
+    try module.check(role, is: [shape[0], rank, rank])
+    let rows = shape[0] * rank
+    let blocks = Factor.rowMajor(try module.place(of: role), rows: rows, columns: rank)
+    let witness = try module.witness(role)
+    var update = ModuleUpdate(
+      module: module.name.string, layout: .flattened, outFeatures: rows, inFeatures: nil, outWitness: witness,
+      inWitness: witness, steps: [.rotate(Rotation(.bands(blocks: blocks, size: rank)))],
+      tensorIndices: module.indices(of: [role]))
+    (update.rank, update.columnUnit) = (rank, rank)
     return update
   }
 }

@@ -15,6 +15,12 @@ struct CayleyBlock {
         next += 1
       }
     }
+    self.init(skew: skew, size: size, cayley)
+  }
+
+  /// - Parameter skew: The skew-symmetric matrix, row after row.
+  init(skew: [Double], size: Int, _ cayley: Cayley) {
+    var skew = skew
     if let limit = cayley.limit {
       let norm = skew.reduce(0) { $0 + $1 * $1 }.squareRoot()
       if norm > limit { skew = skew.map { $0 * (limit / norm) } }

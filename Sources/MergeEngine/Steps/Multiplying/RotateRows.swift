@@ -23,6 +23,8 @@ struct RotateRows: EngineStep {
       memory.rows = place.tileRows * vectors.columns * 4
       memory.products = KernelSet.scratchByteCount(rows: place.tileRows, rank: vectors.columns)
       return memory
+    case .butterfly(let blocks, let size, _): return Butterfly.memory(place, blocks: blocks, size: size)
+    case .bands(let blocks, let size): return Bands.memory(place, blocks: blocks, size: size)
     }
   }
 
@@ -34,16 +36,25 @@ struct RotateRows: EngineStep {
       for block in 0..<entries.rows {
         let matrix = CayleyBlock(
           values[block * entries.columns..<(block + 1) * entries.columns], size: size, cayley)
-        let elements = matrix.elements.map { Float($0) }
-        let factor = try StridedFactor(rowMajor: .f32, rows: size, columns: size)
-        blocks.append(try unsafe PackedRight(factor, in: elements.span.bytes, kernels: context.kernels))
+        blocks.append(try context.packed(matrix.elements.map { Float($0) }, size: size))
       }
       prepared.steps.append(PreparedBlocks(blocks: blocks, size: size))
     case .reflections(let vectors, let areOrthogonal):
       prepared.steps.append(
         try PreparedReflections(
           try context.widened(vectors), columns: vectors.columns, areOrthogonal: areOrthogonal, context.kernels))
+    case .butterfly(let blocks, let size, let level):
+      prepared.steps.append(try Butterfly.prepared(blocks, size: size, level: level, context))
+    case .bands(let blocks, let size): prepared.steps.append(try Bands(blocks, size: size, context))
     }
+  }
+}
+
+extension StepContext {
+  /// A square matrix as a right factor.
+  func packed(_ elements: [Float], size: Int) throws -> PackedRight {
+    let factor = try StridedFactor(rowMajor: .f32, rows: size, columns: size)
+    return try unsafe PackedRight(factor, in: elements.span.bytes, kernels: kernels)
   }
 }
 

@@ -1,0 +1,23 @@
+import Adapters
+
+extension TensorUpdate {
+  /// How many rows are computed together, from the first on, or a multiple of it.
+  package var rowUnit: Int { steps.map(\.rowUnit).reduce(1, Self.leastCommonMultiple) }
+
+  /// At least so many rows that no unit is cut.
+  package func wholeUnits(_ rows: Int) -> Int { (rows + rowUnit - 1) / rowUnit * rowUnit }
+
+  /// The least number that both divide.
+  package static func leastCommonMultiple(_ one: Int, _ other: Int) -> Int {
+    var (divisor, rest) = (one, other)
+    while rest > 0 { (divisor, rest) = (rest, divisor % rest) }
+    return one / max(1, divisor) * other
+  }
+}
+
+extension UpdateStep {
+  /// How many rows belong together, from the first on: none of them can be computed without the others.
+  fileprivate var rowUnit: Int {
+    if case .mix(let mixing) = self, mixing.axis == .rows { mixing.groupSize } else { 1 }
+  }
+}
