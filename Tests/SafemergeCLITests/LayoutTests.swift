@@ -123,6 +123,12 @@ import Testing
     #expect(
       Screen.wrapped("error: /a/very/long/path is bad", width: 12) == ["error:", "/a/very/long/path", "  is bad"])
     #expect(Screen.wrapped("  indented words that wrap", width: 16) == ["  indented words", "  that wrap"])
+    #expect(Screen.wrapped("all of 100 % is right", width: 10) == ["all of", "  100 % is", "  right"])
+    #expect(
+      Screen.wrapped("of shape [16, 20] with 4 KiB, s", width: 13) == [
+        "of shape", "  [16, 20]", "  with", "  4 KiB, s",
+      ])
+    #expect(Screen.wrapped("it has [other words] here", width: 14) == ["it has [other", "  words] here"])
   }
 
   @Test func colorsAreMarksOnly() {

@@ -54,7 +54,7 @@ struct Screen: Sendable {
     var current = ""
     var isEmpty = true
     var gap = 0
-    for word in line.split(separator: " ", omittingEmptySubsequences: false) {
+    for word in words(line) {
       if word.isEmpty {
         gap += 1
         continue
@@ -72,4 +72,26 @@ struct Screen: Sendable {
     }
     return lines + [current]
   }
+
+  /// The words of a line, empty ones between two spaces. A number and its unit are one, and so is what stands in brackets.
+  private static func words(_ line: String) -> [Substring] {
+    var words: [Substring] = []
+    for word in line.split(separator: " ", omittingEmptySubsequences: false) {
+      if let last = words.last, !last.isEmpty, !word.isEmpty, isOne(last, with: word) {
+        words[words.count - 1] = line[last.startIndex..<word.endIndex]
+      } else {
+        words.append(word)
+      }
+    }
+    return words
+  }
+
+  private static func isOne(_ word: Substring, with next: Substring) -> Bool {
+    if let bracket = word.lastIndex(of: "["), !word[bracket...].contains("]") {
+      return word[bracket...].dropFirst().allSatisfy { $0.isNumber || $0 == "," || $0 == " " }
+    }
+    return word.last?.isNumber == true && units.contains(String(next.prefix { $0 == "%" || $0.isLetter }))
+  }
+
+  private static let units: Set<String> = ["%", "B", "KiB", "MiB", "GiB", "TiB", "s", "ms", "min", "h", "ulp"]
 }
