@@ -6,7 +6,8 @@
 SAFEMERGE is the program, PEFT the unpacked source distribution of peft (it has the folder tests). Every row is run in F32,
 BF16 and F16, in both arithmetics. The judges:
 
-  --arithmetic peft    equal to the bytes of PEFT's merge_and_unload(), or within the stated bound of PEFT's result;
+  --arithmetic peft    equal to the bytes of PEFT's merge_and_unload(), within two units in the last place of what double
+                       precision gives, or no farther from that than PEFT's own result, give or take a quarter;
   the default          the merge that PEFT computes in double precision, rounded once to the dtype of the tensor.
 
 A refusal counts as "refused as PEFT" where PEFT cannot merge the row either. The models of the Hub that the tables name are
@@ -19,6 +20,7 @@ import importlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -171,6 +173,15 @@ def tensors(folder):
     return merged
 
 
+def unwrapped(folder):
+    """What PEFT merged, with the names that the model has: with LN tuning its wrappers of `modules_to_save` stay."""
+    return {
+        re.sub(r"[.]modules_to_save[.]\w+", "", name): value
+        for name, value in tensors(folder).items()
+        if ".original_module." not in name
+    }
+
+
 def ulp(reference, dtype):
     """The distance of neighboring values of `dtype` at each element of the double-precision reference."""
     exponent = torch.floor(torch.log2(reference.abs().clamp(min=2.0 ** -1000)))
@@ -235,10 +246,10 @@ class Case:
             return "wrong", f"exit {run.returncode}: {run.stderr.strip()}"
         if self.peft_problem:
             return "merged where PEFT cannot", self.peft_problem
-        found, peft, exact = tensors(output), tensors(self.folder / "peft"), tensors(self.folder / "double")
+        found, peft, exact = tensors(output), unwrapped(self.folder / "peft"), unwrapped(self.folder / "double")
         if set(found) != set(peft):
             return "wrong", f"names differ: {sorted(set(found) ^ set(peft))[:4]}"
-        is_equal, worst = True, 0.0
+        is_equal, worst, worst_of_peft = True, 0.0, 0.0
         for name, value in found.items():
             if value.shape != peft[name].shape or value.dtype != peft[name].dtype:
                 return "wrong", f"{name}: {value.dtype} {tuple(value.shape)}, PEFT {peft[name].dtype} {tuple(peft[name].shape)}"
@@ -253,11 +264,20 @@ class Case:
             # The error of a sum in fp32 is relative to what was summed, not to a result that cancelled.
             scale = reference.abs().max()
             slack = (2.0 ** -21 if self.is_double else 2.0 ** -18) * scale
-            distance = ((value.double() - reference).abs() - slack).clamp(min=0) / ulp(reference, value.dtype)
-            worst = max(worst, distance.max().item())
+
+            def distance(value):
+                far = ((value.double() - reference).abs() - slack).clamp(min=0) / ulp(reference, value.dtype)
+                return far.max().item()
+
+            worst, worst_of_peft = max(worst, distance(value)), max(worst_of_peft, distance(peft[name]))
         if arithmetic == "peft":
-            return ("equal", "") if is_equal else (
-                ("within rounding", f"at most {worst:.2f} ulp from double") if worst <= 2 else ("wrong", f"{worst:.2f} ulp"))
+            if is_equal:
+                return "equal", ""
+            if worst <= 2:
+                return "within rounding", f"at most {worst:.2f} ulp from double"
+            # Where parts cancel, PEFT's roundings on the way are many units of what is left.
+            verdict = "as far off as PEFT" if worst <= 1.25 * worst_of_peft else "wrong"
+            return verdict, f"{worst:.2f} ulp from double, PEFT {worst_of_peft:.2f}"
         if is_equal:
             return "equal", ""
         return ("within rounding", "") if worst <= 0.5 + 1e-9 else ("wrong", f"{worst:.3f} ulp from double precision")
