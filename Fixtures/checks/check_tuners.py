@@ -59,10 +59,20 @@ CASES = {
     "RoAd 4": peft.RoadConfig(variant="road_4", group_size=8, target_modules=ALL),
     "HRA": peft.HRAConfig(r=8, target_modules=ALL),
     "HRA, Gram-Schmidt": peft.HRAConfig(r=8, apply_GS=True, target_modules=ALL),
+    "GLoRA": peft.GloraConfig(r=4, target_modules=ALL),
+    "GLoRA, vectors": peft.GloraConfig(config_A_B="vector", config_C="vector", config_D_E="vector", target_modules=ALL),
+    "GLoRA, numbers": peft.GloraConfig(config_A_B="constant", config_C="none", config_D_E="constant", target_modules=ALL),
+    "GLoRA, biases": peft.GloraConfig(r=4, config_A_B="none", config_D_E="vector", target_modules=ALL),
+    "DEFT": peft.DeftConfig(r=4, alpha=6, target_modules=ALL),
+    "DEFT, orthogonal": peft.DeftConfig(r=4, decomposition_method="qr", target_modules=ALL),
+    "DEFT, removal": peft.DeftConfig(r=4, decomposition_method="qr", para=True, target_modules=ALL),
+    "PEANuT": peft.PeanutConfig(r=8, scaling=2.0, target_modules=ALL),
+    "PEANuT, deep": peft.PeanutConfig(r=8, depth=2, act_fn="gelu", target_modules=ALL),
+    "OSF": peft.OSFConfig(target_modules=ALL),
+    "OSF, fraction": peft.OSFConfig(effective_rank=0.75, rank_pattern={"v_proj": 5}, target_modules=ALL),
     "LN tuning": peft.LNTuningConfig(target_modules=["input_layernorm", "norm"]),
     "trainable tokens": peft.TrainableTokensConfig(token_indices=list(range(0, 60, 3)), target_modules=["embed_tokens"]),
 }
-
 
 class BlockDiagonal:
     """What PEFT's CUDA extension for BOFT computes; without it PEFT makes one factor of any number."""

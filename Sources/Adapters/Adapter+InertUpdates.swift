@@ -17,7 +17,7 @@ extension Adapter {
     }
     func addsNothing(_ step: UpdateStep<Factor>) -> Bool {
       guard case .add(let addition) = step else { return false }
-      return addition.terms.allSatisfy { $0.formula.isZero(isZero) }
+      return addition.allTerms.allSatisfy { $0.formula.isZero(isZero) }
     }
     return Set(updates.indices.filter { updates[$0].bias == nil && updates[$0].steps.allSatisfy(addsNothing) })
   }

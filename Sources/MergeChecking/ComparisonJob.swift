@@ -184,7 +184,7 @@ final class ComparisonJob: Sendable {
   private func prepared() throws(SafetensorsError) -> PreparedTensor {
     try state.withLock { state throws(SafetensorsError) in
       if let prepared = state.prepared { return prepared }
-      var prepared = try PreparedTensor(subject.update, files)
+      var prepared = try PreparedTensor(subject.update, files, weight: self.weight)
       for number in prepared.steps.indices {
         guard prepared.steps[number].needsColumnNorms, let addition = prepared.steps[number].addition else { continue }
         prepared.steps[number].use(try columnNorms(prepared, of: addition))
@@ -192,6 +192,17 @@ final class ComparisonJob: Sendable {
       state.prepared = prepared
       return prepared
     }
+  }
+
+  /// Rows of what is merged into, in fp32.
+  private func weight(_ rows: Range<Int>) throws(SafetensorsError) -> [Float] {
+    var decoder = decoder
+    var source: [UInt8] = []
+    let columns = subject.update.columns
+    try readWeight(rows, columns: columns, &decoder, &source)
+    var values = [Float](repeating: 0, count: rows.count * columns)
+    PlainArithmetic.widen(source, as: subject.sourceType, count: values.count, into: &values)
+    return values
   }
 
   private func columnNorms(

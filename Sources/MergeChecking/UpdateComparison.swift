@@ -62,7 +62,7 @@ struct UpdateComparison {
 
   /// Why a tensor is not computed again; nil: it is.
   private static func reasonNotChecked(_ planned: MergePlan.Tensor, _ update: TensorUpdate) -> String? {
-    if update.decomposition != nil { return "the merge decomposes the base weight" }
+    if update.decomposesWeight { return "the merge decomposes the base weight" }
     return switch planned.content {
     case .computed(.numbersThroughQLoRA, _, _): "check does not quantize the base as in training"
     case .computed(_, _, .requantized): "check does not requantize weights"
@@ -102,7 +102,7 @@ struct UpdateComparison {
 
   /// Which of PEFT's roundings give the tensor's bits; nil: none.
   private func rounding(_ pair: CheckedPair) throws -> String? {
-    guard let update = updatesOfPEFT[pair.planned.name], update.decomposition == nil else { return nil }
+    guard let update = updatesOfPEFT[pair.planned.name], !update.decomposesWeight else { return nil }
     var candidates: [(String, TensorUpdate)] = [("as PEFT 0.21.2 does", update)]
     candidates.append(("as PEFT does with safe_merge=True", update.roundingDeltas))
     for (how, candidate) in candidates where candidate != pair.update {

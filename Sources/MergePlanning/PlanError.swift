@@ -35,6 +35,8 @@ public struct PlanError: ReportableError, Equatable {
     case groupedConvolution(target: String)
     /// The input channels of a grouped convolution: each group of rows has factors of its own.
     case groupedScaling(target: String)
+    /// A bias gets a product with a weight that is coded or replaced.
+    case weightInBias(target: String)
     /// A convolution whose windows overlap, by a method that rotates these and not the weight.
     case rotatedWindows(target: String)
     case weightedReplacement(weight: Double)
@@ -117,7 +119,7 @@ public struct PlanError: ReportableError, Equatable {
     case .shape, .rowOutside, .vocabularies, .vocabularyUnknown: "shape"
     case .storedTransposed, .maybeTransposed: "orientation"
     case .adapterTensor: "adapter-tensors"
-    case .quantizedBase, .quantizedScheme, .groupedConvolution, .groupedScaling, .rotatedWindows,
+    case .quantizedBase, .quantizedScheme, .groupedConvolution, .groupedScaling, .weightInBias, .rotatedWindows,
       .replicationOfSeveral, .ambiguousExperts, .weightedReplacement, .weightWithoutScaling, .decomposition,
       .slicedChange, .requantizing,
       .training, .quantizationField, .besideCodes, .undescribedCodes, .bypassed, .partlyBypassed,
@@ -168,6 +170,9 @@ public struct PlanError: ReportableError, Equatable {
     case .rotatedWindows(let target):
       "\(target): the adapter rotates overlapping windows of the input, which a weight can't express; PEFT's own merge "
         + "computes something else"
+    case .weightInBias(let target):
+      "the adapter adds a product with \(target) to the bias, which is supported for weights of F32, F16 or BF16 that it "
+        + "does not replace"
     case .groupedScaling(let target):
       "\(target) of the base is a grouped convolution; scaling its input channels is not supported"
     case .weightedReplacement(let weight):

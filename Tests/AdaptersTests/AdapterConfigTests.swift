@@ -222,7 +222,7 @@ import Testing
     #expect(try refusal(#""odd": 1, "use_qalora": true"#).message.contains("odd"))
   }
 
-  @Test(arguments: [(#"{"peft_type": "BOFT", "odd": 1}"#, #""BOFT""#), (#"{"r": 8, "odd": 1}"#, "missing")])
+  @Test(arguments: [(#"{"peft_type": "FROD", "odd": 1}"#, #""FROD""#), (#"{"r": 8, "odd": 1}"#, "missing")])
   func otherTunersAreNamedBeforeTheirFields(config: String, expected: String) throws {
     let scratch = try Scratch()
     try scratch.write(config, to: "adapter_config.json")

@@ -56,7 +56,7 @@ class Tuner:
             found = match
             if dtype == "f32":
                 # Two products of sums in fp32: torch's order at the edges of small matrices depends on the processor.
-                found = "rounding" if self.sums else match
+                found = "rounding" if self.sums and match != "decomposition" else match
             elif self.rounds_delta or self.rounds_factors:
                 found = "peft"
             elif match16:

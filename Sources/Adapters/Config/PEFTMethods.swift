@@ -28,9 +28,14 @@ enum PEFTMethods {
         "PEFT computes a part of it from the weights of all layers when it loads the adapter, which the file does not "
         + "hold", hint: mergedByPEFT),
     Refusal(
+      types: ["PSOFT"],
+      reason:
+        "it rotates singular vectors of the base, whose signs the file does not hold: they differ between versions of "
+        + "LAPACK, and in one version with the number of threads",
+      hint: "merge it with PEFT's merge_and_unload where it was trained"),
+    Refusal(
       types: [
-        "RANDLORA", "FOURIERFT", "WAVEFT", "GLORA", "DEFT", "PEANUT",
-        "SUPERTUNING", "UNILORA", "TINYLORA", "OSF", "PSOFT",
+        "RANDLORA", "FOURIERFT", "WAVEFT", "SUPERTUNING", "UNILORA", "TINYLORA",
       ], reason: "this method is not supported yet", hint: mergedByPEFT),
   ]
 

@@ -2,8 +2,8 @@
 package enum Tuners {
   static let all: [any Tuner.Type] = [
     LoRA.self, LoHa.self, LoKr.self, AdaLoRA.self, VeRA.self, PVeRA.self, HiRA.self, DeLoRA.self, MiSS.self, Bone.self,
-    SHiRA.self, VBLoRA.self, C3A.self, GraLoRA.self, BEFT.self, IA3.self, OFT.self, BOFT.self, HRA.self, RoAd.self,
-    LNTuning.self, TrainableTokens.self,
+    SHiRA.self, VBLoRA.self, C3A.self, GraLoRA.self, BEFT.self, GLoRA.self, DEFT.self, PEANuT.self, OSF.self, IA3.self,
+    OFT.self, BOFT.self, HRA.self, RoAd.self, LNTuning.self, TrainableTokens.self,
   ]
 
   /// The tuner with this `peft_type`, in whatever letters; nil: none is known.

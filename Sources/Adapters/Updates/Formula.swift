@@ -1,3 +1,5 @@
+import Safetensors
+
 /// How a matrix follows from the matrices of an adapter.
 ///
 /// The engine and the check each have one switch that computes it.
@@ -32,6 +34,11 @@ public indirect enum Formula<Operand: Equatable & Sendable>: Equatable, Sendable
 
   /// Sums of vectors of a bank: VB-LoRA.
   case mixed(Mixture<Operand>)
+  /// A product that follows from the tensor itself: DEFT, PEANuT, OSF.
+  case derived(Derivation<Operand>)
+  /// `weight . columns`, one column, as one row: each element is summed in double and rounded to fp32. `columns` is rounded to
+  /// `dtype` before; nil: it is not. GLoRA.
+  case image(weight: Operand, columns: Formula, roundedTo: DType? = nil)
 
   /// Blocks of `size` rows and columns whose rows are each the one above, turned by one: element (m, n) is
   /// `kernels[m / size, n - n % size + (n - m) mod size]`, each row of `kernels` being the first rows of the blocks beside
@@ -50,14 +57,31 @@ public indirect enum Formula<Operand: Equatable & Sendable>: Equatable, Sendable
     case .scattered(let values, let places, _, _): [values, places]
     case .bounded(let left, let right, let bound): [left, right, bound]
     case .mixed(let mixture): mixture.operands
+    case .derived(let derivation): derivation.operands
+    // Not the weight, which is the base's.
+    case .image(_, let columns, _): columns.operands
     }
+  }
+
+  /// Whether it follows from all of the tensor that is changed.
+  package var isDerived: Bool {
+    if case .derived = self { return true }
+    return false
+  }
+
+  /// Whether it takes a decomposition of the tensor that is changed.
+  package var decomposesWeight: Bool {
+    if case .derived(let derivation) = self { return derivation.decomposesWeight }
+    return false
   }
 
   /// Whether it is made of products of factors, and not the values themselves.
   package var isProduct: Bool {
     switch self {
     case .matrix: false
-    case .product, .composed, .tucker, .hadamard, .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant: true
+    case .product, .composed, .tucker, .hadamard, .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant,
+      .derived, .image:
+      true
     }
   }
 
@@ -86,6 +110,9 @@ public indirect enum Formula<Operand: Equatable & Sendable>: Equatable, Sendable
       return .bounded(left: try transform(left), right: try transform(right), bound: try transform(bound))
     case .mixed(let mixture): return .mixed(try mixture.map(transform))
     case .circulant(let kernels, let size): return .circulant(kernels: try transform(kernels), size: size)
+    case .derived(let derivation): return .derived(try derivation.map(transform))
+    case .image(let weight, let columns, let dtype):
+      return .image(weight: try transform(weight), columns: try columns.map(transform), roundedTo: dtype)
     }
   }
 
@@ -97,6 +124,10 @@ public indirect enum Formula<Operand: Equatable & Sendable>: Equatable, Sendable
     case .repeated(let formula, _, _): return try formula.isZero(isOperandZero)
     // Logits of nothing but zeros are weights like others.
     case .mixed(let mixture): return try isOperandZero(mixture.bank)
+    case .derived(let derivation):
+      guard let factor = derivation.factor else { return false }
+      return try isOperandZero(factor)
+    case .image(_, let columns, _): return try columns.isZero(isOperandZero)
     case .product, .tucker, .bounded:
       for operand in operands where try isOperandZero(operand) { return true }
       return false

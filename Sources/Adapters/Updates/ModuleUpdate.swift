@@ -56,13 +56,19 @@ public struct ModuleUpdate: Equatable, Sendable {
   public struct Bias: Equatable, Sendable {
     /// Of one row of ``count`` columns.
     public let steps: [UpdateStep<Factor>]
-    public let count: Int
+    /// Nil: as many as the bias has, to which the terms are fitted.
+    public let count: Int?
     /// The tensor that asks for it.
     public let witness: Witness
     /// Whether a module without a bias is an error. If not, such a module is left as it is.
     public let isRequired: Bool
+    /// One column of as many rows as the module has inputs, whose product with the weight before the update is added too, to
+    /// the last step; nil: none is.
+    public var image: Formula<Factor>?
+    /// Whether PEFT rounds the delta to the base's dtype before it adds it; only `--arithmetic peft` asks.
+    public var roundsDelta = false
 
-    public init(_ steps: [UpdateStep<Factor>], count: Int, witness: Witness, isRequired: Bool) {
+    public init(_ steps: [UpdateStep<Factor>], count: Int?, witness: Witness, isRequired: Bool) {
       self.steps = steps
       self.count = count
       self.witness = witness

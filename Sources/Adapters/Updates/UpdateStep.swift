@@ -50,7 +50,7 @@ public enum UpdateStep<Operand: Equatable & Sendable>: Equatable, Sendable {
   }
 
   /// The terms of the delta that it adds.
-  public var terms: [Term<Operand>] { addition?.terms ?? [] }
+  public var terms: [Term<Operand>] { addition?.allTerms ?? [] }
 
   /// Every matrix that it reads.
   public var operands: [Operand] {
@@ -77,7 +77,7 @@ public enum UpdateStep<Operand: Equatable & Sendable>: Equatable, Sendable {
   /// The same step with the scalings of its terms multiplied, in double.
   package func scaled(by factor: Double) -> UpdateStep {
     guard let addition else { return self }
-    return with(addition.with(addition.terms.map { $0.scaled(by: Float(factor * Double($0.scaling))) }))
+    return with(addition.changingTerms { $0.scaled(by: Float(factor * Double($0.scaling))) })
   }
 
   /// The same step on other operands.

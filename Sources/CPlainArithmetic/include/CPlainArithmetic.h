@@ -46,6 +46,13 @@ void spa_settle_nans(const float *weights, float *values, size_t count);
 // norm = (float)sqrt(sum of squares) with element n added in fp64 to lane n % 8 and the lanes from 0 to 7.
 float spa_norm_in_lanes(const float *values, size_t count);
 
+// The functions between the layers of a network, by the names that transformers has for them.
+typedef enum {
+  SPA_GELU, SPA_GELU_10, SPA_GELU_FAST, SPA_GELU_NEW, SPA_QUICK_GELU, SPA_HARDSWISH, SPA_LAPLACE, SPA_LEAKY_RELU,
+  SPA_LINEAR, SPA_MISH, SPA_PRELU, SPA_RELU, SPA_RELU2, SPA_RELU6, SPA_SIGMOID, SPA_SILU, SPA_SQRTSOFTPLUS, SPA_TANH
+} spa_function;
+double spa_activation(spa_function function, double x);
+
 // How many elements are NaN, and how many infinite.
 void spa_count_nonfinite(spa_dtype dtype, const void *source, size_t count, uint64_t *nan_count, uint64_t *infinity_count);
 

@@ -71,6 +71,8 @@ extension Formula where Operand == FactorView {
       return PlainMixture(
         mixture, extent: (rows, columns), logits: try reader.values(mixture.logits), places: places,
         bank: try reader.values(mixture.bank), length: mixture.bank.columns)
+    case .derived(let derivation): return try PlainDerivation.formula(derivation, &reader)
+    case .image(let weight, let columns, let dtype): return try PlainImage.formula(weight, columns, dtype, &reader)
     case .bounded(let left, let right, let bound):
       var factor = try reader.values(left)
       let other = try reader.values(right)

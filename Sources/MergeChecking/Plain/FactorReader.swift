@@ -9,7 +9,13 @@ struct FactorReader {
   private var source: MergePlan.Source?
   private var elements: [Float] = []
 
-  init(files: OpenFiles) { self.files = files }
+  /// Of the tensor whose factors these are; nil: none of them follows from it.
+  let weight: PlainWeight?
+
+  init(files: OpenFiles, weight: PlainWeight? = nil) {
+    self.files = files
+    self.weight = weight
+  }
 
   mutating func values(_ view: FactorView) throws(SafetensorsError) -> [Float] {
     if source != view.source {

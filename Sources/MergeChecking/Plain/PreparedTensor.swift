@@ -12,8 +12,13 @@ struct PreparedTensor: Sendable {
   var rowReplacements: [(row: Int, values: [Float])] = []
 
   /// Reads the factors of `update`.
-  init(_ update: TensorUpdate, _ files: OpenFiles) throws(SafetensorsError) {
-    var reader = FactorReader(files: files)
+  ///
+  /// - Parameter weight: Reads rows of what is merged into, in fp32.
+  init(
+    _ update: TensorUpdate, _ files: OpenFiles, weight: @escaping (Range<Int>) throws(SafetensorsError) -> [Float]
+  ) throws(SafetensorsError) {
+    var reader = FactorReader(
+      files: files, weight: PlainWeight(rows: update.rows, columns: update.columns, read: weight))
     rows = update.rows
     columns = update.columns
     for step in update.steps { try step.prepare(&reader, in: &self) }

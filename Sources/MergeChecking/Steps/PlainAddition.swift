@@ -18,21 +18,27 @@ struct PlainAddition: PlainStep {
   let divisor: Float?
   let roundedTo: spa_dtype?
   let multipliesWeight: Bool
+  let shift: [PlainTerm]
 
   var addition: PlainAddition? { self }
   /// The length of the longest sum.
   var rank: Int {
-    (terms.map(\.formula.rank).max() ?? 0) + (divisor == nil ? 0 : 1) + (multipliesWeight ? 1 : 0)
+    let longest = (terms + shift).map(\.formula.rank).max() ?? 0
+    return longest + shift.count + (divisor == nil ? 0 : 1) + (multipliesWeight ? 1 : 0)
   }
 
   init(_ addition: Addition<FactorView>, _ reader: inout FactorReader) throws(SafetensorsError) {
-    var terms: [PlainTerm] = []
-    for term in addition.terms {
-      terms.append(
-        PlainTerm(
-          rows: term.rows, columns: term.columns, scaling: term.scaling, formula: try term.formula.plain(&reader)))
+    func read(_ terms: [Term<FactorView>], _ reader: inout FactorReader) throws(SafetensorsError) -> [PlainTerm] {
+      var result: [PlainTerm] = []
+      for term in terms {
+        result.append(
+          PlainTerm(
+            rows: term.rows, columns: term.columns, scaling: term.scaling, formula: try term.formula.plain(&reader)))
+      }
+      return result
     }
-    self.terms = terms
+    terms = try read(addition.terms, &reader)
+    shift = try read(addition.shift, &reader)
     scaling = addition.scaling
     divisor = addition.divisor
     multipliesWeight = addition.multipliesWeight
@@ -48,13 +54,7 @@ struct PlainAddition: PlainStep {
   func sum(_ rows: Range<Int>, _ state: inout PlainRows) {
     let count = rows.count * state.columns
     state.clearDelta(count: count)
-    for term in terms {
-      for row in term.rows.clamped(to: rows) {
-        term.formula.add(
-          row: row - term.rows.lowerBound, columns: term.columns.count, scale: term.scaling, to: &state.delta,
-          &state.exactDelta, at: (row - rows.lowerBound) * state.columns + term.columns.lowerBound, &state.scratch)
-      }
-    }
+    Self.add(terms, rows, &state)
     if let scaling {
       for index in 0..<count {
         state.delta[index] *= scaling
@@ -75,6 +75,28 @@ struct PlainAddition: PlainStep {
       state.exactDelta[index] *= Double(state.weights[index])
     }
     if let roundedTo { state.roundDelta(count: count, to: roundedTo) }
+    for term in shift {
+      let (product, exact) = (state.delta, state.exactDelta)
+      state.clearDelta(count: count)
+      Self.add([term], rows, &state)
+      if let roundedTo { state.roundDelta(count: count, to: roundedTo) }
+      for index in 0..<count {
+        state.delta[index] += product[index]
+        state.exactDelta[index] += exact[index]
+      }
+      if let roundedTo { state.roundDelta(count: count, to: roundedTo) }
+    }
+  }
+
+  /// Adds terms to the state's delta.
+  private static func add(_ terms: [PlainTerm], _ rows: Range<Int>, _ state: inout PlainRows) {
+    for term in terms {
+      for row in term.rows.clamped(to: rows) {
+        term.formula.add(
+          row: row - term.rows.lowerBound, columns: term.columns.count, scale: term.scaling, to: &state.delta,
+          &state.exactDelta, at: (row - rows.lowerBound) * state.columns + term.columns.lowerBound, &state.scratch)
+      }
+    }
   }
 
   /// Adds the magnitudes of all products of a row, times their scalings, to a sum for each column.
@@ -90,9 +112,16 @@ struct PlainAddition: PlainStep {
     for (column, weight) in weights.enumerated() {
       sums[column] += own[column] * factor * (multipliesWeight ? Double(abs(weight)) : 1)
     }
+    Self.addSpread(shift, ofRow: row, to: &sums, &scratch)
   }
 
   private func addSpread(ofRow row: Int, to sums: inout [Double], _ scratch: inout PlainScratch) {
+    Self.addSpread(terms, ofRow: row, to: &sums, &scratch)
+  }
+
+  private static func addSpread(
+    _ terms: [PlainTerm], ofRow row: Int, to sums: inout [Double], _ scratch: inout PlainScratch
+  ) {
     for term in terms where term.rows.contains(row) {
       term.formula.addSpread(
         row: row - term.rows.lowerBound, columns: term.columns.count, scale: term.scaling, to: &sums,
@@ -101,8 +130,9 @@ struct PlainAddition: PlainStep {
   }
 
   func rounding(weight: Double, spread: Double, isLast: Bool) -> Double {
-    // The rounded delta times the weight is rounded once more, and so is what is divided.
-    let count = (multipliesWeight ? 3.0 : 1) + (divisor == nil ? 0 : 1)
+    // The rounded delta times the weight is rounded once more, and so is what is divided; what is added to the product, each sum,
+    // and a column that a weight is multiplied by too.
+    let count = (multipliesWeight ? 3.0 : 1) + (divisor == nil ? 0 : 1) + 3 * Double(shift.count)
     return roundedTo.map { count * PlainArithmetic.spacing($0, at: spread) / 2 } ?? 0
   }
 }

@@ -51,6 +51,8 @@ extension Formula where Operand == FactorView {
       ScatteredFormula(values: values, places: places, rows: rows, columns: columns)
     case .mixed(let mixture): MixedFormula(mixture: mixture)
     case .circulant(let kernels, let size): CirculantFormula(kernels: kernels, size: size)
+    case .derived(let derivation): DerivedFormula(derivation: derivation)
+    case .image(let weight, let columns, let dtype): ImageFormula(weight: weight, columns: columns, dtype: dtype)
     case .bounded(let left, let right, let bound): BoundedFormula(left: left, right: right, bound: bound)
     }
   }

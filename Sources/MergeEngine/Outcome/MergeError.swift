@@ -24,6 +24,8 @@ public struct MergeError: ReportableError, Equatable {
     case codes(String)
     /// An adapter has a value for a place outside of the tensor.
     case place(row: Float, column: Float, rows: Int, columns: Int)
+    /// A decomposition of the tensor is not determined by its data.
+    case undetermined(String)
     /// The plan contradicts itself; a fault of this program, found before anything wrong was written.
     case inconsistentPlan(String)
   }
@@ -50,13 +52,15 @@ public struct MergeError: ReportableError, Equatable {
     case .memory: "memory"
     case .codeMap, .codes, .scaleOverflow: "quantized"
     case .place: "shape"
+    case .undetermined: "unsupported"
     case .inconsistentPlan: "internal"
     }
   }
 
   public var category: ErrorCategory {
     switch problem {
-    case .nonFinite, .notEqual, .sharedModule, .memory, .codeMap, .codes, .scaleOverflow, .place: .refusedInput
+    case .nonFinite, .notEqual, .sharedModule, .memory, .codeMap, .codes, .scaleOverflow, .place, .undetermined:
+      .refusedInput
     case .changed, .notShareable, .inconsistentPlan: .inputOutput
     }
   }
@@ -81,6 +85,7 @@ public struct MergeError: ReportableError, Equatable {
     case .codes(let what): "its quantized values have \(what)"
     case .place(let row, let column, let rows, let columns):
       "an adapter has a value for row \(row), column \(column), but the tensor has \(rows) rows and \(columns) columns"
+    case .undetermined(let what): "\(what), so what the adapter was trained with is not determined"
     case .inconsistentPlan(let what): "internal error: \(what)"
     }
   }

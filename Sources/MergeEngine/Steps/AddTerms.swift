@@ -10,7 +10,9 @@ struct AddTerms: EngineStep {
     var memory = StepMemory(perElement: addition.isPlain ? 0 : StepMemory.values)
     // The weight in fp32, and the delta before it is rounded.
     if addition.multipliesWeight { memory.perElement += 4 + 4 }
-    for term in addition.terms { memory += term.formula.evaluation.memory(place) }
+    // A term of the shift before it is added.
+    if !addition.shift.isEmpty { memory.perElement += 4 }
+    for term in addition.allTerms { memory += term.formula.evaluation.memory(place) }
     return memory
   }
 
@@ -33,6 +35,7 @@ struct PreparedAddition: ValueStep {
   let divisor: Float?
   let roundedTo: ElementType?
   let multipliesWeight: Bool
+  let shift: [PreparedTerm]
   /// Rows and columns of the tensor.
   let extent: (rows: Int, columns: Int)
 
@@ -40,11 +43,15 @@ struct PreparedAddition: ValueStep {
   private var isPlain: Bool { scaling == nil && divisor == nil && roundedTo == nil && !multipliesWeight }
 
   init(_ addition: Addition<FactorView>, _ context: StepContext) throws {
-    terms = try addition.terms.map { term in
-      PreparedTerm(
-        rows: term.rows, columns: term.columns, scaling: term.scaling,
-        formula: try term.formula.evaluation.prepare(context))
+    func prepared(_ terms: [Term<FactorView>]) throws -> [PreparedTerm] {
+      try terms.map { term in
+        PreparedTerm(
+          rows: term.rows, columns: term.columns, scaling: term.scaling,
+          formula: try term.formula.evaluation.prepare(context))
+      }
     }
+    terms = try prepared(addition.terms)
+    shift = try prepared(addition.shift)
     scaling = addition.scaling
     divisor = addition.divisor
     multipliesWeight = addition.multipliesWeight
@@ -56,6 +63,7 @@ struct PreparedAddition: ValueStep {
   init() {
     (terms, scaling, divisor, roundedTo) = ([], nil, nil, nil)
     multipliesWeight = false
+    shift = []
     extent = (0, 0)
   }
 
@@ -95,19 +103,38 @@ struct PreparedAddition: ValueStep {
     if let roundedTo { try buffers.delta.round(count, to: roundedTo, through: &buffers.encoded, kernels) }
     buffers.delta.multiply(by: buffers.sums, count: count)
     if let roundedTo { try buffers.delta.roundDelta(count, to: roundedTo, kernels) }
+    for term in shift { try add(term, tile, &buffers) }
+  }
+
+  /// Adds a term of the shift to the buffers' delta, with the roundings before and after.
+  private func add(_ term: PreparedTerm, _ tile: Tile, _ buffers: inout TileBuffers) throws {
+    let (count, kernels) = (tile.count, buffers.kernels)
+    var part = buffers.scratch.parts.popLast() ?? FloatBuffer()
+    try part.clear(count)
+    try Self.sum([term], tile, into: &part, &buffers.scratch)
+    if case .deltas = tile.keeping { try buffers.exact.add(part, count: count, kernels) }
+    if let roundedTo { try part.round(count, to: roundedTo, through: &buffers.encoded, kernels) }
+    try buffers.delta.add(part, count: count, kernels)
+    if let roundedTo { try buffers.delta.roundDelta(count, to: roundedTo, kernels) }
+    buffers.scratch.parts.append(part)
   }
 
   /// Sets the buffers' delta to the sum of the terms in the tile's rows; to -0 where there are none.
   private func sum(_ tile: Tile, _ buffers: inout TileBuffers) throws {
     try buffers.delta.clear(tile.count)
+    try Self.sum(terms, tile, into: &buffers.delta, &buffers.scratch)
+  }
+
+  private static func sum(
+    _ terms: [PreparedTerm], _ tile: Tile, into delta: inout FloatBuffer, _ scratch: inout FactorScratch
+  ) throws {
     for term in terms {
       let shared = term.rows.clamped(to: tile.rows)
       guard !shared.isEmpty else { continue }
       try term.formula.add(
         rows: shared.lowerBound - term.rows.lowerBound..<shared.upperBound - term.rows.lowerBound, scale: term.scaling,
-        to: &buffers.delta,
-        at: (shared.lowerBound - tile.rows.lowerBound) * tile.columns + term.columns.lowerBound,
-        rowStride: tile.columns, &buffers.scratch)
+        to: &delta, at: (shared.lowerBound - tile.rows.lowerBound) * tile.columns + term.columns.lowerBound,
+        rowStride: tile.columns, &scratch)
     }
   }
 

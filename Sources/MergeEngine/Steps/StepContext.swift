@@ -26,14 +26,17 @@ struct StepContext {
   }
 
   /// Passes over the tensor once, tile by tile, with what the steps start from.
+  ///
+  /// - Parameter rowsPerTile: Nil: as many as a tile has elsewhere.
   func forEachTile(
-    startingWith start: (any StartStep)?, _ body: (Tile, RawSpan, inout TileBuffers) throws -> Void
+    startingWith start: (any StartStep)?, rowsPerTile: Int? = nil,
+    _ body: (Tile, RawSpan, inout TileBuffers) throws -> Void
   ) throws {
     let (source, target) = try inputs.elementTypes(of: tensor)
     var worker = TileWorker(kernels: kernels, inputs: inputs)
     var raw: [UInt8] = []
     let update = tensor.update
-    let rowsPerTile = tileSize.rows(update)
+    let rowsPerTile = rowsPerTile ?? tileSize.rows(update)
     for first in stride(from: 0, to: update.rows, by: rowsPerTile) {
       let rows = first..<min(first + rowsPerTile, update.rows)
       let byteCount = try worker.read(tensor, rows: rows, scales: scales, into: &raw)

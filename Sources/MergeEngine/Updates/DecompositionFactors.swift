@@ -84,7 +84,7 @@ extension DecompositionFactors {
   }
 
   /// The whole tensor in fp32.
-  private static func elements(_ context: StepContext) throws -> [Float] {
+  static func elements(_ context: StepContext) throws -> [Float] {
     let update = context.tensor.update
     let (source, _) = try context.inputs.elementTypes(of: context.tensor)
     var elements = [Float](repeating: 0, count: update.rows * update.columns)

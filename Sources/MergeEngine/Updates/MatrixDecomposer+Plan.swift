@@ -8,7 +8,7 @@ extension MatrixDecomposer {
   public static func check(_ plan: MergePlan) throws(DecompositionError) {
     for tensor in plan.updatedTensors {
       let update = tensor.update
-      guard update.decomposition != nil else { continue }
+      guard update.decomposesWeight else { continue }
       if LinearAlgebra.isAddressable(rows: update.rows, columns: update.columns) { continue }
       throw DecompositionError(
         path: plan.inputs[tensor.weight.source.input].path, tensor: tensor.name.string,
@@ -19,5 +19,5 @@ extension MatrixDecomposer {
 
 extension MergePlan {
   /// Whether a part of a tensor is taken out of it, which needs a ``MatrixDecomposer``.
-  public var needsDecompositions: Bool { updatedTensors.contains { $0.update.decomposition != nil } }
+  public var needsDecompositions: Bool { updatedTensors.contains { $0.update.decomposesWeight } }
 }

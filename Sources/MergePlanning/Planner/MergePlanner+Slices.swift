@@ -64,6 +64,10 @@ extension MergePlanner {
     let isWhole = !part.isTransposed && part.rows == 0..<(rows ?? 0) && part.runtimeStride == 1
     let isTurned = part.columnTurn != .every || part.interleaveCount > 1
     for term in step.terms where !term.formula.isDivisible {
+      // What follows from the weight follows from the module's, and not from those beside it.
+      if term.formula.isDerived, !isWhole || isTurned || !part.isWhole(place) {
+        throw refuse("an update that follows from the whole weight")
+      }
       let isUncut =
         part.runtimeRows.lowerBound <= term.rows.lowerBound && term.rows.upperBound <= part.runtimeRows.upperBound
       guard isUncut, part.runtimeStride == 1, !isTurned, !part.isTransposed || term.formula.isTransposable else {
@@ -72,8 +76,8 @@ extension MergePlanner {
     }
     switch step {
     case .add(let addition):
-      let terms = addition.terms.compactMap { $0.part(part, columns: place.columns) }
-      return terms.isEmpty ? nil : .add(addition.with(terms))
+      let own = addition.changingTerms { $0.part(part, columns: place.columns) }
+      return own.allTerms.isEmpty ? nil : .add(own)
     case .rescale(let rescaling):
       guard rescaling.axis == .rows, isWhole else { throw refuse("DoRA, which rescales whole tensors,") }
       let terms = rescaling.addition.terms.compactMap { $0.part(part, columns: place.columns) }
@@ -111,6 +115,11 @@ extension ModuleUpdate.Layout {
     case .linear, .experts, .flattened, .matrix: nil
     }
   }
+}
+
+extension TensorPlacement.Part {
+  /// Whether it has all rows of the runtime tensor.
+  fileprivate func isWhole(_ place: PlacedUpdate) -> Bool { runtimeRows == 0..<place.rows }
 }
 
 extension Term where Operand == FactorView {

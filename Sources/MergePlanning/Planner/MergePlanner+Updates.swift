@@ -36,16 +36,7 @@ extension MergePlanner {
     var work = works[target] ?? PendingUpdate()
     let steps = place.steps.filter { if case .subtract = $0 { false } else { true } }
     add(steps, of: update, to: &work, target)
-    if update.target == .attentionOutput, options.attentionOutput == .twice {
-      warnings.append(
-        "\(adapter.weightsPath): \(update.module): its delta is added twice, as PEFT up to 0.21.2 does in training and "
-          + "inference")
-    }
-    if update.foldsWindows, resolved.shape.dropFirst(2).reduce(1, *) > 1 {
-      warnings.append(
-        "\(adapter.weightsPath): \(update.module): its windows overlap, and what PEFT merges is not what the adapter computes"
-      )
-    }
+    warnings += update.warnings(shape: resolved.shape, options).map { "\(adapter.weightsPath): \($0)" }
     work.users.append(PendingUpdate.User(module: update.module, adapter: number, rows: 0..<place.rows))
     switch update.layout {
     case .convolution, .channels: work.isConvolution = true
@@ -56,7 +47,9 @@ extension MergePlanner {
     if place.isTransposed { work.isStoredTransposed = true }
     works[target] = work
     var targets = [target]
-    if let bias = update.bias, let name = try add(bias, of: update, placement, number) { targets.append(name) }
+    if let bias = update.bias, let name = try add(bias, of: update, weight: target, placement, number) {
+      targets.append(name)
+    }
     modules.append(MergePlan.Module(update, adapters[number], number, targets: targets, rule: resolved.rule))
   }
 
@@ -149,7 +142,7 @@ extension MergePlanner {
 
   /// Changes the module's bias; nil: it has none, and need not have one.
   private mutating func add(
-    _ bias: ModuleUpdate.Bias, of update: ModuleUpdate, _ placement: UpdatePlacement, _ number: Int
+    _ bias: ModuleUpdate.Bias, of update: ModuleUpdate, weight: TensorName, _ placement: UpdatePlacement, _ number: Int
   ) throws(PlanError) -> TensorName? {
     let key = bias.witness.tensor
     let runtimeName = update.module + ".bias"
@@ -166,20 +159,38 @@ extension MergePlanner {
       throw error(.noBias(target: runtimeName), number, key: key)
     }
     guard let shape = shape(of: name) else { throw error(.noBias(target: runtimeName), number, key: key) }
-    guard shape == [bias.count] else {
+    guard shape.count == 1, bias.count ?? shape[0] == shape[0] else {
       throw error(
-        .shape(factor: bias.witness.name, found: [bias.count], target: name.string, expected: shape), number, key: key)
+        .shape(
+          factor: bias.witness.name, found: [bias.count ?? 1], target: name.string, expected: shape), number, key: key)
     }
     try checkDType(name, number, key: key)
-    let steps = placement.views(bias.steps, scaling: update.scaling)
+    let image = try BiasImage(bias, of: weight, self, number)
+    let steps = placement.views(bias, of: update, count: shape[0], image: image)
     switch options.arithmetic {
     case .exact: works[name, default: PendingUpdate()].add(steps)
     case .peft:
       works[name, default: PendingUpdate()].steps += PEFTRounding.steps(
-        steps, of: nil, dtype: dtype(of: name) ?? .f32, roundsDelta: false)
+        steps, of: nil, dtype: dtype(of: name) ?? .f32, roundsDelta: bias.roundsDelta)
     }
     works[name]?.users.append(PendingUpdate.User(module: update.module, adapter: number, rows: 0..<1))
     return name
+  }
+}
+
+extension ModuleUpdate {
+  /// Where a merge does what a reader may not expect.
+  ///
+  /// - Parameter shape: The weight's.
+  fileprivate func warnings(shape: [Int], _ options: MergeOptions) -> [String] {
+    var found: [String] = []
+    if target == .attentionOutput, options.attentionOutput == .twice {
+      found.append("\(module): its delta is added twice, as PEFT up to 0.21.2 does in training and inference")
+    }
+    if foldsWindows, shape.dropFirst(2).reduce(1, *) > 1 {
+      found.append("\(module): its windows overlap, and what PEFT merges is not what the adapter computes")
+    }
+    return found
   }
 }
 

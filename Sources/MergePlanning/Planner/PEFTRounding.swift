@@ -17,7 +17,7 @@ enum PEFTRounding {
       let blocks = blocks(addition, rank: update?.rank ?? 1, scalesSum: update?.scalesSum ?? false)
       return Addition(
         blocks.terms, scaling: blocks.scaling, divisor: divisor, roundedTo: roundedTo,
-        multipliesWeight: addition.multipliesWeight)
+        multipliesWeight: addition.multipliesWeight, shift: addition.shift)
     }
     return steps.enumerated().flatMap { number, step -> [TensorUpdate.Step] in
       let rounded: TensorUpdate.Step

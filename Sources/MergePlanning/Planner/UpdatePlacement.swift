@@ -55,12 +55,45 @@ struct UpdatePlacement {
   /// Steps on matrices of the plan's inputs, with the scaling and the weight.
   func views(_ steps: [UpdateStep<Factor>], scaling: Double?) -> [TensorUpdate.Step] {
     steps.map { step in
-      step.scaled(by: weight * (scaling ?? 1)).map { factor in
-        FactorView(
-          MergePlan.Source(adapter.header, factor.tensor, input: input), rows: factor.rows, columns: factor.columns,
-          offset: factor.offset, rowStride: factor.rowStride, columnStride: factor.columnStride)
+      step.scaled(by: weight * (scaling ?? 1)).map { view($0) }
+    }
+  }
+
+  private func view(_ factor: Factor) -> FactorView {
+    FactorView(
+      MergePlan.Source(adapter.header, factor.tensor, input: input), rows: factor.rows, columns: factor.columns,
+      offset: factor.offset, rowStride: factor.rowStride, columnStride: factor.columnStride)
+  }
+
+  /// The steps of a bias of so many elements.
+  ///
+  /// - Parameter image: The weight whose product with a column is added; nil: no such product is.
+  func views(
+    _ bias: ModuleUpdate.Bias, of update: ModuleUpdate, count: Int, image: BiasImage?
+  ) -> [TensorUpdate.Step] {
+    var steps = bias.steps
+    if bias.count == nil {
+      steps = steps.map { step in
+        guard let addition = step.addition else { return step }
+        return step.with(
+          addition.changingTerms { term in
+            guard case .repeated(let formula, let rows, _) = term.formula else { return term }
+            return Term(
+              rows: term.rows, columns: 0..<count, .repeated(formula, rows: rows, columns: count), scaling: term.scaling
+            )
+          })
       }
     }
+    var placed = views(steps, scaling: update.scaling)
+    if let image, let own = bias.image, let last = placed.last, let addition = last.addition {
+      let column = own.map { view($0) }
+      let term = Term(
+        rows: 0..<1, columns: 0..<count,
+        Formula.image(weight: image.weight, columns: column, roundedTo: image.dtype),
+        scaling: Float(weight * (update.scaling ?? 1)))
+      placed[placed.count - 1] = last.with(addition.with(addition.terms, shift: addition.shift + [term]))
+    }
+    return placed
   }
 
   private func views(_ update: ModuleUpdate) -> [TensorUpdate.Step] {
@@ -81,14 +114,14 @@ struct UpdatePlacement {
         fitted.append(step)
         continue
       }
-      var terms: [Term<FactorView>] = []
-      for term in addition.terms {
-        guard let formula = term.formula.fitted(rows: rows, columns: columns) else {
-          throw mismatch(update, target, shape, wantsRows: false)
-        }
-        terms.append(Term(rows: 0..<rows, columns: 0..<columns, formula, scaling: term.scaling))
-      }
-      fitted.append(step.with(addition.with(terms)))
+      fitted.append(
+        step.with(
+          try addition.changingTerms { (term) throws(PlanError) in
+            guard let formula = term.formula.fitted(rows: rows, columns: columns) else {
+              throw mismatch(update, target, shape, wantsRows: false)
+            }
+            return Term(rows: 0..<rows, columns: 0..<columns, formula, scaling: term.scaling)
+          }))
     }
     return fitted
   }
@@ -219,11 +252,10 @@ struct UpdatePlacement {
     let steps = views(update).map { step in
       guard isTransposed, let addition = step.addition else { return step }
       return step.with(
-        addition.with(
-          addition.terms.map { term in
-            let expert = term.rows.lowerBound / outer
-            return term.shifted(rows: -expert * outer).transposed.shifted(rows: expert * d1)
-          }))
+        addition.changingTerms { term in
+          let expert = term.rows.lowerBound / outer
+          return term.shifted(rows: -expert * outer).transposed.shifted(rows: expert * d1)
+        })
     }
     return PlacedUpdate(rows: count * d1, columns: d2, steps: steps, isTransposed: false)
   }

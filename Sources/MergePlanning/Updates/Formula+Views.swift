@@ -17,6 +17,8 @@ extension Formula where Operand == FactorView {
     case .repeated(let formula, let rows, let columns):
       .repeated(formula.transposed, rows: columns, columns: rows)
     case .mixed(let mixture): .mixed(mixture.transposed)
+    case .derived(let derivation): .derived(derivation.transposed)
+    case .image: preconditionFailure("a bias is never stored transposed")
     case .scattered, .bounded, .circulant: preconditionFailure("only linear layers have such an update, as they are")
     }
   }
@@ -24,8 +26,8 @@ extension Formula where Operand == FactorView {
   /// Whether ``transposed`` can be had.
   package var isTransposable: Bool {
     switch self {
-    case .matrix, .product, .mixed: true
-    case .tucker, .scattered, .bounded, .circulant: false
+    case .matrix, .product, .mixed, .derived: true
+    case .tucker, .scattered, .bounded, .circulant, .image: false
     case .composed(let one, let other), .hadamard(let one, let other), .kronecker(let one, let other, _):
       one.isTransposable && other.isTransposable
     case .repeated(let formula, _, _): formula.isTransposable
@@ -44,6 +46,8 @@ extension Formula where Operand == FactorView {
     case .bounded(let left, _, _): left.rows
     case .mixed(let mixture): mixture.isTransposed ? mixture.columns : mixture.rows
     case .circulant(let kernels, let size): kernels.rows * size
+    case .derived(let derivation): derivation.isTransposed ? derivation.columns : derivation.rows
+    case .image: 1
     }
   }
 
@@ -60,6 +64,8 @@ extension Formula where Operand == FactorView {
     case .bounded(_, let right, _): right.columns
     case .mixed(let mixture): mixture.isTransposed ? mixture.rows : mixture.columns
     case .circulant(let kernels, _): kernels.columns
+    case .derived(let derivation): derivation.isTransposed ? derivation.rows : derivation.columns
+    case .image(let weight, _, _): weight.rows
     }
   }
 
@@ -67,7 +73,7 @@ extension Formula where Operand == FactorView {
   var isDivisible: Bool {
     switch self {
     case .matrix, .product: true
-    case .tucker, .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant: false
+    case .tucker, .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant, .derived, .image: false
     case .composed(let left, let right): left.isDivisible && right.isDivisible
     case .hadamard(let one, let other): one.isDivisible && other.isDivisible
     }
@@ -82,7 +88,7 @@ extension Formula where Operand == FactorView {
     case .composed(let left, let right):
       .composed(left: left.rows(from: first, count: count, step: step), right: right)
     case .tucker(let left, let core, let right): .tucker(left: cut(left), core: core, right: right)
-    case .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant:
+    case .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant, .derived, .image:
       preconditionFailure("such an update is placed as a whole, or refused")
     case .hadamard(let one, let other):
       .hadamard(
@@ -97,7 +103,7 @@ extension Formula where Operand == FactorView {
     case .product(let left, let right, let diagonal):
       .product(left: left, right: right.spreadingColumns(turn), diagonal: diagonal)
     case .composed(let left, let right): .composed(left: left, right: right.spreadingColumns(turn))
-    case .tucker, .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant:
+    case .tucker, .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant, .derived, .image:
       preconditionFailure("such an update is placed as a whole, or refused")
     case .hadamard(let one, let other): .hadamard(one.spreadingColumns(turn), other.spreadingColumns(turn))
     }
@@ -124,6 +130,8 @@ extension Formula where Operand == FactorView {
       return rows % formula.rows == 0 ? .repeated(formula, rows: rows, columns: columns) : nil
     case .scattered(let values, let places, _, _):
       return .scattered(values: values, places: places, rows: rows, columns: columns)
+    case .derived(let derivation):
+      return derivation.rows == rows ? .derived(Derivation(derivation.form, rows: rows, columns: columns)) : nil
     default:
       guard self.rows == rows, columns <= self.columns else { return nil }
       return columns == self.columns ? self : self.columns(0..<columns)
@@ -146,7 +154,7 @@ extension Formula where Operand == FactorView {
       .product(left: left, right: right.columns(range), diagonal: diagonal)
     case .composed(let left, let right): .composed(left: left, right: right.columns(range))
     case .hadamard(let one, let other): .hadamard(one.columns(range), other.columns(range))
-    case .tucker, .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant:
+    case .tucker, .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant, .derived, .image:
       preconditionFailure("no factor of a product is such a matrix")
     }
   }
@@ -184,7 +192,7 @@ extension UpdateStep where Operand == FactorView {
 }
 
 extension Addition where Operand == FactorView {
-  fileprivate var transposed: Addition { with(terms.map(\.transposed)) }
+  fileprivate var transposed: Addition { changingTerms { $0.transposed } }
 }
 
 extension Term where Operand == FactorView {

@@ -44,6 +44,9 @@ public struct TensorUpdate: Equatable, Sendable {
     return nil
   }
 
+  /// Whether the tensor is decomposed, to take a part out of it or to make a delta of what it has.
+  public var decomposesWeight: Bool { decomposition != nil || terms.contains { $0.formula.decomposesWeight } }
+
   /// The rows that are written over, in their order.
   public var rowReplacements: [RowReplacement<FactorView>] {
     for case .replaceRows(let replacements) in steps { return replacements }

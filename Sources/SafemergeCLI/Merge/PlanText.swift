@@ -78,7 +78,7 @@ struct PlanText {
     }
     if let training = plan.training { lines.append(LabeledLine.text("qlora", Self.text(training))) }
     if let library {
-      let count = plan.updatedTensors.count { $0.update.decomposition != nil }
+      let count = plan.updatedTensors.count { $0.update.decomposesWeight }
       let what = count > 0 ? NumberText.counted(count, "tensor") : "the combined updates"
       lines.append(LabeledLine.text("lapack", "\(library) decomposes \(what)"))
     }
