@@ -3,7 +3,7 @@ import Inspection
 import MergePlanning
 import Safetensors
 
-/// The rows times a matrix, whose blocks, or reflections, are computed in double; products with blocks are summed in fp32.
+/// The rows times a matrix, whose blocks, or reflections, are computed in double; products with them are summed in fp32.
 struct PlainRotation: PlainStep {
   /// A matrix of `size` rows for the columns of each block, in double; one is all of them.
   private let blocks: [[Double]]
@@ -14,7 +14,8 @@ struct PlainRotation: PlainStep {
   private let columnsOfBlocks: [[Int]]
 
   var multiplies: Bool { true }
-  var sumLength: Int { vectors.isEmpty ? size : 2 * vectors.count }
+  // Of reflections the sum, the subtraction, and the roundings of a part and a vector.
+  var sumLength: Int { vectors.isEmpty ? size : vectors.count + 3 }
 
   init(
     _ rotation: Rotation<FactorView>, columns: Int, _ reader: inout FactorReader
@@ -102,16 +103,24 @@ struct PlainRotation: PlainStep {
 
   private func reflect(_ row: Int, _ state: inout PlainRows) {
     let range = row * state.columns..<(row + 1) * state.columns
-    func reflected(_ values: [Double]) -> [Double] {
-      var result = values
+    /// What the row becomes, and what each vector takes off it.
+    func reflected(_ values: [Double]) -> (row: [Double], parts: [Double]) {
+      var (result, parts): ([Double], [Double]) = (values, [])
       for vector in vectors {
         let part = 2 * zip(result, vector).reduce(0) { $0 + $1.0 * $1.1 }
         for index in result.indices { result[index] -= part * vector[index] }
+        parts.append(part)
       }
-      return result
+      return (result, parts)
     }
-    state.values.replaceSubrange(range, with: reflected(state.values[range].map(Double.init)).map { Float($0) })
-    state.exact.replaceSubrange(range, with: reflected(Array(state.exact[range])))
+    // The merge rounds the parts and the vectors to fp32, and sums their products in it.
+    let parts = reflected(state.values[range].map(Double.init)).parts
+    for (index, place) in range.enumerated() {
+      var sum = Float(0)
+      for (part, vector) in zip(parts, vectors) { sum.addProduct(Float(part), Float(vector[index])) }
+      state.values[place] -= sum
+    }
+    state.exact.replaceSubrange(range, with: reflected(Array(state.exact[range])).row)
     // No element is longer than the row.
     let norm = state.scales[range].reduce(0) { $0 + $1 * $1 }.squareRoot()
     state.scales.replaceSubrange(range, with: [Double](repeating: norm, count: range.count))
