@@ -17,7 +17,9 @@ extension MergePlanner {
     }
     if update.target == .attentionOutput { throw refuse("the output of a MultiheadAttention") }
     if let whole = update.layout.undivided { throw refuse(whole) }
-    if let bias = update.bias { throw refuse(bias.witness.name) }
+    if let bias = update.bias, bias.isRequired || resolve(update.module + ".bias", rows: bias.count) != nil {
+      throw refuse(bias.witness.name)
+    }
     // The parts are all of it: a row without a place would be a part of the adapter that is lost.
     guard resolved.parts.reduce(0, { $0 + $1.count }) == place.rows else { throw refuse("the layer's shape") }
     var targets: [TensorName] = []
