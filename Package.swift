@@ -72,6 +72,9 @@ let package = Package(
       dependencies: ["CTileKernels"],
       swiftSettings: librarySettings),
     .target(
+      name: "TorchRandom",
+      swiftSettings: librarySettings),
+    .target(
       name: "LinearAlgebra",
       dependencies: ["CSystem", "Platform", "Checksums"],
       swiftSettings: librarySettings),
@@ -86,8 +89,8 @@ let package = Package(
     .target(
       name: "MergeEngine",
       dependencies: [
-        "Platform", "Checksums", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "LinearAlgebra",
-        "MergePlanning", "Staging",
+        "Platform", "Checksums", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "TorchRandom",
+        "LinearAlgebra", "MergePlanning", "Staging",
       ],
       swiftSettings: librarySettings),
     .target(
@@ -107,7 +110,8 @@ let package = Package(
     .target(
       name: "MergeChecking",
       dependencies: [
-        "CPlainArithmetic", "Platform", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "Inspection",
+        "CPlainArithmetic", "Platform", "Safetensors", "Checkpoints", "Adapters", "TorchRandom", "MergePlanning",
+        "Inspection",
       ],
       swiftSettings: librarySettings),
     .target(
@@ -229,6 +233,10 @@ let package = Package(
     .testTarget(
       name: "TileKernelsTests",
       dependencies: ["TileKernels"],
+      swiftSettings: programSettings),
+    .testTarget(
+      name: "TorchRandomTests",
+      dependencies: ["TorchRandom"],
       swiftSettings: programSettings),
   ]
 )
