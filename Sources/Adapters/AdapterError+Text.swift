@@ -26,7 +26,7 @@ extension AdapterError {
     case .biasNotDeclared:
       "if it is to be scaled like lora_B, as in PEFT, add \"lora_bias\": true to \(AdapterFolder.configName)"
     case .baseBiasNotDeclared: "trained biases belong to an adapter with \"bias\": \"all\" or \"lora_only\""
-    case .parameterOrder: "merge it with PEFT's merge_and_unload"
+    case .parameterOrder, .vectorUnknown: "merge it with PEFT's merge_and_unload"
     case .rank, .expertRank: "are config and weights from different adapters?"
     case .missingFactor: "the adapter file is incomplete; save it again"
     case .noLayers, .noTensors: "save the adapter again with PEFT's save_pretrained"
@@ -110,6 +110,9 @@ extension AdapterError.Problem {
     case .parameterCount(let parameters, let depths):
       "\"target_parameters\" has \(parameters.count) parameters of this module (\(Self.list(parameters))); expected updates "
         + "with 0 to \(parameters.count - 1) \"base_layer\", found \(Self.numbers(depths))"
+    case .vectorUnknown(let modules, let groups):
+      "which of the \(groups) vectors tinylora_v belongs to which of the \(modules) modules follows from the order of the "
+        + "modules in memory, which the file does not tell"
     case .parameterOrder(let parameters, let unknown):
       "ambiguous: it may belong to any of \(Self.list(parameters)), because the position of \"\(unknown)\" in the "
         + "module is unknown"

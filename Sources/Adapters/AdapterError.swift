@@ -96,6 +96,8 @@ public struct AdapterError: ReportableError, Equatable {
     case nestedUpdate(depth: Int)
     /// A module has updates at these depths for other than so many parameters.
     case parameterCount(parameters: [String], depths: [Int])
+    /// Which of several vectors a module has depends on the order of all modules in memory.
+    case vectorUnknown(modules: Int, groups: Int)
     /// The order in which a module registers its parameters is not known.
     case parameterOrder(parameters: [String], unknown: String)
 
@@ -165,6 +167,7 @@ public struct AdapterError: ReportableError, Equatable {
     case .sameMeaning, .sameTarget, .biasTwice, .excluded, .embeddingAndLinear, .uses: "adapter-conflict"
     case .missingFactor, .biasNotDeclared, .baseBiasNotDeclared, .magnitudeNotDeclared, .diagonalNotDeclared:
       "pair"
+    case .vectorUnknown: "unsupported"
     case .unknownContainer, .nestedUpdate, .parameterCount, .parameterOrder: "nesting"
     case .missingSavedModules: "modules-to-save"
     case .tokensNotDeclared, .tokensOfSeveral, .tokensNamedTwice, .missingTokenRows: "token-rows"

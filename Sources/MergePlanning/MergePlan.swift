@@ -155,6 +155,8 @@ public struct MergePlan: Sendable, Equatable {
     public let otherName: TensorName
     /// The module of the base that both change, where layers share it; nil: they are tied.
     public var sharedBy: String?
+    /// Whether one is a copy of the other that the adapter's file has beside it.
+    public var isCopy = false
   }
 
   /// Every rule that found a name, in the order of the rules' bytes; names that are the base's own need none.

@@ -40,6 +40,8 @@ public struct PlanError: ReportableError, Equatable {
     /// A convolution whose windows overlap, by a method that rotates these and not the weight.
     case rotatedWindows(target: String)
     case weightedReplacement(weight: Double)
+    /// Weights of several dtypes, by a method that draws numbers in the dtype of the weights.
+    case mixedDTypes(target: String, found: DType, other: DType)
     /// A method whose change of a weight has no factor.
     case weightWithoutScaling(method: String, weight: Double)
     case replacementDType(target: String, found: DType, expected: DType)
@@ -121,7 +123,7 @@ public struct PlanError: ReportableError, Equatable {
     case .adapterTensor: "adapter-tensors"
     case .quantizedBase, .quantizedScheme, .groupedConvolution, .groupedScaling, .weightInBias, .rotatedWindows,
       .replicationOfSeveral, .ambiguousExperts, .weightedReplacement, .weightWithoutScaling, .decomposition,
-      .slicedChange, .requantizing,
+      .mixedDTypes, .slicedChange, .requantizing,
       .training, .quantizationField, .besideCodes, .undescribedCodes, .bypassed, .partlyBypassed,
       .normalizedEmbedding:
       "unsupported"
@@ -179,6 +181,9 @@ public struct PlanError: ReportableError, Equatable {
       "replaces a tensor of the base, so a weight of \(weight) has no meaning for it"
     case .weightWithoutScaling(let method, let weight):
       "\(method) multiplies the base's weight, so a weight of \(weight) for the adapter has no meaning"
+    case .mixedDTypes(let target, let found, let other):
+      "\(target) of the base is \(found.name), and others that the adapter changes are \(other.name): PEFT draws its random "
+        + "numbers in their dtype, which is not one here"
     case .replacementDType(let target, let found, let expected):
       "the dtype is \(found.name), but \(target) of the base is \(expected.name)"
     case .newTensor(let target, let candidates):

@@ -51,12 +51,26 @@ import Testing
     #expect(try adapter(json: #"{"peft_type": "VERA", "r": 4}"#, named).updates.count == 2)
   }
 
-  @Test func projectionsThatAreNotInTheFileAreRefused() throws {
+  @Test func projectionsThatAreNotInTheFileAreDrawn() throws {
     let without = Array(tensors().dropFirst(2))
     #expect(try refusal(json: #"{"peft_type": "VERA", "r": 4}"#, without).errorClass == "pair")
-    let error = try refusal(
-      json: #"{"peft_type": "VERA", "r": 4, "save_projection": false}"#, without)
-    #expect(error.errorClass == "unsupported" && error.hint?.contains("save_projection") ?? false)
+    let fields = #"{"peft_type": "VERA", "r": 4, "save_projection": false, "projection_prng_key": 9}"#
+    let updates = try adapter(json: fields, without).updates
+    guard case .open(.projections(let drawn))? = updates.first?.terms.first?.formula else {
+      Issue.record("no projections that are drawn")
+      return
+    }
+    #expect(drawn.seed == 9 && drawn.rank == 4 && drawn.drawnRows == 4 && updates[0].draws)
+    let sized = updates[0].sized(AdaptedWeights(rows: 8, columns: 9, dtype: .bf16))
+    guard case .open(.projections(let known))? = sized.terms.first?.formula else { return }
+    let draws = known.draws(rows: 6, columns: 5)
+    #expect(draws.a.count == 36 && draws.a.rowStride == 9 && draws.a.columns == 5)
+    #expect(draws.b.skipped == 36 && draws.b.count == 32 && draws.b.rows == 6 && draws.b.dtype == .bf16)
+    // One of the two is not enough, and what is there counts.
+    #expect(try refusal(json: fields, Array(tensors().dropFirst())).errorClass == "pair")
+    #expect(try adapter(json: fields, tensors()).updates.allSatisfy { !$0.draws })
+    let wrong = #"{"peft_type": "VERA", "r": 4, "save_projection": false, "projection_prng_key": "x"}"#
+    #expect(try refusal(json: wrong, without).errorClass == "adapter-config")
   }
 
   @Test func whatDoesNotFitIsRefused() throws {

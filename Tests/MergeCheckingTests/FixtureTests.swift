@@ -46,6 +46,9 @@ import Testing
     expected["loha-conv-f32"] = ["damaged"]
     expected["glora-biases-f32"] = ["damaged"]
     expected["glora-none-f32"] = ["damaged"]
+    expected["fourierft-linear-bf16"] = ["damaged"]
+    expected["fourierft-linear-f16"] = ["damaged"]
+    for name in ["linear", "drawn", "sparse"] { expected["randlora-\(name)-f32"] = ["damaged"] }
     // PEFT computes blocks, reflections and circulant matrices in fp32, and sums products of parts without fused steps.
     expected["boft-linear-f16"] = ["damaged"]
     expected["gralora-linear-f16"] = ["damaged"]

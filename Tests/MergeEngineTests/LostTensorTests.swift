@@ -43,6 +43,12 @@ import Testing
     "oft-conv-bf16", "oft-biases-bf16", "hra-linear-bf16", "hra-orthogonal-bf16", "hra-conv-bf16",
     "ln_tuning-rms-bf16", "ln_tuning-bias-bf16", "ln_tuning-pattern-bf16", "trainable_tokens-list-bf16",
     "trainable_tokens-several-bf16",
+    "vera-drawn-bf16", "pvera-drawn-bf16", "randlora-linear-bf16", "randlora-conv1d-bf16", "randlora-biases-bf16",
+    "randlora-drawn-bf16", "randlora-sparse-bf16", "unilora-linear-bf16", "unilora-conv1d-bf16", "unilora-biases-bf16",
+    "tinylora-linear-bf16", "tinylora-layers-bf16", "tinylora-conv1d-bf16", "tinylora-embedding-bf16",
+    "fourierft-linear-bf16", "fourierft-pattern-bf16", "fourierft-conv1d-bf16", "fourierft-biases-bf16",
+    "waveft-linear-bf16", "waveft-long-bf16", "waveft-direct-bf16", "waveft-conv1d-bf16", "waveft-coif4-bf16",
+    "supertuning-linear-bf16", "supertuning-supra-bf16",
   ]
 
   /// Tensors without which an adapter is another one that is whole, by parts of their names:
@@ -58,6 +64,7 @@ import Testing
     "velora-bf16": "velora_embed", "monteclora-bf16": "monteclora_sampler", "embedding-rslora-bf16": "base_layer",
     "embedding-other-base-bf16": "base_layer", "tied-embedding-bf16": "base_layer", "tied-head-bf16": "base_layer",
     "bert-token-bf16": "classifier.bias", "hira-embedding-bf16": "base_layer", "oft-embedding-bf16": "base_layer",
+    "tinylora-embedding-bf16": "base_layer",
   ]
   /// Tensors whose shape nothing tells.
   static let shapeless = [

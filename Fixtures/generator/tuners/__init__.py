@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from .. import models
 from ..places import base_folder, case_folder
 from ..values import SEED, WEIGHT_STD, normal
+from .drawn import extents
 from .kind import TUNERS, read_config
 
 for module in sorted(pkgutil.iter_modules(__path__), key=lambda module: module.name):
@@ -115,13 +116,16 @@ def correct(name, folder, base):
             parts.setdefault(place[0], {})[place[1]] = value
         else:
             shared[place[1]] = value
+    sizes = [extents(expected[f"{module}.weight"], module) for module in parts] if tuner.needs_sizes else []
+    dtype = next((base[f"{module}.weight"][1] for module in parts), None)
+    largest = (*(max(size[axis] for size in sizes) for axis in (0, 1)), dtype) if sizes else None
     for module, part in parts.items():
         weight = f"{module}.weight"
         if weight not in expected and case.tuner == "trainable_tokens":  # the second name of a tied tensor
             continue
         before = dict(expected)
         if tuner.merged:
-            expected[weight] = tuner.merged(part, expected[weight], config, module, *((shared,) if shared else ()))
+            expected[weight] = tuner.merged(part, expected[weight], config, module, *((shared, largest) if sizes else (shared,) if shared else ()))
         if tuner.others:
             expected.update(tuner.others(part, config, module, before))
     return expected
@@ -139,7 +143,7 @@ def check(name, folder):
         _, exponent = np.frexp(exact)
         bound = np.ldexp(1.0, exponent - MANTISSA[dtype]) + 2.0**-22 * np.abs(exact).max()
         if case.match == "peft":
-            bound += 2 * 2.0 ** -MANTISSA[dtype] * np.abs(exact - base[key][0])
+            bound += 2.0 ** -MANTISSA[dtype] * (2 * np.abs(exact - base[key][0]) + np.abs(base[key][0]))
         if case.match == "peft" and TUNERS[case.tuner].rounds_factors:
             bound += 2 * 2.0 ** -MANTISSA[dtype] * np.abs(base[key][0]).max()
         if case.match == "decomposition":

@@ -30,6 +30,8 @@ class Tuner:
     finish(model): a change of the adapter before it is saved.
     after(folder): a change of the adapter's folder after the merge.
     sums: whether its deltas are sums, whose order in torch depends on the processor.
+    needs_sizes: whether `merged` takes the most outputs and inputs of the modules, and their dtype, after `shared`, which may be
+        empty.
     rounds_delta: whether PEFT rounds the delta to 16 bits before it adds it.
     rounds_factors: whether PEFT rounds the matrix to 16 bits that it multiplies the weight by.
     """
@@ -45,6 +47,7 @@ class Tuner:
     sums: bool = False
     rounds_delta: bool = False
     rounds_factors: bool = False
+    needs_sizes: bool = False
 
     def __post_init__(self):
         self.cases = {}

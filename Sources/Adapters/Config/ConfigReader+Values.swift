@@ -24,6 +24,15 @@ extension ConfigReader {
     throw failure("bias", expected: "\"none\", \"all\" or \"\(tuner.ownBiases)\"", value)
   }
 
+  /// A seed of random numbers.
+  func seed(_ field: String, default missing: Int64) throws(AdapterError) -> Int64 {
+    switch json[field] {
+    case nil: return missing
+    case .integer(let value): return value
+    case .some(let other): throw failure(field, expected: "an integer", other)
+    }
+  }
+
   func tokenIndices(_ field: String) throws(AdapterError) -> AdapterConfig.TokenIndices? {
     switch json[field] {
     case nil, .null: return nil

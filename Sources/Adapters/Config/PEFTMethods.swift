@@ -33,10 +33,6 @@ enum PEFTMethods {
         "it rotates singular vectors of the base, whose signs the file does not hold: they differ between versions of "
         + "LAPACK, and in one version with the number of threads",
       hint: "merge it with PEFT's merge_and_unload where it was trained"),
-    Refusal(
-      types: [
-        "RANDLORA", "FOURIERFT", "WAVEFT", "SUPERTUNING", "UNILORA", "TINYLORA",
-      ], reason: "this method is not supported yet", hint: mergedByPEFT),
   ]
 
   private static func refusal(_ type: String) -> Refusal? {

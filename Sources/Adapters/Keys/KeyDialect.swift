@@ -10,6 +10,8 @@ struct KeyDialect: Sendable {
   let endings: [KeyEnding]
   /// How names at the top of the tuner's model end.
   let sharedEndings: [KeyEnding]
+  /// How names at the top of the tuner's model begin behind which a number stands.
+  let numberedMarkers: Set<String>
   /// The first segments of all endings, and of the names that hold others.
   let markers: Set<String>
   /// With what a segment begins that belongs to an update, of this tuner or another.
@@ -34,6 +36,7 @@ struct KeyDialect: Sendable {
       prefix: ["base_model", "model"],
       wrappers: ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"], wrapped: "base_layer",
       endings: endings, sharedEndings: tuner.shared.map { KeyEnding($0) },
+      numberedMarkers: Set(tuner.numbered.map(\.ending)),
       markers: Set(endings.map(\.marker)).union([savedCopy, original]),
       updatePrefixes: Tuners.prefixes.map { String($0) })
   }
@@ -41,6 +44,9 @@ struct KeyDialect: Sendable {
   /// The role of a name at the top of the tuner's model, and an adapter's name in it; nil: it isn't such a name.
   func shared(_ segments: [String]) -> (role: FactorRole, adapterName: String?)? {
     guard segments.count > 1, segments[0] == Self.top else { return nil }
+    if let number = segments.last, numberedMarkers.contains(segments[1]), Int(number) != nil, segments.count <= 4 {
+      return (FactorRole("\(segments[1]).\(number)"), segments.count == 4 ? segments[2] : nil)
+    }
     for ending in sharedEndings where ending.marker == segments[1] {
       let (isMatch, name) = ending.matches(segments[2...])
       if isMatch, case .factor(let role) = ending.role { return (role, name) }

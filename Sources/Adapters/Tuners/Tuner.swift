@@ -12,6 +12,8 @@ protocol Tuner: Sendable {
   static var endings: [KeyEnding] { get }
   /// The tensors that all its modules share.
   static var shared: [FactorRole] { get }
+  /// The tensors that groups of its modules share: behind each of these names stands a number.
+  static var numbered: [FactorRole] { get }
   /// Whether it makes updates of modules; if not, all that it has replaces something of the base.
   static var hasUpdates: Bool { get }
   /// The value of `bias` with which the biases of the adapted modules were trained.
@@ -34,6 +36,7 @@ protocol Tuner: Sendable {
 
 extension Tuner {
   static var shared: [FactorRole] { [] }
+  static var numbered: [FactorRole] { [] }
   static var hasUpdates: Bool { true }
   static var ownBiases: String { AdapterConfig.Bias.loraOnly.rawValue }
   var tokens: AdapterConfig.TokenIndices? { nil }

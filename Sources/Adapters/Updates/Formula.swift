@@ -45,6 +45,20 @@ public indirect enum Formula<Operand: Equatable & Sendable>: Equatable, Sendable
   /// each other: C3A.
   case circulant(kernels: Operand, size: Int)
 
+  /// A matrix each row of which stands so many times below itself, and each column so many times beside itself: RandLoRA.
+  case stretched(Formula, rows: Int, columns: Int)
+  /// Random numbers that a seed gives: VeRA, RandLoRA.
+  case drawn(Draw)
+  /// The elements of `values`, one row, that `places` name: UniLoRA.
+  case chosen(values: Operand, places: Operand)
+  /// Matrices of so many rows, each a row of `matrices`, times the elements of `weights`, one row, and summed up: in double,
+  /// rounded to fp32; or that matrix with rows and columns exchanged. TinyLoRA.
+  case weighted(weights: Operand, matrices: Operand, rows: Int, isTransposed: Bool = false)
+  /// The transform of values in places that a seed gives: FourierFT, WaveFT.
+  case spectral(Spectrum<Operand>)
+  /// What a weight's size makes whole.
+  case open(Blueprint<Operand>)
+
   /// The matrices that it reads.
   public var operands: [Operand] {
     switch self {
@@ -60,6 +74,12 @@ public indirect enum Formula<Operand: Equatable & Sendable>: Equatable, Sendable
     case .derived(let derivation): derivation.operands
     // Not the weight, which is the base's.
     case .image(_, let columns, _): columns.operands
+    case .stretched(let formula, _, _): formula.operands
+    case .drawn: []
+    case .chosen(let values, let places): [values, places]
+    case .weighted(let weights, let matrices, _, _): [weights, matrices]
+    case .spectral(let spectrum): [spectrum.values]
+    case .open(let blueprint): blueprint.operands
     }
   }
 
@@ -80,7 +100,7 @@ public indirect enum Formula<Operand: Equatable & Sendable>: Equatable, Sendable
     switch self {
     case .matrix: false
     case .product, .composed, .tucker, .hadamard, .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant,
-      .derived, .image:
+      .derived, .image, .stretched, .drawn, .chosen, .weighted, .spectral, .open:
       true
     }
   }
@@ -113,6 +133,16 @@ public indirect enum Formula<Operand: Equatable & Sendable>: Equatable, Sendable
     case .derived(let derivation): return .derived(try derivation.map(transform))
     case .image(let weight, let columns, let dtype):
       return .image(weight: try transform(weight), columns: try columns.map(transform), roundedTo: dtype)
+    case .stretched(let formula, let rows, let columns):
+      return .stretched(try formula.map(transform), rows: rows, columns: columns)
+    case .drawn(let draw): return .drawn(draw)
+    case .chosen(let values, let places):
+      return .chosen(values: try transform(values), places: try transform(places))
+    case .weighted(let weights, let matrices, let rows, let isTransposed):
+      return .weighted(
+        weights: try transform(weights), matrices: try transform(matrices), rows: rows, isTransposed: isTransposed)
+    case .spectral(let spectrum): return .spectral(try spectrum.map(transform))
+    case .open(let blueprint): return .open(try blueprint.map(transform))
     }
   }
 
@@ -121,14 +151,17 @@ public indirect enum Formula<Operand: Equatable & Sendable>: Equatable, Sendable
     switch self {
     case .matrix(let values), .scattered(let values, _, _, _), .circulant(let values, _):
       return try isOperandZero(values)
-    case .repeated(let formula, _, _): return try formula.isZero(isOperandZero)
+    case .repeated(let formula, _, _), .stretched(let formula, _, _): return try formula.isZero(isOperandZero)
+    case .drawn: return false
+    case .chosen(let values, _): return try isOperandZero(values)
+    case .spectral(let spectrum): return try isOperandZero(spectrum.values)
     // Logits of nothing but zeros are weights like others.
     case .mixed(let mixture): return try isOperandZero(mixture.bank)
     case .derived(let derivation):
       guard let factor = derivation.factor else { return false }
       return try isOperandZero(factor)
     case .image(_, let columns, _): return try columns.isZero(isOperandZero)
-    case .product, .tucker, .bounded:
+    case .product, .tucker, .bounded, .weighted, .open:
       for operand in operands where try isOperandZero(operand) { return true }
       return false
     case .composed(let one, let other), .hadamard(let one, let other), .kronecker(let one, let other, _):

@@ -52,6 +52,13 @@ public struct ModuleUpdate: Equatable, Sendable {
     }
   }
 
+  /// A tensor that is another one of the file once more.
+  public struct Copy: Equatable, Sendable {
+    /// Where they are in the adapter's tensor table.
+    public let copy: Int
+    public let original: Int
+  }
+
   /// The update of the module's bias.
   public struct Bias: Equatable, Sendable {
     /// Of one row of ``count`` columns.
@@ -88,7 +95,7 @@ public struct ModuleUpdate: Equatable, Sendable {
   public let outWitness: Witness
   public let inWitness: Witness
   /// Done in this order. The scalings of their terms are relative to ``scaling``.
-  public private(set) var steps: [UpdateStep<Factor>]
+  public internal(set) var steps: [UpdateStep<Factor>]
   /// Whether the terms are repeated or cut to as many rows and columns as the weight has: the factors don't tell how many.
   public var isFitted = false
   /// What the columns of the weight are a multiple of; nil: their number is open, or is ``inFeatures``.
@@ -114,6 +121,8 @@ public struct ModuleUpdate: Equatable, Sendable {
   public var rankPattern: String?
   /// The key of `alpha_pattern` that decided alpha; nil: the config's own alpha did.
   public var alphaPattern: String?
+  /// Tensors of the module that must be equal to others of the file, whose copies they are.
+  public var copies: [Copy] = []
   /// The tensors of the adapter that the update uses.
   public let tensorIndices: [Int]
 

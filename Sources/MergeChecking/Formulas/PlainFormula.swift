@@ -62,7 +62,8 @@ extension Formula where Operand == FactorView {
       return PlainRepetition(formula: try formula.plain(&reader), extent: (formula.rows, formula.columns))
     case .scattered(let values, let places, _, let columns):
       return PlainScatter(
-        values: try reader.values(values), places: try reader.values(places), columns: columns)
+        values: try reader.values(values), places: try reader.integers(places), isFlat: places.rows == 1,
+        columns: columns)
     case .circulant(let kernels, let size):
       return PlainCirculant(kernels: try reader.values(kernels), size: size)
     case .mixed(let mixture):
@@ -73,6 +74,19 @@ extension Formula where Operand == FactorView {
         bank: try reader.values(mixture.bank), length: mixture.bank.columns)
     case .derived(let derivation): return try PlainDerivation.formula(derivation, &reader)
     case .image(let weight, let columns, let dtype): return try PlainImage.formula(weight, columns, dtype, &reader)
+    case .stretched(let formula, let rows, let columns):
+      return PlainStretch(formula: try formula.plain(&reader), rows: rows, columns: columns)
+    case .drawn(let draw): return PlainMatrix(values: draw.plainElements)
+    case .chosen(let values, let places):
+      let numbers = try reader.values(values)
+      let chosen = try reader.integers(places)
+      return PlainMatrix(values: chosen.map { numbers.indices.contains($0) ? numbers[$0] : .nan })
+    case .weighted(let weights, let matrices, _, let isTransposed):
+      return PlainSum(
+        weights: try reader.values(weights), matrices: try reader.values(matrices), columns: columns,
+        isTransposed: isTransposed)
+    case .spectral(let spectrum): return PlainSpectrum.plain(spectrum, values: try reader.values(spectrum.values))
+    case .open: preconditionFailure("a plan has no formula that is not whole")
     case .bounded(let left, let right, let bound):
       var factor = try reader.values(left)
       let other = try reader.values(right)

@@ -4,14 +4,22 @@ struct PlainScatter: PlainFormula {
 
   let rank = 1
 
-  /// - Parameter places: The rows of all values, then the columns of all.
-  init(values: [Float], places: [Float], columns: Int) {
+  /// - Parameters:
+  ///   - places: The rows of all values, then the columns of all.
+  ///   - isFlat: Whether they are places in the matrix as a whole instead, row after row.
+  init(values: [Float], places: [Int], isFlat: Bool, columns: Int) {
+    let pairs = values.indices.map { index in
+      isFlat
+        ? (row: places[index] / columns, column: places[index] % columns)
+        : (row: places[index], column: places[values.count + index])
+    }
+    self.init(values: values, places: pairs, columns: columns)
+  }
+
+  init(values: [Float], places: [(row: Int, column: Int)], columns: Int) {
     var byRow: [Int: [(column: Int, value: Float)]] = [:]
-    for (index, value) in values.enumerated() {
-      guard let row = Int(exactly: places[index]), let column = Int(exactly: places[values.count + index]),
-        (0..<columns).contains(column)
-      else { continue }
-      byRow[row, default: []].append((column, value))
+    for (value, place) in zip(values, places) where (0..<columns).contains(place.column) {
+      byRow[place.row, default: []].append((place.column, value))
     }
     self.byRow = byRow
   }

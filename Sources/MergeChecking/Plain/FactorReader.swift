@@ -40,6 +40,17 @@ struct FactorReader {
     return strided(view)
   }
 
+  /// The integers of a matrix, row after row; numbers that are none are -1.
+  func integers(_ view: FactorView) throws(SafetensorsError) -> [Int] {
+    var bytes: [UInt8] = []
+    try files.read(view.source.input, view.source.range, into: &bytes)
+    let count = view.source.range.count / (view.source.dtype.bitCount / 8)
+    let all = PlainFactors.integers(bytes, view.source.dtype, count: count)
+    return (0..<view.rows * view.columns).map {
+      all[view.offset + $0 / view.columns * view.rowStride + $0 % view.columns * view.columnStride]
+    }
+  }
+
   /// The matrix of what was read, row after row.
   private func strided(_ view: FactorView) -> [Float] {
     if !view.spread.isEmpty { return spread(view) }

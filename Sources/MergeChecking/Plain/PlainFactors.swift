@@ -28,6 +28,19 @@ enum PlainFactors {
     }
   }
 
+  /// Integers, or whole numbers of fp32; other numbers are -1.
+  static func integers(_ bytes: [UInt8], _ dtype: DType, count: Int) -> [Int] {
+    (0..<count).map { index in
+      switch dtype {
+      case .u8: Int(bytes[index])
+      case .i16: Int(Int16(truncatingIfNeeded: integer(bytes, index, 2)))
+      case .i32: Int(Int32(truncatingIfNeeded: integer(bytes, index, 4)))
+      case .i64: Int(integer(bytes, index, 8))
+      default: Int(exactly: Float(bitPattern: UInt32(truncatingIfNeeded: integer(bytes, index, 4)))) ?? -1
+      }
+    }
+  }
+
   /// Little-endian bytes, without regard to a sign that is not in the last of eight.
   private static func integer(_ bytes: [UInt8], _ index: Int, _ count: Int) -> Int64 {
     (0..<count).reduce(0) { $0 | Int64(truncatingIfNeeded: UInt64(bytes[index * count + $1]) << (8 * $1)) }

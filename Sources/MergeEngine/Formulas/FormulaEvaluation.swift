@@ -53,6 +53,14 @@ extension Formula where Operand == FactorView {
     case .circulant(let kernels, let size): CirculantFormula(kernels: kernels, size: size)
     case .derived(let derivation): DerivedFormula(derivation: derivation)
     case .image(let weight, let columns, let dtype): ImageFormula(weight: weight, columns: columns, dtype: dtype)
+    case .stretched(let formula, let rows, let columns):
+      StretchedFormula(formula: formula, rows: rows, columns: columns)
+    case .drawn(let draw): DrawnFormula(draw: draw)
+    case .chosen(let values, let places): ChosenFormula(values: values, places: places)
+    case .weighted(let weights, let matrices, let rows, let isTransposed):
+      WeightedFormula(weights: weights, matrices: matrices, rows: rows, isTransposed: isTransposed)
+    case .spectral(let spectrum): SpectralFormula(spectrum: spectrum)
+    case .open: preconditionFailure("a plan has no formula that is not whole")
     case .bounded(let left, let right, let bound): BoundedFormula(left: left, right: right, bound: bound)
     }
   }

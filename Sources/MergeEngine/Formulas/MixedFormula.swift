@@ -63,7 +63,7 @@ struct MixedFormula: FormulaEvaluation {
       guard place >= 0, place < Float(mixture.bank.rows), place == place.rounded() else {
         throw MergeError(
           path: context.inputs.path(of: mixture.bank.source.input), tensor: context.tensor.name,
-          .place(row: place, column: 0, rows: mixture.bank.rows, columns: mixture.bank.columns))
+          .place(row: Int(exactly: place) ?? -1, column: 0, rows: mixture.bank.rows, columns: mixture.bank.columns))
       }
       let weight = index < weights.count ? Double(weights[weights.startIndex + index]) : last
       return (Int(place), weight)

@@ -9,35 +9,29 @@ struct ScatteredFormula: FormulaEvaluation {
   let columns: Int
 
   func memory(_ place: StepPlace) -> StepMemory {
-    // Values, columns and the order of the rows, while they are read twice.
-    StepMemory(shared: values.columns * (4 + 8 + 8) + rows * 8, work: values.columns * (4 + 4 + 4 + 8 + 8))
+    // Values, columns and the order of the rows; their places as they are stored, as numbers and in pairs.
+    StepMemory(
+      shared: values.columns * (4 + 8) + rows * 8, work: values.columns * (4 + places.rows * (8 + 8) + 16) + rows * 8)
   }
 
   func prepare(_ context: StepContext) throws -> any PreparedFormula {
-    let numbers = try context.widened(places)
     let count = values.columns
-    var starts = [Int](repeating: 0, count: rows + 1)
+    let numbers = try context.integers(places)
+    var found: [(row: Int, column: Int)] = []
+    found.reserveCapacity(count)
     for index in 0..<count {
-      let (row, column) = (numbers[index], numbers[count + index])
-      guard row >= 0, row < Float(rows), column >= 0, column < Float(columns), row == row.rounded(),
-        column == column.rounded()
-      else {
+      // One row has places in the matrix as a whole, row after row.
+      let (row, column) =
+        places.rows == 1
+        ? (numbers[index] / columns, numbers[index] % columns) : (numbers[index], numbers[count + index])
+      guard numbers[index] >= 0, row < rows, column >= 0, column < columns else {
         throw MergeError(
           path: context.inputs.path(of: places.source.input), tensor: context.tensor.name,
           .place(row: row, column: column, rows: rows, columns: columns))
       }
-      starts[Int(row) + 1] += 1
+      found.append((row, column))
     }
-    for row in 0..<rows { starts[row + 1] += starts[row] }
-    var next = starts
-    let found = try context.widened(values)
-    var (sorted, sortedColumns) = ([Float](repeating: 0, count: count), [Int](repeating: 0, count: count))
-    for index in 0..<count {
-      let place = next[Int(numbers[index])]
-      next[Int(numbers[index])] += 1
-      (sorted[place], sortedColumns[place]) = (found[index], Int(numbers[count + index]))
-    }
-    return PreparedScatter(values: sorted, columnsOfValues: sortedColumns, starts: starts, columns: columns)
+    return PreparedScatter(try context.widened(values), found, rows: rows, columns: columns)
   }
 }
 
@@ -48,6 +42,22 @@ struct PreparedScatter: PreparedFormula {
   /// Where the values of each row begin.
   let starts: [Int]
   let columns: Int
+
+  /// Values and their places, those of a row in their order.
+  init(_ found: [Float], _ places: [(row: Int, column: Int)], rows: Int, columns: Int) {
+    var starts = [Int](repeating: 0, count: rows + 1)
+    for place in places { starts[place.row + 1] += 1 }
+    for row in 0..<rows { starts[row + 1] += starts[row] }
+    var next = starts
+    var (sorted, sortedColumns) = (
+      [Float](repeating: 0, count: places.count), [Int](repeating: 0, count: places.count)
+    )
+    for (index, place) in places.enumerated() {
+      (sorted[next[place.row]], sortedColumns[next[place.row]]) = (found[index], place.column)
+      next[place.row] += 1
+    }
+    (values, columnsOfValues, self.starts, self.columns) = (sorted, sortedColumns, starts, columns)
+  }
 
   func add(
     rows: Range<Int>, scale: Float, to delta: inout FloatBuffer, at offset: Int, rowStride: Int,

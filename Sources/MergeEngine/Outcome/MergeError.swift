@@ -10,6 +10,8 @@ public struct MergeError: ReportableError, Equatable {
     case notEqual(other: TensorName)
     /// Layers that share a module of the base have changes of their own.
     case sharedModule(String, other: TensorName)
+    /// A tensor of an adapter is beside a copy of it that has other values.
+    case notACopy(of: TensorName)
     /// A file is no longer the one that was planned with.
     case changed
     /// The output was to share blocks with this input, and the file system cannot.
@@ -23,7 +25,7 @@ public struct MergeError: ReportableError, Equatable {
     /// Something about codes that is only seen in their data.
     case codes(String)
     /// An adapter has a value for a place outside of the tensor.
-    case place(row: Float, column: Float, rows: Int, columns: Int)
+    case place(row: Int, column: Int, rows: Int, columns: Int)
     /// A decomposition of the tensor is not determined by its data.
     case undetermined(String)
     /// The plan contradicts itself; a fault of this program, found before anything wrong was written.
@@ -53,13 +55,15 @@ public struct MergeError: ReportableError, Equatable {
     case .codeMap, .codes, .scaleOverflow: "quantized"
     case .place: "shape"
     case .undetermined: "unsupported"
+    case .notACopy: "adapter-conflict"
     case .inconsistentPlan: "internal"
     }
   }
 
   public var category: ErrorCategory {
     switch problem {
-    case .nonFinite, .notEqual, .sharedModule, .memory, .codeMap, .codes, .scaleOverflow, .place, .undetermined:
+    case .nonFinite, .notEqual, .sharedModule, .memory, .codeMap, .codes, .scaleOverflow, .place, .notACopy,
+      .undetermined:
       .refusedInput
     case .changed, .notShareable, .inconsistentPlan: .inputOutput
     }
@@ -75,6 +79,7 @@ public struct MergeError: ReportableError, Equatable {
     case .sharedModule(let module, let other):
       "the base shares the weight of this layer with \(module), and \(other) changes that weight differently; one weight "
         + "can't hold both"
+    case .notACopy(let original): "not equal to \(original), which PEFT saves under both names"
     case .changed: "the file changed since the merge was planned"
     case .notShareable(let input):
       "cannot share blocks with \(input): the file system does not support it, or the two are on different ones"
@@ -95,6 +100,7 @@ public struct MergeError: ReportableError, Equatable {
     case .nonFinite(_, _, .f16): "the delta is too large for F16; is the adapter damaged, or its alpha wrong?"
     case .nonFinite: "is the adapter damaged?"
     case .notEqual: "--tied split writes both"
+    case .notACopy: "take the adapter as PEFT saved it"
     case .sharedModule: "run the adapter with PEFT, which keeps one update per layer"
     case .notShareable: "--reflink auto shares what can be shared and copies the rest"
     case .memory(let needed, _): "use --memory \((needed + (1 << 20) - 1) >> 20)M"

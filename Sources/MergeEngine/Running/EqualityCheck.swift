@@ -24,6 +24,12 @@ struct EqualityCheck {
   private func error(_ equality: MergePlan.Equality) -> MergeError {
     MergeError(
       path: inputs.path(of: equality.one.source.input), tensor: equality.oneName,
-      equality.sharedBy.map { .sharedModule($0, other: equality.otherName) } ?? .notEqual(other: equality.otherName))
+      problem(equality))
+  }
+
+  private func problem(_ equality: MergePlan.Equality) -> MergeError.Problem {
+    if equality.isCopy { return .notACopy(of: equality.otherName) }
+    guard let module = equality.sharedBy else { return .notEqual(other: equality.otherName) }
+    return .sharedModule(module, other: equality.otherName)
   }
 }

@@ -18,6 +18,13 @@ struct StepContext {
     try inputs.widened(view, rows: rows, kernels)
   }
 
+  /// Integers of a whole tensor, one after the other; of those that are stored as numbers of fp32 those that are none are -1.
+  func integers(_ view: FactorView) throws -> [Int] {
+    var raw: [UInt8] = []
+    try inputs.read(view.source.input, view.source.range, into: &raw)
+    return FactorDecoder.integers(raw, view.source.dtype, count: view.rows * view.columns)
+  }
+
   /// A right factor as the kernels read it.
   func packed(_ view: FactorView) throws -> PackedRight {
     var raw: [UInt8] = []

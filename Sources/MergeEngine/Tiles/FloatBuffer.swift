@@ -176,6 +176,37 @@ struct FloatBuffer: Sendable {
     for index in range { span[index] = factor * values[start + index - range.lowerBound] }
   }
 
+  /// Sets a run of elements to numbers of an array, at a distance of `step`.
+  mutating func set(_ range: Range<Int>, to values: [Float], from start: Int, step: Int) {
+    var span = elements.mutableSpan
+    var place = start
+    for index in range {
+      span[index] = values[place]
+      place += step
+    }
+  }
+
+  /// Sets the first elements to numbers, rounded.
+  mutating func set(_ values: [Double]) {
+    grow(to: values.count)
+    var span = elements.mutableSpan
+    for index in values.indices { span[index] = Float(values[index]) }
+  }
+
+  /// Sets the first elements to those of a part of another buffer, each so many times.
+  mutating func stretch(_ other: FloatBuffer, from start: Int, count: Int, times: Int) {
+    if times == 1 { return set(0..<count, to: other, from: start, factor: 1) }
+    var span = elements.mutableSpan
+    let values = other.elements.span
+    for index in 0..<count * times { span[index] = values[start + index / times] }
+  }
+
+  /// Replaces each of the first elements, which is a place in a vector, by the number in that place.
+  mutating func choose(_ count: Int, of values: [Float]) {
+    var span = elements.mutableSpan
+    for index in 0..<count { span[index] = values[Int(span[index])] }
+  }
+
   /// Multiplies the columns of a matrix of `columns` columns by a vector.
   mutating func multiplyColumns(by factors: [Float], rows: Int, columns: Int) {
     for index in 0..<rows * columns { elements[index] *= factors[index % columns] }

@@ -59,6 +59,17 @@ struct FactorDecoder {
     }
   }
 
+  /// Integers as they are stored, one after the other; whole numbers of fp32 count as such, and others as -1.
+  static func integers(_ raw: [UInt8], _ dtype: DType, count: Int) -> [Int] {
+    let size = dtype.bitCount / 8
+    return (0..<count).map { index in
+      let bits = (0..<size).reduce(0) { $0 | UInt64(raw[index * size + $1]) << (8 * $1) }
+      if dtype == .f32 { return Int(exactly: Float(bitPattern: UInt32(bits))) ?? -1 }
+      if size == 1 { return Int(bits) }
+      return Int(Int64(bitPattern: bits << UInt64(64 - 8 * size)) >> (64 - 8 * size))
+    }
+  }
+
   private func value(_ raw: [UInt8], _ index: Int) -> Float {
     func bits(_ count: Int) -> UInt64 {
       (0..<count).reduce(0) { $0 | UInt64(raw[index * count + $1]) << (8 * $1) }

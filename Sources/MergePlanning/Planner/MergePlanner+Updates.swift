@@ -18,11 +18,9 @@ extension MergePlanner {
         .weightWithoutScaling(method: adapter.config.methodName, weight: adapters[number].weight), number,
         key: update.inWitness.tensor)
     }
+    equalities += shared.copies(of: update)
     let resolved = try target(of: update, number)
-    let placement = UpdatePlacement(
-      config: base.config, adapter: adapter, input: input(ofAdapter: number), weight: adapters[number].weight,
-      expertLayout: options.expertLayout, followsPEFT: options.arithmetic == .peft,
-      orientation: orientation(update, shape: resolved.shape, number))
+    let placement = UpdatePlacement(of: update, shape: resolved.shape, number, &self)
     let place = try placement.place(update, target: resolved.whole ?? resolved.name, shape: resolved.shape)
     if update.expertCount != nil, adapter.isExpertLayoutAmbiguous, options.expertLayout == nil {
       throw error(.ambiguousExperts, number, key: update.outWitness.tensor)
@@ -72,7 +70,7 @@ extension MergePlanner {
   }
 
   /// Where an update goes in the base.
-  private mutating func target(of update: ModuleUpdate, _ number: Int) throws(PlanError) -> TensorPlacement {
+  mutating func target(of update: ModuleUpdate, _ number: Int) throws(PlanError) -> TensorPlacement {
     let key = update.inWitness.tensor
     if let problem = LostUpdates.problem(of: update, base.config) { throw error(problem, number, key: key) }
     let candidates: [TensorName]

@@ -85,7 +85,7 @@ struct MergePlanner {
       try replace(replacement, number)
       used.insert(replacement.tensor)
     }
-    for (index, update) in adapter.updates.enumerated() {
+    for (index, update) in try SharedSizes.updates(of: number, &self).enumerated() {
       if inertUpdates[number]?.contains(index) ?? false {
         addInert(update, number)
       } else {

@@ -261,6 +261,17 @@ struct UpdatePlacement {
   }
 }
 
+extension UpdatePlacement {
+  /// What places an update of an adapter in a weight of this shape.
+  init(of update: ModuleUpdate, shape: [Int], _ number: Int, _ planner: inout MergePlanner) {
+    self.init(
+      config: planner.base.config, adapter: planner.adapters[number].adapter, input: planner.input(ofAdapter: number),
+      weight: planner.adapters[number].weight, expertLayout: planner.options.expertLayout,
+      followsPEFT: planner.options.arithmetic == .peft,
+      orientation: planner.orientation(update, shape: shape, number))
+  }
+}
+
 extension ModuleUpdate {
   /// Whether the steps are those of a matrix of so many rows and columns.
   fileprivate func fits(rows: Int, columns: Int) -> Bool {

@@ -19,6 +19,14 @@ extension Formula where Operand == FactorView {
     case .mixed(let mixture): .mixed(mixture.transposed)
     case .derived(let derivation): .derived(derivation.transposed)
     case .image: preconditionFailure("a bias is never stored transposed")
+    case .stretched(let formula, let rows, let columns):
+      .stretched(formula.transposed, rows: columns, columns: rows)
+    case .drawn(let draw): .drawn(draw.transposed)
+    case .chosen(let values, let places): .chosen(values: values, places: places.transposed)
+    case .spectral(let spectrum): .spectral(spectrum.transposed)
+    case .weighted(let weights, let matrices, let rows, let isTransposed):
+      .weighted(weights: weights, matrices: matrices, rows: rows, isTransposed: !isTransposed)
+    case .open: preconditionFailure("a formula is fitted before it is placed")
     case .scattered, .bounded, .circulant: preconditionFailure("only linear layers have such an update, as they are")
     }
   }
@@ -26,11 +34,11 @@ extension Formula where Operand == FactorView {
   /// Whether ``transposed`` can be had.
   package var isTransposable: Bool {
     switch self {
-    case .matrix, .product, .mixed, .derived: true
+    case .matrix, .product, .mixed, .derived, .drawn, .chosen, .weighted, .spectral, .open: true
     case .tucker, .scattered, .bounded, .circulant, .image: false
     case .composed(let one, let other), .hadamard(let one, let other), .kronecker(let one, let other, _):
       one.isTransposable && other.isTransposable
-    case .repeated(let formula, _, _): formula.isTransposable
+    case .repeated(let formula, _, _), .stretched(let formula, _, _): formula.isTransposable
     }
   }
 
@@ -48,6 +56,12 @@ extension Formula where Operand == FactorView {
     case .circulant(let kernels, let size): kernels.rows * size
     case .derived(let derivation): derivation.isTransposed ? derivation.columns : derivation.rows
     case .image: 1
+    case .stretched(let formula, let rows, _): formula.rows * rows
+    case .drawn(let draw): draw.isTransposed ? draw.columns : draw.rows
+    case .chosen(_, let places): places.rows
+    case .weighted(_, let matrices, let rows, let isTransposed): isTransposed ? matrices.columns / rows : rows
+    case .spectral(let spectrum): spectrum.isTransposed ? spectrum.columns : spectrum.rows
+    case .open: 0
     }
   }
 
@@ -66,6 +80,12 @@ extension Formula where Operand == FactorView {
     case .circulant(let kernels, _): kernels.columns
     case .derived(let derivation): derivation.isTransposed ? derivation.rows : derivation.columns
     case .image(let weight, _, _): weight.rows
+    case .stretched(let formula, _, let columns): formula.columns * columns
+    case .drawn(let draw): draw.isTransposed ? draw.rows : draw.columns
+    case .chosen(_, let places): places.columns
+    case .weighted(_, let matrices, let rows, let isTransposed): isTransposed ? rows : matrices.columns / rows
+    case .spectral(let spectrum): spectrum.isTransposed ? spectrum.rows : spectrum.columns
+    case .open: 0
     }
   }
 
@@ -73,7 +93,11 @@ extension Formula where Operand == FactorView {
   var isDivisible: Bool {
     switch self {
     case .matrix, .product: true
-    case .tucker, .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant, .derived, .image: false
+    case .tucker, .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant, .derived, .image, .stretched, .drawn,
+      .chosen,
+      .weighted,
+      .spectral, .open:
+      false
     case .composed(let left, let right): left.isDivisible && right.isDivisible
     case .hadamard(let one, let other): one.isDivisible && other.isDivisible
     }
@@ -88,7 +112,10 @@ extension Formula where Operand == FactorView {
     case .composed(let left, let right):
       .composed(left: left.rows(from: first, count: count, step: step), right: right)
     case .tucker(let left, let core, let right): .tucker(left: cut(left), core: core, right: right)
-    case .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant, .derived, .image:
+    case .drawn(let draw): .drawn(draw.rows(from: first, count: count, step: step))
+    case .chosen(let values, let places): .chosen(values: values, places: cut(places))
+    case .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant, .derived, .image, .stretched, .weighted,
+      .spectral, .open:
       preconditionFailure("such an update is placed as a whole, or refused")
     case .hadamard(let one, let other):
       .hadamard(
@@ -103,7 +130,10 @@ extension Formula where Operand == FactorView {
     case .product(let left, let right, let diagonal):
       .product(left: left, right: right.spreadingColumns(turn), diagonal: diagonal)
     case .composed(let left, let right): .composed(left: left, right: right.spreadingColumns(turn))
-    case .tucker, .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant, .derived, .image:
+    case .tucker, .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant, .derived, .image, .stretched, .drawn,
+      .chosen,
+      .weighted,
+      .spectral, .open:
       preconditionFailure("such an update is placed as a whole, or refused")
     case .hadamard(let one, let other): .hadamard(one.spreadingColumns(turn), other.spreadingColumns(turn))
     }
@@ -130,8 +160,10 @@ extension Formula where Operand == FactorView {
       return rows % formula.rows == 0 ? .repeated(formula, rows: rows, columns: columns) : nil
     case .scattered(let values, let places, _, _):
       return .scattered(values: values, places: places, rows: rows, columns: columns)
-    case .derived(let derivation):
-      return derivation.rows == rows ? .derived(Derivation(derivation.form, rows: rows, columns: columns)) : nil
+    case .spectral(let spectrum):
+      guard spectrum.values.columns <= rows * columns else { return nil }
+      return .spectral(spectrum.fitted(rows: rows, columns: columns))
+    case .open(let blueprint): return blueprint.formula(rows: rows, columns: columns)
     default:
       guard self.rows == rows, columns <= self.columns else { return nil }
       return columns == self.columns ? self : self.columns(0..<columns)
@@ -154,7 +186,11 @@ extension Formula where Operand == FactorView {
       .product(left: left, right: right.columns(range), diagonal: diagonal)
     case .composed(let left, let right): .composed(left: left, right: right.columns(range))
     case .hadamard(let one, let other): .hadamard(one.columns(range), other.columns(range))
-    case .tucker, .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant, .derived, .image:
+    case .drawn(let draw): .drawn(draw.columns(range))
+    case .chosen(let values, let places): .chosen(values: values, places: places.columns(range))
+    case .tucker, .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant, .derived, .image, .stretched,
+      .weighted, .spectral,
+      .open:
       preconditionFailure("no factor of a product is such a matrix")
     }
   }
