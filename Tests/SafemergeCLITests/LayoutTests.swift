@@ -125,8 +125,8 @@ import Testing
     #expect(Screen.wrapped("  indented words that wrap", width: 16) == ["  indented words", "  that wrap"])
     #expect(Screen.wrapped("all of 100 % is right", width: 10) == ["all of", "  100 % is", "  right"])
     #expect(
-      Screen.wrapped("of shape [16, 20] with 4 KiB, s", width: 13) == [
-        "of shape", "  [16, 20]", "  with", "  4 KiB, s",
+      Screen.wrapped("of shape [16, 20] with 4 KiB, too", width: 12) == [
+        "of shape", "  [16, 20]", "  with", "  4 KiB, too",
       ])
     #expect(Screen.wrapped("it has [other words] here", width: 14) == ["it has [other", "  words] here"])
   }
