@@ -64,7 +64,7 @@ extension MergePlanner {
         PEFTRounding.steps(
           steps, of: update, dtype: dtype(of: target) ?? .f32, roundsDelta: roundsDelta)
       }
-      work.steps += rounded(roundsDelta: PEFTRounding.roundsDelta(update, target) || isAddedTwice)
+      work.addRounded(rounded(roundsDelta: PEFTRounding.roundsDelta(update, target) || isAddedTwice))
       if isAddedTwice { work.steps += rounded(roundsDelta: false) }
     }
   }

@@ -56,6 +56,19 @@ struct PendingUpdate {
     }
   }
 
+  /// Adds steps with PEFT's roundings. What multiplies the weight as it was, HiRA's delta, is added up over all adapters before it
+  /// does.
+  mutating func addRounded(_ added: [TensorUpdate.Step]) {
+    if added.count == 2, case .add(let addition) = added[0], steps.count > 1, steps.last == added[1],
+      case .add(let last) = steps[steps.count - 2],
+      [last, addition].allSatisfy({ $0.multipliesWeight && $0.shift.isEmpty && $0.scaling == nil })
+    {
+      steps[steps.count - 2] = .add(last.with(last.terms + addition.terms))
+    } else {
+      steps += added
+    }
+  }
+
   /// Writes rows over, in their order.
   mutating func replace(_ replacements: [RowReplacement<FactorView>], user: User) {
     rows += replacements
