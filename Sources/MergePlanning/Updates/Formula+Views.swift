@@ -160,6 +160,8 @@ extension Formula where Operand == FactorView {
       return rows % formula.rows == 0 ? .repeated(formula, rows: rows, columns: columns) : nil
     case .scattered(let values, let places, _, _):
       return .scattered(values: values, places: places, rows: rows, columns: columns)
+    case .derived(let derivation):
+      return derivation.rows == rows ? .derived(Derivation(derivation.form, rows: rows, columns: columns)) : nil
     case .spectral(let spectrum):
       guard spectrum.values.columns <= rows * columns else { return nil }
       return .spectral(spectrum.fitted(rows: rows, columns: columns))
