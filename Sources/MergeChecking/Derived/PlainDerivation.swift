@@ -13,7 +13,7 @@ enum PlainDerivation {
     guard let weight = reader.weight else { preconditionFailure("the weight is read with the tensor that has it") }
     let (left, right): (PlainTable, PlainTable)
     switch derivation.form {
-    case .residual(let residual): (left, right) = try factors(residual, derivation, weight, &reader)
+    case .substitution(let substitution): (left, right) = try factors(substitution, derivation, weight, &reader)
     case .network(let network): (left, right) = try factors(network, derivation, weight, &reader)
     case .smallestSingularValues: preconditionFailure("tensors that are decomposed are not compared")
     }
@@ -31,19 +31,19 @@ enum PlainDerivation {
 
   /// Q, and `s R - F^T W`.
   private static func factors(
-    _ residual: Residual<FactorView>, _ derivation: Derivation<FactorView>, _ weight: PlainWeight,
+    _ substitution: Substitution<FactorView>, _ derivation: Derivation<FactorView>, _ weight: PlainWeight,
     _ reader: inout FactorReader
   ) throws(SafetensorsError) -> (left: PlainTable, right: PlainTable) {
-    let (height, rank) = (derivation.rows, residual.rank)
-    var directions = try reader.values(residual.directions)
-    if residual.isOrthogonal { directions = orthogonal(directions, columns: rank) }
+    let (height, rank) = (derivation.rows, substitution.rank)
+    var directions = try reader.values(substitution.directions)
+    if substitution.isOrthogonal { directions = orthogonal(directions, columns: rank) }
     let left = table(directions, columns: rank)
-    let removed = left.transposed.narrow.map { residual.isOrthogonal ? $0 : max($0, 0) }
+    let removed = left.transposed.narrow.map { substitution.isOrthogonal ? $0 : max($0, 0) }
     var image = try weight.image(removed, rank: rank, isTransposed: derivation.isTransposed)
     var injection = [Float](repeating: 0, count: image.narrow.count)
-    if let own = residual.injection { injection = try reader.values(own) }
+    if let own = substitution.injection { injection = try reader.values(own) }
     for (index, value) in injection.enumerated() {
-      let scaled = residual.scaling * Double(value)
+      let scaled = substitution.scaling * Double(value)
       image.narrow[index] = scaled - image.narrow[index]
       image.wide[index] = scaled - image.wide[index]
       image.spreads[index] += abs(scaled)

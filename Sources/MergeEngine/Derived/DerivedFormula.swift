@@ -15,7 +15,7 @@ struct DerivedFormula: FormulaEvaluation {
     var memory = StepMemory(shared: rows * rank * MemoryLayout<Float>.stride + packed)
     memory.products = KernelSet.scratchByteCount(rows: place.tileRows, rank: rank)
     switch derivation.form {
-    case .residual, .network:
+    case .substitution, .network:
       // The factors of the adapter, in double where they are computed on.
       let factors = derivation.operands.reduce(0) { $0 + $1.rows * $1.columns } * 3 * MemoryLayout<Double>.stride
       memory.work = factors + WeightImage.byteCount(derivation, tensor)
@@ -32,7 +32,7 @@ struct DerivedFormula: FormulaEvaluation {
   func prepare(_ context: StepContext) throws -> any PreparedFormula {
     let factors =
       switch derivation.form {
-      case .residual(let residual): try DerivedFactors(residual, derivation, context)
+      case .substitution(let substitution): try DerivedFactors(substitution, derivation, context)
       case .network(let network): try DerivedFactors(network, derivation, context)
       case .smallestSingularValues(let count): try DerivedFactors(smallestSingularValues: count, context)
       }

@@ -6,7 +6,7 @@ public struct Derivation<Operand: Equatable & Sendable>: Equatable, Sendable {
   /// How the two matrices follow.
   public enum Form: Equatable, Sendable {
     /// DEFT.
-    case residual(Residual<Operand>)
+    case substitution(Substitution<Operand>)
     /// PEANuT.
     case network(Network<Operand>)
     /// `U diag(S) V` of so many of the smallest singular values of W and their vectors, each matrix rounded to W's dtype: what
@@ -29,7 +29,7 @@ public struct Derivation<Operand: Equatable & Sendable>: Equatable, Sendable {
   /// Every matrix that it reads beside W.
   public var operands: [Operand] {
     switch form {
-    case .residual(let residual): residual.operands
+    case .substitution(let substitution): substitution.operands
     case .network(let network): network.operands
     case .smallestSingularValues: []
     }
@@ -38,7 +38,7 @@ public struct Derivation<Operand: Equatable & Sendable>: Equatable, Sendable {
   /// The matrix without which the product is zero; nil: none is known to be.
   package var factor: Operand? {
     switch form {
-    case .residual(let residual): residual.isOrthogonal ? nil : residual.directions
+    case .substitution(let substitution): substitution.isOrthogonal ? nil : substitution.directions
     case .network(let network): network.output
     case .smallestSingularValues: nil
     }
@@ -47,7 +47,7 @@ public struct Derivation<Operand: Equatable & Sendable>: Equatable, Sendable {
   /// Columns of the left matrix.
   package var rank: Int {
     switch form {
-    case .residual(let residual): residual.rank
+    case .substitution(let substitution): substitution.rank
     case .network(let network): network.rank
     case .smallestSingularValues(let count): count
     }
@@ -67,7 +67,7 @@ public struct Derivation<Operand: Equatable & Sendable>: Equatable, Sendable {
   ) throws(Failure) -> Derivation<Other> {
     let mapped: Derivation<Other>.Form
     switch form {
-    case .residual(let residual): mapped = .residual(try residual.map(transform))
+    case .substitution(let substitution): mapped = .substitution(try substitution.map(transform))
     case .network(let network): mapped = .network(try network.map(transform))
     case .smallestSingularValues(let count): mapped = .smallestSingularValues(count: count)
     }

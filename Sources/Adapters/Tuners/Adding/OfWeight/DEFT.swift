@@ -67,11 +67,11 @@ struct DEFT: ModuleTuner {
       columns = own[1]
       injection = .rowMajor(try module.place(of: Self.injection), rows: rank, columns: own[1])
     }
-    let residual = Residual(
+    let substitution = Substitution(
       directions: Factor.rowMajor(try module.place(of: Self.directions), rows: shape[0], columns: rank),
       isOrthogonal: method == .qr, injection: injection,
       scaling: alpha.map { $0 == 0 ? 1 : $0 / Double(rank) } ?? 1, rank: rank)
-    let formula = Formula.derived(Derivation(.residual(residual), rows: shape[0], columns: columns ?? 1))
+    let formula = Formula.derived(Derivation(.substitution(substitution), rows: shape[0], columns: columns ?? 1))
     var update = ModuleUpdate(
       module: module.name.string, layout: .linear, outFeatures: shape[0], inFeatures: columns,
       outWitness: try module.witness(Self.directions),

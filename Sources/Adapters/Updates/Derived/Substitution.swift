@@ -4,7 +4,7 @@
 /// computed in double and rounded to fp32.
 ///
 /// Source: PEFT 0.21.2 `DeftLinear._project`, `_merge_factor`, `_delta_from_factor`.
-public struct Residual<Operand: Equatable & Sendable>: Equatable, Sendable {
+public struct Substitution<Operand: Equatable & Sendable>: Equatable, Sendable {
   /// P, (out, r).
   public let directions: Operand
   /// Whether `Q = F` is the Q of `P = Q R`, with the signs of LAPACK's reflections; otherwise `Q = P`, and F is P with 0 for
@@ -32,11 +32,11 @@ public struct Residual<Operand: Equatable & Sendable>: Equatable, Sendable {
   /// The same of other operands.
   package func map<Other, Failure: Error>(
     _ transform: (Operand) throws(Failure) -> Other
-  ) throws(Failure) -> Residual<Other> {
+  ) throws(Failure) -> Substitution<Other> {
     let directions = try transform(directions)
     var injection: Other?
     if let own = self.injection { injection = try transform(own) }
-    return Residual<Other>(
+    return Substitution<Other>(
       directions: directions, isOrthogonal: isOrthogonal, injection: injection, scaling: scaling, rank: rank)
   }
 }
