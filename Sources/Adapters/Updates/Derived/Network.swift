@@ -18,7 +18,13 @@ public struct Network<Operand: Equatable & Sendable>: Equatable, Sendable {
   /// r.
   public let rank: Int
 
-  /// - Parameter rank: Rows of `input`.
+  /// - Parameters:
+  ///   - input: A.
+  ///   - encoders: The E_n.
+  ///   - decoders: The D_n, as many.
+  ///   - output: B.
+  ///   - activation: f.
+  ///   - rank: Rows of `input`.
   public init(
     input: Operand, encoders: [Operand], decoders: [Operand], output: Operand, activation: Activation, rank: Int
   ) {

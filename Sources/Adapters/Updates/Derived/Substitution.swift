@@ -17,7 +17,12 @@ public struct Substitution<Operand: Equatable & Sendable>: Equatable, Sendable {
   /// r.
   public let rank: Int
 
-  /// - Parameter rank: Columns of `directions`.
+  /// - Parameters:
+  ///   - directions: P.
+  ///   - isOrthogonal: Whether Q and F are the Q of P.
+  ///   - injection: R; nil: none.
+  ///   - scaling: s.
+  ///   - rank: Columns of `directions`.
   public init(directions: Operand, isOrthogonal: Bool, injection: Operand?, scaling: Double, rank: Int) {
     self.directions = directions
     self.isOrthogonal = isOrthogonal
