@@ -48,7 +48,7 @@ struct MixedFormula: FormulaEvaluation {
     let order = logits.indices.sorted { logits[$0] == logits[$1] ? $0 < $1 : logits[$0] > logits[$1] }
     let best = order.prefix(mixture.count)
     let top = Double(logits[best[0]])
-    let powers = best.map { exponential(Double(logits[$0]) - top) }
+    let powers = best.map { Smooth.exponential(Double(logits[$0]) - top) }
     let sum = powers.reduce(0, +)
     return zip(best, powers).map { ($0 - logits.startIndex, $1 / sum) }
   }
@@ -85,18 +85,4 @@ struct PreparedValues: PreparedFormula {
       for column in 0..<columns { delta.add(scale * values[row * columns + column], at: start + column) }
     }
   }
-}
-
-/// e to a power that is not above 0, the same on every machine.
-private func exponential(_ x: Double) -> Double {
-  guard x > -745 else { return x.isNaN ? x : 0 }
-  let count = (x * 1.4426950408889634).rounded()
-  // The logarithm of 2 in two parts, the first of which times any count is exact.
-  let rest = x - count * 0x1.62e42feep-1 - count * 0x1.a39ef35793c76p-33
-  var (term, sum) = (1.0, 1.0)
-  for k in 1...16 {
-    term *= rest / Double(k)
-    sum += term
-  }
-  return Double(sign: .plus, exponent: Int(count), significand: sum)
 }
