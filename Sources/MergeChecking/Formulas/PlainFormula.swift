@@ -69,7 +69,7 @@ extension Formula where Operand == FactorView {
     case .mixed(let mixture):
       var places: [Float]?
       if let view = mixture.places { places = try reader.values(view) }
-      return PlainMixture(
+      return PlainMixture.table(
         mixture, extent: (rows, columns), logits: try reader.values(mixture.logits), places: places,
         bank: try reader.values(mixture.bank), length: mixture.bank.columns)
     case .derived(let derivation): return try PlainDerivation.formula(derivation, &reader)
@@ -82,7 +82,7 @@ extension Formula where Operand == FactorView {
       let chosen = try reader.integers(places)
       return PlainMatrix(values: chosen.map { numbers.indices.contains($0) ? numbers[$0] : .nan })
     case .weighted(let weights, let matrices, _, let isTransposed):
-      return PlainSum(
+      return PlainSum.table(
         weights: try reader.values(weights), matrices: try reader.values(matrices), columns: columns,
         isTransposed: isTransposed)
     case .spectral(let spectrum): return PlainSpectrum.plain(spectrum, values: try reader.values(spectrum.values))

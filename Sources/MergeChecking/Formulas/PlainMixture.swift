@@ -1,34 +1,28 @@
 import Adapters
 
 /// Sums of vectors of a bank, each element in double and rounded.
-struct PlainMixture: PlainFormula {
-  private let narrow: [Float]
-  private let wide: [Double]
-
-  let rank = 1
-
+enum PlainMixture {
   /// - Parameters:
   ///   - mixture: What the numbers are of.
   ///   - extent: Rows and columns of the matrix.
-  init<Operand: Equatable & Sendable>(
+  static func table<Operand: Equatable & Sendable>(
     _ mixture: Mixture<Operand>, extent: (rows: Int, columns: Int), logits: [Float], places: [Float]?, bank: [Float],
     length: Int
-  ) {
+  ) -> PlainTable {
     let vectorCount = bank.count / length
     var wide: [Double] = []
     for row in 0..<extent.rows {
       for column in 0..<extent.columns {
         let (vector, element) = mixture.place(row: row, column: column, length: length)
         var sum = 0.0
-        for (place, weight) in Self.parts(vector, mixture.count, logits, places, vectorCount)
+        for (place, weight) in parts(vector, mixture.count, logits, places, vectorCount)
         where (0..<vectorCount).contains(place) {
           sum += weight * Double(bank[place * length + element])
         }
         wide.append(sum)
       }
     }
-    self.wide = wide
-    narrow = wide.map { Float($0) }
+    return PlainTable(rounding: wide, spreads: wide.map { abs($0) }, columns: extent.columns)
   }
 
   private static func parts(
@@ -53,22 +47,5 @@ struct PlainMixture: PlainFormula {
     var result = 1 + small * (1 + small / 2 * (1 + small / 3 * (1 + small / 4 * (1 + small / 5 * (1 + small / 6)))))
     for _ in 0..<10 { result *= result }
     return result
-  }
-
-  func add(
-    row: Int, columns: Int, scale: Float, to delta: inout [Float], _ exact: inout [Double], at place: Int,
-    _ scratch: inout PlainScratch
-  ) {
-    for column in 0..<columns {
-      let scaled = scale * narrow[row * columns + column]
-      delta[place + column] += scaled
-      exact[place + column] += Double(scale) * wide[row * columns + column]
-    }
-  }
-
-  func addSpread(
-    row: Int, columns: Int, scale: Float, to sums: inout [Double], at place: Int, _ scratch: inout PlainScratch
-  ) {
-    for column in 0..<columns { sums[place + column] += Double(abs(scale)) * abs(wide[row * columns + column]) }
   }
 }

@@ -48,8 +48,8 @@ struct PlainMixing: PlainStep {
     return numbers.map { Double($0) }
   }
 
-  /// From an eighth of what is left of the angle without whole turns, doubled three times; with the versed sine 1 - cos in
-  /// place of the cosine, so that little is lost.
+  /// Takes whole turns off the angle, computes the sine and the versed sine (1 - cos) of an eighth of the rest, and doubles the
+  /// angle three times. The versed sine keeps the digits that a cosine near 1 would lose.
   private static func direction(_ angle: Double) -> (cosine: Double, sine: Double) {
     guard angle.magnitude < 0x1p52 else { return (.nan, .nan) }
     let turn = 0x1.921fb54442d18p2

@@ -7,7 +7,17 @@ struct PlainTable: PlainFormula {
   var spreads: [Double]
   let columns: Int
   /// Roundings in each element.
-  var rank = 1
+  let rank: Int
+
+  init(narrow: [Float], wide: [Double], spreads: [Double], columns: Int, rank: Int = 1) {
+    (self.narrow, self.wide, self.spreads) = (narrow, wide, spreads)
+    (self.columns, self.rank) = (columns, rank)
+  }
+
+  /// A matrix that the merge computes in double, and rounds.
+  init(rounding wide: [Double], spreads: [Double], columns: Int) {
+    self.init(narrow: wide.map { Float($0) }, wide: wide, spreads: spreads, columns: columns)
+  }
 
   /// The same matrix with rows and columns exchanged.
   var transposed: PlainTable {
