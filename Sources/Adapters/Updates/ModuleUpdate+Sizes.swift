@@ -32,8 +32,7 @@ extension ModuleUpdate {
     return changed
   }
 
-  /// A tensor that all modules share and that is not as large as the largest weights ask for, with what they ask for; nil:
-  /// there is none.
+  /// Finds a shared tensor that is too small or too large for the largest weights, and the shape that they need; nil: all fit.
   ///
   /// - Parameter shape: The shape of a tensor of the adapter.
   package func misfit(
