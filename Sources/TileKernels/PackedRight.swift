@@ -32,6 +32,14 @@ public struct PackedRight: Sendable {
     self.rank = factor.rows
   }
 
+  /// Packs a matrix in memory, row after row.
+  ///
+  /// - Throws: ``ShapeError`` if `elements` does not hold so many rows and columns.
+  package init(rowMajor elements: [Float], rows: Int, columns: Int, kernels: KernelSet = .best) throws(ShapeError) {
+    let factor = try StridedFactor(rowMajor: .f32, rows: rows, columns: columns)
+    try unsafe self.init(factor, in: elements.span.bytes, kernels: kernels)
+  }
+
   public static func panelCount(columns: Int) -> Int {
     columns / panelColumns + (columns % panelColumns == 0 ? 0 : 1)
   }

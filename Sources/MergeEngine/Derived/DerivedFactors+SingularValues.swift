@@ -8,11 +8,7 @@ extension DerivedFactors {
   /// `U diag(S)` and V of the smallest singular values, each matrix rounded to the weight's dtype.
   init(smallestSingularValues count: Int, _ context: StepContext) throws {
     let (tensor, update, kernels) = (context.tensor, context.tensor.update, context.kernels)
-    let path = context.inputs.path(of: tensor.weight.source.input)
-    guard let decomposer = context.decomposer else {
-      throw MergeError(path: path, tensor: tensor.name, .inconsistentPlan("no LAPACK was opened"))
-    }
-    let found = try decomposer.withTurn(path: path, tensor: tensor.name.string) { algebra in
+    let found = try context.decomposing { algebra in
       try algebra.singularValues(
         of: try DecompositionFactors.elements(context), rows: update.rows, columns: update.columns)
     }
@@ -22,7 +18,7 @@ extension DerivedFactors {
     let (largest, kept, taken) = (found.values[0], found.values[first - 1], found.values[first])
     if kept - taken <= largest * 0x1p-20, taken > largest * 0x1p-18 {
       throw MergeError(
-        path: path, tensor: tensor.name,
+        path: context.inputs.path(of: tensor.weight.source.input), tensor: tensor.name,
         .undetermined("its singular values \(first) and \(first + 1) are equal, \(kept) and \(taken)"))
     }
     let type = try context.inputs.elementTypes(of: tensor).0

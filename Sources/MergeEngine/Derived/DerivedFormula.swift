@@ -62,12 +62,10 @@ struct PreparedFactors: PreparedFormula {
       self.left = Self.transposed(right, rows: rank)
       // What was the left factor, read down its columns.
       let columns = Self.transposed(left, rows: left.count / rank)
-      let factor = try StridedFactor(rowMajor: .f32, rows: rank, columns: update.columns)
-      self.right = try unsafe PackedRight(factor, in: columns.span.bytes, kernels: kernels)
+      self.right = try PackedRight(rowMajor: columns, rows: rank, columns: update.columns, kernels: kernels)
     } else {
       self.left = left
-      let factor = try StridedFactor(rowMajor: .f32, rows: rank, columns: update.columns)
-      self.right = try unsafe PackedRight(factor, in: right.span.bytes, kernels: kernels)
+      self.right = try PackedRight(rowMajor: right, rows: rank, columns: update.columns, kernels: kernels)
     }
   }
 

@@ -67,8 +67,7 @@ struct WeightImage {
       for (number, column) in run.enumerated() {
         for row in 0..<rank { part[number * rank + row] = left[row * width + column] }
       }
-      let factor = try StridedFactor(rowMajor: .f32, rows: run.count, columns: rank)
-      return try unsafe PackedRight(factor, in: part.span.bytes, kernels: context.kernels)
+      return try PackedRight(rowMajor: part, rows: run.count, columns: rank, kernels: context.kernels)
     }
     var (part, sums) = (FloatBuffer(), FloatBuffer())
     var values: [Double] = []

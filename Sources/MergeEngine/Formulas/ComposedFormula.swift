@@ -23,8 +23,8 @@ struct ComposedFormula: FormulaEvaluation {
 
   func prepare(_ context: StepContext) throws -> any PreparedFormula {
     let right = try right.evaluation.prepare(context).matrix(rows: self.right.rows, context)
-    let factor = try StridedFactor(rowMajor: .f32, rows: self.right.rows, columns: self.right.columns)
-    let packed = try unsafe PackedRight(factor, in: right.span.bytes, kernels: context.kernels)
+    let packed = try PackedRight(
+      rowMajor: right, rows: self.right.rows, columns: self.right.columns, kernels: context.kernels)
     return PreparedComposition(left: try left.evaluation.prepare(context), right: packed)
   }
 }

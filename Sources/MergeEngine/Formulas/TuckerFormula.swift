@@ -25,8 +25,7 @@ struct TuckerFormula: FormulaEvaluation {
     let product = Self.multiply(
       try context.widened(core), try context.widened(right), rows: core.rows, inner: right.rows,
       columns: right.columns, positions: positions)
-    let factor = try StridedFactor(rowMajor: .f32, rows: core.rows, columns: columns)
-    let packed = try unsafe PackedRight(factor, in: product.span.bytes, kernels: context.kernels)
+    let packed = try PackedRight(rowMajor: product, rows: core.rows, columns: columns, kernels: context.kernels)
     return PreparedProduct(left: left, right: packed, diagonal: nil)
   }
 

@@ -1,5 +1,6 @@
 import LinearAlgebra
 import MergePlanning
+import Safetensors
 import TileKernels
 
 /// The context in which a step is prepared.
@@ -30,6 +31,15 @@ struct StepContext {
     var raw: [UInt8] = []
     let factor = try inputs.read(view, rows: 0..<view.rows, into: &raw)
     return try unsafe PackedRight(factor, in: raw.span.bytes, kernels: kernels)
+  }
+
+  /// Decomposes the tensor, in its turn: no two decompositions are in memory at once.
+  func decomposing<Result: Sendable>(_ body: (LinearAlgebra) throws -> Result) throws -> Result {
+    let path = inputs.path(of: tensor.weight.source.input)
+    guard let decomposer else {
+      throw MergeError(path: path, tensor: tensor.name, .inconsistentPlan("no LAPACK was opened"))
+    }
+    return try decomposer.withTurn(path: path, tensor: tensor.name.string, body)
   }
 
   /// Passes over the tensor once, tile by tile, with what the steps start from.

@@ -49,8 +49,7 @@ struct DecompositionFactors: Sendable {
       }
     }
     self.left = left
-    self.right = try unsafe PackedRight(
-      StridedFactor(rowMajor: .f32, rows: rank, columns: columns), in: right.span.bytes, kernels: kernels)
+    self.right = try PackedRight(rowMajor: right, rows: rank, columns: columns, kernels: kernels)
   }
 
   /// What the factors of one tensor take while its tiles need them.
@@ -72,14 +71,11 @@ struct DecompositionFactors: Sendable {
 extension DecompositionFactors {
   /// Decomposes the tensor that a step takes a part out of.
   init(_ decomposition: DecompositionStep, _ context: StepContext) throws {
-    let (tensor, update, kernels) = (context.tensor, context.tensor.update, context.kernels)
-    let path = context.inputs.path(of: tensor.weight.source.input)
-    guard let decomposer = context.decomposer else {
-      throw MergeError(path: path, tensor: tensor.name, .inconsistentPlan("no LAPACK was opened"))
-    }
-    self = try decomposer.withTurn(path: path, tensor: tensor.name.string) { algebra in
+    let update = context.tensor.update
+    self = try context.decomposing { algebra in
       try DecompositionFactors(
-        decomposition, of: Self.elements(context), rows: update.rows, columns: update.columns, algebra, kernels)
+        decomposition, of: Self.elements(context), rows: update.rows, columns: update.columns, algebra,
+        context.kernels)
     }
   }
 

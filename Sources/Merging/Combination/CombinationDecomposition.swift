@@ -51,8 +51,7 @@ struct CombinationDecomposition {
   }
 
   private func delta(_ update: Update, _ kernels: KernelSet) throws -> [Float] {
-    let right = try unsafe PackedRight(
-      StridedFactor(rowMajor: .f32, rows: update.rank, columns: columns), in: update.a.span.bytes, kernels: kernels)
+    let right = try PackedRight(rowMajor: update.a, rows: update.rank, columns: columns, kernels: kernels)
     var delta = [Float](repeating: -0.0, count: rows * columns)
     var span = delta.mutableSpan
     try kernels.addLowRank(to: &span, left: update.b.span, right: right, rows: rows, scale: update.scaling)

@@ -57,8 +57,8 @@ struct PreparedFourier: PreparedFormula {
     var block: [Float] = []
     var (cosine, sine) = ([Double](repeating: 0, count: columns), [Double](repeating: 0, count: columns))
     func pack() throws {
-      let factor = try StridedFactor(rowMajor: .f32, rows: block.count / columns, columns: columns)
-      factors.append(try unsafe PackedRight(factor, in: block.span.bytes, kernels: kernels))
+      factors.append(
+        try PackedRight(rowMajor: block, rows: block.count / columns, columns: columns, kernels: kernels))
       block.removeAll(keepingCapacity: true)
     }
     let size = Double(rows) * Double(columns)

@@ -40,8 +40,7 @@ struct PreparedReflections: ValueStep {
     }
     self.projections = projections
     let rows = vectors.flatMap { $0.map { Float($0) } }
-    let factor = try StridedFactor(rowMajor: .f32, rows: count, columns: length)
-    self.vectors = try unsafe PackedRight(factor, in: rows.span.bytes, kernels: kernels)
+    self.vectors = try PackedRight(rowMajor: rows, rows: count, columns: length, kernels: kernels)
   }
 
   private static func unitVectors(_ values: [Float], columns: Int, areOrthogonal: Bool) -> [[Double]] {

@@ -53,8 +53,7 @@ struct RotateRows: EngineStep {
 extension StepContext {
   /// A square matrix as a right factor.
   func packed(_ elements: [Float], size: Int) throws -> PackedRight {
-    let factor = try StridedFactor(rowMajor: .f32, rows: size, columns: size)
-    return try unsafe PackedRight(factor, in: elements.span.bytes, kernels: kernels)
+    try PackedRight(rowMajor: elements, rows: size, columns: size, kernels: kernels)
   }
 }
 
