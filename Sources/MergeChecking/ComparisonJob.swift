@@ -185,9 +185,8 @@ final class ComparisonJob: Sendable {
     try state.withLock { state throws(SafetensorsError) in
       if let prepared = state.prepared { return prepared }
       var prepared = try PreparedTensor(subject.update, files, weight: self.weight)
-      for number in prepared.steps.indices {
-        guard prepared.steps[number].needsColumnNorms, let addition = prepared.steps[number].addition else { continue }
-        prepared.steps[number].use(try columnNorms(prepared, of: addition))
+      for number in prepared.steps.indices where prepared.steps[number].needsColumnNorms {
+        prepared.steps[number].use(try columnNorms(prepared, step: number))
       }
       state.prepared = prepared
       return prepared
@@ -206,7 +205,7 @@ final class ComparisonJob: Sendable {
   }
 
   private func columnNorms(
-    _ prepared: PreparedTensor, of addition: PlainAddition
+    _ prepared: PreparedTensor, step: Int
   ) throws(SafetensorsError) -> PlainColumnNorms {
     var recomputation = RowRecomputation(prepared, sourceType: subject.sourceType)
     var squares = PlainSquares(columns: prepared.columns)
@@ -216,7 +215,7 @@ final class ComparisonJob: Sendable {
     for first in stride(from: 0, to: prepared.rows, by: rowsAtOnce) {
       let rows = first..<min(first + rowsAtOnce, prepared.rows)
       try readWeight(rows, columns: prepared.columns, &decoder, &source)
-      recomputation.addColumnSquares(addition, rows, from: source, to: &squares)
+      recomputation.addColumnSquares(step: step, rows, from: source, to: &squares)
     }
     return squares.norms
   }

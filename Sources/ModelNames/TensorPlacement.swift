@@ -23,7 +23,7 @@ package struct TensorPlacement: Equatable {
     /// The distance between the part's rows in ``runtimeRows``, which begin with the first.
     package var runtimeStride = 1
 
-    init(
+    package init(
       _ tensor: TensorName, runtimeRows: Range<Int>, row: Int, isTransposed: Bool = false
     ) {
       self.tensor = tensor

@@ -56,6 +56,8 @@ public indirect enum Formula<Operand: Equatable & Sendable>: Equatable, Sendable
   case weighted(weights: Operand, matrices: Operand, rows: Int, isTransposed: Bool = false)
   /// The transform of values in places that a seed gives: FourierFT, WaveFT.
   case spectral(Spectrum<Operand>)
+  /// Some rows of a matrix, one after another: of a module that lies in the base in several parts.
+  case window(Formula, rows: Range<Int>)
   /// What a weight's size makes whole.
   case open(Blueprint<Operand>)
 
@@ -79,6 +81,7 @@ public indirect enum Formula<Operand: Equatable & Sendable>: Equatable, Sendable
     case .chosen(let values, let places): [values, places]
     case .weighted(let weights, let matrices, _, _): [weights, matrices]
     case .spectral(let spectrum): [spectrum.values]
+    case .window(let formula, _): formula.operands
     case .open(let blueprint): blueprint.operands
     }
   }
@@ -102,6 +105,7 @@ public indirect enum Formula<Operand: Equatable & Sendable>: Equatable, Sendable
     case .product, .composed, .tucker, .hadamard, .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant,
       .derived, .image, .stretched, .drawn, .chosen, .weighted, .spectral, .open:
       true
+    case .window(let formula, _): formula.isProduct
     }
   }
 
@@ -142,6 +146,7 @@ public indirect enum Formula<Operand: Equatable & Sendable>: Equatable, Sendable
       return .weighted(
         weights: try transform(weights), matrices: try transform(matrices), rows: rows, isTransposed: isTransposed)
     case .spectral(let spectrum): return .spectral(try spectrum.map(transform))
+    case .window(let formula, let rows): return .window(try formula.map(transform), rows: rows)
     case .open(let blueprint): return .open(try blueprint.map(transform))
     }
   }
@@ -151,7 +156,8 @@ public indirect enum Formula<Operand: Equatable & Sendable>: Equatable, Sendable
     switch self {
     case .matrix(let values), .scattered(let values, _, _, _), .circulant(let values, _):
       return try isOperandZero(values)
-    case .repeated(let formula, _, _), .stretched(let formula, _, _): return try formula.isZero(isOperandZero)
+    case .repeated(let formula, _, _), .stretched(let formula, _, _), .window(let formula, _):
+      return try formula.isZero(isOperandZero)
     case .drawn: return false
     case .chosen(let values, _): return try isOperandZero(values)
     case .spectral(let spectrum): return try isOperandZero(spectrum.values)

@@ -18,6 +18,10 @@ public enum UpdateStep<Operand: Equatable & Sendable>: Equatable, Sendable {
   case rotate(Rotation<Operand>)
   /// Mixes rows or columns in pairs: RoAd.
   case mix(PairMixing<Operand>)
+  /// Multiplies blocks of rows from the left: OFT and BOFT of LyCORIS.
+  case mixBlocks(BlockMixing<Operand>)
+  /// Does steps to some rows, and mixes their result with what they start from.
+  case part(PartialUpdate<Operand>)
   /// Rounds to a dtype, as PEFT does between its steps.
   case round(DType)
   /// Writes rows over, after the rounding; the last step, where there is one.
@@ -27,7 +31,7 @@ public enum UpdateStep<Operand: Equatable & Sendable>: Equatable, Sendable {
   /// places then.
   package var isOrdered: Bool {
     switch self {
-    case .rescale, .scale, .rotate, .mix: true
+    case .rescale, .scale, .rotate, .mix, .mixBlocks, .part: true
     case .subtract, .add, .round, .replaceRows: false
     }
   }
@@ -37,20 +41,23 @@ public enum UpdateStep<Operand: Equatable & Sendable>: Equatable, Sendable {
     switch self {
     case .add(let addition): addition
     case .rescale(let rescaling): rescaling.addition
-    case .subtract, .scale, .rotate, .mix, .round, .replaceRows: nil
+    case .subtract, .scale, .rotate, .mix, .mixBlocks, .part, .round, .replaceRows: nil
     }
   }
 
   /// Whether it multiplies the tensor.
   package var isMultiplication: Bool {
     switch self {
-    case .scale, .rotate, .mix: true
-    case .subtract, .add, .rescale, .round, .replaceRows: false
+    case .scale, .rotate, .mix, .mixBlocks: true
+    case .subtract, .add, .rescale, .part, .round, .replaceRows: false
     }
   }
 
-  /// The terms of the delta that it adds.
-  public var terms: [Term<Operand>] { addition?.allTerms ?? [] }
+  /// The terms of the deltas that it adds.
+  public var terms: [Term<Operand>] {
+    if case .part(let part) = self { return part.steps.flatMap(\.terms) }
+    return addition?.allTerms ?? []
+  }
 
   /// Every matrix that it reads.
   public var operands: [Operand] {
@@ -61,6 +68,8 @@ public enum UpdateStep<Operand: Equatable & Sendable>: Equatable, Sendable {
     case .scale(let factors, _): [factors]
     case .rotate(let rotation): rotation.operands
     case .mix(let mixing): mixing.operands
+    case .mixBlocks(let mixing): [mixing.blocks]
+    case .part(let part): part.operands
     case .replaceRows(let replacements): replacements.map(\.values)
     }
   }
@@ -70,7 +79,7 @@ public enum UpdateStep<Operand: Equatable & Sendable>: Equatable, Sendable {
     switch self {
     case .add: .add(addition)
     case .rescale(let rescaling): .rescale(rescaling.with(addition))
-    case .subtract, .scale, .rotate, .mix, .round, .replaceRows: self
+    case .subtract, .scale, .rotate, .mix, .mixBlocks, .part, .round, .replaceRows: self
     }
   }
 
@@ -91,6 +100,8 @@ public enum UpdateStep<Operand: Equatable & Sendable>: Equatable, Sendable {
     case .scale(let factors, let axis): return .scale(try transform(factors), along: axis)
     case .rotate(let rotation): return .rotate(try rotation.map(transform))
     case .mix(let mixing): return .mix(try mixing.map(transform))
+    case .mixBlocks(let mixing): return .mixBlocks(try mixing.map(transform))
+    case .part(let part): return .part(try part.map(transform))
     case .round(let dtype): return .round(dtype)
     case .replaceRows(let replacements):
       var mapped: [RowReplacement<Other>] = []

@@ -86,6 +86,8 @@ extension Formula where Operand == FactorView {
         weights: try reader.values(weights), matrices: try reader.values(matrices), columns: columns,
         isTransposed: isTransposed)
     case .spectral(let spectrum): return PlainSpectrum.plain(spectrum, values: try reader.values(spectrum.values))
+    case .window(let formula, let rows):
+      return PlainWindow(formula: try formula.plain(&reader), first: rows.lowerBound)
     case .open: preconditionFailure("a plan has no formula that is not whole")
     case .bounded(let left, let right, let bound):
       var factor = try reader.values(left)

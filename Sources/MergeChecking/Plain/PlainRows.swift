@@ -47,6 +47,23 @@ struct PlainRows {
     PlainArithmetic.start(weights, count: count, &values, &exact, &scales)
   }
 
+  /// Starts with rows that steps have changed already, as if they were loaded so.
+  ///
+  /// - Parameters:
+  ///   - rows: How many.
+  ///   - first: The element of the other rows that is their first.
+  mutating func load(_ rows: Int, of other: PlainRows, from first: Int) {
+    let range = first..<first + rows * columns
+    weights = Array(other.values[range])
+    values = weights
+    exact = Array(other.exact[range])
+    scales = Array(other.scales[range])
+    delta = [Float](repeating: 0, count: range.count)
+    exactDelta = [Double](repeating: 0, count: range.count)
+    rowFactors = [Double](repeating: 1, count: rows)
+    columnFactors = nil
+  }
+
   /// Makes the delta nothing.
   mutating func clearDelta(count: Int) { PlainArithmetic.clear(&delta, &exactDelta, count: count) }
 

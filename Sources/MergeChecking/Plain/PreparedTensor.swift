@@ -24,6 +24,13 @@ struct PreparedTensor: Sendable {
     for step in update.steps { try step.prepare(&reader, in: &self) }
   }
 
+  /// The steps of so many of its rows.
+  init(_ steps: [TensorUpdate.Step], rows: Int, columns: Int, _ reader: inout FactorReader) throws(SafetensorsError) {
+    self.rows = rows
+    self.columns = columns
+    for step in steps { try step.prepare(&reader, in: &self) }
+  }
+
   /// The deltas of all steps, in order.
   var additions: [PlainAddition] { steps.compactMap(\.addition) }
 

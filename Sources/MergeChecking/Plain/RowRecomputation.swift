@@ -30,19 +30,22 @@ struct RowRecomputation {
 
   // MARK: - Norms down the columns
 
-  /// Adds the squares of `weight + delta` in these rows to sums for each column.
+  /// Adds the squares of `weight + delta` in these rows to sums for each column, for the step of this number. Where it is of a
+  /// part, only that part's rows count, as the steps before it leave them.
   mutating func addColumnSquares(
-    _ addition: PlainAddition, _ rows: Range<Int>, from source: [UInt8], to squares: inout PlainSquares
+    step number: Int, _ rows: Range<Int>, from source: [UInt8], to squares: inout PlainSquares
   ) {
+    let step = prepared.steps[number]
     state.load(rows, from: source, as: sourceType)
-    addition.sum(rows, &state)
+    if step.window != nil { for earlier in prepared.steps[..<number] { earlier.apply(rows, &state) } }
+    step.addition?.sum(rows, &state)
     let columns = prepared.columns
-    for row in 0..<rows.count {
+    for row in (step.window ?? rows).clamped(to: rows).map({ $0 - rows.lowerBound }) {
       let spread = spread(ofRow: rows.lowerBound + row, in: rows)
       for column in 0..<columns {
         let index = row * columns + column
-        let narrow = Double(state.weights[index] + state.delta[index])
-        let wide = Double(state.weights[index]) + state.exactDelta[index]
+        let narrow = Double(state.values[index] + state.delta[index])
+        let wide = state.exact[index] + state.exactDelta[index]
         squares.plain[column] += narrow * narrow
         squares.exact[column] += wide * wide
         squares.spreads[column] += spread[column] * spread[column]

@@ -27,6 +27,19 @@ struct PlainAddition: PlainStep {
     return longest + shift.count + (divisor == nil ? 0 : 1) + (multipliesWeight ? 1 : 0)
   }
 
+  /// The sum of what several add to some rows, so many rows further down, times a factor: for the magnitudes of what is added.
+  init(_ additions: [PlainAddition], movedBy distance: Int, times factor: Float) {
+    func moved(_ term: PlainTerm) -> PlainTerm {
+      PlainTerm(
+        rows: term.rows.lowerBound + distance..<term.rows.upperBound + distance, columns: term.columns,
+        scaling: factor * term.scaling, formula: term.formula)
+    }
+    terms = additions.flatMap(\.terms).map(moved)
+    shift = additions.flatMap(\.shift).map(moved)
+    multipliesWeight = additions.contains { $0.multipliesWeight }
+    (scaling, divisor, roundedTo) = (nil, nil, nil)
+  }
+
   init(_ addition: Addition<FactorView>, _ reader: inout FactorReader) throws(SafetensorsError) {
     func read(_ terms: [Term<FactorView>], _ reader: inout FactorReader) throws(SafetensorsError) -> [PlainTerm] {
       var result: [PlainTerm] = []

@@ -15,6 +15,8 @@ protocol PlainStep: Sendable {
   var hasKnownBits: Bool { get }
   /// Whether norms down the columns of `W` and its delta are to be found by a pass over the tensor before any row.
   var needsColumnNorms: Bool { get }
+  /// The rows that it changes, of what the steps before it made; nil: all, and its norms are those of the tensor as it was loaded.
+  var window: Range<Int>? { get }
   /// These norms, once they were found.
   var columnNorms: PlainColumnNorms? { get }
   mutating func use(_ norms: PlainColumnNorms)
@@ -32,6 +34,7 @@ extension PlainStep {
   var sumLength: Int { 0 }
   var hasKnownBits: Bool { true }
   var needsColumnNorms: Bool { false }
+  var window: Range<Int>? { nil }
   var columnNorms: PlainColumnNorms? { nil }
   mutating func use(_ norms: PlainColumnNorms) {}
   func rounding(weight: Double, spread: Double, isLast: Bool) -> Double { 0 }
@@ -54,6 +57,8 @@ extension UpdateStep where Operand == FactorView {
       }
       prepared.steps.append(try PlainRotation(rotation, columns: prepared.columns, &reader))
     case .mix(let mixing): prepared.steps.append(try PlainMixing(mixing, &reader))
+    case .mixBlocks(let mixing): prepared.steps.append(try PlainBlockMixing(mixing, &reader))
+    case .part(let part): prepared.steps.append(try PlainPart(part, columns: prepared.columns, &reader))
     case .round(let dtype): prepared.steps.append(PlainRounding(dtype))
     case .replaceRows(let replacements):
       for replacement in replacements {

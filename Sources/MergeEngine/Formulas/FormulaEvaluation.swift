@@ -60,6 +60,7 @@ extension Formula where Operand == FactorView {
     case .weighted(let weights, let matrices, let rows, let isTransposed):
       WeightedFormula(weights: weights, matrices: matrices, rows: rows, isTransposed: isTransposed)
     case .spectral(let spectrum): SpectralFormula(spectrum: spectrum)
+    case .window(let formula, let rows): WindowFormula(formula: formula, rows: rows)
     case .open: preconditionFailure("a plan has no formula that is not whole")
     case .bounded(let left, let right, let bound): BoundedFormula(left: left, right: right, bound: bound)
     }

@@ -22,6 +22,8 @@ extension UpdateStep where Operand == FactorView {
     case .scale(let factors, let axis): ScaleByVector(factors: factors, axis: axis)
     case .rotate(let rotation): RotateRows(rotation: rotation)
     case .mix(let mixing): MixPairs(mixing: mixing)
+    case .mixBlocks(let mixing): MixBlocks(mixing: mixing)
+    case .part(let part): ChangePart(part: part)
     case .round(let dtype): RoundBetween(dtype: dtype)
     case .replaceRows(let replacements): ReplaceRows(replacements: replacements)
     }

@@ -13,6 +13,14 @@ struct StepContext {
   let decomposer: MatrixDecomposer?
   /// ``PreparedSteps/scales``.
   let scales: [Float]?
+  /// The rows that the steps are of, which other steps change before; nil: all, as they are in the base.
+  var part: Part?
+
+  /// Rows of the tensor and the steps before those of the part.
+  struct Part {
+    let rows: Range<Int>
+    let steps: [any ValueStep]
+  }
 
   /// Rows of a matrix in fp32, one after the other; nil: all of them.
   func widened(_ view: FactorView, rows: Range<Int>? = nil) throws -> [Float] {
@@ -56,12 +64,22 @@ struct StepContext {
     let rowsPerTile = rowsPerTile ?? tileSize.rows(update)
     for first in stride(from: 0, to: update.rows, by: rowsPerTile) {
       let rows = first..<min(first + rowsPerTile, update.rows)
+      let own = part.map { $0.rows.clamped(to: rows) } ?? rows
+      if own.isEmpty { continue }
       let byteCount = try worker.read(tensor, rows: rows, scales: scales, into: &raw)
       let weight = unsafe raw.span.extracting(0..<byteCount).bytes
       let tile = Tile(
         rows: rows, columns: update.columns, source: source, target: target, rounding: .nearest, isCompared: false,
         keeping: .nothing)
-      try worker.buffers.withStart(start, tile, weight: weight) { buffers, start in try body(tile, start, &buffers) }
+      guard let part else {
+        try worker.buffers.withStart(start, tile, weight: weight) { buffers, start in try body(tile, start, &buffers) }
+        continue
+      }
+      try worker.buffers.run(part.steps, tile, start: weight)
+      let inner = tile.part(own, of: part.rows)
+      let place = (own.lowerBound - rows.lowerBound) * tile.columns
+      let values = Array(worker.buffers.value.elements[place..<place + inner.count])
+      try unsafe body(inner, values.span.bytes, &worker.buffers)
     }
   }
 }

@@ -115,6 +115,16 @@ struct FloatBuffer: Sendable {
     for index in 0..<count { span[index] *= factors[index] }
   }
 
+  /// Makes each of the first `count` elements `y` the sum `x + weight * (y - x)` with the other buffer's element `x`.
+  mutating func mix(with other: FloatBuffer, count: Int, weight: Float) {
+    var span = elements.mutableSpan
+    let starts = other.elements.span
+    for index in 0..<count {
+      let start = starts[index]
+      span[index] = start + weight * (span[index] - start)
+    }
+  }
+
   /// Divides each of the first `count` elements.
   mutating func divide(_ count: Int, by divisor: Float) {
     var span = elements.mutableSpan

@@ -28,10 +28,7 @@ extension MergePlanner {
       if part.interleaveCount > 1, quantized.groups[part.tensor] != nil {
         throw refuse("an interleaved quantized weight")
       }
-      var steps: [TensorUpdate.Step] = []
-      for step in place.steps {
-        if let cut = try slice(step, part, place, refuse) { steps.append(cut) }
-      }
+      let steps = try slice(place.steps, part, place, refuse)
       guard !steps.isEmpty else { continue }
       works[part.tensor, default: PendingUpdate()].interleaveCount = part.interleaveCount
       works[part.tensor]?.isSliced = true
@@ -57,19 +54,40 @@ extension MergePlanner {
     modules.append(MergePlan.Module(update, adapters[number], number, targets: targets, rule: resolved.rule))
   }
 
-  /// What of a step falls into a part of the tensor; nil: nothing.
+  /// What of the steps falls into a part of the tensor. Where that is not all of a tensor of the base, steps that are more than a
+  /// sum are those of its rows alone.
   private func slice(
-    _ step: TensorUpdate.Step, _ part: TensorPlacement.Part, _ place: PlacedUpdate, _ refuse: (String) -> PlanError
-  ) throws(PlanError) -> TensorUpdate.Step? {
-    // Rescaling, scaling and multiplying are of a tensor's every row.
+    _ steps: [TensorUpdate.Step], _ part: TensorPlacement.Part, _ place: PlacedUpdate, _ refuse: (String) -> PlanError
+  ) throws(PlanError) -> [TensorUpdate.Step] {
     let rows = shape(of: part.tensor).map { TensorUpdate.matrix(of: $0).rows }
-    let isWhole = !part.isTransposed && part.rows == 0..<(rows ?? 0) && part.runtimeStride == 1
+    let isWhole = part.hasNeighbors && part.rows == 0..<(rows ?? 0)
+    let isOfRows = !isWhole && part.hasNeighbors && steps.contains { $0.isOrdered }
+    let own = isOfRows ? part.atStart : part
+    var cut: [TensorUpdate.Step] = []
+    for step in steps {
+      if let step = try slice(step, own, place, isWhole: isWhole || isOfRows, refuse) { cut.append(step) }
+    }
+    guard isOfRows, !cut.isEmpty else { return cut }
+    if let step = cut.first(where: { part.row % $0.rowUnit != 0 }) {
+      throw refuse("a block of \(step.rowUnit) rows that begins at row \(part.row)")
+    }
+    return [.part(PartialUpdate(rows: part.rows, steps: cut))]
+  }
+
+  /// What of a step falls into a part of the tensor; nil: nothing.
+  ///
+  /// - Parameter isWhole: Whether the step is of every row that it may change.
+  private func slice(
+    _ step: TensorUpdate.Step, _ part: TensorPlacement.Part, _ place: PlacedUpdate, isWhole: Bool,
+    _ refuse: (String) -> PlanError
+  ) throws(PlanError) -> TensorUpdate.Step? {
     let isTurned = part.columnTurn != .every || part.interleaveCount > 1
     for term in step.terms where !term.formula.isDivisible {
       // What follows from the weight follows from the module's, and not from those beside it.
       if term.formula.isDerived, !isWhole || isTurned || !part.isWhole(place) {
         throw refuse("an update that follows from the whole weight")
       }
+      if part.hasNeighbors, term.formula.hasWindows { continue }
       let isUncut =
         part.runtimeRows.lowerBound <= term.rows.lowerBound && term.rows.upperBound <= part.runtimeRows.upperBound
       guard isUncut, part.runtimeStride == 1, !isTurned, !part.isTransposed || term.formula.isTransposable else {
@@ -81,13 +99,17 @@ extension MergePlanner {
       let own = addition.changingTerms { $0.part(part, columns: place.columns) }
       return own.allTerms.isEmpty ? nil : .add(own)
     case .rescale(let rescaling):
-      guard rescaling.axis == .rows, isWhole else { throw refuse("DoRA, which rescales whole tensors,") }
+      // Norms down the columns are of all rows.
+      guard isWhole, rescaling.axis == .rows || part.isWhole(place) else {
+        throw refuse("DoRA, which rescales whole tensors,")
+      }
       let terms = rescaling.addition.terms.compactMap { $0.part(part, columns: place.columns) }
       if terms.isEmpty { return nil }
+      let magnitudes = rescaling.magnitudes
       return .rescale(
         Rescaling(
-          rescaling.addition.with(terms), along: .rows, to: rescaling.magnitudes.columns(part.runtimeRows),
-          norms: rescaling.norms))
+          rescaling.addition.with(terms), along: rescaling.axis,
+          to: rescaling.axis == .rows ? magnitudes.columns(part.runtimeRows) : magnitudes, norms: rescaling.norms))
     case .scale(let factors, let axis):
       guard isWhole else { throw refuse("a scaling of whole tensors") }
       return .scale(axis == .rows ? factors.columns(part.runtimeRows) : factors, along: axis)
@@ -102,6 +124,14 @@ extension MergePlanner {
         throw refuse("a mixing of rows in pairs")
       }
       return .mix(own)
+    case .mixBlocks(let mixing):
+      guard isWhole, !isTurned, let own = mixing.rows(part.runtimeRows) else {
+        throw refuse("a multiplication of blocks of \(mixing.groupSize) rows")
+      }
+      return .mixBlocks(own)
+    case .part(let partial):
+      guard isWhole, part.isWhole(place) else { throw refuse("a change of some rows") }
+      return .part(partial)
     case .subtract, .round, .replaceRows: return step
     }
   }
@@ -122,6 +152,14 @@ extension ModuleUpdate.Layout {
 extension TensorPlacement.Part {
   /// Whether it has all rows of the runtime tensor.
   fileprivate func isWhole(_ place: PlacedUpdate) -> Bool { runtimeRows == 0..<place.rows }
+
+  /// Whether rows that are neighbors at run time are neighbors in the base's tensor.
+  fileprivate var hasNeighbors: Bool {
+    !isTransposed && runtimeStride == 1 && columnTurn == .every && interleaveCount == 1
+  }
+
+  /// The same rows as if they were the first of the base's tensor.
+  fileprivate var atStart: TensorPlacement.Part { TensorPlacement.Part(tensor, runtimeRows: runtimeRows, row: 0) }
 }
 
 extension Term where Operand == FactorView {

@@ -28,7 +28,7 @@ enum PEFTRounding {
           Rescaling(
             changed(rescaling.addition, roundedTo: nil), along: rescaling.axis, to: rescaling.magnitudes,
             norms: .torch))
-      case .scale, .rotate: rounded = step
+      case .scale, .rotate, .mixBlocks, .part: rounded = step
       case .mix(let mixing): rounded = .mix(mixing.rounded(to: dtype))
       case .subtract, .round, .replaceRows: return [step]
       }

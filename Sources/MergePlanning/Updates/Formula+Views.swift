@@ -26,6 +26,7 @@ extension Formula where Operand == FactorView {
     case .spectral(let spectrum): .spectral(spectrum.transposed)
     case .weighted(let weights, let matrices, let rows, let isTransposed):
       .weighted(weights: weights, matrices: matrices, rows: rows, isTransposed: !isTransposed)
+    case .window: preconditionFailure("rows of a matrix are taken where they are placed")
     case .open: preconditionFailure("a formula is fitted before it is placed")
     case .scattered, .bounded, .circulant: preconditionFailure("only linear layers have such an update, as they are")
     }
@@ -35,7 +36,7 @@ extension Formula where Operand == FactorView {
   package var isTransposable: Bool {
     switch self {
     case .matrix, .product, .mixed, .derived, .drawn, .chosen, .weighted, .spectral, .open: true
-    case .tucker, .scattered, .bounded, .circulant, .image: false
+    case .tucker, .scattered, .bounded, .circulant, .image, .window: false
     case .composed(let one, let other), .hadamard(let one, let other), .kronecker(let one, let other, _):
       one.isTransposable && other.isTransposable
     case .repeated(let formula, _, _), .stretched(let formula, _, _): formula.isTransposable
@@ -61,6 +62,7 @@ extension Formula where Operand == FactorView {
     case .chosen(_, let places): places.rows
     case .weighted(_, let matrices, let rows, let isTransposed): isTransposed ? matrices.columns / rows : rows
     case .spectral(let spectrum): spectrum.isTransposed ? spectrum.columns : spectrum.rows
+    case .window(_, let rows): rows.count
     case .open: 0
     }
   }
@@ -85,18 +87,27 @@ extension Formula where Operand == FactorView {
     case .chosen(_, let places): places.columns
     case .weighted(_, let matrices, let rows, let isTransposed): isTransposed ? rows : matrices.columns / rows
     case .spectral(let spectrum): spectrum.isTransposed ? spectrum.rows : spectrum.columns
+    case .window(let formula, _): formula.columns
     case .open: 0
     }
   }
 
-  /// Whether rows of the matrix, or zeros between its columns, can be had without all of it.
+  /// Whether neighboring rows of the matrix can be had without others.
+  var hasWindows: Bool {
+    switch self {
+    case .derived, .image, .open: false
+    case .matrix, .product, .composed, .tucker, .hadamard, .kronecker, .repeated, .scattered, .bounded, .mixed,
+      .circulant, .stretched, .drawn, .chosen, .weighted, .spectral, .window:
+      true
+    }
+  }
+
+  /// Whether rows of the matrix at a distance, or zeros between its columns, can be had without all of it.
   var isDivisible: Bool {
     switch self {
     case .matrix, .product: true
     case .tucker, .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant, .derived, .image, .stretched, .drawn,
-      .chosen,
-      .weighted,
-      .spectral, .open:
+      .chosen, .weighted, .spectral, .window, .open:
       false
     case .composed(let left, let right): left.isDivisible && right.isDivisible
     case .hadamard(let one, let other): one.isDivisible && other.isDivisible
@@ -114,9 +125,13 @@ extension Formula where Operand == FactorView {
     case .tucker(let left, let core, let right): .tucker(left: cut(left), core: core, right: right)
     case .drawn(let draw): .drawn(draw.rows(from: first, count: count, step: step))
     case .chosen(let values, let places): .chosen(values: values, places: cut(places))
+    case .window(let formula, let rows) where step == 1:
+      .window(formula, rows: rows.lowerBound + first..<rows.lowerBound + first + count)
     case .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant, .derived, .image, .stretched, .weighted,
-      .spectral, .open:
-      preconditionFailure("such an update is placed as a whole, or refused")
+      .spectral, .window, .open:
+      if hasWindows, step == 1 { .window(self, rows: first..<first + count) } else {
+        preconditionFailure("such an update is placed as a whole, or refused")
+      }
     case .hadamard(let one, let other):
       .hadamard(
         one.rows(from: first, count: count, step: step), other.rows(from: first, count: count, step: step))
@@ -131,9 +146,7 @@ extension Formula where Operand == FactorView {
       .product(left: left, right: right.spreadingColumns(turn), diagonal: diagonal)
     case .composed(let left, let right): .composed(left: left, right: right.spreadingColumns(turn))
     case .tucker, .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant, .derived, .image, .stretched, .drawn,
-      .chosen,
-      .weighted,
-      .spectral, .open:
+      .chosen, .weighted, .spectral, .window, .open:
       preconditionFailure("such an update is placed as a whole, or refused")
     case .hadamard(let one, let other): .hadamard(one.spreadingColumns(turn), other.spreadingColumns(turn))
     }
@@ -191,8 +204,7 @@ extension Formula where Operand == FactorView {
     case .drawn(let draw): .drawn(draw.columns(range))
     case .chosen(let values, let places): .chosen(values: values, places: places.columns(range))
     case .tucker, .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant, .derived, .image, .stretched,
-      .weighted, .spectral,
-      .open:
+      .weighted, .spectral, .window, .open:
       preconditionFailure("no factor of a product is such a matrix")
     }
   }
@@ -211,6 +223,7 @@ extension UpdateStep where Operand == FactorView {
     case .scale(let factors, let axis): .scale(factors, along: axis.other)
     case .rotate: preconditionFailure("no tuner multiplies a weight that is stored transposed")
     case .mix(let mixing): .mix(mixing.along(mixing.axis.other))
+    case .mixBlocks, .part: preconditionFailure("no adapter of such steps has weights that are stored transposed")
     case .round: self
     // Rows that become columns are no rows that could be written over: no tuner has both.
     case .replaceRows: self

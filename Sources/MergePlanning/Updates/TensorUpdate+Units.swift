@@ -15,9 +15,15 @@ extension TensorUpdate {
   }
 }
 
-extension UpdateStep {
+extension UpdateStep where Operand == FactorView {
   /// How many rows belong together, from the first on: none of them can be computed without the others.
-  fileprivate var rowUnit: Int {
-    if case .mix(let mixing) = self, mixing.axis == .rows { mixing.groupSize } else { 1 }
+  var rowUnit: Int {
+    switch self {
+    case .mix(let mixing): mixing.axis == .rows ? mixing.groupSize : 1
+    case .mixBlocks(let mixing): mixing.groupSize
+    // The part begins with a whole unit of its own.
+    case .part(let part): part.steps.map(\.rowUnit).reduce(1, TensorUpdate.leastCommonMultiple)
+    case .subtract, .add, .rescale, .scale, .rotate, .round, .replaceRows: 1
+    }
   }
 }

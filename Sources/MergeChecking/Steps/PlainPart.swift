@@ -1,0 +1,67 @@
+import Adapters
+import MergePlanning
+import Safetensors
+
+/// Steps of some rows, whose result is mixed with what they start from: `x + weight (y - x)`.
+struct PlainPart: PlainStep {
+  private let rows: Range<Int>
+  private let weight: Float
+  private var steps: [any PlainStep]
+  let addition: PlainAddition?
+
+  var multiplies: Bool { steps.contains { $0.multiplies } }
+  // The difference, the product and the sum of the mixing round too.
+  var sumLength: Int { steps.reduce(0) { $0 + $1.sumLength } + (weight == 1 ? 0 : 3) }
+  var hasKnownBits: Bool { steps.allSatisfy { $0.hasKnownBits } }
+  var needsColumnNorms: Bool { steps.contains { $0.needsColumnNorms } }
+  var columnNorms: PlainColumnNorms? { steps.compactMap(\.columnNorms).last }
+  var window: Range<Int>? { rows }
+
+  init(
+    _ part: PartialUpdate<FactorView>, columns: Int, _ reader: inout FactorReader
+  ) throws(SafetensorsError) {
+    rows = part.rows
+    weight = part.weight
+    let prepared = try PreparedTensor(part.steps, rows: part.rows.count, columns: columns, &reader)
+    steps = prepared.steps
+    let additions = prepared.additions
+    addition = additions.isEmpty ? nil : PlainAddition(additions, movedBy: part.rows.lowerBound, times: 1)
+  }
+
+  mutating func use(_ norms: PlainColumnNorms) {
+    for number in steps.indices where steps[number].needsColumnNorms { steps[number].use(norms) }
+  }
+
+  func apply(_ rows: Range<Int>, _ state: inout PlainRows) {
+    let own = self.rows.clamped(to: rows)
+    guard !own.isEmpty else { return }
+    let columns = state.columns
+    let first = (own.lowerBound - rows.lowerBound) * columns
+    var inner = PlainRows(columns: columns)
+    inner.load(own.count, of: state, from: first)
+    let inside = own.lowerBound - self.rows.lowerBound..<own.upperBound - self.rows.lowerBound
+    for step in steps { step.apply(inside, &inner) }
+    let (narrow, wide) = (weight, Double(weight))
+    let rest = abs(1 - wide)
+    for index in 0..<own.count * columns {
+      let place = first + index
+      guard weight != 1 else {
+        (state.values[place], state.exact[place]) = (inner.values[index], inner.exact[index])
+        state.scales[place] = inner.scales[index]
+        continue
+      }
+      let (start, exact) = (state.values[place], state.exact[place])
+      state.values[place] = start + narrow * (inner.values[index] - start)
+      state.exact[place] = exact + wide * (inner.exact[index] - exact)
+      state.scales[place] = rest * state.scales[place] + abs(wide) * inner.scales[index]
+    }
+    for row in 0..<own.count {
+      state.rowFactors[own.lowerBound - rows.lowerBound + row] *= rest + abs(wide * inner.rowFactors[row])
+    }
+    if let factors = inner.columnFactors {
+      state.columnFactors = (state.columnFactors ?? [Double](repeating: 1, count: columns)).enumerated().map {
+        $1 * max(1, rest + abs(wide * factors[$0]))
+      }
+    }
+  }
+}
