@@ -34,6 +34,14 @@ import Testing
     try #require(throws: PlanError.self) { _ = try plan(base, fields, adapter) }
   }
 
+  /// The one step of the one tensor that is changed: a change of some rows.
+  private func part(_ plan: MergePlan) throws -> PartialUpdate<FactorView> {
+    let updates = plan.updatedTensors.map(\.update)
+    let parts = updates.flatMap(\.steps).compactMap { step in if case .part(let part) = step { part } else { nil } }
+    try #require(updates.count == 1 && parts.count == updates[0].steps.count)
+    return try #require(parts.first)
+  }
+
   private func names(_ plan: MergePlan) -> [String] { plan.updatedTensors.map { $0.name.string } }
 
   private func road(_ module: String, rows: Int) -> [TestTensor] {
@@ -50,7 +58,8 @@ import Testing
     #expect(angles.map(\.offset) == [0, 4, 6] && angles.map(\.rows) == [2, 1, 1])
     let coarse = #""peft_type": "ROAD", "group_size": 8"#
     #expect(try refusal(Self.apart, coarse, road("qkv_proj", rows: 16)).errorClass == "unsupported")
-    #expect(try refusal(Self.fused, fields, road("q_proj", rows: 8)).errorClass == "unsupported")
+    let part = try self.part(plan(Self.fused, fields, road("q_proj", rows: 8)))
+    #expect(part.rows == 0..<8 && part.weight == 1 && part.steps.count == 1)
   }
 
   @Test func bandsAreCutAtTheirEnds() throws {
@@ -68,10 +77,12 @@ import Testing
   }
 
   /// Rows of other layers in the same tensor stay as they are.
-  @Test func aPartOfATensorIsNotMultiplied() throws {
+  @Test func aPartOfATensorIsMultipliedAlone() throws {
     let fields = #""peft_type": "OFT", "use_cayley_neumann": false"#
     let entries = [TestTensor("q_proj.oft_R.weight", .f32, [2, 6])]
-    #expect(try refusal(Self.fused, fields, entries).errorClass == "unsupported")
+    #expect(try part(plan(Self.fused, fields, entries)).rows == 0..<8)
+    let others = [TestTensor("k_proj.oft_R.weight", .f32, [2, 6])]
+    #expect(try part(plan(Self.fused, fields, others)).rows == 8..<12)
     #expect(names(try plan(Self.apart, fields, entries)) == ["\(Self.attention).q_proj.weight"])
     let whole = [TestTensor("qkv_proj.oft_R.weight", .f32, [2, 6])]
     #expect(names(try plan(Self.apart, fields, whole)).count == 3)

@@ -139,11 +139,17 @@ import Testing
     let module = "model.layers.0.self_attn.q_proj"
     let adapter =
       layer(module, rows: 8, columns: 6) + [TestTensor(module + ".lora_magnitude_vector", .f32, [8])]
-    guard
-      case .slicedChange = try problem(Self.fused, adapter, config: Self.heads, fields: #""use_dora":true"#)
-    else {
-      Issue.record("DoRA on a part")
+    let dora = #""use_dora":true"#
+    let plan = try plan(Self.fused, adapter, config: Self.heads, fields: dora)
+    let update = try #require(plan.updatedTensors.map(\.update).first)
+    guard case .part(let part)? = update.steps.first, case .rescale(let rescaling)? = part.steps.first else {
+      Issue.record("a part with DoRA")
       return
+    }
+    #expect(update.steps.count == 1 && part.rows == 0..<8 && rescaling.magnitudes.columns == 8)
+    // PEFT's roundings are those of a whole tensor.
+    #expect(throws: PlanError.self) {
+      try self.plan(Self.fused, adapter, config: Self.heads, fields: dora, arithmetic: .peft)
     }
   }
 

@@ -117,6 +117,10 @@ public struct ModuleUpdate: Equatable, Sendable {
   public var alpha: Double?
   /// Multiplies every term; nil: the method has no scaling, and no weight can be given to the update.
   public var scaling: Double?
+  /// Whether a weight mixes what the module becomes with what it was, `W + weight (f(W) - W)`, and updates of several adapters follow
+  /// each other, each of what those before it made: updates of image models' adapters that are no sum of a delta. ``scaling`` is
+  /// then the delta's own.
+  public var mixesResult = false
   /// The key of `rank_pattern` that decided the rank; nil: `r` did.
   public var rankPattern: String?
   /// The key of `alpha_pattern` that decided alpha; nil: the config's own alpha did.

@@ -13,7 +13,7 @@ extension MergePlanner {
       equalities += equal
       return
     }
-    if update.scaling == nil, adapters[number].weight != 1 {
+    if update.scaling == nil, !update.mixesResult, adapters[number].weight != 1 {
       throw error(
         .weightWithoutScaling(method: adapter.config.methodName, weight: adapters[number].weight), number,
         key: update.inWitness.tensor)
@@ -32,7 +32,8 @@ extension MergePlanner {
     guard let target = resolved.whole else { return try addSlices(update, place, resolved, number) }
     if let step = update.decomposition { try planDecomposition(step, for: update, target, place, number) }
     var work = works[target] ?? PendingUpdate()
-    let steps = place.steps.filter { if case .subtract = $0 { false } else { true } }
+    let own = place.steps.filter { if case .subtract = $0 { false } else { true } }
+    let steps = mixed(own, of: update, rows: 0..<place.rows, before: work.steps, number)
     add(steps, of: update, to: &work, target)
     warnings += update.warnings(shape: resolved.shape, options).map { "\(adapter.weightsPath): \($0)" }
     work.users.append(PendingUpdate.User(module: update.module, adapter: number, rows: 0..<place.rows))
@@ -49,6 +50,17 @@ extension MergePlanner {
       targets.append(name)
     }
     modules.append(MergePlan.Module(update, adapters[number], number, targets: targets, rule: resolved.rule))
+  }
+
+  /// The steps of an update whose result is mixed with what it starts from, where a weight or steps before it ask for that.
+  ///
+  /// - Parameter before: What is done to the tensor before.
+  func mixed(
+    _ steps: [TensorUpdate.Step], of update: ModuleUpdate, rows: Range<Int>, before: [TensorUpdate.Step], _ number: Int
+  ) -> [TensorUpdate.Step] {
+    let weight = adapters[number].weight
+    guard update.mixesResult, weight != 1 || !before.isEmpty else { return steps }
+    return [.part(PartialUpdate(rows: rows, steps: steps, weight: Float(weight)))]
   }
 
   /// Adds the steps in the arithmetic that was asked for; the delta of an attention's output projection twice.

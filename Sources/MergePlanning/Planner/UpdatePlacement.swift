@@ -52,11 +52,9 @@ struct UpdatePlacement {
     }
   }
 
-  /// Steps on matrices of the plan's inputs, with the scaling and the weight.
-  func views(_ steps: [UpdateStep<Factor>], scaling: Double?) -> [TensorUpdate.Step] {
-    steps.map { step in
-      step.scaled(by: weight * (scaling ?? 1)).map { view($0) }
-    }
+  /// Steps on matrices of the plan's inputs, their terms multiplied.
+  private func views(_ steps: [UpdateStep<Factor>], times factor: Double) -> [TensorUpdate.Step] {
+    steps.map { step in step.scaled(by: factor).map { view($0) } }
   }
 
   private func view(_ factor: Factor) -> FactorView {
@@ -84,7 +82,7 @@ struct UpdatePlacement {
           })
       }
     }
-    var placed = views(steps, scaling: update.scaling)
+    var placed = views(steps, times: weight * (update.scaling ?? 1))
     if let image, let own = bias.image, let last = placed.last, let addition = last.addition {
       let column = own.map { view($0) }
       let term = Term(
@@ -99,7 +97,8 @@ struct UpdatePlacement {
   private func views(_ update: ModuleUpdate) -> [TensorUpdate.Step] {
     let ordered = expertLayout.map { update.ordering(experts: $0) } ?? update
     let divisor = followsPEFT ? update.divisor ?? 1 : 1
-    return views(ordered.steps, scaling: update.scaling.map { $0 * divisor })
+    let factor = update.mixesResult ? 1 : weight
+    return views(ordered.steps, times: factor * (update.scaling.map { $0 * divisor } ?? 1))
   }
 
   /// The steps of a matrix of so many rows and columns, fitted to these if need be.
