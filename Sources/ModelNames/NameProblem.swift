@@ -4,6 +4,8 @@ public enum NameProblem: Error, Equatable, Sendable {
   case ambiguousName(target: String, candidates: [String])
   /// The base has a runtime tensor in parts, and one of them is missing; `like` is the name of another part, or its own.
   case missingPart(target: String, expert: Int?, like: String)
+  /// The base has a module, but not this parameter of it.
+  case noParameter(target: String, parameter: String, module: String)
   /// The shape of a part does not fit those of the others.
   case partShape(target: String, tensor: String, found: [Int])
   /// An update of fewer experts than the base has; `like` is the first that it leaves out.
@@ -24,7 +26,7 @@ public enum NameProblem: Error, Equatable, Sendable {
   /// The stable class that scripts match.
   public var errorClass: String {
     switch self {
-    case .missingPart, .mapUnused: "no-target"
+    case .missingPart, .noParameter, .mapUnused: "no-target"
     case .ambiguousName: "ambiguous"
     case .mapPattern: "pattern"
     case .partShape, .expertCount: "shape"
@@ -41,6 +43,8 @@ public enum NameProblem: Error, Equatable, Sendable {
       "the base stores \(target) in parts, and "
         + (expert.map { "the part of expert \($0) is missing; it would be named like \(like)" }
           ?? "one is missing; it would be named like \(like)")
+    case .noParameter(let target, let parameter, let module):
+      "\(target) is \(module) of the base, which has no \(parameter)"
     case .partShape(let target, let tensor, let found):
       "the base stores \(target) in parts, and the shape of \(tensor), \(found), does not fit the others"
     case .expertCount(let target, let found, let like):

@@ -2,9 +2,9 @@ import Adapters
 import Safetensors
 
 /// Where a tensor that an adapter names lies in the base.
-package struct TensorPlacement: Equatable {
+package struct TensorPlacement: Equatable, Sendable {
   /// Rows of a tensor of the base that hold rows of the runtime tensor.
-  package struct Part: Equatable {
+  package struct Part: Equatable, Sendable {
     package let tensor: TensorName
     /// Of the runtime tensor as a matrix.
     package let runtimeRows: Range<Int>
@@ -23,6 +23,7 @@ package struct TensorPlacement: Equatable {
     /// The distance between the part's rows in ``runtimeRows``, which begin with the first.
     package var runtimeStride = 1
 
+    /// A part whose rows are neighbors.
     package init(
       _ tensor: TensorName, runtimeRows: Range<Int>, row: Int, isTransposed: Bool = false
     ) {
@@ -33,7 +34,7 @@ package struct TensorPlacement: Equatable {
     }
 
     /// A part whose rows are interleaved with those of another one.
-    init(_ tensor: TensorName, runtimeRows: Range<Int>, row: Int, turn: Int, runtimeStride: Int = 1) {
+    package init(_ tensor: TensorName, runtimeRows: Range<Int>, row: Int, turn: Int, runtimeStride: Int = 1) {
       self.init(tensor, runtimeRows: runtimeRows, row: row)
       interleaveCount = 2
       self.turn = turn
@@ -68,12 +69,12 @@ package struct TensorPlacement: Equatable {
   package let whole: TensorName?
 
   /// A runtime tensor that the base has in other parts.
-  init(name: TensorName, shape: [Int], parts: [Part], rule: String?) {
+  package init(name: TensorName, shape: [Int], parts: [Part], rule: String?) {
     self.init(name: name, shape: shape, parts: parts, rule: rule, whole: nil)
   }
 
   /// A runtime tensor that is one of the base's.
-  init(whole tensor: TensorName, as name: TensorName, shape: [Int], rule: String?) {
+  package init(whole tensor: TensorName, as name: TensorName, shape: [Int], rule: String?) {
     // Of an empty tensor's dimensions no product may be formed.
     let rows = shape.contains(0) ? 0 : shape.dropLast().reduce(1, *)
     self.init(
