@@ -68,6 +68,10 @@ let package = Package(
       dependencies: ["JSONText", "Safetensors", "Checkpoints", "Adapters"],
       swiftSettings: librarySettings),
     .target(
+      name: "ImageModels",
+      dependencies: ["Safetensors", "ModelNames"],
+      swiftSettings: librarySettings),
+    .target(
       name: "TileKernels",
       dependencies: ["CTileKernels"],
       swiftSettings: librarySettings),
@@ -155,6 +159,10 @@ let package = Package(
       swiftSettings: programSettings),
     .testTarget(
       name: "HouseTests",
+      swiftSettings: programSettings),
+    .testTarget(
+      name: "ImageModelsTests",
+      dependencies: ["Platform", "Safetensors", "ModelNames", "ImageModels", "TestSupport"],
       swiftSettings: programSettings),
     .testTarget(
       name: "InspectionTests",
