@@ -115,8 +115,9 @@ struct RowRecomputation {
         let ratio: Double
         var count = columns
         if let norms = prepared.steps.compactMap(\.columnNorms).last {
-          ratio = norms.spreads[column] / max(norms.exact[column], .leastNonzeroMagnitude)
-          count = prepared.rows
+          let group = column / norms.width
+          ratio = norms.spreads[group] / max(norms.exact[group], .leastNonzeroMagnitude)
+          count = prepared.rows * norms.width
         } else {
           ratio = rowNorm / max(weightNorm, .leastNonzeroMagnitude)
         }

@@ -14,6 +14,7 @@ struct PlainPart: PlainStep {
   var sumLength: Int { steps.reduce(0) { $0 + $1.sumLength } + (weight == 1 ? 0 : 3) }
   var hasKnownBits: Bool { steps.allSatisfy { $0.hasKnownBits } }
   var needsColumnNorms: Bool { steps.contains { $0.needsColumnNorms } }
+  var columnsPerNorm: Int { steps.first { $0.needsColumnNorms }?.columnsPerNorm ?? 1 }
   var columnNorms: PlainColumnNorms? { steps.compactMap(\.columnNorms).last }
   var window: Range<Int>? { rows }
 

@@ -9,6 +9,8 @@ struct PlainRescaling: PlainStep {
   let magnitudes: [Float]
   let axis: Axis
   let norms: RescalingNorms
+  /// Neighboring columns that have one norm and one magnitude.
+  let width: Int
   private(set) var columnNorms: PlainColumnNorms?
 
   var addition: PlainAddition? { delta }
@@ -16,12 +18,14 @@ struct PlainRescaling: PlainStep {
   /// PEFT's own norms are not.
   var hasKnownBits: Bool { norms == .exact }
   var needsColumnNorms: Bool { axis == .columns }
+  var columnsPerNorm: Int { width }
 
   init(_ rescaling: Rescaling<FactorView>, _ reader: inout FactorReader) throws(SafetensorsError) {
     delta = try PlainAddition(rescaling.addition, &reader)
     magnitudes = try reader.values(rescaling.magnitudes)
     axis = rescaling.axis
     norms = rescaling.norms
+    width = rescaling.columnsPerNorm
   }
 
   mutating func use(_ norms: PlainColumnNorms) { columnNorms = norms }
@@ -39,8 +43,9 @@ struct PlainRescaling: PlainStep {
     let columns = state.columns
     var factors = [Double](repeating: 0, count: columns)
     for column in 0..<columns {
-      let factor = magnitudes[column] / norms.plain[column]
-      factors[column] = Double(magnitudes[column]) / norms.exact[column]
+      let (magnitude, group) = (magnitudes[column / width], column / width)
+      let factor = magnitude / norms.plain[group]
+      factors[column] = Double(magnitude) / norms.exact[group]
       for index in stride(from: column, to: rows.count * columns, by: columns) {
         rescale(index, factor, factors[column], &state)
       }
@@ -76,8 +81,10 @@ struct PlainRescaling: PlainStep {
   }
 }
 
-/// Norms down the columns: in fp32, exactly, and those of the spreads.
+/// Norms down the columns, of each column or of groups: in fp32, exactly, and those of the spreads.
 struct PlainColumnNorms: Sendable {
+  /// Columns of a group.
+  let width: Int
   let plain: [Float]
   let exact: [Double]
   let spreads: [Double]
@@ -95,9 +102,14 @@ struct PlainSquares {
     spreads = plain
   }
 
-  var norms: PlainColumnNorms {
-    PlainColumnNorms(
-      plain: plain.map { Float($0.squareRoot()) }, exact: exact.map { $0.squareRoot() },
-      spreads: spreads.map { $0.squareRoot() })
+  /// The norms of groups of so many neighboring columns.
+  func norms(width: Int) -> PlainColumnNorms {
+    func roots(_ squares: [Double]) -> [Double] {
+      var sums = [Double](repeating: 0, count: (squares.count + width - 1) / width)
+      for (column, square) in squares.enumerated() { sums[column / width] += square }
+      return sums.map { $0.squareRoot() }
+    }
+    return PlainColumnNorms(
+      width: width, plain: roots(plain).map { Float($0) }, exact: roots(exact), spreads: roots(spreads))
   }
 }

@@ -15,6 +15,8 @@ protocol PlainStep: Sendable {
   var hasKnownBits: Bool { get }
   /// Whether norms down the columns of `W` and its delta are to be found by a pass over the tensor before any row.
   var needsColumnNorms: Bool { get }
+  /// How many neighboring columns have one norm.
+  var columnsPerNorm: Int { get }
   /// The rows that it changes, of what the steps before it made; nil: all, and its norms are those of the tensor as it was loaded.
   var window: Range<Int>? { get }
   /// These norms, once they were found.
@@ -34,6 +36,7 @@ extension PlainStep {
   var sumLength: Int { 0 }
   var hasKnownBits: Bool { true }
   var needsColumnNorms: Bool { false }
+  var columnsPerNorm: Int { 1 }
   var window: Range<Int>? { nil }
   var columnNorms: PlainColumnNorms? { nil }
   mutating func use(_ norms: PlainColumnNorms) {}

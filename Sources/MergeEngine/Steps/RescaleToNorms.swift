@@ -24,12 +24,15 @@ struct RescaleToNorms: EngineStep {
         try squares.add(
           buffers.sums.elements.span.extracting(0..<tile.count), rows: tile.rows.count, buffers.kernels)
       }
-      columnNorms = try squares.norms(context.kernels)
+      columnNorms = try squares.norms(context.kernels, groupsOf: rescaling.columnsPerNorm)
+    }
+    var magnitudes = try context.widened(rescaling.magnitudes)
+    if rescaling.columnsPerNorm > 1 {
+      magnitudes = magnitudes.flatMap { repeatElement($0, count: rescaling.columnsPerNorm) }
     }
     prepared.steps.append(
       PreparedRescaling(
-        addition: addition, magnitudes: try context.widened(rescaling.magnitudes), columnNorms: columnNorms,
-        norms: rescaling.norms))
+        addition: addition, magnitudes: magnitudes, columnNorms: columnNorms, norms: rescaling.norms))
   }
 }
 

@@ -26,7 +26,11 @@ struct ColumnSquares {
     }
   }
 
-  func norms(_ kernels: KernelSet) throws(ShapeError) -> [Float] {
+  /// The norm of every column, or of all columns of its group together.
+  ///
+  /// - Parameter width: Neighboring columns of a group.
+  func norms(_ kernels: KernelSet, groupsOf width: Int) throws(ShapeError) -> [Float] {
+    let (floats, doubles) = (Self.sums(of: floats, groupsOf: width), Self.sums(of: doubles, groupsOf: width))
     var norms = [Float](repeating: 0, count: columns)
     var span = norms.mutableSpan
     if asTorch {
@@ -35,5 +39,17 @@ struct ColumnSquares {
       try kernels.norms.columns(fromSquares: doubles.span, into: &span)
     }
     return norms
+  }
+
+  /// The values, or at each place the sum of its group, added up in order.
+  private static func sums<Value: FloatingPoint>(of values: [Value], groupsOf width: Int) -> [Value] {
+    guard width > 1 else { return values }
+    var sums = values
+    for first in stride(from: 0, to: values.count, by: width) {
+      let group = first..<min(first + width, values.count)
+      let sum = values[group].reduce(0, +)
+      for column in group { sums[column] = sum }
+    }
+    return sums
   }
 }

@@ -27,7 +27,7 @@ enum PEFTRounding {
         rounded = .rescale(
           Rescaling(
             changed(rescaling.addition, roundedTo: nil), along: rescaling.axis, to: rescaling.magnitudes,
-            norms: .torch))
+            norms: .torch, columnsPerNorm: rescaling.columnsPerNorm))
       case .scale, .rotate, .mixBlocks, .part: rounded = step
       case .mix(let mixing): rounded = .mix(mixing.rounded(to: dtype))
       case .subtract, .round, .replaceRows: return [step]

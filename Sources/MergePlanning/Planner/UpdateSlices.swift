@@ -52,7 +52,8 @@ struct UpdateSlices {
   private func mayChangeRows(_ part: TensorPlacement.Part) -> Bool {
     if update.mixesResult { return true }
     let users = planner.works[part.tensor]?.users ?? []
-    return planner.options.arithmetic == .exact && !users.contains { $0.adapter != number && $0.rows.overlaps(part.rows) }
+    return planner.options.arithmetic == .exact
+      && !users.contains { $0.adapter != number && $0.rows.overlaps(part.rows) }
   }
 
   /// What of a step falls into a part of the tensor; nil: nothing.
@@ -89,7 +90,8 @@ struct UpdateSlices {
       return .rescale(
         Rescaling(
           rescaling.addition.with(terms), along: rescaling.axis,
-          to: rescaling.axis == .rows ? magnitudes.columns(part.runtimeRows) : magnitudes, norms: rescaling.norms))
+          to: rescaling.axis == .rows ? magnitudes.columns(part.runtimeRows) : magnitudes, norms: rescaling.norms,
+          columnsPerNorm: rescaling.columnsPerNorm))
     case .scale(let factors, let axis):
       guard isWhole else { throw refuse("a scaling of whole tensors") }
       return .scale(axis == .rows ? factors.columns(part.runtimeRows) : factors, along: axis)

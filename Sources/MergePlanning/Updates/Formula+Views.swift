@@ -129,7 +129,9 @@ extension Formula where Operand == FactorView {
       .window(formula, rows: rows.lowerBound + first..<rows.lowerBound + first + count)
     case .kronecker, .repeated, .scattered, .bounded, .mixed, .circulant, .derived, .image, .stretched, .weighted,
       .spectral, .window, .open:
-      if hasWindows, step == 1 { .window(self, rows: first..<first + count) } else {
+      if hasWindows, step == 1 {
+        .window(self, rows: first..<first + count)
+      } else {
         preconditionFailure("such an update is placed as a whole, or refused")
       }
     case .hadamard(let one, let other):
@@ -219,7 +221,8 @@ extension UpdateStep where Operand == FactorView {
     case .rescale(let rescaling):
       .rescale(
         Rescaling(
-          rescaling.addition.transposed, along: rescaling.axis.other, to: rescaling.magnitudes, norms: rescaling.norms))
+          rescaling.addition.transposed, along: rescaling.axis.other, to: rescaling.magnitudes, norms: rescaling.norms,
+          columnsPerNorm: rescaling.columnsPerNorm))
     case .scale(let factors, let axis): .scale(factors, along: axis.other)
     case .rotate: preconditionFailure("no tuner multiplies a weight that is stored transposed")
     case .mix(let mixing): .mix(mixing.along(mixing.axis.other))
@@ -232,8 +235,12 @@ extension UpdateStep where Operand == FactorView {
 }
 
 extension UpdateStep where Operand == FactorView {
-  /// The same step where every column stands for so many: a factor of a column multiplies each.
+  /// The same step where every column stands for so many: a factor of a column multiplies each, and a row that is repeated
+  /// downwards has each of its elements as often.
   func repeatingColumns(_ count: Int) -> UpdateStep {
+    if case .add(let addition) = self {
+      return .add(addition.changingTerms { $0.repeatingColumns(count) })
+    }
     guard case .scale(let factors, .columns) = self else { return self }
     let repeated = FactorView(
       factors.source, rows: factors.columns, columns: count, offset: factors.offset, rowStride: factors.columnStride,
@@ -249,6 +256,14 @@ extension Addition where Operand == FactorView {
 extension Term where Operand == FactorView {
   /// The same delta with rows and columns exchanged.
   package var transposed: Term { Term(rows: columns, columns: rows, formula.transposed, scaling: scaling) }
+
+  /// The same delta where every column stands for so many.
+  fileprivate func repeatingColumns(_ count: Int) -> Term {
+    guard count > 1, case .repeated(let row, let rows, let width) = formula, row.columns == width else { return self }
+    return Term(
+      rows: self.rows, columns: 0..<width * count,
+      .repeated(.stretched(row, rows: 1, columns: count), rows: rows, columns: width * count), scaling: scaling)
+  }
 
   /// The same delta in the columns of one turn.
   func spread(_ turn: Turn) -> Term {
