@@ -4,10 +4,27 @@ import Safetensors
 struct ModuleTensors {
   /// Where the module is in the model.
   let name: TensorName
-  /// One of its keys, for the names of others.
-  private let key: AdapterKey
   private let byRole: [FactorRole: Int]
-  private let tensors: AdapterTensors
+  private let table: TensorTable
+  /// The weights file, for errors.
+  private let path: String
+  /// What the tensor of a role that the module lacks would be called.
+  private let missingName: (FactorRole) -> String
+
+  /// - Parameters:
+  ///   - byRole: Where its tensors are in `table`.
+  ///   - path: The weights file, for errors.
+  ///   - missingName: What the tensor of a role that the module lacks would be called.
+  init(
+    name: TensorName, byRole: [FactorRole: Int], table: TensorTable, path: String,
+    missingName: @escaping (FactorRole) -> String
+  ) {
+    self.name = name
+    self.byRole = byRole
+    self.table = table
+    self.path = path
+    self.missingName = missingName
+  }
 
   /// Every module with tensors of the tuner, in the order of the names' bytes.
   ///
@@ -22,7 +39,11 @@ struct ModuleTensors {
       found[key.module, default: (key, [:])].byRole[role] = index
     }
     return found.sorted { $0.key < $1.key }
-      .map { ModuleTensors(name: $0.key, key: $0.value.key, byRole: $0.value.byRole, tensors: tensors) }
+      .map { module, found in
+        ModuleTensors(name: module, byRole: found.byRole, table: tensors.table, path: tensors.path) {
+          found.key.name(of: .factor($0))
+        }
+      }
   }
 
   /// The places of all tensors, in the order of the roles.
@@ -39,7 +60,7 @@ struct ModuleTensors {
   /// A tensor of places that every module has: integers, or the floats that Windows saves for them.
   func requiredIndices(_ role: FactorRole) throws(AdapterError) -> TensorInfo {
     let index = try place(of: role)
-    let info = tensors.table[index]
+    let info = table[index]
     guard [.i32, .i64, .i16, .u8, .f32].contains(info.dtype) else { throw failure(.dtype(info.dtype), at: index) }
     if info.shape.contains(0) { throw failure(.shape(expected: "without zeros", found: info.shape), at: index) }
     return info
@@ -47,7 +68,7 @@ struct ModuleTensors {
 
   /// Where a tensor that every module has is in the table.
   func place(of role: FactorRole) throws(AdapterError) -> Int {
-    guard let index = byRole[role] else { throw failure(.missingFactor(missing: key.name(of: .factor(role))), at: nil) }
+    guard let index = byRole[role] else { throw failure(.missingFactor(missing: missingName(role)), at: nil) }
     return index
   }
 
@@ -57,17 +78,17 @@ struct ModuleTensors {
   }
 
   /// How many dimensions a tensor has; 0 where the module has none.
-  func rank(of role: FactorRole) -> Int { byRole[role].map { tensors.table.shape(at: $0).count } ?? 0 }
+  func rank(of role: FactorRole) -> Int { byRole[role].map { table.shape(at: $0).count } ?? 0 }
 
   /// - Throws: If the module has both a tensor and those that other modules have instead.
   func exclude(_ others: [FactorRole], beside role: FactorRole) throws(AdapterError) {
     guard let other = others.first(where: { byRole[$0] != nil }) else { return }
-    throw failure(.excluded(other: key.name(of: .factor(role))), at: byRole[other])
+    throw failure(.excluded(other: missingName(role)), at: byRole[other])
   }
 
   private func info(at index: Int) throws(AdapterError) -> TensorInfo {
-    let info = tensors.table[index]
-    try FactorShapes.checkDType(info, path: tensors.path)
+    let info = table[index]
+    try FactorShapes.checkDType(info, path: path)
     // The dimensions of an empty tensor are bounded by nothing: 2^40 rows would cost no byte of a file.
     if info.shape.contains(0) { throw failure(.shape(expected: "without zeros", found: info.shape), at: index) }
     return info
@@ -76,7 +97,7 @@ struct ModuleTensors {
   /// - Throws: If a tensor has another shape than the others and the config make it.
   func check(_ role: FactorRole, is expected: [Int]) throws(AdapterError) {
     guard let index = byRole[role] else { return }
-    let found = tensors.table.shape(at: index)
+    let found = table.shape(at: index)
     if found == expected { return }
     throw failure(.shape(expected: AdapterError.text(expected), found: found), at: index)
   }
@@ -85,7 +106,7 @@ struct ModuleTensors {
   func checkMatrices(_ roles: [FactorRole]) throws(AdapterError) {
     for role in roles {
       let index = try place(of: role)
-      let shape = tensors.table.shape(at: index)
+      let shape = table.shape(at: index)
       guard shape.count == 2 else { throw failure(.shape(expected: "two dimensions", found: shape), at: index) }
     }
   }
@@ -93,12 +114,14 @@ struct ModuleTensors {
   /// - Parameters:
   ///   - axis: The dimension that is the rank.
   ///   - field: What says the rank of modules that no pattern names.
+  ///   - strength: What the config says; nil: nothing.
   /// - Throws: If a tensor has another rank than the config says.
   func checkRank(
-    _ role: FactorRole, axis: Int, _ strength: ModuleStrength, field: String = "r"
+    _ role: FactorRole, axis: Int, _ strength: ModuleStrength?, field: String = "r"
   ) throws(AdapterError) {
+    guard let strength else { return }
     let index = try place(of: role)
-    let shape = tensors.table.shape(at: index)
+    let shape = table.shape(at: index)
     guard shape.indices.contains(axis), shape[axis] != strength.rank else { return }
     throw failure(
       .rank(
@@ -108,6 +131,6 @@ struct ModuleTensors {
 
   /// An error about one of the module's tensors; nil: about the first.
   func failure(_ problem: AdapterError.Problem, at index: Int?) -> AdapterError {
-    tensors.failure(problem, at: index ?? byRole.values.min())
+    AdapterError(path: path, problem, tensor: (index ?? byRole.values.min()).map { table.name(at: $0) })
   }
 }

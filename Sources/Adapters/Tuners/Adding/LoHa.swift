@@ -17,15 +17,15 @@ struct LoHa: RankedTuner {
     ]
 
   /// Of a linear layer, and of a convolution as a matrix of (out, in * kernel): (out, r). With a core: (r, out).
-  private static let w1A = FactorRole("hada_w1_a")
+  static let w1A = FactorRole("hada_w1_a")
   /// (r, in * kernel). With a core: (r, in).
-  private static let w1B = FactorRole("hada_w1_b")
-  private static let w2A = FactorRole("hada_w2_a")
-  private static let w2B = FactorRole("hada_w2_b")
+  static let w1B = FactorRole("hada_w1_b")
+  static let w2A = FactorRole("hada_w2_a")
+  static let w2B = FactorRole("hada_w2_b")
   /// The core of each product, (r, r, *kernel); of one dimension the kernel has a 1 behind it.
-  private static let core1 = FactorRole("hada_t1")
-  private static let core2 = FactorRole("hada_t2")
-  private static let roles = [w1A, w1B, w2A, w2B, core1, core2]
+  static let core1 = FactorRole("hada_t1")
+  static let core2 = FactorRole("hada_t2")
+  static let roles = [w1A, w1B, w2A, w2B, core1, core2]
 
   static let endings = roles.map { KeyEnding($0) }
 
@@ -34,12 +34,21 @@ struct LoHa: RankedTuner {
   init(_ reader: ConfigReader) throws(AdapterError) { ranks = try RankSettings(reader, alphaField: "alpha") }
 
   func update(_ module: ModuleTensors, _ strength: ModuleStrength) throws(AdapterError) -> ModuleUpdate {
+    var update = try Self.update(module, strength)
+    update.scaling = strength.alpha / Double(strength.rank)
+    return update
+  }
+
+  /// What a module's tensors do, without a scaling.
+  ///
+  /// - Parameter strength: What the config says; nil: the factors say the rank.
+  static func update(_ module: ModuleTensors, _ strength: ModuleStrength?) throws(AdapterError) -> ModuleUpdate {
     let (a, b) = (try module.required(Self.w1A), try module.required(Self.w1B))
     let hasCore = module[Self.core1] != nil || module[Self.core2] != nil
     for (role, info) in [(Self.w1A, a), (Self.w1B, b)] where info.shape.count != 2 {
       throw module.failure(.shape(expected: "two dimensions", found: info.shape), at: module[role])
     }
-    let (rows, columns, rank) = (a.shape[hasCore ? 1 : 0], b.shape[1], strength.rank)
+    let (rows, columns, rank) = (a.shape[hasCore ? 1 : 0], b.shape[1], strength?.rank ?? b.shape[0])
     let kernel = hasCore ? Array(try module.required(Self.core1).shape.dropFirst(2)) : []
     if hasCore, kernel.isEmpty {
       throw module.failure(
@@ -63,12 +72,10 @@ struct LoHa: RankedTuner {
     let formula = Formula.hadamard(
       try product(Self.w1A, Self.w1B, Self.core1), try product(Self.w2A, Self.w2B, Self.core2))
     let width = columns * positions
-    var update = ModuleUpdate(
+    return ModuleUpdate(
       module: module.name.string, layout: .flattened, outFeatures: rows, inFeatures: width,
       outWitness: try module.witness(Self.w1A), inWitness: try module.witness(Self.w1B),
       steps: [.add(Addition([Term(rows: 0..<rows, columns: 0..<width, formula, scaling: 1)]))],
       tensorIndices: module.indices(of: Self.roles))
-    update.scaling = strength.alpha / Double(rank)
-    return update
   }
 }
