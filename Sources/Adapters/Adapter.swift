@@ -1,17 +1,22 @@
 import JSONText
 import Safetensors
 
-/// One PEFT adapter on disk: what its config and the header of its weights say. No tensor data is read.
+/// One adapter on disk: a folder of PEFT or another trainer, or one safetensors file without a config.
+///
+/// Of a folder the config and the header of its weights are read, and no tensor data. Of a file the header, and the few
+/// numbers that decide what it does: alphas, and the axes of IA3.
 ///
 /// Every tensor of ``header`` is in exactly one of ``updates``, ``replacements``, ``tokenRows`` and
 /// ``ignoredTensors``. Replacements come first, then updates are added, then token rows are written.
 public struct Adapter: Sendable {
-  /// The folder as the caller named it.
+  /// The folder or file as the caller named it.
   public let path: String
-  /// adapter_config.json in that folder, or in the only folder in it that has one.
+  /// adapter_config.json in that folder, or in the only folder in it that has one; of an adapter that is one file, the file.
   public let configPath: String
-  /// adapter_model.safetensors beside it.
+  /// adapter_model.safetensors beside it, or the file.
   public let weightsPath: String
+  /// What the adapter says of itself, if it is one file without a config; nil: it is a folder.
+  public let file: FileDescription?
   /// What the config says.
   public let config: AdapterConfig
   /// The header of the weights.
@@ -32,6 +37,10 @@ public struct Adapter: Sendable {
   /// Files beside ``weightsPath`` that hold weights too and that nothing is read of, relative to their folder.
   public let unreadWeights: [String]
 
+  /// Whether it is one file without a config: a module's name is then as the file has it, to be looked up among the names
+  /// that image models have.
+  public var isFile: Bool { file != nil }
+
   /// What the adapter was trained on, if the config says so.
   public var baseModelName: String? { config.baseModelName }
 
@@ -45,7 +54,7 @@ public struct Adapter: Sendable {
   /// Only a base tells whether a whole tensor was lost: ask this for each of its tensors that nothing replaces.
   public func fieldReplacing(_ tensor: String) -> String? {
     if config.savedModules.contains(where: tensor.isTensor(ofModuleEndingWith:)) { return "modules_to_save" }
-    if let field = config.tuner.field(replacing: tensor) { return field }
+    if let field = config.tuner?.field(replacing: tensor) { return field }
     // Older releases did not save the biases of "lora_only": there is a warning if none is there.
     guard replacements.contains(where: { $0.kind == .bias }), tensor.isPath(endingWith: "bias") else { return nil }
     switch config.bias {
@@ -62,7 +71,7 @@ public struct Adapter: Sendable {
   /// - Parameter tensor: One of which ``fieldReplacing(_:)`` says that `modules_to_save` names it.
   public func savesElsewhere(_ tensor: String) -> Bool {
     // Of what `target_modules` names the adapter has other modules, or would be none.
-    if config.tuner.field(replacing: tensor) != nil { return true }
+    if config.tuner?.field(replacing: tensor) != nil { return true }
     return config.savedModules.filter(tensor.isTensor(ofModuleEndingWith:)).contains { entry in
       replacements.contains { $0.kind != .bias && $0.target.isTensor(ofModuleEndingWith: entry) }
     }
@@ -74,17 +83,18 @@ public struct Adapter: Sendable {
   public init(folder path: String) throws(AdapterError) {
     let folder = try AdapterFolder(path: path)
     let config = try folder.readConfig()
+    guard let tuner = config.tuner else { throw AdapterError(path: folder.configPath, .peftType(found: nil)) }
     let header = try folder.readHeader()
     let (weightsPath, configPath) = (folder.weightsPath, folder.configPath)
     let table = header.tensors
     if table.isEmpty { throw AdapterError(path: weightsPath, .noTensors) }
-    let keys = try AdapterKeys(table, .peft(type(of: config.tuner)), path: weightsPath)
+    let keys = try AdapterKeys(table, .peft(type(of: tuner)), path: weightsPath)
     if !config.omissions.hasType, !keys.hasFactors { throw AdapterError(path: configPath, .peftType(found: nil)) }
     let tensors = AdapterTensors(table: table, keys: keys, config: config, path: weightsPath, configPath: configPath)
-    let made = try config.tuner.updates(of: tensors)
+    let made = try tuner.updates(of: tensors)
     let whole = try ReplacementTensors(tensors)
     let isEmpty =
-      type(of: config.tuner).hasUpdates
+      type(of: tuner).hasUpdates
       ? made.updates.isEmpty && !made.isPrunedWhole
       : whole.replacements.isEmpty && whole.tokenRows.isEmpty
     if isEmpty, config.targetsModules || !config.targetParameters.isEmpty {
@@ -92,6 +102,7 @@ public struct Adapter: Sendable {
     }
     try config.omissions.check(config, updates: made.updates, path: configPath)
     self.path = path
+    file = nil
     self.configPath = configPath
     self.weightsPath = weightsPath
     self.config = config
@@ -108,6 +119,34 @@ public struct Adapter: Sendable {
       + ConfigWarnings.find(config, updates: made.updates, unused: made.unusedPatterns, path: configPath)
     unreadWeights = UnreadWeights(folder: folder.path, beside: weightsPath).names
     try checkAccount(shared: made.shared)
+  }
+
+  /// Reads the adapter at `path`: a folder, or a safetensors file.
+  ///
+  /// - Throws: The first thing that is missing, malformed, not supported or does not fit.
+  public init(path: String) throws(AdapterError) {
+    if try AdapterFolder.isFolder(path) { try self.init(folder: path) } else { try self.init(file: path) }
+  }
+
+  /// Reads the adapter that is one safetensors file, as kohya, LyCORIS, diffusers, ComfyUI and others write them: no config is
+  /// read, and none is needed.
+  ///
+  /// - Throws: The first thing that is malformed, unknown, not supported or does not fit.
+  public init(file path: String) throws(AdapterError) {
+    let header = try AdapterFile.header(path)
+    let keys = try FileKeys(header.tensors, path: path)
+    let training = TrainingFacts(header.metadata ?? [])
+    let made = try FileAssembly(keys, header, training, path: path)
+    if made.updates.isEmpty, made.replacements.isEmpty { throw AdapterError(path: path, .nothingToMerge) }
+    let description = FileDescription(keys, made, training)
+    self.path = path
+    (configPath, weightsPath, self.header) = (path, path, header)
+    config = AdapterConfig(fileOf: description.methodNames)
+    file = description
+    (updates, replacements, tokenRows, ignoredTensors) = (made.updates, made.replacements, [], made.ignored)
+    (isExpertLayoutAmbiguous, unusedPatterns, unreadWeights) = (false, made.unusedPatterns, [])
+    warnings = made.warnings + ConfigWarnings.unused(made.unusedPatterns, path: path)
+    try checkAccount(shared: [])
   }
 
   /// Every tensor must have one use; a factor that several experts share is used once, by all of them.

@@ -29,6 +29,14 @@ extension AdapterError {
     case .parameterOrder, .vectorUnknown: "merge it with PEFT's merge_and_unload"
     case .rank, .expertRank: "are config and weights from different adapters?"
     case .missingFactor: "the adapter file is incomplete; save it again"
+    case .unknownKeys(_, _, let isAll):
+      isAll ? "is this a model, and not an adapter?" : "update safemerge, or ask for this kind of adapter"
+    case .foreign(let kind): kind.hint
+    case .unsupportedMethod, .paddedWeight, .eitherGLoRA, .rankStabilized: "merge it with the program that wrote it"
+    case .alpha: "write the alpha of the training, or the rank, into this tensor"
+    case .alphaAndMetadata: "remove the tensors of alpha, or \(StatedConfigs.key) from the metadata"
+    case .weightsOfFolder: "pass the folder"
+    case .otherFile: "load it with torch.load(..., weights_only=True) and save it with safetensors.torch.save_file"
     case .noLayers, .noTensors: "save the adapter again with PEFT's save_pretrained"
     default: nil
     }
@@ -83,6 +91,29 @@ extension AdapterError.Problem {
     case .keyWithoutModule: "the name contains no module"
     case .unknownKey:
       "unknown kind of tensor; expected a factor (lora_A.weight, lora_B.weight, ...) or a tensor of the model"
+
+    case .unknownKeys(let others, let count, _):
+      "unknown kind of tensor" + (count > 1 ? ", one of \(count): also \(others.joined(separator: ", "))" : "")
+        + "; expected a tensor of an adapter (lora_down.weight, lora_A.weight, hada_w1_a, lokr_w1, diff, ...)"
+    case .foreign(let kind): "part of \(kind.title): \(kind.reason)"
+    case .unsupportedMethod(let name): "\(name) in a file without a config is not supported"
+    case .eitherGLoRA: "the factors fit both forms of GLoRA, of which LyCORIS has exchanged the factors"
+    case .rankStabilized(let name):
+      "trained with rs_lora, of which \(name) saves an alpha without the root of the rank: the scaling is not known"
+    case .paddedWeight: "the weight is to be padded to another shape first, which is not supported"
+    case .alpha(let value):
+      value == 0
+        ? "alpha is 0, which some programs read as no effect and others as the rank"
+        : "alpha is \(value); expected a number"
+    case .scalarDType(let dtype): "the dtype is \(dtype.name); expected a number"
+    case .onInput(let value): "on_input is \(value); expected 0 or 1"
+    case .alphaAndMetadata:
+      "an alpha, and \(StatedConfigs.key) in the metadata states alphas too; expected one of the two"
+    case .metadata(let problem): "\(StatedConfigs.key) in the metadata: \(problem)"
+    case .weightsOfFolder:
+      "\(AdapterFolder.configName) is beside this file: its weights mean nothing without that config"
+    case .otherFile: "the name ends like that of a Python pickle, which is never opened; expected a safetensors file"
+    case .nothingToMerge: "no tensor in this file changes a model"
 
     case .missingFactor(let missing): "the other half, \(missing), is missing"
     case .oldOFT: "a tensor of OFT from before PEFT 0.16, whose parameters differ from those of OFT today"

@@ -58,6 +58,35 @@ public struct AdapterError: ReportableError, Equatable {
     case keyWithoutModule
     /// A tensor that no known PEFT writes.
     case unknownKey
+    /// Tensors of a file without a config whose names mean nothing: some of the others, how many they are, and whether they are
+    /// all of the file.
+    case unknownKeys(others: [String], count: Int, isAll: Bool)
+    /// A tensor of something that is not merged.
+    case foreign(ForeignKind)
+    /// A method that the file has in a form that is not supported.
+    case unsupportedMethod(String)
+    /// Factors of GLoRA that fit both of its forms.
+    case eitherGLoRA
+    /// The alpha of a method that LyCORIS saves without the root of the rank, where its training divided by it.
+    case rankStabilized(String)
+    /// `reshape_weight`.
+    case paddedWeight
+    /// An alpha that is zero or not finite.
+    case alpha(Double)
+    /// A tensor of one number has another dtype than numbers have.
+    case scalarDType(DType)
+    /// `on_input` is neither 0 nor 1.
+    case onInput(Double)
+    /// A file has tensors of alpha, and `lora_adapter_metadata` too.
+    case alphaAndMetadata
+    /// What is wrong with `lora_adapter_metadata`.
+    case metadata(String)
+    /// The weights of a folder, which has the config beside them.
+    case weightsOfFolder
+    /// A file of another kind than safetensors.
+    case otherFile
+    /// A file has no tensor that changes a model.
+    case nothingToMerge
 
     /// A module has some of its tensors, but not this one.
     case missingFactor(missing: String)
@@ -155,26 +184,32 @@ public struct AdapterError: ReportableError, Equatable {
     case .file(let error): error.errorClass
     case .system(let call, let code): SystemCalls.isAboutMissingPath(call, code) ? "not-found" : "system"
     case .notAFolder, .missingFile, .severalAdapters, .severalWeights: "not-found"
-    case .pickle: "pickle"
-    case .configTooLarge, .configNotJSON, .configNotAnObject, .fieldType, .scalingUnknown, .trainerConfig:
+    case .pickle, .otherFile: "pickle"
+    case .configTooLarge, .configNotJSON, .configNotAnObject, .fieldType, .scalingUnknown, .trainerConfig, .metadata,
+      .weightsOfFolder:
       "adapter-config"
     case .pattern, .patterns: "adapter-pattern"
-    case .peftType, .oldOFT, .unsupportedField, .impossible, .decomposition: "unsupported"
+    case .peftType, .oldOFT, .unsupportedField, .impossible, .decomposition, .foreign, .unsupportedMethod, .eitherGLoRA,
+      .rankStabilized,
+      .paddedWeight,
+      .alpha, .onInput:
+      "unsupported"
     case .unknownField: "unknown-field"
     case .keyRepeatedPrefix, .adapterNames, .keyWithoutModule, .unknownKey, .originalAlone, .variantNotDeclared,
-      .mixedOrientation:
+      .mixedOrientation, .unknownKeys:
       "adapter-key"
-    case .sameMeaning, .sameTarget, .biasTwice, .excluded, .embeddingAndLinear, .uses: "adapter-conflict"
+    case .sameMeaning, .sameTarget, .biasTwice, .excluded, .embeddingAndLinear, .uses, .alphaAndMetadata:
+      "adapter-conflict"
     case .missingFactor, .biasNotDeclared, .baseBiasNotDeclared, .magnitudeNotDeclared, .diagonalNotDeclared:
       "pair"
     case .vectorUnknown: "unsupported"
     case .unknownContainer, .nestedUpdate, .parameterCount, .parameterOrder: "nesting"
     case .missingSavedModules: "modules-to-save"
     case .tokensNotDeclared, .tokensOfSeveral, .tokensNamedTwice, .missingTokenRows: "token-rows"
-    case .dtype: "dtype"
+    case .dtype, .scalarDType: "dtype"
     case .shape, .blocks, .blocksInBoth, .blocksInNeither: "shape"
     case .rank, .expertRank: "rank"
-    case .noLayers, .noTensors: "no-layers"
+    case .noLayers, .noTensors, .nothingToMerge: "no-layers"
     }
   }
 

@@ -88,6 +88,16 @@ struct AdapterFolder {
     }
   }
 
+  /// Whether there is a folder at this path.
+  ///
+  /// - Throws: If there is nothing.
+  static func isFolder(_ path: String) throws(AdapterError) -> Bool {
+    guard let identity = try identity(path) else {
+      throw AdapterError(path: path, .system(call: "stat", code: SystemCalls.noSuchFile))
+    }
+    return identity.isDirectory
+  }
+
   /// The folder with the weights, if `path` has a config without weights and one folder in it has weights: axolotl writes
   /// the config when a training begins, and the weights at its end or with a checkpoint.
   ///

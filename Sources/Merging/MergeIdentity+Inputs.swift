@@ -28,7 +28,10 @@ extension MergeIdentity {
     }
     for (number, adapter) in adapters.enumerated() {
       let role = "adapter \(number + 1)"
-      sources.append { try Self.small(role, Paths.lastComponent(adapter.configPath), adapter.configPath) }
+      // An adapter that is one file has no config.
+      if !adapter.isFile {
+        sources.append { try Self.small(role, Paths.lastComponent(adapter.configPath), adapter.configPath) }
+      }
       sources.append {
         Input(
           role: role, name: Paths.lastComponent(adapter.weightsPath), byteCount: adapter.header.fileByteCount,

@@ -85,12 +85,13 @@ public struct MergeRequest: Sendable {
   ///
   /// - Parameters:
   ///   - base: A folder with a model, its index file, or one safetensors file.
-  ///   - adapters: Folders with adapter_config.json and adapter_model.safetensors, each merged with the weight 1.
+  ///   - adapters: Folders with adapter_config.json and adapter_model.safetensors, or safetensors files, each merged with the
+  ///     weight 1.
   ///   - output: See ``output``.
   /// - Throws: An error of `Checkpoint` or `Adapter`, each a `ReportableError`.
   public init(base: String, adapters: [String], output: String? = nil) throws {
     self.init(
-      base: try Checkpoint(path: base), adapters: try adapters.map { AdapterUse(try Adapter(folder: $0)) },
+      base: try Checkpoint(path: base), adapters: try adapters.map { AdapterUse(try Adapter(path: $0)) },
       output: output)
   }
 

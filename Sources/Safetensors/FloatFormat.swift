@@ -1,9 +1,9 @@
 /// Conversion to and from fp32 for floating-point types that Swift does not have on every machine.
-enum FloatFormat {
+package enum FloatFormat {
   /// The value of an F16, exactly.
   ///
   /// - Source: IEEE 754-2019, binary16.
-  static func float(f16 bits: UInt16) -> Float {
+  package static func float(f16 bits: UInt16) -> Float {
     let sign = UInt32(bits & 0x8000) << 16
     let exponent = UInt32(bits >> 10 & 0x1F)
     let fraction = UInt32(bits & 0x3FF)
@@ -18,7 +18,7 @@ enum FloatFormat {
   }
 
   /// The value of a BF16, exactly.
-  static func float(bf16 bits: UInt16) -> Float { Float(bitPattern: UInt32(bits) << 16) }
+  package static func float(bf16 bits: UInt16) -> Float { Float(bitPattern: UInt32(bits) << 16) }
 
   /// Rounds to the nearest F16, ties to even. A value that is too large becomes infinite, a NaN stays a quiet NaN.
   static func f16(_ value: Float) -> UInt16 {

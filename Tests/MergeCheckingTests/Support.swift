@@ -19,7 +19,7 @@ func merge(
 ) throws {
   var request = MergeRequest(
     base: try Checkpoint(path: base),
-    adapters: try adapters.map { AdapterUse(try Adapter(folder: $0.path), weight: $0.weight) }, output: output)
+    adapters: try adapters.map { AdapterUse(try Adapter(path: $0.path), weight: $0.weight) }, output: output)
   request.planning = options
   request.engine = MergeEngine.Options(workers: 2)
   request.engine.rounding = rounding
@@ -34,7 +34,7 @@ func check(
 ) throws -> MergeCheck.Report {
   var options = MergeCheck.Options(workers: 2)
   change(&options)
-  let uses = try adapters.map { AdapterUse(try Adapter(folder: $0.path), weight: $0.weight) }
+  let uses = try adapters.map { AdapterUse(try Adapter(path: $0.path), weight: $0.weight) }
   return try MergeCheck(
     Checkpoint(path: output), base: Checkpoint(path: base), adapters: uses, planning: planning, options: options
   ).run()

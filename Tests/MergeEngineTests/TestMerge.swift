@@ -29,7 +29,7 @@ struct TestMerge {
   ) throws {
     var request = MergeRequest(
       base: try Checkpoint(path: base),
-      adapters: try adapters.map { AdapterUse(try Adapter(folder: $0.path), weight: $0.weight) }, output: output)
+      adapters: try adapters.map { AdapterUse(try Adapter(path: $0.path), weight: $0.weight) }, output: output)
     request.planning = options
     request.force = force
     request.engine.workers = 2

@@ -30,8 +30,10 @@ public struct AdapterConfig: Sendable {
     }
   }
 
-  /// What kind of adapter it is, with the settings of that kind.
-  let tuner: any Tuner
+  /// What kind of adapter it is, with the settings of that kind; nil: the adapter is one file, whose tensors say it.
+  let tuner: (any Tuner)?
+  /// The methods that an adapter of one file has, as texts call them.
+  private let fileMethods: String
   /// `bias`: which biases of the base were trained.
   public let bias: Bias
   /// `modules_to_save`: names with which the paths of the modules end that were trained whole.
@@ -60,10 +62,10 @@ public struct AdapterConfig: Sendable {
   /// Whether `target_modules` asks for layers.
   let targetsModules: Bool
 
-  /// `peft_type` as PEFT writes it.
-  public var peftType: String { type(of: tuner).peftType }
+  /// `peft_type` as PEFT writes it; nil: the adapter is one file without a config.
+  public var peftType: String? { tuner.map { type(of: $0).peftType } }
   /// What texts call the method.
-  public var methodName: String { type(of: tuner).name }
+  public var methodName: String { tuner.map { type(of: $0).name } ?? fileMethods }
   /// The settings of LoRA; nil: the adapter is of another kind.
   public var lora: LoRA? { tuner as? LoRA }
 
@@ -81,7 +83,8 @@ public struct AdapterConfig: Sendable {
     let reader = ConfigReader(json: json, path: path, statedScaling: scaling)
     omissions = try ConfigOmissions(json, path: path)
     for member in members { try Self.check(member, of: omissions.tuner, path: path) }
-    tuner = try omissions.tuner.init(reader)
+    let tuner = try omissions.tuner.init(reader)
+    (self.tuner, fileMethods) = (tuner, "")
     bias = try reader.bias(of: omissions.tuner)
     savedModules = try reader.strings("modules_to_save")
     targetParameters = try reader.strings("target_parameters")
@@ -98,6 +101,17 @@ public struct AdapterConfig: Sendable {
     baseModelName = try reader.string("base_model_name_or_path")
     revision = try reader.string("revision")
     targetsModules = !(ConfigField.off + [.string("")]).contains(json["target_modules"] ?? .null)
+  }
+
+  /// What stands for the config of an adapter that is one file: nothing of it but tensors.
+  ///
+  /// - Parameter methods: What texts call its methods, such as "LoRA" or "LoHa and LoKr".
+  init(fileOf methods: String) {
+    (tuner, fileMethods, omissions) = (nil, methods, .none)
+    (bias, savedModules, targetParameters) = (.none, [], [])
+    (trainableTokenIndices, layerReplication) = (nil, nil)
+    (fanInFanOut, tiesWeights, targetsModules) = (false, false, false)
+    (taskType, peftVersion, baseModelName, revision) = (nil, nil, nil, nil)
   }
 
   private static func check(

@@ -15,6 +15,14 @@ struct ConfigOmissions: Sendable {
   /// `init_lora_weights`, where it is a boolean in quotes; nil: it is not.
   let quotedInitialization: String?
 
+  /// Of an adapter without a config, where nothing is missing.
+  static let none = ConfigOmissions()
+
+  private init() {
+    (tuner, hasType, hasRank, hasAlpha) = (LoRA.self, true, true, true)
+    (unusualType, quotedInitialization) = (nil, nil)
+  }
+
   /// - Throws: If the adapter is of another method, or of none.
   init(_ json: JSONValue, path: String) throws(AdapterError) {
     guard case .object(let members) = json else {

@@ -3,7 +3,7 @@ enum ConfigWarnings {
   static func find(
     _ config: AdapterConfig, updates: [ModuleUpdate], unused: [UnusedPattern], path: String
   ) -> [String] {
-    var warnings = unused.map { "\(path): \($0.field) \"\($0.key)\" matches no module of the adapter" }
+    var warnings = self.unused(unused, path: path)
     warnings += unusedParameters(config, updates).map {
       "\(path): target_parameters names \"\($0)\", but no tensor of it is in the adapter"
     }
@@ -18,6 +18,11 @@ enum ConfigWarnings {
           + "to 0.15.1 have wrong biases")
     }
     return warnings
+  }
+
+  /// A line for each pattern that decided no module.
+  static func unused(_ patterns: [UnusedPattern], path: String) -> [String] {
+    patterns.map { "\(path): \($0.field) \"\($0.key)\" matches no module of the adapter" }
   }
 
   private static func unusedParameters(_ config: AdapterConfig, _ updates: [ModuleUpdate]) -> [String] {

@@ -69,6 +69,8 @@ public struct ModuleUpdate: Equatable, Sendable {
     public let witness: Witness
     /// Whether a module without a bias is an error. If not, such a module is left as it is.
     public let isRequired: Bool
+    /// Whether ``ModuleUpdate/scaling`` multiplies what is added to it too.
+    public var isScaled = true
     /// One column of as many rows as the module has inputs, whose product with the weight before the update is added too, to
     /// the last step; nil: none is.
     public var image: Formula<Factor>?
@@ -128,7 +130,7 @@ public struct ModuleUpdate: Equatable, Sendable {
   /// Tensors of the module that must be equal to others of the file, whose copies they are.
   public var copies: [Copy] = []
   /// The tensors of the adapter that the update uses.
-  public let tensorIndices: [Int]
+  public internal(set) var tensorIndices: [Int]
 
   public init(
     module: String, layout: Layout, outFeatures: Int?, inFeatures: Int?, outWitness: Witness, inWitness: Witness,

@@ -184,7 +184,7 @@ struct ReplacementTensors {
       whole.kind == .savedModule
         && !EmbeddingNames.isEmbedding(whole.target) && !EmbeddingNames.isHead(whole.target)
         && !config.savedModules.contains(where: whole.target.isTensor(ofModuleEndingWith:))
-        && config.tuner.field(replacing: whole.target) == nil
+        && config.tuner?.field(replacing: whole.target) == nil
     }
     if let first = unannounced.first {
       warnings.append(

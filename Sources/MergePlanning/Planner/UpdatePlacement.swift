@@ -82,13 +82,14 @@ struct UpdatePlacement {
           })
       }
     }
-    var placed = views(steps, times: weight * (update.scaling ?? 1))
+    let scaling = weight * (bias.isScaled ? update.scaling ?? 1 : 1)
+    var placed = views(steps, times: scaling)
     if let image, let own = bias.image, let last = placed.last, let addition = last.addition {
       let column = own.map { view($0) }
       let term = Term(
         rows: 0..<1, columns: 0..<count,
         Formula.image(weight: image.weight, columns: column, roundedTo: image.dtype),
-        scaling: Float(weight * (update.scaling ?? 1)))
+        scaling: Float(scaling))
       placed[placed.count - 1] = last.with(addition.with(addition.terms, shift: addition.shift + [term]))
     }
     return placed
@@ -218,8 +219,9 @@ struct UpdatePlacement {
       throw mismatch(update, target, shape, wantsRows: false)
     }
     let positions = shape.dropFirst(2).reduce(1, *)
+    let steps = try views(update, rows: shape[0], columns: shape[1], target, shape)
     return PlacedUpdate(
-      rows: shape[0], columns: shape[1] * positions, steps: views(update).map { $0.repeatingColumns(positions) },
+      rows: shape[0], columns: shape[1] * positions, steps: steps.map { $0.repeatingColumns(positions) },
       isTransposed: false)
   }
 

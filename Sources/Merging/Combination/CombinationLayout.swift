@@ -74,7 +74,9 @@ struct CombinationLayout {
   private func check(_ adapter: Adapter) throws(CombinationError) {
     let config = adapter.config
     func refuse(_ what: String) -> CombinationError { error(adapter, nil, .unsupported(what)) }
-    guard let lora = config.lora else { throw refuse("\(config.methodName) (\"peft_type\": \"\(config.peftType)\")") }
+    guard let lora = config.lora else {
+      throw refuse(config.methodName + (config.peftType.map { " (\"peft_type\": \"\($0)\")" } ?? " in one file"))
+    }
     if !config.targetParameters.isEmpty { throw refuse("\"target_parameters\"") }
     if let change = lora.decomposition { throw error(adapter, nil, .decomposition(change)) }
     if lora.usesDora { throw refuse("DoRA (\"use_dora\")") }

@@ -118,7 +118,7 @@ private struct RecordedAdapters {
     var places: [Int?] = []
     for (number, (_, adapter)) in given.enumerated() {
       let files = RecordedMerge.AdapterFiles(
-        config: try FileChecksum.of(adapter.configPath),
+        config: adapter.isFile ? nil : try FileChecksum.of(adapter.configPath),
         weights: try FileChecksum.of(adapter.weightsPath, expecting: adapter.header.identity))
       let place = record.adapters.indices.first { record.adapters[$0].files == files && !places.contains($0) }
       places.append(place)
