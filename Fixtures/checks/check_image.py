@@ -7,8 +7,8 @@
     -v            also prints the program's last message of every case
 
 PROGRAM is split as in a shell and called as `PROGRAM merge BASE ADAPTER[=WEIGHT]... -o OUT`. FOLDER is Fixtures/image/cases
-unless it is given. A case that must be rejected passes if the exit status says so, if no signal ended the program, and if there
-is no output. The output of a merge must have the tensors of the base with their dtypes and shapes; those that the case does not
+unless it is given. A case that must be rejected passes if the exit status is 3, if one line says why and names the file, and if
+there is no output. The output of a merge must have the tensors of the base with their dtypes and shapes; those that the case does not
 name must have the same bytes; the others must be right:
 
 - exact cases: the nearest number of the dtype, ties to even (F32: within two units in the last place);
@@ -195,8 +195,12 @@ def run(program, case, folder, output):
     message = f"exit {done.returncode}: " + " / ".join(lines[:3])
     if case["expect"] == "refuse":
         errors = []
-        if done.returncode <= 0:
-            errors.append("was merged" if done.returncode == 0 else f"ended by signal {-done.returncode}")
+        if done.returncode != 3:
+            errors.append("was merged" if done.returncode == 0 else f"exit {done.returncode} in place of 3")
+        said = [line for line in lines if line.startswith("error:")]
+        names = [str(base), *(str(folder / a["file"]) for a in case["adapters"])]
+        if len(said) != 1 or not any(name in said[0] for name in names):
+            errors.append(f"{len(said)} lines with an error; expected one that names the file")
         if output.exists():
             errors.append("left an output")
         return errors, 0.0, message

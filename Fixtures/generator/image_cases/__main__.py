@@ -1,4 +1,4 @@
-"""Makes Fixtures/image: python generator/image_cases [--output FOLDER] [CASE...]
+"""Makes Fixtures/image/cases: python generator/image_cases [--output FOLDER] [--siblings] [CASE...]
 
 The native names of every base are compared with diffusers' converters, every method with lycoris-lora, and the cases that
 diffusers reads right with its fuse_lora. A difference is an error. README.md of Fixtures says what the folder holds.
@@ -21,7 +21,7 @@ import diffusers  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
 
-from generator.image_cases import case, certify  # noqa: E402
+from generator.image_cases import case, certify, siblings  # noqa: E402
 from generator.image_cases import flux_cases, fp8_cases, fused_cases, method_cases, refusals, refused_files  # noqa: E402, F401
 from generator.image_cases import still_cases, unet_cases, video_cases, weight_cases  # noqa: E402, F401
 
@@ -39,6 +39,7 @@ def main():
     check_versions()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=pathlib.Path, default=HERE / "image" / "cases")
+    parser.add_argument("--siblings", action="store_true", help="the cases on every other base of the same kind instead")
     parser.add_argument("cases", nargs="*", metavar="CASE")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -50,11 +51,12 @@ def main():
         sys.exit(f"no such cases: {' '.join(sorted(unknown))}")
     used, failed = {}, []
     for name in arguments.cases or case.CASES:
-        shutil.rmtree(arguments.output / name, ignore_errors=True)
         try:
             made = case.CASES[name]()
-            made.write(arguments.output)
-            used[made.base.name] = made.base
+            for one in siblings.of(made) if arguments.siblings else [made]:
+                shutil.rmtree(arguments.output / one.id, ignore_errors=True)
+                one.write(arguments.output)
+                used[one.base.name] = one.base
         except Exception as error:
             failed.append(name)
             print(f"{name}: {type(error).__name__}: {error}")

@@ -71,7 +71,8 @@ class Base:
     # Names and files
 
     def add(self, label, component):
-        logical = models.filled(component.kind, f"{self.name} {label}")
+        # The weights depend on the kind alone: a file and a folder of one kind hold the same model.
+        logical = models.filled(component.kind, f"{component.kind} {label}")
         dtype = {name: "F32" if name.endswith(component.wide) else self.dtype for name in logical}
         logical = {name: tensors.rounded(value, dtype[name]) for name, value in logical.items()}
         self.logical[label] = logical
