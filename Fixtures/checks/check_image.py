@@ -8,14 +8,15 @@
 
 PROGRAM is split as in a shell and called as `PROGRAM merge BASE ADAPTER[=WEIGHT]... -o OUT`. FOLDER is Fixtures/image/cases
 unless it is given. A case that must be rejected passes if the exit status is 3, if one line says why and names the file, and if
-there is no output. The output of a merge must have the tensors of the base with their dtypes and shapes; those that the case does not
-name must have the same bytes; the others must be right:
+there is no output. The output of a merge must have the tensors of the base with their dtypes and shapes. Those that the case does
+not name must have the same bytes; the others must be right:
 
 - exact cases: the nearest number of the dtype, ties to even (F32: within two units in the last place);
 - others: within half a unit in the last place plus `rel` of the tensor's largest number;
 - fp8 ("decoded"): within the rounding of the dtype and, in fp8, of a scale chosen for the tensor.
 
-A file's metadata must not keep the base's checksum nor take the adapter's. In folders the other files must be copied, and indexes must name the file of every tensor. Needs numpy alone.
+A file's metadata must not keep the base's checksum nor take the adapter's. In folders the other files must be copied, and indexes
+must name the file of every tensor. Needs numpy alone.
 """
 
 import argparse
@@ -38,6 +39,8 @@ from generator.image_cases.tensors import FP8, NUMPY, rounded  # noqa: E402
 PRECISION = {"F64": (52, -1022), "F32": (23, -126), "F16": (10, -14), "BF16": (7, -126), "F8_E4M3": (3, -6)}
 #: Checksums of a file's data, which a merge makes wrong.
 CHECKSUMS = ("modelspec.hash_sha256", "sshs_model_hash", "sshs_legacy_hash")
+#: Describes the fp8 layers of a file.
+QUANTIZATION = "_quantization_metadata"
 #: Tensors that belong to a quantized weight and may change or go with it.
 SCALES = ("scale_weight", "weight_scale", "scale_input", "input_scale", "comfy_quant")
 
@@ -166,8 +169,13 @@ def check(case, folder, base_path, output_path):
 def metadata(base, output):
     before, after = read(base)[1], read(output)[1]
     errors = [f"metadata {key}: of the base's data" for key in CHECKSUMS if key in after and after[key] == before.get(key)]
-    kept = {key: value for key, value in before.items() if key not in CHECKSUMS}
+    kept = {key: value for key, value in before.items() if key not in CHECKSUMS and key != QUANTIZATION}
     errors += [f"metadata {key}: lost or changed" for key, value in kept.items() if after.get(key) != value]
+    if QUANTIZATION in before:
+        described = {f"{layer}.weight" for layer in json.loads(after.get(QUANTIZATION, '{"layers": {}}'))["layers"]}
+        quantized = {name for name, tensor in read(output)[0].items() if tensor.dtype == "F8_E4M3"}
+        if described != quantized:
+            errors.append(f"metadata {QUANTIZATION}: other layers than those in fp8: {sorted(described ^ quantized)[:3]}")
     foreign = [key for key in after if key.startswith(("ss_", "lora_adapter_metadata")) and key not in before]
     return errors + [f"metadata {key}: of the adapter" for key in foreign]
 

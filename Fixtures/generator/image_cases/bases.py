@@ -49,7 +49,8 @@ def _(name):
 
 @base("inpainting-bf16")
 def _(name):
-    parts = {"dm": Component("inpainting", "model.diffusion_model."), "te": Component("clip", CLIP_L)}
+    # A few old files lack `text_model.`.
+    parts = {"dm": Component("inpainting", "model.diffusion_model."), "te": Component("clip", CLIP_L, "short")}
     return Base(name, "BF16", parts, extra=vae(name))
 
 
@@ -177,12 +178,11 @@ plain("wan22-comfy", "wan22", COMFY, "F16")
 plain("wan-vace-native", "wan-vace")
 plain("z-image-comfy", "z-image", COMFY)
 plain("z-image-folder", "z-image", "transformer", spelling="diffusers")
-plain("lumina2-comfy", "lumina2", COMFY)
+plain("lumina2-comfy", "lumina2", "model.model.")
 plain("lumina2-folder", "lumina2", "transformer", spelling="diffusers")
 plain("hunyuan-native", "hunyuan")
 plain("hunyuan-comfy", "hunyuan", COMFY, spelling="comfy")
-plain("hunyuan-folder", "hunyuan", "transformer", spelling="diffusers")
-plain("ltx-comfy", "ltx", COMFY)
+plain("ltx-comfy", "ltx", "diffusion_model.")
 plain("ltx-folder", "ltx", "transformer", spelling="diffusers")
 plain("aura-flow-native", "aura-flow", dtype="F16")
 plain("aura-flow-folder", "aura-flow", "transformer", dtype="F16", spelling="diffusers")
@@ -192,6 +192,22 @@ plain("sana-native", "sana")
 plain("sana-folder", "sana", "transformer", spelling="diffusers")
 plain("qwen-comfy", "qwen", COMFY)
 plain("qwen-folder", "qwen", "transformer", spelling="diffusers", shards=2)
+
+
+@base("hunyuan-folder")
+def _(name):
+    parts = {"dm": Component("hunyuan", "transformer", "diffusers", shards=2)}
+    return Base(name, "BF16", parts, folder=True, variant="bf16")
+
+
+@base("aura-flow-component")
+def _(name):
+    return Base(name, "F16", {"dm": Component("aura-flow", "", "diffusers")}, folder=True, bare=True)
+
+
+@base("chroma-fp8-metadata")
+def _(name):
+    return Base(name, "BF16", {"dm": Component("chroma")}, fp8=fp8.described)
 
 
 @base("wan22-a14b-folder")

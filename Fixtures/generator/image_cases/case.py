@@ -73,9 +73,9 @@ class Options:
 
     #: The tolerance, of a tensor's largest number; exact without it.
     rel: float | None = None
-    #: Compared with diffusers' fuse_lora; `sizes` are those of the real models in its sources and ours, `wrong` an expression for
-    #: "part:name" of the tensors that diffusers reads wrong.
-    diffusers: bool = False
+    #: Compared with diffusers' fuse_lora, after load_lora_adapter of the model alone if this is "model". `sizes` are those of the
+    #: real models in its sources and ours, `wrong` an expression for "part:name" of the tensors that diffusers reads wrong.
+    diffusers: bool | str = False
     sizes: dict | None = None
     wrong: str | None = None
     #: Where the expected result comes from, unless it is diffusers or lycoris-lora.
@@ -104,7 +104,8 @@ class Case:
     def describe(self):
         reference_text = self.options.ref or "numpy in float64, equal to lycoris-lora 4.1.3 functional in float64"
         if self.options.diffusers:
-            reference_text = "diffusers 0.42.1 load_lora_weights + fuse_lora in float64"
+            load = "load_lora_adapter" if self.options.diffusers == "model" else "load_lora_weights"
+            reference_text = f"diffusers 0.42.1 {load} + fuse_lora in float64"
             if self.options.wrong:
                 reference_text += f"; numpy in float64 for {self.options.wrong}, which diffusers reads wrong"
         about = {

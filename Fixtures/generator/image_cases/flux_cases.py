@@ -239,6 +239,19 @@ def _(c):
 
 
 @case(
+    "flux-peft-lora-bias", "flux-native", "lora_B.bias of PEFT's lora_bias, which is scaled as the product is",
+    diffusers=True,
+)  # fmt: skip
+def _(c):
+    about = {"transformer.r": 2, "transformer.lora_alpha": 1, "transformer.lora_bias": True}
+    about["transformer.target_modules"] = ["attn.to_q", "proj_mlp", "norm_out.linear"]
+    a = c.adapter(TRANSFORMER, metadata={"lora_adapter_metadata": json.dumps(about)})
+    for name in (f"{D_DOUBLE}attn.to_q", f"{D_SINGLE}proj_mlp", "norm_out.linear"):
+        a.add(name, low_rank, rank=2, scale=0.5)
+        a.add(name, difference, "bias", role="bias", scale=0.5)
+
+
+@case(
     "flux-control-lora", "flux-native",
     "BFL's control LoRA: img_in gets the condition's columns, lora_B.bias is added to biases, norms are replaced",
     "control", ref="numpy in float64", optional=True,

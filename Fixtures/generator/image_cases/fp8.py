@@ -45,9 +45,21 @@ def scaled(base):
     add(base, prefix + "scaled_fp8", Tensor(np.zeros(2), "F8_E4M3"))
 
 
+FORMAT = {"format": "float8_e4m3fn"}
+
+
+def described(base):
+    """`weight_scale` beside every layer, and one description of all layers in the metadata."""
+    layers = {}
+    for name, scale in encode(base, lambda number: 2.0 ** (-5 - number % 2)):
+        add(base, name.removesuffix("weight") + "weight_scale", Tensor(scale, "F32"))
+        layers[name.removesuffix(".weight")] = FORMAT
+    base.metadata = {"_quantization_metadata": json.dumps({"format_version": "1.0", "layers": layers})}
+
+
 def quantized(base):
     """`weight_scale` and the description `comfy_quant`, a JSON text in bytes, beside every layer."""
-    text = np.frombuffer(json.dumps({"format": "float8_e4m3fn"}).encode(), np.uint8)
+    text = np.frombuffer(json.dumps(FORMAT).encode(), np.uint8)
     for name, scale in encode(base, lambda number: 2.0 ** (-5 + number % 2)):
         module = name.removesuffix("weight")
         add(base, module + "weight_scale", Tensor(scale, "F32"))

@@ -3,7 +3,7 @@
 from generator.image_cases.case import case
 from generator.image_cases.dialects import COMFY_PEFT, KOHYA_NATIVE, TRANSFORMER
 from generator.image_cases.flux_cases import D_DOUBLE, D_SINGLE, DOUBLE, SINGLE
-from generator.image_cases.methods import low_rank
+from generator.image_cases.methods import kronecker, low_rank
 
 
 @case(
@@ -30,3 +30,14 @@ def _(c):
 def _(c):
     a = c.adapter(COMFY_PEFT)
     a.add_all(f"{DOUBLE}img_attn.proj {SINGLE}linear2", low_rank, rank=2)
+
+
+@case(
+    "chroma-fp8-metadata-comfy", "chroma-fp8-metadata",
+    "a fp8 file whose layers are described in _quantization_metadata, and a LoKr of fused tensors", "lora, lokr",
+    decoded=True, ref="numpy in float64 on the dequantized base",
+)  # fmt: skip
+def _(c):
+    a = c.adapter(COMFY_PEFT)
+    a.add_all(f"{DOUBLE}img_attn.qkv {SINGLE}linear1 distilled_guidance_layer.out_proj", low_rank, rank=2)
+    a.add(f"{DOUBLE}txt_attn.qkv", kronecker, rank=2, alpha=1, split=(4, 2))

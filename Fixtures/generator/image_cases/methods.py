@@ -19,7 +19,7 @@ def scaling(put, alpha, rank, scale):
     return float(put("alpha", alpha)) / rank
 
 
-def low_rank(put, label, weight, rank=2, alpha=None, mid=False, scale=None, flat=False, bias=False):
+def low_rank(put, label, weight, rank=2, alpha=None, mid=False, scale=None, flat=False):
     """LoRA and LoCon: W + s up down. `mid` is the core of Tucker; `flat` stores the factors of a 1x1 kernel as matrices."""
     out, inner, *kernel = weight.shape
     ones = [1] * len(kernel)
@@ -109,9 +109,9 @@ def magnitude(put, label, weight, inner, axis, flat=False):
     return apply
 
 
-def difference(put, label, weight, role="diff", step=256):
-    """W + diff: whole weights, biases, modulations and norms."""
-    delta = put(role, values.dyadic(label + role, weight.shape, step, 64))
+def difference(put, label, weight, role="diff", step=256, scale=1.0):
+    """W + diff: whole weights, biases, modulations and norms. A bias of lora_B is scaled as the product is."""
+    delta = scale * put(role, values.dyadic(label + role, weight.shape, step, 64))
     return lambda w: w + delta
 
 

@@ -117,7 +117,11 @@ def fused(case, folder, changes):
     pipeline, built = pipeline_of(case.base)
     with sizes(changes):
         for number, adapter in enumerate(case.adapters):
-            pipeline.load_lora_weights(str(folder), weight_name=adapter.file, adapter_name=f"a{number}", local_files_only=True)
+            about = {"weight_name": adapter.file, "adapter_name": f"a{number}", "local_files_only": True}
+            if case.options.diffusers == "model":
+                built["dm"].load_lora_adapter(str(folder), prefix=None, **about)
+            else:
+                pipeline.load_lora_weights(str(folder), **about)
     pipeline.set_adapters([f"a{n}" for n in range(len(case.adapters))], [a.weight for a in case.adapters])
     parts = [name for name in pipeline._lora_loadable_modules if getattr(pipeline, name, None) is not None]
     pipeline.fuse_lora(components=[p for p in parts if getattr(getattr(pipeline, p), "peft_config", None)])

@@ -207,3 +207,23 @@ def _(c):
     a = c.adapter(COMFY, dtype="BF16")
     a.add_all("blocks.0.attn.qkv blocks.1.cross_attn.kv_linear blocks.0.mlp.inverted_conv.conv", low_rank, rank=2, alpha=1)
     a.add_all("blocks.1.mlp.depth_conv.conv final_layer.linear", low_rank, rank=1, alpha=1)
+
+
+@case(
+    "aura-flow-model-metadata", "aura-flow-component",
+    "save_lora_adapter of a model alone: names and metadata without prefix, into the folder of a model alone", diffusers="model",
+)  # fmt: skip
+def _(c):
+    about = {"r": 2, "lora_alpha": 3, "target_modules": ["to_q", "linear_1"], "alpha_pattern": {"ff.linear_1": 1}}
+    a = c.adapter(
+        replace(TRANSFORMER, name="diffusers, model alone", prefixes={"dm": ""}),
+        metadata={"lora_adapter_metadata": json.dumps(about)},
+    )  # fmt: skip
+    a.add_all("joint_transformer_blocks.0.attn.to_q single_transformer_blocks.0.attn.to_q", low_rank, rank=2, scale=1.5)
+    a.add("single_transformer_blocks.0.ff.linear_1", low_rank, rank=2, scale=0.5)
+
+
+@case("aura-flow-compiled-names", "aura-flow-component", "keys that start with _orig_mod.", ref=NUMPY, optional=True)
+def _(c):
+    a = c.adapter(replace(COMFY, name="comfy dotted, compiled", prefixes={"dm": "_orig_mod."}), dtype="F16")
+    a.add_all("double_layers.0.attn.w1k modF.1", low_rank, rank=2, alpha=1)

@@ -170,6 +170,17 @@ def _(c):
     b.add_all(f"{XL}attn1.to_q {XL}ff.net.0.proj {BIG}1.mlp.fc2 {BIG}0.self_attn.q_proj", low_rank, rank=3)
 
 
+@case(
+    "sdxl-onetrainer-bundle", "sdxl-bf16", "an embedding bundled with a LoRA (bundle_emb.), which is reported and not merged",
+    ref="numpy in float64", optional=True,
+)  # fmt: skip
+def _(c):
+    a = c.adapter(KOHYA_DIFFUSERS)
+    a.add_all(f"{XL}attn1.to_q {TEXT}0.mlp.fc1", low_rank, rank=2, alpha=1)
+    a.raw("bundle_emb.token.clip_l", [[0.5] * 8])
+    a.raw("bundle_emb.token.clip_g", [[0.25] * 10])
+
+
 @case("refiner-kohya", "refiner-f16", "SDXL's refiner: four blocks, one text encoder (OpenCLIP) that the adapter calls lora_te_")
 def _(c):
     a = c.adapter(REFINER, dtype="F16")

@@ -99,6 +99,14 @@ def _(c):
     a.add_all("blocks.0.self_attn.k blocks.2.ffn.0", kronecker, rank=2, alpha=1, split=(4, 2))
 
 
+@case("wan22-kernel-of-three-axes", "wan22-comfy", "Tucker's LoCon and LoHa of the patch embedding", "locon-tucker, loha")
+def _(c):
+    a = c.adapter(MUSUBI, "locon.safetensors", dtype="F16")
+    a.add("patch_embedding", low_rank, rank=2, alpha=1, mid=True)
+    b = c.adapter(MUSUBI, "loha.safetensors", dtype="F16")
+    b.add("patch_embedding", hadamard, rank=2, alpha=1)
+
+
 @case("wan-vace-comfy", "wan-vace-native", "VACE: vace_blocks, before_proj and after_proj", ref=NUMPY)
 def _(c):
     a = c.adapter(COMFY, dtype="BF16")
