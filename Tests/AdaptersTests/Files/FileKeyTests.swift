@@ -40,7 +40,7 @@ import Testing
   @Test(arguments: [
     ("lllite_unet_x.down.0.weight", ForeignKind.lllite), ("lora_controlnet", .controlLoRA),
     ("input_hint_block.0.weight", .controlLoRA), ("ip_adapter.1.to_k_ip.weight", .ipAdapter),
-    ("image_proj.proj.weight", .ipAdapter), ("768.linear.0.weight", .hypernetwork), ("emb_params", .embedding),
+    ("image_proj.proj.weight", .ipAdapter), ("768.0.linear.0.weight", .hypernetwork), ("emb_params", .embedding),
     ("string_to_param.*", .embedding), ("clip_g", .embedding), ("a.oft_blocks.1", .partedOFT),
     ("a.oft_R.weight", .oneTrainerOFT), ("a.q_layer.weight", .tLoRA), ("a.bias_values", .sparseBias),
     ("transformer_blocks.0.qkv_proj.lora_down", .nunchaku),

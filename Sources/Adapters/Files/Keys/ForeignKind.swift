@@ -46,6 +46,12 @@ public enum ForeignKind: Equatable, Sendable, CaseIterable {
     }
   }
 
+  /// Layers that nunchaku has in blocks of transformers, and no model under these names.
+  private static let layersOfNunchaku: Set = [
+    "qkv_proj", "qkv_proj_context", "out_proj_context", "mlp_fc1", "mlp_fc2", "mlp_context_fc1", "mlp_context_fc2",
+  ]
+  private static let blocksOfNunchaku: Set = ["transformer_blocks", "single_transformer_blocks"]
+
   /// What a whole key belongs to, by names that no adapter of weights has; nil: none of these.
   init?(key: String, segments: [String]) {
     func begins(_ text: String) -> Bool { key.utf8.starts(with: text.utf8) }
@@ -56,8 +62,12 @@ public enum ForeignKind: Equatable, Sendable, CaseIterable {
       self = .controlLoRA
     } else if segments.contains("ip_adapter") || segments.contains("image_proj") || segments.contains("to_k_ip") {
       self = .ipAdapter
-    } else if segments.count > 2, segments[0].utf8.allSatisfy({ (0x30...0x39).contains($0) }), segments[1] == "linear" {
+    } else if segments.count > 2, Int(segments[0]) != nil, segments[1...2].contains("linear") {
       self = .hypernetwork
+    } else if segments.count > 3, Self.blocksOfNunchaku.contains(segments[0]),
+      Self.layersOfNunchaku.contains(segments[2])
+    {
+      self = .nunchaku
     } else if ["emb_params", "clip_l", "clip_g"].contains(key) || segments[0] == "string_to_param" {
       self = .embedding
     } else if segments.count > 2, segments[segments.count - 2] == "oft_blocks" {
