@@ -7,8 +7,8 @@
     -v            also prints the program's last message of every case
 
 PROGRAM is split as in a shell and called as `PROGRAM merge BASE ADAPTER[=WEIGHT]... -o OUT`. FOLDER is Fixtures/image/cases
-unless it is given. A case that must be rejected passes if the exit status is 3, if one line says why and names the file, and if
-there is no output. The output of a merge must have the tensors of the base with their dtypes and shapes. Those that the case does
+unless it is given. A case that must be rejected passes if the exit status is 3, if one line says why and names file and tensor, and
+if there is no output. The output of a merge must have the tensors of the base with their dtypes and shapes. Those that the case does
 not name must have the same bytes; the others must be right:
 
 - exact cases: the nearest number of the dtype, ties to even (F32: within two units in the last place);
@@ -194,6 +194,28 @@ def other_files(base, output, places):
     return errors
 
 
+def rejection(status, lines, base, adapters):
+    """The errors of a rejection: one line must name the base, or an adapter and one of its tensors."""
+    errors = []
+    if status != 3:
+        errors.append("was merged" if status == 0 else f"exit {status} in place of 3")
+    said = [line for line in lines if line.startswith("error:")]
+    if len(said) != 1:
+        return [*errors, f"{len(said)} lines with an error in place of one"]
+    if str(base) in said[0]:
+        return errors
+    named = [adapter for adapter in adapters if str(adapter) in said[0]]
+    if not named:
+        return [*errors, f"no file is named: {said[0]}"]
+    try:
+        keys = read(named[0])[0]
+    except (ValueError, struct.error, MemoryError):
+        return errors
+    if keys and not any(key in said[0] for key in keys):
+        errors.append(f"no tensor is named: {said[0]}")
+    return errors
+
+
 def run(program, case, folder, output):
     """(errors, worst distance, the program's last message)"""
     base = (folder / case["base"]).resolve()
@@ -202,13 +224,7 @@ def run(program, case, folder, output):
     lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
     message = f"exit {done.returncode}: " + " / ".join(lines[:3])
     if case["expect"] == "refuse":
-        errors = []
-        if done.returncode != 3:
-            errors.append("was merged" if done.returncode == 0 else f"exit {done.returncode} in place of 3")
-        said = [line for line in lines if line.startswith("error:")]
-        names = [str(base), *(str(folder / a["file"]) for a in case["adapters"])]
-        if len(said) != 1 or not any(name in said[0] for name in names):
-            errors.append(f"{len(said)} lines with an error; expected one that names the file")
+        errors = rejection(done.returncode, lines, base, [folder / a["file"] for a in case["adapters"]])
         if output.exists():
             errors.append("left an output")
         return errors, 0.0, message
