@@ -247,6 +247,14 @@ def _(c):
         tensor.values = tensor.values.reshape([1] if number == 1 else [])
 
 
+@case("sd1-factors-f64-fp8", "sd1-f16", "factors in F64 and in F8_E4M3")
+def _(c):
+    for dtype, name in (("F64", "attn1.to_q"), ("F8_E4M3", "attn1.to_k")):
+        a = c.adapter(KOHYA_SD, f"{dtype.lower()}.safetensors", dtype=dtype)
+        a.add(ATTENTION + name, low_rank, rank=2, alpha=1)
+        a.add(CONV, low_rank, rank=2, alpha=2)
+
+
 @case("sd1-trailing-underscore", "sd1-f16", "a trailing underscore before the ending", ref="numpy in float64", optional=True)
 def _(c):
     a = c.adapter(KOHYA_SD)
