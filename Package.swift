@@ -84,7 +84,7 @@ let package = Package(
       swiftSettings: librarySettings),
     .target(
       name: "MergePlanning",
-      dependencies: ["Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters", "ModelNames"],
+      dependencies: ["Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters", "ModelNames", "ImageModels"],
       swiftSettings: librarySettings),
     .target(
       name: "Staging",

@@ -5,12 +5,16 @@ import Safetensors
 /// An adapter and how much of it is merged.
 public struct AdapterUse: Sendable {
   public let adapter: Adapter
-  /// Multiplies the scaling of every module, in double; 1 merges the adapter as it is.
-  public let weight: Double
+  /// How much, where parts of the model differ in that.
+  public let weights: AdapterWeight
+  /// Multiplies the scaling of every module whose part has no weight of its own, in double; 1 merges the adapter as it is.
+  public var weight: Double { weights.whole }
 
-  public init(_ adapter: Adapter, weight: Double = 1) {
+  public init(_ adapter: Adapter, weight: Double = 1) { self.init(adapter, AdapterWeight(weight)) }
+
+  public init(_ adapter: Adapter, _ weights: AdapterWeight) {
     self.adapter = adapter
-    self.weight = weight
+    self.weights = weights
   }
 }
 

@@ -8,6 +8,12 @@ public struct PlanError: ReportableError, Equatable {
   public enum Problem: Equatable, Sendable {
     /// A module of the adapter has no tensor in the base.
     case noTarget(target: String, candidates: [String], otherModules: Int)
+    /// A module of an adapter that is one file is none of the base's; `model` is what the base is, nil: no image model.
+    case noModule(String, model: String?, candidates: [String], otherModules: Int)
+    /// An update that follows from the whole weight comes after another adapter's.
+    case derivedAfterOthers(target: String, method: String)
+    /// An adapter has a weight for a part that the base doesn't have.
+    case noPart(String, known: [String])
     /// The adapter makes two tensors differ that the base keeps as one.
     ///
     /// `editsConfig`: writing them apart takes `tie_word_embeddings` out of config.json.
@@ -111,11 +117,12 @@ public struct PlanError: ReportableError, Equatable {
   public var errorClass: String {
     switch problem {
     case .name(let problem): problem.errorClass
-    case .noTarget, .noBias, .newTensor: "no-target"
+    case .noTarget, .noModule, .noPart, .noBias, .newTensor: "no-target"
     case .tied, .tiedBoth, .inseparable, .twins: "tied"
     case .lostReplacement, .missingOutProj: "pair"
     case .noSuchLayer: "no-target"
     case .tooManyLayers, .tooManyTensors: "adapter-config"
+    case .derivedAfterOthers: "unsupported"
     case .replacedAndChanged: "hit-twice"
     case .targetHitTwice: "hit-twice"
     case .shape, .rowOutside, .vocabularies, .vocabularyUnknown: "shape"
@@ -140,6 +147,17 @@ public struct PlanError: ReportableError, Equatable {
       "the base has no tensor \(target)"
         + (candidates.isEmpty ? "" : "; nearest: \(candidates.joined(separator: ", "))")
         + (others > 0 ? " (and \(NumberText.counted(others, "more module")) without a tensor)" : "")
+    case .noModule(let module, let model, let candidates, let others):
+      (model.map { "the base, \($0), has no module \(module)" }
+        ?? "the base isn't an image or video model that is known, and has no module \(module)")
+        + (candidates.isEmpty ? "" : "; nearest: \(candidates.joined(separator: ", "))")
+        + (others > 0 ? " (and \(NumberText.counted(others, "more module")) that it doesn't have)" : "")
+    case .derivedAfterOthers(let target, let method):
+      "\(method) follows from the whole of \(target), which an adapter before it changes"
+    case .noPart(let name, let known):
+      known.isEmpty
+        ? "a weight for the part \"\(name)\", and the base is no image or video model"
+        : "a weight for the part \"\(name)\", which the base doesn't have"
     case .tied(let names, let changed, _):
       "\(Self.listed(names)) are tied in the base, and the adapter changes "
         + (changed.count > 1 ? "each in its own way" : "only \(Self.listed(changed))")
@@ -241,7 +259,7 @@ public struct PlanError: ReportableError, Equatable {
 
   public var candidates: [String] {
     switch problem {
-    case .noTarget(_, let candidates, _), .newTensor(_, let candidates): candidates
+    case .noTarget(_, let candidates, _), .newTensor(_, let candidates), .noModule(_, _, let candidates, _): candidates
     case .name(let problem): problem.candidates
     default: []
     }
@@ -259,6 +277,9 @@ public struct PlanError: ReportableError, Equatable {
   public var hint: String? {
     switch problem {
     case .noTarget: "is it another base?\(named) Renamed modules: --map REGEX=REPLACEMENT"
+    case .derivedAfterOthers: "give this adapter first, or merge it into the result of the others"
+    case .noPart(_, let known): known.isEmpty ? "one weight for all: ADAPTER=0.5" : "its parts: \(known.joined(separator: ", "))"
+    case .noModule: "is it another base?"
     case .shape: "is it another base?\(named)"
     case .tied(let names, _, let editsConfig):
       "--tied split unties them"

@@ -101,7 +101,7 @@ public struct PreparedMerge: Sendable {
     guard let record = request.record else { return nil }
     var options = record.options
     for (number, use) in request.adapters.enumerated() {
-      options.append(.init(name: "weight \(number + 1)", value: "\(use.weight)"))
+      options.append(.init(name: "weight \(number + 1)", value: use.weights.text))
     }
     if let decomposer = engine.decomposer {
       // Its bits are its own.

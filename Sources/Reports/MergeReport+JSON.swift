@@ -38,7 +38,8 @@ extension MergeReport {
     writer.member("base", request.base)
     writer.list("adapters", request.adapters) { adapter, writer in
       writer.member("path", adapter.path)
-      writer.member("weight", adapter.weight)
+      writer.member("weight", adapter.weights.whole)
+      writer.member(partWeights: adapter.weights)
     }
     writer.member("output", request.output)
     writer.member("options", request.options)

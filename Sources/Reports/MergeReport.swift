@@ -20,11 +20,13 @@ public struct MergeReport: Sendable, Equatable {
   public struct Request: Sendable, Equatable {
     public struct Adapter: Sendable, Equatable {
       public let path: String
-      public let weight: Double
+      public let weights: AdapterWeight
 
-      public init(path: String, weight: Double) {
+      public init(path: String, weight: Double) { self.init(path: path, weights: AdapterWeight(weight)) }
+
+      public init(path: String, weights: AdapterWeight) {
         self.path = path
-        self.weight = weight
+        self.weights = weights
       }
     }
 

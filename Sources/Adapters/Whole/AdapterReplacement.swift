@@ -15,4 +15,10 @@ public struct AdapterReplacement: Equatable, Sendable {
   public let target: String
   /// Where it is in the adapter's tensor table.
   public let tensor: Int
+
+  package init(kind: Kind, target: String, tensor: Int) {
+    self.kind = kind
+    self.target = target
+    self.tensor = tensor
+  }
 }

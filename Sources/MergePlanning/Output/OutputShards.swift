@@ -1,3 +1,4 @@
+import Adapters
 import Checkpoints
 import JSONText
 import Safetensors
@@ -21,7 +22,7 @@ struct OutputShards {
   private func asBase(_ files: [[OutputTensor]]) throws -> [MergePlan.Shard] {
     try zip(inputs.base.files, files).map { file, tensors in
       // The data keeps its place in the blocks of the file, so that what is not changed can be shared with the base.
-      let metadata = Self.withFormat(dequantized.metadata(file.header.metadata ?? []))
+      let metadata = metadata(dequantized.metadata(file.header.metadata ?? []), of: tensors)
       return try Self.shard(file.name, metadata, tensors, path: file.path) { _ in file.header.dataStart }
     }
   }
@@ -31,7 +32,7 @@ struct OutputShards {
     if case .atMost(let limit) = inputs.fileSizes {
       groups = ShardingPolicy.groups(try all.map { try Self.encoded($0).byteCount }, limit: limit)
     }
-    let metadata = Self.withFormat(dequantized.metadata(commonMetadata()))
+    let metadata = metadata(dequantized.metadata(commonMetadata()), of: all)
     return try groups.enumerated().map { number, places in
       let tensors = try Self.aligned(places.map { all[$0] })
       return try Self.shard(
@@ -125,9 +126,13 @@ struct OutputShards {
 
   // MARK: - Metadata
 
-  /// Metadata with `format: pt` added where it is missing: transformers up to 4.41 cannot load without.
-  private static func withFormat(_ own: [SafetensorsHeader.MetadataEntry]) -> [SafetensorsHeader.MetadataEntry] {
-    own.contains { $0.key == "format" } ? own : own + [.init(key: "format", value: "pt")]
+  /// A file's metadata as it is true of these tensors.
+  private func metadata(
+    _ own: [SafetensorsHeader.MetadataEntry], of tensors: [OutputTensor]
+  ) -> [SafetensorsHeader.MetadataEntry] {
+    let isChanged = tensors.contains { if case .computed = $0.content { true } else { false } }
+    return OutputMetadata.metadata(
+      own, isChanged: isChanged, adapters: inputs.adapters.map { OutputMetadata.title(ofAdapter: $0.adapter.path) })
   }
 
   /// The metadata of files that no file of the base corresponds to: what no two of the base's files say differently.

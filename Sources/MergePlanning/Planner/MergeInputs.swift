@@ -1,5 +1,6 @@
 import Adapters
 import Checkpoints
+import ImageModels
 import ModelNames
 import Safetensors
 
@@ -13,6 +14,8 @@ struct MergeInputs {
   let replication: LayerReplication?
   /// Embeddings and heads, and which of them are one tensor.
   let vocabulary: VocabularyTensors
+  /// What the base is as an image or video model; nil: it isn't one, or no adapter asks for its names.
+  let images: ImageModel?
 
   init(base: Checkpoint, adapters: [AdapterUse], options: MergeOptions) throws {
     self.base = base
@@ -24,6 +27,12 @@ struct MergeInputs {
     vocabulary = VocabularyTensors(
       config: base.config, names: baseTensors.names, task: adapters.compactMap(\.adapter.config.taskType).first,
       bringsHead: options.addsTensors)
+    // A language model has a config.json, which says what it is.
+    let isAsked = base.config == nil || adapters.contains(where: \.adapter.isFile)
+    images =
+      isAsked
+      ? ImageModel(
+        names: baseTensors.names, in: TensorShapes(base: baseTensors, vocabulary: vocabulary, updates: [:])) : nil
   }
 
   /// How an adapter replicates the base's layers; nil: none does.

@@ -1,5 +1,6 @@
 import Adapters
 import Checkpoints
+import ImageModels
 import JSONText
 import ModelNames
 import Safetensors
@@ -13,15 +14,16 @@ extension MergePlanner {
       equalities += equal
       return
     }
-    if update.scaling == nil, !update.mixesResult, adapters[number].weight != 1 {
-      throw error(
-        .weightWithoutScaling(method: adapter.config.methodName, weight: adapters[number].weight), number,
-        key: update.inWitness.tensor)
-    }
     equalities += shared.copies(of: update)
     let resolved = try target(of: update, number)
+    let weight = inputs.weight(of: update, number)
+    if update.scaling == nil, !update.mixesResult, weight != 1 {
+      throw error(
+        .weightWithoutScaling(method: adapter.config.methodName, weight: weight), number, key: update.inWitness.tensor)
+    }
     let placement = UpdatePlacement(of: update, shape: resolved.shape, number, &self)
     let place = try placement.place(update, target: resolved.whole ?? resolved.name, shape: resolved.shape)
+    try checkStartsFromBase(update, place, resolved, number)
     if update.expertCount != nil, adapter.isExpertLayoutAmbiguous, options.expertLayout == nil {
       throw error(.ambiguousExperts, number, key: update.outWitness.tensor)
     }
@@ -29,11 +31,17 @@ extension MergePlanner {
       largestCuts[number] = max(largestCuts[number] ?? 0, place.isTransposed ? place.rows : place.columns)
     }
     for part in resolved.parts { try checkDType(part.tensor, number, key: update.inWitness.tensor) }
-    guard let target = resolved.whole else { return try addSlices(update, place, resolved, number) }
+    if update.layout == .vector, options.arithmetic == .exact {
+      var targets = try addVector(place.steps, of: update, to: resolved, key: update.inWitness.tensor, number)
+      if let bias = update.bias { targets += try add(bias, of: update, weight: nil, placement, number) }
+      modules.append(MergePlan.Module(update, weight: weight, number, targets: targets, rule: resolved.rule))
+      return
+    }
+    guard let target = resolved.whole else { return try addSlices(update, place, placement, resolved, number) }
     if let step = update.decomposition { try planDecomposition(step, for: update, target, place, number) }
     var work = works[target] ?? PendingUpdate()
     let own = place.steps.filter { if case .subtract = $0 { false } else { true } }
-    let steps = mixed(own, of: update, rows: 0..<place.rows, before: work.steps, number)
+    let steps = inputs.mixed(own, of: update, rows: 0..<place.rows, before: work.steps, number)
     add(steps, of: update, to: &work, target)
     warnings += update.warnings(shape: resolved.shape, options).map { "\(adapter.weightsPath): \($0)" }
     work.users.append(PendingUpdate.User(module: update.module, adapter: number, rows: 0..<place.rows))
@@ -46,21 +54,22 @@ extension MergePlanner {
     if place.isTransposed { work.isStoredTransposed = true }
     works[target] = work
     var targets = [target]
-    if let bias = update.bias, let name = try add(bias, of: update, weight: target, placement, number) {
-      targets.append(name)
-    }
-    modules.append(MergePlan.Module(update, adapters[number], number, targets: targets, rule: resolved.rule))
+    if let bias = update.bias { targets += try add(bias, of: update, weight: target, placement, number) }
+    modules.append(MergePlan.Module(update, weight: weight, number, targets: targets, rule: resolved.rule))
   }
 
-  /// The steps of an update whose result is mixed with what it starts from, where a weight or steps before it ask for that.
-  ///
-  /// - Parameter before: What is done to the tensor before.
-  func mixed(
-    _ steps: [TensorUpdate.Step], of update: ModuleUpdate, rows: Range<Int>, before: [TensorUpdate.Step], _ number: Int
-  ) -> [TensorUpdate.Step] {
-    let weight = adapters[number].weight
-    guard update.mixesResult, weight != 1 || !before.isEmpty else { return steps }
-    return [.part(PartialUpdate(rows: rows, steps: steps, weight: Float(weight)))]
+  /// What follows from the whole weight is computed from the base's: an update of a file must not follow another's then.
+  private func checkStartsFromBase(
+    _ update: ModuleUpdate, _ place: PlacedUpdate, _ resolved: TensorPlacement, _ number: Int
+  ) throws(PlanError) {
+    guard adapters[number].adapter.isFile, place.steps.flatMap(\.terms).contains(where: \.formula.isDerived) else {
+      return
+    }
+    for part in resolved.parts where works[part.tensor]?.steps.isEmpty == false {
+      throw error(
+        .derivedAfterOthers(target: part.tensor.string, method: adapters[number].adapter.config.methodName), number,
+        key: update.inWitness.tensor)
+    }
   }
 
   /// Adds the steps in the arithmetic that was asked for; the delta of an attention's output projection twice.
@@ -85,27 +94,21 @@ extension MergePlanner {
   mutating func target(of update: ModuleUpdate, _ number: Int) throws(PlanError) -> TensorPlacement {
     let key = update.inWitness.tensor
     if let problem = LostUpdates.problem(of: update, base.config) { throw error(problem, number, key: key) }
-    let candidates: [TensorName]
-    switch update.target {
-    case .weight: candidates = [TensorName(update.module + ".weight"), TensorName(update.module + ".in_proj_weight")]
-    case .attentionOutput: candidates = [TensorName(update.module + ".weight")]
-    case .parameter(let leaf): candidates = [TensorName(update.module + "." + leaf)]
-    }
-    // The head of a model that keeps it as one tensor with the embedding is settled when all adapters are known.
-    let own = candidates.filter { exists($0) || vocabulary.absent($0) != nil }
-    for name in own + candidates {
-      switch resolve(name.string, rows: update.outFeatures, experts: update.expertCount) {
+    for parameter in inputs.parameters(of: update, tensors) {
+      switch locate(update.module, parameter, rows: update.outFeatures, experts: update.expertCount, number) {
       case nil: continue
       case .failure(let problem)?: throw error(.name(problem), number, key: key)
       case .success(let resolved)?:
         for part in resolved.parts {
           if let problem = quantized.problem(changing: part.tensor) { throw problem }
         }
+        // The elements of a vector are checked when they are changed.
+        if update.layout == .vector { return resolved }
         for part in resolved.parts { try checkFree(part, for: update, isWhole: resolved.whole != nil, number) }
         return resolved
       }
     }
-    throw missing(update, candidates[0], number)
+    throw missing(update, number)
   }
 
   /// No other update of the adapter changes the same rows, and no other adapter replaces the tensor.
@@ -132,15 +135,25 @@ extension MergePlanner {
     }
   }
 
-  private mutating func missing(_ update: ModuleUpdate, _ name: TensorName, _ number: Int) -> PlanError {
+  private mutating func missing(_ update: ModuleUpdate, _ number: Int) -> PlanError {
+    let tensors = tensors
+    let name = TensorName("\(update.module).\(inputs.parameters(of: update, tensors)[0].name)")
     if let problem = problemOfCodes(inPlaceOf: name) { return problem }
     var others = -1
     for other in adapters[number].adapter.updates {
-      let leaf = if case .parameter(let leaf) = other.target { leaf } else { "weight" }
-      if resolve("\(other.module).\(leaf)", rows: other.outFeatures, experts: other.expertCount) == nil { others += 1 }
+      let parameter = inputs.parameters(of: other, tensors)[0]
+      if locate(other.module, parameter, rows: other.outFeatures, experts: other.expertCount, number) == nil {
+        others += 1
+      }
+    }
+    if adapters[number].adapter.isFile {
+      let model = inputs.images
+      let candidates = model?.nearestNames(to: update.module) ?? []
+      return error(
+        .noModule(update.module, model: model?.architecture, candidates: candidates, otherModules: max(0, others)),
+        number, key: update.inWitness.tensor)
     }
     let target = resolver.mapped(name.string)
-    let tensors = tensors
     if let problem = resolver.reason(missing: target, module: update.module, in: tensors) {
       return error(.name(problem), number, key: update.inWitness.tensor)
     }
@@ -150,41 +163,51 @@ extension MergePlanner {
       key: update.inWitness.tensor)
   }
 
-  /// Changes the module's bias; nil: it has none, and need not have one.
-  private mutating func add(
-    _ bias: ModuleUpdate.Bias, of update: ModuleUpdate, weight: TensorName, _ placement: UpdatePlacement, _ number: Int
-  ) throws(PlanError) -> TensorName? {
+  /// Changes the module's bias, if it has one; if not, that is an error where it must.
+  ///
+  /// - Parameter weight: The module's; nil: it lies in several tensors.
+  /// - Returns: The tensors that are changed.
+  mutating func add(
+    _ bias: ModuleUpdate.Bias, of update: ModuleUpdate, weight: TensorName?, _ placement: UpdatePlacement, _ number: Int
+  ) throws(PlanError) -> [TensorName] {
     let key = bias.witness.tensor
     let runtimeName = update.module + ".bias"
-    let name: TensorName
-    switch resolve(runtimeName, rows: bias.count) {
-    case .success(let resolved)?:
-      guard let whole = resolved.whole else {
-        throw error(.slicedChange(target: runtimeName, what: bias.witness.name), number, key: key)
-      }
-      name = whole
+    let resolved: TensorPlacement
+    switch locate(update.module, .bias, rows: bias.count, number) {
+    case .success(let found)?: resolved = found
+    case .failure(.noParameter)? where !bias.isRequired: return []
     case .failure(let problem)?: throw error(.name(problem), number, key: key)
     case nil:
-      if !bias.isRequired { return nil }
+      if !bias.isRequired { return [] }
       throw error(.noBias(target: runtimeName), number, key: key)
     }
-    guard let shape = shape(of: name) else { throw error(.noBias(target: runtimeName), number, key: key) }
+    let name = resolved.whole ?? resolved.name
+    guard let shape = resolved.whole.map({ shape(of: $0) }) ?? resolved.shape else {
+      throw error(.noBias(target: runtimeName), number, key: key)
+    }
     guard shape.count == 1, bias.count ?? shape[0] == shape[0] else {
       throw error(
         .shape(
           factor: bias.witness.name, found: [bias.count ?? 1], target: name.string, expected: shape), number, key: key)
     }
-    try checkDType(name, number, key: key)
+    for part in resolved.parts { try checkDType(part.tensor, number, key: key) }
+    guard let whole = resolved.whole, let weight else {
+      guard options.arithmetic == .exact, bias.image == nil else {
+        throw error(.slicedChange(target: runtimeName, what: bias.witness.name), number, key: key)
+      }
+      let steps = placement.views(bias, of: update, count: shape[0], image: nil)
+      return try addVector(steps, of: update, to: resolved, key: key, number)
+    }
     let image = try BiasImage(bias, of: weight, self, number)
     let steps = placement.views(bias, of: update, count: shape[0], image: image)
     switch options.arithmetic {
-    case .exact: works[name, default: PendingUpdate()].add(steps)
+    case .exact: return try addVector(steps, of: update, to: resolved, key: key, number)
     case .peft:
-      works[name, default: PendingUpdate()].steps += PEFTRounding.steps(
-        steps, of: nil, dtype: dtype(of: name) ?? .f32, roundsDelta: bias.roundsDelta)
+      works[whole, default: PendingUpdate()].steps += PEFTRounding.steps(
+        steps, of: nil, dtype: dtype(of: whole) ?? .f32, roundsDelta: bias.roundsDelta)
     }
-    works[name]?.users.append(PendingUpdate.User(module: update.module, adapter: number, rows: 0..<1))
-    return name
+    works[whole]?.users.append(PendingUpdate.User(module: update.module, adapter: number, rows: 0..<1))
+    return [whole]
   }
 }
 
@@ -206,9 +229,9 @@ extension ModuleUpdate {
 
 extension MergePlan.Module {
   /// What a plan says of one update.
-  init(_ update: ModuleUpdate, _ use: AdapterUse, _ number: Int, targets: [TensorName], rule: String?) {
+  init(_ update: ModuleUpdate, weight: Double, _ number: Int, targets: [TensorName], rule: String?) {
     self.init(
       name: update.module, adapter: number, rank: update.rank, alpha: update.alpha,
-      scaling: update.scaling.map { use.weight * $0 }, targets: targets, rule: rule)
+      scaling: update.scaling.map { weight * $0 }, targets: targets, rule: rule)
   }
 }

@@ -81,6 +81,7 @@ struct MergePlanner {
   mutating func match(_ number: Int) throws(PlanError) {
     let adapter = adapters[number].adapter
     var used = Set(adapter.ignoredTensors.map(\.tensor))
+    try inputs.checkParts(number)
     for replacement in adapter.replacements {
       try replace(replacement, number)
       used.insert(replacement.tensor)
@@ -110,7 +111,7 @@ struct MergePlanner {
 
   private mutating func replace(_ replacement: AdapterReplacement, _ number: Int) throws(PlanError) {
     let matcher = ReplacementMatcher(inputs: inputs, number: number, tensors: tensors)
-    let found = try matcher.match(replacement, &resolver)
+    let found = try matcher.match(inputs.located(replacement, number), &resolver)
     if let rule = found.rule { rules[rule, default: 0] += 1 }
     resolvedReplacements[number, default: []].insert(found.name)
     if found.isNew { added.append((found.name, max(0, base.files.count - 1))) }

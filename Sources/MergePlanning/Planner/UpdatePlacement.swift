@@ -267,7 +267,7 @@ extension UpdatePlacement {
   init(of update: ModuleUpdate, shape: [Int], _ number: Int, _ planner: inout MergePlanner) {
     self.init(
       config: planner.base.config, adapter: planner.adapters[number].adapter, input: planner.input(ofAdapter: number),
-      weight: planner.adapters[number].weight, expertLayout: planner.options.expertLayout,
+      weight: planner.inputs.weight(of: update, number), expertLayout: planner.options.expertLayout,
       followsPEFT: planner.options.arithmetic == .peft,
       orientation: planner.orientation(update, shape: shape, number))
   }

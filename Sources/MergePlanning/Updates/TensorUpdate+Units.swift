@@ -2,7 +2,11 @@ import Adapters
 
 extension TensorUpdate {
   /// How many rows are computed together, from the first on, or a multiple of it.
-  package var rowUnit: Int { steps.map(\.rowUnit).reduce(1, Self.leastCommonMultiple) }
+  ///
+  /// Units of a part that begins within a unit of the tensor are cut by every tile but one of all rows.
+  package var rowUnit: Int {
+    steps.contains { $0.isShifted } ? max(1, rows) : steps.map(\.rowUnit).reduce(1, Self.leastCommonMultiple)
+  }
 
   /// At least so many rows that no unit is cut.
   package func wholeUnits(_ rows: Int) -> Int { (rows + rowUnit - 1) / rowUnit * rowUnit }
@@ -21,9 +25,14 @@ extension UpdateStep where Operand == FactorView {
     switch self {
     case .mix(let mixing): mixing.axis == .rows ? mixing.groupSize : 1
     case .mixBlocks(let mixing): mixing.groupSize
-    // The part begins with a whole unit of its own.
     case .part(let part): part.steps.map(\.rowUnit).reduce(1, TensorUpdate.leastCommonMultiple)
     case .subtract, .add, .rescale, .scale, .rotate, .round, .replaceRows: 1
     }
+  }
+
+  /// Whether it is of a part whose first row is not the first of a unit of rows.
+  fileprivate var isShifted: Bool {
+    guard case .part(let part) = self else { return false }
+    return part.rows.lowerBound % rowUnit != 0 || part.steps.contains { $0.isShifted }
   }
 }

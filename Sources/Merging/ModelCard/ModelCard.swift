@@ -76,7 +76,7 @@ private struct Source {
     let rows = zip(uses, request.adapters).enumerated().map { number, pair in
       let (use, model) = pair
       let cells = [
-        name(model), use.adapter.config.methodName, NumberText.number(use.weight), "\(use.adapter.updates.count)",
+        name(model), use.adapter.config.methodName, use.weights.label, "\(use.adapter.updates.count)",
         checksum(ofAdapter: number + 1).map(CardText.code) ?? "not recorded",
       ]
       return "| \(cells.joined(separator: " | ")) |"
@@ -120,7 +120,7 @@ private struct Source {
     case .read: return [readBack]
     case .none:
       let adapters = zip(uses, request.adapters).map { use, model in
-        " --adapter \(model.name)" + (use.weight == 1 ? "" : "=\(NumberText.number(use.weight))")
+        " --adapter \(use.weights.argument(model.name))"
       }
       return [
         "This command compares each element with the merge, computed in double precision by independent code:", "",

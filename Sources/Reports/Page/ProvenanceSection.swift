@@ -1,5 +1,6 @@
 import Adapters
 import MergeEngine
+import MergePlanning
 import Platform
 
 /// Where the result comes from: program, inputs, options and files.
@@ -11,7 +12,7 @@ enum ProvenanceSection {
     fact("Base", report.base, &writer)
     for adapter in report.adapters {
       fact(
-        "Adapter", adapter.path + (adapter.weight == 1 ? "" : ", weight \(NumberText.number(adapter.weight))"), &writer)
+        "Adapter", adapter.path + (adapter.weights.isOne ? "" : ", weight \(adapter.weights.label)"), &writer)
     }
     fact("Result", report.output, &writer)
     fact("Options", report.options.map { "\($0.name) \($0.value)" }.joined(separator: ", "), &writer)

@@ -1,5 +1,6 @@
 import Adapters
 import JSONText
+import MergePlanning
 import Platform
 import Safetensors
 
@@ -7,7 +8,14 @@ import Safetensors
 public struct ReportDocument: Sendable, Equatable {
   public struct Adapter: Sendable, Equatable {
     public let path: String
-    public let weight: Double
+    public let weights: AdapterWeight
+
+    public init(path: String, weight: Double) { self.init(path: path, weights: AdapterWeight(weight)) }
+
+    public init(path: String, weights: AdapterWeight) {
+      self.path = path
+      self.weights = weights
+    }
   }
 
   /// A member of an object whose values are texts.
@@ -97,7 +105,11 @@ public struct ReportDocument: Sendable, Equatable {
     base = try reader.text("base")
     output = try reader.text("output")
     adapters = try reader.list("adapters") { (adapter) throws(ReportError) in
-      Adapter(path: try adapter.text("path"), weight: try adapter.number("weight"))
+      let parts = try adapter.optionalList("part_weights") { (part) throws(ReportError) in
+        AdapterWeight.Part(name: try part.text("part"), weight: try part.number("weight"))
+      }
+      return Adapter(
+        path: try adapter.text("path"), weights: AdapterWeight(try adapter.number("weight"), parts: parts))
     }
     options = try reader.texts("options").map { Option(name: $0.key, value: $0.value) }
     let result = try reader.optional("result")

@@ -1,5 +1,6 @@
 import Adapters
 import MergeEngine
+import MergePlanning
 import Platform
 
 /// A report as one HTML page that needs no network. Without scripts it shows the same, but its tables cannot be sorted.
@@ -53,7 +54,7 @@ public struct ReportPage {
     writer.element("code", report.base, breaksLine: false)
     for adapter in report.adapters {
       writer.text(" + ")
-      if adapter.weight != 1 { writer.text("\(NumberText.number(adapter.weight)) × ") }
+      if !adapter.weights.isOne { writer.text("\(adapter.weights.label) × ") }
       writer.element("code", adapter.path, breaksLine: false)
     }
     writer.close()
@@ -126,7 +127,7 @@ public struct ReportPage {
         writer.open("tr")
         writer.element("td", place == 0 ? adapter.path : "", [("class", "name")], breaksLine: false)
         let cells =
-          [place == 0 ? NumberText.number(adapter.weight) : ""]
+          [place == 0 ? adapter.weights.label : ""]
           + (group.map { group in
             [NumberText.grouped(counts[group] ?? 0), group.rank.map { String($0) } ?? ""]
               + [group.alpha, group.scaling].map { $0.map(NumberText.number) ?? "" }

@@ -121,6 +121,13 @@ struct ReportReader {
     return list
   }
 
+  /// The elements of an array of objects, none where the member is missing.
+  func optionalList<Element>(
+    _ key: String, _ element: (ReportReader) throws(ReportError) -> Element
+  ) throws(ReportError) -> [Element] {
+    value[key] == nil ? [] : try list(key, element)
+  }
+
   func figures() throws(ReportError) -> ReportDocument.Figures {
     ReportDocument.Figures(
       elementCount: try natural("elements"), changedCount: try natural("changed_elements"),

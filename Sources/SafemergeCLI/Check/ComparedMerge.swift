@@ -29,11 +29,11 @@ struct ComparedMerge {
     record = try RecordedMerge(of: output)
     base = try ModelArgument(against.against ?? "").read(Checkpoint.init(path:))
     let given = try against.adapters.map(AdapterArgument.init).map { argument in
-      (argument: argument, adapter: try argument.model.read(Adapter.init(folder:)))
+      (argument: argument, adapter: try argument.model.read(Adapter.init(path:)))
     }
     guard let record else {
       (result, combine) = (against.result, against.combine)
-      adapters = given.map { ($0.argument, AdapterUse($0.adapter, weight: $0.argument.weight)) }
+      adapters = given.map { ($0.argument, AdapterUse($0.adapter, $0.argument.weight)) }
       return
     }
     result = against.result.filled(from: try record.resultOptions())
@@ -96,7 +96,7 @@ struct ComparedMerge {
 
   /// The merge that recreates the result.
   func merge(to output: String) throws -> MergeCommand {
-    let adapters = adapters.map { $0.use.weight == 1 ? $0.argument.name : "\($0.argument.name)=\($0.use.weight)" }
+    let adapters = adapters.map { $0.use.weights.argument($0.argument.name) }
     var merge = try MergeCommand.parse(["--output", output, "--", against.against ?? ""] + adapters)
     merge.result = result
     merge.combine = combine
@@ -131,10 +131,9 @@ private struct RecordedAdapters {
       let recorded = place.map { record.adapters[$0].weight }
       if let weight = argument.givenWeight, let recorded, weight != recorded {
         notes.append(
-          "\(argument.name) has the weight \(NumberText.number(weight)), but \(record.path) has "
-            + NumberText.number(recorded))
+          "\(argument.name) has the weight \(weight.label), but \(record.path) has \(recorded.label)")
       }
-      adapters.append((argument, AdapterUse(adapter, weight: argument.givenWeight ?? recorded ?? 1)))
+      adapters.append((argument, AdapterUse(adapter, argument.givenWeight ?? recorded ?? AdapterWeight())))
     }
     let order = places.compactMap { $0 }
     guard order.count == given.count, order != order.sorted() else { return }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Checksums
 import JSONText
+import MergePlanning
 import Platform
 import Safetensors
 import Staging
@@ -17,7 +18,7 @@ struct RecordedMerge {
   /// The options by name, in order.
   let options: [MergeIdentity.Option]
   /// In the order of the merge, with their weights.
-  private(set) var adapters: [(files: AdapterFiles, weight: Double)] = []
+  private(set) var adapters: [(files: AdapterFiles, weight: AdapterWeight)] = []
   /// The base's weight files, and the SHA-256 of their headers.
   private(set) var bases: [(name: String, header: SHA256Checksum)] = []
 
@@ -49,7 +50,7 @@ struct RecordedMerge {
       number < 10_000
     else { return }
     while adapters.count < number {
-      adapters.append((AdapterFiles(), option("weight \(adapters.count + 1)").flatMap(Double.init) ?? 1))
+      adapters.append((AdapterFiles(), option("weight \(adapters.count + 1)").flatMap { AdapterWeight($0) } ?? AdapterWeight()))
     }
     if input.headerChecksum == nil {
       adapters[number - 1].files.config = input.checksum

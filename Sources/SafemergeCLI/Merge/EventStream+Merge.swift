@@ -164,6 +164,7 @@ extension EventStream {
   private func write(_ use: AdapterUse, _ event: inout JSONWriter) {
     event.member("path", use.adapter.path)
     event.member("weight", use.weight)
+    event.member(partWeights: use.weights)
     event.member("modules", use.adapter.updates.count)
     event.member("tensors", use.adapter.header.tensors.count)
     event.member("base_model", use.adapter.baseModelName)

@@ -35,7 +35,7 @@ struct MergeModels {
       baseArgument = argument
     }
     uses = try adapters.map { argument in
-      AdapterUse(try argument.model.read(Adapter.init(folder:)), weight: argument.weight)
+      AdapterUse(try argument.model.read(Adapter.init(path:)), argument.weight)
     }
     let base = try baseArgument ?? Self.base(namedBy: uses.map(\.adapter))
     cardBase = base.cardModel

@@ -92,11 +92,9 @@ struct MergeTeller {
   /// The adapters as reported for modules; combined adapters count as one, whose factors include the weights.
   static func reportedAdapters(_ request: MergeRequest) -> [MergeReport.Request.Adapter] {
     guard request.combination != nil else {
-      return request.adapters.map { .init(path: $0.adapter.path, weight: $0.weight) }
+      return request.adapters.map { .init(path: $0.adapter.path, weights: $0.weights) }
     }
-    let parts = request.adapters.map {
-      $0.weight == 1 ? $0.adapter.path : "\($0.adapter.path)=\(NumberText.number($0.weight))"
-    }
+    let parts = request.adapters.map { $0.weights.argument($0.adapter.path) }
     return [.init(path: parts.joined(separator: " + "), weight: 1)]
   }
 

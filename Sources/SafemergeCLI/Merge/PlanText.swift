@@ -49,7 +49,7 @@ struct PlanText {
     ]
     for use in adapters {
       let adapter = use.adapter
-      let weight = use.weight == 1 ? "" : ", weight \(NumberText.number(use.weight))"
+      let weight = use.weights.isOne ? "" : ", weight \(use.weights.label)"
       lines.append(
         LabeledLine.text(
           "adapter",
@@ -139,7 +139,7 @@ struct PlanText {
 
   /// The contribution of an adapter: `14 modules from ./adapter, r=4 alpha=7 (scaling 1.75)`.
   func mergedModules(_ use: AdapterUse) -> String {
-    let weight = use.weight == 1 ? "" : ", weight \(NumberText.number(use.weight))"
+    let weight = use.weights.isOne ? "" : ", weight \(use.weights.label)"
     let scaling = StrengthText.summary(use.adapter).map { ", \($0)" } ?? ""
     return "\(NumberText.counted(use.adapter.updates.count, "module")) from \(use.adapter.path)\(scaling)\(weight)"
   }

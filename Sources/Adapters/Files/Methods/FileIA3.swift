@@ -30,6 +30,8 @@ enum FileIA3 {
       tensorIndices: module.indices(of: [.ia3Vector, .onInput]))
     update.isFitted = true
     update.scaling = 1
+    // It multiplies what adapters before it have made of the weight.
+    update.mixesResult = true
     return update
   }
 }

@@ -29,7 +29,9 @@ struct UpdateSlices {
   /// sum are those of its rows alone.
   func steps(of part: TensorPlacement.Part) throws(PlanError) -> [TensorUpdate.Step] {
     let steps = place.steps
-    let rows = planner.shape(of: part.tensor).map { TensorUpdate.matrix(of: $0).rows }
+    let rows = planner.shape(of: part.tensor).map {
+      update.layout == .flattened ? $0[0] : TensorUpdate.matrix(of: $0).rows
+    }
     let isWhole = part.hasNeighbors && part.rows == 0..<(rows ?? 0)
     let isOfRows =
       !isWhole && part.hasNeighbors && steps.contains { $0.isOrdered } && mayChangeRows(part)
@@ -39,11 +41,8 @@ struct UpdateSlices {
       if let step = try slice(step, own, isWhole: isWhole || isOfRows) { cut.append(step) }
     }
     let before = planner.works[part.tensor]?.steps ?? []
-    guard isOfRows, !cut.isEmpty else { return planner.mixed(cut, of: update, rows: part.rows, before: before, number) }
-    if let step = cut.first(where: { part.row % $0.rowUnit != 0 }) {
-      throw refuse("a block of \(step.rowUnit) rows that begins at row \(part.row)")
-    }
-    let weight = update.mixesResult ? planner.adapters[number].weight : 1
+    guard isOfRows, !cut.isEmpty else { return planner.inputs.mixed(cut, of: update, rows: part.rows, before: before, number) }
+    let weight = update.mixesResult ? planner.inputs.weight(of: update, number) : 1
     return [.part(PartialUpdate(rows: part.rows, steps: cut, weight: Float(weight)))]
   }
 

@@ -5,9 +5,12 @@ import Safetensors
 extension MergePlanner {
   /// Adds an update to parts of the base's tensors.
   ///
-  /// - Parameter place: Where the update lies in the tensor of the model at run time.
+  /// - Parameters:
+  ///   - place: Where the update lies in the tensor of the model at run time.
+  ///   - placement: What placed it there.
   mutating func addSlices(
-    _ update: ModuleUpdate, _ place: PlacedUpdate, _ resolved: TensorPlacement, _ number: Int
+    _ update: ModuleUpdate, _ place: PlacedUpdate, _ placement: UpdatePlacement, _ resolved: TensorPlacement,
+    _ number: Int
   ) throws(PlanError) {
     func refuse(_ what: String) -> PlanError {
       error(.slicedChange(target: resolved.name.string, what: what), number, key: update.inWitness.tensor)
@@ -17,9 +20,6 @@ extension MergePlanner {
     }
     if update.target == .attentionOutput { throw refuse("the output of a MultiheadAttention") }
     if let whole = update.layout.undivided { throw refuse(whole) }
-    if let bias = update.bias, bias.isRequired || resolve(update.module + ".bias", rows: bias.count) != nil {
-      throw refuse(bias.witness.name)
-    }
     // The parts are all of it: a row without a place would be a part of the adapter that is lost.
     guard resolved.parts.reduce(0, { $0 + $1.count }) == place.rows else { throw refuse("the layer's shape") }
     var targets: [TensorName] = []
@@ -33,6 +33,7 @@ extension MergePlanner {
       works[part.tensor, default: PendingUpdate()].interleaveCount = part.interleaveCount
       works[part.tensor]?.isSliced = true
       if part.isTransposed { works[part.tensor]?.isStoredTransposed = true }
+      if update.layout == .flattened, resolved.shape.count > 2 { works[part.tensor]?.isConvolution = true }
       switch options.arithmetic {
       case .exact: works[part.tensor, default: PendingUpdate()].add(steps)
       case .peft:
@@ -51,7 +52,8 @@ extension MergePlanner {
           columns: part.isTransposed ? part.takenColumns : nil))
       if targets.last != part.tensor { targets.append(part.tensor) }
     }
-    modules.append(MergePlan.Module(update, adapters[number], number, targets: targets, rule: resolved.rule))
+    if let bias = update.bias { targets += try add(bias, of: update, weight: nil, placement, number) }
+    modules.append(MergePlan.Module(update, weight: inputs.weight(of: update, number), number, targets: targets, rule: resolved.rule))
   }
 }
 
@@ -61,8 +63,7 @@ extension ModuleUpdate.Layout {
     switch self {
     case .embedding: "an embedding"
     case .convolution, .channels: "a convolution"
-    case .vector: "a vector"
-    case .linear, .experts, .flattened, .matrix: nil
+    case .linear, .experts, .flattened, .matrix, .vector: nil
     }
   }
 }

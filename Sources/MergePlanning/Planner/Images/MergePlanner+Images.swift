@@ -1,0 +1,21 @@
+import Adapters
+import ImageModels
+import ModelNames
+import Safetensors
+
+extension MergePlanner {
+  /// Where a parameter of a module lies in the base. Adapters that are one file name modules as the programs for images do; others
+  /// as the model in memory, or, of an image model, as these programs too.
+  ///
+  /// - Returns: Nil if the base has no such module.
+  mutating func locate(
+    _ module: String, _ parameter: ModuleParameter, rows: Int?, experts: Int? = nil, _ number: Int
+  ) -> Resolution? {
+    if !adapters[number].adapter.isFile,
+      let found = resolve("\(module).\(parameter.name)", rows: rows, experts: experts)
+    {
+      return found
+    }
+    return inputs.place(module, parameter, number)?.map(\.placement)
+  }
+}
