@@ -4,7 +4,7 @@ from generator.image_cases.case import case
 from generator.image_cases.dialects import (
     AI_TOOLKIT, COMFY, KOHYA_NATIVE, LYCORIS, LYCORIS_NATIVE, MUSUBI, TRANSFORMER, replace
 )  # fmt: skip
-from generator.image_cases.methods import boft, diag_oft, glora, hadamard, ia3, kronecker, low_rank
+from generator.image_cases.methods import boft, diag_oft, glora, hadamard, ia3, kronecker, low_rank, magnitude
 from generator.image_cases.method_cases import NEAR, dora
 
 DOUBLE, SINGLE = "double_blocks.1.", "single_blocks.0."
@@ -12,9 +12,14 @@ D_DOUBLE, D_SINGLE = "transformer_blocks.1.", "single_transformer_blocks.0."
 JOINT = "joint_blocks.2."
 
 
+def dora_vector(put, label, weight):
+    """DoRA of rows with a vector of magnitudes."""
+    return magnitude(put, label, weight, lambda p, l, w: low_rank(p, l, w, rank=2), 0, flat=True)
+
+
 @case(
     "flux-lokr-fused-on-split", "flux-folder",
-    "LoKr of qkv, linear1 and the swapped modulation into a folder; w1 of three rows crosses the parts", "lokr",
+    "LoKr of qkv, linear1 and the swapped modulation into a folder; blocks of w2 cross the parts", "lokr",
 )  # fmt: skip
 def _(c):
     a = c.adapter(COMFY, dtype="BF16")
@@ -133,12 +138,6 @@ def _(c):
     a.add_all("transformer_blocks.0.attn.to_k single_transformer_blocks.0.attn.to_q", dora_vector)
     b = c.adapter(LYCORIS, "lokr.safetensors")
     b.add("single_transformer_blocks.0.proj_mlp", kronecker, rank=2, alpha=1, split=(2, 2))
-
-
-def dora_vector(put, label, weight):
-    from generator.image_cases.methods import magnitude
-
-    return magnitude(put, label, weight, lambda p, l, w: low_rank(p, l, w, rank=2), 0, flat=True)
 
 
 @case("wan-dora-loha-folder", "wan-folder", "musubi's LoHa and a DoRA on columns into a folder", "loha, dora", rel=NEAR)
