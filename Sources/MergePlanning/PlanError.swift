@@ -10,8 +10,6 @@ public struct PlanError: ReportableError, Equatable {
     case noTarget(target: String, candidates: [String], otherModules: Int)
     /// A module of an adapter that is one file is none of the base's; `model` is what the base is, nil: no image model.
     case noModule(String, model: String?, candidates: [String], otherModules: Int)
-    /// An update that follows from the whole weight comes after another adapter's.
-    case derivedAfterOthers(target: String, method: String)
     /// An adapter has a weight for a part that the base doesn't have.
     case noPart(String, known: [String])
     /// The adapter makes two tensors differ that the base keeps as one.
@@ -122,7 +120,6 @@ public struct PlanError: ReportableError, Equatable {
     case .lostReplacement, .missingOutProj: "pair"
     case .noSuchLayer: "no-target"
     case .tooManyLayers, .tooManyTensors: "adapter-config"
-    case .derivedAfterOthers: "unsupported"
     case .replacedAndChanged: "hit-twice"
     case .targetHitTwice: "hit-twice"
     case .shape, .rowOutside, .vocabularies, .vocabularyUnknown: "shape"
@@ -152,8 +149,6 @@ public struct PlanError: ReportableError, Equatable {
         ?? "the base isn't an image or video model that is known, and has no module \(module)")
         + (candidates.isEmpty ? "" : "; nearest: \(candidates.joined(separator: ", "))")
         + (others > 0 ? " (and \(NumberText.counted(others, "more module")) that it doesn't have)" : "")
-    case .derivedAfterOthers(let target, let method):
-      "\(method) follows from the whole of \(target), which an adapter before it changes"
     case .noPart(let name, let known):
       known.isEmpty
         ? "a weight for the part \"\(name)\", and the base is no image or video model"
@@ -277,7 +272,6 @@ public struct PlanError: ReportableError, Equatable {
   public var hint: String? {
     switch problem {
     case .noTarget: "is it another base?\(named) Renamed modules: --map REGEX=REPLACEMENT"
-    case .derivedAfterOthers: "give this adapter first, or merge it into the result of the others"
     case .noPart(_, let known): known.isEmpty ? "one weight for all: ADAPTER=0.5" : "its parts: \(known.joined(separator: ", "))"
     case .noModule: "is it another base?"
     case .shape: "is it another base?\(named)"

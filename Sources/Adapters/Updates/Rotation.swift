@@ -18,6 +18,9 @@ public struct Rotation<Operand: Equatable & Sendable>: Equatable, Sendable {
     /// `x + (x D + m)`, D having the band's block as often along the diagonal as the columns hold it, and m being as many times
     /// the block's row that the row has in its band. MiSS in its form "bat".
     case bands(blocks: Operand, size: Int)
+    /// `I + scaling left right`, `left` being columns x rank and `right` rank x columns: GLoRA of LyCORIS. The columns of a
+    /// convolution stand for so many positions of the kernel each, as the last index, and the matrix is that of one position.
+    case lowRank(left: Operand, right: Operand, scaling: Float, positions: Int)
   }
 
   public let form: Form
@@ -30,7 +33,15 @@ public struct Rotation<Operand: Equatable & Sendable>: Equatable, Sendable {
     case .blocks(let entries, _, _): [entries]
     case .reflections(let vectors, _): [vectors]
     case .butterfly(let blocks, _, _), .bands(let blocks, _): [blocks]
+    case .lowRank(let left, let right, _, _): [left, right]
     }
+  }
+
+  /// The same rotation with the scaling of what it adds multiplied, in double; the rotation as it is where it has none.
+  package func scaled(by factor: Double) -> Rotation {
+    guard case .lowRank(let left, let right, let scaling, let positions) = form else { return self }
+    return Rotation(
+      .lowRank(left: left, right: right, scaling: Float(factor * Double(scaling)), positions: positions))
   }
 
   /// The same rotation of other operands.
@@ -46,6 +57,9 @@ public struct Rotation<Operand: Equatable & Sendable>: Equatable, Sendable {
       return Rotation<Other>(.butterfly(blocks: try transform(blocks), size: size, level: level))
     case .bands(let blocks, let size):
       return Rotation<Other>(.bands(blocks: try transform(blocks), size: size))
+    case .lowRank(let left, let right, let scaling, let positions):
+      return Rotation<Other>(
+        .lowRank(left: try transform(left), right: try transform(right), scaling: scaling, positions: positions))
     }
   }
 }

@@ -85,6 +85,7 @@ public enum UpdateStep<Operand: Equatable & Sendable>: Equatable, Sendable {
 
   /// The same step with the scalings of its terms multiplied, in double.
   package func scaled(by factor: Double) -> UpdateStep {
+    if case .rotate(let rotation) = self { return .rotate(rotation.scaled(by: factor)) }
     guard let addition else { return self }
     return with(addition.changingTerms { $0.scaled(by: Float(factor * Double($0.scaling))) })
   }

@@ -48,7 +48,7 @@ struct PlainRotation: PlainStep {
         return Self.block(entries, size, Cayley(terms: nil, limit: nil, isTransposed: true))
       }
       columnsOfBlocks = level == 0 ? [] : Self.butterfly(columns, size, level)
-    case .bands: preconditionFailure("a step of its own")
+    case .bands, .lowRank: preconditionFailure("a step of its own")
     }
   }
 

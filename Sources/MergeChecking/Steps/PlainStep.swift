@@ -58,6 +58,13 @@ extension UpdateStep where Operand == FactorView {
         prepared.steps.append(PlainBands(values: try reader.values(blocks), size: size))
         break
       }
+      if case .lowRank(let left, let right, let scaling, let positions) = rotation.form {
+        prepared.steps.append(
+          PlainLowRank(
+            left: try reader.values(left), right: try reader.values(right), rank: left.columns, scaling: scaling,
+            positions: positions))
+        break
+      }
       prepared.steps.append(try PlainRotation(rotation, columns: prepared.columns, &reader))
     case .mix(let mixing): prepared.steps.append(try PlainMixing(mixing, &reader))
     case .mixBlocks(let mixing): prepared.steps.append(try PlainBlockMixing(mixing, &reader))

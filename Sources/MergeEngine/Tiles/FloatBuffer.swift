@@ -115,6 +115,21 @@ struct FloatBuffer: Sendable {
     for index in 0..<count { span[index] *= factors[index] }
   }
 
+  /// Sets the first elements to so many matrices of another buffer, one after another, each transposed.
+  mutating func transposeParts(of other: FloatBuffer, count: Int, rows: Int, columns: Int) {
+    let size = rows * columns
+    grow(to: count * size)
+    var span = elements.mutableSpan
+    let values = other.elements.span
+    for part in 0..<count {
+      for row in 0..<rows {
+        for column in 0..<columns {
+          span[part * size + column * rows + row] = values[part * size + row * columns + column]
+        }
+      }
+    }
+  }
+
   /// Makes each of the first `count` elements `y` the sum `x + weight * (y - x)` with the other buffer's element `x`.
   mutating func mix(with other: FloatBuffer, count: Int, weight: Float) {
     var span = elements.mutableSpan

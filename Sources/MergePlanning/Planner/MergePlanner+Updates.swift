@@ -23,7 +23,6 @@ extension MergePlanner {
     }
     let placement = UpdatePlacement(of: update, shape: resolved.shape, number, &self)
     let place = try placement.place(update, target: resolved.whole ?? resolved.name, shape: resolved.shape)
-    try checkStartsFromBase(update, place, resolved, number)
     if update.expertCount != nil, adapter.isExpertLayoutAmbiguous, options.expertLayout == nil {
       throw error(.ambiguousExperts, number, key: update.outWitness.tensor)
     }
@@ -56,20 +55,6 @@ extension MergePlanner {
     var targets = [target]
     if let bias = update.bias { targets += try add(bias, of: update, weight: target, placement, number) }
     modules.append(MergePlan.Module(update, weight: weight, number, targets: targets, rule: resolved.rule))
-  }
-
-  /// What follows from the whole weight is computed from the base's: an update of a file must not follow another's then.
-  private func checkStartsFromBase(
-    _ update: ModuleUpdate, _ place: PlacedUpdate, _ resolved: TensorPlacement, _ number: Int
-  ) throws(PlanError) {
-    guard adapters[number].adapter.isFile, place.steps.flatMap(\.terms).contains(where: \.formula.isDerived) else {
-      return
-    }
-    for part in resolved.parts where works[part.tensor]?.steps.isEmpty == false {
-      throw error(
-        .derivedAfterOthers(target: part.tensor.string, method: adapters[number].adapter.config.methodName), number,
-        key: update.inWitness.tensor)
-    }
   }
 
   /// Adds the steps in the arithmetic that was asked for; the delta of an attention's output projection twice.

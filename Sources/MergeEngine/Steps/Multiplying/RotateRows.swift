@@ -25,6 +25,8 @@ struct RotateRows: EngineStep {
       return memory
     case .butterfly(let blocks, let size, _): return Butterfly.memory(place, blocks: blocks, size: size)
     case .bands(let blocks, let size): return Bands.memory(place, blocks: blocks, size: size)
+    case .lowRank(let left, let right, _, let positions):
+      return LowRankRows.memory(place, left: left, right: right, positions: positions)
     }
   }
 
@@ -46,6 +48,8 @@ struct RotateRows: EngineStep {
     case .butterfly(let blocks, let size, let level):
       prepared.steps.append(try Butterfly.prepared(blocks, size: size, level: level, context))
     case .bands(let blocks, let size): prepared.steps.append(try Bands(blocks, size: size, context))
+    case .lowRank(let left, let right, let scaling, let positions):
+      prepared.steps.append(try LowRankRows(left, right, scaling: scaling, positions: positions, context))
     }
   }
 }
