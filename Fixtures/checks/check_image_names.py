@@ -77,6 +77,22 @@ def native_shapes(model: dict, rules: list, keeps: bool) -> dict:
     return found
 
 
+def by_table(tensors: dict, rules: list) -> dict:
+    """Tensors converted by a table of names, whole tensors and equal parts."""
+    found = {}
+    for name, tensor in tensors.items():
+        for whole, native, other, cut in rules:
+            module, _, leaf = (name, "", "") if whole else name.rpartition(".")
+            match = pattern(native).match(module)
+            if not match:
+                continue
+            values = iter(match.groups())
+            target = re.sub(r"\{i\}", lambda _: next(values), other) + ("." + leaf if leaf else "")
+            part, _, count = cut.partition("/")
+            found[target] = tensor.chunk(int(count))[int(part)] if cut else tensor
+    return found
+
+
 def numbered(shapes: dict) -> dict:
     """Tensors whose elements are all different."""
     tensors, start = {}, 1
@@ -134,7 +150,7 @@ def line(kind: str, name: str, shape, *rest) -> str:
 
 def check(name: str, write: bool) -> None:
     case = image_models.CASES[name]()
-    model = {key: tuple(value.shape) for key, value in case.model.state_dict().items()}
+    model = {key: tuple(value.shape) for key, value in case.model.state_dict().items() if key not in case.ignored}
     if case.native:
         shapes = case.native(model)
     else:
@@ -142,7 +158,10 @@ def check(name: str, write: bool) -> None:
         shapes = native_shapes(model, rules, keeps)
     tensors = numbered(shapes)
     given = {case.prefix + key: value.clone() for key, value in tensors.items()} | case.extra(tensors)
-    result = case.convert(converter(case.converter, case.sizes), given) if case.converter else given
+    if case.by_table:
+        result = by_table(given, table(case.table)[0])
+    else:
+        result = case.convert(converter(case.converter, case.sizes), given) if case.converter else given
     result = {key: value for key, value in result.items() if key not in case.ignored}
     assert set(result) == set(model), (sorted(set(result) - set(model))[:5], sorted(set(model) - set(result))[:5])
     for key, value in result.items():

@@ -23,9 +23,11 @@ class Case:
     sizes: dict = field(default_factory=dict)
     prefix: str = ""
     native: Callable | None = None
+    #: Whether the table itself is applied, because diffusers has no converter.
+    by_table: bool = False
     #: What the converter also expects.
     extra: Callable = lambda tensors: {}
-    #: Names that the converter gives that are not in the model.
+    #: Names of diffusers without a native name: tensors that change their shape.
     ignored: tuple = ()
     convert: Callable = lambda function, tensors: function(tensors)
 
@@ -289,3 +291,56 @@ def open_clip():
         model, "Encoders/OpenCLIP.swift", "convert_open_clip_checkpoint", prefix="conditioner.embedders.1.model.",
         convert=lambda function, tensors: function(model, tensors, prefix="conditioner.embedders.1.model."),
     )  # fmt: skip
+
+
+@case
+def pixart():
+    """There is no converter of single files: the table is applied."""
+    model = blank(
+        diffusers.PixArtTransformer2DModel, num_attention_heads=2, attention_head_dim=8, num_layers=2, cross_attention_dim=16,
+        sample_size=8, caption_channels=12, in_channels=4, use_additional_conditions=True,
+    )  # fmt: skip
+    return Case(model, "Diffusion/PixArt.swift", by_table=True)
+
+
+@case
+def krea2():
+    model = blank(
+        diffusers.Krea2Transformer2DModel, in_channels=4, num_layers=1, attention_head_dim=8, num_attention_heads=2,
+        num_key_value_heads=1, intermediate_size=32, timestep_embed_dim=8, text_hidden_dim=12, num_text_layers=2,
+        text_num_attention_heads=2, text_num_key_value_heads=2, text_intermediate_size=16, num_layerwise_text_blocks=1,
+        num_refiner_text_blocks=1, axes_dims_rope=(2, 2, 4),
+    )  # fmt: skip
+    return Case(
+        model, "Diffusion/Krea2.swift", "convert_krea2_transformer_checkpoint_to_diffusers",
+        ignored=("transformer_blocks.0.scale_shift_table",),
+    )  # fmt: skip
+
+
+@case
+def flux3():
+    model = blank(
+        diffusers.Flux3Transformer2DModel, in_channels=4, cond_in_channels=4, num_layers=2, num_single_layers=1,
+        attention_head_dim=8, num_attention_heads=2, joint_attention_dim=12, timestep_channels=8, axes_dims_rope=(2, 2, 2, 2),
+        flow_map=True,
+    )  # fmt: skip
+    return Case(model, "Flux/Flux3.swift", "convert_flux3_transformer_checkpoint_to_diffusers")
+
+
+@case
+def qwen_image21():
+    model = blank(
+        diffusers.QwenImage21Transformer2DModel, in_channels=4, out_channels=4, num_layers=2, attention_head_dim=8,
+        num_attention_heads=2, context_in_dim=12, axes_dims_rope=(2, 2, 4),
+    )  # fmt: skip
+    return Case(model, "Diffusion/QwenImage21.swift", "convert_qwen_image21_transformer_checkpoint_to_diffusers")
+
+
+@case
+def cascade():
+    model = blank(
+        diffusers.StableCascadeUNet, in_channels=4, out_channels=4, conditioning_dim=8, block_out_channels=(8, 8),
+        num_attention_heads=(2, 2), down_num_layers_per_block=(1, 1), up_num_layers_per_block=(1, 1), clip_text_in_channels=8,
+        clip_text_pooled_in_channels=8, clip_image_in_channels=8, switch_level=(False,),
+    )  # fmt: skip
+    return Case(model, "Diffusion/StableCascade.swift", "convert_stable_cascade_unet_single_file_to_diffusers")

@@ -132,6 +132,44 @@ import Testing
     }
   }
 
+  /// ComfyUI's files hold text encoders by name, with numbers beside the models.
+  @Test func bundledEncodersAreFoundByName() throws {
+    var tensors = prefixed("model.diffusion_model.", try ImageNames.named("sd3").native)
+    tensors += prefixed("text_encoders.clip_l.transformer.", try clip()) + [("text_encoders.clip_l.logit_scale", [])]
+    tensors += prefixed("text_encoders.clip_g.transformer.", try clip())
+    tensors += prefixed("text_encoders.t5xxl.transformer.", t5)
+    let model = try #require(base(tensors))
+    #expect(model.components.map(\.kind) == [.diffusionModel, .clipG, .clipL, .t5])
+    let names = [
+      "lora_te1_text_model_encoder_layers_0_mlp_fc1": "clip_l.transformer.text_model.encoder.layers.0.mlp.fc1",
+      "lora_te2_text_model_encoder_layers_0_mlp_fc1": "clip_g.transformer.text_model.encoder.layers.0.mlp.fc1",
+      "lora_te2_text_projection": "clip_g.transformer.text_projection",
+      "lora_te3_encoder_block_0_layer_0_SelfAttention_q": "t5xxl.transformer.encoder.block.0.layer.0.SelfAttention.q",
+      "text_encoder_3.encoder.block.0.layer.0.SelfAttention.q":
+        "t5xxl.transformer.encoder.block.0.layer.0.SelfAttention.q",
+    ]
+    for (name, expected) in names {
+      #expect(try whole(model, name) == "text_encoders.\(expected).weight")
+    }
+    #expect(model.place("lora_te2_encoder_block_0_layer_0_SelfAttention_q", .weight) == nil)
+  }
+
+  @Test func languageModelsAsEncodersAreFound() throws {
+    let qwen: Tensors = [("model.layers.0.mlp.up_proj.weight", [8, 4]), ("model.norm.weight", [4])]
+    let names = try ImageNames.named("qwen-image").native
+    let file = try #require(
+      base(
+        prefixed("model.diffusion_model.", names) + prefixed("text_encoders.qwen25_7b.transformer.", qwen)))
+    #expect(file.components.map(\.kind) == [.diffusionModel, .other("qwen25_7b")])
+    let folder = try #require(base(prefixed("transformer/", names) + prefixed("text_encoder/", qwen)))
+    #expect(folder.components.map(\.kind) == [.diffusionModel, .other("text_encoder")])
+    let place = "model.layers.0.mlp.up_proj.weight"
+    for name in ["lora_te_layers_0_mlp_up_proj", "text_encoder.model.layers.0.mlp.up_proj"] {
+      #expect(try whole(file, name) == "text_encoders.qwen25_7b.transformer." + place)
+      #expect(try whole(folder, name) == "text_encoder/" + place)
+    }
+  }
+
   @Test func fusedModulesAreFoundInFolders() throws {
     let found = try #require(fluxFolder().place("lora_unet_single_blocks_0_linear1", .weight)).get().placement
     let stem = "transformer/single_transformer_blocks.0."

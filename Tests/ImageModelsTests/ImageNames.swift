@@ -27,9 +27,9 @@ struct ImageNames: CustomTestStringConvertible, Sendable {
   static let encoders = ["open-clip"]
 
   static let all: [ImageNames] = [
-    "aura-flow", "chroma", "cosmos2", "flux1", "flux2", "hidream", "hunyuan-video", "ltx-video", "ltx2", "lumina2",
-    "mochi",
-    "open-clip", "qwen-image", "sana", "sd1", "sd3", "sdxl", "sdxl-refiner", "wan", "wan-vace", "z-image",
+    "aura-flow", "cascade", "chroma", "cosmos2", "flux1", "flux2", "flux3", "hidream", "hunyuan-video", "krea2",
+    "ltx-video", "ltx2", "lumina2", "mochi", "open-clip", "pixart", "qwen-image", "qwen-image21", "sana", "sd1", "sd3",
+    "sdxl", "sdxl-refiner", "wan", "wan-vace", "z-image",
   ].compactMap { try? ImageNames($0) }
 
   static let diffusionModels = all.filter { !encoders.contains($0.name) }

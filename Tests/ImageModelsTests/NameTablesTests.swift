@@ -11,7 +11,7 @@ import Testing
   private static let nativePrefix = "model.diffusion_model."
 
   @Test func allNamesAreThere() {
-    #expect(ImageNames.all.count == 21)
+    #expect(ImageNames.all.count == 26)
     #expect(ImageNames.all.reduce(0) { $0 + $1.diffusers.count } > 3000)
   }
 

@@ -56,7 +56,10 @@ struct ComponentSearch {
       guard let tensors = groups[prefix] else { continue }
       if add(tensors, prefix, isCertain: Self.certainPrefixes.contains(prefix)) { break }
     }
-    for prefix in groups.keys.sorted() where !Self.diffusionPrefixes.contains(prefix) {
+    let prefixes = groups.keys.sorted()
+    for prefix in prefixes where !Self.diffusionPrefixes.contains(prefix) {
+      // Beside the model, an encoder may have a number of its own, such as CLIP's logit_scale.
+      if prefixes.contains(where: { $0 != prefix && $0.hasPrefix(prefix) }) { continue }
       addEncoder(groups[prefix] ?? [], prefix, TextEncoders.kind(prefix: prefix, groups[prefix] ?? []))
     }
     if found.isEmpty, let tensors = groups[""] { addEncoder(tensors, "", TextEncoders.kind(alone: tensors)) }
