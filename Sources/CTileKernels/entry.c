@@ -14,7 +14,15 @@ void smk_add_low_rank(const smk_kernels *kernels, float *delta, size_t delta_str
                       const float *packed_right, size_t rows, size_t columns, size_t rank, float scale,
                       float *scratch) {
   smk_environment saved = smk_enter_default_environment();
-  kernels->add_low_rank(delta, delta_stride, left, packed_right, rows, columns, rank, scale, scratch);
+  const smk_low_rank product = {left, packed_right, rank};
+  kernels->product_to_delta(0, delta, delta_stride, &product, rows, columns, scale, scratch);
+  smk_leave_default_environment(saved);
+}
+
+void smk_set_low_rank(const smk_kernels *kernels, float *delta, const smk_low_rank *product, size_t rows, size_t columns,
+                      float scale, float *scratch) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->product_to_delta(1, delta, columns, product, rows, columns, scale, scratch);
   smk_leave_default_environment(saved);
 }
 
@@ -22,8 +30,19 @@ uint64_t smk_merge_low_rank(const smk_kernels *kernels, smk_dtype weight_dtype, 
                             const float *packed_right, smk_dtype out_dtype, void *destination, size_t rows,
                             size_t columns, size_t rank, float scale, float *scratch) {
   smk_environment saved = smk_enter_default_environment();
-  uint64_t overflows = kernels->merge_low_rank(weight_dtype, weight, left, packed_right, out_dtype, destination, rows,
-                                               columns, rank, scale, scratch);
+  const smk_low_rank product = {left, packed_right, rank};
+  uint64_t overflows = kernels->merge_product(weight_dtype, weight, &product, NULL, out_dtype, destination, rows,
+                                              columns, scale, scratch);
+  smk_leave_default_environment(saved);
+  return overflows;
+}
+
+uint64_t smk_merge_multiplied(const smk_kernels *kernels, smk_dtype weight_dtype, const void *weight,
+                              const smk_low_rank *product, const smk_multiplier *by, smk_dtype out_dtype,
+                              void *destination, size_t rows, size_t columns, float scale, float *scratch) {
+  smk_environment saved = smk_enter_default_environment();
+  uint64_t overflows = kernels->merge_product(weight_dtype, weight, product, by, out_dtype, destination, rows, columns,
+                                              scale, scratch);
   smk_leave_default_environment(saved);
   return overflows;
 }
@@ -58,6 +77,13 @@ void smk_scale(const smk_kernels *kernels, float *values, size_t count, float fa
 void smk_add_plain(const smk_kernels *kernels, float *delta, const float *values, size_t count) {
   smk_environment saved = smk_enter_default_environment();
   kernels->add_plain(delta, values, count);
+  smk_leave_default_environment(saved);
+}
+
+void smk_fill_blocks(const smk_kernels *kernels, float *row, size_t count, const float *factors, const float *values,
+                     size_t width, float scale) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->fill_blocks(row, count, factors, values, width, scale);
   smk_leave_default_environment(saved);
 }
 

@@ -47,6 +47,8 @@ extension KernelSet {
   public var decoding: DecodingKernels { DecodingKernels(kernels: self) }
   /// Quantization.
   public var quantizing: QuantizationKernels { QuantizationKernels(kernels: self) }
+  /// Products multiplied element by element.
+  public var products: ProductKernels { ProductKernels(kernels: self) }
   /// Rounding at random.
   public var stochastic: StochasticKernels { StochasticKernels(kernels: self) }
 }
@@ -76,16 +78,21 @@ extension KernelSet {
     return count
   }
 
-  /// Starts a delta tile: sets its first `count` elements to -0.
+  /// Starts a delta tile: sets `count` of its elements to -0, those from `first` on.
   ///
   /// -0 is what addition leaves unchanged: `-0 + x` is x for every x, +0 and -0 included.
   ///
   /// - Throws: ``ShapeError`` if `delta` is too short.
-  public static func clear(_ delta: inout MutableSpan<Float>, count: Int) throws(ShapeError) {
+  public static func clear(
+    _ delta: inout MutableSpan<Float>, from first: Int = 0, count: Int
+  ) throws(ShapeError) {
+    try requireNotNegative("first", first)
     try requireNotNegative("count", count)
-    try require(.delta, delta.count, atLeast: count)
+    let end = try extent(of: .delta, offset: first, rows: 1, rowStride: 0, columns: count)
+    try require(.delta, delta.count, atLeast: end)
+    guard count > 0 else { return }
     unsafe delta.withUnsafeMutableBufferPointer { delta in
-      unsafe delta[..<count].update(repeating: -0.0)
+      unsafe delta[first..<end].update(repeating: -0.0)
     }
   }
 
@@ -181,7 +188,7 @@ extension KernelSet {
     min(rows, Int(SMK_ROW_STEP)) * rank * MemoryLayout<Float>.stride
   }
 
-  private static func withScratch<Result>(
+  static func withScratch<Result>(
     rows: Int, rank: Int, _ body: (UnsafeMutablePointer<Float>?) -> Result
   ) -> Result {
     unsafe withUnsafeTemporaryAllocation(
@@ -217,23 +224,27 @@ extension KernelSet {
   /// - Parameters:
   ///   - weight: The elements of the base; their number is the number of elements computed.
   ///   - delta: At least as many elements.
-  ///   - output: At least as many elements; the bytes after them are left alone.
+  ///   - output: At least as many elements; the bytes before and after them are left alone.
+  ///   - place: The element of the output that comes first.
   /// - Returns: How many weights are finite but have an output that is infinite or NaN.
   /// - Throws: ``ShapeError`` if `weight` is not whole elements, or `delta` or `output` is too short.
   public func combine(
     _ weight: RawSpan, as weightType: ElementType, with delta: Span<Float>, into output: inout MutableRawSpan,
-    as outputType: ElementType
+    at place: Int = 0, as outputType: ElementType
   ) throws(ShapeError) -> UInt64 {
     let count = weight.byteCount / weightType.byteCount
     try require(.weight, weight.byteCount, exactly: count * weightType.byteCount)
     try require(.delta, delta.count, atLeast: count)
-    try require(.output, output.byteCount, atLeast: try product(count, outputType.byteCount, of: .output))
+    try requireNotNegative("place", place)
+    let needed = try extent(of: .output, offset: place, rows: 1, rowStride: 0, columns: count)
+    try require(.output, output.byteCount, atLeast: try product(needed, outputType.byteCount, of: .output))
     return unsafe weight.withUnsafeBytes { weight in
       unsafe delta.withUnsafeBufferPointer { delta in
         unsafe output.withUnsafeMutableBytes { output in
           guard let weight = weight.baseAddress, let delta = delta.baseAddress, let output = output.baseAddress
           else { return 0 }
-          return unsafe smk_combine(table, weightType.code, weight, delta, outputType.code, output, count)
+          let first = unsafe output + place * outputType.byteCount
+          return unsafe smk_combine(table, weightType.code, weight, delta, outputType.code, first, count)
         }
       }
     }

@@ -102,11 +102,19 @@ static void products(const smk_kernels *kernels, const char *name) {
     add_floats(scratch, ROWS * rank);
     smk_add_low_rank(kernels, out, COLUMNS, left, packed, ROWS, COLUMNS, rank, 0.37f, scratch);
     add_floats(out, COUNT);
+    const smk_low_rank product = {left, packed, rank}, other = {left, packed, rank / 2 + 1};
+    smk_set_low_rank(kernels, out, &product, ROWS, COLUMNS, 0.37f, scratch);
+    add_floats(out, COUNT);
     for (smk_dtype from = SMK_F32; from <= SMK_BF16; from++) {
       for (smk_dtype to = SMK_F32; to <= SMK_BF16; to++) {
         fill_weight(kernels, from, from == to);
         uint64_t overflows = smk_merge_low_rank(kernels, from, weight, left, packed, to, result, ROWS, COLUMNS, rank, 0.37f, scratch);
         add(&overflows, 8), add(result, COUNT * (to == SMK_F32 ? 4 : 2));
+        const smk_multiplier multipliers[] = {{right, NULL, 0}, {NULL, &other, 0}, {NULL, NULL, 1}};
+        for (int i = 0; i < 3; i++) {
+          overflows = smk_merge_multiplied(kernels, from, weight, &product, multipliers + i, to, result, ROWS, COLUMNS, 0.37f, scratch);
+          add(&overflows, 8), add(result, COUNT * (to == SMK_F32 ? 4 : 2));
+        }
       }
     }
     free(left), free(right), free(packed);
@@ -143,6 +151,8 @@ static void elements(const smk_kernels *kernels, const char *name) {
     memcpy(out, values, sizeof out), smk_scale(kernels, out, COUNT, 1.7f), add_floats(out, COUNT);
     memcpy(out, values, sizeof out), smk_add_plain(kernels, out, other, COUNT), add_floats(out, COUNT);
     memcpy(out, values, sizeof out), smk_add_scaled(kernels, out, other, COUNT, -0.3f), add_floats(out, COUNT);
+    smk_fill_blocks(kernels, out, COUNT, other, values, 37, 0.7f), add_floats(out, COUNT);
+    smk_fill_blocks(kernels, out, COUNT, NULL, values, 37, 0.7f), add_floats(out, COUNT);
     smk_divide(kernels, other, values, out, COUNT), add_floats(out, COUNT);
     for (smk_dtype to = SMK_F32; to <= SMK_BF16; to++) {
       memcpy(out, values, sizeof out), smk_round_delta(kernels, to, out, COUNT), add_floats(out, COUNT);

@@ -38,6 +38,7 @@ struct FloatingPointEnvironmentTests {
     let weights = random.bits(80, .f16)
     let weightBytes = bytes(weights, .f16)
     let addends = random.floats(80).map { $0 * 0x1p-13 }
+    let columnFactors = random.floats(40)
 
     func run() throws -> [[UInt32]] {
       let packed = try PackedRight(factor, in: right.span.bytes, kernels: kernels)
@@ -45,17 +46,33 @@ struct FloatingPointEnvironmentTests {
       var span = delta.mutableSpan
       try kernels.addLowRank(to: &span, left: left.span, right: packed, rows: 2, scale: 0.3)
       try kernels.addScaled(to: &span, values: values.span, scale: 0.7)
+      var products = [Float](repeating: 7, count: 80)
+      span = products.mutableSpan
+      try kernels.products.set(&span, left: left.span, right: packed, rows: 2, scale: 0.3)
+      var row = [Float](repeating: 7, count: 80)
+      span = row.mutableSpan
+      try kernels.products.setRow(&span, count: 80, factors: nil, values: values.span, scale: 0.7)
+      var merged = [UInt8](repeating: 7, count: 320)
+      var mergedSpan = merged.mutableSpan
+      var raw = mergedSpan.mutableBytes
+      _ = try kernels.products.merge(
+        bytes(values.map(\.bitPattern), .f32).span.bytes, as: .f32, left: left.span, right: packed,
+        byColumns: columnFactors.span, rows: 2, scale: 0.3, into: &raw, as: .f32)
       let output = try kernels.combined(weights, .f16, addends, .f16).bits
       let sums = try kernels.combined(weights, .f16, values, .f32).bits
       let widened = try kernels.widened(weightBytes, .f16, count: 80)
-      return [delta.map(\.bitPattern), output, sums, widened]
+      return [
+        delta.map(\.bitPattern), output, sums, widened, products.map(\.bitPattern), row.map(\.bitPattern),
+        elements(merged[...], .f32),
+      ]
     }
     let expected = try run()
     #expect(expected[0].contains { Float(bitPattern: $0).isSubnormal }, "no test without subnormals, \(random)")
     var found: [[UInt32]] = []
     let isRestored = try inHostileEnvironment { found = try run() }
     #expect(isRestored)
-    for (index, what) in ["delta", "f16 output", "f32 output", "widened"].enumerated() {
+    let names = ["delta", "f16 output", "f32 output", "widened", "product", "row", "merged product"]
+    for (index, what) in names.enumerated() {
       #expect(difference(found[index], expected[index]) == nil, "\(what), \(random)")
     }
   }

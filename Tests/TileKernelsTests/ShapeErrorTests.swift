@@ -118,6 +118,86 @@ struct ShapeErrorTests {
     #expect(output.allSatisfy { $0 == 7 })
   }
 
+  @Test func products() throws {
+    let right = try packed(rank: 2, columns: 20)
+    let other = try packed(rank: 3, columns: 20)
+    let narrow = try packed(rank: 3, columns: 19)
+    let weight = [UInt8](repeating: 1, count: 120)
+    var output = [UInt8](repeating: 7, count: 119)
+    var delta = [Float](repeating: 7, count: 60)
+    var deltaSpan = delta.mutableSpan
+    let (left, factors) = ([Float](repeating: 1, count: 6), [Float](repeating: 1, count: 20))
+    func mergeColumns(
+      _ left: [Float], _ factors: [Float], rows: Int = 3, _ output: inout [UInt8], _ type: ElementType = .bf16
+    ) throws {
+      var bytes = output.mutableSpan
+      var span = bytes.mutableBytes
+      _ = try kernels.products.merge(
+        weight.span.bytes, as: .bf16, left: left.span, right: right, byColumns: factors.span, rows: rows, scale: 1,
+        into: &span,
+        as: type)
+    }
+    func mergeProduct(_ otherRight: PackedRight, _ otherLeft: [Float], _ output: inout [UInt8]) throws {
+      var bytes = output.mutableSpan
+      var span = bytes.mutableBytes
+      _ = try kernels.products.merge(
+        weight.span.bytes, as: .bf16, left: left.span, right: right, byProductOf: otherLeft.span, otherRight, rows: 3,
+        scale: 1,
+        into: &span, as: .bf16)
+    }
+    #expect(throws: ShapeError.wrongCount(.factors, expected: 20, found: 6)) { try mergeColumns(left, left, &output) }
+    #expect(throws: ShapeError.wrongCount(.left, expected: 6, found: 20)) {
+      try mergeColumns(factors, factors, &output)
+    }
+    #expect(throws: ShapeError.negative("rows", -1)) { try mergeColumns(left, factors, rows: -1, &output) }
+    #expect(throws: ShapeError.tooShort(.output, needed: 120, found: 119)) { try mergeColumns(left, factors, &output) }
+    #expect(throws: ShapeError.tooShort(.output, needed: 240, found: 119)) {
+      try mergeColumns(left, factors, &output, .f32)
+    }
+    #expect(throws: ShapeError.wrongCount(.left, expected: 9, found: 6)) {
+      try mergeProduct(other, left, &output)
+    }
+    #expect(throws: ShapeError.outOfRange("panel columns", 0..<19, count: 20)) {
+      try mergeProduct(narrow, Array(factors[..<9]), &output)
+    }
+    #expect(throws: ShapeError.tooShort(.output, needed: 120, found: 119)) {
+      try mergeProduct(other, Array(factors[..<9]), &output)
+    }
+    #expect(throws: ShapeError.tooShort(.delta, needed: 61, found: 60)) {
+      try kernels.products.set(&deltaSpan, at: 1, left: left.span, right: right, rows: 3, scale: 1)
+    }
+    #expect(throws: ShapeError.wrongCount(.left, expected: 4, found: 6)) {
+      try kernels.products.set(&deltaSpan, left: left.span, right: right, rows: 2, scale: 1)
+    }
+    #expect(throws: ShapeError.negative("offset", -1)) {
+      try kernels.products.set(&deltaSpan, at: -1, left: left.span, right: right, rows: 3, scale: 1)
+    }
+    #expect(output.allSatisfy { $0 == 7 })
+    #expect(delta.allSatisfy { $0 == 7 })
+  }
+
+  @Test func kroneckerRows() throws {
+    var row: [Float] = [7, 7, 7, 7, 7]
+    var span = row.mutableSpan
+    let values: [Float] = [1, 1]
+    #expect(throws: ShapeError.tooShort(.destination, needed: 6, found: 5)) {
+      try kernels.products.setRow(&span, at: 1, count: 5, factors: nil, values: values.span, scale: 1)
+    }
+    #expect(throws: ShapeError.tooShort(.factors, needed: 3, found: 2)) {
+      try kernels.products.setRow(&span, count: 5, factors: values.span, values: values.span, scale: 1)
+    }
+    #expect(throws: ShapeError.tooShort(.values, needed: 1, found: 0)) {
+      try kernels.products.setRow(&span, count: 5, factors: nil, values: [Float]().span, scale: 1)
+    }
+    #expect(throws: ShapeError.negative("count", -1)) {
+      try kernels.products.setRow(&span, count: -1, factors: nil, values: values.span, scale: 1)
+    }
+    #expect(throws: ShapeError.overflow(.destination)) {
+      try kernels.products.setRow(&span, at: .max, count: 5, factors: nil, values: values.span, scale: 1)
+    }
+    #expect(row.allSatisfy { $0 == 7 })
+  }
+
   @Test func addScaled() {
     var delta: [Float] = [7, 7, 7]
     var span = delta.mutableSpan

@@ -34,6 +34,36 @@ static void add_plain(float *delta, const float *values, size_t count) {
   for (; i < count; i++) delta[i] += values[i];
 }
 
+// destination[i] = scale * (factor * values[i])
+SMK_INLINE void scale_twice(float *destination, const float *values, size_t count, float factor, float scale) {
+  vector factors = vector_broadcast(factor), scales = vector_broadcast(scale);
+  size_t i = 0;
+  for (; i + VECTOR_WIDTH <= count; i += VECTOR_WIDTH) {
+    vector_store(destination + i, vector_multiply(scales, vector_multiply(factors, vector_load(values + i))));
+  }
+  for (; i < count; i++) {
+    float product = factor * values[i];
+    destination[i] = scale * product;
+  }
+}
+
+static void fill_blocks(float *row, size_t count, const float *factors, const float *values, size_t width, float scale) {
+  if (factors) {
+    for (size_t i = 0; i < count; i += width) {
+      scale_twice(row + i, values, smaller(width, count - i), *factors++, scale);
+    }
+    return;
+  }
+  // One block, and what is there copied behind itself until the row is full.
+  size_t filled = smaller(width, count);
+  scale_twice(row, values, filled, 1, scale);
+  while (filled < count) {
+    size_t more = smaller(filled, count - filled);
+    memcpy(row + filled, row, more * sizeof *row);
+    filled += more;
+  }
+}
+
 static void divide(const float *numerators, const float *denominators, float *quotients, size_t count) {
   for (size_t i = 0; i < count; i++) quotients[i] = numerators[i] / denominators[i];
 }

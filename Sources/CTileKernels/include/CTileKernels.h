@@ -70,6 +70,31 @@ uint64_t smk_merge_low_rank(const smk_kernels *kernels, smk_dtype weight_dtype, 
                             const float *packed_right, smk_dtype out_dtype, void *destination, size_t rows,
                             size_t columns, size_t rank, float scale, float *scratch);
 
+// A product: a left factor (rows x rank, row-major) and a packed right one (rank x columns).
+typedef struct {
+  const float *left;
+  const float *right;
+  size_t rank;
+} smk_low_rank;
+
+// What smk_add_low_rank adds to a delta of -0, for rows that lie one behind the other, whatever the delta was.
+void smk_set_low_rank(const smk_kernels *kernels, float *delta, const smk_low_rank *product, size_t rows, size_t columns,
+                      float scale, float *scratch);
+
+// What a product is multiplied by, element by element: one of them.
+typedef struct {
+  const float *columns;         // f[m, n] = columns[n]
+  const smk_low_rank *product;  // f[m, n] = its sum over k
+  int is_weight;                // f[m, n] = widen(weight[m, n])
+} smk_multiplier;
+
+// What smk_merge_low_rank does for a product times f, each multiplication rounding once:
+// scale * (sum * f[m, n]), or with the weight (scale * sum) * f[m, n].
+// `scratch` has room for as many rows of both left factors.
+uint64_t smk_merge_multiplied(const smk_kernels *kernels, smk_dtype weight_dtype, const void *weight,
+                              const smk_low_rank *product, const smk_multiplier *by, smk_dtype out_dtype,
+                              void *destination, size_t rows, size_t columns, float scale, float *scratch);
+
 // Rows that a product packs at once.
 #define SMK_ROW_STEP 96
 
@@ -96,6 +121,10 @@ void smk_scale(const smk_kernels *kernels, float *values, size_t count, float fa
 
 // delta[i] += values[i]
 void smk_add_plain(const smk_kernels *kernels, float *delta, const float *values, size_t count);
+
+// row[i] = scale * (factors[i / width] * values[i % width]) for i < count; without `factors`, scale * values[i % width].
+void smk_fill_blocks(const smk_kernels *kernels, float *row, size_t count, const float *factors, const float *values,
+                     size_t width, float scale);
 
 // quotients[i] = numerators[i] / denominators[i]
 void smk_divide(const smk_kernels *kernels, const float *numerators, const float *denominators, float *quotients,

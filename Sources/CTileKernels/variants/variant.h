@@ -15,17 +15,18 @@ typedef uint64_t smk_rescale_function(smk_dtype weight_dtype, const void *weight
 struct smk_kernels {
   const char *name;
   void (*widen)(smk_dtype dtype, const void *source, size_t count, float *destination);
-  void (*add_low_rank)(float *delta, size_t delta_stride, const float *left, const float *packed_right, size_t rows,
-                       size_t columns, size_t rank, float scale, float *scratch);
-  uint64_t (*merge_low_rank)(smk_dtype weight_dtype, const void *weight, const float *left, const float *packed_right,
-                             smk_dtype out_dtype, void *destination, size_t rows, size_t columns, size_t rank,
-                             float scale, float *scratch);
+  void (*product_to_delta)(int sets, float *delta, size_t delta_stride, const smk_low_rank *product, size_t rows,
+                           size_t columns, float scale, float *scratch);
+  uint64_t (*merge_product)(smk_dtype weight_dtype, const void *weight, const smk_low_rank *product,
+                            const smk_multiplier *by, smk_dtype out_dtype, void *destination, size_t rows,
+                            size_t columns, float scale, float *scratch);
   void (*add_scaled)(float *delta, const float *values, size_t count, float scale);
   uint64_t (*combine)(smk_dtype weight_dtype, const void *weight, const float *delta, smk_dtype out_dtype,
                       void *destination, size_t count);
   void (*sum)(smk_dtype weight_dtype, const void *weight, const float *delta, float *sums, size_t count);
   void (*scale)(float *values, size_t count, float factor);
   void (*add_plain)(float *delta, const float *values, size_t count);
+  void (*fill_blocks)(float *row, size_t count, const float *factors, const float *values, size_t width, float scale);
   void (*divide)(const float *numerators, const float *denominators, float *quotients, size_t count);
   void (*round_delta)(smk_dtype dtype, float *delta, size_t count);
   void (*row_norms)(const float *values, size_t rows, size_t columns, float *norms);

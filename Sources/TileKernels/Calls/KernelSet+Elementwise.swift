@@ -30,15 +30,20 @@ extension KernelSet {
     }
   }
 
-  /// Multiplies the first `count` elements: `delta[i] = factor * delta[i]`.
+  /// Multiplies `count` elements from `first` on: `delta[first + i] = factor * delta[first + i]`.
   ///
   /// - Throws: ``ShapeError`` if `delta` is too short.
-  public func scale(_ delta: inout MutableSpan<Float>, count: Int, by factor: Float) throws(ShapeError) {
+  public func scale(
+    _ delta: inout MutableSpan<Float>, from first: Int = 0, count: Int, by factor: Float
+  ) throws(ShapeError) {
+    try requireNotNegative("first", first)
     try requireNotNegative("count", count)
-    try require(.delta, delta.count, atLeast: count)
+    let end = try extent(of: .delta, offset: first, rows: 1, rowStride: 0, columns: count)
+    try require(.delta, delta.count, atLeast: end)
+    guard count > 0 else { return }
     unsafe delta.withUnsafeMutableBufferPointer { delta in
       guard let delta = delta.baseAddress else { return }
-      unsafe smk_scale(table, delta, count, factor)
+      unsafe smk_scale(table, delta + first, count, factor)
     }
   }
 
