@@ -36,7 +36,7 @@ struct ImageFormula: FormulaEvaluation {
         Self.multiply(try context.widened(weight, rows: rows), by: column, rows: rows, into: &values)
       }
     }
-    return PreparedValues(values: values, columns: weight.rows)
+    return PreparedValues(values, columns: weight.rows)
   }
 
   private static func multiply(_ elements: [Float], by column: [Float], rows: Range<Int>, into values: inout [Float]) {

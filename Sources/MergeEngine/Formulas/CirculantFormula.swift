@@ -20,32 +20,30 @@ struct CirculantFormula: FormulaEvaluation {
   func prepare(_ context: StepContext) throws -> any PreparedFormula {
     var buffer = FloatBuffer()
     buffer.set(try context.widened(kernels))
-    return PreparedCirculant(kernels: buffer, size: size, columns: kernels.columns)
+    return PreparedCirculant(blocks: buffer, size: size, columns: kernels.columns)
   }
 }
 
 /// Kernels in fp32, a row for the blocks beside each other.
-struct PreparedCirculant: PreparedFormula {
-  let kernels: FloatBuffer
+struct PreparedCirculant: PreparedRows {
+  let blocks: FloatBuffer
   let size: Int
   let columns: Int
 
-  func add(
-    rows: Range<Int>, scale: Float, to delta: inout FloatBuffer, at offset: Int, rowStride: Int,
-    _ scratch: inout FactorScratch
+  func parts(of run: Range<Int>, _ scratch: inout FactorScratch) throws {}
+
+  func setRow(
+    _ row: Int, of parts: Void, scale: Float, _ buffer: inout FloatBuffer, at offset: Int, _ kernels: KernelSet
   ) throws {
-    var whole = scratch.parts.popLast() ?? FloatBuffer()
-    whole.grow(to: columns)
-    for row in rows {
-      let (source, turned) = (row / size * columns, row % size)
-      for block in stride(from: 0, to: columns, by: size) {
-        whole.set(block..<block + turned, to: kernels, from: source + block + size - turned, factor: 1)
-        whole.set(block + turned..<block + size, to: kernels, from: source + block, factor: 1)
-      }
-      try delta.addScaled(
-        whole, rows: 1, columns: columns, scale: scale, at: offset + (row - rows.lowerBound) * rowStride,
-        rowStride: rowStride, scratch.kernels)
+    let (source, turned) = (row / size * columns, row % size)
+    for block in stride(from: 0, to: columns, by: size) {
+      let (place, first) = (offset + block, source + block)
+      try buffer.setRow(
+        place..<place + turned, to: blocks, from: first + size - turned..<first + size, scale: scale, kernels)
+      try buffer.setRow(
+        place + turned..<place + size, to: blocks, from: first..<first + size - turned, scale: scale, kernels)
     }
-    scratch.parts.append(whole)
   }
+
+  func buffers(of parts: Void) -> [FloatBuffer] { [] }
 }

@@ -39,19 +39,12 @@ extension PreparedFormula {
 }
 
 /// A product with its right factor packed, and a left one whose rows can be computed.
-struct PreparedComposition: PreparedFormula {
+struct PreparedComposition: PreparedLowRank {
   let left: any PreparedFormula
   let right: PackedRight
 
-  var columns: Int { right.factorColumns }
-
-  func add(
-    rows: Range<Int>, scale: Float, to delta: inout FloatBuffer, at offset: Int, rowStride: Int,
-    _ scratch: inout FactorScratch
-  ) throws {
-    let factor = try left.rows(rows, &scratch)
-    try delta.addProduct(
-      factor.elements.span, right, rows: rows.count, scale: scale, at: offset, rowStride: rowStride, scratch.kernels)
-    scratch.parts.append(factor)
+  func readLeft(_ rows: Range<Int>, into buffer: inout FloatBuffer, _ scratch: inout FactorScratch) throws {
+    buffer.grow(to: rows.count * left.columns)
+    try left.set(rows: rows, scale: 1, to: &buffer, at: 0, &scratch)
   }
 }

@@ -19,6 +19,11 @@ protocol PreparedFormula: Sendable {
     rows: Range<Int>, scale: Float, to delta: inout FloatBuffer, at offset: Int, rowStride: Int,
     _ scratch: inout FactorScratch
   ) throws
+  /// Sets rows that lie one behind the other from `offset` on to `scale` times some rows of its matrix: to what adding them to
+  /// -0 makes.
+  func set(
+    rows: Range<Int>, scale: Float, to delta: inout FloatBuffer, at offset: Int, _ scratch: inout FactorScratch
+  ) throws
   /// Where it is all that is added to the tensor: the merged rows in one pass into ``TileBuffers/output``, with the bits of
   /// the steps one after another; nil: it has no such pass.
   func merge(_ tile: Tile, weight: RawSpan, scale: Float, _ buffers: inout TileBuffers) throws -> UInt64?
@@ -28,9 +33,16 @@ extension PreparedFormula {
   /// Rows of its matrix, row after row, in a buffer that was used before if there is one.
   func rows(_ rows: Range<Int>, _ scratch: inout FactorScratch) throws -> FloatBuffer {
     var buffer = scratch.parts.popLast() ?? FloatBuffer()
-    try buffer.clear(rows.count * columns)
-    try add(rows: rows, scale: 1, to: &buffer, at: 0, rowStride: columns, &scratch)
+    buffer.grow(to: rows.count * columns)
+    try set(rows: rows, scale: 1, to: &buffer, at: 0, &scratch)
     return buffer
+  }
+
+  func set(
+    rows: Range<Int>, scale: Float, to delta: inout FloatBuffer, at offset: Int, _ scratch: inout FactorScratch
+  ) throws {
+    try delta.clear(rows.count * columns, from: offset)
+    try add(rows: rows, scale: scale, to: &delta, at: offset, rowStride: columns, &scratch)
   }
 
   func merge(_ tile: Tile, weight: RawSpan, scale: Float, _ buffers: inout TileBuffers) throws -> UInt64? { nil }
@@ -44,7 +56,7 @@ extension Formula where Operand == FactorView {
     case .product(let left, let right, let diagonal): ProductFormula(left: left, right: right, diagonal: diagonal)
     case .composed(let left, let right): ComposedFormula(left: left, right: right)
     case .tucker(let left, let core, let right): TuckerFormula(left: left, core: core, right: right)
-    case .hadamard(let one, let other): HadamardFormula(one: one.evaluation, other: other.evaluation)
+    case .hadamard(let one, let other): HadamardFormula(one: one, other: other)
     case .kronecker(let outer, let inner, let kernel): KroneckerFormula(outer: outer, inner: inner, kernel: kernel)
     case .repeated(let formula, _, let columns): RepeatedFormula(formula: formula, columns: columns)
     case .scattered(let values, let places, let rows, let columns):

@@ -1,21 +1,39 @@
+import Adapters
 import MergePlanning
 import TileKernels
 
 /// Two matrices multiplied element by element: each is computed in fp32, each product of two elements rounds once.
 struct HadamardFormula: FormulaEvaluation {
-  let one: any FormulaEvaluation
-  let other: any FormulaEvaluation
+  let one: Formula<FactorView>
+  let other: Formula<FactorView>
 
   func memory(_ place: StepPlace) -> StepMemory {
-    var memory = one.memory(place)
-    memory += other.memory(place)
+    var memory = one.evaluation.memory(place)
+    let second = other.evaluation.memory(place)
+    // Rows of both left factors are packed at once.
+    let (products, widest) = (memory.products + second.products, memory.widest + second.widest)
+    memory += second
+    memory.products = products
+    memory.widest = widest
+    // A vector's elements.
+    if case .matrix(let view) = other { memory.shared += max(view.rows, view.columns) * MemoryLayout<Float>.stride }
     // Both matrices' rows are held until they are multiplied.
     memory.perElement += 4 + 4
     return memory
   }
 
   func prepare(_ context: StepContext) throws -> any PreparedFormula {
-    PreparedHadamard(one: try one.prepare(context), other: try other.prepare(context))
+    let prepared = try one.evaluation.prepare(context)
+    guard case .matrix(let view) = other, view.spread.isEmpty, view.rowStride == 0 || view.columnStride == 0 else {
+      return PreparedHadamard(one: prepared, other: try other.evaluation.prepare(context))
+    }
+    // A vector, the same for all rows or all columns.
+    let axis: Axis = view.rowStride == 0 ? .columns : .rows
+    let vector = FactorView(
+      view.source, rows: axis == .rows ? view.rows : 1, columns: axis == .rows ? 1 : view.columns, offset: view.offset,
+      rowStride: view.rowStride, columnStride: view.columnStride)
+    let factors = try context.widened(vector).prefix(vector.rows * vector.columns)
+    return PreparedVectorFactors(formula: prepared, factors: Array(factors), axis: axis)
   }
 }
 
@@ -30,12 +48,30 @@ struct PreparedHadamard: PreparedFormula {
     rows: Range<Int>, scale: Float, to delta: inout FloatBuffer, at offset: Int, rowStride: Int,
     _ scratch: inout FactorScratch
   ) throws {
-    let count = rows.count * columns
-    var product = try one.rows(rows, &scratch)
-    let factor = try other.rows(rows, &scratch)
-    product.multiply(by: factor, count: count)
+    let product = try self.rows(rows, &scratch)
     try delta.addScaled(
       product, rows: rows.count, columns: columns, scale: scale, at: offset, rowStride: rowStride, scratch.kernels)
-    scratch.parts += [product, factor]
+    scratch.parts.append(product)
+  }
+
+  func set(
+    rows: Range<Int>, scale: Float, to delta: inout FloatBuffer, at offset: Int, _ scratch: inout FactorScratch
+  ) throws {
+    let count = rows.count * columns
+    try one.set(rows: rows, scale: 1, to: &delta, at: offset, &scratch)
+    let factor = try other.rows(rows, &scratch)
+    delta.multiply(by: factor, count: count, at: offset)
+    if scale != 1 { try delta.scale(count, from: offset, by: scale, scratch.kernels) }
+    scratch.parts.append(factor)
+  }
+
+  func merge(_ tile: Tile, weight: RawSpan, scale: Float, _ buffers: inout TileBuffers) throws -> UInt64? {
+    guard let one = one as? any PreparedLowRank, let other = other as? any PreparedLowRank else { return nil }
+    let left = try one.left(tile.rows, &buffers.scratch)
+    let otherLeft = try other.left(tile.rows, &buffers.scratch)
+    defer { buffers.scratch.parts += [left, otherLeft] }
+    return try left.merge(
+      tile, weight, times: one.right, by: otherLeft, times: other.right, scale: scale, into: &buffers.output,
+      buffers.kernels)
   }
 }

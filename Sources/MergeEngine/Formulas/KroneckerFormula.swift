@@ -18,9 +18,11 @@ struct KroneckerFormula: FormulaEvaluation {
     )
     var memory = one
     memory += other
-    memory.perElement = 4
+    memory.perElement = 0
+    // A row of the product, and of both matrices.
     memory.rows +=
-      outerRows * outer.columns * (4 + one.perElement) + innerRows * inner.columns * (4 + other.perElement)
+      4 * outer.columns * inner.columns
+      + outerRows * outer.columns * (4 + one.perElement) + innerRows * inner.columns * (4 + other.perElement)
     return memory
   }
 
@@ -32,7 +34,7 @@ struct KroneckerFormula: FormulaEvaluation {
 }
 
 /// Two matrices whose rows can be computed.
-struct PreparedKronecker: PreparedFormula {
+struct PreparedKronecker: PreparedRows {
   let outer: any PreparedFormula
   let inner: any PreparedFormula
   let innerRows: Int
@@ -40,58 +42,57 @@ struct PreparedKronecker: PreparedFormula {
 
   var columns: Int { outer.columns * inner.columns }
 
-  func add(
-    rows: Range<Int>, scale: Float, to delta: inout FloatBuffer, at offset: Int, rowStride: Int,
-    _ scratch: inout FactorScratch
-  ) throws {
-    let outerRows = rows.lowerBound / innerRows..<(rows.upperBound - 1) / innerRows + 1
-    let isInOne = outerRows.count == 1
-    if !isInOne, rows.count < innerRows {
-      // The last rows of the inner matrix and its first ones, apart, so that no others are computed.
-      let middle = outerRows.upperBound * innerRows - innerRows
-      for part in [rows.lowerBound..<middle, middle..<rows.upperBound] {
-        try add(
-          rows: part, scale: scale, to: &delta, at: offset + (part.lowerBound - rows.lowerBound) * rowStride,
-          rowStride: rowStride, &scratch)
-      }
-      return
-    }
-    let one = try outer.rows(outerRows, &scratch)
-    let first = isInOne ? rows.lowerBound % innerRows : 0
-    let other = try inner.rows(isInOne ? first..<first + rows.count : 0..<innerRows, &scratch)
-    var product = scratch.parts.popLast() ?? FloatBuffer()
-    product.grow(to: rows.count * columns)
-    for row in rows {
-      let innerStart = (row % innerRows - first) * inner.columns
-      let outerStart = (row / innerRows - outerRows.lowerBound) * outer.columns
-      fill(&product, (row - rows.lowerBound) * columns, one, outerStart, other, innerStart)
-    }
-    try delta.addScaled(
-      product, rows: rows.count, columns: columns, scale: scale, at: offset, rowStride: rowStride, scratch.kernels)
-    scratch.parts += [one, other, product]
+  /// Rows of both matrices.
+  struct Parts {
+    let outer: FloatBuffer
+    let inner: FloatBuffer
+    /// The first of each.
+    let firstOuter: Int
+    let firstInner: Int
   }
 
-  /// One row of the product, from a row of each.
-  private func fill(
-    _ product: inout FloatBuffer, _ start: Int, _ one: FloatBuffer, _ outerStart: Int, _ other: FloatBuffer,
-    _ innerStart: Int
-  ) {
+  private func outerRows(_ rows: Range<Int>) -> Range<Int> {
+    rows.lowerBound / innerRows..<(rows.upperBound - 1) / innerRows + 1
+  }
+
+  func runs(of rows: Range<Int>) -> [Range<Int>] {
+    let outerRows = outerRows(rows)
+    guard outerRows.count > 1, rows.count < innerRows else { return [rows] }
+    // The last rows of the inner matrix and its first ones, apart, so that no others are computed.
+    let middle = outerRows.upperBound * innerRows - innerRows
+    return [rows.lowerBound..<middle, middle..<rows.upperBound]
+  }
+
+  func parts(of run: Range<Int>, _ scratch: inout FactorScratch) throws -> Parts {
+    let outerRows = outerRows(run)
+    let first = outerRows.count == 1 ? run.lowerBound % innerRows : 0
+    let innerRows = outerRows.count == 1 ? first..<first + run.count : 0..<innerRows
+    return Parts(
+      outer: try outer.rows(outerRows, &scratch), inner: try inner.rows(innerRows, &scratch),
+      firstOuter: outerRows.lowerBound, firstInner: first)
+  }
+
+  func setRow(
+    _ row: Int, of parts: Parts, scale: Float, _ buffer: inout FloatBuffer, at offset: Int, _ kernels: KernelSet
+  ) throws {
     let width = inner.columns
+    let innerStart = (row % innerRows - parts.firstInner) * width
+    let outerStart = (row / innerRows - parts.firstOuter) * outer.columns
     if kernel == 1 {
-      for column in 0..<outer.columns {
-        let place = start + column * width
-        product.set(
-          place..<place + width, to: other, from: innerStart, factor: one.elements[outerStart + column])
-      }
-      return
+      return try buffer.setRow(
+        offset..<offset + columns, to: parts.inner, from: innerStart..<innerStart + width,
+        factors: (parts.outer, outerStart), scale: scale, kernels)
     }
     for column in 0..<outer.columns / kernel {
+      let start = outerStart + column * kernel
       for inner in 0..<width {
-        let place = start + (column * width + inner) * kernel
-        product.set(
-          place..<place + kernel, to: one, from: outerStart + column * kernel,
-          factor: other.elements[innerStart + inner])
+        let place = offset + (column * width + inner) * kernel
+        try buffer.setRow(
+          place..<place + kernel, to: parts.outer, from: start..<start + kernel,
+          factors: (parts.inner, innerStart + inner), scale: scale, kernels)
       }
     }
   }
+
+  func buffers(of parts: Parts) -> [FloatBuffer] { [parts.outer, parts.inner] }
 }

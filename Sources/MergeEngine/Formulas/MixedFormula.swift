@@ -40,7 +40,7 @@ struct MixedFormula: FormulaEvaluation {
         values[row * columns + column] = Float(vectors[vector][element])
       }
     }
-    return PreparedValues(values: values, columns: columns)
+    return PreparedValues(values, columns: columns)
   }
 
   /// The largest logits, of equal ones the first, with their softmax.
@@ -67,22 +67,6 @@ struct MixedFormula: FormulaEvaluation {
       }
       let weight = index < weights.count ? Double(weights[weights.startIndex + index]) : last
       return (Int(place), weight)
-    }
-  }
-}
-
-/// A matrix that is in memory.
-struct PreparedValues: PreparedFormula {
-  let values: [Float]
-  let columns: Int
-
-  func add(
-    rows: Range<Int>, scale: Float, to delta: inout FloatBuffer, at offset: Int, rowStride: Int,
-    _ scratch: inout FactorScratch
-  ) throws {
-    for row in rows {
-      let start = offset + (row - rows.lowerBound) * rowStride
-      for column in 0..<columns { delta.add(scale * values[row * columns + column], at: start + column) }
     }
   }
 }

@@ -24,45 +24,15 @@ struct ProductFormula: FormulaEvaluation {
 }
 
 /// A product with its right factor packed.
-struct PreparedProduct: PreparedFormula {
+struct PreparedProduct: PreparedLowRank {
   let left: FactorView
   let right: PackedRight
   /// What the left factor's columns are multiplied by; nil: nothing.
   let diagonal: [Float]?
 
-  var columns: Int { right.factorColumns }
-
-  func add(
-    rows: Range<Int>, scale: Float, to delta: inout FloatBuffer, at offset: Int, rowStride: Int,
-    _ scratch: inout FactorScratch
-  ) throws {
-    try readLeft(rows, &scratch)
-    try delta.addProduct(
-      scratch.widened.elements.span, right, rows: rows.count, scale: scale, at: offset, rowStride: rowStride,
-      scratch.kernels)
-  }
-
-  func merge(_ tile: Tile, weight: RawSpan, scale: Float, _ buffers: inout TileBuffers) throws -> UInt64? {
-    guard diagonal == nil else { return nil }
-    try readLeft(tile.rows, &buffers.scratch)
-    return try Self.merge(
-      tile, weight, buffers.scratch.widened, right, scale: scale, into: &buffers.output, buffers.kernels)
-  }
-
-  private static func merge(
-    _ tile: Tile, _ weight: RawSpan, _ left: FloatBuffer, _ right: PackedRight, scale: Float,
-    into output: inout [UInt8], _ kernels: KernelSet
-  ) throws -> UInt64 {
-    var span = output.mutableSpan
-    var bytes = unsafe span.mutableBytes
-    return try kernels.mergeLowRank(
-      weight, as: tile.source, left: left.elements.span.extracting(0..<tile.rows.count * right.rank), right: right,
-      rows: tile.rows.count, scale: scale, into: &bytes, as: tile.target)
-  }
-
-  private func readLeft(_ rows: Range<Int>, _ scratch: inout FactorScratch) throws {
+  func readLeft(_ rows: Range<Int>, into buffer: inout FloatBuffer, _ scratch: inout FactorScratch) throws {
     let (inputs, kernels) = (scratch.inputs, scratch.kernels)
-    try scratch.widened.read(left, rows: rows, through: &scratch.raw, inputs, kernels)
-    if let diagonal { scratch.widened.multiplyColumns(by: diagonal, rows: rows.count, columns: left.columns) }
+    try buffer.read(left, rows: rows, through: &scratch.raw, inputs, kernels)
+    if let diagonal { buffer.multiplyColumns(by: diagonal, rows: rows.count, columns: left.columns) }
   }
 }

@@ -7,53 +7,71 @@ struct RepeatedFormula: FormulaEvaluation {
   let formula: Formula<FactorView>
   let columns: Int
 
+  /// The most elements of a matrix that is held in memory where its rows lie scattered in the file.
+  private static let heldElementCount = TileSize.largestElementCount
+
+  /// Whether the matrix is read once: a tile takes as many reads as it has columns otherwise.
+  private var isHeld: Bool {
+    guard case .matrix(let view) = formula, view.columnStride > 1 else { return false }
+    return view.rows * view.columns <= Self.heldElementCount
+  }
+
   func memory(_ place: StepPlace) -> StepMemory {
     let rows = min(formula.rows, place.tileRows)
-    var memory = formula.evaluation.memory(StepPlace(tensor: place.tensor, tileRows: rows))
-    memory.rows += rows * formula.columns * (4 + memory.perElement)
-    memory.perElement = 4
+    var memory = formula.evaluation.memory(StepPlace(tensor: place.tensor, tileRows: isHeld ? formula.rows : rows))
+    if isHeld {
+      // In fp32, and as it is in its file while it is read.
+      memory.shared += formula.rows * formula.columns * MemoryLayout<Float>.stride
+      memory.work = max(memory.work, memory.rows)
+      (memory.rows, memory.widest) = (0, 0)
+    }
+    memory.rows += rows * formula.columns * (4 + memory.perElement) + 4 * columns
+    memory.perElement = 0
     return memory
   }
 
   func prepare(_ context: StepContext) throws -> any PreparedFormula {
-    PreparedRepetition(
-      formula: try formula.evaluation.prepare(context), period: formula.rows, columns: columns)
+    var prepared = try formula.evaluation.prepare(context)
+    if isHeld, case .matrix(let view) = formula {
+      let values = try context.widened(view)
+      prepared = PreparedValues(Array(values.prefix(view.rows * view.columns)), columns: view.columns)
+    }
+    return PreparedRepetition(formula: prepared, period: formula.rows, columns: columns)
   }
 }
 
 /// A matrix whose rows can be computed, with how many it has.
-struct PreparedRepetition: PreparedFormula {
+struct PreparedRepetition: PreparedRows {
   let formula: any PreparedFormula
   let period: Int
   let columns: Int
 
-  func add(
-    rows: Range<Int>, scale: Float, to delta: inout FloatBuffer, at offset: Int, rowStride: Int,
-    _ scratch: inout FactorScratch
-  ) throws {
-    let first = rows.lowerBound % period
-    if first + rows.count > period, rows.count < period {
-      let middle = rows.lowerBound + period - first
-      for part in [rows.lowerBound..<middle, middle..<rows.upperBound] {
-        try add(
-          rows: part, scale: scale, to: &delta, at: offset + (part.lowerBound - rows.lowerBound) * rowStride,
-          rowStride: rowStride, &scratch)
-      }
-      return
-    }
-    let start = rows.count < period ? first : 0
-    let values = try formula.rows(start..<start + min(rows.count, period), &scratch)
-    var whole = scratch.parts.popLast() ?? FloatBuffer()
-    whole.grow(to: columns)
-    for row in rows {
-      let source = (row % period - start) * formula.columns
-      for column in stride(from: 0, to: columns, by: formula.columns) {
-        whole.set(column..<min(column + formula.columns, columns), to: values, from: source, factor: 1)
-      }
-      try delta.addScaled(
-        whole, rows: 1, columns: columns, scale: scale, at: offset + (row - rows.lowerBound) * rowStride,
-        rowStride: rowStride, scratch.kernels)
-    }
-    scratch.parts += [values, whole]
+  /// Rows of the matrix, from row `first` on.
+  struct Parts {
+    let values: FloatBuffer
+    let first: Int
   }
+
+  func runs(of rows: Range<Int>) -> [Range<Int>] {
+    let first = rows.lowerBound % period
+    guard first + rows.count > period, rows.count < period else { return [rows] }
+    // The matrix's last rows and its first ones, apart, so that no others are computed.
+    let middle = rows.lowerBound + period - first
+    return [rows.lowerBound..<middle, middle..<rows.upperBound]
+  }
+
+  func parts(of run: Range<Int>, _ scratch: inout FactorScratch) throws -> Parts {
+    let first = run.count < period ? run.lowerBound % period : 0
+    return Parts(values: try formula.rows(first..<first + min(run.count, period), &scratch), first: first)
+  }
+
+  func setRow(
+    _ row: Int, of parts: Parts, scale: Float, _ buffer: inout FloatBuffer, at offset: Int, _ kernels: KernelSet
+  ) throws {
+    let start = (row % period - parts.first) * formula.columns
+    try buffer.setRow(
+      offset..<offset + columns, to: parts.values, from: start..<start + formula.columns, scale: scale, kernels)
+  }
+
+  func buffers(of parts: Parts) -> [FloatBuffer] { [parts.values] }
 }

@@ -41,6 +41,10 @@ struct PreparedAddition: ValueStep {
 
   var isSum: Bool { true }
   private var isPlain: Bool { scaling == nil && divisor == nil && roundedTo == nil && !multipliesWeight }
+  /// Whether the weight is what is multiplied and nothing else is done.
+  private var isPlainMultiple: Bool {
+    scaling == nil && divisor == nil && roundedTo == nil && multipliesWeight && shift.isEmpty
+  }
 
   init(_ addition: Addition<FactorView>, _ context: StepContext) throws {
     func prepared(_ terms: [Term<FactorView>]) throws -> [PreparedTerm] {
@@ -119,8 +123,19 @@ struct PreparedAddition: ValueStep {
     buffers.scratch.parts.append(part)
   }
 
+  /// The term that is all of the sum, in the whole tensor; nil: there are several, or parts without any.
+  private var onlyTerm: PreparedTerm? {
+    guard terms.count == 1, terms[0].rows == 0..<extent.rows, terms[0].columns == 0..<extent.columns else { return nil }
+    return terms[0]
+  }
+
   /// Sets the buffers' delta to the sum of the terms in the tile's rows; to -0 where there are none.
   private func sum(_ tile: Tile, _ buffers: inout TileBuffers) throws {
+    if let term = onlyTerm {
+      buffers.delta.grow(to: tile.count)
+      return try term.formula.set(
+        rows: tile.rows, scale: term.scaling, to: &buffers.delta, at: 0, &buffers.scratch)
+    }
     try buffers.delta.clear(tile.count)
     try Self.sum(terms, tile, into: &buffers.delta, &buffers.scratch)
   }
@@ -138,10 +153,22 @@ struct PreparedAddition: ValueStep {
     }
   }
 
+  /// ``mergeInOnePass(_:weight:_:)`` of a product times the weight.
+  private func multiplyInOnePass(
+    _ tile: Tile, weight: RawSpan, _ buffers: inout TileBuffers
+  ) throws -> UInt64? {
+    guard tile.isPlain, let term = onlyTerm, let product = term.formula as? any PreparedLowRank else { return nil }
+    let left = try product.left(tile.rows, &buffers.scratch)
+    defer { buffers.scratch.parts.append(left) }
+    return try left.mergeTimesWeight(
+      tile, weight, times: product.right, scale: term.scaling, into: &buffers.output, buffers.kernels)
+  }
+
   func mergeInOnePass(_ tile: Tile, weight: RawSpan, _ buffers: inout TileBuffers) throws -> UInt64? {
+    if isPlainMultiple { return try multiplyInOnePass(tile, weight: weight, &buffers) }
     guard isPlain else { return nil }
-    if tile.isPlain, terms.count == 1, terms[0].rows == 0..<extent.rows, terms[0].columns == 0..<extent.columns,
-      let count = try terms[0].formula.merge(tile, weight: weight, scale: terms[0].scaling, &buffers)
+    if tile.isPlain, let term = onlyTerm,
+      let count = try term.formula.merge(tile, weight: weight, scale: term.scaling, &buffers)
     {
       return count
     }

@@ -22,15 +22,15 @@ struct FloatBuffer: Sendable {
   }
 
   /// Starts a delta: -0, which addition leaves unchanged.
-  mutating func clear(_ count: Int) throws {
-    grow(to: count, filler: -0.0)
+  mutating func clear(_ count: Int, from first: Int = 0) throws {
+    grow(to: first + count, filler: -0.0)
     var span = elements.mutableSpan
-    try KernelSet.clear(&span, count: count)
+    try KernelSet.clear(&span, from: first, count: count)
   }
 
-  mutating func scale(_ count: Int, by factor: Float, _ kernels: KernelSet) throws {
+  mutating func scale(_ count: Int, from first: Int = 0, by factor: Float, _ kernels: KernelSet) throws {
     var span = elements.mutableSpan
-    try kernels.scale(&span, count: count, by: factor)
+    try kernels.scale(&span, from: first, count: count, by: factor)
   }
 
   /// Rounds to a type, where what is added to the weight afterwards has the bits of torch.
@@ -79,20 +79,22 @@ struct FloatBuffer: Sendable {
   }
 
   /// Adds the first `count` elements of another buffer.
-  mutating func add(_ other: FloatBuffer, count: Int, _ kernels: KernelSet) throws {
+  mutating func add(_ other: FloatBuffer, count: Int, at offset: Int = 0, _ kernels: KernelSet) throws {
     var span = elements.mutableSpan
-    try kernels.addPlain(to: &span, values: other.elements.span.extracting(0..<count))
+    try kernels.addPlain(to: &span, at: offset, values: other.elements.span.extracting(0..<count))
   }
 
-  /// Adds rows of another buffer, scaled, to rows that lie in a wider matrix from `offset` on.
+  /// Adds rows of another buffer, those from `first` on, scaled, to rows that lie in a wider matrix from `offset` on.
   mutating func addScaled(
-    _ other: FloatBuffer, rows: Int, columns: Int, scale: Float, at offset: Int, rowStride: Int, _ kernels: KernelSet
+    _ other: FloatBuffer, from first: Int = 0, rows: Int, columns: Int, scale: Float, at offset: Int, rowStride: Int,
+    _ kernels: KernelSet
   ) throws {
     var span = elements.mutableSpan
     for row in 0..<rows {
+      let start = (first + row) * columns
       try kernels.addScaled(
-        to: &span, at: offset + row * rowStride,
-        values: other.elements.span.extracting(row * columns..<(row + 1) * columns), scale: scale)
+        to: &span, at: offset + row * rowStride, values: other.elements.span.extracting(start..<start + columns),
+        scale: scale)
     }
   }
 
@@ -108,11 +110,40 @@ struct FloatBuffer: Sendable {
       scale: scale)
   }
 
-  /// Multiplies each of the first `count` elements by another buffer's.
-  mutating func multiply(by other: FloatBuffer, count: Int) {
+  /// Sets whole rows to a product whose left factor's rows are the first elements of `left`.
+  mutating func setProduct(
+    _ left: FloatBuffer, _ right: PackedRight, rows: Int, scale: Float, at offset: Int, _ kernels: KernelSet
+  ) throws {
+    var span = elements.mutableSpan
+    try kernels.products.set(
+      &span, at: offset, left: left.elements.span.extracting(0..<rows * right.rank), right: right, rows: rows,
+      scale: scale)
+  }
+
+  /// Sets a run of elements to numbers of another buffer, repeated, each multiplied by a factor of its block and by `scale`.
+  ///
+  /// - Parameter factors: A buffer and the place of the first block's factor; nil: they are 1.
+  mutating func setRow(
+    _ range: Range<Int>, to values: FloatBuffer, from block: Range<Int>, factors: (FloatBuffer, Int)? = nil,
+    scale: Float,
+    _ kernels: KernelSet
+  ) throws {
+    var span = elements.mutableSpan
+    let numbers = values.elements.span.extracting(block)
+    guard let (factors, first) = factors else {
+      return try kernels.products.setRow(
+        &span, at: range.lowerBound, count: range.count, factors: nil, values: numbers, scale: scale)
+    }
+    try kernels.products.setRow(
+      &span, at: range.lowerBound, count: range.count, factors: factors.elements.span.extracting(droppingFirst: first),
+      values: numbers, scale: scale)
+  }
+
+  /// Multiplies `count` elements, those from `offset` on, by another buffer's.
+  mutating func multiply(by other: FloatBuffer, count: Int, at offset: Int = 0) {
     var span = elements.mutableSpan
     let factors = other.elements.span
-    for index in 0..<count { span[index] *= factors[index] }
+    for index in 0..<count { span[offset + index] *= factors[index] }
   }
 
   /// Sets the first elements to so many matrices of another buffer, one after another, each transposed.
@@ -233,7 +264,18 @@ struct FloatBuffer: Sendable {
   }
 
   /// Multiplies the columns of a matrix of `columns` columns by a vector.
-  mutating func multiplyColumns(by factors: [Float], rows: Int, columns: Int) {
-    for index in 0..<rows * columns { elements[index] *= factors[index % columns] }
+  mutating func multiplyColumns(by factors: [Float], rows: Int, columns: Int, at offset: Int = 0) {
+    var span = elements.mutableSpan
+    for row in 0..<rows {
+      for column in 0..<columns { span[offset + row * columns + column] *= factors[column] }
+    }
+  }
+
+  /// Multiplies the rows of a matrix of `columns` columns by a vector.
+  mutating func multiplyRows(by factors: ArraySlice<Float>, columns: Int, at offset: Int = 0) {
+    var span = elements.mutableSpan
+    for (row, factor) in factors.enumerated() {
+      for index in offset + row * columns..<offset + (row + 1) * columns { span[index] *= factor }
+    }
   }
 }

@@ -26,8 +26,8 @@ struct WeightedFormula: FormulaEvaluation {
       for index in 0..<count { sums[index] += factor * Double(elements[number * count + index]) }
     }
     let columns = count / rows
-    guard isTransposed else { return PreparedValues(values: sums.map { Float($0) }, columns: columns) }
+    guard isTransposed else { return PreparedValues(sums.map { Float($0) }, columns: columns) }
     let turned = (0..<count).map { Float(sums[$0 % rows * columns + $0 / rows]) }
-    return PreparedValues(values: turned, columns: rows)
+    return PreparedValues(turned, columns: rows)
   }
 }
