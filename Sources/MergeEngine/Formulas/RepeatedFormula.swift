@@ -34,7 +34,7 @@ struct RepeatedFormula: FormulaEvaluation {
     var prepared = try formula.evaluation.prepare(context)
     if isHeld, case .matrix(let view) = formula {
       let values = try context.widened(view)
-      prepared = PreparedValues(Array(values.prefix(view.rows * view.columns)), columns: view.columns)
+      prepared = PreparedValues(values, columns: view.columns)
     }
     return PreparedRepetition(formula: prepared, period: formula.rows, columns: columns)
   }
