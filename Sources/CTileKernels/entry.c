@@ -47,6 +47,13 @@ uint64_t smk_merge_multiplied(const smk_kernels *kernels, smk_dtype weight_dtype
   return overflows;
 }
 
+void smk_add_block_products(const smk_kernels *kernels, const float *values, size_t rows, size_t columns,
+                            const float *packed_blocks, size_t size, size_t block_stride, float *sums) {
+  smk_environment saved = smk_enter_default_environment();
+  kernels->add_block_products(values, rows, columns, packed_blocks, size, block_stride, sums);
+  smk_leave_default_environment(saved);
+}
+
 void smk_add_scaled(const smk_kernels *kernels, float *delta, const float *values, size_t count, float scale) {
   smk_environment saved = smk_enter_default_environment();
   kernels->add_scaled(delta, values, count, scale);

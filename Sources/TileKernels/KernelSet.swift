@@ -39,6 +39,8 @@ public struct KernelSet: Sendable {
 }
 
 extension KernelSet {
+  /// Products with blocks along a diagonal.
+  public var blocks: BlockKernels { BlockKernels(kernels: self) }
   /// Norms of rows and columns.
   public var norms: NormKernels { NormKernels(kernels: self) }
   /// Rows and columns times factors.

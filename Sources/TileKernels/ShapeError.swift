@@ -3,7 +3,7 @@ public enum ShapeError: Error, Equatable, Sendable {
   /// What was too short, or had another size than the other arguments ask for.
   public enum Argument: String, Sendable {
     case source, destination, weight, delta, output, values, left, packed, factor
-    case vectors, products, sums, norms, squares, factors, base, intended, statistics
+    case vectors, products, sums, norms, squares, factors, base, intended, statistics, blocks
   }
 
   /// The argument must have exactly `expected` elements (bytes for raw spans).

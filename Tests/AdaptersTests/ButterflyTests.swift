@@ -24,20 +24,42 @@ import Testing
       #""boft_block_size": 4, "boft_block_num": 0, "boft_n_butterfly_factor": 2, "exclude_modules": null, "#
       + #""boft_dropout": 0.0, "fan_in_fan_out": false, "bias": "boft_only", "init_weights": true"#
     let update = try adapter(json: json("BOFT", fields), boft([2, 6, 4, 4])).updates[0]
-    #expect(update.outFeatures == 6 && update.inFeatures == 24 && update.steps.count == 3)
-    guard case .rotate(let rotation) = update.steps[1], case .butterfly(let blocks, 4, 1) = rotation.form,
-      case .scale(_, .rows) = update.steps[2]
+    #expect(update.outFeatures == 6 && update.inFeatures == 24 && update.steps.count == 2)
+    guard case .rotate(let rotation) = update.steps[0], case .butterfly(let factors, 4, 0) = rotation.form,
+      case .scale(_, .rows) = update.steps[1], factors.count == 2
     else {
       Issue.record("\(update.steps)")
       return
     }
-    #expect(blocks.rows == 6 && blocks.columns == 16 && blocks.offset == 96)
+    #expect(factors[1].rows == 6 && factors[1].columns == 16 && factors[1].offset == 96)
     // Without its extension PEFT makes one factor of two.
     #expect(try adapter(json: json("BOFT", fields), boft([1, 6, 4, 4])).updates[0].steps.count == 2)
     let road = #""variant": "road_4", "group_size": 2, "init_weights": true"#
     let mixed = try adapter(json: json("ROAD", road), self.road(12)).updates[0]
     #expect(mixed.outFeatures == 6 && mixed.inFeatures == nil && mixed.scaling == nil)
     #expect(mixed.bias?.count == 6 && mixed.bias?.isRequired == false)
+  }
+
+  /// Factors are one matrix up to 128 columns of a block; two are always.
+  @Test(arguments: [(2, 6, [6]), (4, 7, [6, 1]), (64, 4, [2, 2]), (128, 3, [2, 1])])
+  func factorsBecomeProducts(size: Int, count: Int, products: [Int]) throws {
+    let update = try adapter(
+      json: json("BOFT", "\"boft_block_size\": \(size), \"boft_n_butterfly_factor\": \(count)"),
+      boft([count, 1 << (count - 1), size, size])
+    ).updates[0]
+    var (lengths, next): ([Int], Int) = ([], 0)
+    for step in update.steps.dropLast() {
+      guard case .rotate(let rotation) = step, case .butterfly(let factors, size, next) = rotation.form else {
+        Issue.record("\(step)")
+        return
+      }
+      for factor in factors {
+        #expect(factor.offset == next * size * size << (count - 1))
+        next += 1
+      }
+      lengths.append(factors.count)
+    }
+    #expect(lengths == products)
   }
 
   @Test func whatDoesNotFitIsRefused() throws {

@@ -50,7 +50,6 @@ import Testing
     expected["fourierft-linear-f16"] = ["damaged"]
     for name in ["linear", "drawn", "sparse"] { expected["randlora-\(name)-f32"] = ["damaged"] }
     // PEFT computes blocks, reflections and circulant matrices in fp32, and sums products of parts without fused steps.
-    expected["boft-linear-f16"] = ["damaged"]
     expected["gralora-linear-f16"] = ["damaged"]
     for name in ["linear", "pattern", "biases"] { expected["c3a-\(name)-f32"] = ["damaged"] }
     expected["oft-constrained-f16"] = ["damaged"]

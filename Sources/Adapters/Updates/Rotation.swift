@@ -9,11 +9,12 @@ public struct Rotation<Operand: Equatable & Sendable>: Equatable, Sendable {
     /// The reflections `I - 2 u u^T` one after another, u being the columns of the matrix, each made as long as 1 before; with
     /// `areOrthogonal` each is made orthogonal to those before it first (Gram and Schmidt). HRA.
     case reflections(Operand, areOrthogonal: Bool)
-    /// One factor of a butterfly. Each row of `blocks` is a matrix R of `size` rows, row after row, whose skew-symmetric half
-    /// `Q = (R - R^T) / 2` makes a block `(I - Q) (I + Q)^-1`, by the transposed of which the weight is multiplied. With
-    /// `h = 2^level` the columns are cut into groups of 2 h parts of `size / 2` columns, and block d of a group is of its parts d
-    /// and d + h; at level 0 these are the columns of a block along the diagonal. BOFT.
-    case butterfly(blocks: Operand, size: Int, level: Int)
+    /// Neighboring factors of a butterfly, the first of `level`, as one matrix. Each row of a factor is a matrix R of `size` rows,
+    /// row after row, whose skew-symmetric half `Q = (R - R^T) / 2` makes a block `(I - Q) (I + Q)^-1`, by the transposed of
+    /// which the weight is multiplied. With `h = 2^level` the columns are cut into groups of 2 h parts of `size / 2` columns, and
+    /// block d of a group is of its parts d and d + h; at level 0 these are the columns of a block along the diagonal. So the
+    /// product of n factors is of blocks of `size * 2^(n - 1)` columns. BOFT.
+    case butterfly([Operand], size: Int, level: Int)
     /// Rows in bands of `size`, each with a block of so many rows, which stand below each other in `blocks`: a row x becomes
     /// `x + (x D + m)`, D having the band's block as often along the diagonal as the columns hold it, and m being as many times
     /// the block's row that the row has in its band. MiSS in its form "bat".
@@ -32,7 +33,8 @@ public struct Rotation<Operand: Equatable & Sendable>: Equatable, Sendable {
     switch form {
     case .blocks(let entries, _, _): [entries]
     case .reflections(let vectors, _): [vectors]
-    case .butterfly(let blocks, _, _), .bands(let blocks, _): [blocks]
+    case .butterfly(let factors, _, _): factors
+    case .bands(let blocks, _): [blocks]
     case .lowRank(let left, let right, _, _): [left, right]
     }
   }
@@ -53,8 +55,8 @@ public struct Rotation<Operand: Equatable & Sendable>: Equatable, Sendable {
       return Rotation<Other>(.blocks(entries: try transform(entries), size: size, cayley))
     case .reflections(let vectors, let areOrthogonal):
       return Rotation<Other>(.reflections(try transform(vectors), areOrthogonal: areOrthogonal))
-    case .butterfly(let blocks, let size, let level):
-      return Rotation<Other>(.butterfly(blocks: try transform(blocks), size: size, level: level))
+    case .butterfly(let factors, let size, let level):
+      return Rotation<Other>(.butterfly(try factors.map(transform), size: size, level: level))
     case .bands(let blocks, let size):
       return Rotation<Other>(.bands(blocks: try transform(blocks), size: size))
     case .lowRank(let left, let right, let scaling, let positions):

@@ -156,6 +156,7 @@ static uint64_t combine(smk_dtype weight_dtype, const void *weight, const float 
 }
 
 #include "kernel_product.h"
+#include "kernel_blocks.h"
 #include "kernel_decode.h"
 #include "kernel_elementwise.h"
 #include "kernel_encode.h"
@@ -175,6 +176,7 @@ const smk_kernels SMK_TABLE(VARIANT) = {
     .widen = widen,
     .product_to_delta = product_to_delta,
     .merge_product = merge_product,
+    .add_block_products = add_block_products,
     .add_scaled = add_scaled,
     .combine = combine,
     .sum = sum,

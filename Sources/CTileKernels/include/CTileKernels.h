@@ -95,6 +95,13 @@ uint64_t smk_merge_multiplied(const smk_kernels *kernels, smk_dtype weight_dtype
                               const smk_low_rank *product, const smk_multiplier *by, smk_dtype out_dtype,
                               void *destination, size_t rows, size_t columns, float scale, float *scratch);
 
+// sums[m, n] = values[m, n] + sum over k of values[m, s + k] * block[k, n - s] in fp32, s being the first column of n's block:
+// a chain of fused multiply-adds from +0 on in the order of k, then one addition. `size` divides `columns`; each block is packed
+// as a right factor of its own and lies `block_stride` elements behind the one before it, which may be 0. Rows lie one behind
+// the other. The sums must not overlap the values.
+void smk_add_block_products(const smk_kernels *kernels, const float *values, size_t rows, size_t columns,
+                            const float *packed_blocks, size_t size, size_t block_stride, float *sums);
+
 // Rows that a product packs at once.
 #define SMK_ROW_STEP 96
 

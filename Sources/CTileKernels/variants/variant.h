@@ -20,6 +20,8 @@ struct smk_kernels {
   uint64_t (*merge_product)(smk_dtype weight_dtype, const void *weight, const smk_low_rank *product,
                             const smk_multiplier *by, smk_dtype out_dtype, void *destination, size_t rows,
                             size_t columns, float scale, float *scratch);
+  void (*add_block_products)(const float *values, size_t rows, size_t columns, const float *packed_blocks, size_t size,
+                             size_t block_stride, float *sums);
   void (*add_scaled)(float *delta, const float *values, size_t count, float scale);
   uint64_t (*combine)(smk_dtype weight_dtype, const void *weight, const float *delta, smk_dtype out_dtype,
                       void *destination, size_t count);

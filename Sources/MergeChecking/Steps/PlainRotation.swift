@@ -5,7 +5,8 @@ import Safetensors
 
 /// The rows times a matrix, whose blocks, or reflections, are computed in double; products with them are summed in fp32.
 struct PlainRotation: PlainStep {
-  /// A matrix of `size` rows for the columns of each block, in double; one is all of them.
+  /// A matrix of `size` rows for the columns of each block, less the identity, in double; one is all of them. Their products are
+  /// added to the rows.
   private let blocks: [[Double]]
   private let size: Int
   /// Vectors of length 1; where there are some there are no blocks.
@@ -14,8 +15,9 @@ struct PlainRotation: PlainStep {
   private let columnsOfBlocks: [[Int]]
 
   var multiplies: Bool { true }
-  // Of reflections the sum, the subtraction, and the roundings of a part and a vector.
-  var sumLength: Int { vectors.isEmpty ? size : vectors.count + 3 }
+  // Of blocks the sum, a factor's rounding, and the addition; of reflections the sum, the subtraction, and the roundings of a
+  // part and a vector.
+  var sumLength: Int { vectors.isEmpty ? size + 2 : vectors.count + 3 }
 
   init(
     _ rotation: Rotation<FactorView>, columns: Int, _ reader: inout FactorReader
@@ -27,45 +29,21 @@ struct PlainRotation: PlainStep {
       (vectors, columnsOfBlocks) = ([], [])
       blocks = (0..<entries.rows).map { block in
         let own = values[block * entries.columns..<(block + 1) * entries.columns]
-        return Self.block(own.map { Double($0) }, size, cayley)
+        return Self.change(own.map { Double($0) }, size, cayley)
       }
     case .reflections(let matrix, let areOrthogonal):
       let values = try reader.values(matrix)
       size = columns
       (blocks, columnsOfBlocks) = ([], [])
       vectors = Self.unitVectors(values, matrix.columns, areOrthogonal: areOrthogonal)
-    case .butterfly(let matrices, let size, let level):
-      let values = try reader.values(matrices)
-      self.size = size
-      vectors = []
-      blocks = (0..<matrices.rows).map { block in
-        let first = block * size * size
-        let entries = (0..<size).flatMap { row in
-          (row + 1..<max(size, row + 1)).map { column in
-            0.5 * (Double(values[first + row * size + column]) - Double(values[first + column * size + row]))
-          }
-        }
-        return Self.block(entries, size, Cayley(terms: nil, limit: nil, isTransposed: true))
-      }
-      columnsOfBlocks = level == 0 ? [] : Self.butterfly(columns, size, level)
+    case .butterfly(let factors, let size, let level):
+      var values: [[Float]] = []
+      for factor in factors { values.append(try reader.values(factor)) }
+      let product = PlainButterfly(values, columns: columns, size: size, level: level)
+      self.size = size << (factors.count - 1)
+      (blocks, vectors, columnsOfBlocks) = (product.blocks, [], product.columns)
     case .bands, .lowRank: preconditionFailure("a step of its own")
     }
-  }
-
-  /// The columns of each block: a permutation takes the even parts of a group before its odd ones, parts being half a block, and
-  /// the blocks stand one after another before it.
-  private static func butterfly(_ columns: Int, _ size: Int, _ level: Int) -> [[Int]] {
-    let (part, group) = (size / 2, size << level)
-    var blocks = [[Int]](repeating: [], count: columns / size)
-    var sorted = [Int](repeating: 0, count: columns)
-    for column in 0..<columns {
-      let (inside, count) = (column % group / part, group / part)
-      // Where the permutation puts the part: the first half to even places, the second to odd ones.
-      let place = inside < count / 2 ? 2 * inside : 2 * (inside - count / 2) + 1
-      sorted[column / group * group + place * part + column % part] = column
-    }
-    for (place, column) in sorted.enumerated() { blocks[place / size].append(column) }
-    return blocks
   }
 
   func apply(_ rows: Range<Int>, _ state: inout PlainRows) {
@@ -82,15 +60,16 @@ struct PlainRotation: PlainStep {
       let places = columnsOfBlocks.isEmpty ? Array(first..<first + size) : columnsOfBlocks[number]
       var (narrow, wide, scales): ([Float], [Double], [Double]) = ([], [], [])
       for column in 0..<size {
-        var (sum, exact, scale) = (Float(0), 0.0, 0.0)
+        let own = start + places[column]
+        var (sum, exact, scale) = (Float(0), 0.0, state.scales[own])
         for k in 0..<size {
           let factor = block[k * size + column]
           sum.addProduct(state.values[start + places[k]], Float(factor))
           exact += state.exact[start + places[k]] * factor
           scale += state.scales[start + places[k]] * abs(factor)
         }
-        narrow.append(sum)
-        wide.append(exact)
+        narrow.append(state.values[own] + sum)
+        wide.append(state.exact[own] + exact)
         scales.append(scale)
       }
       for (k, place) in places.enumerated() {
@@ -126,8 +105,8 @@ struct PlainRotation: PlainStep {
     state.scales.replaceSubrange(range, with: [Double](repeating: norm, count: range.count))
   }
 
-  /// `(I - Q) (I + Q)^-1 = 2 (I + Q)^-1 - I`, or the series.
-  private static func block(_ entries: [Double], _ size: Int, _ cayley: Cayley) -> [Double] {
+  /// `(I - Q) (I + Q)^-1 - I = -2 Q (I + Q)^-1`, or the series without its first term.
+  static func change(_ entries: [Double], _ size: Int, _ cayley: Cayley) -> [Double] {
     func at(_ row: Int, _ column: Int) -> Double {
       if row == column { return 0 }
       let (low, high) = (min(row, column), max(row, column))
@@ -143,26 +122,31 @@ struct PlainRotation: PlainStep {
     // The transposed block is that of -Q.
     if cayley.isTransposed { factor = -factor }
     let skew = (0..<size * size).map { factor * at($0 / size, $0 % size) }
-    guard let terms = cayley.terms else { return inverse(skew, size) }
+    guard let terms = cayley.terms else { return product(skew.map { -2 * $0 }, inverse(skew, size), size) }
     var result = [Double](repeating: 0, count: size * size)
     let last = terms < 3 ? terms - 1 : max(3, terms - 1)
     // Horner's scheme from the highest power on.
     for exponent in stride(from: last, through: 0, by: -1) {
-      var next = [Double](repeating: 0, count: size * size)
-      for row in 0..<size {
-        for column in 0..<size {
-          var sum = 0.0
-          for k in 0..<size { sum += result[row * size + k] * skew[k * size + column] }
-          if row == column { sum += exponent == 0 || (exponent == last && terms > 2) ? 1 : 2 }
-          next[row * size + column] = sum
-        }
-      }
-      result = next
+      result = product(result, skew, size)
+      guard exponent > 0 else { break }
+      for index in 0..<size { result[index * size + index] += exponent == last && terms > 2 ? 1 : 2 }
     }
     return result
   }
 
-  /// Gauss and Jordan, row by row, on `I + Q` and the identity.
+  private static func product(_ one: [Double], _ other: [Double], _ size: Int) -> [Double] {
+    var result = [Double](repeating: 0, count: size * size)
+    for row in 0..<size {
+      for column in 0..<size {
+        var sum = 0.0
+        for k in 0..<size { sum += one[row * size + k] * other[k * size + column] }
+        result[row * size + column] = sum
+      }
+    }
+    return result
+  }
+
+  /// `(I + Q)^-1`: Gauss and Jordan, row by row, on `I + Q` and the identity.
   private static func inverse(_ skew: [Double], _ size: Int) -> [Double] {
     var rows = (0..<size).map { row in
       (0..<2 * size).map { column in
@@ -179,9 +163,7 @@ struct PlainRotation: PlainStep {
         if factor != 0 { rows[row] = zip(rows[row], rows[pivot]).map { $0 - factor * $1 } }
       }
     }
-    return (0..<size * size).map { index in
-      2 * rows[index / size][size + index % size] - (index / size == index % size ? 1 : 0)
-    }
+    return rows.flatMap { $0[size...] }
   }
 
   private static func unitVectors(_ values: [Float], _ count: Int, areOrthogonal: Bool) -> [[Double]] {

@@ -177,20 +177,42 @@ struct FloatBuffer: Sendable {
     for index in 0..<count { span[index] /= divisor }
   }
 
+  /// Sets the first elements to rows of a matrix and their products with blocks along a diagonal.
+  mutating func addBlockProducts(
+    of other: FloatBuffer, rows: Int, columns: Int, _ blocks: PackedBlocks, _ kernels: KernelSet
+  ) throws {
+    grow(to: rows * columns)
+    var span = elements.mutableSpan
+    try kernels.blocks.addProducts(
+      of: other.elements.span, rows: rows, columns: columns, with: blocks, into: &span)
+  }
+
   /// Sets the first elements to some columns of a matrix of `width` columns.
   mutating func gather(_ columns: Range<Int>, of other: FloatBuffer, rows: Int, width: Int) {
     grow(to: rows * columns.count)
-    copy(columns, of: other, width: width, rows: rows, to: 0, width: columns.count)
+    var span = elements.mutableSpan
+    let values = other.elements.span
+    for row in 0..<rows {
+      let (source, target) = (row * width + columns.lowerBound, row * columns.count)
+      for index in 0..<columns.count { span[target + index] = values[source + index] }
+    }
   }
 
-  /// Sets a run of columns of a matrix to columns of another.
-  mutating func copy(
-    _ columns: Range<Int>, of other: FloatBuffer, width: Int, rows: Int, to first: Int, width ownWidth: Int
-  ) {
-    for row in 0..<rows {
-      let (source, target) = (row * width + columns.lowerBound, row * ownWidth + first)
-      elements.replaceSubrange(
-        target..<target + columns.count, with: other.elements[source..<source + columns.count])
+  /// Sets the first `count` elements to those of a buffer, in another order: its runs of `length` elements are matrices of
+  /// `rows` times `columns` runs one behind the other, and each is transposed.
+  mutating func transposeRuns(of other: FloatBuffer, count: Int, length: Int, rows: Int, columns: Int) {
+    grow(to: count)
+    var span = elements.mutableSpan
+    let values = other.elements.span
+    var target = 0
+    for matrix in stride(from: 0, to: count, by: rows * columns * length) {
+      for column in 0..<columns {
+        for row in 0..<rows {
+          let source = matrix + (row * columns + column) * length
+          for index in 0..<length { span[target + index] = values[source + index] }
+          target += length
+        }
+      }
     }
   }
 

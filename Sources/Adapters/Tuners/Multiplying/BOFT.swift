@@ -42,6 +42,17 @@ struct BOFT: ModuleTuner {
     factorCount = try reader.rank("boft_n_butterfly_factor") ?? 1
   }
 
+  /// The largest blocks that more than two factors are multiplied with each other for.
+  private static let largestProduct = 128
+
+  /// Up to which factor those from `level` on are one matrix: as many as make blocks of no more than ``largestProduct`` columns;
+  /// two always, whose product takes no more multiplications of a row than one after the other.
+  private static func end(ofProductFrom level: Int, count: Int, size: Int) -> Int {
+    var end = level + 1
+    while end < count, end - level < 2 || size << (end - level) <= largestProduct { end += 1 }
+    return end
+  }
+
   func update(_ module: ModuleTensors) throws(AdapterError) -> ModuleUpdate {
     let shape = try module.required(Self.rotations).shape
     let scales = try module.required(Self.scales).shape
@@ -64,10 +75,15 @@ struct BOFT: ModuleTuner {
       throw module.failure(.shape(expected: "(out, 1) or (1, out)", found: scales), at: module[Self.scales])
     }
     let (place, length) = (try module.place(of: Self.rotations), size * size)
-    var steps = (0..<count).map { level in
-      let matrices = Factor(
-        place, rows: blocks, columns: length, offset: level * blocks * length, rowStride: length, columnStride: 1)
-      return UpdateStep.rotate(Rotation(.butterfly(blocks: matrices, size: size, level: level)))
+    let factors = (0..<count).map { level in
+      Factor(place, rows: blocks, columns: length, offset: level * blocks * length, rowStride: length, columnStride: 1)
+    }
+    var steps: [UpdateStep<Factor>] = []
+    var level = 0
+    while level < count {
+      let next = Self.end(ofProductFrom: level, count: count, size: size)
+      steps.append(.rotate(Rotation(.butterfly(Array(factors[level..<next]), size: size, level: level))))
+      level = next
     }
     let rows = scales[0] * scales[1]
     steps.append(.scale(.rowMajor(try module.place(of: Self.scales), rows: 1, columns: rows), along: .rows))

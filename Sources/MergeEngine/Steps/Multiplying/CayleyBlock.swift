@@ -1,6 +1,6 @@
 import Adapters
 
-/// A block of a rotation in double, row after row.
+/// A block of a rotation less the identity, in double, row after row.
 struct CayleyBlock {
   let elements: [Double]
 
@@ -33,10 +33,6 @@ struct CayleyBlock {
     elements = (0..<size * size).map { block[$0 % size * size + $0 / size] }
   }
 
-  private static func identity(_ size: Int) -> [Double] {
-    (0..<size * size).map { $0 / size == $0 % size ? 1 : 0 }
-  }
-
   private static func product(_ one: [Double], _ other: [Double], _ size: Int) -> [Double] {
     var result = [Double](repeating: 0, count: size * size)
     for row in 0..<size {
@@ -48,9 +44,9 @@ struct CayleyBlock {
     return result
   }
 
-  /// `I + 2 Q + 2 Q^2 + ... + Q^n`.
+  /// `2 Q + 2 Q^2 + ... + Q^n`.
   private static func series(_ skew: [Double], _ size: Int, _ terms: Int) -> [Double] {
-    var sum = identity(size)
+    var sum = [Double](repeating: 0, count: size * size)
     guard terms > 1 else { return sum }
     let last = terms == 2 ? 1 : max(3, terms - 1)
     var power = skew
@@ -62,13 +58,10 @@ struct CayleyBlock {
     return sum
   }
 
-  /// `(I - Q) (I + Q)^-1`: the X of `X (I + Q) = I - Q`, by elimination in the columns.
+  /// `(I - Q) (I + Q)^-1 - I`: the X of `X (I + Q) = -2 Q`, by elimination in the columns.
   private static func inverse(_ skew: [Double], _ size: Int) -> [Double] {
-    var (left, right) = (identity(size), identity(size))
-    for index in skew.indices {
-      left[index] += skew[index]
-      right[index] -= skew[index]
-    }
+    var (left, right) = (skew, skew.map { -2 * $0 })
+    for index in 0..<size { left[index * size + index] += 1 }
     for pivot in 0..<size {
       // I + Q is as well conditioned as Q is small; the largest element of the row keeps it so in any case.
       let best = (pivot..<size).max { abs(left[pivot * size + $0]) < abs(left[pivot * size + $1]) } ?? pivot
