@@ -101,13 +101,12 @@ def split_key(key, prefixes):
     return None
 
 
-def correct(name, folder, base):
-    """The tensors that the merge should write, in double."""
-    case = CASES[name]
-    tuner, config = TUNERS[case.tuner], read_config(folder / "adapter")
+def correct(name, adapter, base):
+    """The tensors that the merge of a tuner's adapter should write, in double."""
+    tuner, config = TUNERS[name], read_config(adapter)
     expected = {key: value for key, (value, _) in base.items()}
     parts, shared = {}, {}
-    for key, (value, _) in read(folder / "adapter" / "adapter_model.safetensors").items():
+    for key, (value, _) in read(adapter / "adapter_model.safetensors").items():
         place = split_key(key, tuner.prefixes)
         if place is None:
             module, _, leaf = key.removeprefix("base_model.model.").rpartition(".")
@@ -121,7 +120,7 @@ def correct(name, folder, base):
     largest = (*(max(size[axis] for size in sizes) for axis in (0, 1)), dtype) if sizes else None
     for module, part in parts.items():
         weight = f"{module}.weight"
-        if weight not in expected and case.tuner == "trainable_tokens":  # the second name of a tied tensor
+        if weight not in expected and name == "trainable_tokens":  # the second name of a tied tensor
             continue
         before = dict(expected)
         if tuner.merged:
@@ -136,7 +135,7 @@ def check(name, folder):
     case = CASES[name]
     base = read(base_folder(case.base) / "model.safetensors")
     found = read(folder / "merged" / "model.safetensors")
-    expected = correct(name, folder, base)
+    expected = correct(case.tuner, folder / "adapter", base)
     assert found.keys() == expected.keys(), f"{name}: {sorted(found.keys() ^ expected.keys())}"
     for key, (value, dtype) in found.items():
         exact = expected[key]

@@ -190,10 +190,17 @@ struct FloatBuffer: Sendable {
   /// Sets the first elements to some columns of a matrix of `width` columns.
   mutating func gather(_ columns: Range<Int>, of other: FloatBuffer, rows: Int, width: Int) {
     grow(to: rows * columns.count)
+    copy(columns, of: other, width: width, rows: rows, to: 0, width: columns.count)
+  }
+
+  /// Sets a run of columns of a matrix to columns of another.
+  mutating func copy(
+    _ columns: Range<Int>, of other: FloatBuffer, width: Int, rows: Int, to first: Int, width ownWidth: Int
+  ) {
     var span = elements.mutableSpan
     let values = other.elements.span
     for row in 0..<rows {
-      let (source, target) = (row * width + columns.lowerBound, row * columns.count)
+      let (source, target) = (row * width + columns.lowerBound, row * ownWidth + first)
       for index in 0..<columns.count { span[target + index] = values[source + index] }
     }
   }
