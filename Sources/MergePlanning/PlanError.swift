@@ -81,6 +81,8 @@ public struct PlanError: ReportableError, Equatable {
     /// Something that is not quantized as in training.
     case training(String)
     case adapterTensorsUnused(count: Int)
+    /// Other file sizes than the base's, of a pipeline, whose parts are in folders of their own.
+    case dividedPipeline
     /// A name that has no one place in the base.
     case name(NameProblem)
     /// Something that can only be done to a whole tensor of the base.
@@ -128,7 +130,7 @@ public struct PlanError: ReportableError, Equatable {
     case .quantizedBase, .quantizedScheme, .groupedConvolution, .groupedScaling, .weightInBias, .rotatedWindows,
       .replicationOfSeveral, .ambiguousExperts, .weightedReplacement, .weightWithoutScaling, .decomposition,
       .mixedDTypes, .slicedChange, .requantizing,
-      .training, .quantizationField, .besideCodes, .undescribedCodes, .bypassed, .partlyBypassed,
+      .training, .dividedPipeline, .quantizationField, .besideCodes, .undescribedCodes, .bypassed, .partlyBypassed,
       .normalizedEmbedding:
       "unsupported"
     case .quantizedPart: "quantized"
@@ -248,6 +250,8 @@ public struct PlanError: ReportableError, Equatable {
     case .name(let problem): problem.message
     case .slicedChange(let target, let what):
       "\(target) is only a part of a tensor of the base, where \(what) is not supported"
+    case .dividedPipeline:
+      "the base is a pipeline of diffusers, whose parts keep their files; other sizes of files are not supported"
     case .adapterTensorsUnused(let count): "\(count) tensors of the adapter would not be used"
     }
   }
@@ -298,6 +302,7 @@ public struct PlanError: ReportableError, Equatable {
     case .adapterTensor(false): "please report this with the names of the adapter's tensors"
     case .replacedAndChanged: "merge the adapters one after the other"
     case .requantizing: "without --requantize, merged weights are written in 16 bits"
+    case .dividedPipeline: "leave out --max-shard-size and --single-file"
     case .quantizedBase, .quantizedScheme, .quantizationField, .besideCodes, .undescribedCodes:
       "merge into the model's original 16-bit weights"
     default: nil

@@ -20,6 +20,7 @@ extension SideFiles {
     var written = Set(base.files.map(\.name) + plan.shards.map(\.name) + plan.textFiles.map(\.name))
     written.formUnion(plan.omittedFiles)
     if case .shardedFolder(let indexName) = base.layout { written.insert(indexName) }
+    written.formUnion(base.parts.compactMap(\.indexName))
     // What is beside an adapter that is one file belongs to others.
     let folders = adapters.filter { !$0.isFile }.map { Paths.folder($0.configPath) }
     let tokenizers = folders.filter { SideFiles.hasTokenizer($0) }

@@ -18,7 +18,7 @@ public struct SafetensorsHeader: Sendable {
 
   /// `__metadata__` in the order of the file; nil where it is absent or null.
   public let metadata: [MetadataEntry]?
-  public let tensors: TensorTable
+  public private(set) var tensors: TensorTable
   /// N of the format: the JSON text and its padding, in bytes.
   public let headerByteCount: Int
   public let fileByteCount: Int
@@ -49,6 +49,13 @@ public struct SafetensorsHeader: Sendable {
     headerByteCount = byteCount
     fileByteCount = file.byteCount
     identity = file.identity
+  }
+
+  /// The same header with a prefix before every tensor's name, which distinguishes files of one model with equal names.
+  package func qualified(by prefix: String) -> SafetensorsHeader {
+    var header = self
+    header.tensors = tensors.qualified(by: prefix)
+    return header
   }
 
   /// Reads and checks the header at the beginning of a stream. The data behind it is not read, so that the

@@ -77,6 +77,21 @@ public struct TensorTable: RandomAccessCollection, Sendable {
     }
   }
 
+  /// The same tensors with a prefix before every name, in a table of its own.
+  package func qualified(by prefix: String) -> TensorTable {
+    let prefix = Array(prefix.utf8)
+    var table = self
+    table.nameBytes = []
+    table.nameBytes.reserveCapacity(nameBytes.count + entries.count * prefix.count)
+    for (index, entry) in entries.enumerated() {
+      table.entries[index].nameStart = table.nameBytes.count
+      table.entries[index].nameByteCount = entry.nameByteCount + UInt32(prefix.count)
+      table.nameBytes += prefix
+      table.nameBytes += nameBytes[nameRange(entry)]
+    }
+    return table
+  }
+
   func nameRange(_ entry: Entry) -> Range<Int> { entry.nameStart..<entry.nameStart + Int(entry.nameByteCount) }
 
   func shape(of entry: Entry) -> ArraySlice<UInt64> {

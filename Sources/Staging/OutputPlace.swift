@@ -89,24 +89,28 @@ public struct OutputPlace: Sendable {
   func checkHoldsOnlyAModel(at folder: String? = nil) throws(CheckpointError) {
     let root = folder ?? path
     let entries = try Self.entries(root)
-    if let first = entries.first, !entries.contains(where: { $0.hasSuffix(".safetensors") }) {
+    let pipeline = entries.contains(PipelineIndex.fileName) ? try? PipelineIndex(root) : nil
+    if let first = entries.first, pipeline == nil, !entries.contains(where: { $0.hasSuffix(".safetensors") }) {
       throw CheckpointError(path: path, .outputNotReplaceable(entry: first))
     }
     let written = Self.recordedNames(root)
-    for entry in entries { try checkIsPartOfAModel(entry, in: root, written: written) }
+    for entry in entries { try checkIsPartOfAModel(entry, in: root, written: written, pipeline) }
   }
 
   /// The files that a record lists or, without a record, the files that look like a model's by their names.
-  private func checkIsPartOfAModel(_ path: String, in root: String, written: Set<String>) throws(CheckpointError) {
+  private func checkIsPartOfAModel(
+    _ path: String, in root: String, written: Set<String>, _ pipeline: PipelineIndex?
+  ) throws(CheckpointError) {
     let absolute = Paths.join(root, path)
     let components = Paths.components(path)
     let isFolder = try Self.identity(absolute, followingLinks: false)?.isDirectory == true
     if isFolder {
       let isKnown =
         written.contains(path + "/") || components.count == 1 && SideFileRules.isPartOfAModel(path, isFolder: true)
+        || pipeline?.components.contains { $0.name == path } == true
       guard isKnown else { throw CheckpointError(path: self.path, .outputNotReplaceable(entry: path)) }
       for name in try Self.entries(absolute) {
-        try checkIsPartOfAModel(Paths.join(path, name), in: root, written: written)
+        try checkIsPartOfAModel(Paths.join(path, name), in: root, written: written, pipeline)
       }
       return
     }
@@ -115,6 +119,7 @@ public struct OutputPlace: Sendable {
       || components.count == 1 && SideFileRules.isPartOfAModel(path, isFolder: false)
       || components.count == 2 && SideFileRules.isPartOfAModel(components[0], isFolder: true)
         && SideFileRules.isPartOfASubfolder(components[1], of: components[0])
+      || pipeline?.holds(path) == true
     guard isKnown else { throw CheckpointError(path: self.path, .outputNotReplaceable(entry: path)) }
   }
 

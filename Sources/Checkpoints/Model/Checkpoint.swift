@@ -11,6 +11,8 @@ public struct Checkpoint: Sendable {
     case folder
     /// A folder with shards and an index of this name.
     case shardedFolder(indexName: String)
+    /// A folder of diffusers whose parts are models in folders of their own.
+    case pipeline
   }
 
   /// One weight file.
@@ -18,12 +20,22 @@ public struct Checkpoint: Sendable {
     /// Relative to the folder, or the name of the single file.
     public let name: String
     public let path: String
+    /// Of a part of a pipeline the names of the tensors begin with that of the part and a slash.
     public let header: SafetensorsHeader
+    /// The part of a pipeline that it belongs to; nil in any other model.
+    public let part: String?
 
-    package init(name: String, path: String, header: SafetensorsHeader) {
+    package init(name: String, path: String, header: SafetensorsHeader, part: String? = nil) {
       self.name = name
       self.path = path
       self.header = header
+      self.part = part
+    }
+
+    /// The name that a tensor of this file has in the file itself.
+    package func ownName(_ name: TensorName) -> TensorName {
+      guard let part, name.string.utf8.starts(with: (part + "/").utf8) else { return name }
+      return TensorName(String(decoding: name.string.utf8.dropFirst(part.utf8.count + 1), as: UTF8.self))
     }
   }
 
@@ -43,9 +55,12 @@ public struct Checkpoint: Sendable {
   public let layout: Layout
   /// In the order of their names.
   public let files: [File]
+  /// Nil for a pipeline, whose parts have indexes of their own.
   public let index: CheckpointIndex?
-  /// config.json, read leniently; nil if there is no such file.
+  /// config.json, read leniently; nil if there is no such file. A pipeline has none: its parts do.
   public let config: JSONValue?
+  /// The parts of a pipeline that have weights, in the order of their names; empty for any other model.
+  public let parts: [Part]
   /// Warnings about the selection.
   public private(set) var warnings: [String]
   private let locations: LocationTable
@@ -62,13 +77,17 @@ public struct Checkpoint: Sendable {
   /// In a folder the weights are selected as transformers 5.24 `from_pretrained` does: `transformers_weights` of
   /// config.json, else `model.safetensors`, else `model.safetensors.index.json`; else a complete set of shards. Every
   /// header is read and checked; of a sharded model every tensor of a header must be in the index, under its shard, and
-  /// none may occur twice.
+  /// none may occur twice. A folder with `model_index.json` is a pipeline of diffusers, whose parts are opened in this way
+  /// each, and their tensors are called `part/name`.
   ///
   /// - Throws: ``CheckpointError``, or `SafetensorsError` for a weight file.
   public init(path: String) throws { try self.init(path: path, workers: Machine.processorCount) }
 
   /// The same on at most `workers` threads.
-  public init(path: String, workers: Int) throws {
+  ///
+  /// - Parameter variant: Which of several variants of the weights is opened: `fp16` for `model.fp16.safetensors`,
+  ///   `default` for files without a variant in their names. Nil: the folder must have one only.
+  public init(path: String, workers: Int, variant: String? = nil) throws {
     guard
       let identity = try CheckpointError.attempt(
         path,
@@ -77,9 +96,21 @@ public struct Checkpoint: Sendable {
         })
     else { throw CheckpointError(path: path, .notFound) }
     if identity.isDirectory {
-      try self.init(folder: path, selection: nil, workers: workers)
+      if let index = try PipelineIndex(path) {
+        let opened = try Self.openPipeline(index, folder: path, variant: variant, workers: workers)
+        self.init(
+          path: path, layout: .pipeline, files: opened.files, index: nil, config: nil, warnings: opened.warnings,
+          parts: opened.parts)
+        return
+      }
+      let config = try Self.optionalConfig(path)
+      let chosen = try WeightSelection.choose(folder: path, config: config, variant: variant)
+      try self.init(folder: path, chosen, config: config, workers: workers)
     } else if path.hasSuffix(".index.json") {
-      try self.init(folder: Paths.folder(path), selection: Paths.lastComponent(path), workers: workers)
+      let folder = Paths.folder(path)
+      try self.init(
+        folder: folder, (.index(Paths.lastComponent(path)), []), config: try Self.optionalConfig(folder),
+        workers: workers)
     } else {
       let file = try Self.open(path, name: Paths.lastComponent(path))
       self.init(path: path, layout: .singleFile, files: [file], index: nil, config: nil, warnings: [])
@@ -89,20 +120,24 @@ public struct Checkpoint: Sendable {
   /// Files whose headers were already read, for inspection: they need not form a model. Of a tensor that
   /// several files have, the first one counts.
   package init(path: String, opened files: [File], config: JSONValue?) {
-    self.init(path: path, layout: .folder, files: files, index: nil, config: config, warnings: [])
+    self.init(
+      path: path, layout: files.contains { $0.part != nil } ? .pipeline : .folder, files: files, index: nil,
+      config: config, warnings: [])
   }
 
-  private init(folder: String, selection: String?, workers: Int) throws {
-    let configPath = Paths.join(folder, "config.json")
-    let config: JSONValue?
-    do throws(CheckpointError) {
-      config = try Self.readConfig(configPath)
-    } catch {
+  private static func optionalConfig(_ folder: String) throws(CheckpointError) -> JSONValue? {
+    do throws(CheckpointError) { return try readConfig(Paths.join(folder, "config.json")) } catch {
       guard error.problem == .notFound else { throw error }
-      config = nil
+      return nil
     }
-    let chosen =
-      try selection.map { (WeightSelection.index($0), []) } ?? WeightSelection.choose(folder: folder, config: config)
+  }
+
+  /// Opens the weights that were chosen in a folder.
+  ///
+  /// - Parameter chosen: The choice, and warnings about it.
+  init(
+    folder: String, _ chosen: (selection: WeightSelection, warnings: [String]), config: JSONValue?, workers: Int
+  ) throws {
     let (selection, warnings) = chosen
     switch selection {
     case .file(let name):
@@ -113,10 +148,10 @@ public struct Checkpoint: Sendable {
       try Paths.checkFolders(of: name, in: folder)
       let index = try CheckpointIndex(path: Paths.join(folder, name))
       try self.init(folder: folder, index, name: name, config: config, warnings: warnings, workers: workers)
-    case .shards(let names):
+    case .shards(let names, let indexName):
       let headers = try WorkQueue.map(names, workers: workers) { try SafetensorsHeader(path: Paths.join(folder, $0)) }
       try self.init(
-        folder: folder, CheckpointIndex(shards: names, headers: headers), name: WeightSelection.indexName,
+        folder: folder, CheckpointIndex(shards: names, headers: headers), name: indexName,
         config: config, warnings: warnings, workers: workers)
     }
   }
@@ -137,26 +172,9 @@ public struct Checkpoint: Sendable {
         + "; the result's index lists only existing tensors")
   }
 
-  /// A tensor that the index places in a shard which lacks it may lie in a file that the index does not name: then it
-  /// would be lost.
-  private static func checkNobodyHas(
-    _ ghosts: [TensorName], _ index: CheckpointIndex, folder: String, indexPath: String
-  ) throws {
-    let entries = try CheckpointError.attempt(folder) { () throws(SystemCalls.Failure) in
-      try SystemCalls.entries(ofFolder: folder)
-    }
-    let places = Dictionary(index.weightMap.map { ($0.tensor, $0.shard) }) { first, _ in first }
-    for name in entries where name.hasSuffix(".safetensors") && !index.shardNames.contains(name) {
-      guard let header = try? SafetensorsHeader(path: Paths.join(folder, name)) else { continue }
-      let names = Set(header.tensors.indices.map { header.tensors.name(at: $0) })
-      guard let found = ghosts.first(where: names.contains), let place = places[found] else { continue }
-      throw CheckpointError(
-        path: indexPath, .tensorInOtherShard(indexed: index.shardNames[place], found: name), tensor: found)
-    }
-  }
-
   private init(
-    path: String, layout: Layout, files: [File], index: CheckpointIndex?, config: JSONValue?, warnings: [String]
+    path: String, layout: Layout, files: [File], index: CheckpointIndex?, config: JSONValue?, warnings: [String],
+    parts: [Part] = []
   ) {
     self.path = path
     self.layout = layout
@@ -164,6 +182,7 @@ public struct Checkpoint: Sendable {
     self.index = index
     self.config = config
     self.warnings = warnings
+    self.parts = parts
     locations = LocationTable(files)
   }
 
@@ -186,76 +205,7 @@ public struct Checkpoint: Sendable {
     } catch { throw CheckpointError(path: path, .json(error)) }
   }
 
-  private static func open(_ path: String, name: String) throws(SafetensorsError) -> File {
+  static func open(_ path: String, name: String) throws(SafetensorsError) -> File {
     File(name: name, path: path, header: try SafetensorsHeader(path: path))
-  }
-
-  /// The shards in the order of the index's names, and whether each holds exactly the tensors that the index assigns to
-  /// it.
-  private static func openShards(
-    _ index: CheckpointIndex, folder: String, indexName: String, workers: Int
-  ) throws -> (files: [File], agree: Bool) {
-    let indexed = index.weightMap.positionsByShard(count: index.shardNames.count)
-    // Names are compared by their hashes, 64 bits with a seed that no file can know: looking up 100,000 names one by
-    // one costs as much as reading their headers.
-    let shards = try WorkQueue.map(Array(zip(index.shardNames, indexed)), workers: workers) { name, positions in
-      try Paths.checkFolders(of: name, in: folder)
-      do throws(SafetensorsError) {
-        let file = try open(Paths.join(folder, name), name: name)
-        let hashes = file.header.tensors.nameHashes().sorted()
-        return (file: file, agrees: hashes == index.weightMap.nameHashes(positions).sorted(), hashes: hashes)
-      } catch {
-        if case .file(.system(_, SystemCalls.noSuchFile)) = error.problem {
-          throw CheckpointError(path: Paths.join(folder, indexName), .missingShard(name))
-        }
-        throw error
-      }
-    }
-    // Index and shards may agree and both name a tensor twice. A hash that two names share only costs time.
-    let hashes = shards.flatMap(\.hashes).sorted()
-    let areDistinct = zip(hashes, hashes.dropFirst()).allSatisfy { $0 != $1 }
-    return (shards.map(\.file), areDistinct && shards.allSatisfy(\.agrees))
-  }
-
-  /// Names the first tensor on which index and headers disagree.
-  ///
-  /// - Returns: Tensors that the index names and no file has: nothing is lost without them, and transformers loads such
-  ///   a model.
-  private func findDisagreement(
-    _ index: CheckpointIndex, indexPath: String
-  ) throws(CheckpointError) -> [TensorName] {
-    var ghosts: [TensorName] = []
-    var owners: [TensorName: Int] = [:]
-    for (number, file) in files.enumerated() {
-      for position in file.header.tensors.indices {
-        let name = file.header.tensors.name(at: position)
-        if let other = owners.updateValue(number, forKey: name) {
-          throw CheckpointError(path: path, .tensorInTwoShards(files[other].name, file.name), tensor: name)
-        }
-      }
-    }
-    var isIndexed = files.map { Array(repeating: false, count: $0.header.tensors.count) }
-    for entry in index.weightMap {
-      guard let location = locations.location(of: entry.tensor) else {
-        ghosts.append(entry.tensor)
-        continue
-      }
-      guard location.file == entry.shard else {
-        throw CheckpointError(
-          path: indexPath,
-          .tensorInOtherShard(indexed: index.shardNames[entry.shard], found: files[location.file].name),
-          tensor: entry.tensor)
-      }
-      guard !isIndexed[location.file][location.index] else {
-        throw CheckpointError(path: indexPath, .tensorIndexedTwice, tensor: entry.tensor)
-      }
-      isIndexed[location.file][location.index] = true
-    }
-    for (file, isIndexed) in zip(files, isIndexed) {
-      guard let position = isIndexed.firstIndex(of: false) else { continue }
-      throw CheckpointError(
-        path: indexPath, .tensorNotInIndex(shard: file.name), tensor: file.header.tensors.name(at: position))
-    }
-    return ghosts
   }
 }

@@ -10,6 +10,15 @@ public struct CheckpointError: ReportableError, Equatable {
     /// The folder holds no weights that can be selected; the other weight files in it.
     case noWeights(others: [String])
     case pickleOnly(String)
+    /// Several variants of the same weights side by side, and the parts of a pipeline that have them.
+    case severalVariants([String], parts: [String])
+    case noSuchVariant(String, found: [String])
+    /// A part that model_index.json names has no folder.
+    case missingPart(String, className: String)
+    /// The folder of a part whose class has weights holds none.
+    case partWithoutWeights(className: String)
+    /// A name in model_index.json that is not a plain folder in the pipeline's folder.
+    case unsafePartName(String)
     case fileTooLarge(byteCount: Int, limit: Int)
     case json(JSONError)
     case notAnObject
@@ -82,15 +91,16 @@ public struct CheckpointError: ReportableError, Equatable {
 
   public var errorClass: String {
     switch problem {
-    case .notFound, .missingShard, .incompleteShards, .noParentFolder: "not-found"
+    case .notFound, .missingShard, .incompleteShards, .missingPart, .noParentFolder: "not-found"
     case .notAFolder: "not-a-folder"
-    case .noWeights: "no-weights"
+    case .noWeights, .partWithoutWeights: "no-weights"
+    case .severalVariants, .noSuchVariant: "variant"
     case .pickleOnly: "pickle"
     case .fileTooLarge: "too-large"
     case .json(let error):
       if case .duplicateKey = error.reason { "duplicate-key" } else { "json" }
     case .notAnObject, .indexField: "schema"
-    case .unsafeShardName, .collidingShardNames, .notAPlainFolder: "shard-name"
+    case .unsafeShardName, .unsafePartName, .collidingShardNames, .notAPlainFolder: "shard-name"
     case .tensorNotInIndex, .tensorInOtherShard, .tensorInTwoShards: "index"
     case .tensorIndexedTwice: "duplicate-key"
     case .sideFileNotRegular, .sideFileOutside, .sideFileTooLarge, .nameNotUTF8, .tooManySideFiles, .nothingToInclude:
@@ -128,6 +138,13 @@ public struct CheckpointError: ReportableError, Equatable {
         + (others.isEmpty ? "" : "; it holds \(Self.list(others))")
     case .pickleOnly(let name):
       "no safetensors weights in this folder; \(name) is a Python pickle, which is never opened"
+    case .severalVariants(let names, let parts):
+      "several variants of the same weights: \(names.joined(separator: ", "))"
+        + (parts.isEmpty ? "" : " (in \(Self.list(parts)))")
+    case .noSuchVariant(let name, let found): "no variant \"\(name)\" of the weights; found \(Self.list(found))"
+    case .missingPart(let name, let className): "names the part \(name) (\(className)), whose folder does not exist"
+    case .partWithoutWeights(let className): "no weights in this folder, which model_index.json names as \(className)"
+    case .unsafePartName(let name): "invalid part \"\(name)\"; expected the name of a folder beside this file"
     case .fileTooLarge(let byteCount, let limit):
       "the file has \(NumberText.bytes(byteCount)); at most \(NumberText.bytes(limit)) are read"
     case .json(let error): "not valid JSON: \(error)"
@@ -184,7 +201,10 @@ public struct CheckpointError: ReportableError, Equatable {
     case .pickleOnly(let name): Self.conversion(of: name)
     case .sideFileNotRegular, .tooManySideFiles: "leave it out with --exclude-file"
     case .sideFileOutside, .sideFileTooLarge: "copy it with --include-file, or leave it out with --exclude-file"
-    case .missingShard, .incompleteShards: "incomplete download? download the folder again"
+    case .severalVariants(let names, _):
+      "choose one with --variant: \(names.map { "--variant \($0)" }.joined(separator: " or "))"
+    case .missingShard, .incompleteShards, .missingPart, .partWithoutWeights:
+      "incomplete download? download the folder again"
     case .nameNotUTF8: "rename it, or move it out of the folder"
     case .outputExists: "choose another name, or replace it with --force"
     case .outputInTheWay: "remove it, or choose another name"
@@ -205,36 +225,6 @@ public struct CheckpointError: ReportableError, Equatable {
     case .system(let call, let code): SystemCalls.wayOut(of: call, code: code)
     default: nil
     }
-  }
-
-  /// The hint for a folder whose weights have unexpected names or another format.
-  private static func hint(others: [String]) -> String? {
-    guard let first = others.first else { return nil }
-    if first.hasSuffix(".safetensors.index.json") { return "pass the index itself as the base" }
-    // The index of a variant, such as model.safetensors.index.fp16.json.
-    if others.contains(where: { $0.hasSuffix(".json") }) {
-      return "rename the files to model.safetensors, or to model-00001-of-0000N.safetensors"
-    }
-    if first.hasSuffix(".gguf") { return SafetensorsError.ggufHint }
-    guard first.hasSuffix(".safetensors") else {
-      return "only safetensors files are supported; download the model in that format"
-    }
-    return others.count == 1
-      ? "rename it to model.safetensors, or pass the file itself as the base"
-      : "rename the right ones to model.safetensors or model-00001-of-0000N.safetensors, or pass one file as the base"
-  }
-
-  /// How to convert pickled weights to safetensors files that can be merged: file by file, as shards without an index.
-  private static func conversion(of name: String) -> String {
-    let pattern = SideFiles.shardPattern(name).map { $0.hasPrefix("pytorch_model") ? "pytorch_model*.bin" : $0 } ?? name
-    return "convert it in that folder: python3 -c \"import glob, os, torch, safetensors.torch as s; "
-      + "[s.save_file({k: v.clone().contiguous() for k, v in torch.load(f, map_location='cpu', weights_only=True).items()}, "
-      + "os.path.splitext(f)[0].replace('pytorch_', '') + '.safetensors', metadata={'format': 'pt'}) "
-      + "for f in sorted(glob.glob('\(pattern)'))]\""
-  }
-
-  private static func list(_ names: [String]) -> String {
-    names.prefix(3).joined(separator: ", ") + (names.count > 3 ? " and \(names.count - 3) more" : "")
   }
 
   /// Runs a system call on `path`.

@@ -17,6 +17,7 @@ public enum ModelFolder: Equatable, Sendable {
     let entries = (try? SystemCalls.entries(ofFolder: path)) ?? []
     let config = entries.contains("config.json") ? try? Checkpoint.readConfig(Paths.join(path, "config.json")) : nil
     self.init(entries: entries, config: config)
+    if self == .neither, !entries.isEmpty, (try? PipelineIndex(path)) != nil { self = .model }
   }
 
   /// The kind of a folder that holds these files.
@@ -27,6 +28,7 @@ public enum ModelFolder: Equatable, Sendable {
   public init(entries: [String], config: JSONValue? = nil) {
     var isModel = entries.contains(where: Self.isWeights)
     if case .string? = config?["transformers_weights"] { isModel = true }
+    if entries.contains(PipelineIndex.fileName) { isModel = true }
     let hasWeights = entries.contains { $0.hasPrefix("adapter_model.") || $0.hasPrefix("adapter_model-") }
     let isAdapter = hasWeights || !isModel && entries.contains("adapter_config.json")
     self =

@@ -8,14 +8,17 @@ import Safetensors
 package enum WeightSelection: Equatable {
   case file(String)
   case index(String)
-  /// In their order, all of `model-00001-of-0000N.safetensors`.
-  case shards([String])
+  /// In their order, all of `model-00001-of-0000N.safetensors`, and what their index is called in a result.
+  case shards([String], indexName: String)
 
   package static let indexName = "model.safetensors.index.json"
 
+  /// Weights of diffusers, and those of a variant, are chosen by ``ModelVariant``.
+  ///
+  /// - Parameter variant: The variant that the user chose; nil: the folder must have one only.
   /// - Returns: The choice, and warnings about it.
   static func choose(
-    folder: String, config: JSONValue?
+    folder: String, config: JSONValue?, variant: String? = nil
   ) throws(CheckpointError) -> (selection: WeightSelection, warnings: [String]) {
     if case .string(let name)? = config?["transformers_weights"] {
       guard CheckpointIndex.staysInFolder(name), name.hasSuffix(".safetensors") || name.hasSuffix(".index.json")
@@ -24,6 +27,18 @@ package enum WeightSelection: Equatable {
     }
     let entries = try CheckpointError.attempt(folder) { () throws(SystemCalls.Failure) in
       try SystemCalls.entries(ofFolder: folder)
+    }
+    let isOfDiffusers = config?["_class_name"] != nil
+    let variants = ModelVariant.find(entries, isOfDiffusers: isOfDiffusers)
+    if let variant {
+      guard !variants.isEmpty else { throw CheckpointError(path: folder, problem(entries)) }
+      return try ModelVariant.chosen(variant, among: variants, path: folder).selection(in: folder)
+    }
+    if let first = variants.first, isOfDiffusers || first.stem == ModelVariant.stems[0] {
+      guard variants.count == 1 else {
+        throw CheckpointError(path: folder, .severalVariants(variants.map(\.name), parts: []))
+      }
+      return try first.selection(in: folder)
     }
     let hasIndex = entries.contains(indexName)
     if entries.contains("model.safetensors") {
@@ -39,13 +54,15 @@ package enum WeightSelection: Equatable {
     }
     if hasIndex { return (.index(indexName), []) }
     if let shards = try unindexedShards(entries, folder: folder) {
-      return (.shards(shards), [unindexedWarning(shards, folder: folder)])
+      return (.shards(shards, indexName: indexName), [unindexedWarning(shards, folder: folder)])
     }
     throw CheckpointError(path: folder, problem(entries))
   }
 
   /// The warning about shards without an index.
-  package static func unindexedWarning(_ shards: [String], folder: String) -> String {
+  package static func unindexedWarning(
+    _ shards: [String], folder: String, _ indexName: String = WeightSelection.indexName
+  ) -> String {
     let pattern = shards.first.flatMap { SideFiles.shardPattern($0) } ?? shards.first ?? ""
     return "\(folder): no \(indexName); using all \(shards.count) files \(pattern)"
   }
@@ -69,7 +86,7 @@ package enum WeightSelection: Equatable {
   }
 
   /// Why no weights can be selected.
-  private static func problem(_ entries: [String]) -> CheckpointError.Problem {
+  package static func problem(_ entries: [String]) -> CheckpointError.Problem {
     let others = entries.filter { name in
       (name.hasSuffix(".safetensors") || name.contains(".safetensors.index.") && name.hasSuffix(".json"))
         && !name.hasPrefix("adapter_model")

@@ -10,6 +10,8 @@ struct SideFileWalk {
     let folder: String
     /// Paths in it that are the base's weights or that the merge writes itself.
     let written: Set<String>
+    /// The folders of a pipeline's parts; empty for any other model.
+    var partFolders: Set<String> = []
     /// The size of the base's weight files; nil if it is not known, and then no file is compared with it.
     let weightByteCount: Int?
     /// Whether a name is that of a tensor of the base.
@@ -102,10 +104,22 @@ struct SideFileWalk {
     if Self.matches(question.include, path) { return (nil, true) }
     if let excluded { return (excluded, false) }
     if modules.contains(path) { return (nil, false) }
+    if let reason = exclusionOfPipeline(path, name: name, isFolder: isFolder, isRoot: isRoot) { return (reason, false) }
     if let reason = SideFileRules.exclusion(name, isFolder: isFolder, isRoot: isRoot) { return (reason, false) }
     if isRoot, question.losesQuantization, SideFileRules.describesQuantization(name) { return (.quantization, false) }
     if isFolder { return (isCopyOfTheModel(absolute) ? .weights : nil, false) }
     return (isRoot && holdsTheModel(absolute, name) ? .weights : nil, false)
+  }
+
+  /// In the folder of a pipeline's part, files are other weights by the rules of a model's own folder. In the pipeline's
+  /// folder itself no loader opens tensors: there are checkpoints of other programs, with the base's weights.
+  private func exclusionOfPipeline(
+    _ path: String, name: String, isFolder: Bool, isRoot: Bool
+  ) -> SideFileExclusion? {
+    guard !question.partFolders.isEmpty, !isFolder else { return nil }
+    if isRoot { return SideFileRules.hasTensors(name) ? .weights : nil }
+    guard question.partFolders.contains(Paths.folder(path)) else { return nil }
+    return SideFileRules.exclusion(name, isFolder: false, isRoot: true) == .weights ? .weights : nil
   }
 
   /// Whether an adapter in the base's folder is among those that are merged.

@@ -92,7 +92,7 @@ public struct SideFiles: Equatable, Sendable {
   /// - Parameters:
   ///   - base: The base's folder.
   ///   - written: Paths in it that the plan writes itself: shards, index, a changed config.json.
-  ///   - checkpoint: The base, whose tensors identify other files of the same weights.
+  ///   - checkpoint: The base, whose tensors identify other files of the same weights, and its parts if it is a pipeline.
   ///   - adapter: The folder of the adapter whose tokenizer is used; nil if no adapter's tokenizer is used.
   ///   - mergedFolders: The folders of all adapters that are merged.
   ///   - losesQuantization: Whether the base is quantized and the result is not.
@@ -106,7 +106,8 @@ public struct SideFiles: Equatable, Sendable {
   ) throws(CheckpointError) {
     let walk = try SideFileWalk(
       SideFileWalk.Question(
-        folder: base, written: written, weightByteCount: checkpoint?.files.reduce(0) { $0 + $1.header.fileByteCount },
+        folder: base, written: written, partFolders: Set(checkpoint?.parts.map(\.name) ?? []),
+        weightByteCount: checkpoint?.files.reduce(0) { $0 + $1.header.fileByteCount },
         isBaseTensor: { checkpoint?.location(of: $0) != nil },
         mergedFolders: Set(mergedFolders.compactMap { SystemCalls.realPath($0) }), losesQuantization: losesQuantization,
         include: selection.include.map(Glob.init), exclude: selection.exclude.map(Glob.init)))

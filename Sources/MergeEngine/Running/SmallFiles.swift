@@ -21,7 +21,8 @@ struct SmallFiles {
     sideFiles.files.reduce(0) { $0 + $1.byteCount } + (plan.textFiles + documents).reduce(0) { $0 + $1.text.count }
   }
 
-  /// Writes them, the index last; returns its name.
+  /// Writes them, an index last; returns the name of the file without which the others are not a model: model_index.json of
+  /// a pipeline, else the index.
   ///
   /// - Parameters:
   ///   - finished: The records of the weight files, by their places in the plan.
@@ -53,6 +54,7 @@ struct SmallFiles {
       try staged.write(ResultMarks.record, record.text)
     }
     if let index { try staged.write(index.name, index.text) }
-    return index?.name
+    let isPipeline = sideFiles.files.contains { $0.name == PipelineIndex.fileName }
+    return isPipeline ? PipelineIndex.fileName : index?.name
   }
 }

@@ -31,23 +31,38 @@ struct OutputConfig {
     if let edit = weightsEdit(output) { self.edits.append(edit) }
   }
 
-  /// The edited config.json; nil if it stays as it is and is copied with the copied files.
+  /// The edited config.json, of a pipeline those of its parts that say the dtype; none that stays as it is, and is copied
+  /// with the copied files.
   ///
   /// - Parameter other: A further edit.
-  mutating func text(with other: ConfigEdit?) throws -> MergePlan.TextFile? {
+  mutating func texts(with other: ConfigEdit?) throws -> [MergePlan.TextFile] {
     let edits = edits + [other].compactMap { $0 }
-    guard !edits.isEmpty else { return nil }
+    guard !edits.isEmpty else { return [] }
+    let dtypes = edits.filter { if case .dtype = $0 { true } else { false } }
+    if inputs.base.layout == .pipeline, dtypes.count == edits.count {
+      return try inputs.base.parts.compactMap { part in
+        guard let config = part.config, config["dtype"] != nil || config["torch_dtype"] != nil else { return nil }
+        let name = Paths.join(part.name, "config.json")
+        return try Self.text(name, Paths.join(inputs.base.path, name), edits)
+      }
+    }
     guard let folder = inputs.base.folder, let config = inputs.base.config else {
       warnings.append("no config.json to update: \(edits.map(\.summary).joined(separator: ", "))")
-      return nil
+      return []
     }
     let path = Paths.join(folder, "config.json")
     for case .vocabulary(let old, let new) in edits where !ModelConfig.hasVocabulary(old, config) {
       throw PlanError(path: path, tensor: inputs.vocabulary.embedding, .vocabularyUnknown(rows: old, newRows: new))
     }
+    return [try Self.text("config.json", path, edits)]
+  }
+
+  private static func text(
+    _ name: String, _ path: String, _ edits: [ConfigEdit]
+  ) throws(CheckpointError) -> MergePlan.TextFile {
     let bytes = try BoundedFile.read(path, limit: Checkpoint.largestConfigByteCount)
     do throws(JSONError) {
-      return MergePlan.TextFile(name: "config.json", text: try ConfigEdit.apply(edits, to: bytes))
+      return MergePlan.TextFile(name: name, text: try ConfigEdit.apply(edits, to: bytes))
     } catch { throw CheckpointError(path: path, .json(error)) }
   }
 

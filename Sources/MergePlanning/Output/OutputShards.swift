@@ -23,7 +23,9 @@ struct OutputShards {
     try zip(inputs.base.files, files).map { file, tensors in
       // The data keeps its place in the blocks of the file, so that what is not changed can be shared with the base.
       let metadata = metadata(dequantized.metadata(file.header.metadata ?? []), of: tensors)
-      return try Self.shard(file.name, metadata, tensors, path: file.path) { _ in file.header.dataStart }
+      return try Self.shard(file.name, metadata, tensors, path: file.path, named: file.ownName) { _ in
+        file.header.dataStart
+      }
     }
   }
 
@@ -36,7 +38,7 @@ struct OutputShards {
     return try groups.enumerated().map { number, places in
       let tensors = try Self.aligned(places.map { all[$0] })
       return try Self.shard(
-        ShardingPolicy.name(stem, number, of: groups.count), metadata, tensors, path: inputs.base.path
+        ShardingPolicy.name(stem, number, of: groups.count), metadata, tensors, path: inputs.base.path, named: { $0 }
       ) { Self.phase(tensors, dataOffsets: $0) }
     }
   }
@@ -47,7 +49,7 @@ struct OutputShards {
   private var stem: String {
     let (name, endings): (String, [String]) =
       switch inputs.base.layout {
-      case .singleFile: ("model", [])
+      case .singleFile, .pipeline: ("model", [])
       case .folder: (inputs.base.files.first?.name ?? "model", [".safetensors"])
       case .shardedFolder(let indexName): (indexName, [".index.json", ".safetensors"])
       }
@@ -67,18 +69,21 @@ struct OutputShards {
 
   // MARK: - One file
 
-  private static func encoded(_ tensor: OutputTensor) throws(SafetensorsError) -> HeaderEncoder.Tensor {
-    try HeaderEncoder.Tensor(name: tensor.name, dtype: tensor.dtype, shape: tensor.shape)
+  private static func encoded(
+    _ tensor: OutputTensor, named name: TensorName? = nil
+  ) throws(SafetensorsError) -> HeaderEncoder.Tensor {
+    try HeaderEncoder.Tensor(name: name ?? tensor.name, dtype: tensor.dtype, shape: tensor.shape)
   }
 
   /// - Parameters:
   ///   - path: Named if the header would be too large.
+  ///   - named: The name that a tensor has in the file; in the plan a part of a pipeline is before it.
   ///   - phase: Where the data should start, modulo a block, by the offsets of the tensors in the data.
   private static func shard(
     _ name: String, _ metadata: [SafetensorsHeader.MetadataEntry], _ tensors: [OutputTensor], path: String,
-    phase: ([Range<Int>]) -> Int?
+    named: (TensorName) -> TensorName, phase: ([Range<Int>]) -> Int?
   ) throws -> MergePlan.Shard {
-    let entries = try tensors.map { try encoded($0) }
+    let entries = try tensors.map { try encoded($0, named: named($0.name)) }
     var offsets: [Range<Int>] = []
     for entry in entries {
       let start = offsets.last?.upperBound ?? 0

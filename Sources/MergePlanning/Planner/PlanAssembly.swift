@@ -24,6 +24,7 @@ struct PlanAssembly {
     for name in ties.updates.keys.sorted() where inputs.baseTensors.entry(name) == nil && !addedNames.contains(name) {
       throw PlanError(path: adapterPath, tensor: name, .adapterTensorsUnused(count: 1))
     }
+    try PipelineParts(inputs).check(ties.updates.keys)
     let leftovers = AdapterTensorNames(inputs.base.config)
     if let name = ties.added.map(\.name).first(where: AdapterTensorNames.isPart) {
       throw PlanError(path: adapterPath, tensor: name, .adapterTensor(isBase: false))
@@ -48,8 +49,8 @@ struct PlanAssembly {
       inputs, updates, added: ties.added.map(\.name), output, edits: ties.configEdits)
     var texts = try dequantized.files(quantizationEdit)
     let isInConfig = inputs.quantized.source?.file == "config.json"
-    if let text = try config.text(with: isInConfig ? quantizationEdit : nil) { texts.append(text) }
-    if let text = OutputIndex(inputs: inputs, updates: updates).text(of: output) { texts.append(text) }
+    texts += try config.texts(with: isInConfig ? quantizationEdit : nil)
+    texts += OutputIndex(inputs: inputs, updates: updates).texts(of: output)
     let embedding = inputs.vocabulary.embedding
     let baseRows = embedding.flatMap { inputs.baseTensors.entry($0)?.info.shape.first }
     var plan = MergePlan(

@@ -48,7 +48,8 @@ struct QuantizationSource {
       return QuantizationSource(
         method: "compression_config", config: config, file: "config.json", path: ["compression_config"])
     }
-    guard let folder = base.folder else { return nil }
+    // Each part of a pipeline has its own; see PipelineParts.
+    guard let folder = base.folder, base.layout != .pipeline else { return nil }
     for description in descriptions {
       guard let text = try object(in: description.file, of: folder), let config = text[description.path],
         case .object = config
