@@ -30,6 +30,7 @@ import Testing
     "QuantizationOptions": [
       "requantize": ([], ["--requantize"]), "qlora": (["--qlora=nf4"], ["--qlora=nf4:128,double"]),
     ],
+    "VariantOptions": ["variant": ([], ["--variant=fp16"])],
     "OutputOptions": ["modelCard": ([], ["--model-card"])],
     "CheckingOptions": ["onNonfinite": ([], ["--on-nonfinite=warn"])],
     "CombineOptions": [

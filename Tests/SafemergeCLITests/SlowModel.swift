@@ -12,9 +12,11 @@ struct SlowModel {
   static let options = ["-j", "1"]
   static let environment = ["SAFEMERGE_SIMD": "portable"]
 
-  init(size: Int = 1024, rank: Int = 32) throws {
+  /// - Parameter part: The part of a pipeline of diffusers that the shards are; nil: they are a model.
+  init(size: Int = 1024, rank: Int = 32, part: String? = nil) throws {
     scratch = try Scratch()
     base = try scratch.folder("base")
+    let folder = try scratch.folder(part.map { "base/" + $0 } ?? "base")
     var random = SeededGenerator()
     // Finite numbers below 1: the highest byte of each is 0x3E or 0xBE.
     let block = (0..<1 << 12).flatMap { _ in
@@ -35,13 +37,18 @@ struct SlowModel {
           + [TestTensor("layers.\(number).norm", .f32, [size])]
       )
     }
-    for shard in shards { try writeFile(base + "/" + shard.name, shard.tensors) }
-    try writeIndex(base, shards)
+    for shard in shards { try writeFile(folder + "/" + shard.name, shard.tensors) }
+    try writeIndex(folder, shards)
+    if let part {
+      try scratch.write("{\"\(part)\": [\"transformers\", \"T5EncoderModel\"]}", to: "base/model_index.json")
+      try scratch.write("{}", to: "base/\(part)/config.json")
+    }
+    let prefix = part.map { $0 + "/" } ?? ""
     let factors = (0..<Self.shardCount).flatMap { number in
       ["a", "b"].flatMap { name in
         [
-          tensor("layers.\(number).\(name).lora_A.weight", rank, size),
-          tensor("layers.\(number).\(name).lora_B.weight", size, rank),
+          tensor("\(prefix)layers.\(number).\(name).lora_A.weight", rank, size),
+          tensor("\(prefix)layers.\(number).\(name).lora_B.weight", size, rank),
         ]
       }
     }

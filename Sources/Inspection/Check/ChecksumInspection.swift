@@ -79,13 +79,8 @@ struct ChecksumInspection {
     var root = Paths.folder(model.path)
     if let folder = model.folder {
       root = folder
-      let entries: [String]
-      do throws(SystemCalls.Failure) { entries = try SystemCalls.entries(ofFolder: folder) } catch {
-        throw CheckpointError(path: folder, .system(call: error.call, code: error.code))
-      }
-      for name in entries where !names.contains(name) && name != "SHA256SUMS" {
-        if (try? SystemCalls.identity(path: Paths.join(folder, name)))?.isRegularFile == true { names.append(name) }
-      }
+      let known = Set(names)
+      names += try model.regularFiles().filter { !known.contains($0) && $0 != "SHA256SUMS" }
     }
     names.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     let found = try checksums(names.map { Paths.join(root, $0) })
@@ -99,13 +94,8 @@ struct ChecksumInspection {
   func verifyBlobs(_ log: inout FindingLog) throws {
     let root = model.folder ?? Paths.folder(model.path)
     var names = model.folder == nil ? [Paths.lastComponent(model.path)] : model.files.map(\.name)
-    if let folder = model.folder {
-      let entries = (try? SystemCalls.entries(ofFolder: folder)) ?? []
-      names += entries.filter { name in
-        !names.contains(name)
-          && (try? SystemCalls.identity(path: Paths.join(folder, name)))?.isRegularFile == true
-      }
-    }
+    let known = Set(names)
+    names += ((try? model.regularFiles()) ?? []).filter { !known.contains($0) }
     let blobs = names.compactMap { name -> (name: String, checksum: SHA256Checksum)? in
       Self.checksum(ofBlob: Paths.join(root, name)).map { (name, $0) }
     }

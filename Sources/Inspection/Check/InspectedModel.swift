@@ -14,6 +14,8 @@ struct InspectedModel: Sendable {
   /// The weight files whose headers are in order.
   var files: [ModelInspection.File] = []
   var config: JSONValue?
+  /// The parts of a pipeline; empty for any other model.
+  private(set) var parts: [String] = []
   /// What the quantized weights of a model are.
   private(set) var weights = StoredWeights.none
 
@@ -30,6 +32,38 @@ struct InspectedModel: Sendable {
     } catch {
       try log.find(error)
     }
+  }
+
+  /// Adds the weight files of a pipeline's part.
+  mutating func add(_ others: [ModelInspection.File], ofPart part: String) {
+    parts.append(part)
+    files += others.map { file in
+      ModelInspection.File(
+        name: Paths.join(part, file.name), path: file.path, header: file.header.qualified(by: part + "/"))
+    }
+  }
+
+  /// The regular files of the folder, relative to it; of a pipeline those of the folders in it too.
+  func regularFiles() throws(CheckpointError) -> [String] {
+    guard let folder else { return [] }
+    return try Self.regularFiles(folder, depth: parts.isEmpty ? 0 : 8)
+  }
+
+  private static func regularFiles(_ folder: String, depth: Int) throws(CheckpointError) -> [String] {
+    let entries = try CheckpointError.attempt(folder) { () throws(SystemCalls.Failure) in
+      try SystemCalls.entries(ofFolder: folder)
+    }
+    var found: [String] = []
+    for name in entries {
+      let path = Paths.join(folder, name)
+      let identity = try? SystemCalls.identity(path: path)
+      if identity?.isRegularFile == true {
+        found.append(name)
+      } else if depth > 0, !name.hasPrefix("."), identity?.isDirectory == true {
+        found += try regularFiles(path, depth: depth - 1).map { Paths.join(name, $0) }
+      }
+    }
+    return found
   }
 
   /// Reads the adapter in the folder, unless it is refused, which is a finding.
@@ -51,7 +85,11 @@ struct InspectedModel: Sendable {
   mutating func describeWeights(_ log: inout FindingLog) {
     weights = StoredWeights(
       Checkpoint(
-        path: path, opened: files.map { .init(name: $0.name, path: $0.path, header: $0.header) }, config: config))
+        path: path,
+        opened: files.map {
+          .init(
+            name: $0.name, path: $0.path, header: $0.header, part: parts.isEmpty ? nil : Paths.components($0.name)[0])
+        }, config: config))
     if let refusal = weights.refusal as? any ReportableError, !weights.weights.isEmpty {
       log.notes.append("adapters cannot be merged into these quantized weights: \(refusal.message)")
     }

@@ -120,6 +120,12 @@ public struct ModelInspection: Sendable {
       try model.readAdapter(&log)
       return model
     }
+    if indexName == nil, let index = try PipelineIndex(folder) {
+      try PipelineInspection(index: index, folder: folder).inspect(&model, &log)
+      model.describeWeights(&log)
+      AdapterTensorInspection(model: model).inspect(&log)
+      return model
+    }
     var weightFiles = WeightFileInspection(model, log)
     try weightFiles.readConfig()
     try weightFiles.inspect(entries, indexName: indexName)

@@ -6,12 +6,15 @@ import Safetensors
 /// Finds the weight files of a model in a folder, with and without an index.
 struct WeightFileInspection {
   /// With the files that were found.
-  private(set) var model: InspectedModel
+  var model: InspectedModel
   var log: FindingLog
+  /// Whether the folder is that of a pipeline's part, where every variant is looked at.
+  private let isPart: Bool
 
-  init(_ model: InspectedModel, _ log: FindingLog) {
+  init(_ model: InspectedModel, _ log: FindingLog, isPart: Bool = false) {
     self.model = model
     self.log = log
+    self.isPart = isPart
   }
 
   /// Reads config.json.
@@ -29,6 +32,11 @@ struct WeightFileInspection {
   /// Finds the weight files of a folder, by its index where it has one.
   mutating func inspect(_ entries: [String], indexName: String?) throws {
     guard let folder = model.folder else { return }
+    let variants = ModelVariant.find(entries, isOfDiffusers: model.config?["_class_name"] != nil)
+    if indexName == nil, let first = variants.first, first.stem != "model" || isPart {
+      for variant in variants { try inspect(variant) }
+      return
+    }
     var selected = indexName
     if selected == nil, case .string(let name)? = model.config?["transformers_weights"] {
       guard CheckpointIndex.staysInFolder(name) else {
@@ -111,7 +119,7 @@ struct WeightFileInspection {
   /// Opens a shard and says which of its tensors another one has.
   ///
   /// - Returns: Its header; nil where it cannot be read, which is a finding.
-  private mutating func addShard(_ name: String, _ places: inout [TensorName: String]) throws -> SafetensorsHeader? {
+  mutating func addShard(_ name: String, _ places: inout [TensorName: String]) throws -> SafetensorsHeader? {
     guard let folder = model.folder else { return nil }
     let count = model.files.count
     try model.addFile(name, at: Paths.join(folder, name), &log)
@@ -133,7 +141,7 @@ struct WeightFileInspection {
       && [parts[parts.count - 1], parts[parts.count - 3]].allSatisfy { $0.count == 5 && $0.allSatisfy(\.isNumber) }
   }
 
-  private mutating func inspectIndex(_ name: String, _ entries: [String]) throws {
+  mutating func inspectIndex(_ name: String, _ entries: [String]) throws {
     guard let folder = model.folder else { return }
     let index: CheckpointIndex
     do throws(CheckpointError) { index = try CheckpointIndex(path: Paths.join(folder, name)) } catch {

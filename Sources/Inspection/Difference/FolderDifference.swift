@@ -16,7 +16,9 @@ public struct FolderDifference: Sendable, Equatable {
     public let right: String?
 
     /// Whether it does not affect what the model computes, such as its origin or the program that wrote it.
-    public var isOrigin: Bool { ["_name_or_path", "transformers_version", "peft_version"].contains(key) }
+    public var isOrigin: Bool {
+      ["_name_or_path", "transformers_version", "peft_version", "_diffusers_version"].contains(key)
+    }
   }
 
   /// Another file of the folders, such as a tokenizer.
@@ -36,7 +38,10 @@ public struct FolderDifference: Sendable, Equatable {
   /// Whether the configurations differ in a way that affects the model.
   public var hasDifference: Bool { members.contains { !$0.isOrigin } }
 
-  private static let configNames = ["config.json", "adapter_config.json"]
+  /// Also in the folders of a pipeline's parts.
+  private static let configNames = ["config.json", "adapter_config.json", PipelineIndex.fileName]
+
+  private static func isConfig(_ name: String) -> Bool { configNames.contains(Paths.lastComponent(name)) }
 
   /// Compares two folders; nothing differs if one is not a folder or both are the same.
   ///
@@ -46,17 +51,18 @@ public struct FolderDifference: Sendable, Equatable {
   init(_ left: String?, _ right: String?, comparesFiles: Bool) throws {
     guard let left, let right, !Paths.areEqual(left, right) else { return }
     let (one, other) = (try Self.names(left), try Self.names(right))
-    for name in Self.configNames where one.contains(name) && other.contains(name) {
+    let configs = one.intersection(other).filter(Self.isConfig)
+    for name in configs.sorted(by: Self.precedes) {
       let (path, otherPath) = (Paths.join(left, name), Paths.join(right, name))
       compare(try Checkpoint.readConfig(path), try Checkpoint.readConfig(otherPath), file: name, key: "")
     }
     guard comparesFiles else { return }
-    for name in one.union(other).sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
+    for name in one.union(other).sorted(by: Self.precedes) {
       if !other.contains(name) {
         files.append(File(name: name, onlySide: .left))
       } else if !one.contains(name) {
         files.append(File(name: name, onlySide: .right))
-      } else if !Self.configNames.contains(name),
+      } else if !Self.isConfig(name),
         try !FileReading.areEqual(Paths.join(left, name), Paths.join(right, name))
       {
         files.append(File(name: name, onlySide: nil))
@@ -64,17 +70,37 @@ public struct FolderDifference: Sendable, Equatable {
     }
   }
 
-  /// Regular files that are neither weights nor hidden.
+  /// config.json comes before the others, as its differences count most.
+  private static func precedes(_ one: String, _ other: String) -> Bool {
+    let ranks = [one, other].map { configNames.firstIndex(of: $0) ?? configNames.count }
+    return ranks[0] == ranks[1] ? one.utf8.lexicographicallyPrecedes(other.utf8) : ranks[0] < ranks[1]
+  }
+
+  /// Regular files that are neither weights nor hidden; of a pipeline those in its folders too.
   private static func names(_ folder: String) throws -> Set<String> {
-    let entries: [String]
-    do throws(SystemCalls.Failure) { entries = try SystemCalls.entries(ofFolder: folder) } catch {
-      throw CheckpointError(path: folder, .system(call: error.call, code: error.code))
+    let depth = try PipelineIndex(folder) == nil ? 0 : 8
+    return Set(try names(folder, depth: depth))
+  }
+
+  private static func names(_ folder: String, depth: Int) throws(CheckpointError) -> [String] {
+    let entries = try CheckpointError.attempt(folder) { () throws(SystemCalls.Failure) in
+      try SystemCalls.entries(ofFolder: folder)
     }
-    return Set(
-      entries.filter { name in
-        !name.hasPrefix(".") && !name.hasSuffix(".safetensors") && !name.hasSuffix(".safetensors.index.json")
-          && (try? SystemCalls.identity(path: Paths.join(folder, name)))?.isRegularFile == true
-      })
+    var found: [String] = []
+    for name in entries where !name.hasPrefix(".") {
+      let path = Paths.join(folder, name)
+      let identity = try? SystemCalls.identity(path: path)
+      if identity?.isDirectory == true, depth > 0 {
+        found += try names(path, depth: depth - 1).map { Paths.join(name, $0) }
+      } else if identity?.isRegularFile == true, !isWeights(name) {
+        found.append(name)
+      }
+    }
+    return found
+  }
+
+  private static func isWeights(_ name: String) -> Bool {
+    name.hasSuffix(".safetensors") || name.contains(".safetensors.") && name.hasSuffix(".json")
   }
 
   private mutating func compare(_ left: JSONValue, _ right: JSONValue, file: String, key: String) {

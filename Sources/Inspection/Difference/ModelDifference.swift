@@ -10,6 +10,8 @@ public struct ModelDifference: Sendable {
   public struct Options: Sendable {
     /// Whether values are compared; if not, nothing is known about tensors whose headers are equal.
     public var readsData = true
+    /// Which of several variants of the weights is compared, as in `Checkpoint`.
+    public var variant: String?
     /// Threads, at least 1. The result does not depend on it.
     public var workers: Int
 
@@ -78,8 +80,8 @@ public struct ModelDifference: Sendable {
   ///
   /// - Throws: What opening them throws; `SafetensorsError` where data cannot be read or changes meanwhile.
   public init(_ left: String, _ right: String, options: Options) throws {
-    let one = try Side(left)
-    let other = try Side(right)
+    let one = try Side(left, options)
+    let other = try Side(right, options)
     let names = Set(one.places.keys).union(other.places.keys).sorted()
     var tensors = names.map { Tensor(name: $0, left: one.info($0), right: other.info($0), values: nil) }
     if options.readsData { try Self.compare(&tensors, one, other, workers: options.workers) }
@@ -103,7 +105,7 @@ public struct ModelDifference: Sendable {
     private(set) var places: [TensorName: (file: Int, index: Int)] = [:]
     private let weights: StoredWeights
 
-    init(_ path: String) throws {
+    init(_ path: String, _ options: Options) throws {
       if ModelFolder(path) == .adapter {
         let name = "adapter_model.safetensors"
         let file = Paths.join(path, name)
@@ -111,7 +113,7 @@ public struct ModelDifference: Sendable {
         folder = path
         weights = .none
       } else {
-        let checkpoint = try Checkpoint(path: path)
+        let checkpoint = try Checkpoint(path: path, workers: options.workers, variant: options.variant)
         files = checkpoint.files.map { ($0.name, $0.path, $0.header) }
         folder = checkpoint.folder
         weights = StoredWeights(checkpoint)

@@ -68,7 +68,7 @@ struct ModelArgument: Sendable {
     switch error {
     case let error as CheckpointError:
       switch error.problem {
-      case .missingShard, .incompleteShards, .noWeights, .notFound: true
+      case .missingShard, .incompleteShards, .noWeights, .notFound, .missingPart, .partWithoutWeights: true
       default: false
       }
     case let error as AdapterError:

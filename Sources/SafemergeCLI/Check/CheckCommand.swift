@@ -133,7 +133,7 @@ struct CheckCommand: ParsableCommand {
     let start = ContinuousClock.now
     let compared = try ComparedMerge(against, output: path)
     let output: Checkpoint
-    do { output = try Checkpoint(path: path) } catch {
+    do { output = try Checkpoint(path: path, workers: workers, variant: compared.variant) } catch {
       // The reason why the result cannot be opened is already a finding.
       if inspection.findings.isEmpty { throw error }
       return CheckResult(inspection: inspection, merge: nil, duration: nil)

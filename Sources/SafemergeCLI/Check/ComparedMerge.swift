@@ -20,6 +20,8 @@ struct ComparedMerge {
   private let combine: CombineOptions
   private let adapters: [(argument: AdapterArgument, use: AdapterUse)]
   let base: Checkpoint
+  /// Which of several variants of the base's weights was merged.
+  let variant: String?
   /// Notes about arguments that differ from the record.
   private(set) var notes: [String] = []
 
@@ -27,7 +29,11 @@ struct ComparedMerge {
   init(_ against: ReferenceMergeOptions, output: String) throws {
     self.against = against
     record = try RecordedMerge(of: output)
-    base = try ModelArgument(against.against ?? "").read(Checkpoint.init(path:))
+    let variant = against.result.base.variant ?? record?.option("variant")
+    base = try ModelArgument(against.against ?? "").read { path in
+      try Checkpoint(path: path, workers: Machine.processorCount, variant: variant)
+    }
+    self.variant = variant
     let given = try against.adapters.map(AdapterArgument.init).map { argument in
       (argument: argument, adapter: try argument.model.read(Adapter.init(path:)))
     }

@@ -45,6 +45,8 @@ struct DiffCommand: ParsableCommand {
   @Flag(help: "Exit with 1 unless both are the same. With --headers-only that is never known.")
   var exitCode = false
 
+  @OptionGroup var variant: VariantOptions
+
   @OptionGroup var threads: JobOptions
 
   @OptionGroup var format: FormatOptions<Format>
@@ -60,6 +62,7 @@ struct DiffCommand: ParsableCommand {
   func run() throws {
     var options = ModelDifference.Options(workers: try WorkerCount.of(threads.jobs))
     options.readsData = !headersOnly
+    options.variant = variant.variant
     let models = (left: try ModelArgument(left), right: try ModelArgument(right))
     let difference = try models.left.read { left in
       try models.right.read { right in try ModelDifference(left, right, options: options) }

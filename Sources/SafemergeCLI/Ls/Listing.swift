@@ -38,7 +38,9 @@ struct Listing: Sendable {
 
   /// Reads the headers of a file, of a folder's weights by its index, of an adapter, or of every safetensors file in a
   /// folder that transformers would not load or whose index does not match.
-  init(_ argument: ModelArgument) throws {
+  ///
+  /// - Parameter variant: Which of several variants of the weights is listed.
+  init(_ argument: ModelArgument, variant: String? = nil) throws {
     path = argument.path
     title = argument.title
     hasData = true
@@ -63,13 +65,15 @@ struct Listing: Sendable {
     }
     adapter = nil
     do {
-      let checkpoint = try argument.read(Checkpoint.init(path:))
+      let checkpoint = try argument.read { path in
+        try Checkpoint(path: path, workers: Machine.processorCount, variant: variant)
+      }
       files = checkpoint.files.map { File(label: $0.name, path: $0.path, header: $0.header) }
       let index = checkpoint.index.map { Index(name: Self.indexName(checkpoint), totalByteCount: Self.totalSize($0)) }
       self.index = index
       error = nil
       warnings =
-        checkpoint.warnings + Self.sizeWarnings(path, index, files)
+        checkpoint.warnings + Self.sizeWarnings(path, index, files[...]) + Self.sizeWarnings(checkpoint, files)
         + (kind == .both ? ["\(path): also contains an adapter, which is not listed"] : [])
       model = checkpoint
     } catch {
@@ -139,7 +143,7 @@ struct Listing: Sendable {
   }
 
   /// A line if the size in the index differs from that of the tensors.
-  private static func sizeWarnings(_ path: String, _ index: Index?, _ files: [File]) -> [String] {
+  private static func sizeWarnings(_ path: String, _ index: Index?, _ files: ArraySlice<File>) -> [String] {
     guard let index, let said = index.totalByteCount else { return [] }
     let found = files.reduce(0) { $0 + $1.header.dataByteCount }
     return said == found
@@ -148,6 +152,14 @@ struct Listing: Sendable {
         "\(path): total_size in \(index.name) is \(NumberText.grouped(said)), but the tensors have "
           + "\(NumberText.grouped(found)) bytes"
       ]
+  }
+
+  /// The same for the parts of a pipeline.
+  private static func sizeWarnings(_ pipeline: Checkpoint, _ files: [File]) -> [String] {
+    pipeline.parts.flatMap { part -> [String] in
+      guard let index = part.index, let name = part.indexName else { return [] }
+      return sizeWarnings(pipeline.path, Index(name: name, totalByteCount: totalSize(index)), files[part.files])
+    }
   }
 
 }

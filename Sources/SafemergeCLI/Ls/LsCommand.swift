@@ -70,6 +70,8 @@ struct LsCommand: ParsableCommand {
     completion: .model)
   var base: String?
 
+  @OptionGroup var variant: VariantOptions
+
   @Flag(help: "List the parts of quantized weights as separate tensors.")
   var raw = false
 
@@ -131,7 +133,8 @@ struct LsCommand: ParsableCommand {
     var listings: [Listing] = []
     for path in paths {
       do {
-        let listing = path == "-" ? try Listing(stream: STDIN_FILENO) : try Listing(ModelArgument(path))
+        let listing =
+          path == "-" ? try Listing(stream: STDIN_FILENO) : try Listing(ModelArgument(path), variant: variant.variant)
         listings.append(listing)
         if let error = listing.error { status = max(status, Diagnostics.report(error)) }
       } catch { status = max(status, Diagnostics.report(error)) }

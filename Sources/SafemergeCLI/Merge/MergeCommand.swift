@@ -102,7 +102,8 @@ struct MergeCommand: ParsableCommand {
     Signals.endAtOnce(events: json)
     var clock = StepClock()
     let teller = MergeTeller(isQuiet: progress.quiet, verbosity: progress.verbose, isJSON: json)
-    let request = request(try MergeModels(base, adapters, workers: engine.workers), engine)
+    let request = request(
+      try MergeModels(base, adapters, workers: engine.workers, variant: result.base.variant), engine)
     // They are printed before an error too: a base that does not fit may need these weights.
     for notice in MergeWarning.unreadWeights(request.adapters) { teller.warn(notice.message, notice.kind) }
     Signals.remember()

@@ -21,7 +21,8 @@ struct MergeModels {
   ///   - first: The base; or an adapter, whose base is used then.
   ///   - others: The adapters after it, with their weights.
   ///   - workers: Threads that read headers.
-  init(_ first: String, _ others: [String], workers: Int) throws {
+  ///   - variant: Which of several variants of the base's weights is merged.
+  init(_ first: String, _ others: [String], workers: Int, variant: String? = nil) throws {
     let baseArgument: ModelArgument?
     var adapters = try others.map(AdapterArgument.init)
     if let adapter = try Self.adapter(first) {
@@ -40,7 +41,7 @@ struct MergeModels {
     let base = try baseArgument ?? Self.base(namedBy: uses.map(\.adapter))
     cardBase = base.cardModel
     cardAdapters = adapters.map(\.model.cardModel)
-    checkpoint = try base.read { try Checkpoint(path: $0, workers: workers) }
+    checkpoint = try base.read { try Checkpoint(path: $0, workers: workers, variant: variant) }
     var warnings: [String] = []
     if let repository = base.snapshot?.reference.repository {
       for adapter in uses.map(\.adapter) {

@@ -27,6 +27,7 @@ extension ResultOptions {
     if let qlora = quantization.qlora { options.append(("qlora", qlora.text)) }
     if let size = weights.maxShardSize { options.append(("max-shard-size", "\(size.byteCount)B")) }
     if weights.singleFile { options.append(("single-file", "true")) }
+    if let variant = base.variant { options.append(("variant", variant)) }
     return options.map { .init(name: $0.0, value: $0.1) }
   }
 
@@ -37,7 +38,8 @@ extension ResultOptions {
     options.flatMap { option -> [String] in
       let (name, value) = (option.name, option.value)
       switch name {
-      case "dtype", "arithmetic", "round", "tied", "mha-out-proj", "qlora", "max-shard-size", "fan-in-fan-out":
+      case "dtype", "arithmetic", "round", "tied", "mha-out-proj", "qlora", "max-shard-size", "fan-in-fan-out",
+        "variant":
         return ["--\(name)=\(value)"]
       case "expert-layout": return value == "auto" ? [] : ["--\(name)=\(value)"]
       case "add-tensors", "single-file", "requantize": return value == "true" ? ["--\(name)"] : []
@@ -56,6 +58,7 @@ extension ResultOptions {
       options.weights.maxShardSize = other.weights.maxShardSize
       options.weights.singleFile = other.weights.singleFile
     }
+    options.base.variant = base.variant ?? other.base.variant
     options.modules.givenTied = modules.givenTied ?? other.modules.givenTied
     options.modules.givenMHAOutProj = modules.givenMHAOutProj ?? other.modules.givenMHAOutProj
     options.modules.expertLayout = modules.expertLayout ?? other.modules.expertLayout

@@ -9,6 +9,9 @@ struct ResultOptions: ParsableArguments {
   @OptionGroup(title: "Output")
   var weights: WeightOptions
 
+  @OptionGroup(title: "Base")
+  var base: VariantOptions
+
   @OptionGroup(title: "Adapters")
   var modules: ModuleOptions
 
