@@ -28,6 +28,7 @@ import Testing
     #expect(names.messages.contains(Self.pickled))
     let tree = try run("ls", pipeline.path, "--tree", "--depth", "1")
     #expect(tree.lines.contains { $0.contains("unet") })
+    #expect(try run("ls", pipeline.path, "--summary").text.contains("parameter), plus activations"))
     #expect(try run("ls", pipeline.path + "/unet", "--format", "names").lines.first == "conv_in.weight")
     try pipeline.write(
       try String(decoding: contents(pipeline.path + "/unet/" + TestPipeline.indexName), as: UTF8.self)
@@ -73,7 +74,10 @@ import Testing
     let dry = try run("merge", pipeline.path, adapter, "-o", output, "--dry-run")
     #expect(dry.text.contains("unet/mid.to_q"), "\(dry.text)")
     #expect(try pipeline.scratch.entries() == ["adapter", "base"])
-    let merged = try run("merge", pipeline.path, adapter, "-o", output, "--verify", "full", "--checksums")
+    let merged = try run(
+      "merge", pipeline.path, adapter, "-o", output, "--verify", "full", "--checksums", "--model-card")
+    #expect(
+      try String(decoding: contents(output + "/README.md"), as: UTF8.self).contains("library_name: diffusers\n"))
     #expect(merged.messages.contains(Self.pickled))
     #expect(try run("check", output, "--data").text.contains("OK: no problems found"))
     let against = try run("check", output, "--against", pipeline.path, "--adapter", adapter)

@@ -58,6 +58,7 @@ private struct Source {
       lines += ["base_model: \(hubBase)", "base_model_relation: \(uses.count > 1 ? "merge" : "finetune")"]
     }
     if case .array? = merge.request.base.config?["architectures"] { lines.append("library_name: transformers") }
+    if merge.request.base.layout == .pipeline { lines.append("library_name: diffusers") }
     lines += CardMetadata(cardIn: merge.request.base.folder).inheritedLines
     lines.append("tags:")
     lines += (["merge"] + methods.map { $0.lowercased() } + ["safemerge"]).map { "- \($0)" }

@@ -1,4 +1,5 @@
 import Adapters
+import Checkpoints
 import JSONText
 import MergeEngine
 import MergePlanning
@@ -30,7 +31,7 @@ struct SummaryText {
     if let bits = totals.bitsPerWeight {
       lines.append(
         "  memory  \(NumberText.bytes(totals.bytes)) for the weights as stored (\(NumberText.short(bits)) bits per "
-          + "parameter), plus KV cache and activations")
+          + "parameter), plus \(listing.model?.layout == .pipeline ? "" : "KV cache and ")activations")
     }
     if let active = totals.active { lines.append("  experts  \(ModelTotals.text(active))") }
     var metadata: [String] = []
