@@ -78,6 +78,10 @@ public struct PlanError: ReportableError, Equatable {
     case quantizedPart(String, found: String?, expected: String)
     /// Something that is not requantized to the base's format.
     case requantizing(String)
+    /// A change of a weight of this dtype without a scale: what it is to become has to be asked for.
+    case unscaledFP8(DType)
+    /// A changed weight of a file in FP8 that can't be written in FP8 again.
+    case staysFP8(String)
     /// Something that is not quantized as in training.
     case training(String)
     case adapterTensorsUnused(count: Int)
@@ -129,13 +133,13 @@ public struct PlanError: ReportableError, Equatable {
     case .adapterTensor: "adapter-tensors"
     case .quantizedBase, .quantizedScheme, .groupedConvolution, .groupedScaling, .weightInBias, .rotatedWindows,
       .replicationOfSeveral, .ambiguousExperts, .weightedReplacement, .weightWithoutScaling, .decomposition,
-      .mixedDTypes, .slicedChange, .requantizing,
+      .mixedDTypes, .slicedChange, .requantizing, .staysFP8,
       .training, .dividedPipeline, .quantizationField, .besideCodes, .undescribedCodes, .bypassed, .partlyBypassed,
       .normalizedEmbedding:
       "unsupported"
     case .quantizedPart: "quantized"
     case .rowTwice: "hit-twice"
-    case .targetDType, .replacementDType: "dtype"
+    case .targetDType, .replacementDType, .unscaledFP8: "dtype"
     case .adapterTensorsUnused: "unused"
     }
   }
@@ -236,6 +240,10 @@ public struct PlanError: ReportableError, Equatable {
     case .quantizedPart(let part, let found?, let expected): "its \(part) is \(found); expected \(expected)"
     case .quantizedPart(let part, nil, let expected): "the base has no \(part); expected \(expected)"
     case .requantizing(let what): "--requantize is not supported for \(what)"
+    case .unscaledFP8(let dtype):
+      "\(dtype.name) without a scale, as its file has it: in 16 bits ComfyUI would cast the changed weight to FP8 when it loads "
+        + "the file"
+    case .staysFP8(let what): "the file stays in FP8, which is not supported for \(what)"
     case .training(let what): "--qlora is not supported for \(what)"
     case .decomposition(let change, let what):
       "\(change.rawValue) subtracts a part of the base's weight first, which is not supported with \(what)"
@@ -301,6 +309,10 @@ public struct PlanError: ReportableError, Equatable {
     case .adapterTensor(true): "merge that adapter first, or use the model that it was saved from"
     case .adapterTensor(false): "please report this with the names of the adapter's tensors"
     case .replacedAndChanged: "merge the adapters one after the other"
+    case .unscaledFP8(let dtype):
+      "--dtype bf16 decodes the whole file"
+        + (dtype == .f8E4M3 ? "; --requantize writes changed weights as \(dtype.name) again, rounded" : "")
+    case .staysFP8: "--dtype bf16 decodes the whole file"
     case .requantizing: "without --requantize, merged weights are written in 16 bits"
     case .dividedPipeline: "leave out --max-shard-size and --single-file"
     case .quantizedBase, .quantizedScheme, .quantizationField, .besideCodes, .undescribedCodes:

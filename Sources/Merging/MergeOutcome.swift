@@ -16,7 +16,7 @@ public struct MergeOutcome: Sendable, Equatable {
     self.weights = weights
     self.notes = notes
     notices = weights.notices(plan)
-    requantizingWarnings = weights.requantizingWarnings
+    requantizingWarnings = weights.requantizingWarnings(plan)
   }
 
   /// The weight files, in the order of the plan.

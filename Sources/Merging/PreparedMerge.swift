@@ -51,6 +51,9 @@ public struct PreparedMerge: Sendable {
       for warning in base.warnings { warn(warning, nil) }
       throw error
     }
+    if case .stochastic = engine.rounding, plan.quantization?.requantized ?? 0 > 0 {
+      throw PlanError(path: base.path, tensor: nil, .requantizing("stochastic rounding"))
+    }
     if plan.needsDecompositions {
       engine.decomposer = try engine.decomposer ?? MatrixDecomposer(lapack: request.lapack)
     }

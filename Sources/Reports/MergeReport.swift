@@ -106,7 +106,7 @@ public struct MergeReport: Sendable, Equatable {
     totals = TensorStatistics(sumOf: outcome.statistics)
     warnings =
       plan.warnings + plan.notices.map(\.message) + outcome.notices(plan).map(\.message)
-      + outcome.requantizingWarnings
+      + outcome.requantizingWarnings(plan)
       + [Self.sizeWarning(tensors)].compactMap { $0 }
     advice = [Self.roundingAdvice(tensors, options.rounding)].compactMap { $0 }
   }

@@ -93,8 +93,6 @@ import TileKernels
     ("gptq-contradiction/base", "gptq-contradiction/ad", "quantized", "zero point of 9"),
     ("int8-format/base", "int8-format/ad", "quantized", "weight_format is 7"),
     ("fp8/sparse24", "fp8/ad", "unsupported", "sparsity_config"),
-    ("fp8/comfy_quant.safetensors", "fp8/ad", "unsupported", "ComfyUI"),
-    ("fp8/comfy_scaled.safetensors", "fp8/ad", "unsupported", "ComfyUI"),
     ("bitsandbytes-and-quanto/quanto_own", "bitsandbytes-and-quanto/ad", "unsupported", "quanto"),
   ])
   func isRefused(base: String, adapter: String, errorClass: String, what: String) throws {

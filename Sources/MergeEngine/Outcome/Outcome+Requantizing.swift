@@ -1,3 +1,4 @@
+import MergePlanning
 import Platform
 import Safetensors
 
@@ -14,7 +15,13 @@ extension MergeEngine.Outcome {
   public var requantized: [TensorStatistics] { statistics.filter { $0.codes != nil } }
 
   /// Warnings about requantized weights that lose their delta, or whose rounding error is a large part of it.
-  public var requantizingWarnings: [String] {
+  ///
+  /// - Parameter plan: The plan that was carried out, which decides what would keep the delta.
+  public func requantizingWarnings(_ plan: MergePlan) -> [String] {
+    let advice =
+      plan.quantization?.isToldByFiles ?? false
+      ? "--dtype bf16 decodes the whole file, which keeps it"
+      : "without --requantize they are written in 16 bits and keep it"
     let tensors = requantized
     var warnings: [String] = []
     let lost = tensors.filter(\.changeVanishes)
@@ -24,7 +31,7 @@ extension MergeEngine.Outcome {
       warnings.append(
         "\(lost.count) of \(tensors.count) requantized weights lose their whole delta, which is below half a "
           + "quantization step everywhere or changes no value: \(names)" + (others > 0 ? " and \(others) more" : "")
-          + "; without --requantize they are written in 16 bits and keep it")
+          + "; \(advice)")
     }
     let drowned = tensors.filter { !$0.changeVanishes }.compactMap { tensor in
       tensor.loss.map { (name: tensor.name?.string ?? "", error: $0) }

@@ -16,13 +16,19 @@ struct BlockScales {
     largest: ArraySlice<Float>, _ requantized: Requantization, _ tensor: ComputedTensor, _ inputs: InputFiles,
     _ kernels: KernelSet
   ) throws {
+    guard requantized.rule != .unscaled else {
+      bytes = []
+      numbers = largest.map { _ in 1 }
+      codeScales = largest.map { _ in .divisor(1) }
+      return
+    }
     let dtype = requantized.scaleDType
     let most = QuantizationKernels.largestE4M3
     func factor(_ magnitude: Float) -> Float { 1 / magnitude * most }
     var exact = largest.map { magnitude -> Float in
       switch requantized.rule {
       case .reciprocal: magnitude > 0 ? 1 / factor(magnitude) : 0
-      case .quotient: magnitude / most
+      case .quotient, .unscaled: magnitude / most
       }
     }
     if requantized.isPowerOfTwo { exact = exact.map(Self.powerNotBelow) }
@@ -42,7 +48,7 @@ struct BlockScales {
     let isExact = dtype == .f32 && !requantized.isPowerOfTwo
     codeScales = zip(largest, zip(exact, numbers)).map { magnitude, scales -> QuantizationKernels.CodeScale in
       switch requantized.rule {
-      case .quotient: .divisor(scales.1)
+      case .quotient, .unscaled: .divisor(scales.1)
       case .reciprocal: .factor(scales.0 > 0 && isExact ? factor(magnitude) : 1 / scales.1)
       }
     }

@@ -8,11 +8,23 @@ import Safetensors
 struct DequantizedWeights {
   private let inputs: MergeInputs
   let names: Set<TensorName>
+  /// Whether no quantized weight is left, because a dtype was asked for of files that alone say what is quantized.
+  let isWhole: Bool
 
-  init(_ inputs: MergeInputs, _ updates: [TensorName: PendingUpdate]) {
+  /// - Throws: ``PlanError`` where all weights are to be decoded, and one can't be.
+  init(
+    _ inputs: MergeInputs, _ updates: [TensorName: PendingUpdate], requantized: RequantizedWeights
+  ) throws(PlanError) {
     self.inputs = inputs
     let quantized = inputs.quantized
-    if inputs.options.requantizes || quantized.method == nil {
+    isWhole = quantized.isToldByFiles && inputs.options.outputDType != nil
+    if isWhole {
+      if let problem = quantized.problem ?? quantized.problems.min(by: { $0.key < $1.key })?.value { throw problem }
+      names = Set(quantized.groups.keys)
+    } else if quantized.isToldByFiles {
+      let changed = updates.lazy.filter { $0.value.changesTensor && requantized.groups[$0.key] == nil }
+      names = Set(changed.map(\.key).filter { quantized.groups[$0] != nil })
+    } else if inputs.options.requantizes || quantized.method == nil {
       names = []
     } else if quantized.decodesAll {
       let isChanged = updates.keys.contains { quantized.groups[$0] != nil }
@@ -25,16 +37,24 @@ struct DequantizedWeights {
 
   /// A weight file's metadata, which with torchao says of every weight what it is; other methods say nothing there.
   func metadata(_ entries: [SafetensorsHeader.MetadataEntry]) -> [SafetensorsHeader.MetadataEntry] {
+    if inputs.quantized.isToldByFiles {
+      return isWhole ? ComfyMetadata.withoutLayers(entries) : ComfyMetadata.withoutLayers(leftModules, entries)
+    }
     guard inputs.quantized.kind is TorchAO.Type, !names.isEmpty else { return entries }
     return entries.map { entry in
       names.contains(TensorName(entry.key)) ? .init(key: entry.key, value: TorchAO.plainTensor) : entry
     }
   }
 
+  /// Modules whose descriptions go with their codes.
+  private var leftModules: Set<String> {
+    Set(names.lazy.map(\.string).filter { $0.hasSuffix(".weight") }.map { String($0.dropLast(".weight".count)) })
+  }
+
   /// What the file that says how the base is quantized must say of the weights that are numbers now.
   func configEdit() throws(PlanError) -> ConfigEdit? {
     let quantized = inputs.quantized
-    guard let source = quantized.source, !names.isEmpty else { return nil }
+    guard let source = quantized.source, !names.isEmpty, !quantized.isToldByFiles else { return nil }
     let isNothingLeft = names.count == quantized.groups.count && quantized.problems.isEmpty
     if isNothingLeft, !quantized.needsConfig { return .unquantized }
     guard let key = quantized.kind?.skipList(source) else {

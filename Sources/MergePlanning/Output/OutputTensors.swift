@@ -24,7 +24,7 @@ struct OutputTensors {
     for entry in inputs.baseTensors.files[number] {
       if let weight = entry.owner ?? entry.group?.name, !dequantized.names.contains(weight) {
         outputs.append(try stored(entry, of: weight, file: number))
-      } else if entry.owner == nil {
+      } else if entry.owner == nil, !(dequantized.isWhole && inputs.quantized.isMarker(at: entry.location)) {
         // Scales are of no use without their codes.
         outputs.append(plain(entry, file: number))
       }
@@ -105,9 +105,7 @@ struct OutputTensors {
       // A change of dtype alone: rounded by the same pipeline, with nothing to add.
       return .computed(from: weight, TensorUpdate(roundingOnly: shape), to: encoding)
     }
-    var (rows, columns) =
-      update.isConvolution ? (shape[0], shape.dropFirst().reduce(1, *)) : TensorUpdate.matrix(of: shape)
-    (rows, columns) = (rows / update.interleaveCount, columns * update.interleaveCount)
+    let (rows, columns) = update.matrix(of: shape)
     var first: TensorUpdate.Step?
     // PEFT loads a replaced weight in the base's dtype before it adds anything.
     if inputs.options.arithmetic == .peft, let base = inputs.shapes(with: updates).dtype(of: name),

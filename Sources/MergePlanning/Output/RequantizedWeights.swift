@@ -2,28 +2,44 @@ import Checkpoints
 import JSONText
 import Safetensors
 
-/// The weights that are written in the base's own format again: those that an adapter changes, if that is asked for.
+/// The weights that are written in the base's own format again: those that an adapter changes, if that is asked for, or if
+/// the weight files alone say what is quantized and no dtype is asked for.
 struct RequantizedWeights {
   private let inputs: MergeInputs
   let groups: [TensorName: QuantizedTensor]
+  /// How the weights are written where their codes have one scale, or none: by the matrix of their update.
+  private let wholes: [TensorName: Requantization]
 
   /// - Throws: ``PlanError`` for a format or a change that can't be requantized.
   init(_ inputs: MergeInputs, _ updates: [TensorName: PendingUpdate]) throws(PlanError) {
     self.inputs = inputs
-    guard inputs.options.requantizes else {
-      groups = [:]
+    let (base, quantized) = (inputs.base, inputs.quantized)
+    let isAsked = inputs.options.requantizes
+    guard isAsked || (quantized.isToldByFiles && inputs.options.outputDType == nil) else {
+      (groups, wholes) = ([:], [:])
       return
     }
-    let (base, quantized) = (inputs.base, inputs.quantized)
     guard quantized.method != nil else {
       throw PlanError(path: base.path, tensor: nil, .requantizing("a base that is not quantized"))
     }
-    guard inputs.options.outputDType == nil, inputs.options.arithmetic == .exact else {
+    guard !isAsked || (inputs.options.outputDType == nil && inputs.options.arithmetic == .exact) else {
       throw PlanError(path: base.path, tensor: nil, .requantizing("another dtype or arithmetic"))
     }
     var found: [TensorName: QuantizedTensor] = [:]
+    var wholes: [TensorName: Requantization] = [:]
     for (name, update) in updates.sorted(by: { $0.key < $1.key }) {
       guard let group = quantized.groups[name] else { continue }
+      if quantized.isToldByFiles {
+        guard update.changesTensor else { continue }
+        do throws(PlanError) {
+          wholes[name] = try ComfyRequantization(inputs, group, update).requantization()
+          found[name] = group
+        } catch {
+          // A layer that has a description of its own leaves the format without the others.
+          guard group.isDescribedAlone, !isAsked else { throw error }
+        }
+        continue
+      }
       func refused(_ what: String) -> PlanError { Self.refused(inputs, group, what) }
       if update.replacement != nil { throw refused("a weight that the adapter brings whole") }
       if !update.rows.isEmpty { throw refused("a weight of which single rows are replaced") }
@@ -36,6 +52,7 @@ struct RequantizedWeights {
       found[name] = group
     }
     groups = found
+    self.wholes = wholes
   }
 
   /// How a part of a weight is written again; nil: the part stays.
@@ -56,6 +73,7 @@ struct RequantizedWeights {
     } else {
       return nil
     }
+    if let whole = wholes[group.name] { return whole.of(part) }
     return try Self.requantization(inputs, group, part)
   }
 

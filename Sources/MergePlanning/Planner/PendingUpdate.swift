@@ -76,6 +76,16 @@ struct PendingUpdate {
     users.append(user)
   }
 
+  /// Whether anything is done to the tensor.
+  var changesTensor: Bool { replacement != nil || decomposition != nil || !steps.isEmpty || !rows.isEmpty }
+
+  /// The matrix that the steps are of, for a tensor of this shape.
+  func matrix(of shape: [Int]) -> (rows: Int, columns: Int) {
+    let (rows, columns) =
+      isConvolution ? (shape[0], shape.dropFirst().reduce(1, *)) : TensorUpdate.matrix(of: shape)
+    return (rows / interleaveCount, columns * interleaveCount)
+  }
+
   /// Everything that is done to a tensor of these rows and columns.
   ///
   /// - Parameter first: A step before the others, on the tensor that replaces the base's.

@@ -38,7 +38,7 @@ struct PlanAssembly {
   func plan() throws -> MergePlan {
     let updates = ties.updates
     let requantized = try RequantizedWeights(inputs, updates)
-    let dequantized = DequantizedWeights(inputs, updates)
+    let dequantized = try DequantizedWeights(inputs, updates, requantized: requantized)
     let trained = try QLoRAWeights(inputs, updates)
     let tensors = OutputTensors(
       inputs: inputs, updates: updates, added: ties.added, dequantized: dequantized, requantized: requantized,
@@ -68,7 +68,7 @@ struct PlanAssembly {
       plan.quantization = MergePlan.Quantization(
         method: method, decoded: decoded, requantized: written,
         kept: inputs.quantized.groups.count + inputs.quantized.problems.count - decoded - written,
-        configChange: quantizationEdit?.summary)
+        configChange: quantizationEdit?.summary, isToldByFiles: inputs.quantized.isToldByFiles)
     }
     if let quantization = inputs.options.qlora {
       plan.training = MergePlan.Training(

@@ -19,7 +19,7 @@ struct CodeSiblings {
 
   private static let activationLeaves: Set<String> = [
     "input_scale", "input_scale_ub", "input_global_scale", "input_zero_point", "activation_scale", "qscale_act",
-    "act_scale",
+    "act_scale", "scale_input",
   ]
   private static let runTimeLeaves: Set<String> = [
     "k_scale", "v_scale", "q_scale", "prob_scale", "k_zero_point", "v_zero_point", "q_zero_point", "k_global_scale",
@@ -106,12 +106,26 @@ struct CodeSiblings {
     }
     // Without codes what is called a scale may be the model's own.
     if isQuantized || base.location(of: name).map({ !base.tensor(at: $0).dtype.isMergeable }) ?? false,
-      let other = Self.scaleNames(of: name.string, in: module).lazy.compactMap({ base.location(of: TensorName($0)) })
-        .first
+      let other = scale(of: name.string, in: module)
     {
       return error(other, name, "\(base.tensor(at: other).name) beside it")
     }
     return nil
+  }
+
+  /// The refusal of codes that have scales which nothing describes; nil: nothing scales them, and they scale nothing.
+  func scales(of name: TensorName) -> PlanError? {
+    if let problem = layout(of: name, isQuantized: true) { return problem }
+    for ending in ["_scale", "_scale_2", "_scale_inv"] where name.string.hasSuffix(ending) {
+      let codes = TensorName(String(name.string.dropLast(ending.count)))
+      if let location = base.location(of: codes) { return error(location, codes, "\(name) beside it") }
+    }
+    return nil
+  }
+
+  private func scale(of name: String, in module: String) -> Checkpoint.Location? {
+    Self.scaleNames(of: name, in: module).lazy.filter { $0 != name }.compactMap { base.location(of: TensorName($0)) }
+      .first
   }
 
   /// Whether the base's tensor can be taken as numbers; one that is not there can.

@@ -18,6 +18,9 @@ protocol QuantizationMethod: Sendable {
   static var decodesAllTogether: Bool { get }
   /// Whether its readers take for quantized what has scales, whatever the config says.
   static var isToldByScales: Bool { get }
+  /// Whether the weight files alone say what is quantized. Their readers take a file in one way: changed weights stay in its
+  /// format, and a dtype that is asked for decodes all of them.
+  static var isToldByFiles: Bool { get }
   /// Whether merged weights can be written in the format again, as far as their layout allows it.
   static var isWrittenBack: Bool { get }
 
@@ -45,6 +48,7 @@ extension QuantizationMethod {
   static var hasDefaultSkips: Bool { true }
   static var decodesAllTogether: Bool { false }
   static var isToldByScales: Bool { false }
+  static var isToldByFiles: Bool { false }
   static var isWrittenBack: Bool { true }
 
   var base: Checkpoint { search.base }

@@ -4,7 +4,7 @@ import Checkpoints
 enum QuantizationMethods {
   static let all: [any QuantizationMethod.Type] = [
     FP8.self, FBGEMM.self, CompressedTensors.self, GPTQ.self, AWQ.self, AutoRound.self, BitsAndBytes.self, MXFP4.self,
-    TorchAO.self, ModelOptimizer.self, Quark.self, MLX.self,
+    TorchAO.self, ModelOptimizer.self, Quark.self, MLX.self, ComfyUI.self,
   ]
 
   /// The method that `quant_method` names; nil: none that is known.

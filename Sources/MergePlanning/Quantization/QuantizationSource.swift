@@ -2,7 +2,7 @@ import Checkpoints
 import JSONText
 import Platform
 
-/// The quantization config of a base: config.json, or a file that a writer puts beside it.
+/// What says how a base is quantized: config.json, a file that a writer puts beside it, or the weight files themselves.
 struct QuantizationSource {
   /// `quant_method`, or the name of the method whose file it is.
   let method: String
@@ -49,7 +49,9 @@ struct QuantizationSource {
         method: "compression_config", config: config, file: "config.json", path: ["compression_config"])
     }
     // Each part of a pipeline has its own; see PipelineParts.
-    guard let folder = base.folder, base.layout != .pipeline else { return nil }
+    guard base.layout != .pipeline else { return nil }
+    // For inspection a file is opened as a folder that is the file itself.
+    guard let folder = base.folder, base.files.first?.path != folder else { return ComfyUI.source(of: base) }
     for description in descriptions {
       guard let text = try object(in: description.file, of: folder), let config = text[description.path],
         case .object = config
@@ -58,7 +60,7 @@ struct QuantizationSource {
       if case .string(let name)? = config["quant_method"] { method = name }
       return QuantizationSource(method: method, config: config, file: description.file, path: description.path)
     }
-    return nil
+    return ComfyUI.source(of: base)
   }
 
   /// The object in a file of the folder; nil if there is none.

@@ -22,6 +22,7 @@ struct QuantizedBase {
   let problem: PlanError?
   /// Whether something that is no weight needs the config when the model runs.
   let needsConfig: Bool
+  private let markers: Set<Place>
   private let groupOfTensor: [Place: (name: TensorName, isCodes: Bool)]
   private let transforms: OnlineTransforms?
   private let siblings: CodeSiblings
@@ -71,6 +72,7 @@ struct QuantizedBase {
     self.needsConfig = needsConfig
     self.siblings = siblings
     groupOfTensor = places
+    markers = Set(found.markers.map(Place.init))
     problems = found.problems
     problem = found.problem
     transforms = source.flatMap { OnlineTransforms($0, path: codes.configPath) }
@@ -128,6 +130,12 @@ struct QuantizedBase {
     }
     return nil
   }
+
+  /// Whether the tensor only says how its file is read, and is of no use in one without quantized weights.
+  func isMarker(at location: Checkpoint.Location) -> Bool { markers.contains(Place(location)) }
+
+  /// Whether the weight files alone say what is quantized.
+  var isToldByFiles: Bool { kind?.isToldByFiles ?? false }
 
   /// Whether a change of one weight dequantizes all: the method has no list, that all its readers know, of what is not
   /// quantized.

@@ -173,5 +173,7 @@ extension MergePlan {
     public let kept: Int
     /// What config.json says of it then; nil: it stays.
     public let configChange: String?
+    /// Whether merged weights stay in the base's format unless a dtype is asked for, which decodes every weight.
+    public var isToldByFiles = false
   }
 }

@@ -13,8 +13,10 @@ public struct Requantization: Sendable, Equatable {
   public enum Rule: Sendable, Equatable {
     /// Source: transformers 5.24 `Fp8Quantize`; fbgemm `quantize_fp8_per_row`.
     case reciprocal
-    /// Source: compressed-tensors 0.20.0 `calculate_qparams` and `quantize`.
+    /// Source: compressed-tensors 0.20.0 `calculate_qparams` and `quantize`; ComfyUI's QUANTIZATION.md.
     case quotient
+    /// The code is the number next to the value; there are no scales.
+    case unscaled
   }
 
   /// The part of the weight that a tensor holds.
@@ -50,6 +52,12 @@ public struct Requantization: Sendable, Equatable {
     self.part = part
     self.scaleDType = scaleDType
     self.nibbles = nibbles
+  }
+
+  /// The same, of another part.
+  func of(_ part: Part) -> Requantization {
+    Requantization(
+      rule: rule, isPowerOfTwo: isPowerOfTwo, grid: grid, part: part, scaleDType: scaleDType, nibbles: nibbles)
   }
 
   /// The bytes that some bands have in the tensor of the result, counted from its start.

@@ -69,12 +69,16 @@ struct PlanText {
     }
     if let quantization = plan.quantization {
       let change = quantization.configChange.map { "; config.json: \($0)" } ?? ""
-      let what =
-        quantization.requantized > 0
-        ? NumberText.counted(quantization.requantized, "weight") + " merged and requantized"
-        : NumberText.counted(quantization.decoded, "weight") + " dequantized"
+      var what: [String] = []
+      if quantization.requantized > 0 {
+        what.append(NumberText.counted(quantization.requantized, "weight") + " merged and requantized")
+      }
+      if quantization.decoded > 0 || what.isEmpty {
+        what.append(NumberText.counted(quantization.decoded, "weight") + " dequantized")
+      }
       let kept = "\(NumberText.grouped(quantization.kept)) copied as quantized"
-      lines.append(LabeledLine.text("quantized", "\(quantization.method): \(what), \(kept)\(change)"))
+      lines.append(
+        LabeledLine.text("quantized", "\(quantization.method): \((what + [kept]).joined(separator: ", "))\(change)"))
     }
     if let training = plan.training { lines.append(LabeledLine.text("qlora", Self.text(training))) }
     if let library {
