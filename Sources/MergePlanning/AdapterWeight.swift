@@ -23,8 +23,8 @@ public struct AdapterWeight: Sendable, Equatable {
     self.parts = parts
   }
 
-  /// The weight that a text names: a number, or parts with a number each, separated by commas; nil: it is none, or names a part
-  /// twice.
+  /// The weight that a text names: a number, or parts with a number each, separated by commas; nil: it isn't a weight, or names
+  /// a part twice.
   public init?(_ text: some StringProtocol) {
     if let number = Self.number(text) {
       self.init(number)

@@ -89,35 +89,12 @@ extension MergePlanner {
         }
         // The elements of a vector are checked when they are changed.
         if update.layout == .vector { return resolved }
-        for part in resolved.parts { try checkFree(part, for: update, isWhole: resolved.whole != nil, number) }
+        let places = FreePlaces(inputs: inputs, works: works, number: number)
+        for part in resolved.parts { try places.check(part, for: update, isWhole: resolved.whole != nil) }
         return resolved
       }
     }
     throw missing(update, number)
-  }
-
-  /// No other update of the adapter changes the same rows, and no other adapter replaces the tensor.
-  private func checkFree(
-    _ part: TensorPlacement.Part, for update: ModuleUpdate, isWhole: Bool, _ number: Int
-  ) throws(PlanError) {
-    guard let work = works[part.tensor] else { return }
-    let key = update.inWitness.tensor
-    if let other = work.replacement, other.adapter != number || !isWhole {
-      let name = other.adapter == number ? "the adapter itself" : "another adapter"
-      throw error(.replacedAndChanged(target: part.tensor.string, other: name), number, key: key)
-    }
-    if work.interleaveCount != part.interleaveCount, !work.steps.isEmpty {
-      throw error(
-        .slicedChange(target: part.tensor.string, what: "a second change, of rows that are not interleaved,"), number,
-        key: key)
-    }
-    guard update.target != .attentionOutput || !isWhole else { return }
-    // Where rows and columns are exchanged only the columns are known: that the rows differ is not looked for.
-    let rows = part.isTransposed ? 0..<Int.max : part.rows
-    let columns = part.isTransposed ? part.takenColumns : nil
-    if let other = work.users.first(where: { $0.adapter == number && $0.overlaps(rows: rows, columns: columns) }) {
-      throw error(.targetHitTwice(target: part.tensor.string, other: other.module), number, key: key)
-    }
   }
 
   private mutating func missing(_ update: ModuleUpdate, _ number: Int) -> PlanError {

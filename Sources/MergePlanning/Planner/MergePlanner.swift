@@ -145,9 +145,6 @@ struct MergePlanner {
   /// The dtype of the base's tensor, or of the tensor that a new head starts from.
   func dtype(of name: TensorName) -> DType? { tensors.dtype(of: name) }
 
-  /// Whether the base has the tensor, or an adapter brings it.
-  func exists(_ name: TensorName) -> Bool { tensors.exists(name) }
-
   /// Why a weight that the base has not cannot be changed: its module has codes that are not decoded.
   mutating func problemOfCodes(inPlaceOf name: TensorName) -> PlanError? {
     let tensors = tensors

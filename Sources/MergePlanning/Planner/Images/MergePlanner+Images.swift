@@ -11,7 +11,8 @@ extension MergePlanner {
   mutating func locate(
     _ module: String, _ parameter: ModuleParameter, rows: Int?, experts: Int? = nil, _ number: Int
   ) -> Resolution? {
-    if !adapters[number].adapter.isFile,
+    // Of a model that nothing is known of, a file's names are those of the base.
+    if !adapters[number].adapter.isFile || inputs.images == nil,
       let found = resolve("\(module).\(parameter.name)", rows: rows, experts: experts)
     {
       return found

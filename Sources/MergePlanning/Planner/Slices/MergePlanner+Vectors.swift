@@ -15,7 +15,7 @@ extension MergePlanner {
   ) throws(PlanError) -> [TensorName] {
     var targets: [TensorName] = []
     for part in placement.parts {
-      try checkFreeElements(part.rows, of: part.tensor, update, key: key, number)
+      try FreePlaces(inputs: inputs, works: works, number: number).check(part.rows, of: part.tensor, key: key)
       let own = try steps.map { (step) throws(PlanError) in
         if placement.whole != nil { return step }
         guard let cut = step.elements(of: part) else {
@@ -30,20 +30,6 @@ extension MergePlanner {
       if targets.last != part.tensor { targets.append(part.tensor) }
     }
     return targets
-  }
-
-  /// No other update of the adapter changes the same elements of a vector, and no other adapter replaces it.
-  func checkFreeElements(
-    _ elements: Range<Int>, of tensor: TensorName, _ update: ModuleUpdate, key: Int, _ number: Int
-  ) throws(PlanError) {
-    guard let work = works[tensor] else { return }
-    if let other = work.replacement {
-      let name = other.adapter == number ? "the adapter itself" : "another adapter"
-      throw error(.replacedAndChanged(target: tensor.string, other: name), number, key: key)
-    }
-    if let other = work.users.first(where: { $0.adapter == number && $0.overlaps(rows: 0..<1, columns: elements) }) {
-      throw error(.targetHitTwice(target: tensor.string, other: other.module), number, key: key)
-    }
   }
 }
 
