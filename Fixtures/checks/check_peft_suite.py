@@ -211,9 +211,15 @@ class Case:
             adapted.save_pretrained(folder / f"adapter{number}")
             self.adapters.append(folder / f"adapter{number}")
 
+        # OSF decomposes the weights when it is loaded, in single precision: where values are close, their vectors are rounded far.
+        decomposes = row.tuner == "OSF" and dtype == "F32"
+        svd = torch.linalg.svd
+
         def loaded(double):
             fresh = row.build().to(DTYPES[dtype])
             fresh.load_state_dict(state)
+            if double and decomposes:
+                fresh = fresh.double()
             names = []
             for number, adapter in enumerate(self.adapters):
                 name = f"a{number}"
@@ -222,14 +228,15 @@ class Case:
                 else:
                     model.load_adapter(adapter, adapter_name=name)
                 names.append(name)
-            if double:
+            if double and not decomposes:
                 model = model.double()
             model.base_model.set_adapter(names)
             return model.merge_and_unload(adapter_names=names)
 
         try:
             save(loaded(False), folder / "peft")
-            save(loaded(True), folder / "double")
+            with mock.patch("torch.linalg.svd", lambda weight, **options: svd(weight.double(), **options)):
+                save(loaded(True), folder / "double")
         except Exception as error:  # PEFT's own refusal, whatever its class
             self.peft_problem = f"{type(error).__name__}: {error}".split("\n")[0]
 
@@ -286,7 +293,11 @@ class Case:
             return verdict, f"{worst:.2f} ulp from double, PEFT {worst_of_peft:.2f}"
         if is_equal:
             return "equal", ""
-        return ("within rounding", "") if worst <= 0.5 + 1e-9 else ("wrong", f"{worst:.3f} ulp from double precision")
+        if worst <= 0.5 + 1e-9:
+            return "within rounding", ""
+        if self.row.tuner == "OSF" and worst <= 1.25 * worst_of_peft:
+            return "as far off as PEFT", f"{worst:.2f} ulp from double, PEFT {worst_of_peft:.2f}"
+        return "wrong", f"{worst:.3f} ulp from double precision, PEFT {worst_of_peft:.3f}"
 
 
 def load_tests(peft):

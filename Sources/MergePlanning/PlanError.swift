@@ -284,7 +284,8 @@ public struct PlanError: ReportableError, Equatable {
   public var hint: String? {
     switch problem {
     case .noTarget: "is it another base?\(named) Renamed modules: --map REGEX=REPLACEMENT"
-    case .noPart(_, let known): known.isEmpty ? "one weight for all: ADAPTER=0.5" : "its parts: \(known.joined(separator: ", "))"
+    case .noPart(_, let known):
+      known.isEmpty ? "one weight for all: ADAPTER=0.5" : "its parts: \(known.joined(separator: ", "))"
     case .noModule: "is it another base?"
     case .shape: "is it another base?\(named)"
     case .tied(let names, _, let editsConfig):

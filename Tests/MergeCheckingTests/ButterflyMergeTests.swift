@@ -81,7 +81,9 @@ import Testing
             for column in pivot...size { system[other][column] -= share * system[pivot][column] }
           }
         }
-        for (index, place) in places.enumerated() { row[place] = 2 * system[index][size] / system[index][index] - row[place] }
+        for (index, place) in places.enumerated() {
+          row[place] = 2 * system[index][size] / system[index][index] - row[place]
+        }
       }
     }
     return row

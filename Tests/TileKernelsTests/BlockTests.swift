@@ -25,10 +25,12 @@ struct BlockTests {
             var found = [Float](repeating: 7, count: rows * columns + 1)
             var span = found.mutableSpan
             try kernels.blocks.addProducts(
-              of: values.span, rows: rows, columns: columns, with: try PackedBlocks(blocks, size: size, kernels: kernels),
+              of: values.span, rows: rows, columns: columns,
+              with: try PackedBlocks(blocks, size: size, kernels: kernels),
               into: &span)
             #expect(found.removeLast() == 7)
-            #expect(difference(found, expected) == nil, "\(kernels.name), \(rows) x \(columns), blocks of \(size), \(random)")
+            #expect(
+              difference(found, expected) == nil, "\(kernels.name), \(rows) x \(columns), blocks of \(size), \(random)")
           }
         }
       }

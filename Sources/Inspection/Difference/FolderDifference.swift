@@ -57,7 +57,7 @@ public struct FolderDifference: Sendable, Equatable {
       compare(try Checkpoint.readConfig(path), try Checkpoint.readConfig(otherPath), file: name, key: "")
     }
     guard comparesFiles else { return }
-    for name in one.union(other).sorted(by: Self.precedes) {
+    for name in one.union(other).sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
       if !other.contains(name) {
         files.append(File(name: name, onlySide: .left))
       } else if !one.contains(name) {

@@ -3,15 +3,15 @@ import Inspection
 import MergePlanning
 import Safetensors
 
-/// Blocks of rows, each times a matrix from the left that is computed in double; the products are summed in fp32.
+/// Blocks of rows, each plus its product with a matrix from the left that is computed in double; the products are summed in fp32.
 struct PlainBlockMixing: PlainStep {
-  /// The matrix of each block, in double, row after row.
+  /// The matrix of each block less the identity, in double, row after row.
   private let matrices: [[Double]]
   private let size: Int
   private let level: Int?
 
   var multiplies: Bool { true }
-  var sumLength: Int { size }
+  var sumLength: Int { size + 1 }
 
   init(_ mixing: BlockMixing<FactorView>, _ reader: inout FactorReader) throws(SafetensorsError) {
     size = mixing.size
@@ -35,7 +35,7 @@ struct PlainBlockMixing: PlainStep {
     }
   }
 
-  /// `(I - Q) (I + Q)^-1 = 2 (I + Q)^-1 - I`, the inverse by elimination in the rows; transposed or not.
+  /// `(I - Q) (I + Q)^-1 - I = -2 Q (I + Q)^-1`, the inverse by elimination in the rows; transposed or not.
   private static func rotation(_ skew: [[Double]], isTransposed: Bool) -> [Double] {
     let size = skew.count
     var rows = skew.enumerated().map { row, values in
@@ -54,7 +54,7 @@ struct PlainBlockMixing: PlainStep {
     }
     return (0..<size * size).map { place in
       let (row, column) = isTransposed ? (place % size, place / size) : (place / size, place % size)
-      return 2 * rows[row][size + column] - (row == column ? 1 : 0)
+      return -2 * (0..<size).reduce(0) { $0 + skew[row][$1] * rows[$1][size + column] }
     }
   }
 
@@ -84,7 +84,9 @@ struct PlainBlockMixing: PlainStep {
           scale += abs(factor) * scales[index]
         }
         let index = starts[place] + column
-        (state.values[index], state.exact[index], state.scales[index]) = (sum, wide, scale)
+        state.values[index] = values[index] + sum
+        state.exact[index] = exact[index] + wide
+        state.scales[index] = scales[index] + scale
       }
     }
   }

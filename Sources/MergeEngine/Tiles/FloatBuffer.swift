@@ -251,6 +251,13 @@ struct FloatBuffer: Sendable {
       of: matrix.elements.span, rows: rows, columns: columns, on: vectors.span, count: count, into: &span)
   }
 
+  /// Adds a run of another buffer's elements to those from `place` on.
+  mutating func add(_ other: FloatBuffer, from first: Int, count: Int, at place: Int) {
+    var span = elements.mutableSpan
+    let values = other.elements.span
+    for index in 0..<count { span[place + index] += values[first + index] }
+  }
+
   /// Adds a number to one element.
   mutating func add(_ value: Float, at index: Int) { elements[index] += value }
 

@@ -50,7 +50,8 @@ struct RecordedMerge {
       number < 10_000
     else { return }
     while adapters.count < number {
-      adapters.append((AdapterFiles(), option("weight \(adapters.count + 1)").flatMap { AdapterWeight($0) } ?? AdapterWeight()))
+      let weight = option("weight \(adapters.count + 1)").flatMap { AdapterWeight($0) }
+      adapters.append((AdapterFiles(), weight ?? AdapterWeight()))
     }
     if input.headerChecksum == nil {
       adapters[number - 1].files.config = input.checksum

@@ -2,7 +2,8 @@ import Adapters
 import MergePlanning
 import TileKernels
 
-/// Multiplies blocks of rows from the left: the matrices are computed in double and rounded to fp32, and the products summed in it.
+/// Multiplies blocks of rows from the left, `X + D X`: D, the matrix less the identity, is computed in double and rounded to fp32, and
+/// the products are summed in it.
 struct MixBlocks: EngineStep {
   let mixing: BlockMixing<FactorView>
 
@@ -50,7 +51,7 @@ struct MixBlocks: EngineStep {
   }
 }
 
-/// The matrices of the blocks, and which rows they take.
+/// The matrices of the blocks less the identity, and which rows they take.
 struct PreparedBlockMixing: ValueStep {
   /// Row after row.
   let matrices: [[Float]]
@@ -80,8 +81,7 @@ struct PreparedBlockMixing: ValueStep {
         matrix.span, right, rows: size, scale: 1, rowStride: columns, buffers.kernels)
       for index in 0..<size {
         let first = (row(index, ofBlock: block) - tile.rows.lowerBound) * columns
-        buffers.value.copy(
-          index * columns..<(index + 1) * columns, of: product, width: 0, rows: 1, to: first, width: 0)
+        buffers.value.add(product, from: index * columns, count: columns, at: first)
       }
     }
     buffers.scratch.parts += [rows, product]

@@ -53,7 +53,9 @@ extension MergePlanner {
       if targets.last != part.tensor { targets.append(part.tensor) }
     }
     if let bias = update.bias { targets += try add(bias, of: update, weight: nil, placement, number) }
-    modules.append(MergePlan.Module(update, weight: inputs.weight(of: update, number), number, targets: targets, rule: resolved.rule))
+    modules.append(
+      MergePlan.Module(update, weight: inputs.weight(of: update, number), number, targets: targets, rule: resolved.rule)
+    )
   }
 }
 

@@ -41,7 +41,9 @@ struct UpdateSlices {
       if let step = try slice(step, own, isWhole: isWhole || isOfRows) { cut.append(step) }
     }
     let before = planner.works[part.tensor]?.steps ?? []
-    guard isOfRows, !cut.isEmpty else { return planner.inputs.mixed(cut, of: update, rows: part.rows, before: before, number) }
+    guard isOfRows, !cut.isEmpty else {
+      return planner.inputs.mixed(cut, of: update, rows: part.rows, before: before, number)
+    }
     let weight = update.mixesResult ? planner.inputs.weight(of: update, number) : 1
     return [.part(PartialUpdate(rows: part.rows, steps: cut, weight: Float(weight)))]
   }
