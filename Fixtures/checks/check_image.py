@@ -220,7 +220,8 @@ def run(program, case, folder, output):
     """(errors, worst distance, the program's last message)"""
     base = (folder / case["base"]).resolve()
     adapters = [str(folder / a["file"]) + ("" if a["weight"] == 1 else f"={a['weight']:g}") for a in case["adapters"]]
-    done = subprocess.run([*program, "merge", str(base), *adapters, "-o", str(output)], capture_output=True, text=True)
+    words = [*program, "merge", str(base), *adapters, *case.get("options", []), "-o", str(output)]
+    done = subprocess.run(words, capture_output=True, text=True)
     lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
     message = f"exit {done.returncode}: " + " / ".join(lines[:3])
     if case["expect"] == "refuse":

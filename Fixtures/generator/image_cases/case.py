@@ -82,6 +82,8 @@ class Options:
     ref: str = ""
     refuse: bool = False
     optional: bool = False
+    #: What the program is told beside the files.
+    words: str = ""
     #: Compared after decoding (fp8).
     decoded: bool = False
     note: str = ""
@@ -114,6 +116,8 @@ class Case:
             "dialect": ", ".join(dict.fromkeys(a.dialect.name for a in self.adapters)), "method": self.method,
             "layout": self.base.name, "expect": "refuse" if self.options.refuse else "merge",
         }  # fmt: skip
+        if self.options.words:
+            about["options"] = self.options.words.split()
         if self.options.optional:
             about["optional"] = True
         if self.options.refuse:

@@ -26,7 +26,10 @@ def _(c):
     a.add_all(f"{DOUBLE}txt_attn.qkv {SINGLE}linear2 {SINGLE}modulation.lin", low_rank, rank=2, alpha=1)
 
 
-@case("chroma-fp8-plain", "chroma-fp8", "weights in F8_E4M3 without scales", decoded=True, ref="numpy in float64")
+@case(
+    "chroma-fp8-plain", "chroma-fp8", "weights in F8_E4M3 without scales, rounded to it again", decoded=True,
+    words="--requantize", ref="numpy in float64",
+)  # fmt: skip
 def _(c):
     a = c.adapter(COMFY_PEFT)
     a.add_all(f"{DOUBLE}img_attn.proj {SINGLE}linear2", low_rank, rank=2)
