@@ -4,7 +4,7 @@ import Platform
 public struct AdapterWeight: Sendable, Equatable {
   /// The weight of the modules in one part of the model.
   public struct Part: Sendable, Equatable {
-    /// What the user calls the part: see ``ModelPart``.
+    /// What the user calls the part, such as `unet`, `te` or the name of its folder.
     public let name: String
     public let weight: Double
 
@@ -61,7 +61,7 @@ public struct AdapterWeight: Sendable, Equatable {
   /// Whether it merges the adapter as it is.
   public var isOne: Bool { whole == 1 && parts.isEmpty }
 
-  /// The weight as ``init(_:)-(StringProtocol)`` reads it.
+  /// The weight as a user writes it.
   public var text: String {
     parts.isEmpty ? "\(whole)" : parts.map { "\($0.name):\($0.weight)" }.joined(separator: ",")
   }

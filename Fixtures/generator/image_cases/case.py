@@ -82,7 +82,7 @@ class Options:
     ref: str = ""
     refuse: bool = False
     optional: bool = False
-    #: What the program is told beside the files.
+    #: The options that the program gets beside the files.
     words: str = ""
     #: Compared after decoding (fp8).
     decoded: bool = False

@@ -85,8 +85,11 @@ public struct Checkpoint: Sendable {
 
   /// The same on at most `workers` threads.
   ///
-  /// - Parameter variant: Which of several variants of the weights is opened: `fp16` for `model.fp16.safetensors`,
-  ///   `default` for files without a variant in their names. Nil: the folder must have one only.
+  /// - Parameters:
+  ///   - path: A safetensors file, an index file, or a folder.
+  ///   - workers: Threads that read headers.
+  ///   - variant: Which of several variants of the weights is opened: `fp16` for `model.fp16.safetensors`, `default` for files
+  ///     without a variant in their names. Nil: the folder must have one only.
   public init(path: String, workers: Int, variant: String? = nil) throws {
     guard
       let identity = try CheckpointError.attempt(

@@ -39,7 +39,7 @@ public struct TrainingFacts: Equatable, Sendable {
   public let software: String?
   /// `rs_lora` of `ss_network_args`: whether the training divided alpha by the root of the rank.
   let isRankStabilized: Bool
-  /// The most frequent tags of `ss_tag_frequency`, at most ``tagLimit``.
+  /// The most frequent tags of `ss_tag_frequency`, a bounded number.
   public let tags: [Tag]
 
   /// Scalars of one text.
