@@ -18,43 +18,20 @@ struct PlainBlockMixing: PlainStep {
     level = mixing.level
     let values = try reader.values(mixing.blocks)
     let size = mixing.size
-    let skews = (0..<mixing.blocks.rows).map { block -> [[Double]] in
+    let skews = (0..<mixing.blocks.rows).map { block -> [Double] in
       let entries = values[block * size * size..<(block + 1) * size * size].map { Double($0) }
-      return (0..<size).map { row in (0..<size).map { entries[row * size + $0] - entries[$0 * size + row] } }
+      return entries.indices.map { entries[$0] - entries[$0 % size * size + $0 / size] }
     }
     var factor = 1.0
     if let limit = mixing.limit {
-      let norm = skews.joined().joined().reduce(0) { $0 + $1 * $1 }.squareRoot()
+      let norm = skews.joined().reduce(0) { $0 + $1 * $1 }.squareRoot()
       factor =
         limit.isAlwaysApplied
         ? (min(norm, limit.norm) + 1e-8) / (norm + 1e-8) : min(1, limit.norm / (norm + 1e-8))
     }
     matrices = mixing.used.map { block in
-      let skew = skews[block].map { row in row.map { factor * $0 } }
-      return Self.rotation(skew, isTransposed: mixing.isTransposed)
-    }
-  }
-
-  /// `(I - Q) (I + Q)^-1 - I = -2 Q (I + Q)^-1`, the inverse by elimination in the rows; transposed or not.
-  private static func rotation(_ skew: [[Double]], isTransposed: Bool) -> [Double] {
-    let size = skew.count
-    var rows = skew.enumerated().map { row, values in
-      values.enumerated().map { $1 + ($0 == row ? 1 : 0) } + (0..<size).map { $0 == row ? 1.0 : 0 }
-    }
-    for pivot in 0..<size {
-      let best = (pivot..<size).max { abs(rows[$0][pivot]) < abs(rows[$1][pivot]) } ?? pivot
-      rows.swapAt(pivot, best)
-      let scale = rows[pivot][pivot]
-      for column in 0..<2 * size { rows[pivot][column] /= scale }
-      for row in 0..<size where row != pivot {
-        let factor = rows[row][pivot]
-        if factor == 0 { continue }
-        for column in 0..<2 * size { rows[row][column] -= factor * rows[pivot][column] }
-      }
-    }
-    return (0..<size * size).map { place in
-      let (row, column) = isTransposed ? (place % size, place / size) : (place / size, place % size)
-      return -2 * (0..<size).reduce(0) { $0 + skew[row][$1] * rows[$1][size + column] }
+      let change = PlainRotation.change(skew: skews[block].map { factor * $0 }, size)
+      return mixing.isTransposed ? change.indices.map { change[$0 % size * size + $0 / size] } : change
     }
   }
 

@@ -122,7 +122,7 @@ struct PlainRotation: PlainStep {
     // The transposed block is that of -Q.
     if cayley.isTransposed { factor = -factor }
     let skew = (0..<size * size).map { factor * at($0 / size, $0 % size) }
-    guard let terms = cayley.terms else { return product(skew.map { -2 * $0 }, inverse(skew, size), size) }
+    guard let terms = cayley.terms else { return change(skew: skew, size) }
     var result = [Double](repeating: 0, count: size * size)
     let last = terms < 3 ? terms - 1 : max(3, terms - 1)
     // Horner's scheme from the highest power on.
@@ -132,6 +132,11 @@ struct PlainRotation: PlainStep {
       for index in 0..<size { result[index * size + index] += exponent == last && terms > 2 ? 1 : 2 }
     }
     return result
+  }
+
+  /// `(I - Q) (I + Q)^-1 - I = -2 Q (I + Q)^-1`, Q being skew-symmetric, row after row.
+  static func change(skew: [Double], _ size: Int) -> [Double] {
+    product(skew.map { -2 * $0 }, inverse(skew, size), size)
   }
 
   private static func product(_ one: [Double], _ other: [Double], _ size: Int) -> [Double] {
