@@ -48,6 +48,21 @@ extension PreparedFormula {
   func merge(_ tile: Tile, weight: RawSpan, scale: Float, _ buffers: inout TileBuffers) throws -> UInt64? { nil }
 }
 
+/// A formula that has a ``PreparedFormula/set`` of its own and adds what that gives: each element is computed as a whole first.
+protocol SettingFormula: PreparedFormula {}
+
+extension SettingFormula {
+  func add(
+    rows: Range<Int>, scale: Float, to delta: inout FloatBuffer, at offset: Int, rowStride: Int,
+    _ scratch: inout FactorScratch
+  ) throws {
+    let values = try self.rows(rows, &scratch)
+    try delta.addScaled(
+      values, rows: rows.count, columns: columns, scale: scale, at: offset, rowStride: rowStride, scratch.kernels)
+    scratch.parts.append(values)
+  }
+}
+
 extension Formula where Operand == FactorView {
   /// The engine's one switch over formulas.
   var evaluation: any FormulaEvaluation {

@@ -38,21 +38,11 @@ struct HadamardFormula: FormulaEvaluation {
 }
 
 /// Two matrices whose rows can be computed.
-struct PreparedHadamard: PreparedFormula {
+struct PreparedHadamard: SettingFormula {
   let one: any PreparedFormula
   let other: any PreparedFormula
 
   var columns: Int { one.columns }
-
-  func add(
-    rows: Range<Int>, scale: Float, to delta: inout FloatBuffer, at offset: Int, rowStride: Int,
-    _ scratch: inout FactorScratch
-  ) throws {
-    let product = try self.rows(rows, &scratch)
-    try delta.addScaled(
-      product, rows: rows.count, columns: columns, scale: scale, at: offset, rowStride: rowStride, scratch.kernels)
-    scratch.parts.append(product)
-  }
 
   func set(
     rows: Range<Int>, scale: Float, to delta: inout FloatBuffer, at offset: Int, _ scratch: inout FactorScratch

@@ -29,4 +29,11 @@ struct PreparedWindow: PreparedFormula {
       rows: first + rows.lowerBound..<first + rows.upperBound, scale: scale, to: &delta, at: offset,
       rowStride: rowStride, &scratch)
   }
+
+  func set(
+    rows: Range<Int>, scale: Float, to delta: inout FloatBuffer, at offset: Int, _ scratch: inout FactorScratch
+  ) throws {
+    try formula.set(
+      rows: first + rows.lowerBound..<first + rows.upperBound, scale: scale, to: &delta, at: offset, &scratch)
+  }
 }

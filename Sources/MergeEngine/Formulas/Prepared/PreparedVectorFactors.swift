@@ -2,22 +2,12 @@ import Adapters
 import TileKernels
 
 /// A matrix whose rows can be computed, each row or each column multiplied by its element of a vector.
-struct PreparedVectorFactors: PreparedFormula {
+struct PreparedVectorFactors: SettingFormula {
   let formula: any PreparedFormula
   let factors: [Float]
   let axis: Axis
 
   var columns: Int { formula.columns }
-
-  func add(
-    rows: Range<Int>, scale: Float, to delta: inout FloatBuffer, at offset: Int, rowStride: Int,
-    _ scratch: inout FactorScratch
-  ) throws {
-    let product = try self.rows(rows, &scratch)
-    try delta.addScaled(
-      product, rows: rows.count, columns: columns, scale: scale, at: offset, rowStride: rowStride, scratch.kernels)
-    scratch.parts.append(product)
-  }
 
   func set(
     rows: Range<Int>, scale: Float, to delta: inout FloatBuffer, at offset: Int, _ scratch: inout FactorScratch
