@@ -48,7 +48,7 @@ package struct ImageModel: Sendable {
   ///   - module: The module's name as an adapter has it: with its beginning and without the ending that says what the tensor is.
   ///   - parameter: Which of its parameters.
   ///   - shortensOutput: Whether `to_out` may mean `to_out.0`, as in the attention processors of old versions of diffusers.
-  /// - Returns: The place; or why there is none although the base has the module; nil: the base has no such module.
+  /// - Returns: The place, or the reason that a module of the base has no such parameter; nil: the base has no such module.
   package func place(
     _ module: String, _ parameter: ModuleParameter, shortensOutput: Bool = false
   ) -> Result<ImagePlacement, NameProblem>? {

@@ -8,7 +8,7 @@ public struct PlanError: ReportableError, Equatable {
   public enum Problem: Equatable, Sendable {
     /// A module of the adapter has no tensor in the base.
     case noTarget(target: String, candidates: [String], otherModules: Int)
-    /// A module of an adapter that is one file is none of the base's; `model` is what the base is, nil: no image model.
+    /// The base lacks a module of an adapter that is one file. `model` names the base's architecture; nil: it isn't an image model.
     case noModule(String, model: String?, candidates: [String], otherModules: Int)
     /// An adapter has a weight for a part that the base doesn't have.
     case noPart(String, known: [String])

@@ -1,4 +1,4 @@
-// Products of one register block, and what becomes of them. Included by kernel_product.h.
+// Products of one register block, and the pass that scales, adds and rounds them. Included by kernel_product.h.
 
 // The weights of the next rows come from memory while these are computed: the hardware fetches along a row, not down. The
 // address may lie past the end, which a prefetch ignores.
@@ -6,7 +6,7 @@ SMK_INLINE void prefetch_row_below(const char *source, size_t byte_count) {
   __builtin_prefetch((const void *)((uintptr_t)source + byte_count), 0, 2);
 }
 
-// What becomes of the products: one of the pairs of dtypes, or one of these.
+// The use of the products: one of the pairs of dtypes, or one of these.
 #define ADD_TO_DELTA 9
 #define SET_DELTA 10
 #define PAIR(in, out) ((in) * 3 + (out))

@@ -16,7 +16,7 @@ struct ComponentSearch {
 
   /// The diffusion models, then the text encoders.
   private(set) var found: [FoundComponent] = []
-  /// What the diffusion model is called; nil: there is none.
+  /// The diffusion model's name; nil: the base has no diffusion model.
   private(set) var architecture: String?
   /// Whether the diffusion model's names are known in more than one spelling.
   private(set) var isRecognized = false

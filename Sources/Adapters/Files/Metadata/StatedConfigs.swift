@@ -93,7 +93,7 @@ struct StatedConfigs {
     return Component(prefix: prefix, lora: lora, lookup: RankLookup(lora.ranks, configPath: path))
   }
 
-  /// What the config of a module's component says of it; nil: there is none for the component.
+  /// What the config of a module's component says of the module; nil: the component has no config.
   mutating func strength(of module: String) throws(AdapterError) -> Strength? {
     guard let place = components.firstIndex(where: { module.utf8.starts(with: $0.prefix.utf8) }) else { return nil }
     var below = Substring(module.utf8.dropFirst(components[place].prefix.utf8.count))

@@ -9,7 +9,7 @@ import Safetensors
 /// Sources: LyCORIS 4.1.3 `functional.diag_oft`, `functional.boft`; sd-scripts 48d368f `networks/oft.py`.
 enum FileOrthogonal {
   /// - Parameters:
-  ///   - alpha: The value of the tensor; nil: there is none.
+  ///   - alpha: The value of the tensor; nil: the module has no alpha.
   ///   - isKohya: Whether Q is scaled in any case, as kohya's OFT does.
   static func update(
     _ module: ModuleTensors, alpha: Double?, isKohya: Bool
