@@ -217,6 +217,6 @@ final class ComparisonJob: Sendable {
       try readWeight(rows, columns: prepared.columns, &decoder, &source)
       recomputation.addColumnSquares(step: step, rows, from: source, to: &squares)
     }
-    return squares.norms(width: prepared.steps[step].columnsPerNorm)
+    return squares.norms(width: prepared.steps[step].columnsPerNorm, rows: prepared.rows)
   }
 }
