@@ -23,7 +23,7 @@ extension MergePlanner {
     // The parts are all of it: a row without a place would be a part of the adapter that is lost.
     guard resolved.parts.reduce(0, { $0 + $1.count }) == place.rows else { throw refuse("the layer's shape") }
     var targets: [TensorName] = []
-    let matrix = joinedMatrix(update, resolved, columns: place.columns)
+    let matrix = JoinedParts(inputs: inputs, works: works).matrix(update, resolved, columns: place.columns)
     for part in resolved.parts {
       // Codes are decoded by the rows that they have on disk.
       if part.interleaveCount > 1, quantized.groups[part.tensor] != nil {

@@ -3,15 +3,20 @@ import Checkpoints
 import ModelNames
 import Safetensors
 
-extension MergePlanner {
+/// The matrix of a module that the base has in several tensors.
+struct JoinedParts {
+  let inputs: MergeInputs
+  /// What is done to tensors so far.
+  let works: [TensorName: PendingUpdate]
+
   /// The parts in which the base has the matrix of a module, as the base has them; nil: they are no blocks of whole rows of numbers,
   /// or a change before this one is of them.
-  func joinedMatrix(_ update: ModuleUpdate, _ placement: TensorPlacement, columns: Int) -> [FactorView]? {
+  func matrix(_ update: ModuleUpdate, _ placement: TensorPlacement, columns: Int) -> [FactorView]? {
     // Decoded weights, and those that are quantized as in training, are not in a file.
-    guard options.arithmetic == .exact, options.qlora == nil else { return nil }
+    guard inputs.options.arithmetic == .exact, inputs.options.qlora == nil else { return nil }
     var tensors: [FactorView] = []
     for part in placement.parts {
-      guard part.hasNeighbors, let entry = baseTensors.entry(part.tensor), entry.group == nil,
+      guard part.hasNeighbors, let entry = inputs.baseTensors.entry(part.tensor), entry.group == nil,
         entry.info.dtype.isMergeable, isUnchanged(part)
       else { return nil }
       let shape = entry.info.shape
@@ -20,7 +25,7 @@ extension MergePlanner {
       let location = entry.location
       tensors.append(
         .rowMajor(
-          MergePlan.Source(base.files[location.file].header, location.index, input: location.file), rows: rows,
+          MergePlan.Source(inputs.base.files[location.file].header, location.index, input: location.file), rows: rows,
           columns: columns
         ).rows(from: part.row, count: part.count, step: 1))
     }
