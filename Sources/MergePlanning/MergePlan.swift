@@ -113,7 +113,7 @@ public struct MergePlan: Sendable, Equatable {
   /// How many of the adapters' other tensors were found by each rule, in the order of the rules' bytes.
   public let otherRules: [RuleCount]
   /// In the order of the base's files; where these are re-sharded, in the order of their tensors.
-  public let shards: [Shard]
+  public internal(set) var shards: [Shard]
   /// Small files of the output that the merge writes itself, the index last.
   public let textFiles: [TextFile]
   /// What must hold of the adapters' data before anything is written.

@@ -33,6 +33,8 @@ public struct MergeRequest: Sendable {
   public var isDryRun = false
   /// Whether a model that is there is replaced.
   public var force = false
+  /// Whether it is only a part of the merge, or the making of the result from all parts; nothing is locked then.
+  public var isInParts = false
   /// Whether the place of a merge to the same output is taken that is not seen to be running on this machine.
   public var breaksLock = false
   /// Where a report of the merge is to be written by whoever asks for it; checked like the output.

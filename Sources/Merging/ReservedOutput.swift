@@ -16,9 +16,12 @@ public struct ReservedOutput: Sendable {
     place = try request.output.map { path in
       try OutputPlace(
         path: path, base: request.base, adapters: request.adapters.map(\.adapter), inputs: request.protectedPaths,
-        isFolder: request.resultIsFolder, force: request.force)
+        isFolder: request.resultIsFolder, force: request.force || request.isInParts)
     }
-    staging = try request.isDryRun ? nil : place.map { try StagingFolder($0, breaksLock: request.breaksLock) }
+    // Of parts no place is taken: what is there is looked at when each begins.
+    staging =
+      try request.isDryRun || request.isInParts
+      ? nil : place.map { try StagingFolder($0, breaksLock: request.breaksLock) }
     if request.combination == nil {
       workspace = nil
     } else if let folder = request.temporaryFolder {

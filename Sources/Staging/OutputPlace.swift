@@ -11,7 +11,7 @@ public struct OutputPlace: Sendable {
   /// Whether it is a folder that is not empty; an empty one may be replaced without `force`.
   let holdsModel: Bool
   /// Whether it is a mount point, which cannot be replaced: the files are moved into it.
-  let isMountPoint: Bool
+  package let isMountPoint: Bool
 
   /// Checks that a result may be written to `path`.
   ///

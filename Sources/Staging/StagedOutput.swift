@@ -117,6 +117,12 @@ public final class StagedOutput: Sendable {
     /// Nil if progress is not recorded.
     package let journal: ShardJournal?
     package let done: ByteRanges
+
+    package init(file: OutputFile, journal: ShardJournal? = nil, done: ByteRanges = ByteRanges()) {
+      self.file = file
+      self.journal = journal
+      self.done = done
+    }
   }
 
   /// Creates a weight file, or resumes one.
@@ -165,34 +171,10 @@ public final class StagedOutput: Sendable {
   }
 
   /// Completes a weight file and records that, with its inputs.
-  ///
-  /// - Parameters:
-  ///   - inputs: The state of the base's files when they were read.
-  ///   - checksum: The file's checksum, if it was computed.
-  ///   - drops: Whether its pages are taken out of the page cache.
-  ///   - verifies: Whether it is read back from disk and compared with `checksum`.
-  ///   - interruption: Can stop the verification.
-  ///   - beforeVerification: Called with the file's path before the verification.
   @discardableResult
-  package func commit(
-    _ part: Part, name: String, inputs: [InputState], checksum: SHA256Checksum? = nil, drops: Bool = false,
-    verifies: Bool = false, interruption: Interruption = .never, beforeVerification: ((String) -> Void)? = nil
-  ) throws -> PartRecord {
-    let path = part.file.path
+  package func commit(_ part: Part, name: String, _ completion: FileCompletion) throws -> PartRecord {
     guard staging.isHeld else { throw staging.takenOver }
-    try part.file.commit(replacing: true, drops: drops)
-    if verifies, let checksum {
-      beforeVerification?(path)
-      let found = try FileChecksum.of(path, drops: true, interruption: interruption)
-      guard found == checksum else {
-        try? SystemCalls.removeFile(path)
-        throw CheckpointError(
-          path: path, .notAsWritten(expected: checksum.description, found: found.description))
-      }
-    }
-    let identity = try OutputPlace.identity(path, followingLinks: false)
-    guard let identity else { throw CheckpointError(path: path, .notFound) }
-    let record = PartRecord(file: InputState(name: name, identity, checksum: checksum), inputs: inputs)
+    let record = try completion.complete(part.file, name: name)
     written.withLock { $0[name] = record }
     guard isResumable else { return record }
     try paths.write(record.text, to: paths.record(of: name))
@@ -219,14 +201,7 @@ public final class StagedOutput: Sendable {
   }
 
   /// Whether blocks of `source` can be shared with files of the result: tried with one.
-  package func sharesBlocks(with source: String) -> Bool {
-    let block = 0..<HeaderEncoder.blockByteCount
-    let path = paths.smallFile
-    guard let source = try? InputFile(path: source), source.byteCount >= block.count,
-      let probe = try? OutputFile(path: path, temporaryPath: path, byteCount: block.count)
-    else { return false }
-    return (try? probe.clone(block, of: source, at: 0)) == block
-  }
+  package func sharesBlocks(with source: String) -> Bool { BlockSharing.works(with: source, at: paths.smallFile) }
 
   // MARK: - Small files
 
@@ -243,24 +218,9 @@ public final class StagedOutput: Sendable {
       try write(side.name, text)
       return SHA256Checksum(of: text)
     }
-    let source = try InputFile(path: side.sourcePath)
     try makeFolders(for: side.name)
     let path = Paths.join(paths.result, side.name)
-    let file = try OutputFile(path: path, temporaryPath: paths.smallFile, byteCount: source.byteCount)
-    try file.reserve(0..<source.byteCount)
-    var stream = SHA256Stream()
-    var offset = 0
-    while offset < source.byteCount {
-      try interruption.check()
-      let end = min(offset + (4 << 20), source.byteCount)
-      let chunk = try source.bytes(offset..<end)
-      stream.update(chunk)
-      try unsafe file.write(chunk.span.bytes, at: offset)
-      offset = end
-    }
-    try source.checkUnchanged()
-    try file.commit(replacing: true)
-    return stream.checksum
+    return try side.copy(to: path, through: paths.smallFile, interruption)
   }
 
   // MARK: - The end

@@ -25,7 +25,7 @@ import Testing
       SHA256Checksum(of: [])
     }
     try part.file.write(bytes.span.bytes, at: 0)
-    try output.commit(part, name: name, inputs: [])
+    try output.commit(part, name: name, FileCompletion(inputs: []))
   }
 
   /// Writes a shard, a shard in a sub-folder and a copied file.
@@ -266,7 +266,7 @@ import Testing
     let staging = scratch.file(".out.safemerge")
     let expected = CheckpointError(path: staging, .takenOver(host: "elsewhere", process: 7))
     #expect(expected.errorClass == "in-use" && expected.category == .outputOccupied)
-    #expect(throws: expected) { try output.commit(part, name: "a.safetensors", inputs: []) }
+    #expect(throws: expected) { try output.commit(part, name: "a.safetensors", FileCompletion(inputs: [])) }
     #expect(throws: expected) {
       try output.createPart("b.safetensors", number: 1, byteCount: 1, inputs: []) { _ in SHA256Checksum(of: []) }
     }
@@ -576,9 +576,10 @@ import Testing
     }
     try part.file.write(bytes.span.bytes, at: 0)
     let error = #expect(throws: CheckpointError.self) {
-      try output.commit(
-        part, name: "a.safetensors", inputs: [], checksum: SHA256Checksum(of: bytes), verifies: true
-      ) { path in try? write([1, 2, 2], to: path) }
+      var completion = FileCompletion(inputs: [], checksum: SHA256Checksum(of: bytes))
+      completion.verifies = true
+      completion.beforeVerification = { path in try? write([1, 2, 2], to: path) }
+      try output.commit(part, name: "a.safetensors", completion)
     }
     #expect(error?.errorClass == "not-as-written")
     #expect(error?.category == .inputOutput)

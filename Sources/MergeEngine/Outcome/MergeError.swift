@@ -14,6 +14,8 @@ public struct MergeError: ReportableError, Equatable {
     case notACopy(of: TensorName)
     /// A file is no longer the one that was planned with.
     case changed
+    /// The base's file is not the one that a part of the merge read; whether it may be a copy, with another time alone.
+    case otherBase(copies: Bool)
     /// The output was to share blocks with this input, and the file system cannot.
     case notShareable(input: String)
     /// The merge needs more memory than it may have.
@@ -49,7 +51,7 @@ public struct MergeError: ReportableError, Equatable {
     switch problem {
     case .nonFinite: "nonfinite"
     case .notEqual, .sharedModule: "tied"
-    case .changed: "changed"
+    case .changed, .otherBase: "changed"
     case .notShareable: "reflink"
     case .memory: "memory"
     case .codeMap, .codes, .scaleOverflow: "quantized"
@@ -65,7 +67,7 @@ public struct MergeError: ReportableError, Equatable {
     case .nonFinite, .notEqual, .sharedModule, .memory, .codeMap, .codes, .scaleOverflow, .place, .notACopy,
       .undetermined:
       .refusedInput
-    case .changed, .notShareable, .inconsistentPlan: .inputOutput
+    case .changed, .otherBase, .notShareable, .inconsistentPlan: .inputOutput
     }
   }
 
@@ -81,6 +83,8 @@ public struct MergeError: ReportableError, Equatable {
         + "can't hold both"
     case .notACopy(let original): "not equal to \(original), which PEFT saves under both names"
     case .changed: "the file changed since the merge was planned"
+    case .otherBase(let copies):
+      copies ? "has another time than a part of the merge saw" : "is not the file that a part of the merge read"
     case .notShareable(let input):
       "cannot share blocks with \(input): the file system does not support it, or the two are on different ones"
     case .memory(let needed, let limit):
@@ -99,6 +103,8 @@ public struct MergeError: ReportableError, Equatable {
     switch problem {
     case .nonFinite(_, _, .f16): "the delta is too large for F16; is the adapter damaged, or its alpha wrong?"
     case .nonFinite: "is the adapter damaged?"
+    case .otherBase(copies: true): "if every machine has a copy of its own, add --base-copies"
+    case .otherBase(copies: false): "run the parts again with one base, after safemerge clean OUTPUT"
     case .notEqual: "--tied split writes both"
     case .notACopy: "take the adapter as PEFT saved it"
     case .sharedModule: "run the adapter with PEFT, which keeps one update per layer"

@@ -7,8 +7,8 @@ import Staging
 
 /// Carries a plan out.
 public struct MergeEngine: Sendable {
-  private let plan: MergePlan
-  private let options: Options
+  let plan: MergePlan
+  let options: Options
 
   public init(_ plan: MergePlan, options: Options) {
     self.plan = plan
@@ -65,9 +65,13 @@ public struct MergeEngine: Sendable {
       interruption: options.interruption)
     let shards = ShardWriter(jobs, staged)
     do {
-      try shards.keepFinished()
-      let outcome = try shards.write(besideByteCount: smallFiles.byteCount, progress: progress)
-      let lastName = try staged.place.isFolder ? smallFiles.write(to: staged, inputs, shards.finished) : nil
+      try shards.keepFinished(of: staged)
+      let outcome = try shards.write(
+        besideByteCount: staged.place.isFolder ? smallFiles.byteCount : 0, progress: progress)
+      let lastName =
+        try staged.place.isFolder
+        ? smallFiles.write(
+          to: staged, checksums: shards.finished.compactMapValues(\.file.checksum), ofBase: inputs.knownChecksum) : nil
       try options.interruption.check()
       try judge(staged.completePath)
       try staged.finish(lastName: lastName)

@@ -9,7 +9,7 @@ struct ShardAllocation {
   let plan: MergePlan
   let schedule: TileSchedule
   let inputs: InputFiles
-  let staged: StagedOutput
+  let files: any WeightFiles
   let mode: CopyMode
   let interruption: Interruption
 
@@ -17,7 +17,7 @@ struct ShardAllocation {
   func make(shard number: Int) throws -> ShardState.Output {
     let shard = plan.shards[number]
     let bases = inputs.baseInputs(ofShard: number)
-    let part = try staged.createPart(
+    let part = try files.createPart(
       shard.name, number: number, byteCount: shard.fileByteCount, inputs: inputs.states(bases)
     ) { try inputs.checksum(bases[$0], interruption) }
     let file = part.file
@@ -32,7 +32,8 @@ struct ShardAllocation {
         guard let part = try file.clone(source, of: try inputs.file(input), at: output) else {
           if mode == .always {
             throw MergeError(
-              path: staged.place.isFolder ? Paths.join(staged.place.path, shard.name) : staged.place.path, tensor: nil,
+              path: files.resultPath.hasSuffix(".safetensors")
+                ? files.resultPath : Paths.join(files.resultPath, shard.name), tensor: nil,
               .notShareable(input: inputs.path(of: input)))
           }
           break
@@ -53,7 +54,7 @@ struct ShardAllocation {
   /// Bytes of the output files that sharing would not write, where the file system can share.
   func shareableByteCount(shards: [Int]) -> Int {
     guard mode != .never, let input = plan.inputs.first(where: { !$0.isAdapter }),
-      staged.sharesBlocks(with: input.path)
+      files.sharesBlocks(with: input.path)
     else { return 0 }
     var sum = 0
     for shard in shards {

@@ -10,16 +10,16 @@ import Synchronization
 /// completes it.
 final class ShardWriter: Sendable {
   private let jobs: JobContext
-  private let staged: StagedOutput
+  private let files: any WeightFiles
   private let states: [ShardState]
   private let records = Mutex<[Int: PartRecord]>([:])
 
   private var plan: MergePlan { jobs.plan }
   private var options: MergeEngine.Options { jobs.options }
 
-  init(_ jobs: JobContext, _ staged: StagedOutput) {
+  init(_ jobs: JobContext, _ files: any WeightFiles) {
     self.jobs = jobs
-    self.staged = staged
+    self.files = files
     states = jobs.schedule.shardJobCounts.map(ShardState.init(jobCount:))
   }
 
@@ -27,7 +27,7 @@ final class ShardWriter: Sendable {
   var finished: [Int: PartRecord] { records.withLock { $0 } }
 
   /// Takes over the files that a run before completed, where they can be used.
-  func keepFinished() throws {
+  func keepFinished(of staged: StagedOutput) throws {
     let resumption = try FinishedShards(
       staged, plan, jobs.inputs, checksums: options.computesChecksums, verification: options.verification,
       options.interruption)
@@ -52,7 +52,7 @@ final class ShardWriter: Sendable {
     let keptByteCount = kept.reduce(0) { $0 + plan.shards[$1].fileByteCount }
     let done = Mutex<(bytes: Int, kept: Int, shards: Int)>((keptByteCount, keptByteCount, kept.count))
     let allocation = ShardAllocation(
-      plan: plan, schedule: schedule, inputs: inputs, staged: staged, mode: options.copyMode,
+      plan: plan, schedule: schedule, inputs: inputs, files: files, mode: options.copyMode,
       interruption: options.interruption)
     try checkRoom(allocation, besideByteCount, kept)
     // A result that fills much of the memory is not kept in the page cache.
@@ -107,13 +107,13 @@ final class ShardWriter: Sendable {
   private func checkRoom(_ allocation: ShardAllocation, _ besideByteCount: Int, _ kept: Set<Int>) throws {
     let missing = plan.shards.indices.filter { !kept.contains($0) }
     var needed = missing.reduce(0) {
-      $0 + max(0, plan.shards[$1].fileByteCount - staged.reservedByteCount(ofPart: $1))
+      $0 + max(0, plan.shards[$1].fileByteCount - files.reservedByteCount(ofPart: $1))
     }
-    if staged.place.isFolder { needed += besideByteCount }
-    guard let free = try staged.freeByteCount(), needed > free else { return }
+    needed += besideByteCount
+    guard let free = try files.freeByteCount(), needed > free else { return }
     needed -= allocation.shareableByteCount(shards: missing)
     guard needed > free else { return }
-    throw CheckpointError(path: staged.place.path, .noSpace(needed: needed, available: free))
+    throw CheckpointError(path: files.resultPath, .noSpace(needed: needed, available: free))
   }
 
   /// Completes a weight file, whose inputs must be what they were, and finds out whether the disk has it, where that is
@@ -127,9 +127,11 @@ final class ShardWriter: Sendable {
       checksum = try FileChecksum.of(part.file.temporaryPath, interruption: options.interruption)
     }
     try inputs.release(shard: shard)
-    return try staged.commit(
-      part, name: plan.shards[shard].name, inputs: inputs.states(bases), checksum: checksum, drops: drops,
-      verifies: options.verification == .read, interruption: options.interruption,
-      beforeVerification: options.beforeVerification)
+    var completion = FileCompletion(inputs: inputs.states(bases), checksum: checksum)
+    completion.drops = drops
+    completion.verifies = options.verification == .read
+    completion.interruption = options.interruption
+    completion.beforeVerification = options.beforeVerification
+    return try files.commit(part, name: plan.shards[shard].name, completion)
   }
 }

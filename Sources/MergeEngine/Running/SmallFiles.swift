@@ -25,16 +25,19 @@ struct SmallFiles {
   /// a pipeline, else the index.
   ///
   /// - Parameters:
-  ///   - finished: The records of the weight files, by their places in the plan.
+  ///   - checksums: Of the weight files, by their places in the plan, where they were computed.
+  ///   - ofBase: The checksum of one of the plan's inputs, where it is known.
   /// - Throws: `CheckpointError`, with `changed` for a copied file that is not what the identity says.
-  func write(to staged: StagedOutput, _ inputs: InputFiles, _ finished: [Int: PartRecord]) throws -> String? {
+  func write(to folder: any ResultFolder, checksums: [Int: SHA256Checksum], ofBase: (Int) -> SHA256Checksum?) throws
+    -> String?
+  {
     var files = plan.shards.enumerated().map { number, shard in
       ResultRecord.File(
         name: shard.name, byteCount: shard.fileByteCount, headerChecksum: SHA256Checksum(of: shard.headerBytes),
-        checksum: recordsChecksums ? finished[number]?.file.checksum : nil)
+        checksum: recordsChecksums ? checksums[number] : nil)
     }
     for file in sideFiles.files {
-      let checksum = try staged.copy(file, interruption: interruption)
+      let checksum = try folder.copy(file, interruption: interruption)
       if let identity, !identity.inputs.contains(where: { $0.name == file.name && $0.checksum == checksum }) {
         throw CheckpointError(path: file.sourcePath, .changed)
       }
@@ -45,15 +48,15 @@ struct SmallFiles {
         ResultRecord.File(name: text.name, byteCount: text.text.count, checksum: SHA256Checksum(of: text.text)))
     }
     let index = plan.textFiles.last.flatMap { $0.name.hasSuffix(".index.json") ? $0 : nil }
-    for text in plan.textFiles + documents where text != index { try staged.write(text.name, text.text) }
+    for text in plan.textFiles + documents where text != index { try folder.write(text.name, text.text) }
     if let identity {
       let baseCount = plan.inputs.count { !$0.isAdapter }
       let record = ResultRecord(
-        identity, baseChecksums: (0..<baseCount).map { recordsChecksums ? inputs.knownChecksum($0) : nil },
+        identity, baseChecksums: (0..<baseCount).map { recordsChecksums ? ofBase($0) : nil },
         files: files)
-      try staged.write(ResultMarks.record, record.text)
+      try folder.write(ResultMarks.record, record.text)
     }
-    if let index { try staged.write(index.name, index.text) }
+    if let index { try folder.write(index.name, index.text) }
     let isPipeline = sideFiles.files.contains { $0.name == PipelineIndex.fileName }
     return isPipeline ? PipelineIndex.fileName : index?.name
   }

@@ -13,6 +13,15 @@ extension MergePlan {
 
   private static var computedFactor: Int { 2 }
 
+  /// The same plan with one weight file alone.
+  ///
+  /// - Parameter number: The file's place.
+  package func limited(toShard number: Int) -> MergePlan {
+    var plan = self
+    plan.shards = [shards[number]]
+    return plan
+  }
+
   /// Which weight files each of `count` parts writes.
   ///
   /// - Parameter count: The number of parts, at least 1.

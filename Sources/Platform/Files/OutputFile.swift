@@ -175,6 +175,8 @@ package final class OutputFile: Sendable {
       unsafe isClosed = true
       try SystemCalls.close(descriptor)
     }
+    // A file that had its name from the start.
+    guard temporaryPath != path else { return keep() }
     try FileError.attempt(path) { [temporaryPath, path] () throws(SystemCalls.Failure) in
       if replacing {
         guard try !Renaming.replace(path, by: temporaryPath) else { return }

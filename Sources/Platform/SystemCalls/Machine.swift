@@ -16,6 +16,12 @@ package enum Machine {
   /// Bytes of the machine's memory.
   package static let physicalMemoryByteCount = max(0, sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)))
 
+  /// Lets this thread wait; a signal may end it early.
+  package static func sleep(milliseconds: Int) {
+    var time = timespec(tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000)
+    _ = unsafe nanosleep(&time, nil)
+  }
+
   /// The clock's time.
   package static var secondsSince1970: Int { Int(time(nil)) }
 

@@ -59,6 +59,9 @@ struct MergeCommand: ParsableCommand {
   @OptionGroup(title: "Output")
   var writing: WritingOptions
 
+  @OptionGroup(title: "Output")
+  var parts: PartOptions
+
   @OptionGroup(title: "Checks")
   var checking: CheckingOptions
 
@@ -77,6 +80,7 @@ struct MergeCommand: ParsableCommand {
   @OptionGroup var help: HelpOptions
 
   func validate() throws {
+    if parts.isUsed { try validateParts() }
     guard checking.verify == .full else { return }
     let hint = "use --verify read, which reads the output back from disk"
     if result.quantization.requantize {
@@ -84,6 +88,25 @@ struct MergeCommand: ParsableCommand {
     }
     if result.quantization.qlora != nil {
       throw ValidationError("--verify full does not support --qlora", hint: hint)
+    }
+  }
+
+  /// What parts of a merge do not support.
+  private func validateParts() throws {
+    let name = parts.finish ? "--finish" : "--part"
+    for (isGiven, option, hint) in [
+      (place.force, "--force", "remove the output first"), (place.report != nil, "--report", nil),
+      (checking.onNonfinite == .warn, "--on-nonfinite warn", nil), (combine.method != nil, "--combine", nil),
+      (
+        checking.verify == .full, "--verify full",
+        "check the result: safemerge check OUTPUT --against BASE --adapter ADAPTER"
+      ),
+      (parts.finish && checking.verify == .read, "--verify read", "give it to the parts"),
+      (writing.breakLock, "--break-lock", "parts have no lock"),
+      (!writing.resume, "--no-resume", "remove the parts first: safemerge clean OUTPUT --yes"),
+      (parts.finish && place.dryRun, "--dry-run", nil),
+    ] as [(Bool, String, String?)] where isGiven {
+      throw ValidationError("\(name) does not support \(option)", hint: hint ?? "run the merge without \(name)")
     }
   }
 
@@ -98,6 +121,7 @@ struct MergeCommand: ParsableCommand {
         "missing required option --output (-o): where to write the merged model", hint: "for example -o merged")
     }
     let engine = try engineOptions()
+    let part = try parts.chosen(ProcessEnvironment.variables)
     Signals.prepareForMerge()
     Signals.endAtOnce(events: json)
     var clock = StepClock()
@@ -113,6 +137,8 @@ struct MergeCommand: ParsableCommand {
     clock.finish("headers")
     let merge = try request.prepare(in: reserved, warn: teller.warn)
     let text = PlanText(merge)
+    let partRun = parts.isUsed ? PartRun(options: parts, part: part, merge: merge, teller: teller) : nil
+    try partRun?.check()
     // A signal must not cut an event.
     Signals.remember()
     EventStream.standard.plan(text, output: output, isDryRun: dryRun)
@@ -123,12 +149,17 @@ struct MergeCommand: ParsableCommand {
         text, MergeSummary(dryRunOf: text, output: output, verification: checking.verify, duration: clock.duration))
     }
     teller.tell(text, merge.engine)
+    partRun?.announce()
     let identity = try merge.identity()
     clock.finish("inputs")
     let line = ProgressLine(
       mode: progress.progress, isQuiet: progress.quiet, namesShards: progress.verbose > 0,
       events: json ? .standard : nil)
     defer { line.finish() }
+    if let partRun, let identity {
+      Signals.remember()
+      return try partRun.run(as: identity, line, &clock)
+    }
     teller.tellWhatIsMadeAgain(merge)
     Signals.remember()
     let outcome: MergeOutcome
@@ -172,6 +203,7 @@ struct MergeCommand: ParsableCommand {
     request.memoryLimit = resources.memory?.byteCount
     request.lapack = ProcessEnvironment.variables["SAFEMERGE_LAPACK"].flatMap { $0.isEmpty ? nil : $0 }
     request.isDryRun = place.dryRun
+    request.isInParts = parts.isUsed
     request.force = place.force
     request.breaksLock = writing.breakLock
     request.report = place.report

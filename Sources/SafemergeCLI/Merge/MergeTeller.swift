@@ -105,6 +105,16 @@ struct MergeTeller {
     try EventStream.standard.check()
   }
 
+  /// What a part of a merge writes.
+  func tell(part text: String) { write([LabeledLine.text("part", text)]) }
+
+  /// The summary of a part of a merge, or of the result of all.
+  func finish(_ summary: PartSummary) throws {
+    write([summary.line.escapingUnprintable])
+    EventStream.standard.done(summary)
+    try EventStream.standard.check()
+  }
+
   /// The summary of a dry run, on standard output.
   func finishDryRun(_ text: PlanText, _ summary: MergeSummary) throws {
     if isJSON { return try finish(summary) }

@@ -1,0 +1,106 @@
+import Checkpoints
+import Checksums
+import MergePlanning
+import Platform
+import Safetensors
+import Staging
+
+extension MergeEngine {
+  /// Writes some weight files of the result into the folder of its parts, one after another, and records each.
+  ///
+  /// Those that have a record are not written again. Whatever ends the process, files with records stay.
+  ///
+  /// - Parameters:
+  ///   - numbers: Their places in the plan, in the order in which they are written.
+  ///   - parts: The folder of the plan.
+  ///   - run: A name for this run, for messages.
+  ///   - progress: Called from the workers after each job, by one at a time.
+  /// - Throws: What a merge throws; ``InterruptedMerge`` with the complete files of these.
+  package func write(
+    _ numbers: [Int], to parts: PartsFolder, run: String, progress: (@Sendable (MergeProgress) -> Void)? = nil
+  ) throws -> PartOutcome {
+    if try parts.outputState() == .finished { return PartOutcome(shards: [], wasFinished: true) }
+    do {
+      try parts.begin(run: run)
+      return PartOutcome(shards: try write(numbers, to: parts, progress), wasFinished: false)
+    } catch {
+      // The folder may be gone because another process has made the result meanwhile.
+      guard !(error is InterruptedMerge), try parts.outputState() == .finished else { throw error }
+      return PartOutcome(shards: [], wasFinished: true)
+    }
+  }
+
+  private func write(
+    _ numbers: [Int], to parts: PartsFolder, _ progress: (@Sendable (MergeProgress) -> Void)?
+  ) throws -> [WrittenShard] {
+    let equalities = EqualityCheck(inputs: InputFiles(plan), options: options)
+    for equality in plan.equalities { try equalities.check(equality) }
+    let byteCount = numbers.reduce(0) { $0 + plan.shards[$1].fileByteCount }
+    var (done, kept) = (0, 0)
+    var written: [WrittenShard] = []
+    for number in numbers {
+      let shard = plan.shards[number]
+      do {
+        try options.interruption.check()
+        if try parts.isComplete(number) {
+          kept += shard.fileByteCount
+          written.append(
+            WrittenShard(name: shard.name, byteCount: shard.fileByteCount, checksum: nil, isKept: true))
+        } else {
+          let (before, count, keptBefore) = (done, written.count, kept)
+          written += try writer(of: number, to: parts).write(besideByteCount: 0) { own in
+            progress?(
+              MergeProgress(
+                bytesDone: before + own.bytesDone, bytesTotal: byteCount, bytesKept: keptBefore,
+                shardsDone: count + own.shardsDone, shardsTotal: numbers.count, finishedShard: own.finishedShard))
+          }.shards
+        }
+      } catch is Interrupted {
+        throw InterruptedMerge(
+          kept: KeptWork(
+            path: parts.folderPath, finishedShards: written.count, shards: numbers.count, partialByteCount: 0))
+      }
+      done += shard.fileByteCount
+    }
+    return written
+  }
+
+  private func writer(of number: Int, to parts: PartsFolder) -> ShardWriter {
+    let own = plan.limited(toShard: number)
+    return ShardWriter(
+      JobContext(own, options, InputFiles(own), nil), PartFiles(parts, number, plan.shards[number], options))
+  }
+
+  /// Makes the result of the complete weight files of all parts.
+  ///
+  /// - Parameters:
+  ///   - parts: The folder of the plan.
+  ///   - files: The other files of the result.
+  ///   - acceptsBaseCopies: Whether the base's files may have other times than the parts saw.
+  ///   - wait: Called while weight files are missing; false: they stay missing.
+  /// - Returns: Whether the result was there already.
+  package func finish(
+    _ parts: PartsFolder, sideFiles: SideFiles, documents: [MergePlan.TextFile] = [], identity: MergeIdentity,
+    acceptsBaseCopies: Bool = false, wait: () -> Bool = { false }
+  ) throws -> PartsFinisher.Outcome {
+    let finisher = PartsFinisher(
+      parts,
+      files: plan.shards.map {
+        PartsFinisher.WeightFile(name: $0.name, headerBytes: $0.headerBytes, byteCount: $0.fileByteCount)
+      })
+    let smallFiles = SmallFiles(
+      plan: plan, sideFiles: sideFiles, documents: documents, identity: identity,
+      recordsChecksums: options.computesChecksums, interruption: options.interruption)
+    return try finisher.finish(wait: wait) { folder, records in
+      let bases = try RecordedBase(records, plan, acceptsCopies: acceptsBaseCopies)
+      var checksums: [Int: SHA256Checksum] = [:]
+      for (number, record) in records where options.computesChecksums {
+        let path = Paths.join(folder, plan.shards[number].name)
+        checksums[number] = try record.checksum ?? FileChecksum.of(path, interruption: options.interruption)
+      }
+      let result = PartsResult(path: folder, shared: parts.shared)
+      _ = try smallFiles.write(to: result, checksums: checksums, ofBase: bases.checksum)
+      return result.names
+    }
+  }
+}

@@ -1,0 +1,57 @@
+import Checkpoints
+import Checksums
+import MergePlanning
+import Platform
+import Safetensors
+import Staging
+
+/// One weight file in the folder of a plan's parts: written by this process alone, under a name that no other has.
+struct PartFiles: WeightFiles {
+  let parts: PartsFolder
+  /// The file's place in the whole plan.
+  let number: Int
+  let headerChecksum: SHA256Checksum
+  let verification: ShardRecord.Verification
+
+  init(_ parts: PartsFolder, _ number: Int, _ shard: MergePlan.Shard, _ options: MergeEngine.Options) {
+    self.parts = parts
+    self.number = number
+    headerChecksum = SHA256Checksum(of: shard.headerBytes)
+    verification = options.verification == .read ? .read : .none
+  }
+
+  var resultPath: String { parts.output }
+
+  func createPart(
+    _ name: String, number: Int, byteCount: Int, inputs: [InputState], content: (Int) throws -> SHA256Checksum
+  ) throws -> StagedOutput.Part {
+    let path = parts.data(self.number).path
+    return StagedOutput.Part(file: try OutputFile(path: path, temporaryPath: path, byteCount: byteCount))
+  }
+
+  func commit(_ part: StagedOutput.Part, name: String, _ completion: FileCompletion) throws -> PartRecord {
+    let record = try completion.complete(part.file, name: name)
+    _ = try parts.complete(
+      ShardRecord(
+        digest: parts.digest, number: number, name: name, data: parts.data(number).name,
+        byteCount: record.file.byteCount, headerChecksum: headerChecksum, checksum: record.file.checksum,
+        inputs: completion.inputs.map {
+          ShardRecord.Input(
+            name: $0.name, byteCount: $0.byteCount, modifiedNanoseconds: $0.modifiedNanoseconds, checksum: $0.checksum)
+        }, verification: verification))
+    return record
+  }
+
+  func reservedByteCount(ofPart number: Int) -> Int { 0 }
+
+  func freeByteCount() throws(CheckpointError) -> Int? {
+    let folder = Paths.folder(parts.data(number).path)
+    return try CheckpointError.attempt(folder) { () throws(SystemCalls.Failure) in
+      try SystemCalls.freeByteCount(folder)
+    }
+  }
+
+  func sharesBlocks(with source: String) -> Bool {
+    BlockSharing.works(with: source, at: parts.data(number).path + ".probe")
+  }
+}

@@ -1,0 +1,45 @@
+import MergePlanning
+import Platform
+import Staging
+
+/// Weight files that no part of a merge has completed, and which parts write them.
+public struct MissingParts: ReportableError, Equatable {
+  /// The folder of the parts.
+  public let path: String
+  public let files: [String]
+  /// How many weight files there are.
+  public let fileCount: Int
+  /// The parts that write the missing ones, and how many parts there are; nil: no part has begun.
+  public let parts: [Int]?
+  public let partCount: Int
+
+  public var file: String? { path }
+  public var errorClass: String { "parts-missing" }
+  public var category: ErrorCategory { .inputOutput }
+
+  public var message: String {
+    let names = files.prefix(3).joined(separator: ", ") + (files.count > 3 ? ", ..." : "")
+    return "\(files.count) of \(NumberText.counted(fileCount, "weight file")) are not complete (\(names))"
+  }
+
+  public var hint: String? {
+    guard let parts else { return "run the parts first: --part 0/N to --part N-1/N" }
+    let list = parts.map(String.init).joined(separator: ",")
+    return "run --part I/\(partCount) again for I = \(list) (Slurm: --array=\(list) with --part auto/\(partCount))"
+  }
+
+  /// What ``PartsError`` says is missing, in terms of the parts that began.
+  ///
+  /// - Parameter counts: How many parts there are by each run that began.
+  init(_ path: String, missing: [Int], _ plan: MergePlan, counts: [Int]) {
+    self.path = path
+    files = missing.map { plan.shards[$0].name }
+    fileCount = plan.shards.count
+    // Parts of several numbers may have been begun: the largest is what the last were split into.
+    partCount = counts.max() ?? 0
+    let assignment = counts.max().map { plan.assignment(parts: $0) }
+    parts = assignment.map { assignment in
+      assignment.files.indices.filter { part in assignment.files[part].contains { missing.contains($0) } }
+    }
+  }
+}

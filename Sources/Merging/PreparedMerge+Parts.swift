@@ -1,0 +1,82 @@
+import Checkpoints
+import MergeEngine
+import MergePlanning
+import Platform
+import Staging
+
+extension PreparedMerge {
+  /// Why a merge is not made in parts; nil: it can be.
+  public var reasonAgainstParts: String? {
+    guard let place else { return "there is no output" }
+    if !place.isFolder { return "the result is one file" }
+    if place.isMountPoint { return "\(place.path) is a mount point; give a folder in it" }
+    // Every part would decompose everything, and LAPACK's bits are those of a machine.
+    if plan.needsDecompositions || engine.decomposer != nil { return "it decomposes weights" }
+    return nil
+  }
+
+  /// Which weight files a part writes, by their places in the plan.
+  ///
+  /// - Parameters:
+  ///   - index: The part, counted from 0.
+  ///   - count: The number of parts.
+  public func files(ofPart index: Int, of count: Int) -> [Int] { plan.assignment(parts: count).files[index] }
+
+  /// Writes the weight files of one part of the merge; those that are complete are not written again.
+  ///
+  /// May run on several machines at once, twice, and after it was killed. The result is made by ``finishParts(as:acceptsBaseCopies:wait:)``.
+  ///
+  /// - Parameters:
+  ///   - index: The part, counted from 0.
+  ///   - count: The number of parts.
+  ///   - identity: What ``identity()`` returned.
+  ///   - progress: Called from the workers after each job, by one at a time.
+  /// - Throws: What a merge throws, and `PartsError`.
+  public func writePart(
+    _ index: Int, of count: Int, as identity: MergeIdentity, progress: (@Sendable (MergeProgress) -> Void)? = nil
+  ) throws -> PartOutcome {
+    let parts = try partsFolder(identity)
+    if try parts.outputState() == .other { throw CheckpointError(path: parts.output, .outputExists) }
+    return try MergeEngine(plan, options: engine).write(
+      files(ofPart: index, of: count), to: parts, run: "\(index)-of-\(count)", progress: progress)
+  }
+
+  /// Makes the result of the weight files of all parts; nothing is computed.
+  ///
+  /// - Parameters:
+  ///   - identity: What ``identity()`` returned.
+  ///   - acceptsBaseCopies: Whether every machine may have a copy of the base, with times of its own.
+  ///   - wait: Called while weight files are missing; false: they stay missing.
+  /// - Returns: Whether the result was there already.
+  /// - Throws: `PartsError` for what is missing or wrong; `CheckpointError` if something else has the output's name.
+  public func finishParts(
+    as identity: MergeIdentity, acceptsBaseCopies: Bool = false, wait: () -> Bool = { false }
+  ) throws -> Bool {
+    let parts = try partsFolder(identity)
+    let card = request.modelCard.map { card in
+      ModelCard(card, of: self, title: Paths.lastComponent(parts.output), identity: identity)
+    }
+    do {
+      let outcome = try MergeEngine(plan, options: engine).finish(
+        parts, sideFiles: sideFiles, documents: card.map { [$0.file] } ?? [], identity: identity,
+        acceptsBaseCopies: acceptsBaseCopies, wait: wait)
+      return outcome == .wasFinished
+    } catch let error as PartsError {
+      guard case .missing(let names, _) = error.problem else { throw error }
+      let missing = plan.shards.indices.filter { names.contains(plan.shards[$0].name) }
+      throw MissingParts(error.path, missing: missing, plan, counts: try parts.runs().map(\.count))
+    }
+  }
+
+  /// How many other plans have parts for the same output: of another version, other options or other inputs.
+  public func otherPlanCount(as identity: MergeIdentity) throws -> Int {
+    try partsFolder(identity).otherPlans().count
+  }
+
+  private func partsFolder(_ identity: MergeIdentity) throws -> PartsFolder {
+    guard let place, reasonAgainstParts == nil else {
+      throw MergeError(path: request.base.path, tensor: nil, .inconsistentPlan("no merge in parts"))
+    }
+    return PartsFolder(output: place.path, identity: identity)
+  }
+}

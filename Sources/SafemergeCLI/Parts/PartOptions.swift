@@ -1,0 +1,50 @@
+import ArgumentParser
+
+/// A merge on several machines, as typed.
+struct PartOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      """
+      Write only part I of N, counted from 0, beside the output; auto/N takes I from the environment of a cluster. --finish makes \
+      the result.
+      """, valueName: "I/N"), transform: PartArgument.init(argument:))
+  var part: PartArgument?
+
+  @Flag(help: "Make the result of the parts that --part wrote.")
+  var finish = false
+
+  @Option(
+    help: ArgumentHelp(
+      "How many seconds --finish waits for parts that are not complete. Default: 60.", valueName: "seconds",
+      visibility: .hidden))
+  var wait: Int?
+
+  @Flag(
+    help: ArgumentHelp("Accept that every machine has a copy of the base, with times of its own.", visibility: .hidden))
+  var baseCopies = false
+
+  /// Whether the merge is made in parts.
+  var isUsed: Bool { part != nil || finish }
+
+  /// The part that this process writes, and the variable that told it; nil: it writes none.
+  func chosen(_ variables: [String: String]) throws(UsageError) -> (part: PartNumber, variable: String?)? {
+    switch part {
+    case nil: return nil
+    case .number(let number): return (number, nil)
+    case .automatic(let count):
+      let found = try PartEnvironment(variables).part(of: count)
+      return (found.part, found.variable)
+    }
+  }
+
+  func validate() throws {
+    if part != nil, finish {
+      throw ValidationError("--part and --finish exclude each other", hint: "run --finish when all parts are written")
+    }
+    if !finish {
+      if wait != nil { throw ValidationError("--wait requires --finish") }
+      if baseCopies { throw ValidationError("--base-copies requires --finish") }
+    }
+    if let wait, wait < 0 { throw ValidationError("invalid value \"\(wait)\" for --wait: expected at least 0") }
+  }
+}
