@@ -38,7 +38,7 @@ extension PreparedMerge {
     let parts = try partsFolder(identity)
     if try parts.outputState() == .other { throw CheckpointError(path: parts.output, .outputExists) }
     return try MergeEngine(plan, options: engine).write(
-      files(ofPart: index, of: count), to: parts, run: "\(index)-of-\(count)", progress: progress)
+      files(ofPart: index, of: count), to: parts, part: (index, count), progress: progress)
   }
 
   /// Makes the result of the weight files of all parts; nothing is computed.

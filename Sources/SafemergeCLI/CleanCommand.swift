@@ -14,8 +14,8 @@ struct CleanCommand: ParsableCommand {
     abstract: "Show and remove partial work of interrupted merges.",
     discussion: """
       An interrupted merge keeps its work in a hidden folder beside the output, .OUT.safemerge, so that the same command \
-      can resume it. clean lists such folders with their sizes, and --yes removes them. The work of a running merge is \
-      never removed.
+      can resume it; parts of a merge (--part) are in .OUT.safemerge-parts. clean lists such folders with their sizes, and \
+      --yes removes them. The work of a running merge is never removed.
 
       Examples:
         safemerge clean ./merged
@@ -102,7 +102,8 @@ struct CleanCommand: ParsableCommand {
   /// folders.
   static func work(_ path: String) -> [UnfinishedWork] {
     if let own = UnfinishedWork(stagingFolder: path) { return [own] }
-    return [UnfinishedWork(output: path)].compactMap { $0 } + UnfinishedWork.all(in: path)
+    let own = [UnfinishedWork(output: path), UnfinishedWork(partsOf: path)]
+    return own.compactMap { $0 } + UnfinishedWork.all(in: path)
   }
 }
 

@@ -31,7 +31,7 @@ struct Safemerge: ParsableCommand {
     version: version,
     subcommands: [
       MergeCommand.self, LsCommand.self, CheckCommand.self, DiffCommand.self, ReportCommand.self,
-      CleanCommand.self, CompletionCommand.self,
+      StatusCommand.self, CleanCommand.self, CompletionCommand.self,
     ])
 
   /// The version number, on which the bytes of a result may depend.

@@ -20,6 +20,8 @@ public struct UnfinishedWork: Sendable {
   public let isInUse: Bool
   /// The process that uses it, if it is recorded.
   public let process: Int?
+  /// Whether it is the parts of merges on several machines, of which another machine may still be writing one.
+  public let isOfParts: Bool
 
   private static let suffix = ".safemerge"
 
@@ -30,12 +32,23 @@ public struct UnfinishedWork: Sendable {
     self.init(at: StagingFolder.path(forOutput: output, isMountPoint: Self.isMountPoint(output)), output: output)
   }
 
+  /// The parts of merges that were left beside `output`; nil if this user has none there.
+  public init?(partsOf output: String) {
+    let output = Paths.withoutTrailingSlashes(output)
+    guard !Paths.lastComponent(output).isEmpty else { return nil }
+    self.init(parts: PartsPaths.top(ofOutput: output), output: output)
+  }
+
   /// All work that was left directly in `folder`, for any output.
   public static func all(in folder: String) -> [UnfinishedWork] {
     let names = (try? SystemCalls.entries(ofFolder: folder)) ?? []
     return names.compactMap { name in
-      guard let output = output(ofName: name) else { return nil }
-      return UnfinishedWork(at: Paths.join(folder, name), output: Paths.join(folder, output))
+      let path = Paths.join(folder, name)
+      if let output = output(ofName: name, PartsPaths.suffix) {
+        return UnfinishedWork(parts: path, output: Paths.join(folder, output))
+      }
+      guard let output = output(ofName: name, suffix) else { return nil }
+      return UnfinishedWork(at: path, output: Paths.join(folder, output))
     }
   }
 
@@ -46,13 +59,15 @@ public struct UnfinishedWork: Sendable {
     if name == StagingFolder.mountedName {
       self.init(at: path, output: Paths.folder(path))
     } else {
-      guard let output = Self.output(ofName: name) else { return nil }
-      self.init(at: path, output: Paths.folder(path) == "." ? output : Paths.join(Paths.folder(path), output))
+      let parts = Self.output(ofName: name, PartsPaths.suffix)
+      guard let name = parts ?? Self.output(ofName: name, Self.suffix) else { return nil }
+      let output = Paths.folder(path) == "." ? name : Paths.join(Paths.folder(path), name)
+      if parts != nil { self.init(parts: path, output: output) } else { self.init(at: path, output: output) }
     }
   }
 
-  /// The `OUT` in `.OUT.safemerge`.
-  private static func output(ofName name: String) -> String? {
+  /// The `OUT` in `.OUT.safemerge`, or in another name that ends so.
+  private static func output(ofName name: String, _ suffix: String) -> String? {
     guard name.hasPrefix("."), name.hasSuffix(suffix), name.utf8.count > suffix.utf8.count + 1 else { return nil }
     return String(name.dropFirst().dropLast(suffix.count))
   }
@@ -72,6 +87,29 @@ public struct UnfinishedWork: Sendable {
     begunFiles = partial.count { StagingPaths.numberOfPartialFile($0) != nil }
     holdsReplacedModel = entries.contains("old") && (try? SystemCalls.identity(path: output)) == nil
     (isInUse, process) = StagingLock.state(ofFolder: path)
+    isOfParts = false
+  }
+
+  private init?(parts path: String, output: String) {
+    guard let identity = try? SystemCalls.identity(path: path, followingLinks: false),
+      StagingFolder.isOurs(identity, in: Paths.folder(path)),
+      let entries = try? SystemCalls.entries(ofFolder: path),
+      entries.allSatisfy({ PlanDigest(name: $0) != nil || $0.hasPrefix("finish.") || $0.hasPrefix(".nfs") }),
+      (try? SystemCalls.unreadableEntries(ofFolder: path)) == []
+    else { return nil }
+    self.path = path
+    self.output = output
+    byteCount = Self.occupied(path)
+    let plans = PartsStatus.all(output: output)
+    finishedFiles = plans.reduce(0) { $0 + $1.files.count { $0.isComplete } }
+    let data = entries.flatMap {
+      (try? SystemCalls.entries(ofFolder: Paths.join(Paths.join(path, $0), "work"))) ?? []
+    }
+    begunFiles = max(0, data.count - finishedFiles)
+    holdsReplacedModel = false
+    let run = plans.flatMap(\.runs).first(where: \.isAliveHere)
+    (isInUse, process) = (run != nil, run?.process)
+    isOfParts = true
   }
 
   /// Whether this program, or a file system that keeps open files, gives such a name to something in a staging folder:
@@ -101,6 +139,18 @@ public struct UnfinishedWork: Sendable {
   /// - Parameter breaksLock: Whether a lock is broken that no process of this machine appears to hold.
   /// - Throws: `CheckpointError.Problem.inUse`; `system` if something could not be removed.
   public func remove(breaksLock: Bool = false) throws(CheckpointError) {
+    if isOfParts {
+      guard !isInUse || breaksLock else {
+        throw CheckpointError(path: path, .inUse(host: Machine.hostName, process: process, isDead: false))
+      }
+      FolderTree.remove(path)
+      guard (try? SystemCalls.identity(path: path, followingLinks: false)) == nil else {
+        try CheckpointError.attempt(path) { [path] () throws(SystemCalls.Failure) in try SystemCalls.removeFolder(path)
+        }
+        return
+      }
+      return
+    }
     let isMounted = Paths.lastComponent(path) == StagingFolder.mountedName
     do {
       let lock = try StagingLock(folder: path, breaks: breaksLock)

@@ -13,15 +13,16 @@ extension MergeEngine {
   /// - Parameters:
   ///   - numbers: Their places in the plan, in the order in which they are written.
   ///   - parts: The folder of the plan.
-  ///   - run: A name for this run, for messages.
+  ///   - part: The part that they are and the number of parts, for messages.
   ///   - progress: Called from the workers after each job, by one at a time.
   /// - Throws: What a merge throws; ``InterruptedMerge`` with the complete files of these.
   package func write(
-    _ numbers: [Int], to parts: PartsFolder, run: String, progress: (@Sendable (MergeProgress) -> Void)? = nil
+    _ numbers: [Int], to parts: PartsFolder, part: (index: Int, count: Int),
+    progress: (@Sendable (MergeProgress) -> Void)? = nil
   ) throws -> PartOutcome {
     if try parts.outputState() == .finished { return PartOutcome(shards: [], wasFinished: true) }
     do {
-      try parts.begin(run: run)
+      try parts.begin(part.index, of: part.count, files: plan.shards.map { ($0.name, $0.fileByteCount) })
       return PartOutcome(shards: try write(numbers, to: parts, progress), wasFinished: false)
     } catch {
       // The folder may be gone because another process has made the result meanwhile.

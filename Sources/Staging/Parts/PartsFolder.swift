@@ -47,7 +47,7 @@ package struct PartsFolder: Sendable {
   }
 
   /// More than any record has.
-  private static let recordLimit = 64 << 20
+  static let recordLimit = 64 << 20
 
   /// Looks at the output by listings.
   package func outputState() throws(CheckpointError) -> OutputState {
@@ -66,14 +66,20 @@ package struct PartsFolder: Sendable {
 
   /// Makes the folders, finds out whether the file system can do what is needed, and says who began.
   ///
-  /// - Parameter run: A name for this run, such as `03-of-16`.
-  package func begin(run: String) throws {
+  /// - Parameters:
+  ///   - index: The part that this process writes, counted from 0.
+  ///   - count: The number of parts.
+  ///   - files: Name and size of every weight file of the plan, for whoever looks.
+  package func begin(_ index: Int, of count: Int, files: [(name: String, byteCount: Int)] = []) throws {
     for folder in [paths.top, paths.folder, paths.work, paths.parts, paths.runs] { try shared.makeFolder(folder) }
     try probe()
-    try shared.write(identity.text, to: paths.plan + "." + paths.token)
-    try shared.rename(paths.plan + "." + paths.token, to: paths.plan)
+    for (path, text) in [(paths.plan, identity.text), (paths.files, PartsFileList(files).text)] {
+      try shared.write(text, to: path + "." + paths.token)
+      try shared.rename(path + "." + paths.token, to: path)
+    }
     try shared.write(
-      StagingLock.Holder.current().text, to: Paths.join(paths.runs, "\(run)-\(paths.token).json"))
+      StagingLock.Holder.current().text,
+      to: Paths.join(paths.runs, RunName(index: index, count: count, token: paths.token).text))
   }
 
   /// Tries the calls that parts need, with names of this process.
@@ -94,13 +100,7 @@ package struct PartsFolder: Sendable {
 
   /// The parts that began, each as often as it did.
   package func runs() throws(CheckpointError) -> [(index: Int, count: Int)] {
-    try shared.list(paths.runs).compactMap { name in
-      let fields = name.split(separator: "-")
-      guard fields.count == 4, fields[1] == "of", let index = Int(fields[0]), let count = Int(fields[2]) else {
-        return nil
-      }
-      return (index, count)
-    }
+    try shared.list(paths.runs).compactMap { RunName($0) }.map { ($0.index, $0.count) }
   }
 
   /// Digests of other plans for the same output that have parts here.

@@ -12,12 +12,23 @@ struct PartsPaths: Sendable {
   let token: String
 
   /// The folder of all plans for the output.
-  var top: String { Paths.join(Paths.folder(output), ".\(Paths.lastComponent(output)).safemerge-parts") }
+  var top: String { Self.top(ofOutput: output) }
+
+  static func top(ofOutput output: String) -> String {
+    Paths.join(Paths.folder(output), ".\(Paths.lastComponent(output))\(suffix)")
+  }
+
+  /// What the name of the folder ends with.
+  static let suffix = ".safemerge-parts"
   var folder: String { Paths.join(top, digest.description) }
   var work: String { Paths.join(folder, "work") }
-  var parts: String { Paths.join(folder, "parts") }
-  var runs: String { Paths.join(folder, "runs") }
-  var plan: String { Paths.join(folder, "plan.json") }
+  var parts: String { Paths.join(folder, Self.partsName) }
+  var runs: String { Paths.join(folder, Self.runsName) }
+  var plan: String { Paths.join(folder, Self.planName) }
+  /// The names of all weight files.
+  var files: String { Paths.join(folder, Self.filesName) }
+
+  static let (partsName, runsName, planName, filesName) = ("parts", "runs", "plan.json", "files.json")
   /// Where this process puts the result together.
   var result: String { Paths.join(folder, Self.resultPrefix + token) }
   /// Exists while one process makes the result, where two cannot.
