@@ -14,10 +14,19 @@ extension EventStream {
   }
 
   func done(_ summary: PartSummary) {
-    send("done", isLast: true) { event in
+    guard let part = summary.part else {
+      return send("parts_finished", isLast: true) { event in
+        event.member("output", summary.output)
+        event.member("files", summary.foundFiles)
+        event.member("was_finished", summary.wasFinished)
+        event.member("seconds", summary.seconds)
+        event.member("peak_memory", summary.peakMemory)
+      }
+    }
+    send("part_done", isLast: true) { event in
       event.member("output", summary.output)
-      event.member("part", summary.part?.index)
-      event.member("parts", summary.part?.count)
+      event.member("part", part.index)
+      event.member("parts", part.count)
       event.member("files_written", summary.writtenFiles)
       event.member("files_found", summary.foundFiles)
       event.member("bytes_written", summary.writtenByteCount)
