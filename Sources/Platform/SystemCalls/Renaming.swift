@@ -105,6 +105,17 @@ package enum Renaming {
     }
   }
 
+  /// Links a file to a second name, which must be free; false if the file system has no links.
+  package static func linkIfPossible(_ from: String, to: String) throws(Failure) -> Bool {
+    do throws(Failure) {
+      try link(from, to: to)
+      return true
+    } catch {
+      if noLinks.contains(error.code) { return false }
+      throw error
+    }
+  }
+
   /// Links a file to a second name, which must be free.
   package static func link(_ from: String, to: String) throws(Failure) {
     try NameState.expecting(from, linkedAt: to) { () throws(Failure) in

@@ -1,0 +1,86 @@
+import Checkpoints
+import Platform
+
+/// Why the parts of a merge cannot be made into a result.
+public struct PartsError: ReportableError, Equatable {
+  public enum Problem: Equatable, Sendable {
+    /// Some weight files have no record; their names.
+    case missing([String], of: Int)
+    /// The data of a complete weight file is not there.
+    case noData
+    /// The data of a complete weight file does not have the recorded size.
+    case size(found: Int, recorded: Int)
+    /// The data of a complete weight file does not have the plan's header.
+    case header
+    /// The result does not hold what the plan says.
+    case notThePlan(name: String)
+    /// The file system has no links, so that one process finishes at a time.
+    case beingFinished
+    /// The file system lacks something that parts need.
+    case unsuitable(String)
+  }
+
+  public let path: String
+  public let problem: Problem
+
+  init(path: String, _ problem: Problem) {
+    self.path = path
+    self.problem = problem
+  }
+
+  public var file: String? { path }
+
+  public var errorClass: String {
+    switch problem {
+    case .missing: "parts-missing"
+    case .noData, .size, .header, .notThePlan: "parts"
+    case .beingFinished: "in-use"
+    case .unsuitable: "system"
+    }
+  }
+
+  public var category: ErrorCategory {
+    switch problem {
+    case .beingFinished: .outputOccupied
+    default: .inputOutput
+    }
+  }
+
+  /// Names that a message lists before it only counts.
+  private static let listed = 3
+
+  public var message: String {
+    switch problem {
+    case .missing(let names, let count):
+      "\(names.count) of \(count) weight files are not complete: "
+        + names.prefix(Self.listed).joined(separator: ", ") + (names.count > Self.listed ? ", …" : "")
+    case .noData: "recorded as complete, but its data is gone"
+    case .size(let found, let recorded):
+      "recorded as complete with \(NumberText.grouped(recorded)) bytes, but it has \(NumberText.grouped(found))"
+    case .header: "recorded as complete, but its header is not the plan's"
+    case .notThePlan(let name): "the result of the parts does not match the plan at \"\(name)\""
+    case .beingFinished: "another process is making the result of these parts"
+    case .unsuitable(let what): "this file system cannot hold the parts of a merge: \(what)"
+    }
+  }
+
+  public var hint: String? {
+    switch problem {
+    case .missing: "run the parts that write them again"
+    case .noData, .size, .header, .notThePlan: "remove its record, and run the part that writes it again"
+    case .beingFinished: "wait; if no process is, remove \(path)"
+    case .unsuitable: "write the output to a local disk and copy it"
+    }
+  }
+
+  /// What calls report about a path that another machine has removed.
+  static let gone: Set<Int32> = SystemCalls.gone
+
+  static func isGone(_ error: CheckpointError) -> Bool {
+    switch error.problem {
+    case .system(_, let code): gone.contains(code)
+    case .notFound: true
+    default: false
+    }
+  }
+}

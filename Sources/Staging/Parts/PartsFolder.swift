@@ -1,0 +1,159 @@
+import Checkpoints
+import JSONText
+import Platform
+
+/// The folder in which the processes of one plan gather the weight files of its result, without locks.
+///
+/// A weight file is complete when its record is there, never because a name is there. Every step may be repeated, done by
+/// two at once, or be left at any point.
+package struct PartsFolder: Sendable {
+  package let output: String
+  package let identity: MergeIdentity
+  package let digest: PlanDigest
+  let shared: any SharedFolder
+  let paths: PartsPaths
+
+  /// The parts of the plan that `identity` decides.
+  ///
+  /// - Parameters:
+  ///   - output: The path of the result, a folder.
+  ///   - token: Tells this process from all others; no other process may ever have the same.
+  package init(
+    output: String, identity: MergeIdentity, shared: any SharedFolder = FolderOnDisk(), token: String = randomToken()
+  ) {
+    self.output = Paths.withoutTrailingSlashes(output)
+    self.identity = identity
+    self.shared = shared
+    digest = PlanDigest(identity)
+    paths = PartsPaths(output: self.output, digest: digest, token: token)
+  }
+
+  /// 16 hexadecimal digits from the system's source of random numbers.
+  package static func randomToken() -> String {
+    let text = String(UInt64.random(in: 0 ... .max), radix: 16)
+    return String(repeating: "0", count: 16 - text.count) + text
+  }
+
+  /// What has the output's name.
+  package enum OutputState: Equatable, Sendable {
+    /// Nothing, or an empty folder.
+    case absent
+    /// The result of this plan.
+    case finished
+    case other
+  }
+
+  /// More than any record has.
+  private static let recordLimit = 64 << 20
+
+  /// Looks at the output by listings.
+  package func outputState() throws(CheckpointError) -> OutputState {
+    let name = Paths.lastComponent(output)
+    guard try shared.list(Paths.folder(output)).contains(where: { Paths.areEqual($0, name) }) else { return .absent }
+    // A file, or a folder that others may not list.
+    guard let names = try? shared.list(output) else { return .other }
+    if names.isEmpty { return .absent }
+    guard names.contains(ResultMarks.record),
+      let text = try shared.start(of: ResultRecord.path(in: output), byteCount: Self.recordLimit),
+      let record = try? ResultRecord(text: text.bytes)
+    else { return .other }
+    return identity.decided(record) ? .finished : .other
+  }
+
+  // MARK: - A part
+
+  /// Makes the folders, finds out whether the file system can do what is needed, and says who began.
+  ///
+  /// - Parameter run: A name for this run, such as `03-of-16`.
+  package func begin(run: String) throws {
+    for folder in [paths.top, paths.folder, paths.work, paths.parts, paths.runs] { try shared.makeFolder(folder) }
+    try probe()
+    try shared.write(identity.text, to: paths.plan + "." + paths.token)
+    try shared.rename(paths.plan + "." + paths.token, to: paths.plan)
+    try shared.write(
+      StagingLock.Holder.current().text, to: Paths.join(paths.runs, "\(run)-\(paths.token).json"))
+  }
+
+  /// Tries the calls that parts need, with names of this process.
+  private func probe() throws {
+    let file = Paths.join(paths.work, "probe-\(paths.token)")
+    defer { for suffix in ["", ".1", ".2", ".3"] { shared.remove(file + suffix) } }
+    do throws(CheckpointError) {
+      try shared.write([0], to: file)
+      try shared.rename(file, to: file + ".1")
+      _ = try shared.link(file + ".1", to: file)
+      try shared.makeFolder(file + ".2")
+      try shared.renameFolder(file + ".2", to: file + ".3")
+    } catch {
+      if PartsError.isGone(error) { throw error }
+      throw PartsError(path: paths.top, .unsuitable(error.message))
+    }
+  }
+
+  /// Digests of other plans for the same output that have parts here.
+  package func otherPlans() throws(CheckpointError) -> [PlanDigest] {
+    try shared.list(paths.top).compactMap { PlanDigest(name: $0) }.filter { $0 != digest }
+  }
+
+  /// The records of complete weight files, by their places in the plan.
+  package func records() throws(CheckpointError) -> [Int: ShardRecord] {
+    var found: [Int: ShardRecord] = [:]
+    for name in try shared.list(paths.parts) {
+      guard let number = PartsPaths.number(ofRecord: name), let record = try record(number) else { continue }
+      found[number] = record
+    }
+    return found
+  }
+
+  /// Whether a listing shows a record of a weight file.
+  package func isComplete(_ number: Int) throws(CheckpointError) -> Bool {
+    let name = PartsPaths.recordName(number)
+    guard try shared.list(paths.parts).contains(name) else { return false }
+    return try record(number) != nil
+  }
+
+  /// The record of a weight file whose name a listing showed; nil if it is not whole.
+  private func record(_ number: Int) throws(CheckpointError) -> ShardRecord? {
+    let path = Paths.join(paths.parts, PartsPaths.recordName(number))
+    guard let text = try shared.start(of: path, byteCount: Self.recordLimit),
+      let record = ShardRecord(text: text.bytes), record.digest == digest, record.number == number
+    else { return nil }
+    return record
+  }
+
+  /// The path and the name of the file into which this process writes the data of a weight file: once, and closed before it
+  /// is recorded.
+  package func data(_ number: Int) -> (path: String, name: String) {
+    let name = paths.dataName(number)
+    return (Paths.join(paths.work, name), name)
+  }
+
+  /// Records that the data of a weight file is complete and on disk.
+  ///
+  /// - Returns: False if another process was faster; the data of this one is removed then. A process that wrote a record
+  ///   never removes its data, so a record that another one replaces stays true.
+  package func complete(_ record: ShardRecord) throws(CheckpointError) -> Bool {
+    if try isComplete(record.number) {
+      shared.remove(Paths.join(paths.work, record.data))
+      return false
+    }
+    let name = PartsPaths.recordName(record.number)
+    let temporary = Paths.join(paths.parts, ".\(name).\(paths.token)")
+    try shared.write(record.text, to: temporary)
+    try shared.rename(temporary, to: Paths.join(paths.parts, name))
+    return true
+  }
+}
+
+extension MergeIdentity {
+  /// Whether this identity decided the result that has this record.
+  func decided(_ record: ResultRecord) -> Bool {
+    guard record.version == version, record.options == options else { return false }
+    let own = inputs.filter { $0.role != "written" }
+    guard own.count == record.inputs.count else { return false }
+    return zip(own, record.inputs).allSatisfy { one, other in
+      // A base's file has a checksum where checksums were asked for.
+      one == (one.checksum == nil ? other.with(checksum: nil) : other)
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import Platform
+
+/// The layout of the folder in which the parts of merges to one output are gathered.
+///
+/// `.OUT.safemerge-parts/DIGEST` belongs to one plan. In it `plan.json` is the identity's text; `work` has the data of
+/// weight files; `parts` a record for each complete one; `runs` what began, for messages; `result-TOKEN` is one
+/// finisher's own. No file is written twice, and none by two processes.
+struct PartsPaths: Sendable {
+  let output: String
+  let digest: PlanDigest
+  /// Tells this process from all others.
+  let token: String
+
+  /// The folder of all plans for the output.
+  var top: String { Paths.join(Paths.folder(output), ".\(Paths.lastComponent(output)).safemerge-parts") }
+  var folder: String { Paths.join(top, digest.description) }
+  var work: String { Paths.join(folder, "work") }
+  var parts: String { Paths.join(folder, "parts") }
+  var runs: String { Paths.join(folder, "runs") }
+  var plan: String { Paths.join(folder, "plan.json") }
+  /// Where this process puts the result together.
+  var result: String { Paths.join(folder, Self.resultPrefix + token) }
+  /// Exists while one process makes the result, where two cannot.
+  var finishing: String { Paths.join(top, "finish.\(digest)") }
+
+  static let resultPrefix = "result-"
+
+  /// The name of the data of this process for a weight file.
+  func dataName(_ number: Int) -> String { "\(Self.digits(number))-\(token).safetensors" }
+
+  /// The name of a weight file's record.
+  static func recordName(_ number: Int) -> String { "\(digits(number)).json" }
+
+  /// The number of the weight file whose record has this name; nil for any other name.
+  static func number(ofRecord name: String) -> Int? {
+    guard name.hasSuffix(".json"), let number = Int(name.dropLast(".json".count)), recordName(number) == name else {
+      return nil
+    }
+    return number
+  }
+
+  private static func digits(_ number: Int) -> String {
+    let text = String(number)
+    return String(repeating: "0", count: max(0, 5 - text.count)) + text
+  }
+}
