@@ -146,7 +146,7 @@ public final class StagedOutput: Sendable {
         done: ByteRanges())
     }
     // Another machine may still be writing to a file that it began.
-    for left in staging.hadCompany ? [] : paths.partialFiles(number) {
+    for left in goesOn && !staging.hadCompany ? paths.partialFiles(number) : [] {
       guard let identity = try OutputPlace.identity(left, followingLinks: false), identity.isRegularFile,
         identity.byteCount == byteCount,
         let found = ShardJournal.read(StagingPaths.journal(of: left), inode: identity.inode),
@@ -158,7 +158,7 @@ public final class StagedOutput: Sendable {
       let file = try OutputFile(path: target, temporaryPath: left, byteCount: byteCount, continues: true)
       return part(file, inode: identity.inode, inputs, done: found.done)
     }
-    paths.removePartialFiles(number)
+    if goesOn { paths.removePartialFiles(number) }
     let file = try OutputFile(path: target, temporaryPath: temporary, byteCount: byteCount)
     return part(file, inode: try file.identity().inode, inputs, done: ByteRanges())
   }
@@ -190,7 +190,8 @@ public final class StagedOutput: Sendable {
 
   /// Bytes that an earlier run reserved for a weight file that it did not complete.
   package func reservedByteCount(ofPart number: Int) -> Int {
-    paths.partialFiles(number).reduce(0) { $0 + ((try? SystemCalls.occupiedByteCount($1)) ?? 0) }
+    guard goesOn else { return 0 }
+    return paths.partialFiles(number).reduce(0) { $0 + ((try? SystemCalls.occupiedByteCount($1)) ?? 0) }
   }
 
   /// Bytes that may still be written to the file system of the result; nil if it does not report that.

@@ -11,7 +11,7 @@ import Testing
 
   /// The calls that change names do their work and report a failure, as a request that was sent twice does.
   @Test(arguments: ["rename", "renameat2", "link", "mkdir", "unlink", "rmdir"], ["ENOENT", "EEXIST", "EIO"])
-  func aFailureThatIsReportedAfterTheWorkIsNone(call: String, error: String) throws {
+  func aFailureThatIsReportedAfterTheWorkCountsForNothing(call: String, error: String) throws {
     let scratch = try Scratch()
     #expect(try Program.run(["merge", "-q", Self.base, Self.adapter, "-o", scratch.file("expected")]).status == 0)
     let expected = try tree(scratch.file("expected"))
@@ -146,7 +146,7 @@ import Testing
   // MARK: - Two merges that both have the lock
 
   /// Starts a merge on a machine "a", stops it after its first shard, runs another on a machine "b" to its end, and lets the
-  /// first go on; returns both exit codes.
+  /// first one continue; returns both exit codes.
   private func meet(
     _ model: SlowModel, _ place: String, hosts: (String, String) = ("a", "b"), first: String, second: String,
     habits: String = "refuse:renameat2:EINVAL locks"

@@ -57,7 +57,7 @@ enum NameState {
     return [first.inode, second.inode]
   }
 
-  /// Whether `path` leads to what had this identity before it was renamed. Some file systems number a renamed file anew.
+  /// Whether `path` leads to what had this identity before it was renamed. Some file systems give a renamed file another number.
   private static func isSame(_ before: SystemCalls.Identity, _ path: String) -> Bool {
     guard let now = try? SystemCalls.identity(path: path, followingLinks: false),
       now.isDirectory == before.isDirectory, now.isRegularFile == before.isRegularFile

@@ -62,7 +62,7 @@ package enum SystemCalls {
   /// The errors of renaming a folder over something other than an empty folder.
   package static let folderInTheWay: Set<Int32> = [EEXIST, ENOTEMPTY, ENOTDIR]
   /// The errors of any call on a path that another machine has removed.
-  package static let gone: Set<Int32> = [ENOENT, ENOTDIR, ESTALE]
+  package static let gone: Set<Int32> = [ENOENT, ESTALE]
   /// The error of opening a socket or a missing device.
   package static let noSuchDevice = ENXIO
   /// The errors of any call on a path that this user may not access.

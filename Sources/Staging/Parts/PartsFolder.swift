@@ -53,7 +53,8 @@ package struct PartsFolder: Sendable {
   package func outputState() throws(CheckpointError) -> OutputState {
     let name = Paths.lastComponent(output)
     guard try shared.list(Paths.folder(output)).contains(where: { Paths.areEqual($0, name) }) else { return .absent }
-    let names = try shared.list(output)
+    // A file, or a folder that others may not list.
+    guard let names = try? shared.list(output) else { return .other }
     if names.isEmpty { return .absent }
     guard names.contains(ResultMarks.record),
       let text = try shared.start(of: ResultRecord.path(in: output), byteCount: Self.recordLimit),

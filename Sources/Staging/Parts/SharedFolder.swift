@@ -6,7 +6,7 @@ import Checkpoints
 /// listing folders, each file is written once by one process under a name of its own, and a name is opened only if a
 /// listing showed it. Errors that mean that a path is gone are `system` with a code of ``PartsError/gone``.
 package protocol SharedFolder: Sendable {
-  /// The names in a folder, asked for anew; none if there is no such folder.
+  /// The names in a folder, asked for again each time; none if there is no such folder.
   func list(_ folder: String) throws(CheckpointError) -> [String]
 
   /// Makes a folder that only this user may access; one that is there is used.

@@ -16,7 +16,9 @@ import Testing
   }
 
   private func expectWhole() throws {
-    #expect(try Program.run(model.arguments(scratch.file("whole"))).status == 0)
+    if try !scratch.entries().contains("whole") {
+      #expect(try Program.run(model.arguments(scratch.file("whole"))).status == 0)
+    }
     #expect(try tree(output) == tree(scratch.file("whole")))
     #expect(try scratch.entries() == ["adapter", "base", "merged", "whole"])
   }

@@ -1,0 +1,196 @@
+import Checksums
+import Foundation
+import Platform
+import TestSupport
+import Testing
+
+@testable import Checkpoints
+@testable import Staging
+
+/// Parts and their finisher on a real disk.
+@Suite struct PartsFolderTests {
+  private let names = ["model-00001-of-00002.safetensors", "unet/model-00002-of-00002.safetensors"]
+
+  private func identity(_ dtype: String = "auto") -> MergeIdentity {
+    MergeIdentity(
+      version: "1.0", options: [.init(name: "dtype", value: dtype)],
+      inputs: [
+        .init(role: "base", name: "a", byteCount: 1, headerChecksum: SHA256Checksum(of: [1])),
+        .init(role: "adapter 1", name: "b", byteCount: 2, checksum: SHA256Checksum(of: [2])),
+        .init(role: "written", name: "config.json", byteCount: 2, checksum: SHA256Checksum(of: [3])),
+      ])
+  }
+
+  private func data(_ number: Int) -> [UInt8] { [UInt8](repeating: UInt8(number), count: 8) + [9, 9] }
+
+  /// Writes weight files as a part does; returns how many it recorded.
+  @discardableResult
+  private func part(_ parts: PartsFolder, _ numbers: [Int]) throws -> Int {
+    try parts.begin(0, of: 1)
+    var count = 0
+    for number in numbers where try !parts.isComplete(number) {
+      let (path, name) = parts.data(number)
+      try parts.shared.write(data(number), to: path)
+      let record = ShardRecord(
+        digest: parts.digest, number: number, name: names[number], data: name, byteCount: 10,
+        headerChecksum: SHA256Checksum(of: Array(data(number)[..<8])))
+      if try parts.complete(record) { count += 1 }
+    }
+    return count
+  }
+
+  private func finish(_ parts: PartsFolder, wait: () -> Bool = { false }) throws -> PartsFinisher.Outcome {
+    let files = names.enumerated().map { number, name in
+      PartsFinisher.WeightFile(name: name, headerBytes: Array(data(number)[..<8]), byteCount: 10)
+    }
+    return try PartsFinisher(parts, files: files).finish(wait: wait) { folder, records in
+      #expect(records.keys.sorted() == [0, 1])
+      let record = ResultRecord(identity(), baseChecksums: [SHA256Checksum(of: [7])], files: []).text
+      try parts.shared.write(record, to: folder + "/" + ResultMarks.record)
+      try parts.shared.write([1], to: folder + "/index.json")
+      return [ResultMarks.record, "index.json"]
+    }
+  }
+
+  private func parts(_ scratch: Scratch, _ dtype: String = "auto") -> PartsFolder {
+    PartsFolder(output: scratch.file("out"), identity: identity(dtype))
+  }
+
+  @Test func partsBecomeAResult() throws {
+    let scratch = try Scratch()
+    #expect(try parts(scratch).outputState() == .absent)
+    #expect(try part(parts(scratch), [0]) == 1)
+    let top = scratch.file(".out.safemerge-parts")
+    #expect(try (SystemCalls.identity(path: top)?.mode ?? 0) & 0o777 == 0o700)
+    // Again, and of the other plan beside it.
+    #expect(try part(parts(scratch), [0]) == 0)
+    #expect(try part(parts(scratch, "f32"), [1]) == 1)
+    #expect(try parts(scratch).otherPlans() == [PlanDigest(identity("f32"))])
+    let expected = PartsError(
+      path: top + "/\(PlanDigest(identity()))", .missing([names[1]], of: 2))
+    #expect(throws: expected) { try finish(parts(scratch)) }
+    // Another machine writes the rest while this one waits.
+    var waits = 0
+    let outcome = try finish(parts(scratch)) {
+      waits += 1
+      if waits == 2 { _ = try? part(parts(scratch), [1]) }
+      return waits < 5
+    }
+    #expect(outcome == .finished && waits == 2)
+    #expect(try contents(scratch.file("out/" + names[0])) == data(0))
+    #expect(try contents(scratch.file("out/" + names[1])) == data(1))
+    #expect(try scratch.entries("out").sorted() == [ResultMarks.record, "index.json", names[0], "unet"].sorted())
+    // Only the other plan's folder stays.
+    #expect(try scratch.entries(".out.safemerge-parts") == [PlanDigest(identity("f32")).description])
+    #expect(try parts(scratch).outputState() == .finished)
+    #expect(try finish(parts(scratch)) == .wasFinished)
+    #expect(try parts(scratch, "f32").outputState() == .other)
+    #expect(throws: CheckpointError(path: scratch.file("out"), .outputExists)) { try finish(parts(scratch, "f32")) }
+    let mode = try SystemCalls.identity(path: scratch.file("out/unet"))?.mode ?? 0
+    #expect(mode & 0o777 == 0o777 & ~SystemCalls.userMask)
+  }
+
+  @Test func dataThatDiffersFromItsRecordIsRefused() throws {
+    let scratch = try Scratch()
+    let own = parts(scratch)
+    try part(own, [0, 1])
+    let path = own.data(1).path
+    for (bytes, problem) in [
+      ([], .size(found: 0, recorded: 10)), ([UInt8](repeating: 7, count: 10), .header),
+    ] as [([UInt8], PartsError.Problem)] {
+      try write(bytes, to: path)
+      let error = #expect(throws: PartsError.self) { try finish(parts(scratch)) }
+      #expect(error == PartsError(path: path, problem))
+      #expect(error?.category == .inputOutput && error?.errorClass == "parts")
+    }
+    try SystemCalls.removeFile(path)
+    #expect(throws: PartsError(path: path, .noData)) { try finish(parts(scratch)) }
+    #expect(try scratch.entries() == [".out.safemerge-parts"])
+    // A record that is cut does not count; the shard is made again.
+    let record = scratch.file(".out.safemerge-parts/\(own.digest)/parts/00001.json")
+    try write(Array(try contents(record).dropLast(5)), to: record)
+    #expect(try !own.isComplete(1))
+    #expect(try part(parts(scratch), [1]) == 1)
+    #expect(try finish(parts(scratch)) == .finished)
+  }
+
+  @Test func whatHasTheNameOfTheOutputIsSeen() throws {
+    let scratch = try Scratch()
+    try part(parts(scratch), [0, 1])
+    let exists = CheckpointError(path: scratch.file("out"), .outputExists)
+    try scratch.write("x", to: "out")
+    #expect(try parts(scratch).outputState() == .other)
+    #expect(throws: exists) { try finish(parts(scratch)) }
+    try SystemCalls.removeFile(scratch.file("out"))
+    try scratch.folder("out")
+    #expect(try parts(scratch).outputState() == .absent)
+    // It fills while the result is made.
+    let own = parts(scratch)
+    let files = names.enumerated().map { number, name in
+      PartsFinisher.WeightFile(name: name, headerBytes: Array(data(number)[..<8]), byteCount: 10)
+    }
+    #expect(throws: exists) {
+      try PartsFinisher(own, files: files).finish { folder, _ in
+        try scratch.write("theirs", to: "out/notes.txt")
+        return []
+      }
+    }
+    #expect(try scratch.entries("out") == ["notes.txt"])
+    // A file too many, or too few.
+    for other in ["index.json", "unet/index.json"] {
+      let output = PartsFolder(output: scratch.file("out2"), identity: identity())
+      try part(output, [0, 1])
+      let error = #expect(throws: PartsError.self) {
+        try PartsFinisher(output, files: files).finish { folder, _ in
+          try output.shared.write([1], to: folder + "/" + other)
+          return other == "index.json" ? [] : [other, "missing.json"]
+        }
+      }
+      guard case .notThePlan(let name)? = error?.problem else {
+        Issue.record("\(String(describing: error))")
+        continue
+      }
+      #expect(name == (other == "index.json" ? other : "missing.json"))
+    }
+    // The empty folder is no obstacle.
+    try SystemCalls.removeFile(scratch.file("out/notes.txt"))
+    #expect(try finish(parts(scratch)) == .finished)
+    #expect(try scratch.entries("out").count == 4)
+  }
+
+  @Test func aRecordIsReadAsItWasWritten() throws {
+    let record = ShardRecord(
+      digest: PlanDigest(identity()), number: 17, name: "a/é.safetensors", data: "00017-0.safetensors",
+      byteCount: 1 << 40, headerChecksum: SHA256Checksum(of: [1]), checksum: SHA256Checksum(of: [2]),
+      inputs: [
+        .init(name: "x", byteCount: 1, modifiedNanoseconds: 5),
+        .init(
+          name: "y", byteCount: 2, modifiedNanoseconds: 6, checksum: SHA256Checksum(of: [3])),
+      ], verification: .read)
+    #expect(ShardRecord(text: record.text) == record)
+    for cut in 0..<record.text.count { #expect(ShardRecord(text: Array(record.text[..<cut])) == nil) }
+    for position in record.text.indices {
+      var text = record.text
+      text[position] ^= 1
+      #expect(ShardRecord(text: text) == nil, "\(position)")
+    }
+    for (name, number) in [("00017.json", 17), ("123456.json", 123_456)] {
+      #expect(PartsPaths.number(ofRecord: name) == number)
+      #expect(PartsPaths.recordName(number) == name)
+    }
+    for name in ["17.json", ".00017.json.x", "000017.json", "-0001.json", "00017", "lock"] {
+      #expect(PartsPaths.number(ofRecord: name) == nil, "\(name)")
+    }
+  }
+
+  /// A result with checksums of the base is the same plan's.
+  @Test func aResultIsKnownByItsRecord() {
+    let own = identity()
+    for checksums in [[nil], [SHA256Checksum(of: [5])]] {
+      #expect(own.decided(ResultRecord(own, baseChecksums: checksums, files: [])))
+    }
+    #expect(!own.decided(ResultRecord(identity("f32"), baseChecksums: [nil], files: [])))
+    let other = MergeIdentity(version: "1.0", options: own.options, inputs: Array(own.inputs.dropFirst()))
+    #expect(!own.decided(ResultRecord(other, baseChecksums: [nil], files: [])))
+  }
+}
