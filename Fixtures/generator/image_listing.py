@@ -179,7 +179,7 @@ def files_of(base):
     if base.endswith(".safetensors"):
         return [(None, base)]
     found = []
-    # A folder that model_index.json does not name is no part of the pipeline.
+    # A folder that model_index.json does not name does not belong to the pipeline.
     index = os.path.join(base, "model_index.json")
     named = json.load(open(index)) if os.path.exists(index) else None
     for folder, _, names in sorted(os.walk(base)):
@@ -218,11 +218,12 @@ def write(path, tensors, metadata):
         file.write(struct.pack("<Q", len(text)) + text + data)
 
 
-def pairs(modules, rank=2, rows=8, columns=8, alpha=1.0):
+def pairs(modules, rank=2, alpha=1.0):
+    """Factors of square layers of these sizes, in kohya's names."""
     tensors = {}
-    for number, module in enumerate(modules):
-        tensors[module + ".lora_down.weight"] = np.full((rank, columns), 2.0 ** -(number + 2))
-        tensors[module + ".lora_up.weight"] = np.full((rows, rank), 2.0 ** -(number + 3))
+    for number, (module, size) in enumerate(modules.items()):
+        tensors[module + ".lora_down.weight"] = np.full((rank, size), 2.0 ** -(number + 2))
+        tensors[module + ".lora_up.weight"] = np.full((size, rank), 2.0 ** -(number + 3))
         tensors[module + ".alpha"] = np.array(alpha)
     return tensors
 
@@ -242,8 +243,11 @@ def sample_files():
         "modelspec.architecture": "stable-diffusion-xl-v1-base/lora", "modelspec.trigger_phrase": "ohwx style",
         "modelspec.author": "someone", "modelspec.license": "CC-BY-4.0", "modelspec.prediction_type": "epsilon",
     }
-    modules = ["lora_unet_input_blocks_4_1_transformer_blocks_1_attn2_to_q", "lora_te1_text_model_encoder_layers_0_mlp_fc1",
-               "lora_te2_text_model_encoder_layers_1_self_attn_v_proj"]
+    # Layers that the base sdxl-bf16 has.
+    modules = {
+        "lora_unet_output_blocks_0_1_transformer_blocks_1_attn1_to_q": 8, "lora_te1_text_model_encoder_layers_0_self_attn_q_proj": 8,
+        "lora_te2_text_model_encoder_layers_1_self_attn_v_proj": 10,
+    }
     write(os.path.join(OUTPUT, "kohya.safetensors"), pairs(modules), kohya)
     toolkit = {
         "software": json.dumps({"name": "ai-toolkit", "version": "0.2"}),

@@ -46,7 +46,8 @@ public struct Adapter: Sendable {
 
   /// What the adapter says of its base, for messages: the config's ``baseModelName``, or the architecture or the name in a file's metadata.
   package var statedBase: String? {
-    baseModelName ?? file.flatMap { $0.training.architecture ?? $0.training.baseModelVersion ?? $0.training.baseModelName }
+    baseModelName
+      ?? file.flatMap { $0.training.architecture ?? $0.training.baseModelVersion ?? $0.training.baseModelName }
   }
 
   /// Whether the layout of stacked experts is open: Unsloth wrote the adapter, without saying in which order, and the

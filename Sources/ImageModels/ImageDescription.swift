@@ -45,7 +45,9 @@ package struct ImageDescription: Sendable, Equatable {
 extension Component {
   /// Whether a tensor of a single file belongs to this text encoder although it lies beside its model.
   fileprivate func isBeside(_ name: String) -> Bool {
-    guard kind.isTextEncoder, let ending = ["transformer.", "model."].first(where: prefix.hasSuffix) else { return false }
+    guard kind.isTextEncoder, let ending = ["transformer.", "model."].first(where: prefix.hasSuffix) else {
+      return false
+    }
     return name.hasPrefix(prefix.dropLast(ending.count))
   }
 }

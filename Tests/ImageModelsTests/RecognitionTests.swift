@@ -92,7 +92,9 @@ import Testing
   }
 
   @Test func namesOfNoModelAreOfNone() {
-    let found = model(["base_model.model.model.layers.0.self_attn.q_proj", "x", "", "lora_unet_", "text_encoders.", "é.1"])
+    let found = model([
+      "base_model.model.model.layers.0.self_attn.q_proj", "x", "", "lora_unet_", "text_encoders.", "é.1",
+    ])
     #expect(found.architectures.isEmpty && found.namedCount == 0)
     #expect(found.diffusionCount == 6)
     #expect(model([]).architectures.isEmpty)

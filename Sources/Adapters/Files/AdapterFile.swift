@@ -28,7 +28,7 @@ enum AdapterFile {
   /// What models have tensors of under the same names, so that these say nothing of a file.
   private static let common: Set<FactorRole> = [.alpha, .magnitude, .orthogonalScale]
 
-  /// Whether a file's tensors are those of an adapter, but for few. A model that was saved with an adapter in it is none.
+  /// Whether a file's tensors are those of an adapter, but for few. A model that was saved with an adapter in it is a model.
   static func isAdapter(_ table: TensorTable) -> Bool {
     var (own, others) = (0, 0)
     // Weights are IA3's beside the numbers that say the axis.

@@ -63,7 +63,8 @@ struct PublishedUNet: Sendable {
     }
     let block = parts + ["ff.net.0.proj", "ff.net.2", "norm1", "norm2", "norm3"]
     let leaves =
-      ["norm", "proj_in", "proj_out"] + (0..<depth).flatMap { number in block.map { "transformer_blocks.\(number).\($0)" } }
+      ["norm", "proj_in", "proj_out"]
+      + (0..<depth).flatMap { number in block.map { "transformer_blocks.\(number).\($0)" } }
     return [native, diffusers].flatMap { beginning in leaves.map { "\(beginning).\($0)" } }
   }
 }

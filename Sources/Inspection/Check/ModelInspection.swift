@@ -95,7 +95,9 @@ public struct ModelInspection: Sendable {
   private static func file(_ path: String, _ log: inout FindingLog) throws -> InspectedModel {
     var model = InspectedModel(path: path, folder: nil, isAdapter: false)
     try model.addFile(Paths.lastComponent(path), at: path, &log)
-    if let header = model.files.first?.header, Adapter.isAdapter(header), try model.readAdapterFile(&log) { return model }
+    if let header = model.files.first?.header, Adapter.isAdapter(header), try model.readAdapterFile(&log) {
+      return model
+    }
     model.describeWeights(&log)
     AdapterTensorInspection(model: model).inspect(&log)
     return model

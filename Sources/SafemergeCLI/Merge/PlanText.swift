@@ -22,7 +22,7 @@ struct PlanText {
   /// The LAPACK for decompositions; nil if none is needed.
   let library: String?
   let hasModelCard: Bool
-  /// What the base is as an image or video model; nil: it is none that is known.
+  /// What the base is as an image or video model; nil: it isn't one that is known.
   let image: String?
 
   init(_ merge: PreparedMerge) {

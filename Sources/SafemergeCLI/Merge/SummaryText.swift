@@ -50,7 +50,7 @@ struct SummaryText {
   }
 
   private static func indented(_ lines: [(label: String, text: String)]) -> [String] {
-    lines.map { "  \($0.label.padded(to: LabeledLine.indentation - 2))\($0.text)" }
+    lines.map { "  \($0.label.padded(to: LabeledLine.indentation - 1))\($0.text)" }
   }
 
   /// A value of the metadata, of which some are pictures or lists of megabytes.

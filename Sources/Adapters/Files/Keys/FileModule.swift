@@ -41,9 +41,9 @@ struct FileModule {
 
   /// The tensors as a tuner reads them.
   func tensors(_ table: TensorTable, path: String) -> ModuleTensors {
-    ModuleTensors(name: name, byRole: byRole, table: table, path: path, ending: { [self] in ending($0, table) }) {
-      [self] in name(of: $0)
-    }
+    ModuleTensors(
+      name: name, byRole: byRole, table: table, path: path, ending: { [self] in ending($0, table) },
+      missingName: { [self] in name(of: $0) })
   }
 
   /// How the key of a tensor ends in the file: what is behind the part that all keys of the module have in common.

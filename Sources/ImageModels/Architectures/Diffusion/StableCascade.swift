@@ -21,9 +21,9 @@ enum StableCascade {
 
   private static let alike: [String: String] = [
     "": """
-      clip_txt_mapper clip_txt_pooled_mapper clip_img_mapper embedding.1 clf.1 down_downscalers.{i}.{i}.blocks.{i}
-      up_upscalers.{i}.{i}.blocks.{i}
-      """,
+    clip_txt_mapper clip_txt_pooled_mapper clip_img_mapper embedding.1 clf.1 down_downscalers.{i}.{i}.blocks.{i}
+    up_upscalers.{i}.{i}.blocks.{i}
+    """,
     "down_blocks.{i}.{i}": block, "up_blocks.{i}.{i}": block,
   ]
 

@@ -9,9 +9,9 @@ enum LTXVideo {
     alike: [
       "": "scale_shift_table caption_projection.linear_1 caption_projection.linear_2 proj_out",
       "transformer_blocks.{i}": """
-        scale_shift_table attn1.to_q attn1.to_k attn1.to_v attn1.to_out.0 attn2.to_q attn2.to_k attn2.to_v attn2.to_out.0
-        ff.net.0.proj ff.net.2
-        """,
+      scale_shift_table attn1.to_q attn1.to_k attn1.to_v attn1.to_out.0 attn2.to_q attn2.to_k attn2.to_v attn2.to_out.0
+      ff.net.0.proj ff.net.2
+      """,
     ],
     RuleTable(
       .native,

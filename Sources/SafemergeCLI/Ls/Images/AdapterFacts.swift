@@ -49,7 +49,9 @@ struct AdapterFacts: Sendable {
       sums[tensor.dtype, default: (0, 0)].tensors += 1
       sums[tensor.dtype, default: (0, 0)].bytes += tensor.byteCount
     }
-    dtypes = sums.sorted { $0.key < $1.key }.map { DTypeSum(dtype: $0.key, tensors: $0.value.tensors, bytes: $0.value.bytes) }
+    dtypes = sums.sorted { $0.key < $1.key }.map {
+      DTypeSum(dtype: $0.key, tensors: $0.value.tensors, bytes: $0.value.bytes)
+    }
     bytes = adapter.header.dataByteCount
   }
 

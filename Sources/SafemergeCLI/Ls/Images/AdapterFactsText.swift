@@ -67,7 +67,8 @@ struct AdapterFactsText {
       facts.steps.map { "\($0) steps" }, facts.epochs.map { "\($0) epochs" }, facts.images.map { "\($0) images" },
       facts.resolution.map { "resolution \($0)" }, facts.learningRate.map { "learning rate \($0)" },
       facts.unetLearningRate.map { "of the unet \($0)" },
-      facts.textEncoderLearningRate.map { "of the text encoders \($0)" }, facts.optimizer, facts.predictionType.map { "prediction \($0)" },
+      facts.textEncoderLearningRate.map { "of the text encoders \($0)" }, facts.optimizer,
+      facts.predictionType.map { "prediction \($0)" },
       facts.software.map { "by \($0)" }, facts.date,
     ]
   }

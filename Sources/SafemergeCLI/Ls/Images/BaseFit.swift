@@ -50,6 +50,10 @@ struct BaseFit: Sendable {
     writer.member("architecture", architecture)
     writer.member("fits", fits)
     writer.member("modules", moduleCount)
-    if let missing { writer.member("missing_modules", missing) } else { writer.member("missing_modules", nil as String?) }
+    if let missing {
+      writer.member("missing_modules", missing)
+    } else {
+      writer.member("missing_modules", nil as String?)
+    }
   }
 }

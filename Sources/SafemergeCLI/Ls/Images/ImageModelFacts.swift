@@ -40,7 +40,11 @@ struct ImageModelFacts: Sendable {
     var other = Part(name: "other", component: nil)
     var fp8: [FP8] = []
     func count(_ scheme: String?) {
-      if let place = fp8.firstIndex(where: { $0.scheme == scheme }) { fp8[place].weights += 1 } else { fp8.append(FP8(scheme: scheme, weights: 1)) }
+      if let place = fp8.firstIndex(where: { $0.scheme == scheme }) {
+        fp8[place].weights += 1
+      } else {
+        fp8.append(FP8(scheme: scheme, weights: 1))
+      }
     }
     for (number, file) in listing.files.enumerated() {
       for (index, tensor) in file.header.tensors.enumerated() {

@@ -36,7 +36,9 @@ struct ImageModelText {
     }
     for fp8 in facts.fp8 {
       add(
-        "fp8", ["\(NumberText.counted(fp8.weights, "weight")) \(fp8.scheme.map { "with scales (\($0))" } ?? "without scales")"])
+        "fp8",
+        ["\(NumberText.counted(fp8.weights, "weight")) \(fp8.scheme.map { "with scales (\($0))" } ?? "without scales")"]
+      )
     }
     add("title", [stated.title])
     add(

@@ -6,12 +6,12 @@ import ModelNames
 import Safetensors
 
 extension Checkpoint {
-  /// What it consists of as an image or video model; nil: it is none.
+  /// What it consists of as an image or video model; nil: it isn't one.
   package var imageDescription: ImageDescription? {
     mayBeOfImages ? ImageDescription(names: tensorNames, in: HeaderShapes(base: self)) : nil
   }
 
-  /// The architecture that it is of as an image or video model; nil: it is none, or none that is known.
+  /// The architecture that it is of as an image or video model; nil: it isn't one, or isn't known.
   package var imageArchitecture: String? { imageDescription.flatMap { $0.isRecognized ? $0.architecture : nil } }
 
   /// The modules of an adapter that it does not have by any of the names that image models' modules have, in the adapter's order; nil: it
