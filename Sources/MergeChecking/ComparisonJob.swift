@@ -84,7 +84,7 @@ final class ComparisonJob: Sendable {
   private var decoder: PlainDecoder? {
     switch subject.weight {
     case .codes(let weight, _): PlainDecoder(weight, shape: subject.shape, files)
-    case .numbers, .numbersThroughQLoRA: nil
+    case .numbers, .numbersThroughQLoRA, .padded: nil
     }
   }
 
@@ -97,6 +97,16 @@ final class ComparisonJob: Sendable {
       return
     }
     let source = subject.weight.source
+    if case .padded(_, let stored) = subject.weight {
+      let size = PlainArithmetic.byteCount(subject.sourceType)
+      var bytes: [UInt8] = []
+      try read(rows, columns: stored, of: source.input, source.range, subject.sourceType, &bytes)
+      buffer = [UInt8](repeating: 0, count: rows.count * columns * size)
+      for place in 0..<rows.count * stored * size {
+        buffer[place / (stored * size) * columns * size + place % (stored * size)] = bytes[place]
+      }
+      return
+    }
     try read(rows, columns: columns, of: source.input, source.range, subject.sourceType, &buffer)
   }
 
@@ -217,6 +227,6 @@ final class ComparisonJob: Sendable {
       try readWeight(rows, columns: prepared.columns, &decoder, &source)
       recomputation.addColumnSquares(step: step, rows, from: source, to: &squares)
     }
-    return squares.norms(width: prepared.steps[step].columnsPerNorm)
+    return squares.norms(width: prepared.steps[step].columnsPerNorm, rows: prepared.rows)
   }
 }
