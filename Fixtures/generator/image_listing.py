@@ -34,7 +34,7 @@ SUFFIXES = [
     (".norm.query_norm.scale", "whole", "whole"), (".norm.key_norm.scale", "whole", "whole"),
     (".on_input", "ia3", "axis"), (".weight", "ia3", "vector"), (".a1.weight", "glora", "a1"), (".a2.weight", "glora", "a2"),
     (".b1.weight", "glora", "b1"), (".b2.weight", "glora", "b2"), (".bm.weight", "glora", "bm"),
-    (".oft_blocks", "oft", "blocks"), (".rescale", "oft", "rescale"),
+    (".reshape_weight", None, "shape"), (".oft_blocks", "oft", "blocks"), (".rescale", "oft", "rescale"),
 ] + [("." + name, "loha", name) for name in
      ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2")
      ] + [("." + name, "lokr", name) for name in
@@ -143,6 +143,10 @@ def adapter_facts(path):
             if stated is None:
                 alphas[alpha] = alphas.get(alpha, 0) + 1
             ranks[rank] = ranks.get(rank, 0) + 1
+        # BFL's control adapters have norms of their own, and widen img_in.
+        is_control = any(key.endswith(".norm.query_norm.scale") for key in tensors)
+        if "shape" in roles or (is_control and module == "img_in"):
+            counts["padded weight"] = counts.get("padded weight", 0) + 1
         if "dora" in found:
             counts["DoRA"] = counts.get("DoRA", 0) + 1
     dtypes = {}
@@ -277,9 +281,6 @@ def main():
             continue
         base = os.path.normpath(os.path.join(CASES, case, description["base"]))
         for adapter in description["adapters"]:
-            # Padded weights are not merged.
-            if description["method"] == "reshape":
-                continue
             name = f"{case}/{adapter['file']}"
             facts["adapters"][name] = adapter_facts(os.path.join(CASES, name)) | {"base": architecture(base)}
         facts["bases"].setdefault(os.path.basename(base), base_facts(base))
