@@ -129,7 +129,8 @@ let package = Package(
       name: "SafemergeCLI",
       dependencies: [
         "CSystem", "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "ModelNames",
-        "TileKernels", "LinearAlgebra", "MergePlanning", "Staging", "MergeEngine", "Reports", "Inspection",
+        "ImageModels", "TileKernels", "LinearAlgebra", "MergePlanning", "Staging", "MergeEngine", "Reports",
+        "Inspection",
         "MergeChecking", "Merging", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: programSettings),

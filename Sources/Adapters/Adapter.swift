@@ -44,6 +44,12 @@ public struct Adapter: Sendable {
   /// What the adapter was trained on, if the config says so.
   public var baseModelName: String? { config.baseModelName }
 
+  /// What the adapter says of its base, for messages: the config's ``baseModelName``, or the architecture or the name in a file's metadata.
+  package var statedBase: String? {
+    baseModelName
+      ?? file.flatMap { $0.training.architecture ?? $0.training.baseModelVersion ?? $0.training.baseModelName }
+  }
+
   /// Whether the layout of stacked experts is open: Unsloth wrote the adapter, without saying in which order, and the
   /// orders differ.
   public let isExpertLayoutAmbiguous: Bool
@@ -148,6 +154,12 @@ public struct Adapter: Sendable {
     warnings = made.warnings + ConfigWarnings.unused(made.unusedPatterns, path: path)
     try checkAccount(shared: [])
   }
+
+  /// Whether a safetensors file is an adapter by the names of its tensors, without the config that PEFT writes: whether
+  /// ``init(file:)`` may read it.
+  ///
+  /// - Parameter header: The file's header.
+  public static func isAdapter(_ header: SafetensorsHeader) -> Bool { AdapterFile.isAdapter(header.tensors) }
 
   /// Every tensor must have one use; a factor that several experts share is used once, by all of them.
   private func checkAccount(shared: Set<Int>) throws(AdapterError) {

@@ -30,13 +30,18 @@ extension AdapterError {
     case .rank, .expertRank: "are config and weights from different adapters?"
     case .missingFactor: "the adapter file is incomplete; save it again"
     case .unknownKeys(_, _, let isAll):
-      isAll ? "is this a model, and not an adapter?" : "update safemerge, or ask for this kind of adapter"
+      isAll
+        ? "is this a model, and not an adapter? the base comes first: safemerge merge BASE ADAPTER -o OUTPUT"
+        : "update safemerge, or ask for this kind of adapter"
     case .foreign(let kind): kind.hint
     case .unsupportedMethod, .paddedWeight, .eitherGLoRA, .rankStabilized: "merge it with the program that wrote it"
     case .alpha: "write the alpha of the training, or the rank, into this tensor"
     case .alphaAndMetadata: "remove the tensors of alpha, or \(StatedConfigs.key) from the metadata"
     case .weightsOfFolder: "pass the folder"
     case .otherFile: "load it with torch.load(..., weights_only=True) and save it with safetensors.torch.save_file"
+    case .noTensors where Paths.lastComponent(path) != AdapterFolder.weightsName:
+      "incomplete? download the adapter again, or save it again with its trainer"
+    case .nothingToMerge: "its tensors belong to the training or to embeddings; is it the right file?"
     case .noLayers, .noTensors: "save the adapter again with PEFT's save_pretrained"
     default: nil
     }

@@ -27,6 +27,18 @@ package struct Component: Sendable, Equatable {
       }
     }
 
+    /// What adapters and the weights of their parts call it, the shortest first; empty: it has no such name.
+    package var shortNames: [String] {
+      switch self {
+      case .diffusionModel: []
+      case .clipL: ["te1", "clip_l"]
+      case .clipH: ["te1", "clip_h"]
+      case .clipG: ["te2", "clip_g"]
+      case .t5: ["te3", "t5xxl"]
+      case .other(let name): [name]
+      }
+    }
+
     /// Whether it is a text encoder.
     package var isTextEncoder: Bool { self != .diffusionModel }
   }
@@ -48,4 +60,7 @@ package struct Component: Sendable, Equatable {
 
   /// The part's folder of a diffusers model; nil: the base is a single file.
   package var folder: String? { prefix.hasSuffix("/") ? String(prefix.dropLast()) : nil }
+
+  /// What a user calls it: its folder, or `unet`, `te1` and the like.
+  package var shortName: String { folder ?? kind.shortNames.first ?? "unet" }
 }

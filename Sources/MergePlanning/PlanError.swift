@@ -290,7 +290,7 @@ public struct PlanError: ReportableError, Equatable {
     case .noTarget: "is it another base?\(named) Renamed modules: --map REGEX=REPLACEMENT"
     case .noPart(_, let known):
       known.isEmpty ? "one weight for all: ADAPTER=0.5" : "its parts: \(known.joined(separator: ", "))"
-    case .noModule: "is it another base?"
+    case .noModule: "is it another base?\(named)"
     case .shape: "is it another base?\(named)"
     case .tied(let names, _, let editsConfig):
       "--tied split unties them"

@@ -68,8 +68,11 @@ import Testing
     #expect(try inspect(model(svd)).findings == [])
     // A file with nothing else is an adapter.
     let file = scratch.file("adapter.safetensors")
-    try writeFile(file, [floats("base_model.model.q.lora_A.weight", [2, 4], 1)])
+    let half = floats("base_model.model.q.lora_A.weight", [2, 4], 1)
+    try writeFile(file, [half, floats("base_model.model.q.lora_B.weight", [4, 2], 1)])
     #expect(try inspect(file).findings == [])
+    try writeFile(file, [half])
+    #expect(try inspect(file).findings.map(\.findingClass) == ["pair"])
   }
 
   // MARK: - Zeros

@@ -84,7 +84,8 @@ struct FileAssembly {
     var update = try update(method, module, tensors)
     if let magnitudes = try FileMagnitudes.place(in: tensors) {
       guard method.hasMagnitudes else {
-        throw tensors.failure(.excluded(other: module.name(of: method.roles[0])), at: magnitudes)
+        let own = module.roles(of: method.roles).first ?? method.roles[0]
+        throw tensors.failure(.excluded(other: tensors.key(of: own)), at: magnitudes)
       }
       if let step = try FileMagnitudes.step(update, tensors) { update.steps = [step] }
       update.mixesResult = true
@@ -206,7 +207,7 @@ struct FileAssembly {
     let roles = module.roles(of: [.biasDifference, .normBiasDifference, .loraBias])
     guard let role = roles.first else { return nil }
     if roles.count > 1, let index = module[roles[1]] {
-      throw tensors.failure(.biasTwice(other: module.name(of: role)), at: index)
+      throw tensors.failure(.biasTwice(other: tensors.key(of: role)), at: index)
     }
     return (role, try FileDifference.bias(tensors, role))
   }

@@ -10,19 +10,23 @@ struct ModuleTensors {
   private let path: String
   /// What the tensor of a role that the module lacks would be called.
   private let missingName: (FactorRole) -> String
+  /// What messages call a tensor that the module has, without the module's name; nil: as its role.
+  private let ending: ((FactorRole) -> String)?
 
   /// - Parameters:
   ///   - byRole: Where its tensors are in `table`.
   ///   - path: The weights file, for errors.
+  ///   - ending: What messages call a tensor that the module has, without the module's name; nil: as its role.
   ///   - missingName: What the tensor of a role that the module lacks would be called.
   init(
     name: TensorName, byRole: [FactorRole: Int], table: TensorTable, path: String,
-    missingName: @escaping (FactorRole) -> String
+    ending: ((FactorRole) -> String)? = nil, missingName: @escaping (FactorRole) -> String
   ) {
     self.name = name
     self.byRole = byRole
     self.table = table
     self.path = path
+    self.ending = ending
     self.missingName = missingName
   }
 
@@ -74,7 +78,17 @@ struct ModuleTensors {
 
   /// A tensor that every module has, as what says rows or columns.
   func witness(_ role: FactorRole) throws(AdapterError) -> ModuleUpdate.Witness {
-    ModuleUpdate.Witness(try place(of: role), role.ending)
+    ModuleUpdate.Witness(try place(of: role), ending?(role) ?? role.ending)
+  }
+
+  /// A tensor that not every module has, as what says a dimension; nil: the module has none.
+  func optionalWitness(_ role: FactorRole) throws(AdapterError) -> ModuleUpdate.Witness? {
+    byRole[role] == nil ? nil : try witness(role)
+  }
+
+  /// The whole name of a tensor of a role: the file's, or what it would be called there.
+  func key(of role: FactorRole) -> String {
+    byRole[role].map { table.name(at: $0).string } ?? missingName(role)
   }
 
   /// How many dimensions a tensor has; 0 where the module has none.
@@ -83,7 +97,7 @@ struct ModuleTensors {
   /// - Throws: If the module has both a tensor and those that other modules have instead.
   func exclude(_ others: [FactorRole], beside role: FactorRole) throws(AdapterError) {
     guard let other = others.first(where: { byRole[$0] != nil }) else { return }
-    throw failure(.excluded(other: missingName(role)), at: byRole[other])
+    throw failure(.excluded(other: key(of: role)), at: byRole[other])
   }
 
   private func info(at index: Int) throws(AdapterError) -> TensorInfo {
@@ -129,8 +143,9 @@ struct ModuleTensors {
       at: index)
   }
 
-  /// An error about one of the module's tensors; nil: about the first.
+  /// An error about one of the module's tensors; nil: about the first of the factors, or of all where there is none.
   func failure(_ problem: AdapterError.Problem, at index: Int?) -> AdapterError {
-    AdapterError(path: path, problem, tensor: (index ?? byRole.values.min()).map { table.name(at: $0) })
+    let first = byRole.filter { $0.key != .alpha }.values.min() ?? byRole.values.min()
+    return AdapterError(path: path, problem, tensor: (index ?? first).map { table.name(at: $0) })
   }
 }

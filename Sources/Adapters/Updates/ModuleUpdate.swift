@@ -96,6 +96,8 @@ public struct ModuleUpdate: Equatable, Sendable {
   /// The tensors that say the rows and the columns.
   public let outWitness: Witness
   public let inWitness: Witness
+  /// The core of a Tucker decomposition, which says the kernel; nil: the factors have none, and ``inWitness`` says it too.
+  public var kernelWitness: Witness?
   /// Done in this order. The scalings of their terms are relative to ``scaling``.
   public internal(set) var steps: [UpdateStep<Factor>]
   /// Whether the terms are repeated or cut to as many rows and columns as the weight has: the factors don't tell how many.

@@ -77,7 +77,7 @@ public struct Checkpoint: Sendable {
   /// In a folder the weights are selected as transformers 5.24 `from_pretrained` does: `transformers_weights` of
   /// config.json, else `model.safetensors`, else `model.safetensors.index.json`; else a complete set of shards. Every
   /// header is read and checked; of a sharded model every tensor of a header must be in the index, under its shard, and
-  /// none may occur twice. A folder with `model_index.json` is a pipeline of diffusers, whose parts are opened in this way
+  /// none may occur twice. A folder with `model_index.json`, or that file itself, is a pipeline of diffusers, whose parts are opened in this way
   /// each, and their tensors are called `part/name`.
   ///
   /// - Throws: ``CheckpointError``, or `SafetensorsError` for a weight file.
@@ -100,15 +100,14 @@ public struct Checkpoint: Sendable {
     else { throw CheckpointError(path: path, .notFound) }
     if identity.isDirectory {
       if let index = try PipelineIndex(path) {
-        let opened = try Self.openPipeline(index, folder: path, variant: variant, workers: workers)
-        self.init(
-          path: path, layout: .pipeline, files: opened.files, index: nil, config: nil, warnings: opened.warnings,
-          parts: opened.parts)
+        try self.init(pipeline: path, index, variant: variant, workers: workers)
         return
       }
       let config = try Self.optionalConfig(path)
       let chosen = try WeightSelection.choose(folder: path, config: config, variant: variant)
       try self.init(folder: path, chosen, config: config, workers: workers)
+    } else if Paths.lastComponent(path) == PipelineIndex.fileName, let index = try PipelineIndex(Paths.folder(path)) {
+      try self.init(pipeline: Paths.folder(path), index, variant: variant, workers: workers)
     } else if path.hasSuffix(".index.json") {
       let folder = Paths.folder(path)
       try self.init(
@@ -133,6 +132,14 @@ public struct Checkpoint: Sendable {
       guard error.problem == .notFound else { throw error }
       return nil
     }
+  }
+
+  /// Opens a pipeline of diffusers.
+  private init(pipeline folder: String, _ index: PipelineIndex, variant: String?, workers: Int) throws {
+    let opened = try Self.openPipeline(index, folder: folder, variant: variant, workers: workers)
+    self.init(
+      path: folder, layout: .pipeline, files: opened.files, index: nil, config: nil, warnings: opened.warnings,
+      parts: opened.parts)
   }
 
   /// Opens the weights that were chosen in a folder.

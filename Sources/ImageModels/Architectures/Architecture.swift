@@ -10,16 +10,20 @@ struct Architecture: Sendable {
   let keepsUnlistedNames: Bool
   /// The text encoders in the order in which diffusers numbers them; ``Component/Kind/other(_:)`` stands for any other.
   let encoders: [Component.Kind]
+  /// Modules that no table has, because they are called the same in all spellings: by what their names begin with, with `{i}` for
+  /// any number, separated by spaces. Only the recognition of adapters without a base asks for them.
+  let alike: [String: String]
 
   init(
     _ name: String, diffusers: Detection, keepsUnlistedNames: Bool = false, encoders: [Component.Kind],
-    _ tables: RuleTable...
+    alike: [String: String] = [:], _ tables: RuleTable...
   ) {
     self.name = name
     self.tables = tables
     self.diffusers = diffusers
     self.keepsUnlistedNames = keepsUnlistedNames
     self.encoders = encoders
+    self.alike = alike
   }
 
   /// In which scheme a component with these names is stored; nil: it is of another architecture.

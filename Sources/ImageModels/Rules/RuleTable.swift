@@ -66,6 +66,9 @@ struct RuleTable: Sendable {
   /// Which side of the table a name is of.
   enum Side { case native, diffusers }
 
+  /// What renamed names begin with, in both spellings.
+  var renamedBeginnings: [String] { Array(belowNative.keys) + belowDiffusers.keys }
+
   /// A rule that a parameter's name matches, and what the other side calls the parameter.
   struct Match {
     /// nil: the name is below a renamed module, or it is an alias's.

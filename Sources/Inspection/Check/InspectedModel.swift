@@ -10,7 +10,7 @@ struct InspectedModel: Sendable {
   let path: String
   /// The folder; nil for a single file.
   let folder: String?
-  let isAdapter: Bool
+  private(set) var isAdapter: Bool
   /// The weight files whose headers are in order.
   var files: [ModelInspection.File] = []
   var config: JSONValue?
@@ -74,11 +74,29 @@ struct InspectedModel: Sendable {
       files.append(
         ModelInspection.File(
           name: Paths.lastComponent(adapter.weightsPath), path: adapter.weightsPath, header: adapter.header))
-      log.notes += adapter.warnings + MergeWarning.unreadWeights([AdapterUse(adapter)]).map(\.message)
-      log.notes += adapter.ignoredTensors.map {
-        "\(adapter.weightsPath): \(adapter.header.tensors.name(at: $0.tensor)) is not used by a merge"
-      }
+      addNotes(of: adapter, &log)
     } catch { try log.find(error) }
+  }
+
+  /// Reads the adapter that the single file is, unless it is refused, which is a finding.
+  ///
+  /// - Returns: Whether it is one: the weights of a folder with a config are none.
+  mutating func readAdapterFile(_ log: inout FindingLog) throws -> Bool {
+    do throws(AdapterError) {
+      addNotes(of: try Adapter(file: path), &log)
+    } catch {
+      if error.problem == .weightsOfFolder { return false }
+      try log.find(error)
+    }
+    isAdapter = true
+    return true
+  }
+
+  private func addNotes(of adapter: Adapter, _ log: inout FindingLog) {
+    log.notes += adapter.warnings + MergeWarning.unreadWeights([AdapterUse(adapter)]).map(\.message)
+    log.notes += adapter.ignoredTensors.map {
+      "\(adapter.weightsPath): \(adapter.header.tensors.name(at: $0.tensor)) is not used by a merge"
+    }
   }
 
   /// Finds out which of the tensors are quantized weights.

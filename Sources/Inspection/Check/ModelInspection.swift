@@ -1,3 +1,4 @@
+import Adapters
 import Checkpoints
 import MergePlanning
 import Platform
@@ -56,13 +57,14 @@ public struct ModelInspection: Sendable {
       throw CheckpointError(path: path, .system(call: error.call, code: error.code))
     }
     guard let identity else { throw CheckpointError(path: path, .notFound) }
-    let hasFolder = identity.isDirectory || path.hasSuffix(".index.json")
+    let isPipelineIndex = !identity.isDirectory && Paths.lastComponent(path) == PipelineIndex.fileName
+    let hasFolder = identity.isDirectory || isPipelineIndex || path.hasSuffix(".index.json")
     let folder = hasFolder ? (identity.isDirectory ? path : Paths.folder(path)) : nil
     var log = FindingLog(path: path, folder: folder)
     var ties = TieInspection()
     let model: InspectedModel
     if let folder {
-      let name = identity.isDirectory ? nil : Paths.lastComponent(path)
+      let name = identity.isDirectory || isPipelineIndex ? nil : Paths.lastComponent(path)
       model = try Self.folder(folder, path: path, indexName: name, options, &ties, &log)
     } else {
       model = try Self.file(path, &log)
@@ -93,6 +95,9 @@ public struct ModelInspection: Sendable {
   private static func file(_ path: String, _ log: inout FindingLog) throws -> InspectedModel {
     var model = InspectedModel(path: path, folder: nil, isAdapter: false)
     try model.addFile(Paths.lastComponent(path), at: path, &log)
+    if let header = model.files.first?.header, Adapter.isAdapter(header), try model.readAdapterFile(&log) {
+      return model
+    }
     model.describeWeights(&log)
     AdapterTensorInspection(model: model).inspect(&log)
     return model

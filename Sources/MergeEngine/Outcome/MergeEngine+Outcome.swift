@@ -9,7 +9,7 @@ extension MergeEngine {
     public let keptByteCount: Int
     /// Tensors whose finite elements became infinite or NaN, with how many did, in the order of the output.
     public let nonFinite: [NonFiniteTensor]
-    /// The places in the plan's modules of those whose change is nothing but zeros: lora_A or lora_B is all zero.
+    /// The places in the plan's modules of those whose change is nothing but zeros: one of their factors is all zero.
     public let untrainedModules: [Int]
     /// Of every tensor that an adapter changes, in the order of the output; empty unless they were asked for.
     public let statistics: [TensorStatistics]

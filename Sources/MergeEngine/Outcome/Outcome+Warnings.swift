@@ -18,7 +18,7 @@ extension MergeEngine.Outcome {
       let path = adapters.indices.contains(number) ? adapters[number].path : ""
       return MergeWarning(
         .untrained,
-        "\(path): \(modules.count) of \(all) modules change nothing, because lora_A or lora_B is all zeros (first: "
+        "\(path): \(modules.count) of \(all) modules change nothing, because one of their factors is all zeros (first: "
           + "\(modules.first?.name ?? "")); is the adapter trained?")
     }
   }
@@ -35,7 +35,7 @@ extension MergeEngine.Outcome {
     return MergeWarning(
       .largeChange,
       "the delta has more than \(Int(ChangeSample.suspiciousRatio)) times the norm of the weights in \(large.count) of "
-        + "\(ratios.count) tensors (most: \(worst.name), \(ReportNumbers.significant(worst.ratio)) times); is lora_alpha, "
+        + "\(ratios.count) tensors (most: \(worst.name), \(ReportNumbers.significant(worst.ratio)) times); is alpha, "
         + "the adapter's weight or the base wrong?")
   }
 }

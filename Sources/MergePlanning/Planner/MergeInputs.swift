@@ -62,7 +62,7 @@ struct MergeInputs {
     let adapter = adapters[number].adapter
     return PlanError(
       path: adapter.weightsPath, tensor: key.map { adapter.header.tensors.name(at: $0) }, problem,
-      adapterBase: adapter.baseModelName)
+      adapterBase: adapter.statedBase)
   }
 
   /// The base's shapes with those of the tensors that replace some of them.

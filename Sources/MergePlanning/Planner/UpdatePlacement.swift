@@ -32,7 +32,7 @@ struct UpdatePlacement {
   private func error(_ problem: PlanError.Problem, _ key: Int) -> PlanError {
     PlanError(
       path: adapter.weightsPath, tensor: adapter.header.tensors.name(at: key), problem,
-      adapterBase: adapter.baseModelName)
+      adapterBase: adapter.statedBase)
   }
 
   /// The update's place in a tensor of this name and shape.
@@ -127,11 +127,21 @@ struct UpdatePlacement {
   }
 
   private func mismatch(_ update: ModuleUpdate, _ target: TensorName, _ shape: [Int], wantsRows: Bool) -> PlanError {
-    let witness = wantsRows ? update.outWitness : update.inWitness
+    let witness = wantsRows ? update.outWitness : columnsWitness(update, shape)
     return error(
       .shape(
         factor: witness.name, found: adapter.header.tensors.shape(at: witness.tensor), target: target.string,
         expected: shape), witness.tensor)
+  }
+
+  /// The tensor that says other columns than a weight of this shape has: of a Tucker decomposition the core, if it has other positions
+  /// and the factor beside it has the weight's inputs.
+  private func columnsWitness(_ update: ModuleUpdate, _ shape: [Int]) -> ModuleUpdate.Witness {
+    guard let core = update.kernelWitness, let columns = update.inFeatures, shape.count > 1 else {
+      return update.inWitness
+    }
+    let positions = adapter.header.tensors.shape(at: core.tensor).dropFirst(2).reduce(1, *)
+    return columns == shape[1] * positions ? core : update.inWitness
   }
 
   private func linear(

@@ -75,7 +75,8 @@ struct CombinationLayout {
     let config = adapter.config
     func refuse(_ what: String) -> CombinationError { error(adapter, nil, .unsupported(what)) }
     guard let lora = config.lora else {
-      throw refuse(config.methodName + (config.peftType.map { " (\"peft_type\": \"\($0)\")" } ?? " in one file"))
+      throw refuse(
+        config.methodName + (config.peftType.map { " (\"peft_type\": \"\($0)\")" } ?? " in a file without a config"))
     }
     if !config.targetParameters.isEmpty { throw refuse("\"target_parameters\"") }
     if let change = lora.decomposition { throw error(adapter, nil, .decomposition(change)) }

@@ -37,7 +37,8 @@ struct Listing: Sendable {
   let model: Checkpoint?
 
   /// Reads the headers of a file, of a folder's weights by its index, of an adapter, or of every safetensors file in a
-  /// folder that transformers would not load or whose index does not match.
+  /// folder that transformers would not load or whose index does not match. Of an adapter that is one file the numbers that
+  /// decide about its scaling are read too.
   ///
   /// - Parameter variant: Which of several variants of the weights is listed.
   init(_ argument: ModelArgument, variant: String? = nil) throws {
@@ -63,19 +64,21 @@ struct Listing: Sendable {
       model = nil
       return
     }
-    adapter = nil
+    var fileWarnings: [String] = []
+    var fileAdapter: Adapter?
     do {
       let checkpoint = try argument.read { path in
         try Checkpoint(path: path, workers: Machine.processorCount, variant: variant)
       }
+      (fileAdapter, fileWarnings) = Self.fileAdapter(checkpoint)
       files = checkpoint.files.map { File(label: $0.name, path: $0.path, header: $0.header) }
       let index = checkpoint.index.map { Index(name: Self.indexName(checkpoint), totalByteCount: Self.totalSize($0)) }
       self.index = index
       error = nil
       warnings =
         checkpoint.warnings + Self.sizeWarnings(path, index, files[...]) + Self.sizeWarnings(checkpoint, files)
-        + (kind == .both ? ["\(path): also contains an adapter, which is not listed"] : [])
-      model = checkpoint
+        + (kind == .both ? ["\(path): also contains an adapter, which is not listed"] : []) + fileWarnings
+      model = fileAdapter == nil ? checkpoint : nil
     } catch {
       let problem = ((error as? IncompleteSnapshot)?.error ?? error as? CheckpointError) as? CheckpointError
       switch problem?.problem {
@@ -99,6 +102,18 @@ struct Listing: Sendable {
       }
       index = nil
       model = Self.model(path, files)
+    }
+    adapter = fileAdapter
+  }
+
+  /// The adapter that a single file is, or why what looks like one is listed as plain tensors.
+  private static func fileAdapter(_ checkpoint: Checkpoint) -> (adapter: Adapter?, warnings: [String]) {
+    guard checkpoint.layout == .singleFile, let file = checkpoint.files.first, Adapter.isAdapter(file.header) else {
+      return (nil, [])
+    }
+    do throws(AdapterError) { return (try Adapter(file: file.path), []) } catch {
+      // The weights of a folder are an adapter with the config beside them.
+      return (nil, error.problem == .weightsOfFolder ? [] : ["\(error.description); listed as plain tensors"])
     }
   }
 

@@ -11,10 +11,13 @@ struct ListingJSON {
   private let listings: [Listing]
   /// For each listing, the tensors that the modules of its adapter change.
   var matches: [BaseMatches?]
+  /// For each listing, whether its adapter fits the base, where that has an answer of its own.
+  var fits: [BaseFit?]
 
   init(_ listings: [Listing]) {
     self.listings = listings
     matches = listings.map { _ in nil }
+    fits = listings.map { _ in nil }
   }
 
   private func document(_ body: (inout JSONWriter) -> Void) -> [UInt8] {
@@ -50,11 +53,14 @@ struct ListingJSON {
       if !weights.isEmpty {
         writer.list("quantized", weights) { Self.write($0.weight, listings[$0.listing], &$1) }
       }
-      let adapters = zip(listings, matches).compactMap { listing, matches in
-        listing.adapter.map { (path: listing.path, adapter: $0, matches: matches) }
-      }
+      let adapters = listings.indices.filter { listings[$0].adapter != nil }
       if !adapters.isEmpty {
-        writer.list("adapters", adapters) { Self.write($0.path, $0.adapter, $0.matches, &$1) }
+        writer.list("adapters", adapters) { number, writer in
+          guard let adapter = listings[number].adapter else { return }
+          Self.write(listings[number].path, adapter, matches[number], &writer)
+          if let facts = AdapterFacts(adapter) { writer.member("file") { facts.write(to: &$0) } }
+          if let fit = fits[number] { writer.member("base") { fit.write(to: &$0) } }
+        }
       }
       writer.member("total") { writer in
         writer.member("tensors", total.tensors)
@@ -82,6 +88,9 @@ struct ListingJSON {
       }
       writer.member("bits_per_weight", totals.bitsPerWeight)
       writer.member("weight_bytes", totals.bytes)
+      if let facts = ImageModelFacts(model.0, model.1) {
+        writer.member("image") { ImageModelText(facts: facts, showsBytes: true).write(to: &$0) }
+      }
     }
   }
 

@@ -24,7 +24,8 @@ struct LsCommand: ParsableCommand {
     abstract: "List the tensors of safetensors files, models and adapters.",
     discussion: """
       ls reads headers only, except for --stats and --hash. A folder stands for the weights that transformers would load \
-      from it. Adapters are listed by module, and a quantized weight is one row.
+      from it. Adapters are listed by module, and a quantized weight is one row. Of adapters that are one file, and of image \
+      models, ls also tells the architecture and what the metadata says of the training.
 
       Examples:
         safemerge ls model.safetensors
@@ -32,6 +33,7 @@ struct LsCommand: ParsableCommand {
         safemerge ls ./model --include '*.layers.0.*' --sort size --reverse
         safemerge ls ./model --stats
         safemerge ls ./my-adapter --base ./model
+        safemerge ls style.safetensors --summary
         safemerge ls org/name@main --summary
         safemerge ls ./model --format tsv | cut -f 1
       """)
@@ -214,6 +216,7 @@ struct LsCommand: ParsableCommand {
     let tensors = sorted(try selection.rows(folds: folds, isOrdered: sort == .name), selection)
     var status: Int32 = 0
     var matches: [BaseMatches?] = listings.map { _ in nil }
+    var fits: [BaseFit?] = listings.map { _ in nil }
     if let base {
       let argument = try ModelArgument(base)
       let checkpoint = try argument.read(Checkpoint.init(path:))
@@ -223,6 +226,7 @@ struct LsCommand: ParsableCommand {
         do { matches[number] = try BaseMatches(adapter, base: checkpoint) } catch {
           status = max(status, Diagnostics.report(error))
         }
+        fits[number] = BaseFit(adapter, checkpoint, path: argument.title, fits: matches[number] != nil)
       }
     }
     let data =
@@ -233,12 +237,12 @@ struct LsCommand: ParsableCommand {
     switch format.format {
     case .table:
       var table = TableText(selection, tensors, data: data, showsBytes: bytes, screen: screen)
-      table.matches = matches
+      (table.matches, table.fits) = (matches, fits)
       table.showsTensors = reads
       try table.write(to: &output)
     case .json:
       var document = ListingJSON(listings)
-      document.matches = matches
+      (document.matches, document.fits) = (matches, fits)
       try output.write(document.tensors(tensors, selection, data: data))
     case .tsv: try ListingLines.writeTSV(listings, tensors, data, to: &output)
     case .names: try ListingLines.writeNames(tensors, to: &output)

@@ -19,6 +19,8 @@ struct TableText: Sendable {
   private let screen: Screen
   /// For each listing, the tensors that the modules of its adapter change.
   var matches: [BaseMatches?]
+  /// For each listing, whether its adapter fits the base, where that has an answer of its own.
+  var fits: [BaseFit?]
   /// Whether adapters are shown as tensors too.
   var showsTensors = false
 
@@ -34,6 +36,7 @@ struct TableText: Sendable {
     self.showsBytes = showsBytes
     self.screen = screen
     matches = listings.map { _ in nil }
+    fits = listings.map { _ in nil }
   }
 
   func write(to output: inout StandardOutput) throws {
@@ -48,8 +51,24 @@ struct TableText: Sendable {
       if let adapter = listing.adapter, !showsTensors, !adapter.updates.isEmpty {
         let selected = Set(places[number].lazy.map { tensors[$0].index })
         try write(adapter, matches[number], selected, to: &output)
+        if !selection.isFiltered, let facts = AdapterFacts(adapter) {
+          try write(AdapterFactsText(facts).lines, to: &output)
+        }
+        if let fit = fits[number] { try write([("fits", fit.text.escapingUnprintable)], to: &output) }
       } else {
         try write(places[number], number, to: &output)
+        if !selection.isFiltered, let facts = ImageModelFacts(listing, selection.weights[number]) {
+          try write(ImageModelText(facts: facts, showsBytes: showsBytes).lines, to: &output)
+        }
+      }
+    }
+  }
+
+  /// Lines below the totals.
+  private func write(_ lines: [(label: String, text: String)], to output: inout StandardOutput) throws {
+    for line in lines {
+      for piece in screen.wrapped(LabeledLine.text(line.label, line.text), indentation: LabeledLine.indentation) {
+        try output.write(piece + "\n")
       }
     }
   }

@@ -25,7 +25,10 @@ extension EventStream {
     send("plan") { event in
       event.member("dry_run", isDryRun)
       event.member("output", output)
-      event.member("base") { write(text.checkpoint, &$0) }
+      event.member("base") { event in
+        write(text.checkpoint, &event)
+        event.member("architecture", text.image)
+      }
       event.list("adapters", text.adapters) { write($0, &$1) }
       event.list("modules", text.plan.modules) { write($0, &$1) }
       event.member("tensors") { $0.members(text.plan.actionSums) }
@@ -168,6 +171,7 @@ extension EventStream {
     event.member("modules", use.adapter.updates.count)
     event.member("tensors", use.adapter.header.tensors.count)
     event.member("base_model", use.adapter.baseModelName)
+    event.member("dialect", use.adapter.file?.dialect)
   }
 
   private func write(_ module: MergePlan.Module, _ event: inout JSONWriter) {

@@ -31,8 +31,9 @@ struct MergeModels {
     } else {
       let argument = try ModelArgument(first)
       guard !others.isEmpty else {
-        throw Self.missingAdapter(first, ModelFolder(argument.path))
+        throw AdapterAsBase(argument.path, isAlone: true) ?? Self.missingAdapter(first, ModelFolder(argument.path))
       }
+      if let error = AdapterAsBase(argument.path, isAlone: false) { throw error }
       baseArgument = argument
     }
     uses = try adapters.map { argument in

@@ -22,6 +22,8 @@ struct PlanText {
   /// The LAPACK for decompositions; nil if none is needed.
   let library: String?
   let hasModelCard: Bool
+  /// What the base is as an image or video model; nil: it isn't one that is known.
+  let image: String?
 
   init(_ merge: PreparedMerge) {
     checkpoint = merge.request.base
@@ -34,6 +36,7 @@ struct PlanText {
     workers = merge.engine.workers
     library = merge.engine.decomposer?.libraryName
     hasModelCard = merge.request.modelCard != nil
+    image = checkpoint.imageArchitecture
   }
 
   /// Base, adapters, plan, memory and, if it has padding rows, the vocabulary: one line each.
@@ -44,7 +47,7 @@ struct PlanText {
     var lines = [
       LabeledLine.text(
         "base",
-        "\(checkpoint.path)   \(files), \(NumberText.counted(checkpoint.tensorCount, "tensor")), "
+        "\(checkpoint.path)   \(image.map { "\($0), " } ?? "")\(files), \(NumberText.counted(checkpoint.tensorCount, "tensor")), "
           + "\(dtypes(tensors)), \(NumberText.bytes(bytes))")
     ]
     for use in adapters {
@@ -53,7 +56,7 @@ struct PlanText {
       lines.append(
         LabeledLine.text(
           "adapter",
-          "\(adapter.path)   \(method(adapter)), \(NumberText.counted(adapter.updates.count, "module")), "
+          "\(adapter.path)   \(method(adapter)), \(adapter.file.map { "\($0.dialect), " } ?? "")\(NumberText.counted(adapter.updates.count, "module")), "
             + "\(dtypes(adapter.header.tensors)), \(NumberText.bytes(adapter.header.dataByteCount))\(weight)"))
     }
     lines.append(LabeledLine.text("plan", "\(actions); \(layout)"))

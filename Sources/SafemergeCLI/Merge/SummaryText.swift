@@ -18,6 +18,7 @@ struct SummaryText {
       return
     }
     let weights = listing.weights
+    let image = ImageModelFacts(listing, weights)
     let totals = ModelTotals(listing, weights)
     let files = listing.files.count == 1 ? "1 file" : "\(NumberText.grouped(listing.files.count)) shards"
     var lines = [
@@ -31,12 +32,13 @@ struct SummaryText {
     if let bits = totals.bitsPerWeight {
       lines.append(
         "  memory  \(NumberText.bytes(totals.bytes)) for the weights as stored (\(NumberText.short(bits)) bits per "
-          + "parameter), plus \(listing.model?.layout == .pipeline ? "" : "KV cache and ")activations")
+          + "parameter), plus \(image != nil || listing.model?.layout == .pipeline ? "" : "KV cache and ")activations")
     }
     if let active = totals.active { lines.append("  experts  \(ModelTotals.text(active))") }
+    if let image { lines += Self.indented(ImageModelText(facts: image, showsBytes: false).lines) }
     var metadata: [String] = []
     for entry in listing.files.flatMap({ $0.header.metadata ?? [] }) {
-      let item = "\(entry.key)=\(entry.value)".escapingUnprintable
+      let item = "\(entry.key)=\(Self.shortened(entry.value))".escapingUnprintable
       if !metadata.contains(item) { metadata.append(item) }
     }
     if !metadata.isEmpty { lines.append("  metadata  \(metadata.joined(separator: ", "))") }
@@ -46,6 +48,22 @@ struct SummaryText {
   func write(to output: inout StandardOutput, screen: Screen) throws {
     for line in lines { for piece in screen.wrapped(line, indentation: 4) { try output.write(piece + "\n") } }
   }
+
+  private static func indented(_ lines: [(label: String, text: String)]) -> [String] {
+    lines.map { "  \($0.label.padded(to: LabeledLine.indentation - 1))\($0.text)" }
+  }
+
+  /// A value of the metadata, of which some are pictures or lists of megabytes.
+  private static func shortened(_ value: String) -> String {
+    let scalars = value.unicodeScalars
+    guard
+      let end = scalars.index(scalars.startIndex, offsetBy: valueLimit, limitedBy: scalars.endIndex),
+      end != scalars.endIndex
+    else { return value }
+    return String(scalars[..<end]) + "..."
+  }
+
+  private static let valueLimit = 500
 
   /// The tensors of each type and their parameters, largest first.
   private static func sums(
@@ -76,6 +94,7 @@ struct SummaryText {
       "\(path)  \(adapter.config.methodName)\(strength)  \(NumberText.grouped(updates.count)) modules  "
         + "\(NumberText.grouped(parameters)) parameters"
     ]
+    if let facts = AdapterFacts(adapter) { return lines + indented(AdapterFactsText(facts).lines) }
     var leaves: [String] = []
     for update in updates {
       let leaf = update.module.split(separator: ".").last.map(String.init) ?? update.module

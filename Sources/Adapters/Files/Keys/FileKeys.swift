@@ -53,7 +53,7 @@ struct FileKeys {
         path: path,
         .unknownKeys(
           others: unknown.dropFirst().prefix(2).map { table.name(at: $0).string }, count: unknown.count,
-          isAll: unknown.count == table.count), tensor: table.name(at: unknown[0]))
+          isAll: unknown.count * 10 >= table.count * 9), tensor: table.name(at: unknown[0]))
     }
     spelling = FileSpelling.allCases.max { spellings[$0, default: 0] < spellings[$1, default: 0] }
     if spellings.isEmpty { spelling = nil }

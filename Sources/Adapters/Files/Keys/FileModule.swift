@@ -41,6 +41,16 @@ struct FileModule {
 
   /// The tensors as a tuner reads them.
   func tensors(_ table: TensorTable, path: String) -> ModuleTensors {
-    ModuleTensors(name: name, byRole: byRole, table: table, path: path) { [self] in name(of: $0) }
+    ModuleTensors(
+      name: name, byRole: byRole, table: table, path: path, ending: { [self] in ending($0, table) },
+      missingName: { [self] in name(of: $0) })
+  }
+
+  /// How the key of a tensor ends in the file: what is behind the part that all keys of the module have in common.
+  private func ending(_ role: FactorRole, _ table: TensorTable) -> String {
+    guard let index = byRole[role] else { return role.ending }
+    let key = table.name(at: index).string
+    guard key.utf8.starts(with: (stem + ".").utf8) else { return role.ending }
+    return String(Substring(key.utf8.dropFirst(stem.utf8.count + 1)))
   }
 }

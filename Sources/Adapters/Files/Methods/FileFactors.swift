@@ -15,15 +15,20 @@ enum FileFactors {
     let rank = down[0]
     let inner = module[.loraMid] == nil ? rank : try module.required(.loraMid).shape.first ?? 0
     guard up.count >= 2, up[1] == inner, up.dropFirst(2).allSatisfy({ $0 == 1 }) else {
+      if let core = module[.loraMid], up.count >= 2, up[1] == rank, inner != rank {
+        throw module.failure(
+          .shape(expected: "(\(rank), \(rank), kernel...)", found: try module.required(.loraMid).shape), at: core)
+      }
       throw module.failure(
         .shape(expected: "(out, \(inner)), or with 1 for each position", found: up), at: module[.loraB])
     }
     let (formula, columns) = try formula(module, down: down, rows: up[0])
-    let update = ModuleUpdate(
+    var update = ModuleUpdate(
       module: module.name.string, layout: .flattened, outFeatures: up[0], inFeatures: columns,
       outWitness: try module.witness(.loraB), inWitness: try module.witness(.loraA),
       steps: [.add(Addition([Term(rows: 0..<up[0], columns: 0..<columns, formula, scaling: 1)]))],
       tensorIndices: module.indices(of: [.loraA, .loraB, .loraMid]))
+    update.kernelWitness = try module.optionalWitness(.loraMid)
     return (update, rank)
   }
 

@@ -49,6 +49,7 @@ enum FileGLoRA {
       outWitness: try module.witness(form.b.left), inWitness: try module.witness(form.b.right),
       steps: [.rotate(Rotation(own)), .add(Addition([term]))], tensorIndices: module.indices(of: roles + [.gloraMid]))
     update.mixesResult = true
+    update.kernelWitness = try module.optionalWitness(.gloraMid)
     return (update, rank)
   }
 

@@ -29,7 +29,7 @@ enum FileOrthogonal {
     let rows = count * size
     var limit: BlockMixing<Factor>.Limit?
     if isKohya {
-      guard let alpha else { throw module.failure(.missingFactor(missing: "\(module.name.string).alpha"), at: place) }
+      guard let alpha else { throw module.failure(.missingFactor(missing: module.key(of: .alpha)), at: place) }
       limit = .init(norm: alpha * Double(rows), isAlwaysApplied: true)
     } else if let alpha, alpha > 0 {
       limit = .init(norm: alpha * Double(rows), isAlwaysApplied: false)

@@ -72,10 +72,12 @@ struct LoHa: RankedTuner {
     let formula = Formula.hadamard(
       try product(Self.w1A, Self.w1B, Self.core1), try product(Self.w2A, Self.w2B, Self.core2))
     let width = columns * positions
-    return ModuleUpdate(
+    var update = ModuleUpdate(
       module: module.name.string, layout: .flattened, outFeatures: rows, inFeatures: width,
       outWitness: try module.witness(Self.w1A), inWitness: try module.witness(Self.w1B),
       steps: [.add(Addition([Term(rows: 0..<rows, columns: 0..<width, formula, scaling: 1)]))],
       tensorIndices: module.indices(of: Self.roles))
+    update.kernelWitness = try module.optionalWitness(Self.core1)
+    return update
   }
 }

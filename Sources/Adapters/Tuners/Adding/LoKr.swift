@@ -68,11 +68,13 @@ struct LoKr: RankedTuner {
     let formula = Formula.kronecker(
       outer: outer.formula, inner: inner.formula, kernel: isExchanged ? second.kernel : 1)
     let (rows, columns) = (first.rows * second.rows, first.columns * second.columns)
-    return ModuleUpdate(
+    var update = ModuleUpdate(
       module: module.name.string, layout: .flattened, outFeatures: rows, inFeatures: columns,
       outWitness: try module.witness(second.outRole), inWitness: try module.witness(second.inRole),
       steps: [.add(Addition([Term(rows: 0..<rows, columns: 0..<columns, formula, scaling: 1)]))],
       tensorIndices: module.indices(of: Self.roles))
+    update.kernelWitness = try module.optionalWitness(Self.core)
+    return update
   }
 
   private static func w1(_ module: ModuleTensors, _ strength: ModuleStrength?) throws(AdapterError) -> Side {

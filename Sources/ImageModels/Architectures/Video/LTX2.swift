@@ -4,6 +4,19 @@ enum LTX2 {
     "LTX-2",
     diffusers: Detection("proj_in.weight", "audio_proj_in.weight"),
     keepsUnlistedNames: true, encoders: [.other("")],
+    alike: [
+      "": """
+      scale_shift_table audio_scale_shift_table caption_projection.linear_1 caption_projection.linear_2
+      audio_caption_projection.linear_1 audio_caption_projection.linear_2 proj_out audio_proj_out
+      """,
+      "transformer_blocks.{i}": """
+      scale_shift_table audio_scale_shift_table attn1.to_q attn1.to_k attn1.to_v attn1.to_out.0 attn2.to_q attn2.to_k
+      attn2.to_v attn2.to_out.0 audio_attn1.to_q audio_attn1.to_k audio_attn1.to_v audio_attn1.to_out.0 audio_attn2.to_q
+      audio_attn2.to_k audio_attn2.to_v audio_attn2.to_out.0 audio_to_video_attn.to_q audio_to_video_attn.to_k
+      audio_to_video_attn.to_v audio_to_video_attn.to_out.0 video_to_audio_attn.to_q video_to_audio_attn.to_k
+      video_to_audio_attn.to_v video_to_audio_attn.to_out.0 ff.net.0.proj ff.net.2 audio_ff.net.0.proj audio_ff.net.2
+      """,
+    ],
     RuleTable(
       .native,
       Detection("patchify_proj.weight", "audio_patchify_proj.weight"),

@@ -6,6 +6,13 @@ enum LTXVideo {
       "proj_in.weight", "time_embed.emb.timestep_embedder.linear_1.weight", "transformer_blocks.0.attn1.norm_q.weight",
       without: ["audio_proj_in.weight"]),
     keepsUnlistedNames: true, encoders: [.t5],
+    alike: [
+      "": "scale_shift_table caption_projection.linear_1 caption_projection.linear_2 proj_out",
+      "transformer_blocks.{i}": """
+      scale_shift_table attn1.to_q attn1.to_k attn1.to_v attn1.to_out.0 attn2.to_q attn2.to_k attn2.to_v attn2.to_out.0
+      ff.net.0.proj ff.net.2
+      """,
+    ],
     RuleTable(
       .native,
       Detection(

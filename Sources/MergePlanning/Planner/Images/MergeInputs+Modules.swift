@@ -7,11 +7,11 @@ extension MergeInputs {
   /// The parameters of a module that an update may be of, those first that the base has by that name.
   func parameters(of update: ModuleUpdate, _ tensors: TensorShapes) -> [ModuleParameter] {
     // The head of a model that keeps it as one tensor with the embedding is settled when all adapters are known.
-    let own = update.parameters.filter {
+    let own = update.imageParameters.filter {
       let name = TensorName("\(update.module).\($0.name)")
       return tensors.exists(name) || vocabulary.absent(name) != nil
     }
-    return own + update.parameters
+    return own + update.imageParameters
   }
 
   /// The steps of an update whose result is mixed with what it starts from, where a weight or steps before it ask for that.
@@ -39,7 +39,7 @@ extension MergeInputs {
   /// The weight that a module's update has: that of the part of the model that it is in.
   func weight(of update: ModuleUpdate, _ number: Int) -> Double {
     let weights = adapters[number].weights
-    guard !weights.parts.isEmpty, let parameter = update.parameters.first,
+    guard !weights.parts.isEmpty, let parameter = update.imageParameters.first,
       case .success(let found)? = place(update.module, parameter, number)
     else { return weights.whole }
     return weights.weight(in: found.component)
@@ -72,18 +72,6 @@ extension MergeInputs {
           .slicedChange(target: found.placement.name.string, what: "a whole tensor"), number, key: replacement.tensor)
       }
       return AdapterReplacement(kind: replacement.kind, target: whole.string, tensor: replacement.tensor)
-    }
-  }
-}
-
-extension ModuleUpdate {
-  /// The parameters of the module that it may be of.
-  fileprivate var parameters: [ModuleParameter] {
-    switch target {
-    case .weight: [.weight, .leaf("in_proj_weight")]
-    case .attentionOutput: [.weight]
-    case .parameter("bias"): [.bias]
-    case .parameter(let leaf): [.leaf(leaf)]
     }
   }
 }

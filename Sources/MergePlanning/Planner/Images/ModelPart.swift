@@ -10,26 +10,15 @@ enum ModelPart {
   /// How narrow a name that means this component is, the narrowest 2; nil: it does not mean it.
   static func rank(of component: Component, named name: String) -> Int? {
     if component.folder == name { return 2 }
-    if component.kind.isTextEncoder { return names(component.kind).contains(name) ? 1 : name == "te" ? 0 : nil }
+    if component.kind.isTextEncoder { return component.kind.shortNames.contains(name) ? 1 : name == "te" ? 0 : nil }
     return diffusionModels.contains(name) ? 0 : nil
-  }
-
-  private static func names(_ kind: Component.Kind) -> [String] {
-    switch kind {
-    case .diffusionModel: []
-    case .clipL: ["te1", "clip_l"]
-    case .clipH: ["te1", "clip_h"]
-    case .clipG: ["te2", "clip_g"]
-    case .t5: ["te3", "t5xxl"]
-    case .other(let name): [name]
-    }
   }
 
   /// What the user may call the parts of a model.
   static func names(of components: [Component]) -> [String] {
     var found: [String] = []
     for component in components {
-      let own = component.folder ?? names(component.kind).first ?? "unet"
+      let own = component.shortName
       if !found.contains(own) { found.append(own) }
     }
     return found
