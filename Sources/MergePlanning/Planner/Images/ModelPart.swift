@@ -16,7 +16,7 @@ enum ModelPart {
 
   private static func names(_ kind: Component.Kind) -> [String] {
     switch kind {
-    case .diffusionModel: []
+    case .diffusionModel, .autoencoder: []
     case .clipL: ["te1", "clip_l"]
     case .clipH: ["te1", "clip_h"]
     case .clipG: ["te2", "clip_g"]
