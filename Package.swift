@@ -108,7 +108,7 @@ let package = Package(
       name: "Inspection",
       dependencies: [
         "CTensorScan", "CPlainArithmetic", "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints",
-        "Adapters", "MergePlanning", "Staging",
+        "Adapters", "ModelNames", "ImageModels", "MergePlanning", "Staging",
       ],
       swiftSettings: librarySettings),
     .target(

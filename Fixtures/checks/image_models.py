@@ -1,5 +1,6 @@
 """Tiny models of every architecture of image and video models, with the converter of diffusers that reads their native names."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Callable
 
@@ -277,6 +278,36 @@ def sdxl_refiner():
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"), transformer_layers_per_block=1,
         **SDXL,
+    )  # fmt: skip
+
+
+def autoencoder_name(name: str, blocks: int) -> str:
+    """The native name of a parameter of AutoencoderKL. Its blocks on the way up are counted from the last."""
+    name = name.replace("mid_block.resnets.0", "mid.block_1").replace("mid_block.resnets.1", "mid.block_2")
+    name = name.replace("mid_block.attentions.0", "mid.attn_1").replace("group_norm", "norm").replace("to_out.0", "proj_out")
+    name = re.sub(r"\bto_([qkv])\b", r"\1", name).replace("conv_norm_out", "norm_out").replace("conv_shortcut", "nin_shortcut")
+    name = re.sub(r"up_blocks\.(\d+)", lambda found: f"up.{blocks - 1 - int(found[1])}", name).replace("down_blocks", "down")
+    name = name.replace("resnets", "block").replace("downsamplers.0", "downsample").replace("upsamplers.0", "upsample")
+    return name
+
+
+@case
+def autoencoder():
+    """The VAE of SD, SDXL, SD3 and FLUX.1. The projections of its attention are kernels of one element in native files."""
+    model = blank(
+        diffusers.AutoencoderKL, block_out_channels=(4, 8, 8), layers_per_block=2, norm_num_groups=2, latent_channels=4,
+        down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
+    )  # fmt: skip
+
+    def native(shapes: dict) -> dict:
+        def kernel(name, shape):
+            return (*shape, 1, 1) if ".attentions." in name and len(shape) == 2 else shape
+
+        return {autoencoder_name(name, 3): kernel(name, shape) for name, shape in shapes.items()}
+
+    return Case(
+        model, converter="convert_ldm_vae_checkpoint", prefix="first_stage_model.", native=native,
+        convert=lambda function, tensors: function(tensors, dict(model.config)),
     )  # fmt: skip
 
 

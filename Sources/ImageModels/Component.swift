@@ -12,6 +12,8 @@ package struct Component: Sendable, Equatable {
     case clipG
     /// The encoder of a T5 or UMT5.
     case t5
+    /// The VAE. No adapter changes it.
+    case autoencoder
     /// Another text encoder, such as a language model, by the name that the base has for it.
     case other(String)
 
@@ -23,6 +25,7 @@ package struct Component: Sendable, Equatable {
       case .clipH: "OpenCLIP-H"
       case .clipG: "CLIP-G"
       case .t5: "T5"
+      case .autoencoder: "VAE"
       case .other(let name): name
       }
     }
@@ -40,7 +43,7 @@ package struct Component: Sendable, Equatable {
     }
 
     /// Whether it is a text encoder.
-    package var isTextEncoder: Bool { self != .diffusionModel }
+    package var isTextEncoder: Bool { self != .diffusionModel && self != .autoencoder }
   }
 
   /// How a component's tensors are named.

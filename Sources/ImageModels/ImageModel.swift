@@ -14,7 +14,9 @@ package struct ImageModel: Sendable {
   /// The diffusion models, then the text encoders. The VAE and averaged copies are none: no adapter changes them.
   package var components: [Component] { parts.map(\.component) }
 
-  private var parts: [ComponentNames]
+  private(set) var parts: [ComponentNames]
+  /// The VAEs, which are no components: names of adapters are never looked up in them.
+  let autoencoders: [ComponentNames]
   private var prefixes: [AdapterPrefixes]
 
   /// A base with these tensors; nil: it is no image or video model.
@@ -28,6 +30,7 @@ package struct ImageModel: Sendable {
     architecture = search.architecture ?? search.found[0].component.kind.name
     isRecognized = search.isRecognized || search.architecture == nil
     parts = search.found.map { ComponentNames($0.component, $0.architecture, $0.tensors) }
+    autoencoders = search.autoencoders.map { ComponentNames($0.component, $0.architecture, $0.tensors) }
     let all = parts.map(\.component)
     let order = search.found.lazy.compactMap(\.architecture?.encoders).first { !$0.isEmpty } ?? []
     prefixes = all.map { AdapterPrefixes($0, among: all, order: order) }

@@ -1,5 +1,6 @@
 import ModelNames
 import Safetensors
+import TestSupport
 import Testing
 
 @testable import ImageModels

@@ -1,13 +1,12 @@
 import ModelNames
 import Safetensors
+import TestSupport
 import Testing
 
 @testable import ImageModels
 
 /// Every name of every architecture leads to the rows that diffusers' converters take, whichever of the spellings the base has.
 @Suite struct NameTablesTests {
-  /// Folders of the UNets; all others are transformers.
-  private static let unets = ["sd1", "sdxl", "sdxl-refiner"]
   private static let nativePrefix = "model.diffusion_model."
 
   @Test func allNamesAreThere() {
@@ -37,7 +36,7 @@ import Testing
   }
 
   @Test(arguments: ImageNames.diffusionModels) func nativeNamesFindRowsOfDiffusers(_ names: ImageNames) throws {
-    let folder = Self.unets.contains(names.name) ? "unet/" : "transformer/"
+    let folder = names.isUNet ? "unet/" : "transformer/"
     let model = try self.model(names.diffusers, prefix: folder)
     #expect(model.isRecognized)
     #expect(model.components.map(\.prefix) == [folder])

@@ -32,7 +32,7 @@ import Testing
     #expect(try Program.run(["diff", "--exit-code", base, output] + options).status == 1)
     #expect(try Program.run(["diff", "--exit-code", output, output] + options).status == 0)
     let lines = try Program.run(["diff", "--format", "tsv", base, output] + options).lines
-    #expect(lines.allSatisfy { $0.split(separator: "\t", omittingEmptySubsequences: false).count == 9 })
+    #expect(lines.allSatisfy { $0.split(separator: "\t", omittingEmptySubsequences: false).count == 10 })
     #expect(lines.count { $0.hasPrefix("~\t") } == 14 && lines.count { $0.hasPrefix("=\t") } == 7)
     let found = try json([base, output] + options)
     #expect(found["different"] == .bool(true) && found["values_compared"] == .bool(true))

@@ -164,7 +164,7 @@ def diff(left: StrPath, right: StrPath, **options: "Unpack[DiffOptions]") -> Dif
     assert received.document is not None
     document = received.document
     names = (
-        "left", "right", "values_compared", "different", "other_files", "other_bytes", "compared", "metadata",
-        "config", "side_files", "tensors")
+        "left", "right", "values_compared", "different", "other_files", "other_bytes", "compared", "respelled",
+        "metadata", "config", "side_files", "tensors")
     return Difference(
         **{name: document[name] for name in names}, warnings=received.warnings, stderr=ending.stderr)

@@ -315,10 +315,13 @@ class ChangedFile(TypedDict):
 
 
 class TensorType(TypedDict):
-    """The dtype and shape of a tensor."""
+    """What is compared on one side: a tensor, or rows of it (`[first, end]` of each range), with rows and columns exchanged if `transposed`."""
 
+    name: str
     dtype: str
     shape: List[int]
+    rows: Optional[List[List[int]]]
+    transposed: bool
 
 
 class _ChangedTensor(TypedDict):

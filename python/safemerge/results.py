@@ -117,6 +117,8 @@ class Difference:
     other_bytes: int
     #: How many tensors were compared.
     compared: int
+    #: How many of them have another name on the right, or are rows of another tensor.
+    respelled: int
     metadata: List[ChangedMetadata]
     config: List[ChangedConfig]
     side_files: List[ChangedFile]

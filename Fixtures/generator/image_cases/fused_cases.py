@@ -92,6 +92,19 @@ def _(c):
     a.add("norm_out.linear", diag_oft, block=8)
 
 
+@case(
+    "flux-ia3-split-on-fused", "flux-native",
+    "(IA)3 of k and v, rows of one tensor that are changed one after the other, the second file with a weight", "ia3",
+    ref="numpy in float64, the formula of lycoris-lora 4.1.3 modules/ia3.py", rel=NEAR,
+)  # fmt: skip
+def _(c):
+    a = c.adapter(LYCORIS, "keys.safetensors")
+    a.add(f"{D_DOUBLE}attn.to_k", ia3, on_input=False)
+    a.add(f"{D_DOUBLE}attn.to_v", ia3, on_input=True)
+    a.add(f"{D_SINGLE}proj_mlp", ia3, on_input=False)
+    c.adapter(LYCORIS, "more.safetensors", -0.5).add_all(f"{D_DOUBLE}attn.to_v {D_SINGLE}attn.to_v", ia3, on_input=True)
+
+
 @case("flux-ia3-glora-fused-on-split", "flux-folder", "(IA)3 and GLoRA of qkv and linear1 into a folder", "ia3, glora")
 def _(c):
     a = c.adapter(COMFY, dtype="F16")

@@ -83,6 +83,7 @@ struct SchemeConversion {
     case .swapped: found = view.swapped()
     case .swappedInLast: found = isLast(source, values) ? view.swapped() : view
     case .transposed: found = view.transposed()
+    case .withoutKernel: found = view.withoutKernel()
     case .part(let part, let count):
       let rows = view.rowCount / count
       found = view.rowCount % count == 0 ? view.rows(part * rows..<(part + 1) * rows) : nil
@@ -121,6 +122,7 @@ struct SchemeConversion {
       case .swapped: turned = view.swapped()
       case .swappedInLast: turned = isLast(part.name, values) ? view.swapped() : view
       case .transposed: turned = view.transposed()
+      case .withoutKernel: turned = view.withKernel()
       case .part where result.map({ $0.rowCount != view.rowCount * (rules.firstIndex(of: number) ?? 0) }) ?? false:
         turned = nil
       case .whole, .wholeInLast, .wholeBeforeLast, .part, .hidden, .grouped: turned = view

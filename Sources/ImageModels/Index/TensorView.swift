@@ -69,6 +69,22 @@ struct TensorView: Sendable, Equatable {
     return result
   }
 
+  /// A kernel of one element as the matrix that it is; nil: the kernel has more elements.
+  func withoutKernel() -> TensorView? {
+    guard shape.dropFirst(2).allSatisfy({ $0 == 1 }) else { return nil }
+    var result = self
+    result.shape = Array(shape.prefix(2))
+    return result
+  }
+
+  /// A matrix as a kernel of one element; what has one dimension stays.
+  func withKernel() -> TensorView? {
+    guard shape.count <= 2 else { return nil }
+    var result = self
+    if shape.count == 2 { result.shape += [1, 1] }
+    return result
+  }
+
   private mutating func append(_ run: Run) {
     if let last = runs.last, last.tensor == run.tensor, last.rows.upperBound == run.rows.lowerBound {
       runs[runs.count - 1].rows = last.rows.lowerBound..<run.rows.upperBound

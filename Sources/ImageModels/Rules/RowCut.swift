@@ -19,6 +19,8 @@ enum RowCut: Sendable {
   case wholeBeforeLast
   /// `T`: rows and columns exchanged.
   case transposed
+  /// `1x1`: the native kernel of one element is a matrix.
+  case withoutKernel
 
   /// Reads the last column of a table's line; nil: it is no cut.
   init?(_ text: Substring) {
@@ -32,6 +34,8 @@ enum RowCut: Sendable {
       self = .wholeBeforeLast
     } else if text == "T" {
       self = .transposed
+    } else if text == "1x1" {
+      self = .withoutKernel
     } else if let slash = text.firstIndex(of: "/"), let part = Int(text[..<slash]),
       let count = Int(text[text.index(after: slash)...])
     {

@@ -33,6 +33,7 @@ struct AdapterPrefixes: Sendable {
     case .t5:
       dotted = ["text_encoders.t5xxl.transformer.", "text_encoders.t5xxl."]
       flat = ["lora_te3_"]
+    case .autoencoder: break
     case .other(let name):
       dotted = ["text_encoders.\(name).transformer.", "text_encoders.\(name)."]
     }
@@ -68,7 +69,7 @@ struct AdapterPrefixes: Sendable {
     case .t5:
       // No CLIP has the names of T5, so a place that may be a CLIP's leads to none of its modules.
       return all.contains { $0.kind == .clipG } ? [3] : [1, 2, 3]
-    case .other, .diffusionModel: return [1]
+    case .other, .diffusionModel, .autoencoder: return [1]
     }
   }
 }

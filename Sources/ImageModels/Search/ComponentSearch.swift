@@ -9,13 +9,17 @@ struct ComponentSearch {
   /// language models, so there an architecture must be recognized.
   private static let diffusionPrefixes = ["model.diffusion_model.", "diffusion_model.", "model.model.", "net.", ""]
   private static let certainPrefixes: Set<String> = ["model.diffusion_model.", "diffusion_model."]
-  /// Beginnings of what is no target: averaged copies, the VAE and control networks.
-  private static let excluded = ["model_ema.", "first_stage_model.", "vae.", "control_model."]
+  /// Beginnings of what is no target: averaged copies and control networks.
+  private static let excluded = ["model_ema.", "control_model."]
+  /// Beginnings of the VAE, which is no target either.
+  private static let autoencoderPrefixes = ["first_stage_model.", "vae.", "vae/"]
   /// Parts of a diffusers folder that are diffusion models.
   private static let diffusionFolders = ["unet", "transformer", "transformer_2", "prior", "decoder"]
 
   /// The diffusion models, then the text encoders.
   private(set) var found: [FoundComponent] = []
+  /// The VAEs.
+  private(set) var autoencoders: [FoundComponent] = []
   /// The diffusion model's name; nil: the base has no diffusion model.
   private(set) var architecture: String?
   /// Whether the diffusion model's names are known in more than one spelling.
@@ -37,6 +41,9 @@ struct ComponentSearch {
       }
       groups[prefix, default: []].append((name, String(text.dropFirst(prefix.count)), shape))
     }
+    for prefix in Self.autoencoderPrefixes {
+      if let tensors = groups.removeValue(forKey: prefix) { addAutoencoder(tensors, prefix) }
+    }
     if folders {
       findFolders(groups)
     } else {
@@ -47,6 +54,7 @@ struct ComponentSearch {
   /// The beginning of a name in a single file; nil: the tensor is no target.
   private static func prefix(of name: String) -> String? {
     if excluded.contains(where: name.hasPrefix) { return nil }
+    if let prefix = autoencoderPrefixes.first(where: name.hasPrefix) { return prefix }
     if let prefix = diffusionPrefixes.first(where: { !$0.isEmpty && name.hasPrefix($0) }) { return prefix }
     return TextEncoders.prefix(of: name) ?? ""
   }
@@ -92,6 +100,15 @@ struct ComponentSearch {
     let component = Component(kind: .diffusionModel, scheme: known?.scheme(of: names) ?? .native, prefix: prefix)
     found.append(FoundComponent(component: component, architecture: known, tensors: tensors))
     return true
+  }
+
+  private mutating func addAutoencoder(_ tensors: [Tensor], _ prefix: String) {
+    let names = Set(tensors.map(\.own))
+    let known = Autoencoder(names)?.architecture
+    autoencoders.append(
+      FoundComponent(
+        component: Component(kind: .autoencoder, scheme: known?.scheme(of: names) ?? .native, prefix: prefix),
+        architecture: known, tensors: tensors))
   }
 
   private mutating func addEncoder(_ tensors: [Tensor], _ prefix: String, _ kind: Component.Kind?) {

@@ -25,36 +25,17 @@ extension ModelDifference {
   /// Elements of one tensor, which lie in one file of either side.
   private struct Piece {
     let tensor: Int
-    let elements: Range<Int>
-    let left: TensorPlace
-    let right: TensorPlace
+    let left: PieceSource
+    let right: PieceSource
   }
-
-  private struct TensorPlace {
-    let file: Int
-    let range: Range<Int>
-    let dtype: DType
-    /// Nil if bytes are compared.
-    let type: spa_dtype?
-
-    /// The position of elements. A piece starts at a byte boundary; its length is a multiple of 8 elements, except for
-    /// the last.
-    func bytes(_ elements: Range<Int>) -> Range<Int> {
-      let start = range.lowerBound + elements.lowerBound * dtype.bitCount / 8
-      return start..<start + (elements.count * dtype.bitCount + 7) / 8
-    }
-  }
-
-  private static let pieceElementCount = 1 << 20
 
   /// Compares tensors that both sides have in the same shape. Identical files are not read, and nothing is computed for
   /// equal bytes.
-  static func compare(_ tensors: inout [Tensor], _ one: Side, _ other: Side, workers: Int) throws {
+  static func compare(_ tensors: inout [Tensor], _ one: DifferenceSide, _ other: DifferenceSide, workers: Int) throws {
     let open = OpenFiles((one.files + other.files).map { ($0.path, $0.header.identity) })
     let pieces = pieces(of: tensors, one, other)
     var pieceSums = try WorkQueue.map(pieces, workers: workers) { piece in
-      let isOneFile = open.areOneFile(piece.left.file, piece.right.file) && piece.left.range == piece.right.range
-      return isOneFile ? Sums(isUnmeasured: true) : try sums(piece, open)
+      return piece.left.isSame(as: piece.right, open) ? Sums(isUnmeasured: true) : try sums(piece, open)
     }
     // The norm of a tensor that differs includes its equal pieces.
     let changed = Set(zip(pieces, pieceSums).filter { $1.changed > 0 }.map { $0.0.tensor })
@@ -82,39 +63,38 @@ extension ModelDifference {
     }
   }
 
-  private static func pieces(of tensors: [Tensor], _ one: Side, _ other: Side) -> [Piece] {
+  private static let pieceElementCount = 1 << 20
+
+  private static func pieces(
+    of tensors: [Tensor], _ one: DifferenceSide, _ other: DifferenceSide
+  ) -> [Piece] {
     var pieces: [Piece] = []
     for (number, tensor) in tensors.enumerated() {
       guard let left = tensor.left, let right = tensor.right, left.shape == right.shape,
-        let leftPlace = one.places[tensor.name], let rightPlace = other.places[tensor.name]
+        let leftPlace = one.places[left.name], let rightPlace = other.places[right.name]
       else { continue }
       let types = (left: one.type(leftPlace), right: other.type(rightPlace))
       guard left.dtype == right.dtype || (types.left != nil && types.right != nil) else { continue }
-      func add(_ elements: Range<Int>) {
+      for blocks in ElementBlock.pairs(left, right, elementCount: pieceElementCount) {
         pieces.append(
           Piece(
-            tensor: number, elements: elements,
-            left: TensorPlace(
-              file: leftPlace.file, range: one.range(leftPlace), dtype: left.dtype, type: types.left),
-            right: TensorPlace(
-              file: one.files.count + rightPlace.file, range: other.range(rightPlace), dtype: right.dtype,
-              type: types.right)))
-      }
-      if left.elementCount == 0 { add(0..<0) }
-      for start in stride(from: 0, to: left.elementCount, by: pieceElementCount) {
-        add(start..<min(start + pieceElementCount, left.elementCount))
+            tensor: number,
+            left: PieceSource(
+              file: leftPlace.file, start: one.range(leftPlace).lowerBound, dtype: left.dtype, type: types.left,
+              block: blocks.left),
+            right: PieceSource(
+              file: one.files.count + rightPlace.file, start: other.range(rightPlace).lowerBound, dtype: right.dtype,
+              type: types.right, block: blocks.right)))
       }
     }
     return pieces
   }
 
   private static func sums(_ piece: Piece, _ files: OpenFiles) throws(SafetensorsError) -> Sums {
-    var (one, other): ([UInt8], [UInt8]) = ([], [])
     let (left, right) = (piece.left, piece.right)
-    try files.read(left.file, left.bytes(piece.elements), into: &one)
-    try files.read(right.file, right.bytes(piece.elements), into: &other)
+    let (one, other) = (try left.read(files), try right.read(files))
     var sums = Sums()
-    let byteCount = left.bytes(piece.elements).count
+    let byteCount = left.byteCount
     if left.dtype == right.dtype, PlainArithmetic.areEqual(one, other, count: byteCount) {
       sums.isUnmeasured = true
       return sums
@@ -128,7 +108,7 @@ extension ModelDifference {
       }
       return sums
     }
-    let found = PlainArithmetic.difference(one, leftType, other, rightType, count: piece.elements.count)
+    let found = PlainArithmetic.difference(one, leftType, other, rightType, count: left.block.count)
     sums.changed = Int(found.changed)
     sums.largest = found.largest
     sums.differenceSquares = found.difference_squares
@@ -139,13 +119,7 @@ extension ModelDifference {
   /// The sum of the squares of the finite elements on the left.
   private static func leftSquares(_ piece: Piece, _ files: OpenFiles) throws(SafetensorsError) -> Double {
     guard let type = piece.left.type else { return 0 }
-    var bytes: [UInt8] = []
-    try files.read(piece.left.file, piece.left.bytes(piece.elements), into: &bytes)
-    return PlainArithmetic.difference(bytes, type, bytes, type, count: piece.elements.count).left_squares
+    let bytes = try piece.left.read(files)
+    return PlainArithmetic.difference(bytes, type, bytes, type, count: piece.left.block.count).left_squares
   }
-}
-
-extension OpenFiles {
-  /// Whether two of the files are the same file on disk under two names.
-  func areOneFile(_ one: Int, _ other: Int) -> Bool { identity(of: one) == identity(of: other) }
 }

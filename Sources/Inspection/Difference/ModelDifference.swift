@@ -1,7 +1,4 @@
-import Adapters
-import CPlainArithmetic
 import Checkpoints
-import MergePlanning
 import Platform
 import Safetensors
 
@@ -10,8 +7,8 @@ public struct ModelDifference: Sendable {
   public struct Options: Sendable {
     /// Whether values are compared; if not, nothing is known about tensors whose headers are equal.
     public var readsData = true
-    /// Which of several variants of the weights is compared, as in `Checkpoint`.
-    public var variant: String?
+    /// Which of several variants of the weights is compared of the left and of the right, as in `Checkpoint`.
+    public var variants: (left: String?, right: String?)
     /// Threads, at least 1. The result does not depend on it.
     public var workers: Int
 
@@ -35,18 +32,73 @@ public struct ModelDifference: Sendable {
     public var changedShare: Double { elementCount == 0 ? 0 : Double(changedCount) / Double(elementCount) }
   }
 
-  public struct Tensor: Sendable, Equatable {
+  /// What is compared of one side: a tensor, or rows of one where the other side has them in a tensor of their own.
+  public struct Part: Sendable, Equatable {
+    /// The tensor's name.
     public let name: TensorName
+    public let dtype: DType
+    /// Of what is compared.
+    public let shape: [Int]
+    /// Rows of the tensor's first dimension, in the order in which they are compared; nil: the whole tensor as it is.
+    public let rows: [Range<Int>]?
+    /// Whether rows and columns are exchanged.
+    public let isTransposed: Bool
+
+    /// How many elements are compared.
+    public var elementCount: Int { shape.contains(0) ? 0 : shape.reduce(1, *) }
+
+    init(_ tensor: TensorInfo) {
+      self.init(name: tensor.name, dtype: tensor.dtype, shape: tensor.shape, rows: nil, isTransposed: false)
+    }
+
+    init(name: TensorName, dtype: DType, shape: [Int], rows: [Range<Int>]?, isTransposed: Bool) {
+      self.name = name
+      self.dtype = dtype
+      self.shape = shape
+      self.rows = rows
+      self.isTransposed = isTransposed
+    }
+  }
+
+  /// A tensor of either side, or a parameter that both have, if under other names or in parts of other tensors.
+  public struct Tensor: Sendable, Equatable {
     /// Nil if one side does not have the tensor.
-    public let left: TensorInfo?
-    public let right: TensorInfo?
+    public let left: Part?
+    public let right: Part?
     /// Nil if values were not compared.
     public internal(set) var values: Values?
+
+    /// The name on the left, or on the right of what only that side has.
+    public var name: TensorName { left?.name ?? right?.name ?? "" }
+
+    /// Whether the sides have it under other names, or one has it as a part of a tensor.
+    public var isRespelled: Bool {
+      guard let left, let right else { return false }
+      return left.name != right.name || left.rows != right.rows || left.isTransposed != right.isTransposed
+    }
 
     /// Whether anything that was compared differs.
     public var isDifferent: Bool {
       left?.dtype != right?.dtype || left?.shape != right?.shape || (values?.changedCount ?? 0) > 0
     }
+  }
+
+  /// How two image models are named.
+  public struct Spelling: Sendable, Equatable {
+    /// The models that both have, such as the diffusion model and a text encoder, by the beginnings of their names.
+    public struct Match: Sendable, Equatable {
+      /// Such as `FLUX.1`; nil: of a text encoder, or not known.
+      public let architecture: String?
+      /// What the names of its tensors begin with, such as `model.diffusion_model.` or `unet/`; may be empty.
+      public let left: String
+      public let right: String
+    }
+
+    public let matches: [Match]
+    /// Models on the left that may be several on the right, or the other way around, by the beginnings of their names. They are
+    /// compared by name alone.
+    public let ambiguousLeft: [String]
+    public let ambiguousRight: [String]
   }
 
   /// A key of `__metadata__` with its value on each side, nil if it is missing.
@@ -56,8 +108,10 @@ public struct ModelDifference: Sendable {
     public let right: String?
   }
 
-  /// Every tensor of either side, sorted by name.
+  /// Every tensor of either side, sorted by name. Of a tensor that the other side has in several, every part is one.
   public let tensors: [Tensor]
+  /// What is known of two image models that name their tensors in different ways; nil: names alone were compared.
+  public let spelling: Spelling?
   /// Keys that differ.
   public let metadata: [Metadata]
   /// Whether tensors are distributed differently among files, or file names differ.
@@ -80,10 +134,11 @@ public struct ModelDifference: Sendable {
   ///
   /// - Throws: What opening them throws; `SafetensorsError` where data cannot be read or changes meanwhile.
   public init(_ left: String, _ right: String, options: Options) throws {
-    let one = try Side(left, options)
-    let other = try Side(right, options)
-    let names = Set(one.places.keys).union(other.places.keys).sorted()
-    var tensors = names.map { Tensor(name: $0, left: one.info($0), right: other.info($0), values: nil) }
+    let one = try DifferenceSide(left, variant: options.variants.left, workers: options.workers)
+    let other = try DifferenceSide(right, variant: options.variants.right, workers: options.workers)
+    let matching = TensorMatching(one, other)
+    var tensors = matching.tensors
+    spelling = matching.spelling
     if options.readsData { try Self.compare(&tensors, one, other, workers: options.workers) }
     self.tensors = tensors
     comparesValues = options.readsData
@@ -91,58 +146,14 @@ public struct ModelDifference: Sendable {
     folders = try FolderDifference(one.folder, other.folder, comparesFiles: options.readsData)
     hasOtherFiles =
       one.files.map(\.name) != other.files.map(\.name)
-      || names.contains { name in
-        guard let left = one.places[name], let right = other.places[name] else { return false }
+      || one.places.contains { name, left in
+        guard let right = other.places[name] else { return false }
         return one.files[left.file].name != other.files[right.file].name
       }
   }
 
-  /// The weight files of one side.
-  struct Side {
-    let files: [(name: String, path: String, header: SafetensorsHeader)]
-    /// Nil for a single file.
-    let folder: String?
-    private(set) var places: [TensorName: (file: Int, index: Int)] = [:]
-    private let weights: StoredWeights
-
-    init(_ path: String, _ options: Options) throws {
-      if ModelFolder(path) == .adapter {
-        let name = "adapter_model.safetensors"
-        let file = Paths.join(path, name)
-        files = [(name, file, try SafetensorsHeader(path: file))]
-        folder = path
-        weights = .none
-      } else {
-        let checkpoint = try Checkpoint(path: path, workers: options.workers, variant: options.variant)
-        files = checkpoint.files.map { ($0.name, $0.path, $0.header) }
-        folder = checkpoint.folder
-        weights = StoredWeights(checkpoint)
-      }
-      for (number, file) in files.enumerated() {
-        for index in file.header.tensors.indices { places[file.header.tensors.name(at: index)] = (number, index) }
-      }
-    }
-
-    /// How to compute with the elements of a tensor; nil if bytes are compared, as for codes of any dtype.
-    func type(_ place: (file: Int, index: Int)) -> spa_dtype? {
-      if case .codes = weights.role(file: place.file, index: place.index) { return nil }
-      return PlainArithmetic.type(files[place.file].header.tensors[place.index].dtype)
-    }
-
-    func info(_ name: TensorName) -> TensorInfo? {
-      places[name].map { files[$0.file].header.tensors[$0.index] }
-    }
-
-    /// The range of the tensor's bytes in its file.
-    func range(_ place: (file: Int, index: Int)) -> Range<Int> {
-      let header = files[place.file].header
-      let offsets = header.tensors.dataOffsets(at: place.index)
-      return header.dataStart + offsets.lowerBound..<header.dataStart + offsets.upperBound
-    }
-  }
-
-  private static func metadata(_ one: Side, _ other: Side) -> [Metadata] {
-    func values(_ side: Side) -> [String: String] {
+  private static func metadata(_ one: DifferenceSide, _ other: DifferenceSide) -> [Metadata] {
+    func values(_ side: DifferenceSide) -> [String: String] {
       var values: [String: String] = [:]
       for entry in side.files.flatMap({ $0.header.metadata ?? [] }) {
         values[entry.key] = values[entry.key] ?? entry.value

@@ -11,7 +11,8 @@ struct DiffCommand: ParsableCommand {
     commandName: "diff",
     abstract: "Compare two models, adapters or files.",
     discussion: """
-      Tensors are matched by name, in whatever files they are. diff compares values, dtypes, shapes, metadata and \
+      Tensors are matched by name, in whatever files they are. Of image and video models, a single file is also matched \
+      with a folder of diffusers, whose names and layouts differ. diff compares values, dtypes, shapes, metadata and \
       configurations. --headers-only skips the values: it is fast, but can't tell whether two models are the same.
 
       Examples:
@@ -19,6 +20,7 @@ struct DiffCommand: ParsableCommand {
         safemerge diff a.safetensors b.safetensors --json
         safemerge diff --exit-code ./one ./other && echo same
         safemerge diff --headers-only ./base ./merged
+        safemerge diff flux1-dev.safetensors ./FLUX.1-dev
 
       Exit codes: 0 done, 1 different (with --exit-code), 2 wrong usage, 3 rejected input, 4 input/output error.
       """)
@@ -45,7 +47,13 @@ struct DiffCommand: ParsableCommand {
   @Flag(help: "Exit with 1 unless both are the same. With --headers-only that is never known.")
   var exitCode = false
 
-  @OptionGroup var variant: VariantOptions
+  @Option(
+    help: ArgumentHelp(
+      """
+      The variant of the weights where a folder has several side by side: fp16 for model.fp16.safetensors, default for files \
+      without a variant in their names. Two names, such as default,fp16, are those of the first and of the second model.
+      """, valueName: "name"))
+  var variant: String?
 
   @OptionGroup var threads: JobOptions
 
@@ -57,12 +65,20 @@ struct DiffCommand: ParsableCommand {
 
   func validate() throws {
     if data, headersOnly { throw ValidationError("--headers-only and --data exclude each other") }
+    if let variant, !(1...2).contains(names(variant).count) || names(variant).contains("") {
+      throw ValidationError("--variant takes one name, or two with a comma between them")
+    }
+  }
+
+  private func names(_ variant: String) -> [String] {
+    variant.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
   }
 
   func run() throws {
     var options = ModelDifference.Options(workers: try WorkerCount.of(threads.jobs))
     options.readsData = !headersOnly
-    options.variant = variant.variant
+    let variants = variant.map(names) ?? []
+    options.variants = (variants.first, variants.last)
     let models = (left: try ModelArgument(left), right: try ModelArgument(right))
     let difference = try models.left.read { left in
       try models.right.read { right in try ModelDifference(left, right, options: options) }

@@ -32,21 +32,36 @@ struct DiffText {
     let columns: [TextTable.Column] =
       [.left(""), .name("TENSOR"), .left("DTYPE"), .left("SHAPE")]
       + (comparesValues ? [.right("MAX |D|"), .right("CHANGED"), .right("RELATIVE")] : [])
-    var table = TextTable(columns, rowCount: changed.count, style: screen.style)
-    for tensor in changed {
-      table.add(Self.sign(tensor))
-      table.add(tensor.name.string)
-      table.add(Self.pair(tensor.left?.dtype.name, tensor.right?.dtype.name))
-      table.add(
-        Self.pair(tensor.left.map { NumberText.shape($0.shape) }, tensor.right.map { NumberText.shape($0.shape) }))
-      guard comparesValues else { continue }
-      table.add(tensor.values?.largest.map(ReportNumbers.significant) ?? "-")
-      table.add(tensor.values.map { ReportNumbers.percent($0.changedShare) } ?? "-")
-      table.add(tensor.values?.relativeNorm.map(ReportNumbers.percent) ?? "-")
+    let lone = LonePart.all(in: difference)
+    let rows = changed.filter { tensor in !lone.contains { $0.contains(tensor) } }
+    var table = TextTable(columns, rowCount: rows.count + lone.count, style: screen.style)
+    for tensor in rows { add(tensor, to: &table, columns) }
+    for part in lone {
+      let cells = [
+        part.isLeft ? "-" : "+", part.prefix + "*", part.dtypes.map(\.name).joined(separator: ", "),
+        NumberText.counted(part.tensorCount, "tensor"),
+      ]
+      for number in columns.indices { table.add(number < cells.count ? cells[number] : "-") }
     }
     if !changed.isEmpty { try table.write(to: &output, width: screen.width) }
     for note in notes { try write("note: \(note)", to: &output) }
     try write(summary(changed), to: &output)
+  }
+
+  /// A row, and where the right has another name, one with that.
+  private func add(_ tensor: ModelDifference.Tensor, to table: inout TextTable, _ columns: [TextTable.Column]) {
+    table.add(Self.sign(tensor))
+    table.add((tensor.left ?? tensor.right)?.text ?? "")
+    table.add(Self.pair(tensor.left?.dtype.name, tensor.right?.dtype.name))
+    table.add(
+      Self.pair(tensor.left.map { NumberText.shape($0.shape) }, tensor.right.map { NumberText.shape($0.shape) }))
+    if comparesValues {
+      table.add(tensor.values?.largest.map(ReportNumbers.significant) ?? "-")
+      table.add(tensor.values.map { ReportNumbers.percent($0.changedShare) } ?? "-")
+      table.add(tensor.values?.relativeNorm.map(ReportNumbers.percent) ?? "-")
+    }
+    guard tensor.isRespelled, let right = tensor.right else { return }
+    for number in columns.indices { table.add(number == 1 ? right.text : "") }
   }
 
   private func write(_ line: String, to output: inout StandardOutput) throws {
@@ -56,6 +71,7 @@ struct DiffText {
   /// Notes that are not differences of the models.
   private var notes: [String] {
     var notes: [String] = []
+    notes += spellingNotes
     if difference.hasOtherFiles { notes.append("the tensors are sharded differently") }
     let alike = difference.tensors.count { $0.values?.hasOtherBytes == true && !$0.isDifferent }
     if alike > 0 {
@@ -68,6 +84,32 @@ struct DiffText {
     ] as [(FolderDifference.Side?, String)] {
       let names = difference.folders.files.filter { $0.onlySide == side }.map(\.name)
       if !names.isEmpty { notes.append("\(what) \(names.joined(separator: ", "))") }
+    }
+    return notes
+  }
+
+  /// How image models with other names were matched.
+  private var spellingNotes: [String] {
+    guard let spelling = difference.spelling else { return [] }
+    var notes: [String] = []
+    let count = difference.tensors.count(where: \.isRespelled)
+    if count > 0 {
+      let names = spelling.matches.compactMap(\.architecture).reduce(into: [String]()) { names, name in
+        if !names.contains(name) { names.append(name) }
+      }
+      let tables = names.isEmpty ? "" : " (\(names.joined(separator: ", ")))"
+      notes.append(
+        "matched by the names of image models\(tables): \(NumberText.grouped(count)) "
+          + "\(count == 1 ? "parameter has another name or place" : "parameters have another name or place") in \(right)"
+      )
+    }
+    if !spelling.ambiguousLeft.isEmpty {
+      let sides = [(left, spelling.ambiguousLeft), (right, spelling.ambiguousRight)].map { side, prefixes in
+        "\(prefixes.map { $0.isEmpty ? "the tensors" : $0 }.joined(separator: ", ")) in \(side)"
+      }
+      notes.append(
+        "several parts may be the same model: \(sides.joined(separator: "; ")); they were compared by name alone "
+          + "(to compare one of them, name its folder)")
     }
     return notes
   }
@@ -99,11 +141,12 @@ struct DiffText {
   }
 
   /// All tensors, one per line: sign, name, dtypes, shapes and, if values were compared, the largest difference, the
-  /// number of changed elements and the relative norm. Tabs and other unprintable characters in names are escaped.
+  /// number of changed elements and the relative norm; at last the name on the right where it is another. Tabs and other unprintable characters in names are escaped.
   func writeTSV(to output: inout StandardOutput) throws {
     for tensor in difference.tensors {
       var cells = [
-        Self.sign(tensor), tensor.name.string, tensor.left?.dtype.name ?? "", tensor.right?.dtype.name ?? "",
+        Self.sign(tensor), (tensor.left ?? tensor.right)?.text ?? "", tensor.left?.dtype.name ?? "",
+        tensor.right?.dtype.name ?? "",
         Self.shape(tensor.left), Self.shape(tensor.right),
       ]
       if comparesValues {
@@ -112,11 +155,12 @@ struct DiffText {
           tensor.values?.relativeNorm.map { "\($0)" } ?? "",
         ]
       }
+      cells.append(tensor.isRespelled ? tensor.right?.text ?? "" : "")
       try output.write(cells.map(\.escapingUnprintable).joined(separator: "\t") + "\n")
     }
   }
 
-  private static func shape(_ tensor: TensorInfo?) -> String {
+  private static func shape(_ tensor: ModelDifference.Part?) -> String {
     tensor.map { $0.shape.map(String.init).joined(separator: ",") } ?? ""
   }
 
@@ -133,6 +177,7 @@ struct DiffText {
     writer.member("other_files", difference.hasOtherFiles)
     writer.member("other_bytes", difference.tensors.count { $0.values?.hasOtherBytes == true && !$0.isDifferent })
     writer.member("compared", difference.tensors.count)
+    writer.member("respelled", difference.tensors.count(where: \.isRespelled))
     writer.list("metadata", difference.metadata) { entry, writer in
       writer.member("key", entry.key)
       writer.member("left", entry.left)
@@ -161,8 +206,18 @@ struct DiffText {
         continue
       }
       writer.member(key) { writer in
+        writer.member("name", side.name.string)
         writer.member("dtype", side.dtype.name)
         writer.member("shape", side.shape)
+        writer.key("rows")
+        if let rows = side.rows {
+          writer.beginArray()
+          for range in rows { writer.value([range.lowerBound, range.upperBound]) }
+          writer.end()
+        } else {
+          writer.null()
+        }
+        writer.member("transposed", side.isTransposed)
       }
     }
     if let values = tensor.values {
@@ -171,5 +226,14 @@ struct DiffText {
       writer.member("largest", values.largest)
       writer.member("relative_norm", values.relativeNorm)
     }
+  }
+}
+
+extension ModelDifference.Part {
+  /// The name with the rows that are meant, such as `qkv.weight[0:3072]`.
+  fileprivate var text: String {
+    let ranges = isTransposed ? nil : rows?.map { "\($0.lowerBound):\($0.upperBound)" }
+    return name.string + (ranges.map { "[\($0.joined(separator: ", "))]" } ?? "")
+      + (isTransposed ? " (transposed)" : "")
   }
 }

@@ -20,9 +20,13 @@ extension MergeInputs {
   func mixed(
     _ steps: [TensorUpdate.Step], of update: ModuleUpdate, rows: Range<Int>, before: [TensorUpdate.Step], _ number: Int
   ) -> [TensorUpdate.Step] {
-    let weight = weight(of: update, number)
-    guard update.mixesResult, weight != 1 || !before.isEmpty else { return steps }
-    return [.part(PartialUpdate(rows: rows, steps: steps, weight: Float(weight)))]
+    guard mixes(update, before: before, number) else { return steps }
+    return [.part(PartialUpdate(rows: rows, steps: steps, weight: Float(weight(of: update, number))))]
+  }
+
+  /// Whether an update's result is mixed with what it starts from: by a weight, or because of steps before it.
+  func mixes(_ update: ModuleUpdate, before: [TensorUpdate.Step], _ number: Int) -> Bool {
+    update.mixesResult && (weight(of: update, number) != 1 || !before.isEmpty)
   }
 
   /// Where a parameter of a module lies in an image model. Of a name that several parts have, the part is meant that the adapter has

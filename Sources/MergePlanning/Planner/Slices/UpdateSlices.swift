@@ -49,16 +49,19 @@ struct UpdateSlices {
       update.layout == .flattened ? $0[0] : TensorUpdate.matrix(of: $0).rows
     }
     let isWhole = part.hasNeighbors && part.rows == 0..<(rows ?? 0)
+    let before = planner.works[part.tensor]?.steps ?? []
+    // What is mixed with what it starts from is of the part's rows alone, too.
+    let isMixed = planner.inputs.mixes(update, before: before, number)
     let isOfRows =
-      !isWhole && part.hasNeighbors && steps.contains { $0.isOrdered } && mayChangeRows(part)
+      !isWhole && part.hasNeighbors && (isMixed || (steps.contains { $0.isOrdered } && mayChangeRows(part)))
     let own = isOfRows ? part.atStart : part
     var cut: [TensorUpdate.Step] = []
     for step in steps {
       if let step = try slice(step, own, isWhole: isWhole || isOfRows) { cut.append(step) }
     }
-    let before = planner.works[part.tensor]?.steps ?? []
     guard isOfRows, !cut.isEmpty else {
-      return planner.inputs.mixed(cut, of: update, rows: part.rows, before: before, number)
+      if isMixed, !isWhole, part.row > 0 || part.interleaveCount > 1 { throw refuse("a change that is weighted") }
+      return planner.inputs.mixed(cut, of: update, rows: 0..<(rows ?? 0), before: before, number)
     }
     let weight = update.mixesResult ? planner.inputs.weight(of: update, number) : 1
     return [.part(PartialUpdate(rows: part.rows, steps: cut, weight: Float(weight)))]

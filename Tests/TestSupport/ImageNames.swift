@@ -1,42 +1,55 @@
-import ModelNames
+import Foundation
 import Safetensors
-import TestSupport
-import Testing
 
 /// The names of a tiny model in native spelling and diffusers', and which native rows each parameter of diffusers is, as diffusers'
 /// converter says it: a file of `Fixtures/image/names`.
-struct ImageNames: CustomTestStringConvertible, Sendable {
+package struct ImageNames: CustomStringConvertible, Sendable {
   /// Adjacent rows of a tensor's first dimension.
-  struct Run: Equatable, Sendable, CustomStringConvertible {
-    var tensor: String
-    var rows: Range<Int>
-    var isTransposed = false
+  package struct Run: Equatable, Sendable, CustomStringConvertible {
+    package var tensor: String
+    package var rows: Range<Int>
+    package var isTransposed: Bool
 
-    var description: String { "\(isTransposed ? "T:" : "")\(tensor):\(rows)" }
+    package init(tensor: String, rows: Range<Int>, isTransposed: Bool = false) {
+      self.tensor = tensor
+      self.rows = rows
+      self.isTransposed = isTransposed
+    }
+
+    package var description: String { "\(isTransposed ? "T:" : "")\(tensor):\(rows)" }
   }
 
-  let name: String
-  let native: [(name: String, shape: [Int])]
-  let diffusers: [(name: String, shape: [Int])]
+  package let name: String
+  package let native: [(name: String, shape: [Int])]
+  package let diffusers: [(name: String, shape: [Int])]
   /// For each parameter of diffusers, the native rows.
-  let places: [String: [Run]]
+  package let places: [String: [Run]]
 
-  var testDescription: String { name }
+  package var description: String { name }
 
   /// What the text encoders' names are, which are not those of a diffusion model.
-  static let encoders = ["open-clip"]
+  package static let encoders = ["open-clip"]
 
-  static let all: [ImageNames] = [
+  package static let all: [ImageNames] = [
     "aura-flow", "cascade", "chroma", "cosmos2", "flux1", "flux2", "flux3", "hidream", "hunyuan-video", "krea2",
     "ltx-video", "ltx2", "lumina2", "mochi", "open-clip", "pixart", "qwen-image", "qwen-image21", "sana", "sd1", "sd3",
     "sdxl", "sdxl-refiner", "wan", "wan-vace", "z-image",
   ].compactMap { try? ImageNames($0) }
 
-  static let diffusionModels = all.filter { !encoders.contains($0.name) }
+  /// The VAE, which is no target of adapters.
+  package static var autoencoder: ImageNames { get throws { try ImageNames("autoencoder") } }
 
-  static func named(_ name: String) throws -> ImageNames { try #require(all.first { $0.name == name }) }
+  package static let diffusionModels = all.filter { !encoders.contains($0.name) }
 
-  init(_ name: String) throws {
+  /// Whether diffusers has the model in a folder `unet`; others are in `transformer`, and text encoders in one of their own.
+  package var isUNet: Bool { ["sd1", "sdxl", "sdxl-refiner"].contains(name) }
+
+  package static func named(_ name: String) throws -> ImageNames {
+    guard let found = all.first(where: { $0.name == name }) else { throw CocoaError(.fileNoSuchFile) }
+    return found
+  }
+
+  private init(_ name: String) throws {
     self.name = name
     var native: [(name: String, shape: [Int])] = []
     var diffusers: [(name: String, shape: [Int])] = []
@@ -65,7 +78,7 @@ struct ImageNames: CustomTestStringConvertible, Sendable {
   }
 
   /// For each native parameter, the rows of diffusers' that it is made of.
-  var inversePlaces: [String: [Run]] {
+  package var inversePlaces: [String: [Run]] {
     var found: [String: [(start: Int, run: Run)]] = [:]
     for (name, shape) in diffusers {
       var row = 0
@@ -88,17 +101,4 @@ struct ImageNames: CustomTestStringConvertible, Sendable {
       return runs
     }
   }
-}
-
-/// Tensors by names and shapes alone.
-struct NamedShapes: NamedTensors {
-  let shapes: [TensorName: [Int]]
-
-  init(_ tensors: [(name: String, shape: [Int])]) {
-    shapes = Dictionary(tensors.map { (TensorName($0.name), $0.shape) }) { first, _ in first }
-  }
-
-  func shape(of name: TensorName) -> [Int]? { shapes[name] }
-  func storedShape(of name: TensorName) -> [Int]? { shapes[name] }
-  func absent(_ name: TensorName) -> TensorName? { nil }
 }
