@@ -33,7 +33,7 @@ package struct Component: Sendable, Equatable {
     /// What adapters and the weights of their parts call it, the shortest first; empty: it has no such name.
     package var shortNames: [String] {
       switch self {
-      case .diffusionModel: []
+      case .diffusionModel, .autoencoder: []
       case .clipL: ["te1", "clip_l"]
       case .clipH: ["te1", "clip_h"]
       case .clipG: ["te2", "clip_g"]
