@@ -100,7 +100,10 @@ extension AdapterError.Problem {
     case .eitherGLoRA: "the factors fit both forms of GLoRA, of which LyCORIS has exchanged the factors"
     case .rankStabilized(let name):
       "trained with rs_lora, of which \(name) saves an alpha without the root of the rank: the scaling is not known"
-    case .paddedWeight: "the weight is to be padded to another shape first, which is not supported"
+    case .paddedWeight(let method):
+      "the weight is to be padded to another shape first, which is supported of LoRA, not of \(method ?? "a module without one")"
+    case .newShape(let shape, let factors):
+      "the weight is to be padded to \(shape.isEmpty ? "a shape without numbers" : Self.text(shape)); the factors make \(factors)"
     case .alpha(let value):
       value == 0
         ? "alpha is 0, which some programs read as no effect and others as the rank"

@@ -69,8 +69,10 @@ public struct AdapterError: ReportableError, Equatable {
     case eitherGLoRA
     /// The alpha of a method that LyCORIS saves without the root of the rank, where its training divided by it.
     case rankStabilized(String)
-    /// `reshape_weight`.
-    case paddedWeight
+    /// `reshape_weight` beside another method than LoRA; nil: beside nothing.
+    case paddedWeight(String?)
+    /// `reshape_weight` is not the shape that the factors make: what it is, empty if it is no shape, and what they make.
+    case newShape([Int], factors: String)
     /// An alpha that is zero or not finite.
     case alpha(Double)
     /// A tensor of one number has another dtype than numbers have.
@@ -191,7 +193,7 @@ public struct AdapterError: ReportableError, Equatable {
     case .pattern, .patterns: "adapter-pattern"
     case .peftType, .oldOFT, .unsupportedField, .impossible, .decomposition, .foreign, .unsupportedMethod, .eitherGLoRA,
       .rankStabilized,
-      .paddedWeight,
+      .paddedWeight, .newShape,
       .alpha, .onInput:
       "unsupported"
     case .unknownField: "unknown-field"

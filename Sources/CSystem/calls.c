@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
+#include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -50,6 +51,22 @@ int sfc_is_cached(int descriptor, off_t offset) {
   ssize_t count = preadv2(descriptor, &one, 1, offset, RWF_NOWAIT);
   if (count == 1) return 1;
   return count < 0 && errno == EAGAIN ? 0 : -1;
+}
+
+// One byte at an offset that no file has: nobody who locks a part of the file's content meets it.
+static struct flock use(short type) {
+  return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = INT64_MAX - 1, .l_len = 1};
+}
+
+int sfc_share(int descriptor) {
+  struct flock lock = use(F_RDLCK);
+  return fcntl(descriptor, F_OFD_SETLK, &lock);
+}
+
+int sfc_is_shared(int descriptor) {
+  struct flock lock = use(F_WRLCK);
+  if (fcntl(descriptor, F_OFD_GETLK, &lock) != 0) return -1;
+  return lock.l_type != F_UNLCK;
 }
 
 int sfc_allocate(int descriptor, off_t offset, off_t byte_count) {
@@ -114,6 +131,17 @@ void sfc_drop(int descriptor, off_t offset, off_t byte_count) {
 
 int sfc_is_cached(int descriptor, off_t offset) {
   (void)descriptor, (void)offset;
+  return -1;
+}
+
+int sfc_share(int descriptor) {
+  (void)descriptor;
+  errno = ENOTSUP;
+  return -1;
+}
+
+int sfc_is_shared(int descriptor) {
+  (void)descriptor;
   return -1;
 }
 

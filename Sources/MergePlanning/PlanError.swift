@@ -91,6 +91,8 @@ public struct PlanError: ReportableError, Equatable {
     case name(NameProblem)
     /// Something that can only be done to a whole tensor of the base.
     case slicedChange(target: String, what: String)
+    /// A weight that cannot be padded with zeros: its shape, that which is asked for, and why not.
+    case padding(target: String, from: [Int], to: [Int], String)
     /// Something beside a change of the base that has no meaning, or none that is known.
     case decomposition(Decomposition, String)
     /// An update of an embedding that normalizes what it looks up.
@@ -135,7 +137,7 @@ public struct PlanError: ReportableError, Equatable {
     case .adapterTensor: "adapter-tensors"
     case .quantizedBase, .quantizedScheme, .groupedConvolution, .groupedScaling, .weightInBias, .rotatedWindows,
       .replicationOfSeveral, .ambiguousExperts, .weightedReplacement, .weightWithoutScaling, .decomposition,
-      .mixedDTypes, .slicedChange, .requantizing, .staysFP8,
+      .mixedDTypes, .slicedChange, .padding, .requantizing, .staysFP8,
       .training, .dividedPipeline, .quantizationField, .besideCodes, .undescribedCodes, .bypassed, .partlyBypassed,
       .normalizedEmbedding, .arithmeticOfFile:
       "unsupported"
@@ -262,6 +264,8 @@ public struct PlanError: ReportableError, Equatable {
     case .name(let problem): problem.message
     case .slicedChange(let target, let what):
       "\(target) is only a part of a tensor of the base, where \(what) is not supported"
+    case .padding(let target, let from, let to, let reason):
+      "\(target) is to be padded from \(from) to \(to) first, but \(reason)"
     case .dividedPipeline:
       "the base is a pipeline of diffusers, whose parts keep their files; other sizes of files are not supported"
     case .adapterTensorsUnused(let count): "\(count) tensors of the adapter would not be used"

@@ -18,6 +18,8 @@ public final class StagedOutput: Sendable {
   /// Whether complete files and the progress of others are recorded for the next run.
   private let isResumable: Bool
   private let made = Mutex<[String]>([])
+  /// The records of the weight files that this run completed, by name.
+  private let written = Mutex<[String: PartRecord]>([:])
   private let isFinished = Atomic<Bool>(false)
   private let isKept = Atomic<Bool>(false)
   private let journalIntervals: ShardJournal.Intervals
@@ -55,7 +57,7 @@ public final class StagedOutput: Sendable {
     self.journalIntervals = journalIntervals
     place = staging.place
     isResumable = identity != nil
-    let paths = StagingPaths(folder: staging.path, isFolder: staging.place.isFolder)
+    let paths = StagingPaths(folder: staging.path, isFolder: staging.place.isFolder, token: staging.token)
     self.paths = paths
     try Publishing.restore(paths, output: staging.place.path, isMountPoint: staging.place.isMountPoint)
     let isThere = unfinished == .isRemoved ? false : try Self.isSame(identity, paths)
@@ -128,37 +130,38 @@ public final class StagedOutput: Sendable {
     _ name: String, number: Int, byteCount: Int, inputs: [InputState],
     content: (Int) throws -> SHA256Checksum
   ) throws -> Part {
+    guard staging.isHeld else { throw staging.takenOver }
     try makeFolders(for: place.isFolder ? name : "")
     let target = paths.weightFile(name)
-    let (temporary, journalPath) = (paths.partialFile(number), paths.journal(number))
+    let temporary = paths.partialFile(number)
     guard isResumable else {
       return Part(
         file: try OutputFile(path: target, temporaryPath: temporary, byteCount: byteCount), journal: nil,
         done: ByteRanges())
     }
-    if let identity = try OutputPlace.identity(temporary, followingLinks: false), identity.isRegularFile,
-      identity.byteCount == byteCount, let found = ShardJournal.read(journalPath, inode: identity.inode),
-      found.inputs.count == inputs.count,
-      try zip(found.inputs, inputs).enumerated().allSatisfy({ number, pair in
-        try pair.0.holds(pair.1) { try content(number) }
-      })
-    {
-      let file = try OutputFile(path: target, temporaryPath: temporary, byteCount: byteCount, continues: true)
-      return Part(
-        file: file,
-        journal: ShardJournal(
-          path: journalPath, inode: identity.inode, inputs: inputs, done: found.done, intervals: journalIntervals),
-        done: found.done)
+    // Another machine may still be writing to a file that it began.
+    for left in staging.hadCompany ? [] : paths.partialFiles(number) {
+      guard let identity = try OutputPlace.identity(left, followingLinks: false), identity.isRegularFile,
+        identity.byteCount == byteCount,
+        let found = ShardJournal.read(StagingPaths.journal(of: left), inode: identity.inode),
+        found.inputs.count == inputs.count,
+        try zip(found.inputs, inputs).enumerated().allSatisfy({ number, pair in
+          try pair.0.holds(pair.1) { try content(number) }
+        })
+      else { continue }
+      let file = try OutputFile(path: target, temporaryPath: left, byteCount: byteCount, continues: true)
+      return part(file, inode: identity.inode, inputs, done: found.done)
     }
-    try? SystemCalls.removeFile(journalPath)
-    try? SystemCalls.removeFile(temporary)
+    paths.removePartialFiles(number)
     let file = try OutputFile(path: target, temporaryPath: temporary, byteCount: byteCount)
-    return Part(
-      file: file,
-      journal: ShardJournal(
-        path: journalPath, inode: try file.identity().inode, inputs: inputs, done: ByteRanges(),
-        intervals: journalIntervals),
-      done: ByteRanges())
+    return part(file, inode: try file.identity().inode, inputs, done: ByteRanges())
+  }
+
+  private func part(_ file: OutputFile, inode: UInt64, _ inputs: [InputState], done: ByteRanges) -> Part {
+    let journal = ShardJournal(
+      path: StagingPaths.journal(of: file.temporaryPath), inode: inode, inputs: inputs, done: done,
+      intervals: journalIntervals)
+    return Part(file: file, journal: journal, done: done)
   }
 
   /// Completes a weight file and records that, with its inputs.
@@ -176,6 +179,7 @@ public final class StagedOutput: Sendable {
     verifies: Bool = false, interruption: Interruption = .never, beforeVerification: ((String) -> Void)? = nil
   ) throws -> PartRecord {
     let path = part.file.path
+    guard staging.isHeld else { throw staging.takenOver }
     try part.file.commit(replacing: true, drops: drops)
     if verifies, let checksum {
       beforeVerification?(path)
@@ -189,9 +193,10 @@ public final class StagedOutput: Sendable {
     let identity = try OutputPlace.identity(path, followingLinks: false)
     guard let identity else { throw CheckpointError(path: path, .notFound) }
     let record = PartRecord(file: InputState(name: name, identity, checksum: checksum), inputs: inputs)
+    written.withLock { $0[name] = record }
     guard isResumable else { return record }
     try paths.write(record.text, to: paths.record(of: name))
-    try? SystemCalls.removeFile(part.file.temporaryPath + ".journal")
+    try? SystemCalls.removeFile(StagingPaths.journal(of: part.file.temporaryPath))
     return record
   }
 
@@ -203,7 +208,7 @@ public final class StagedOutput: Sendable {
 
   /// Bytes that an earlier run reserved for a weight file that it did not complete.
   package func reservedByteCount(ofPart number: Int) -> Int {
-    (try? SystemCalls.occupiedByteCount(paths.partialFile(number))) ?? 0
+    paths.partialFiles(number).reduce(0) { $0 + ((try? SystemCalls.occupiedByteCount($1)) ?? 0) }
   }
 
   /// Bytes that may still be written to the file system of the result; nil if it does not report that.
@@ -267,10 +272,30 @@ public final class StagedOutput: Sendable {
   ///
   /// - Parameter lastName: The file to move last if files are moved one by one; without it the others are not a model.
   public func finish(lastName: String? = nil) throws(CheckpointError) {
+    if staging.hadCompany || !staging.isHeld { try checkIsOwn() }
     try Publishing(place: place, paths: paths).publish(lastName: lastName)
     isFinished.store(true, ordering: .sequentiallyConsistent)
     defer { staging.clear() }
     try FolderTree.synchronize(Paths.folder(place.path))
+  }
+
+  /// Checks that the weight files are those of this run. Another run that works here, too, may have exchanged the result for
+  /// an old model.
+  private func checkIsOwn() throws(CheckpointError) {
+    for (name, record) in finished.merging(written.withLock { $0 }, uniquingKeysWith: { $1 }) {
+      guard let identity = try OutputPlace.identity(paths.weightFile(name), followingLinks: false),
+        record.file.isStill(identity)
+      else { throw staging.takenOver }
+    }
+  }
+
+  /// The error that this run ends with instead of `error`: of one whose folder another run has taken, that is the reason for
+  /// whatever failed.
+  package func reason(for error: any Error) -> any Error {
+    guard !hasItsName, let cause = error as? any ReportableError, cause.category == .inputOutput, !staging.isHeld else {
+      return error
+    }
+    return staging.takenOver
   }
 
   /// Whether the result is in place, so that there is nothing to resume.

@@ -71,17 +71,36 @@ public final class StagingFolder: Sendable {
       try SystemCalls.makeFolder(path, mode: 0o700)
       return
     } catch {
-      guard error.code == SystemCalls.exists else {
+      let isThere = (try? SystemCalls.identity(path: path, followingLinks: false)) != nil
+      guard isThere || error.code == SystemCalls.exists else {
         throw CheckpointError(path: path, .system(call: error.call, code: error.code))
       }
     }
     guard let identity = try OutputPlace.identity(path, followingLinks: false) else { return }
-    guard isOurs(identity) else { throw CheckpointError(path: path, .stagingNotOurs) }
+    guard isOurs(identity, in: Paths.folder(path)) else { throw CheckpointError(path: path, .stagingNotOurs) }
   }
 
-  /// Whether no other user could have created the folder.
-  static func isOurs(_ identity: SystemCalls.Identity) -> Bool {
-    identity.isDirectory && identity.owner == Machine.userID && identity.mode & 0o022 == 0
+  /// Whether no other user could have created the folder, which lies in `parent`.
+  ///
+  /// A server may know this user by another number; then a new file beside the folder has the same owner.
+  static func isOurs(_ identity: SystemCalls.Identity, in parent: String) -> Bool {
+    guard identity.isDirectory, identity.mode & 0o022 == 0 else { return false }
+    return identity.owner == Machine.userID || identity.owner == FileOwner.ofNewFiles(in: parent)
+  }
+
+  /// Tells this run from all others.
+  var token: String { lock.token }
+
+  /// Whether no other run has taken the folder since this one did.
+  var isHeld: Bool { lock.isHeld }
+
+  /// Whether a run that used the folder before may still be working in it.
+  var hadCompany: Bool { lock.mayHaveCompany }
+
+  /// The error of a run whose folder another run has taken, which file systems without reliable locks let it do.
+  var takenOver: CheckpointError {
+    let successor = lock.successor
+    return CheckpointError(path: path, .takenOver(host: successor?.host, process: successor?.process))
   }
 
   /// Makes an empty folder for files that only this run needs; leftovers of a killed run are removed.
@@ -89,7 +108,7 @@ public final class StagingFolder: Sendable {
     let workspace = Paths.join(path, Self.workspaceName)
     FolderTree.remove(workspace)
     try CheckpointError.attempt(workspace) { () throws(SystemCalls.Failure) in
-      try SystemCalls.makeFolder(workspace, mode: 0o700)
+      try SystemCalls.ensureFolder(workspace, mode: 0o700)
     }
     return workspace
   }
@@ -101,10 +120,11 @@ public final class StagingFolder: Sendable {
     }
   }
 
-  /// Removes everything but the locks, as far as possible.
+  /// Removes everything but the locks, as far as possible; nothing if another run has taken the folder.
   ///
   /// - Parameter sparesWorkspace: Whether to keep the folder that ``makeWorkspace()`` made.
   func clear(sparesWorkspace: Bool = false) {
+    guard isHeld else { return }
     for entry in (try? entries()) ?? [] where !(sparesWorkspace && entry == Self.workspaceName) {
       FolderTree.remove(Paths.join(path, entry))
     }

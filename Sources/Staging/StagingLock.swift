@@ -9,15 +9,26 @@ import Synchronization
 /// It is a lock of the kernel (flock), which ends with the process that holds it, however that ends. If a file system
 /// has none (some network file systems), it is a file that only one process can create; a killed process leaves it, and
 /// the user must ask for its removal.
+///
+/// Some file systems give the lock to everybody who asks. Therefore the lock file names the run that took it last: the
+/// others find that out with ``isHeld`` and stop.
 final class StagingLock: Sendable {
   /// The holder of a lock, as recorded in the lock file.
   struct Holder: Equatable, Sendable {
     let host: String
     let process: Int
     let boot: String
+    /// When the process started, which tells it from a later one of the same number; empty if that is not known.
+    var start = ""
+    /// Tells the run from all others.
+    var token = ""
 
-    static var current: Holder {
-      Holder(host: Machine.hostName, process: Int(Machine.processID), boot: Machine.bootID)
+    /// This process, in a run of its own.
+    static func current() -> Holder {
+      let (process, random) = (Machine.processID, String(UInt64.random(in: 0 ... .max), radix: 16))
+      return Holder(
+        host: Machine.hostName, process: Int(process), boot: Machine.bootID, start: Machine.start(ofProcess: process),
+        token: String(repeating: "0", count: 16 - random.count) + random)
     }
 
     var text: [UInt8] {
@@ -29,14 +40,23 @@ final class StagingLock: Sendable {
       writer.value(process)
       writer.key("boot")
       writer.value(boot)
+      writer.key("start")
+      writer.value(start)
+      writer.key("token")
+      writer.value(token)
       writer.end()
-      return writer.bytes
+      // Always the same size, so that a reader with an old size reads all of it. White space after a value is valid JSON.
+      return writer.bytes + [UInt8](repeating: UInt8(ascii: " "), count: max(0, Self.byteCount - writer.bytes.count))
     }
 
-    init(host: String, process: Int, boot: String) {
+    private static let byteCount = 512
+
+    init(host: String, process: Int, boot: String, start: String = "", token: String = "") {
       self.host = host
       self.process = process
       self.boot = boot
+      self.start = start
+      self.token = token
     }
 
     /// Parses the file at `path`; nil if it names no holder.
@@ -44,18 +64,30 @@ final class StagingLock: Sendable {
       guard let bytes = try? BoundedFile.read(path, limit: 1 << 12), let value = try? JSONParser.parse(bytes.span),
         let host = value.string("host"), let process = value.integer("pid"), let boot = value.string("boot")
       else { return nil }
-      self.init(host: host, process: process, boot: boot)
+      self.init(
+        host: host, process: process, boot: boot, start: value.string("start") ?? "", token: value.string("token") ?? ""
+      )
     }
 
     /// Whether it is a process of this machine, since the machine's last start.
     private var isHere: Bool { host == Machine.hostName && boot == Machine.bootID }
-    private var isAlive: Bool { Int32(exactly: process).map { Machine.isAlive($0) } ?? false }
+    private var isAlive: Bool {
+      guard let number = Int32(exactly: process), Machine.isAlive(number) else { return false }
+      return start.isEmpty || start == Machine.start(ofProcess: number)
+    }
+    /// Whether it is another process that certainly runs.
+    var isOtherHere: Bool { isAliveHere && !start.isEmpty && process != Int(Machine.processID) }
     var isAliveHere: Bool { isHere && isAlive }
     var isDeadHere: Bool { isHere && !isAlive }
+    /// Whether it ran on this machine and does not any more, because it or the machine was stopped.
+    var hasEnded: Bool { isDeadHere || host == Machine.hostName && boot != Machine.bootID }
   }
 
   private let descriptor: Int32
+  private let holder: Holder
   let path: String
+  /// Whether a run that had the lock before may still be working: it ran on another machine and did not give the lock back.
+  let mayHaveCompany: Bool
   private let isClosed = Atomic<Bool>(false)
 
   /// Takes the lock of `folder`.
@@ -65,19 +97,35 @@ final class StagingLock: Sendable {
   ///   - usesKernel: Whether the kernel's lock is tried.
   /// - Throws: `inUse`, or the failure of a system call; ENOENT if the folder is gone.
   init(folder: String, breaks: Bool, usesKernel: Bool = true) throws(CheckpointError) {
+    let holder = Holder.current()
+    self.holder = holder
     if usesKernel {
       let path = Paths.join(folder, Self.kernelName)
-      if let descriptor = try Self.takeKernelLock(path, breaks: breaks) {
-        (self.descriptor, self.path) = (descriptor, path)
+      if let taken = try Self.takeKernelLock(path, holder, breaks: breaks) {
+        (descriptor, mayHaveCompany) = (taken.descriptor, taken.mayHaveCompany)
+        self.path = path
         return
       }
     }
     path = Paths.join(folder, Self.exclusiveName)
-    descriptor = try Self.makeLockFile(path, breaks: breaks)
+    (descriptor, mayHaveCompany) = try Self.makeLockFile(path, holder, breaks: breaks)
   }
 
+  /// Tells this run from all others.
+  var token: String { holder.token }
+
+  /// Whether no other run has taken the lock since.
+  var isHeld: Bool { Holder(path: path) == holder }
+
+  /// The run that took the lock since; nil if it is not known.
+  var successor: Holder? { Holder(path: path).flatMap { $0 == holder ? nil : $0 } }
+
+  private typealias Taken = (descriptor: Int32, mayHaveCompany: Bool)
+
   /// The open and locked file; nil if the file system has no locks.
-  private static func takeKernelLock(_ path: String, breaks: Bool) throws(CheckpointError) -> Int32? {
+  private static func takeKernelLock(
+    _ path: String, _ holder: Holder, breaks: Bool
+  ) throws(CheckpointError) -> Taken? {
     while true {
       let descriptor = try CheckpointError.attempt(path) { () throws(SystemCalls.Failure) in
         try SystemCalls.openOrCreate(path, mode: 0o600)
@@ -93,8 +141,11 @@ final class StagingLock: Sendable {
             (try SystemCalls.identity(descriptor), try SystemCalls.identity(path: path, followingLinks: false))
           }
           if own.inode == named?.inode {
-            try write(Holder.current, to: descriptor, path)
-            return descriptor
+            let before = Holder(path: path)
+            // The file system gave the lock although its holder runs.
+            if before?.isOtherHere == true { throw inUse(path, before) }
+            try write(holder, to: descriptor, path)
+            return (descriptor, Self.mayRun(before))
           }
         case .busy:
           try checkBreakable(path, breaks: breaks)
@@ -111,18 +162,34 @@ final class StagingLock: Sendable {
     }
   }
 
-  private static func makeLockFile(_ path: String, breaks: Bool) throws(CheckpointError) -> Int32 {
+  /// Whether the process of a holder that did not give the lock back may still run.
+  private static func mayRun(_ holder: Holder?) -> Bool {
+    guard let holder, !holder.hasEnded else { return false }
+    return holder.process != Int(Machine.processID) || !holder.isAliveHere
+  }
+
+  private static func inUse(_ path: String, _ holder: Holder?) -> CheckpointError {
+    CheckpointError(
+      path: Paths.folder(path),
+      .inUse(host: holder?.host, process: holder?.process, isDead: holder?.isDeadHere ?? false))
+  }
+
+  private static func makeLockFile(
+    _ path: String, _ holder: Holder, breaks: Bool
+  ) throws(CheckpointError) -> Taken {
+    var mayHaveCompany = false
     while true {
       let descriptor: Int32
       do throws(SystemCalls.Failure) { descriptor = try SystemCalls.createExclusively(path, mode: 0o600) } catch {
         guard error.code == SystemCalls.exists else {
           throw CheckpointError(path: path, .system(call: error.call, code: error.code))
         }
+        mayHaveCompany = Self.mayRun(Holder(path: path))
         try checkBreakable(path, breaks: breaks)
         continue
       }
-      try write(Holder.current, to: descriptor, path)
-      return descriptor
+      try write(holder, to: descriptor, path)
+      return (descriptor, mayHaveCompany)
     }
   }
 
@@ -130,9 +197,7 @@ final class StagingLock: Sendable {
   private static func checkBreakable(_ path: String, breaks: Bool) throws(CheckpointError) {
     let holder = Holder(path: path)
     guard breaks, holder?.isAliveHere != true else {
-      throw CheckpointError(
-        path: Paths.folder(path),
-        .inUse(host: holder?.host, process: holder?.process, isDead: holder?.isDeadHere ?? false))
+      throw inUse(path, holder)
     }
     try? SystemCalls.removeFile(path)
   }
@@ -149,9 +214,10 @@ final class StagingLock: Sendable {
     let path = Paths.join(folder, kernelName)
     guard let descriptor = try? SystemCalls.openForWriting(path) else { return (false, nil) }
     defer { try? SystemCalls.close(descriptor) }
-    if (try? SystemCalls.lock(descriptor)) == .busy { return (true, Holder(path: path)?.process) }
+    let holder = Holder(path: path)
+    if (try? SystemCalls.lock(descriptor)) == .busy { return (true, holder?.process) }
     SystemCalls.unlock(descriptor)
-    return (false, nil)
+    return holder?.isOtherHere == true ? (true, holder?.process) : (false, nil)
   }
 
   /// Whether a run held the lock of `folder` and has ended.
@@ -167,11 +233,9 @@ final class StagingLock: Sendable {
   private static func write(_ holder: Holder, to descriptor: Int32, _ path: String) throws(CheckpointError) {
     do throws(SystemCalls.Failure) {
       var text = holder.text
-      do throws(SystemCalls.Failure) { try SystemCalls.setSize(descriptor, byteCount: 0) } catch {
-        // A file that cannot be truncated is padded: white space after a value is valid JSON.
-        let rest = try SystemCalls.identity(descriptor).byteCount - text.count
-        text += [UInt8](repeating: UInt8(ascii: " "), count: max(0, rest))
-      }
+      // Not truncated first: another run would find it empty.
+      let rest = try SystemCalls.identity(descriptor).byteCount - text.count
+      text += [UInt8](repeating: UInt8(ascii: " "), count: max(0, rest))
       try unsafe SystemCalls.write(descriptor, text.span.bytes, at: 0)
     } catch {
       try? SystemCalls.removeFile(path)
@@ -182,10 +246,7 @@ final class StagingLock: Sendable {
   /// Removes the lock file while it is held: a later process that opens the name locks another file. A broken lock
   /// belongs to its new holder.
   func release() {
-    let own = try? SystemCalls.identity(descriptor)
-    if let own, (try? SystemCalls.identity(path: path, followingLinks: false))?.inode == own.inode {
-      try? SystemCalls.removeFile(path)
-    }
+    if isHeld { try? SystemCalls.removeFile(path) }
     close()
   }
 

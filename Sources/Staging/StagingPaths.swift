@@ -9,6 +9,8 @@ import Safetensors
 struct StagingPaths: Sendable {
   let folder: String
   let isFolder: Bool
+  /// Tells this run from all others: two that work here at once, where locks do not keep them apart, write no file both.
+  var token = "0"
 
   var result: String { Paths.join(folder, "result") }
   var partial: String { Paths.join(folder, "partial") }
@@ -25,10 +27,32 @@ struct StagingPaths: Sendable {
   var complete: String { isFolder ? result : weightFile("") }
 
   /// The path of a weight file while it is written.
-  func partialFile(_ number: Int) -> String { Paths.join(partial, "\(number)") }
+  func partialFile(_ number: Int) -> String { Paths.join(partial, "\(number).\(token)") }
 
-  /// The path of a weight file's journal while the file is written.
-  func journal(_ number: Int) -> String { partialFile(number) + ".journal" }
+  /// The path of the journal of the weight file at `path`.
+  static func journal(of path: String) -> String { path + journalSuffix }
+
+  private static let journalSuffix = ".journal"
+
+  /// The files that runs made for a weight file and did not complete, without their journals.
+  func partialFiles(_ number: Int) -> [String] {
+    let names = (try? SystemCalls.entries(ofFolder: partial)) ?? []
+    return names.filter { Self.numberOfPartialFile($0) == number }.map { Paths.join(partial, $0) }
+  }
+
+  /// The number of the weight file whose incomplete data has this name; nil for any other name.
+  static func numberOfPartialFile(_ name: String) -> Int? {
+    let components = name.split(separator: ".")
+    return components.count == 2 ? Int(components[0]) : nil
+  }
+
+  /// Removes the incomplete data of a weight file and its journals.
+  func removePartialFiles(_ number: Int) {
+    for entry in (try? SystemCalls.entries(ofFolder: partial)) ?? []
+    where entry.split(separator: ".").first.flatMap({ Int($0) }) == number {
+      try? SystemCalls.removeFile(Paths.join(partial, entry))
+    }
+  }
 
   /// The path of a complete weight file's record.
   func record(of name: String) -> String { Paths.join(parts, Self.fileName(of: name) + ".json") }
@@ -69,7 +93,7 @@ struct StagingPaths: Sendable {
   static func makeFolder(_ path: String) throws(CheckpointError) {
     try CheckpointError.attempt(path) { () throws(SystemCalls.Failure) in
       if try SystemCalls.identity(path: path, followingLinks: false) == nil {
-        try SystemCalls.makeFolder(path, mode: 0o700)
+        try SystemCalls.ensureFolder(path, mode: 0o700)
       }
     }
   }

@@ -29,7 +29,7 @@ package final class TemporaryFolder: Sendable {
     Self.removeOld(in: parent)
     let path = Paths.join(parent, Self.prefix + String(UInt64.random(in: 0 ... .max), radix: 36))
     try CheckpointError.attempt(parent) { () throws(SystemCalls.Failure) in
-      try SystemCalls.makeFolder(path, mode: 0o700)
+      try SystemCalls.ensureFolder(path, mode: 0o700)
     }
     self.path = path
     staging = nil
@@ -40,7 +40,8 @@ package final class TemporaryFolder: Sendable {
   private static func removeOld(in parent: String) {
     for name in (try? SystemCalls.entries(ofFolder: parent)) ?? [] where name.hasPrefix(prefix) {
       let path = Paths.join(parent, name)
-      guard let identity = try? SystemCalls.identity(path: path, followingLinks: false), StagingFolder.isOurs(identity),
+      guard let identity = try? SystemCalls.identity(path: path, followingLinks: false),
+        StagingFolder.isOurs(identity, in: parent),
         Machine.secondsSince1970 - identity.changed > graceSeconds, StagingLock.isAbandoned(folder: path)
       else { continue }
       FolderTree.remove(path)
@@ -49,6 +50,6 @@ package final class TemporaryFolder: Sendable {
 
   deinit {
     lock?.release()
-    FolderTree.remove(path)
+    if staging?.isHeld != false { FolderTree.remove(path) }
   }
 }

@@ -58,7 +58,8 @@ public struct UnfinishedWork: Sendable {
   }
 
   private init?(at path: String, output: String) {
-    guard let identity = try? SystemCalls.identity(path: path, followingLinks: false), StagingFolder.isOurs(identity),
+    guard let identity = try? SystemCalls.identity(path: path, followingLinks: false),
+      StagingFolder.isOurs(identity, in: Paths.folder(path)),
       let entries = try? SystemCalls.entries(ofFolder: path), entries.allSatisfy(Self.isKnown),
       (try? SystemCalls.unreadableEntries(ofFolder: path)) == []
     else { return nil }
@@ -68,7 +69,7 @@ public struct UnfinishedWork: Sendable {
     let records = (try? SystemCalls.entries(ofFolder: Paths.join(path, "parts"))) ?? []
     finishedFiles = records.count { $0.hasSuffix(".json") }
     let partial = (try? SystemCalls.entries(ofFolder: Paths.join(path, "partial"))) ?? []
-    begunFiles = partial.count { Int($0) != nil }
+    begunFiles = partial.count { StagingPaths.numberOfPartialFile($0) != nil }
     holdsReplacedModel = entries.contains("old") && (try? SystemCalls.identity(path: output)) == nil
     (isInUse, process) = StagingLock.state(ofFolder: path)
   }

@@ -70,4 +70,37 @@ import Testing
     let share = try Self.cachedShare(made.base)
     #expect(isCold ? share < 0.05 : share > 0.95)
   }
+
+  /// What another merge of the base may still read is not dropped behind this one.
+  @Test(.enabled("needs temporary files on a disk whose pages can be dropped") { canDrop })
+  func isKeptForAnotherMerge() throws {
+    let scratch = try Scratch()
+    let made = try make(scratch)
+    try #require(try Self.drop(made.base))
+    var options = MergeEngine.Options(workers: 2)
+    options.copyMode = .never
+    let merge = try TestMerge(base: made.base, adapter: made.adapter, output: scratch.file("merged.safetensors"))
+    _ = try withExtendedLifetime(BaseUse(merge.plan)) {
+      try MergeEngine(merge.plan, options: options).run(to: merge.place, sideFiles: merge.sideFiles)
+    }
+    #expect(try Self.cachedShare(made.base) > 0.95)
+  }
+
+  /// Users of one file find each other, and are forgotten when they are done.
+  @Test(.enabled("needs a disk that tells what is cached") { canDrop }) func usersOfAFileFindEachOther() throws {
+    let scratch = try Scratch()
+    let path = try scratch.write([UInt8](repeating: 1, count: 1 << 16), to: "file")
+    let one = try InputFile(path: path)
+    #expect(one.share())
+    #expect(!one.isShared)
+    do {
+      let other = try InputFile(path: path)
+      #expect(other.share())
+      #expect(one.isShared && other.isShared)
+      // Who only reads the file is no user.
+      withExtendedLifetime(try InputFile(path: path)) {}
+      withExtendedLifetime(other) {}
+    }
+    #expect(!one.isShared)
+  }
 }

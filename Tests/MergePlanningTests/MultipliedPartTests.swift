@@ -57,7 +57,7 @@ import Testing
     }
     #expect(angles.map(\.offset) == [0, 4, 6] && angles.map(\.rows) == [2, 1, 1])
     let coarse = #""peft_type": "ROAD", "group_size": 8"#
-    #expect(try refusal(Self.apart, coarse, road("qkv_proj", rows: 16)).errorClass == "unsupported")
+    try expectJoined(plan(Self.apart, coarse, road("qkv_proj", rows: 16)), from: 1)
     let part = try self.part(plan(Self.fused, fields, road("q_proj", rows: 8)))
     #expect(part.rows == 0..<8 && part.weight == 1 && part.steps.count == 1)
   }
@@ -73,7 +73,23 @@ import Testing
     }
     #expect(blocks.map(\.offset) == [0, 32, 48] && blocks.map(\.rows) == [8, 4, 4])
     let coarse = #""peft_type": "MISS", "init_weights": "bat", "r": 8"#
-    #expect(try refusal(Self.apart, coarse, block("qkv_proj", 16, 8)).errorClass == "unsupported")
+    try expectJoined(plan(Self.apart, coarse, block("qkv_proj", 16, 8)), from: 1)
+  }
+
+  /// The parts from this number on are computed of the whole matrix: their ends are inside of groups.
+  private func expectJoined(_ plan: MergePlan, from first: Int) throws {
+    let updates = Array(plan.updatedTensors)
+    try #require(updates.count == 3)
+    for (number, tensor) in updates.enumerated() {
+      guard case .part(let part)? = tensor.update.steps.first, number >= first else {
+        #expect(number < first)
+        continue
+      }
+      let matrix = try #require(part.matrix)
+      #expect(part.rows == 0..<tensor.update.rows && matrix.firstRow == [0, 8, 12][number])
+      #expect(matrix.tensors.map(\.rows) == [8, 4, 4] && matrix.tensors[number].source == tensor.weight.source)
+      #expect(part.operands.contains(matrix.tensors[0]))
+    }
   }
 
   /// Rows of other layers in the same tensor stay as they are.

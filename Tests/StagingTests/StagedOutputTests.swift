@@ -253,6 +253,83 @@ import Testing
     }
   }
 
+  /// Where the lock keeps nobody out, the run that took it first finds that out, writes nothing more and removes nothing.
+  @Test func aRunWhoseFolderWasTakenStops() throws {
+    let scratch = try Scratch()
+    let output = try resumable(scratch, identity())
+    let part = try output.createPart("a.safetensors", number: 0, byteCount: 1, inputs: []) { _ in
+      SHA256Checksum(of: [])
+    }
+    let lock = scratch.file(".out.safemerge/lock")
+    let other = StagingLock.Holder(host: "elsewhere", process: 7, boot: "x", start: "1", token: "2")
+    try write(other.text, to: lock)
+    let staging = scratch.file(".out.safemerge")
+    let expected = CheckpointError(path: staging, .takenOver(host: "elsewhere", process: 7))
+    #expect(expected.errorClass == "in-use" && expected.category == .outputOccupied)
+    #expect(throws: expected) { try output.commit(part, name: "a.safetensors", inputs: []) }
+    #expect(throws: expected) {
+      try output.createPart("b.safetensors", number: 1, byteCount: 1, inputs: []) { _ in SHA256Checksum(of: []) }
+    }
+    let lost = CheckpointError(path: staging, .system(call: "rename", code: ENOENT))
+    #expect(output.reason(for: lost) as? CheckpointError == expected)
+    let refused = CheckpointError(path: staging, .pickleOnly("x"))
+    #expect(output.reason(for: refused) as? CheckpointError == refused)
+    try scratch.write("theirs", to: ".out.safemerge/result/x")
+    withExtendedLifetime(output) {}
+    #expect(StagingLock.Holder(path: lock) == other)
+  }
+
+  /// A run on another machine that did not give its lock back may still be writing: what it began is not continued.
+  @Test(arguments: [
+    (host: "elsewhere", boot: "x", process: 1, isContinued: false),
+    // No process has this number on Linux.
+    (host: Machine.hostName, boot: Machine.bootID, process: 99_999_999, isContinued: true),
+    // Before the machine was started again.
+    (host: Machine.hostName, boot: "x", process: 1, isContinued: true),
+  ])
+  func workOfAnotherMachineIsContinuedByWholeFiles(
+    host: String, boot: String, process: Int, isContinued: Bool
+  ) throws {
+    let scratch = try Scratch()
+    func part(_ output: StagedOutput) throws -> StagedOutput.Part {
+      try output.createPart("b.safetensors", number: 1, byteCount: 8, inputs: []) { _ in SHA256Checksum(of: []) }
+    }
+    do {
+      let output = try resumable(scratch, identity())
+      try weights(output, "a.safetensors", number: 0, [1])
+      let open = try part(output)
+      try open.file.write([UInt8](repeating: 1, count: 8).span.bytes, at: 0)
+      try open.journal?.add(0..<8, of: open.file)
+      _ = try open.journal?.close()
+      open.file.keep()
+      output.keep()
+    }
+    let holder = StagingLock.Holder(host: host, process: process, boot: boot, start: "1", token: "2")
+    try write(holder.text, to: scratch.file(".out.safemerge/lock"))
+    let output = try resumable(scratch, identity())
+    #expect(output.finished.keys.sorted() == ["a.safetensors"])
+    #expect(try part(output).done.byteCount == (isContinued ? 8 : 0))
+    #expect(try scratch.entries(".out.safemerge/partial").count { !$0.contains("journal") } <= 1)
+  }
+
+  /// The number of a process may be another's by now: when it started tells them apart.
+  @Test(.enabled(if: FileManager.default.fileExists(atPath: "/proc/self/stat"), "there is no /proc"))
+  func aHolderIsAProcessAndItsStart() throws {
+    let scratch = try Scratch()
+    let own = StagingLock.Holder.current()
+    #expect(own.isAliveHere && !own.start.isEmpty && own.token.utf8.count == 16)
+    #expect(!own.isOtherHere)
+    #expect(StagingLock.Holder.current().token != own.token)
+    let path = scratch.file("lock")
+    try write(own.text, to: path)
+    #expect(StagingLock.Holder(path: path) == own)
+    #expect(own.text.count == 512)
+    let later = StagingLock.Holder(host: own.host, process: own.process, boot: own.boot, start: "0", token: "1")
+    #expect(later.isDeadHere)
+    // As 0.1.0 wrote it.
+    #expect(StagingLock.Holder(host: own.host, process: own.process, boot: own.boot).isAliveHere)
+  }
+
   /// What others could have put in the way is not entered.
   @Test func aStagingFolderThatOthersCouldHaveMadeIsRefused() throws {
     let scratch = try Scratch()
@@ -428,7 +505,10 @@ import Testing
       part.file.keep()
       output.keep()
     }
-    let journal = scratch.file(".out.safemerge/partial/3.journal")
+    func partial() throws -> [String] { try scratch.entries(".out.safemerge/partial").sorted() }
+    let names = try partial()
+    try #require(names.count == 2 && names[0].hasPrefix("3.") && names[1] == names[0] + ".journal")
+    let journal = scratch.file(".out.safemerge/partial/" + names[1])
     let lines = try contents(journal)
     do {
       let output = try resumable(scratch, identity())
@@ -436,10 +516,11 @@ import Testing
       output.keep()
     }
     // The part object above removed the file: whatever fails takes it along.
-    #expect(try !scratch.entries(".out.safemerge/partial").contains("3"))
+    #expect(try !partial().contains(names[0]))
     try write(lines, to: journal)
-    try write([UInt8](repeating: 0, count: 8), to: scratch.file(".out.safemerge/partial/3"))
-    let inode = try #require(try SystemCalls.identity(path: scratch.file(".out.safemerge/partial/3"))).inode
+    let path = scratch.file(".out.safemerge/partial/" + names[0])
+    try write([UInt8](repeating: 0, count: 8), to: path)
+    let inode = try #require(try SystemCalls.identity(path: path)).inode
     #expect(ShardJournal.read(journal, inode: inode &+ 1) == nil, "another file of the name")
   }
 

@@ -254,7 +254,7 @@ def _(c):
 @case(
     "flux-control-lora", "flux-native",
     "BFL's control LoRA: img_in gets the condition's columns, lora_B.bias is added to biases, norms are replaced",
-    "control", ref="numpy in float64", optional=True,
+    "control", ref="numpy in float64",
 )  # fmt: skip
 def _(c):
     a = c.adapter(Dialect("bfl", {"dm": ""}, endings=PEFT))
@@ -269,7 +269,7 @@ def _(c):
 
 @case(
     "flux-reshape-weight", "flux-comfy", "reshape_weight: img_in gets columns of zeros before the delta is added",
-    "reshape", ref="numpy in float64", optional=True,
+    "reshape", ref="numpy in float64",
 )  # fmt: skip
 def _(c):
     a = c.adapter(COMFY, dtype="F16")

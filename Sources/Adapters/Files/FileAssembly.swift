@@ -12,6 +12,7 @@ struct FileAssembly {
   private(set) var replacements: [AdapterReplacement] = []
   private(set) var ignored: [IgnoredTensor]
   private(set) var warnings: [String] = []
+  private let dialect: String?
   /// Modules of components of which the metadata has no config.
   private var unstated: [String] = []
 
@@ -31,9 +32,11 @@ struct FileAssembly {
   ) throws(AdapterError) {
     self.header = header
     self.path = path
+    dialect = keys.dialect
     configs = try StatedConfigs(header, path: path)
     scalars = try FileScalars(
-      keys.modules.flatMap { module in [FactorRole.alpha, .onInput].compactMap { module[$0] } }, header, path: path)
+      keys.modules.flatMap { module in [FactorRole.alpha, .onInput].compactMap { module[$0] } },
+      lists: keys.modules.compactMap { $0[.newShape] }, header, path: path)
     self.training = training
     ignored = keys.ignored
     if configs != nil, let index = keys.modules.compactMap({ $0[.alpha] }).first {
@@ -60,7 +63,9 @@ struct FileAssembly {
       let own = module.roles(of: methods[0].roles)[0]
       try tensors.exclude(methods[1].roles, beside: own)
     }
-    if let index = module[.newShape] { throw tensors.failure(.paddedWeight, at: index) }
+    if let index = module[.newShape], methods.first != .lora {
+      throw tensors.failure(.paddedWeight(methods.first?.name), at: index)
+    }
     if module[.modulationDifference] != nil {
       counts["modulation", default: 0] += 1
       updates.append(
@@ -88,6 +93,7 @@ struct FileAssembly {
     }
     counts[method.name, default: 0] += 1
     if let bias { try attach(bias, to: &update, module) }
+    try pad(&update, module, tensors)
     updates.append(update)
   }
 
@@ -170,6 +176,25 @@ struct FileAssembly {
       throw tensors.failure(.rankStabilized(name), at: place)
     }
     (update.alpha, update.scaling) = (alpha, alpha / Double(rank))
+  }
+
+  /// Says the shape that the weight is padded to, where the file does.
+  private mutating func pad(
+    _ update: inout ModuleUpdate, _ module: FileModule, _ tensors: ModuleTensors
+  ) throws(AdapterError) {
+    if let index = module[.newShape] {
+      let shape = scalars.whole(at: index) ?? []
+      guard shape.count >= 2, shape[0] == update.outFeatures, shape.dropFirst().reduce(1, *) == update.inFeatures else {
+        let factors = AdapterError.text([update.outFeatures ?? 0, update.inFeatures ?? 0])
+        throw tensors.failure(.newShape(shape, factors: factors), at: index)
+      }
+      (update.paddedShape, update.tensorIndices) = (shape, update.tensorIndices + [index])
+    } else if dialect == BFLControl.name, BFLControl.pads(module.name), let rows = update.outFeatures {
+      update.paddedShape = [rows, update.inFeatures ?? 0]
+    } else {
+      return
+    }
+    counts["padded weight", default: 0] += 1
   }
 
   // MARK: Biases

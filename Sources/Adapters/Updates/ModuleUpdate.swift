@@ -123,6 +123,8 @@ public struct ModuleUpdate: Equatable, Sendable {
   /// each other, each of what those before it made: updates of image models' adapters that are no sum of a delta. ``scaling`` is
   /// then the delta's own.
   public var mixesResult = false
+  /// The shape that the weight has once zeros were put behind its rows and columns, before anything else; nil: it is not padded.
+  public var paddedShape: [Int]?
   /// The key of `rank_pattern` that decided the rank; nil: `r` did.
   public var rankPattern: String?
   /// The key of `alpha_pattern` that decided alpha; nil: the config's own alpha did.

@@ -26,6 +26,12 @@ void sfc_drop(int descriptor, off_t offset, off_t byte_count);
 /// Whether the byte at `offset` can be read without the disk: 1 or 0; -1 where the system cannot tell.
 int sfc_is_cached(int descriptor, off_t offset);
 
+/// Tells others who ask in the same way that the file is being read (an open file description lock). 0, or -1 and errno.
+int sfc_share(int descriptor);
+
+/// Whether somebody else told that of the file: 1 or 0; -1 where the system cannot tell.
+int sfc_is_shared(int descriptor);
+
 /// Reserves blocks for a range (fallocate), without writing any: what posix_fallocate does by writing a byte a block where a
 /// file system cannot fails here with EOPNOTSUPP. 0, or -1 and errno.
 int sfc_allocate(int descriptor, off_t offset, off_t byte_count);

@@ -55,6 +55,8 @@ public struct CheckpointError: ReportableError, Equatable {
     case mountNotEmpty(entry: String)
     /// Another run writes to the same output.
     case inUse(host: String?, process: Int?, isDead: Bool)
+    /// Another run began to write to the same output although this one had its lock.
+    case takenOver(host: String?, process: Int?)
     /// The staging folder has this program's name, but another user could have created it.
     case stagingNotOurs
     /// The staging folder holds an unfinished merge with other settings.
@@ -106,7 +108,7 @@ public struct CheckpointError: ReportableError, Equatable {
     case .sideFileNotRegular, .sideFileOutside, .sideFileTooLarge, .nameNotUTF8, .tooManySideFiles, .nothingToInclude:
       "side-file"
     case .outputExists, .outputInTheWay, .mountNotEmpty, .outputNotReplaceable: "output-exists"
-    case .inUse: "in-use"
+    case .inUse, .takenOver: "in-use"
     case .stagingNotOurs: "staging"
     case .otherMerge: "other-merge"
     case .noSpace: "space"
@@ -123,7 +125,7 @@ public struct CheckpointError: ReportableError, Equatable {
     switch problem {
     case .system, .changed, .notFound, .noParentFolder, .noSpace, .notAsWritten: .inputOutput
     case .outputExists, .outputInTheWay, .mountNotEmpty, .outputNotReplaceable, .outputIsInput, .outputInsideInput,
-      .inputInsideOutput, .reportInsideOutput, .inUse, .stagingNotOurs, .otherMerge:
+      .inputInsideOutput, .reportInsideOutput, .inUse, .takenOver, .stagingNotOurs, .otherMerge:
       .outputOccupied
     default: .refusedInput
     }
@@ -176,6 +178,9 @@ public struct CheckpointError: ReportableError, Equatable {
     case .inUse(let host, let process, let isDead):
       "in use by another merge to the same output"
         + (process.map { ", process \($0) on \(host ?? "")" } ?? "") + (isDead ? ", which is no longer running" : "")
+    case .takenOver(let host, let process):
+      "another merge to the same output took over this folder"
+        + (process.map { ", process \($0) on \(host ?? "")" } ?? "")
     case .stagingNotOurs: "not a private folder of this user; another user could have created it"
     case .otherMerge(let difference): "an unfinished merge with other settings is here (\(difference))"
     case .noSpace(let needed, let available):
@@ -211,6 +216,7 @@ public struct CheckpointError: ReportableError, Equatable {
     case .mountNotEmpty: "choose a name inside it"
     case .inUse(_, _, let isDead):
       isDead ? "remove its lock and resume with --break-lock" : "wait, or choose another name"
+    case .takenOver: "this file system lets two merges lock one file; run one merge at a time to an output"
     case .stagingNotOurs: "remove it, or choose another name"
     case .otherMerge:
       "run the first command again to finish it, start over with --no-resume, or remove it with safemerge clean"

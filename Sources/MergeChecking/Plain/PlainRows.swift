@@ -47,6 +47,18 @@ struct PlainRows {
     PlainArithmetic.start(weights, count: count, &values, &exact, &scales)
   }
 
+  /// Starts with rows of another matrix than the tensor.
+  mutating func load(_ values: [Float]) {
+    weights = values
+    self.values = values
+    exact = values.map { Double($0) }
+    scales = values.map { Double($0.magnitude) }
+    delta = [Float](repeating: 0, count: values.count)
+    exactDelta = [Double](repeating: 0, count: values.count)
+    rowFactors = [Double](repeating: 1, count: values.count / columns)
+    columnFactors = nil
+  }
+
   /// Starts with rows that steps have changed already, as if they were loaded so.
   ///
   /// - Parameters:

@@ -117,7 +117,7 @@ struct RowRecomputation {
         if let norms = prepared.steps.compactMap(\.columnNorms).last {
           let group = column / norms.width
           ratio = norms.spreads[group] / max(norms.exact[group], .leastNonzeroMagnitude)
-          count = prepared.rows * norms.width
+          count = norms.rows * norms.width
         } else {
           ratio = rowNorm / max(weightNorm, .leastNonzeroMagnitude)
         }

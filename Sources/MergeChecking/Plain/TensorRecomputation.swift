@@ -72,7 +72,7 @@ final class TensorRecomputation: Sendable {
   private var decoder: PlainDecoder? {
     switch weight {
     case .codes(let weight, _): PlainDecoder(weight, shape: shape, files)
-    case .numbers, .numbersThroughQLoRA: nil
+    case .numbers, .numbersThroughQLoRA, .padded: nil
     }
   }
 
@@ -85,7 +85,22 @@ final class TensorRecomputation: Sendable {
       try decoder?.read(rows.lowerBound * columns..<rows.upperBound * columns, into: &buffer)
       return
     }
-    let rowByteCount = columns * PlainArithmetic.byteCount(sourceType)
+    let size = PlainArithmetic.byteCount(sourceType)
+    guard case .padded(_, let stored) = weight else {
+      return try readNumbers(rows, rowByteCount: columns * size, &buffer)
+    }
+    var bytes: [UInt8] = []
+    try readNumbers(rows, rowByteCount: stored * size, &bytes)
+    buffer = [UInt8](repeating: 0, count: rows.count * columns * size)
+    for place in 0..<rows.count * stored * size {
+      buffer[place / (stored * size) * columns * size + place % (stored * size)] = bytes[place]
+    }
+  }
+
+  /// Reads rows as the file has them.
+  private func readNumbers(
+    _ rows: Range<Int>, rowByteCount: Int, _ buffer: inout [UInt8]
+  ) throws(SafetensorsError) {
     let start = weight.source.range.lowerBound + rows.lowerBound * rowByteCount
     try files.read(weight.source.input, start..<start + rows.count * rowByteCount, into: &buffer)
   }
@@ -126,6 +141,6 @@ final class TensorRecomputation: Sendable {
       try readWeight(rows, &decoder, &source)
       recomputation.addColumnSquares(step: step, rows, from: source, to: &squares)
     }
-    return squares.norms(width: prepared.steps[step].columnsPerNorm)
+    return squares.norms(width: prepared.steps[step].columnsPerNorm, rows: prepared.rows)
   }
 }

@@ -7,13 +7,15 @@ struct PlainPart: PlainStep {
   private let rows: Range<Int>
   private let weight: Float
   private var steps: [any PlainStep]
+  /// What the steps see, where that is more than the rows.
+  private let matrix: PlainJoinedRows?
   let addition: PlainAddition?
 
   var multiplies: Bool { steps.contains { $0.multiplies } }
   // The difference, the product and the sum of the mixing round too.
   var sumLength: Int { steps.reduce(0) { $0 + $1.sumLength } + (weight == 1 ? 0 : 3) }
   var hasKnownBits: Bool { steps.allSatisfy { $0.hasKnownBits } }
-  var needsColumnNorms: Bool { steps.contains { $0.needsColumnNorms } }
+  var needsColumnNorms: Bool { matrix == nil && steps.contains { $0.needsColumnNorms } }
   var columnsPerNorm: Int { steps.first { $0.needsColumnNorms }?.columnsPerNorm ?? 1 }
   var columnNorms: PlainColumnNorms? { steps.compactMap(\.columnNorms).last }
   var window: Range<Int>? { rows }
@@ -23,10 +25,16 @@ struct PlainPart: PlainStep {
   ) throws(SafetensorsError) {
     rows = part.rows
     weight = part.weight
-    let prepared = try PreparedTensor(part.steps, rows: part.rows.count, columns: columns, &reader)
+    let count = part.matrix?.tensors.reduce(0) { $0 + $1.rows } ?? part.rows.count
+    var prepared = try PreparedTensor(part.steps, rows: count, columns: columns, &reader)
+    matrix = try part.matrix.map { (joined) throws(SafetensorsError) in
+      try PlainJoinedRows(joined, of: part, columns: columns, &reader)
+    }
+    if let joined = part.matrix { try PlainJoinedRows.findColumnNorms(of: &prepared, joined, &reader) }
     steps = prepared.steps
     let additions = prepared.additions
-    addition = additions.isEmpty ? nil : PlainAddition(additions, movedBy: part.rows.lowerBound, times: 1)
+    let distance = part.rows.lowerBound - (part.matrix?.firstRow ?? 0)
+    addition = additions.isEmpty ? nil : PlainAddition(additions, movedBy: distance, times: 1)
   }
 
   mutating func use(_ norms: PlainColumnNorms) {
@@ -39,13 +47,19 @@ struct PlainPart: PlainStep {
     let columns = state.columns
     let first = (own.lowerBound - rows.lowerBound) * columns
     var inner = PlainRows(columns: columns)
-    inner.load(own.count, of: state, from: first)
-    let inside = own.lowerBound - self.rows.lowerBound..<own.upperBound - self.rows.lowerBound
+    var inside = own.lowerBound - self.rows.lowerBound..<own.upperBound - self.rows.lowerBound
+    var skipped = 0
+    if let matrix {
+      (inside, skipped) = matrix.rows(around: inside)
+      inner.load(matrix.values(inside))
+    } else {
+      inner.load(own.count, of: state, from: first)
+    }
     for step in steps { step.apply(inside, &inner) }
     let (narrow, wide) = (weight, Double(weight))
     let rest = abs(1 - wide)
-    for index in 0..<own.count * columns {
-      let place = first + index
+    for number in 0..<own.count * columns {
+      let (place, index) = (first + number, skipped * columns + number)
       guard weight != 1 else {
         (state.values[place], state.exact[place]) = (inner.values[index], inner.exact[index])
         state.scales[place] = inner.scales[index]
@@ -57,7 +71,7 @@ struct PlainPart: PlainStep {
       state.scales[place] = rest * state.scales[place] + abs(wide) * inner.scales[index]
     }
     for row in 0..<own.count {
-      state.rowFactors[own.lowerBound - rows.lowerBound + row] *= rest + abs(wide * inner.rowFactors[row])
+      state.rowFactors[own.lowerBound - rows.lowerBound + row] *= rest + abs(wide * inner.rowFactors[skipped + row])
     }
     if let factors = inner.columnFactors {
       state.columnFactors = (state.columnFactors ?? [Double](repeating: 1, count: columns)).enumerated().map {

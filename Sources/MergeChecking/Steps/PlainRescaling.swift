@@ -85,6 +85,8 @@ struct PlainRescaling: PlainStep {
 struct PlainColumnNorms: Sendable {
   /// Columns of a group.
   let width: Int
+  /// The rows that they are of.
+  let rows: Int
   let plain: [Float]
   let exact: [Double]
   let spreads: [Double]
@@ -102,14 +104,14 @@ struct PlainSquares {
     spreads = plain
   }
 
-  /// The norms of groups of so many neighboring columns.
-  func norms(width: Int) -> PlainColumnNorms {
+  /// The norms of groups of so many neighboring columns, over so many rows.
+  func norms(width: Int, rows: Int) -> PlainColumnNorms {
     func roots(_ squares: [Double]) -> [Double] {
       var sums = [Double](repeating: 0, count: (squares.count + width - 1) / width)
       for (column, square) in squares.enumerated() { sums[column / width] += square }
       return sums.map { $0.squareRoot() }
     }
     return PlainColumnNorms(
-      width: width, plain: roots(plain).map { Float($0) }, exact: roots(exact), spreads: roots(spreads))
+      width: width, rows: rows, plain: roots(plain).map { Float($0) }, exact: roots(exact), spreads: roots(spreads))
   }
 }

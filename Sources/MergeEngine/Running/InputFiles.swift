@@ -25,12 +25,14 @@ final class InputFiles: Sendable {
   private let inputs: [MergePlan.Input]
   private let inputsOfShards: [Set<Int>]
   private let openBaseCount: Int
+  private let use: BaseUse
   private let state: Mutex<State>
   private let checksums = Mutex<[Int: SHA256Checksum]>([:])
 
   init(_ plan: MergePlan) {
     inputs = plan.inputs
     openBaseCount = MergeEngine.Options.openBaseCount(plan)
+    use = BaseUse(plan)
     inputsOfShards = plan.shards.map { shard in
       var used: Set<Int> = []
       for tensor in shard.tensors { used.formUnion(tensor.content.sources.lazy.map(\.input)) }
@@ -60,7 +62,7 @@ final class InputFiles: Sendable {
       guard file.identity == inputs[input].identity else {
         throw MergeError(path: inputs[input].path, tensor: nil, .changed)
       }
-      let reading = CachedInput(file, isAdapter: inputs[input].isAdapter)
+      let reading = CachedInput(file, isAdapter: inputs[input].isAdapter, use: use)
       state.files[input] = reading
       return reading
     }

@@ -73,7 +73,7 @@ public struct MergeEngine: Sendable {
       try staged.finish(lastName: lastName)
       return outcome
     } catch {
-      throw leave(error, staged, at: staging.path, shards, identity)
+      throw leave(staged.reason(for: error), staged, at: staging.path, shards, identity)
     }
   }
 
@@ -89,6 +89,7 @@ public struct MergeEngine: Sendable {
   ) -> any Error {
     if let refused = error as? RefusedResult { return refused.cause }
     let isInterrupted = error is Interrupted
+    if !isInterrupted || identity == nil { shards.dropUnfinished() }
     let finishedCount = identity == nil ? 0 : shards.finished.count
     func kept(_ partialByteCount: Int) -> KeptWork {
       KeptWork(

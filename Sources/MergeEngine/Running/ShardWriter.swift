@@ -37,6 +37,10 @@ final class ShardWriter: Sendable {
   /// Leaves what is done of incomplete files to the next run; returns how many bytes that are.
   func keepUnfinished() -> Int { states.reduce(0) { $0 + $1.keep() } }
 
+  /// Closes and removes incomplete files: NFS gives a file that is removed while it is open another name in its folder, which
+  /// then cannot be removed.
+  func dropUnfinished() { for state in states { _ = state.take() } }
+
   /// Writes the files that are not complete.
   ///
   /// - Parameter besideByteCount: Bytes of the other files of a result that is a folder.

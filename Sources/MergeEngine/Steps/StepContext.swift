@@ -13,13 +13,15 @@ struct StepContext {
   let decomposer: MatrixDecomposer?
   /// ``PreparedSteps/scales``.
   let scales: [Float]?
-  /// The rows that the steps are of, which other steps change before; nil: all, as they are in the base.
+  /// What the steps are of, where that is not the tensor as it is in the base.
   var part: Part?
 
-  /// Rows of the tensor and the steps before those of the part.
-  struct Part {
-    let rows: Range<Int>
-    let steps: [any ValueStep]
+  /// What the steps of a part see.
+  enum Part {
+    /// Rows of the tensor, as the steps before leave them.
+    case rows(Range<Int>, after: [any ValueStep])
+    /// A matrix that other tensors have a part of, as it is in the base.
+    case joined(JoinedRows)
   }
 
   /// Rows of a matrix in fp32, one after the other; nil: all of them.
@@ -50,7 +52,7 @@ struct StepContext {
     return try decomposer.withTurn(path: path, tensor: tensor.name.string, body)
   }
 
-  /// Passes over the tensor once, tile by tile, with what the steps start from.
+  /// Passes once over what the steps are of, tile by tile, with what they start from.
   ///
   /// - Parameter rowsPerTile: Nil: as many as a tile has elsewhere.
   func forEachTile(
@@ -62,21 +64,34 @@ struct StepContext {
     var raw: [UInt8] = []
     let update = tensor.update
     let rowsPerTile = rowsPerTile ?? tileSize.rows(update)
+    if case .joined(let joined)? = part {
+      let tile = Tile(
+        rows: 0..<0, columns: update.columns, source: .f32, target: target, rounding: .nearest, isCompared: false,
+        keeping: .nothing)
+      var values = FloatBuffer()
+      for first in stride(from: 0, to: joined.rowCount, by: rowsPerTile) {
+        let inner = tile.part(first..<min(first + rowsPerTile, joined.rowCount))
+        try joined.read(inner.rows, columns: update.columns, into: &values, &worker.buffers.scratch)
+        try unsafe body(inner, values.elements.span.extracting(0..<inner.count).bytes, &worker.buffers)
+      }
+      return
+    }
     for first in stride(from: 0, to: update.rows, by: rowsPerTile) {
       let rows = first..<min(first + rowsPerTile, update.rows)
-      let own = part.map { $0.rows.clamped(to: rows) } ?? rows
+      var own = rows
+      if case .rows(let partial, _)? = part { own = partial.clamped(to: rows) }
       if own.isEmpty { continue }
       let byteCount = try worker.read(tensor, rows: rows, scales: scales, into: &raw)
       let weight = unsafe raw.span.extracting(0..<byteCount).bytes
       let tile = Tile(
         rows: rows, columns: update.columns, source: source, target: target, rounding: .nearest, isCompared: false,
         keeping: .nothing)
-      guard let part else {
+      guard case .rows(let partial, let steps)? = part else {
         try worker.buffers.withStart(start, tile, weight: weight) { buffers, start in try body(tile, start, &buffers) }
         continue
       }
-      try worker.buffers.run(part.steps, tile, start: weight)
-      let inner = tile.part(own, of: part.rows)
+      try worker.buffers.run(steps, tile, start: weight)
+      let inner = tile.part(own.lowerBound - partial.lowerBound..<own.upperBound - partial.lowerBound)
       let place = (own.lowerBound - rows.lowerBound) * tile.columns
       let values = Array(worker.buffers.value.elements[place..<place + inner.count])
       try unsafe body(inner, values.span.bytes, &worker.buffers)

@@ -15,6 +15,7 @@ struct WeightReader {
   private var rows = PackedRowReader()
   private var columns = PackedColumnReader()
   private var qlora = QLoRAReader()
+  private var padded = PaddedReader()
 
   /// The codes of the quantized weight that was read last.
   var codes: [UInt8] {
@@ -52,6 +53,8 @@ struct WeightReader {
       buffer.grow(to: byteCount, filler: 0)
       guard !elements.isEmpty else { return 0 }
       try decode(elements, update, WeightContext(tensor, weight, inputs, kernels), into: &buffer)
+    case .padded(let source, let columns):
+      try padded.read(source, rows, storedColumns: columns, rowByteCount: rowByteCount, inputs, into: &buffer)
     case .numbersThroughQLoRA(let source, let training):
       try qlora.read(tensor, source, training, elements, scales: scales, inputs, kernels, into: &buffer)
     }

@@ -10,6 +10,7 @@ extension WeightSource {
   func readerByteCount(elements: Int, shape: [Int]) -> Int {
     switch self {
     case .numbers: 0
+    case .padded(let source, _): elements * source.dtype.bitCount / 8
     case .codes(let weight, _): weight.byteCount(elements: elements, shape: shape)
     case .numbersThroughQLoRA(_, let training): (elements + 2 * training.block) * 18
     }
@@ -19,7 +20,7 @@ extension WeightSource {
   func sharedScalesByteCount(elements: Int) -> Int {
     switch self {
     case .numbersThroughQLoRA(_, let training) where training.isNested: 3 * 4 * (elements / training.block + 1)
-    case .numbers, .codes, .numbersThroughQLoRA: 0
+    case .numbers, .codes, .numbersThroughQLoRA, .padded: 0
     }
   }
 }

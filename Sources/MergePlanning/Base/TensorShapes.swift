@@ -9,6 +9,7 @@ struct TensorShapes: NamedTensors {
 
   func shape(of name: TensorName) -> [Int]? {
     if let replacement = updates[name]?.replacement { return replacement.shape }
+    if let shape = updates[name]?.paddedShape { return shape }
     return storedShape(of: name) ?? vocabulary.storedTwin(of: name).flatMap { shape(of: $0) }
   }
 

@@ -54,9 +54,12 @@ struct OutputTensors {
   private func plain(_ entry: BaseTensors.Entry, file number: Int) -> OutputTensor {
     let own = MergePlan.Source(inputs.base.files[number].header, entry.location.index, input: number)
     let replacement = updates[entry.name]?.replacement
+    let padded = updates[entry.name]?.paddedShape
     let weight: WeightSource =
       if let replacement {
         .numbers(replacement.source)
+      } else if padded != nil {
+        .padded(own, columns: entry.info.shape.dropFirst().reduce(1, *))
       } else if let group = entry.group {
         .codes(group.weight, own)
       } else if let training = inputs.options.qlora, trained.contains(entry.name) {
@@ -65,7 +68,8 @@ struct OutputTensors {
         .numbers(own)
       }
     return output(
-      entry.name, weight, shape: replacement?.shape ?? entry.info.shape, dtype: inputs.outputDType(entry.info.dtype))
+      entry.name, weight, shape: replacement?.shape ?? padded ?? entry.info.shape,
+      dtype: inputs.outputDType(entry.info.dtype))
   }
 
   /// A tensor that the base doesn't have: an adapter's, or a copy of one of the base's.

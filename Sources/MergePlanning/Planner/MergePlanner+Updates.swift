@@ -15,7 +15,9 @@ extension MergePlanner {
       return
     }
     equalities += shared.copies(of: update)
-    let resolved = try target(of: update, number)
+    let padding = WeightPadding(inputs: inputs, number: number)
+    let resolved = try padding.place(try target(of: update, number), for: update, &works)
+    warnings += [padding.warning(resolved, for: update)].compactMap { $0 }
     let weight = inputs.weight(of: update, number)
     if update.scaling == nil, !update.mixesResult, weight != 1 {
       throw error(

@@ -5,6 +5,8 @@ import Safetensors
 struct PendingUpdate {
   /// The adapter's tensor that takes the base's place, with its shape.
   var replacement: (source: MergePlan.Source, shape: [Int], adapter: Int)?
+  /// The shape that the base's tensor is padded to with zeros first; nil: it is as it is.
+  var paddedShape: [Int]?
   /// The tensor of the base that a new tensor starts from.
   var copyOf: TensorName?
   /// Whether the matrix is that of a convolution: the first dimension and all others.

@@ -11,6 +11,12 @@ extension TensorUpdate {
   /// At least so many rows that no unit is cut.
   package func wholeUnits(_ rows: Int) -> Int { (rows + rowUnit - 1) / rowUnit * rowUnit }
 
+  /// Rows of a matrix with those of the steps' units that they are in.
+  package static func wholeUnits(around rows: Range<Int>, of steps: [Step]) -> Range<Int> {
+    let unit = steps.map(\.rowUnit).reduce(1, leastCommonMultiple)
+    return rows.lowerBound / unit * unit..<(rows.upperBound + unit - 1) / unit * unit
+  }
+
   /// The least number that both divide.
   package static func leastCommonMultiple(_ one: Int, _ other: Int) -> Int {
     var (divisor, rest) = (one, other)
@@ -21,7 +27,7 @@ extension TensorUpdate {
 
 extension UpdateStep where Operand == FactorView {
   /// How many rows belong together, from the first on: none of them can be computed without the others.
-  var rowUnit: Int {
+  package var rowUnit: Int {
     switch self {
     case .mix(let mixing): mixing.axis == .rows ? mixing.groupSize : 1
     case .mixBlocks(let mixing): mixing.groupSize
@@ -32,7 +38,8 @@ extension UpdateStep where Operand == FactorView {
 
   /// Whether it is of a part whose first row is not the first of a unit of rows.
   fileprivate var isShifted: Bool {
-    guard case .part(let part) = self else { return false }
+    // What lies in other tensors is read where it is needed.
+    guard case .part(let part) = self, part.matrix == nil else { return false }
     return part.rows.lowerBound % rowUnit != 0 || part.steps.contains { $0.isShifted }
   }
 }

@@ -69,6 +69,15 @@ package final class InputFile: Sendable {
     return absent > places / 2
   }
 
+  /// Tells other processes of this program that the file is being read, as long as it is open.
+  ///
+  /// - Returns: False where the page cache or its users cannot be asked, such as on network file systems, where the question
+  ///   may take long.
+  package func share() -> Bool { sfc_is_cached(descriptor, 0) >= 0 && sfc_share(descriptor) == 0 }
+
+  /// Whether another process, or another open file of this one, told that by ``share()``.
+  package var isShared: Bool { sfc_is_shared(descriptor) == 1 }
+
   /// Tells the system which pages will be read soon.
   package func willNeed(_ range: Range<Int>) {
     sfc_will_need(descriptor, off_t(range.lowerBound), off_t(range.count))

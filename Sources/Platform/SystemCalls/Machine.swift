@@ -25,6 +25,20 @@ package enum Machine {
   /// Whether a process of this machine has the number.
   package static func isAlive(_ process: Int32) -> Bool { kill(process, 0) == 0 || errno == EPERM }
 
+  /// When a process of this machine started, in ticks since the machine did; empty if the system does not say.
+  ///
+  /// With the number of the process it tells it from a later one that has the same number.
+  package static func start(ofProcess process: Int32) -> String {
+    guard let descriptor = try? SystemCalls.openForReading("/proc/\(process)/stat") else { return "" }
+    defer { try? SystemCalls.close(descriptor) }
+    guard let bytes = try? SystemCalls.readNext(descriptor, byteCount: 4096),
+      let end = bytes.lastIndex(of: UInt8(ascii: ")"))
+    else { return "" }
+    // The 22nd field; the second is a name in parentheses that may hold spaces.
+    let fields = bytes[(end + 1)...].split(separator: UInt8(ascii: " "))
+    return fields.count > 19 ? String(decoding: fields[19], as: UTF8.self) : ""
+  }
+
   package static let hostName: String = {
     var name = [CChar](repeating: 0, count: 256)
     guard unsafe gethostname(&name, name.count - 1) == 0 else { return "" }

@@ -20,13 +20,15 @@ package enum Renaming {
   private static let noReplacing: Set<Int32> = [EEXIST, ENOTEMPTY, EPERM, ENOSYS, EOPNOTSUPP, ENOTSUP, EINVAL]
 
   package static func rename(_ from: String, to: String) throws(Failure) {
-    #if canImport(Darwin)
-    _ = try SystemCalls.check("rename") { unsafe Int(Darwin.rename(from, to)) }
-    #elseif canImport(Musl)
-    _ = try SystemCalls.check("rename") { unsafe Int(Musl.rename(from, to)) }
-    #else
-    _ = try SystemCalls.check("rename") { unsafe Int(Glibc.rename(from, to)) }
-    #endif
+    try NameState.expecting(from, at: to) { () throws(Failure) in
+      #if canImport(Darwin)
+      _ = try SystemCalls.check("rename") { unsafe Int(Darwin.rename(from, to)) }
+      #elseif canImport(Musl)
+      _ = try SystemCalls.check("rename") { unsafe Int(Musl.rename(from, to)) }
+      #else
+      _ = try SystemCalls.check("rename") { unsafe Int(Glibc.rename(from, to)) }
+      #endif
+    }
   }
 
   /// Renames a file over another one. False if the file system cannot replace files; nothing was changed then.
@@ -49,8 +51,10 @@ package enum Renaming {
     do throws(Failure) { return try rename(folder, to: target) } catch {
       guard noReplacing.contains(error.code) else { throw error }
       let mode = try SystemCalls.identity(path: target, followingLinks: false)?.mode
+      let code = error.code
       do throws(Failure) { try SystemCalls.removeFolder(target) } catch {
-        throw Failure(call: "rename", code: error.code)
+        // Some report a folder that is not empty as EPERM.
+        throw Failure(call: "rename", code: SystemCalls.folderInTheWay.contains(error.code) ? error.code : code)
       }
       do throws(Failure) { try renameWithoutReplacing(folder, to: target) } catch {
         if let mode { try? SystemCalls.makeFolder(target, mode: mode & 0o7777) }
@@ -70,8 +74,9 @@ package enum Renaming {
       throw Failure(call: "rename", code: EEXIST)
     }
     do throws(Failure) {
-      _ = try SystemCalls.check("renameat2") { unsafe Int(sfc_rename_new(from, to)) }
-      return
+      return try NameState.expecting(from, at: to) { () throws(Failure) in
+        _ = try SystemCalls.check("renameat2") { unsafe Int(sfc_rename_new(from, to)) }
+      }
     } catch { guard noSuchRename.contains(error.code) else { throw error } }
     if try SystemCalls.identity(path: from, followingLinks: false)?.isDirectory == false {
       do throws(Failure) {
@@ -79,14 +84,20 @@ package enum Renaming {
         return try SystemCalls.removeFile(from)
       } catch { guard error.call == "link", noLinks.contains(error.code) else { throw error } }
     }
-    try rename(from, to: to)
+    do throws(Failure) { try rename(from, to: to) } catch {
+      // Some report a folder that is in the way as EPERM.
+      guard error.code == EPERM, try SystemCalls.identity(path: to, followingLinks: false) != nil else { throw error }
+      throw Failure(call: "rename", code: EEXIST)
+    }
   }
 
   /// Exchanges the names of two folders in one step; false if the file system cannot. One that does a plain rename
   /// instead fails, because the second folder is not empty.
   package static func exchange(_ one: String, _ other: String) throws(Failure) -> Bool {
     do throws(Failure) {
-      _ = try SystemCalls.check("renameat2") { unsafe Int(sfc_exchange(one, other)) }
+      try NameState.expecting(exchanged: one, other) { () throws(Failure) in
+        _ = try SystemCalls.check("renameat2") { unsafe Int(sfc_exchange(one, other)) }
+      }
       return true
     } catch {
       if noSuchRename.contains(error.code) || error.code == ENOTEMPTY || error.code == EEXIST { return false }
@@ -95,13 +106,15 @@ package enum Renaming {
   }
 
   /// Links a file to a second name, which must be free.
-  private static func link(_ from: String, to: String) throws(Failure) {
-    #if canImport(Darwin)
-    _ = try SystemCalls.check("link") { unsafe Int(Darwin.link(from, to)) }
-    #elseif canImport(Musl)
-    _ = try SystemCalls.check("link") { unsafe Int(Musl.link(from, to)) }
-    #else
-    _ = try SystemCalls.check("link") { unsafe Int(Glibc.link(from, to)) }
-    #endif
+  package static func link(_ from: String, to: String) throws(Failure) {
+    try NameState.expecting(from, linkedAt: to) { () throws(Failure) in
+      #if canImport(Darwin)
+      _ = try SystemCalls.check("link") { unsafe Int(Darwin.link(from, to)) }
+      #elseif canImport(Musl)
+      _ = try SystemCalls.check("link") { unsafe Int(Musl.link(from, to)) }
+      #else
+      _ = try SystemCalls.check("link") { unsafe Int(Glibc.link(from, to)) }
+      #endif
+    }
   }
 }

@@ -276,18 +276,6 @@ package enum SystemCalls {
     return UInt32(mask)
   }()
 
-  package static func makeFolder(_ path: String, mode: UInt32) throws(Failure) {
-    _ = try check("mkdir") { unsafe Int(mkdir(path, mode_t(mode))) }
-  }
-
-  package static func removeFile(_ path: String) throws(Failure) {
-    _ = try check("unlink") { unsafe Int(unlink(path)) }
-  }
-
-  package static func removeFolder(_ path: String) throws(Failure) {
-    _ = try check("rmdir") { unsafe Int(rmdir(path)) }
-  }
-
   /// The names in a folder without "." and "..", sorted by bytes. Names that are not UTF-8 are left out, because a
   /// string cannot hold them: see ``unreadableEntries(ofFolder:)``.
   package static func entries(ofFolder path: String) throws(Failure) -> [String] {

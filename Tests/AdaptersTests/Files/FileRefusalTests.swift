@@ -69,6 +69,10 @@ import Testing
 
   @Test func whatIsNotSupportedIsNamed() throws {
     #expect(try fileRefusal(kohyaPair("a") + [zeros("a.reshape_weight", [2], .i64)]).message.contains("padded"))
+    let other = try fileRefusal([zeros("a.diff", [6, 4]), zeros("a.reshape_weight", [2], .i64)])
+    #expect(other.tensor == "a.reshape_weight" && other.message.contains("not of full difference"))
+    let alone = try fileRefusal(kohyaPair("b") + [zeros("a.reshape_weight", [2], .i64)])
+    #expect(alone.tensor == "a.reshape_weight")
     #expect(
       try fileRefusal(kohyaPair("a") + [zeros("lllite_unet_x.up.weight", [2])]).message.contains("ControlNet-LLLite"))
     #expect(try fileRefusal([zeros("a.weight", [2]), number("a.on_input", 2)]).errorClass == "unsupported")

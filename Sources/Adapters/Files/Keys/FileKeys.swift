@@ -57,7 +57,7 @@ struct FileKeys {
     }
     spelling = FileSpelling.allCases.max { spellings[$0, default: 0] < spellings[$1, default: 0] }
     if spellings.isEmpty { spelling = nil }
-    if dialect == nil, !whole.isEmpty { dialect = "BFL control" }
+    if dialect == nil, !whole.isEmpty { dialect = BFLControl.name }
     modules = found.values.sorted { $0.name < $1.name }
   }
 }

@@ -1,23 +1,36 @@
 import Platform
 import Safetensors
 
-/// Tensors of one element whose values decide what an adapter does: alphas, and the axes of IA3.
+/// Tensors of a few elements whose values decide what an adapter does: alphas, the axes of IA3, and shapes.
 ///
 /// Read when the adapter is opened: a few bytes each.
 struct FileScalars {
-  private var values: [Int: Double] = [:]
+  private var values: [Int: [Double]] = [:]
 
   /// Numbers that lie this close to each other are read at once.
   private static let gap = 4096
 
-  /// - Parameter indices: Where the tensors are in the header's table.
-  /// - Throws: A tensor of more than one element, or whose dtype is not a number's.
-  init(_ indices: [Int], _ header: SafetensorsHeader, path: String) throws(AdapterError) {
+  /// The most dimensions of a weight.
+  private static let longestList = 8
+
+  /// - Parameters:
+  ///   - scalars: Where tensors of one element are in the header's table.
+  ///   - lists: Where tensors are that list dimensions.
+  /// - Throws: A tensor of more elements, or whose dtype is not a number's.
+  init(_ scalars: [Int], lists: [Int] = [], _ header: SafetensorsHeader, path: String) throws(AdapterError) {
+    let indices = scalars + lists
     guard !indices.isEmpty else { return }
-    for index in indices {
+    for index in scalars {
       let tensor = header.tensors[index]
       guard tensor.elementCount == 1 else {
         throw AdapterError(path: path, .shape(expected: "(1) or ()", found: tensor.shape), tensor: tensor.name)
+      }
+    }
+    for index in lists {
+      let tensor = header.tensors[index]
+      guard tensor.shape.count == 1, 1...Self.longestList ~= tensor.elementCount else {
+        throw AdapterError(
+          path: path, .shape(expected: "(2), ..., (\(Self.longestList))", found: tensor.shape), tensor: tensor.name)
       }
     }
     do throws(FileError) {
@@ -28,7 +41,9 @@ struct FileScalars {
         for index in run.tensors {
           let offsets = header.tensors.dataOffsets(at: index)
           let start = offsets.lowerBound - run.bytes.lowerBound
-          values[index] = Self.number(Array(bytes[start..<start + offsets.count]), header.tensors.dtype(at: index))
+          values[index] = Self.numbers(
+            bytes[start..<start + offsets.count], header.tensors.dtype(at: index),
+            count: header.tensors[index].elementCount)
         }
       }
     } catch { throw AdapterError(SafetensorsError(error)) }
@@ -38,8 +53,14 @@ struct FileScalars {
     }
   }
 
-  /// The value of a tensor that was read.
-  subscript(index: Int) -> Double? { values[index] }
+  /// The value of a tensor of one element that was read.
+  subscript(index: Int) -> Double? { values[index]?.first }
+
+  /// The values of a tensor of whole numbers that was read; nil: they are none.
+  func whole(at index: Int) -> [Int]? {
+    let found = (values[index] ?? []).map { Int(exactly: $0) ?? -1 }
+    return found.isEmpty || found.contains { $0 < 1 } ? nil : found
+  }
 
   private static func runs(
     _ indices: [Int], _ header: SafetensorsHeader
@@ -55,6 +76,18 @@ struct FileScalars {
       }
     }
     return runs
+  }
+
+  /// The numbers of a tensor; nil: their dtype is not a number's.
+  private static func numbers(_ bytes: ArraySlice<UInt8>, _ dtype: DType, count: Int) -> [Double]? {
+    let size = bytes.count / max(1, count)
+    var found: [Double] = []
+    for element in 0..<count {
+      let first = bytes.startIndex + element * size
+      guard let number = number(Array(bytes[first..<first + size]), dtype) else { return nil }
+      found.append(number)
+    }
+    return found
   }
 
   /// The number that these bytes are; nil: their dtype is not a number's.

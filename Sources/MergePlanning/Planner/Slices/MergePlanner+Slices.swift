@@ -23,12 +23,15 @@ extension MergePlanner {
     // The parts are all of it: a row without a place would be a part of the adapter that is lost.
     guard resolved.parts.reduce(0, { $0 + $1.count }) == place.rows else { throw refuse("the layer's shape") }
     var targets: [TensorName] = []
+    let matrix = JoinedParts(inputs: inputs, works: works).matrix(update, resolved, columns: place.columns)
     for part in resolved.parts {
       // Codes are decoded by the rows that they have on disk.
       if part.interleaveCount > 1, quantized.groups[part.tensor] != nil {
         throw refuse("an interleaved quantized weight")
       }
-      let steps = try UpdateSlices(update, place, number, self, name: resolved.name).steps(of: part)
+      let steps = try UpdateSlices(
+        update: update, place: place, number: number, planner: self, name: resolved.name, matrix: matrix
+      ).steps(of: part)
       guard !steps.isEmpty else { continue }
       works[part.tensor, default: PendingUpdate()].interleaveCount = part.interleaveCount
       works[part.tensor]?.isSliced = true

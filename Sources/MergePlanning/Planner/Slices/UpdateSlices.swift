@@ -12,14 +12,8 @@ struct UpdateSlices {
   let planner: MergePlanner
   /// The module's own tensor, for errors.
   let name: TensorName
-
-  init(_ update: ModuleUpdate, _ place: PlacedUpdate, _ number: Int, _ planner: MergePlanner, name: TensorName) {
-    self.update = update
-    self.place = place
-    self.number = number
-    self.planner = planner
-    self.name = name
-  }
+  /// The module's matrix in the base, for steps of a part that need more than its rows; nil: only the parts can be read.
+  let matrix: [FactorView]?
 
   private func refuse(_ what: String) -> PlanError {
     planner.error(.slicedChange(target: name.string, what: what), number, key: update.inWitness.tensor)
@@ -28,6 +22,28 @@ struct UpdateSlices {
   /// What of the steps falls into a part of the tensor. Where that is not all of a tensor of the base, steps that are more than a
   /// sum are those of its rows alone.
   func steps(of part: TensorPlacement.Part) throws(PlanError) -> [TensorUpdate.Step] {
+    do {
+      return try cutSteps(of: part)
+    } catch {
+      guard let joined = joinedSteps(of: part) else { throw error }
+      return joined
+    }
+  }
+
+  /// The steps of the whole matrix, of which the part takes its rows: what no part can be computed of alone, such as norms down the
+  /// columns, or blocks of rows that two tensors share. Nil: the matrix is not to be had.
+  private func joinedSteps(of part: TensorPlacement.Part) -> [TensorUpdate.Step]? {
+    guard let matrix, place.steps.allSatisfy(\.canBeOfJoinedMatrix) else { return nil }
+    let weight = update.mixesResult ? planner.inputs.weight(of: update, number) : 1
+    return [
+      .part(
+        PartialUpdate(
+          rows: part.rows, of: JoinedMatrix(tensors: matrix, firstRow: part.runtimeRows.lowerBound), steps: place.steps,
+          weight: Float(weight)))
+    ]
+  }
+
+  private func cutSteps(of part: TensorPlacement.Part) throws(PlanError) -> [TensorUpdate.Step] {
     let steps = place.steps
     let rows = planner.shape(of: part.tensor).map {
       update.layout == .flattened ? $0[0] : TensorUpdate.matrix(of: $0).rows
@@ -125,12 +141,23 @@ extension TensorPlacement.Part {
   fileprivate func isWhole(_ place: PlacedUpdate) -> Bool { runtimeRows == 0..<place.rows }
 
   /// Whether rows that are neighbors at run time are neighbors in the base's tensor.
-  fileprivate var hasNeighbors: Bool {
+  var hasNeighbors: Bool {
     !isTransposed && runtimeStride == 1 && columnTurn == .every && interleaveCount == 1
   }
 
   /// The same rows as if they were the first of the base's tensor.
   fileprivate var atStart: TensorPlacement.Part { TensorPlacement.Part(tensor, runtimeRows: runtimeRows, row: 0) }
+}
+
+extension UpdateStep where Operand == FactorView {
+  /// Whether it can be computed of rows of a matrix that several tensors have: not where it follows from the whole weight by more
+  /// than sums down its columns.
+  fileprivate var canBeOfJoinedMatrix: Bool {
+    switch self {
+    case .add, .rescale, .scale, .rotate, .mix, .mixBlocks: !terms.contains { $0.formula.isDerived }
+    case .subtract, .part, .round, .replaceRows: false
+    }
+  }
 }
 
 extension Term where Operand == FactorView {

@@ -1,0 +1,77 @@
+import Adapters
+import CPlainArithmetic
+import Inspection
+import MergePlanning
+import Safetensors
+
+/// Rows of a matrix that several tensors have: those that a part's steps need.
+struct PlainJoinedRows: Sendable {
+  private let columns: Int
+  /// How many rows belong together, from the matrix's first on.
+  private let unit: Int
+  private let rowCount: Int
+  /// The matrix's row that is the part's first.
+  private let firstRow: Int
+  /// The matrix's rows that are held, and their numbers, row after row.
+  private let held: Range<Int>
+  private let elements: [Float]
+
+  init(
+    _ matrix: JoinedMatrix<FactorView>, of part: PartialUpdate<FactorView>, columns: Int, _ reader: inout FactorReader
+  ) throws(SafetensorsError) {
+    self.columns = columns
+    unit = part.steps.map(\.rowUnit).reduce(1, TensorUpdate.leastCommonMultiple)
+    rowCount = matrix.tensors.reduce(0) { $0 + $1.rows }
+    firstRow = matrix.firstRow
+    held = Self.units(firstRow..<firstRow + part.rows.count, unit, rowCount)
+    var elements: [Float] = []
+    var first = 0
+    for view in matrix.tensors {
+      let own = held.clamped(to: first..<first + view.rows)
+      if !own.isEmpty {
+        elements += try reader.values(view)[(own.lowerBound - first) * columns..<(own.upperBound - first) * columns]
+      }
+      first += view.rows
+    }
+    self.elements = elements
+  }
+
+  private static func units(_ rows: Range<Int>, _ unit: Int, _ count: Int) -> Range<Int> {
+    rows.lowerBound - rows.lowerBound % unit..<min(count, (rows.upperBound + unit - 1) / unit * unit)
+  }
+
+  /// The matrix's rows that some of the part's are computed with, and how many of them come before those.
+  func rows(around rows: Range<Int>) -> (rows: Range<Int>, skipped: Int) {
+    let own = firstRow + rows.lowerBound..<firstRow + rows.upperBound
+    let whole = Self.units(own, unit, rowCount)
+    return (whole, own.lowerBound - whole.lowerBound)
+  }
+
+  /// The numbers of such rows.
+  func values(_ rows: Range<Int>) -> [Float] {
+    Array(elements[(rows.lowerBound - held.lowerBound) * columns..<(rows.upperBound - held.lowerBound) * columns])
+  }
+
+  /// Gives the steps of a matrix the norms down its columns that they need.
+  ///
+  /// - Parameter prepared: The steps, of the whole matrix.
+  static func findColumnNorms(
+    of prepared: inout PreparedTensor, _ matrix: JoinedMatrix<FactorView>, _ reader: inout FactorReader
+  ) throws(SafetensorsError) {
+    let columns = prepared.columns
+    for number in prepared.steps.indices where prepared.steps[number].needsColumnNorms {
+      var recomputation = RowRecomputation(prepared, sourceType: SPA_F32)
+      var squares = PlainSquares(columns: columns)
+      var first = 0
+      for view in matrix.tensors {
+        let values = try reader.values(view)
+        for row in 0..<view.rows {
+          let bytes = unsafe values[row * columns..<(row + 1) * columns].withUnsafeBytes { unsafe Array($0) }
+          recomputation.addColumnSquares(step: number, first + row..<first + row + 1, from: bytes, to: &squares)
+        }
+        first += view.rows
+      }
+      prepared.steps[number].use(squares.norms(width: prepared.steps[number].columnsPerNorm, rows: prepared.rows))
+    }
+  }
+}
