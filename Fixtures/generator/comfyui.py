@@ -6,7 +6,9 @@ Needs torch. Each case is a folder with base.safetensors, an adapter for some of
 
 - requantized.safetensors: changed layers in their own format again, by ComfyUI's rule (QUANTIZATION.md): scale = max|W| / 448,
   code = (W / scale).to(float8_e4m3fn); of FP8 without scales the code is W.to(float8_e4m3fn);
-- decoded.safetensors: the whole file in BF16, W rounded once.
+- decoded.safetensors: the whole file in BF16, W rounded once;
+- numbers.json: for each layer that is FP8 again what is lost, in double: the error in units of the delta, how many codes
+  changed, and how many deltas are at least half a step of their codes.
 
 W = code * scale + delta in float32. Factors are multiples of 1/64 with few digits, so the delta has no rounding, whatever the
 order of its sum.
@@ -40,12 +42,24 @@ def factors(generator, rows, columns):
     return draw(RANK, columns), draw(rows, RANK)
 
 
+def loss(before, old_codes, delta, codes, scale):
+    change = delta.double()
+    lost = codes.double() * float(scale) - before.double() - change
+    bits, old = codes.view(torch.uint8), old_codes.view(torch.uint8)
+    half = torch.exp2((bits >> 3 & 15).clamp(min=1).double() - 11) * float(scale)
+    return {
+        "error": (lost.pow(2).sum() / change.pow(2).sum()).sqrt().item(),
+        "changed_codes": (bits != old).sum().item(),
+        "half_steps": ((change.abs() >= half) & (change != 0)).sum().item(),
+    }
+
+
 class Case:
     def __init__(self, name):
         self.name, self.folder = name, HERE / name
         self.generator = torch.Generator().manual_seed(sum(name.encode()))
         self.base, self.metadata, self.adapter = {}, {}, {}
-        self.changed, self.decoded, self.dropped = {}, {}, set()
+        self.changed, self.decoded, self.dropped, self.losses = {}, {}, set(), {}
 
     def random(self, *shape):
         return torch.randn(shape, generator=self.generator)
@@ -83,15 +97,19 @@ class Case:
         self.adapter[f"base_model.model.{module}.lora_A.weight"] = a
         self.adapter[f"base_model.model.{module}.lora_B.weight"] = b
         delta = (b.reshape(rows, RANK) @ a.reshape(RANK, columns)) * (ALPHA / RANK)
-        value = before + delta.reshape(before.shape)
+        delta = delta.reshape(before.shape)
+        value, old = before + delta, self.base[key]
         self.decoded[key] = value
         if leaves:
             self.changed[key] = value.to(torch.bfloat16)
         elif scale:
             codes, number = quantize(value)
             self.changed |= {key: codes, scale: number.reshape(self.base[scale].shape)}
+            self.losses[key] = loss(before, old, delta, codes, number)
         else:
-            self.changed[key] = value.to(self.base[key].dtype)
+            self.changed[key] = value.to(old.dtype)
+            if old.dtype == E4M3:
+                self.losses[key] = loss(before, old, delta, self.changed[key], 1)
 
     def write(self, without=(), metadata=None):
         """`without`: tensors that leave with their layers; `metadata`: what the changed file has."""
@@ -105,6 +123,7 @@ class Case:
         after = {key: value for key, value in {**self.base, **self.changed}.items() if key not in without}
         save_file(after, self.folder / "requantized.safetensors",
                   {"format": "pt", **(self.metadata if metadata is None else metadata)})
+        (self.folder / "numbers.json").write_text(json.dumps(self.losses, indent=2) + "\n")
         decoded = {key: value.to(torch.bfloat16) for key, value in self.decoded.items() if key in self.base}
         kept = {key: value for key, value in self.metadata.items() if key != "_quantization_metadata"}
         save_file(decoded, self.folder / "decoded.safetensors", {"format": "pt", **kept})

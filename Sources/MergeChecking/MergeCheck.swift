@@ -128,6 +128,7 @@ public struct MergeCheck: Sendable {
     var pairs = matching.match(&report)
     try CopyComparison(context: context).compare(&pairs)
     try updates.compare(&pairs)
+    DescribedLayers(context: context).compare(&report)
     try context.files.checkUnchanged()
     report.tensors = pairs.map(\.result)
     let planned = context.plan.shards.flatMap(\.tensors)

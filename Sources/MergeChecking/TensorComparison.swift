@@ -33,7 +33,7 @@ public struct TensorComparison: Sendable, Equatable {
   private var largestPart = 0.0
   /// The first element beyond the bound, else the first with other bits.
   public internal(set) var example: Example?
-  var exampleIsBeyond = false
+  private var exampleIsBeyond = false
 
   mutating func add(_ other: TensorComparison) {
     elementCount += other.elementCount
@@ -60,6 +60,13 @@ public struct TensorComparison: Sendable, Equatable {
     guard error.isFinite, delta != 0 else { return }
     if delta * error > 0 { onLargerSide += 1 } else { onSmallerSide += 1 }
     largestPart = max(largestPart, (abs(error) - allowed) / abs(delta))
+  }
+
+  /// Keeps an element as the example, if it is the first beyond the bound, or the first with other bits while none is beyond.
+  mutating func keepExample(row: Int, column: Int, found: Double, exact: Double, isBeyond: Bool, _ isMismatched: Bool) {
+    guard isBeyond || isMismatched, example == nil || (isBeyond && !exampleIsBeyond) else { return }
+    example = Example(row: row, column: column, found: found, exact: exact)
+    exampleIsBeyond = isBeyond
   }
 
   /// The fault of a delta that has another scale, if nearly all elements that are off lie on one side and a part of the delta

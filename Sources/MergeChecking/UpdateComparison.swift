@@ -19,30 +19,53 @@ struct UpdateComparison {
       file: context.file(pair.location), range: context.range(pair.location), type: type)
   }
 
+  /// The comparison of one tensor with an update; nil: it can't be compared.
+  private func job(
+    _ pair: CheckedPair, _ update: TensorUpdate, _ requantized: RequantizedPairs, in pairs: [CheckedPair],
+    sample: Int? = nil
+  ) throws -> (any TensorJob)? {
+    if RequantizedPairs.isCodes(pair) {
+      return try requantized.subject(pair, in: pairs, update).map {
+        RequantizedJob($0, context.files, sample: sample)
+      }
+    }
+    return subject(pair, update).map {
+      ComparisonJob($0, context.files, isStochastic: context.options.isStochastic, sample: sample)
+    }
+  }
+
   /// Compares with one update, on all threads.
-  private func compare(_ pair: CheckedPair, _ update: TensorUpdate, sample: Int? = nil) throws -> TensorComparison? {
-    guard let subject = subject(pair, update) else { return nil }
-    let job = ComparisonJob(subject, context.files, isStochastic: context.options.isStochastic, sample: sample)
+  private func compare(
+    _ pair: CheckedPair, _ update: TensorUpdate, in pairs: [CheckedPair], sample: Int? = nil
+  ) throws -> TensorComparison? {
+    guard let job = try job(pair, update, RequantizedPairs(pairs, context), in: pairs, sample: sample) else {
+      return nil
+    }
     try context.onAllThreads(job.pieces.count) { try job.compare(piece: $0) }
     return job.comparison
   }
 
   /// Compares those of the pairs, and gives each its verdict.
   func compare(_ pairs: inout [CheckedPair]) throws {
-    var jobs: [(pair: Int, job: ComparisonJob)] = []
+    let requantized = RequantizedPairs(pairs, context)
+    var jobs: [(pair: Int, job: any TensorJob)] = []
     for number in pairs.indices {
-      guard let update = pairs[number].update else { continue }
+      guard let update = pairs[number].update, !RequantizedPairs.isScales(pairs[number]) else { continue }
       if let reason = Self.reasonNotChecked(pairs[number].planned, update) {
         pairs[number].result.verdict = .notChecked(reason)
         continue
       }
-      guard update.rows > 0, update.columns > 0, let subject = subject(pairs[number], update) else { continue }
-      jobs.append((number, ComparisonJob(subject, context.files, isStochastic: context.options.isStochastic)))
+      guard update.rows > 0, update.columns > 0 else { continue }
+      guard let job = try job(pairs[number], update, requantized, in: pairs) else {
+        if RequantizedPairs.isCodes(pairs[number]) {
+          pairs[number].result.verdict = .notChecked("the result has no scale for it")
+        }
+        continue
+      }
+      jobs.append((number, job))
     }
-    let pieces = jobs.indices.flatMap { job in jobs[job].job.pieces.indices.map { (job, $0) } }
-    try context.onAllThreads(pieces.count) { [jobs] number in
-      try jobs[pieces[number].0].job.compare(piece: pieces[number].1)
-    }
+    try measure(jobs.compactMap { $0.job as? RequantizedJob })
+    try onAllThreads(jobs.map(\.job.pieces.count)) { [jobs] in try jobs[$0].job.compare(piece: $1) }
     var exactCount = 0
     var comparedCount = 0
     for (number, job) in jobs {
@@ -56,8 +79,34 @@ struct UpdateComparison {
       !context.options.isStochastic
       && (context.options.hasPromisedBits ?? (comparedCount > 0 && exactCount * 2 > comparedCount))
     for (number, job) in jobs {
-      pairs[number].result.verdict = try verdict(pairs[number], job.comparison, hasPromisedBits: hasPromisedBits)
+      pairs[number].result.verdict = try verdict(
+        pairs[number], job.comparison, in: pairs, hasPromisedBits: hasPromisedBits)
     }
+    for number in pairs.indices where RequantizedPairs.isScales(pairs[number]) {
+      pairs[number].result.verdict = .notChecked("the result has no codes for it")
+    }
+    for (number, job) in jobs {
+      guard let job = job as? RequantizedJob, let scales = requantized.scales(of: pairs[number]) else { continue }
+      pairs[scales].result.comparison = job.scaleComparison
+      pairs[scales].result.verdict = job.scaleVerdict(
+        demandsBits: context.options.hasPromisedBits == true, ofCodes: pairs[number].result.verdict)
+    }
+  }
+
+  /// Makes the codes and scales known that the merge promises.
+  private func measure(_ jobs: [RequantizedJob]) throws {
+    try onAllThreads(jobs.map(\.pieces.count)) { try jobs[$0].measure(piece: $1) }
+    for job in jobs { try job.settle() }
+  }
+
+  /// Does every piece of some jobs on all threads.
+  ///
+  /// - Parameters:
+  ///   - counts: The pieces of each job.
+  ///   - body: Is given the places of a job and of its piece.
+  private func onAllThreads(_ counts: [Int], _ body: @Sendable (Int, Int) throws -> Void) throws {
+    let pieces = counts.indices.flatMap { job in (0..<counts[job]).map { (job, $0) } }
+    try context.onAllThreads(pieces.count) { try body(pieces[$0].0, pieces[$0].1) }
   }
 
   /// Why a tensor is not computed again; nil: it is.
@@ -65,21 +114,22 @@ struct UpdateComparison {
     if update.decomposesWeight { return "the merge decomposes the base weight" }
     return switch planned.content {
     case .computed(.numbersThroughQLoRA, _, _): "check does not quantize the base as in training"
-    case .computed(_, _, .requantized): "check does not requantize weights"
+    case .computed(_, _, .requantized(let requantization)) where requantization.nibbles != nil:
+      "check does not requantize weights to NF4"
     case .computed, .copied: nil
     }
   }
 
-  private func verdict(_ pair: CheckedPair, _ comparison: TensorComparison, hasPromisedBits: Bool) throws
-    -> MergeCheck.Verdict
-  {
+  private func verdict(
+    _ pair: CheckedPair, _ comparison: TensorComparison, in pairs: [CheckedPair], hasPromisedBits: Bool
+  ) throws -> MergeCheck.Verdict {
     if comparison.otherBits == 0 { return .exact }
     let otherBits = comparison.otherBits ?? 0
     let isOnlyRounded = comparison.beyondBound == 0
     if isOnlyRounded, !hasPromisedBits || comparison.otherBits == nil { return .rounded }
     // In a small tensor PEFT's roundings may differ in one element alone: no excuse where other bits are asked for.
     let isTold = context.options.hasPromisedBits == true
-    if !isTold, let how = try rounding(pair) { return .roundedByPEFT(how) }
+    if !isTold, let how = try rounding(pair, in: pairs) { return .roundedByPEFT(how) }
     // An order of summing that is another's shows in many elements; damage in few.
     if isOnlyRounded {
       return !isTold && comparison.isWidespread(otherBits) ? .rounded : .damaged(count: otherBits)
@@ -87,7 +137,7 @@ struct UpdateComparison {
     if !comparison.isWidespread(comparison.beyondBound), comparison.elementCount >= 1000 {
       return .damaged(count: comparison.beyondBound)
     }
-    let fault = try fault(pair)
+    let fault = try fault(pair, in: pairs)
     if let fault, fault.isStrong { return .fault(fault.fault) }
     let demandsBits = isTold && comparison.otherBits != nil
     if !demandsBits, comparison.beyondOneUlp == 0, comparison.isWidespread(comparison.beyondBound),
@@ -101,13 +151,14 @@ struct UpdateComparison {
   }
 
   /// Which of PEFT's roundings give the tensor's bits; nil: none.
-  private func rounding(_ pair: CheckedPair) throws -> String? {
-    guard let update = updatesOfPEFT[pair.planned.name], !update.decomposesWeight else { return nil }
+  private func rounding(_ pair: CheckedPair, in pairs: [CheckedPair]) throws -> String? {
+    guard !RequantizedPairs.isCodes(pair), let update = updatesOfPEFT[pair.planned.name], !update.decomposesWeight
+    else { return nil }
     var candidates: [(String, TensorUpdate)] = [("as PEFT 0.21.2 does", update)]
     candidates.append(("as PEFT does with safe_merge=True", update.roundingDeltas))
     for (how, candidate) in candidates where candidate != pair.update {
-      guard try compare(pair, candidate, sample: Self.sampleRows)?.otherBits == 0 else { continue }
-      if try compare(pair, candidate)?.otherBits == 0 { return how }
+      guard try compare(pair, candidate, in: pairs, sample: Self.sampleRows)?.otherBits == 0 else { continue }
+      if try compare(pair, candidate, in: pairs)?.otherBits == 0 { return how }
     }
     return nil
   }
@@ -115,7 +166,7 @@ struct UpdateComparison {
   private static let sampleRows = 32
 
   /// The known fault that explains every element; whether by roundings alone, or only within one ulp.
-  private func fault(_ pair: CheckedPair) throws -> (fault: Fault, isStrong: Bool)? {
+  private func fault(_ pair: CheckedPair, in pairs: [CheckedPair]) throws -> (fault: Fault, isStrong: Bool)? {
     guard let update = pair.update else { return nil }
     let hypotheses = KnownFaults(plan: context.plan, adapters: context.adapters)
     var best: (fault: Fault, isStrong: Bool, otherwise: Int)?
@@ -128,8 +179,8 @@ struct UpdateComparison {
       if isBetter ?? true { best = (fault, isStrong, comparison.otherwiseRounded) }
     }
     for (fault, changed) in hypotheses.all(pair.planned.name, update) {
-      guard try compare(pair, changed, sample: Self.sampleRows)?.beyondOneUlp == 0 else { continue }
-      consider(fault, try compare(pair, changed))
+      guard try compare(pair, changed, in: pairs, sample: Self.sampleRows)?.beyondOneUlp == 0 else { continue }
+      consider(fault, try compare(pair, changed, in: pairs))
     }
     // An adapter's copy of the base's weight may be the base's: its delta is what is missing then.
     if best == nil, context.plan.inputs[pair.planned.source.input].isAdapter,

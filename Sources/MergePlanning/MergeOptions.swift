@@ -72,5 +72,9 @@ public struct MergeOptions: Sendable, Equatable {
   /// How the result is divided among weight files.
   public var fileSizes = ShardingPolicy.asBase
 
+  /// What the result's files say of the merge; nil: the names of the adapters alone, where the base's files name what they
+  /// were merged from.
+  public var origin: ResultOrigin?
+
   public init(outputDType: DType? = nil) { self.outputDType = outputDType }
 }

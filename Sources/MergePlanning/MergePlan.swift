@@ -43,6 +43,8 @@ public struct MergePlan: Sendable, Equatable {
     public let name: String
     /// N and the header's JSON text.
     public let headerBytes: [UInt8]
+    /// What the header has of it.
+    package var metadata: [SafetensorsHeader.MetadataEntry] = []
     public let fileByteCount: Int
     /// In the order of their data.
     public let tensors: [Tensor]

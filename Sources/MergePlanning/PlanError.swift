@@ -101,6 +101,8 @@ public struct PlanError: ReportableError, Equatable {
     case bypassed(module: String, class: String)
     /// An update of a module past which the model reads its weight in one of two places.
     case partlyBypassed(module: String, class: String)
+    /// PEFT's arithmetic is asked for, and the adapter is a file of another library.
+    case arithmeticOfFile
   }
 
   public let path: String
@@ -137,7 +139,7 @@ public struct PlanError: ReportableError, Equatable {
       .replicationOfSeveral, .ambiguousExperts, .weightedReplacement, .weightWithoutScaling, .decomposition,
       .mixedDTypes, .slicedChange, .padding, .requantizing, .staysFP8,
       .training, .dividedPipeline, .quantizationField, .besideCodes, .undescribedCodes, .bypassed, .partlyBypassed,
-      .normalizedEmbedding:
+      .normalizedEmbedding, .arithmeticOfFile:
       "unsupported"
     case .quantizedPart: "quantized"
     case .rowTwice: "hit-twice"
@@ -234,6 +236,8 @@ public struct PlanError: ReportableError, Equatable {
       "\(target) of the base is \(found.name); expected F32, F16 or BF16"
     case .quantizedBase(let method):
       "quantization method \"\(method)\": merging into such weights is not supported"
+    case .arithmeticOfFile:
+      "--arithmetic peft repeats the roundings of PEFT, which merges no adapter that is one file without a config"
     case .quantizedScheme(let what): "a quantized weight with \(what) is not supported"
     case .quantizationField(let field, let reason): "\(field): \(reason)"
     case .besideCodes(let weight): "an unknown tensor beside the quantized weight \(weight)"
@@ -300,6 +304,7 @@ public struct PlanError: ReportableError, Equatable {
       "--tied shared changes \(names.count > 2 ? "all" : "both"), which the adapter did not"
         + (isUnknown ? "; or add a head to the base first" : "")
     case .twins: "--tied shared changes both, which the adapter did not"
+    case .arithmeticOfFile: "leave out --arithmetic peft: every delta is added and rounded once"
     case .rotatedWindows: "--arithmetic peft merges it as PEFT does"
     case .newTensor: "--add-tensors adds tensors that the base doesn't have, such as a classification head"
     case .partlyBypassed: "remove the module from the adapter"

@@ -13,10 +13,11 @@ extension MergeIdentity {
   ///   - version: The program's.
   ///   - options: Every option that changes bytes, with the adapters' weights.
   ///   - adapters: As they were given, before any were combined.
+  ///   - checksums: Of the adapters' weights, as far as they are known.
   ///   - workers: Threads that read the files.
   init(
-    version: String, options: [Option], base: Checkpoint, adapters: [Adapter], plan: MergePlan, sideFiles: SideFiles,
-    workers: Int = 1, interruption: Interruption = .never
+    version: String, options: [Option], base: Checkpoint, adapters: [Adapter], checksums: AdapterChecksums,
+    plan: MergePlan, sideFiles: SideFiles, workers: Int = 1, interruption: Interruption = .never
   ) throws {
     var sources: [@Sendable () throws -> Input] = []
     for file in base.files {
@@ -36,8 +37,8 @@ extension MergeIdentity {
         Input(
           role: role, name: Paths.lastComponent(adapter.weightsPath), byteCount: adapter.header.fileByteCount,
           headerChecksum: try Self.headerChecksum(adapter.weightsPath, adapter.header),
-          checksum: try FileChecksum.of(
-            adapter.weightsPath, expecting: adapter.header.identity, interruption: interruption))
+          checksum: try checksums[number]
+            ?? FileChecksum.of(adapter.weightsPath, expecting: adapter.header.identity, interruption: interruption))
       }
     }
     for file in sideFiles.files {

@@ -26,6 +26,7 @@ public struct PreparedMerge: Sendable {
   /// Nil: no report is wanted.
   package let reportPlace: ReportPlace?
   private let reserved: ReservedOutput
+  private let adapterChecksums: AdapterChecksums
 
   /// What the merge holds at the most.
   public var memory: MemoryNeed { engine.memoryNeed(plan) }
@@ -46,7 +47,9 @@ public struct PreparedMerge: Sendable {
     }
     let combined = try Self.combined(request, reserved, engine)
     mergedAdapters = combined.map { [AdapterUse($0.adapter)] } ?? request.adapters
-    do { plan = try MergePlan(base: base, adapters: mergedAdapters, options: request.planning) } catch {
+    var checksums = AdapterChecksums(adapters)
+    let planning = try request.planning.with(originOf: request, &checksums, engine.interruption)
+    do { plan = try MergePlan(base: base, adapters: mergedAdapters, options: planning) } catch {
       // What was odd about the base's files may be why nothing fits.
       for warning in base.warnings { warn(warning, nil) }
       throw error
@@ -76,10 +79,11 @@ public struct PreparedMerge: Sendable {
     for warning in request.warnings + (combined?.warnings ?? []) + plan.warnings + sideFiles.warnings { tell(warning) }
     // Those of a combined adapter are none: they are the adapters' that were given.
     for notice in MergeWarning.zeroScalings(request.adapters) { tell(notice.message, notice.kind) }
-    for notice in try RepeatedAdapters.warnings(adapters, base: base, interruption: engine.interruption) {
+    for notice in try RepeatedAdapters.warnings(adapters, base: base, &checksums, engine.interruption) {
       tell(notice.message, notice.kind)
     }
     warnings = told
+    adapterChecksums = checksums
   }
 
   /// The adapters as one, where more than their sum is asked for.
@@ -106,6 +110,12 @@ public struct PreparedMerge: Sendable {
     for (number, use) in request.adapters.enumerated() {
       options.append(.init(name: "weight \(number + 1)", value: use.weights.text))
     }
+    if !request.resultIsFolder {
+      // The file has them in its header.
+      for (number, use) in request.adapters.enumerated() {
+        options.append(.init(name: "name \(number + 1)", value: Paths.lastComponent(use.adapter.path)))
+      }
+    }
     if let decomposer = engine.decomposer {
       // Its bits are its own.
       options.append(.init(name: "lapack", value: Paths.lastComponent(decomposer.libraryName)))
@@ -115,7 +125,8 @@ public struct PreparedMerge: Sendable {
     }
     return try MergeIdentity(
       version: record.version, options: options, base: request.base, adapters: request.adapters.map(\.adapter),
-      plan: plan, sideFiles: sideFiles, workers: engine.workers, interruption: engine.interruption)
+      checksums: adapterChecksums, plan: plan, sideFiles: sideFiles, workers: engine.workers,
+      interruption: engine.interruption)
   }
 
   /// Writes the result, on the caller's thread and the workers; it is complete or untouched afterwards.

@@ -1,4 +1,5 @@
 import Checkpoints
+import JSONText
 import MergePlanning
 import Merging
 import Platform
@@ -75,6 +76,27 @@ import TileKernels
     }
     #expect(outcome.requantizingWarnings(merge.plan) == [])
   }
+
+  /// What the merge says is lost, against the generator's numbers in double.
+  @Test(arguments: cases) func theLossIsTheGenerators(name: String) throws {
+    let scratch = try Scratch()
+    var options = MergeOptions()
+    options.requantizes = name == "plain"
+    let outcome = try merge(name, options, to: scratch.file("merged.safetensors")).run()
+    let text = try contents(Self.folder(name) + "/numbers.json")
+    guard case .object(let members) = try JSONParser.parse(text.span) else { throw LossesMissing() }
+    #expect(Set(outcome.requantized.map { $0.name?.string ?? "" }) == Set(members.map(\.key)))
+    for tensor in outcome.requantized {
+      let wanted = try #require(members.first { $0.key == tensor.name?.string }?.value)
+      guard case .real(let error)? = wanted["error"] else { throw LossesMissing() }
+      let loss = try #require(tensor.loss)
+      #expect(abs(loss / error - 1) < 1e-5, "\(loss) \(error)")
+      #expect(tensor.codes.map { .integer(Int64($0.changedCount)) } == wanted["changed_codes"])
+      #expect(tensor.codes.map { .integer(Int64($0.halfStepCount)) } == wanted["half_steps"])
+    }
+  }
+
+  private struct LossesMissing: Error {}
 
   /// FP8 without scales: only what was asked for.
   @Test func withoutScalesAChoiceIsNeeded() throws {

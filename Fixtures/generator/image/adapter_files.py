@@ -282,7 +282,7 @@ def orthogonal():
     for module, shape, kernel, blocks, bound, has_scales in [
         ("plain", (6, 4), (), (2, 3, 3), 0, False), ("bounded", (6, 4), (), (2, 3, 3), 0.05, False),
         ("scaled", (6, 4), (), (3, 2, 2), 0, True), ("conv", (6, 2), (3, 2), (2, 3, 3), 0, True),
-        ("stages", (16, 4), (), (3, 4, 4, 4), 0, True), ("stages_bounded", (8, 4), (), (2, 4, 2, 2), 0.1, False),
+        ("stages", (16, 4), (), (3, 4, 4, 4), 0, True), ("stages_bounded", (8, 4), (), (3, 4, 2, 2), 0.1, False),
         ("stages_conv", (8, 2), (3,), (2, 2, 4, 4), 0, False),
     ]:
         weight = case.weight(module, *shape, *kernel)

@@ -194,8 +194,8 @@ def _(c):
 def _(c):
     a = c.adapter(LYCORIS)
     a.add(f"{ATTENTION}attn1.to_q", boft, stages=2)
-    a.add(f"{MID}ff.net.0.proj", boft, block=4, stages=3, rescale=True)
-    a.add(f"{MID}attn1.to_v", boft, block=2, stages=1, alpha=0.0625)
+    a.add(f"{MID}ff.net.0.proj", boft, block=16, stages=3, rescale=True)
+    a.add(f"{MID}attn1.to_v", boft, block=8, stages=1, alpha=0.0625)
     a.add(CONV, boft, block=4, stages=2, alpha=0.03125, rescale=True)
 
 

@@ -73,6 +73,24 @@ typedef struct {
 spa_comparison spa_compare(spa_dtype dtype, const void *found, const double *exact, const double *scales,
                            const void *expected, size_t count, uint8_t *flags);
 
+// The value of a code of E4M3; NaN for its two NaNs.
+double spa_e4m3_value(uint8_t code);
+
+// The spacing of E4M3's numbers at `value`; above 448, the largest, that at 448.
+double spa_e4m3_spacing(double value);
+
+// codes[i] = the number of E4M3 next to values[i] / scale, or to values[i] * scale, in fp32; halves to even. What is larger than
+// 448 becomes 448, a NaN 0x7f.
+void spa_encode_e4m3(const float *values, size_t count, float scale, int divides, uint8_t *codes);
+
+// The largest magnitude of the finite values; 0 if there is none.
+float spa_largest_finite(const float *values, size_t count);
+
+// Compares codes of E4M3, whose values are multiplied by `scale`, with the exact values and with the codes that are expected, as
+// spa_compare does. Distances are in units of the spacing of E4M3's numbers at exact[i] / scale.
+spa_comparison spa_compare_e4m3(const uint8_t *found, const double *exact, double scale, const uint8_t *expected,
+                                size_t count, uint8_t *flags);
+
 // Whether two runs of bytes are the same.
 int spa_are_equal(const void *left, const void *right, size_t count);
 

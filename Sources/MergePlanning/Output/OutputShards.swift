@@ -97,7 +97,7 @@ struct OutputShards {
         content: output.content)
     }
     return MergePlan.Shard(
-      name: name, headerBytes: header.bytes, fileByteCount: header.fileByteCount, tensors: placed)
+      name: name, headerBytes: header.bytes, metadata: metadata, fileByteCount: header.fileByteCount, tensors: placed)
   }
 
   /// Tensors of several files behind one another: in their order, or, if an element would lie on no multiple of its size,
@@ -136,8 +136,10 @@ struct OutputShards {
     _ own: [SafetensorsHeader.MetadataEntry], of tensors: [OutputTensor]
   ) -> [SafetensorsHeader.MetadataEntry] {
     let isChanged = tensors.contains { if case .computed = $0.content { true } else { false } }
-    return OutputMetadata.metadata(
-      own, isChanged: isChanged, adapters: inputs.adapters.map { OutputMetadata.title(ofAdapter: $0.adapter.path) })
+    let origin =
+      inputs.options.origin
+      ?? ResultOrigin(adapters: inputs.adapters.map { OutputMetadata.title(ofAdapter: $0.adapter.path) })
+    return OutputMetadata.metadata(own, isChanged: isChanged, origin: origin)
   }
 
   /// The metadata of files that no file of the base corresponds to: what no two of the base's files say differently.

@@ -80,6 +80,7 @@ struct MergePlanner {
   /// Gives everything that one adapter has its tensor.
   mutating func match(_ number: Int) throws(PlanError) {
     let adapter = adapters[number].adapter
+    if adapter.isFile, options.arithmetic == .peft { throw error(.arithmeticOfFile, number, key: nil) }
     var used = Set(adapter.ignoredTensors.map(\.tensor))
     try inputs.checkParts(number)
     for replacement in adapter.replacements {

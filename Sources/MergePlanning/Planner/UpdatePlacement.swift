@@ -208,12 +208,28 @@ struct UpdatePlacement {
       let wantsRows = shape.count < 2 || update.outFeatures.map { $0 != shape[0] } ?? false
       throw mismatch(update, target, shape, wantsRows: wantsRows)
     }
+    try checkNorms(of: update, target, shape)
     if update.foldsWindows, !followsPEFT, shape.dropFirst(2).reduce(1, *) > 1 {
       throw error(.rotatedWindows(target: target.string), update.inWitness.tensor)
     }
     return PlacedUpdate(
       rows: shape[0], columns: columns, steps: try views(update, rows: shape[0], columns: columns, target, shape),
       isTransposed: false)
+  }
+
+  /// DoRA on columns has a norm for each input channel, over all positions of the kernel.
+  private func checkNorms(
+    of update: ModuleUpdate, _ target: TensorName, _ shape: [Int]
+  ) throws(PlanError) {
+    for case .rescale(let rescaling) in update.steps where rescaling.axis == .columns {
+      guard rescaling.columnsPerNorm == shape.dropFirst(2).reduce(1, *) else {
+        let place = rescaling.magnitudes.tensor
+        throw error(
+          .shape(
+            factor: adapter.header.tensors.name(at: place).string, found: adapter.header.tensors[place].shape,
+            target: target.string, expected: shape), place)
+      }
+    }
   }
 
   /// A convolution's weight whose rows or columns of kernels are scaled.

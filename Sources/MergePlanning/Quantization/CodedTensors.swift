@@ -79,6 +79,17 @@ struct CodedTensors {
     return try file.bytes(source(location).range)
   }
 
+  /// The 16 bits that the files of a part, or all files, have most of; BF16 if they have none.
+  func mostCommonDType(inPart part: String? = nil) -> DType {
+    var counts: [DType: Int] = [:]
+    for file in base.files where part == nil || file.part == part {
+      for tensor in file.header.tensors where [.f16, .bf16].contains(tensor.dtype) {
+        counts[tensor.dtype, default: 0] += tensor.byteCount
+      }
+    }
+    return counts[.f16, default: 0] > counts[.bf16, default: 0] ? .f16 : .bf16
+  }
+
   /// Every tensor with its place, for which `include` is true.
   func locations(where include: (Checkpoint.File, Int) -> Bool) -> [Checkpoint.Location] {
     base.files.enumerated().flatMap { number, file in

@@ -58,7 +58,8 @@ struct ComparedMerge {
       )
     }
     for (name, header) in record.bases {
-      guard let file = base.files.first(where: { $0.name == name }) else {
+      let named = base.files.first { $0.name == name }
+      guard let file = named ?? (record.isInFile && base.files.count == 1 ? base.files.first : nil) else {
         notes.append("\(base.path): has no \(name), which \(record.path) lists as a file of the base")
         continue
       }

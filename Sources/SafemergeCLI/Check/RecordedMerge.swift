@@ -6,7 +6,7 @@ import Platform
 import Safetensors
 import Staging
 
-/// The merge that made a result, as recorded in `.safemerge.json`.
+/// The merge that made a result, as recorded in `.safemerge.json`, or in the metadata of a result that is a single file.
 struct RecordedMerge {
   /// An adapter's files when they were merged.
   struct AdapterFiles: Equatable {
@@ -14,7 +14,10 @@ struct RecordedMerge {
     var weights: SHA256Checksum?
   }
 
+  /// For messages.
   let path: String
+  /// Whether it is in the result's file: then the base's file may have any name.
+  let isInFile: Bool
   /// The options by name, in order.
   let options: [MergeIdentity.Option]
   /// In the order of the merge, with their weights.
@@ -28,6 +31,11 @@ struct RecordedMerge {
   /// - Throws: ``UnusableRecord`` for a file that is not a record.
   init?(of output: String) throws {
     let isFolder = try SystemCalls.identity(path: output)?.isDirectory ?? false
+    if !isFolder, let own = try? SafetensorsHeader(path: output), let provenance = FileProvenance(own.metadata) {
+      self = RecordedMerge(provenance, path: output)
+      return
+    }
+    isInFile = false
     let folder = isFolder ? output : Paths.folder(output)
     path = ResultRecord.path(in: folder)
     let found: ResultRecord?
@@ -42,6 +50,19 @@ struct RecordedMerge {
     let name = Paths.lastComponent(output)
     if !isFolder, !name.hasSuffix(".index.json"), !record.files.contains(where: { $0.name == name }) { return nil }
     for input in record.inputs { add(input) }
+  }
+
+  private init(_ provenance: FileProvenance, path: String) {
+    self.path = "the metadata of \(path)"
+    isInFile = true
+    options = provenance.options
+    adapters = provenance.adapters.map { adapter in
+      (
+        AdapterFiles(config: adapter.configChecksum, weights: adapter.checksum),
+        AdapterWeight(adapter.weight) ?? AdapterWeight()
+      )
+    }
+    bases = [(provenance.base.name, provenance.base.headerChecksum)]
   }
 
   private mutating func add(_ input: MergeIdentity.Input) {

@@ -81,13 +81,9 @@ struct MergeCommand: ParsableCommand {
 
   func validate() throws {
     if parts.isUsed { try validateParts() }
-    guard checking.verify == .full else { return }
-    let hint = "use --verify read, which reads the output back from disk"
-    if result.quantization.requantize {
-      throw ValidationError("--verify full does not support --requantize", hint: hint)
-    }
-    if result.quantization.qlora != nil {
-      throw ValidationError("--verify full does not support --qlora", hint: hint)
+    if checking.verify == .full, result.quantization.qlora != nil {
+      throw ValidationError(
+        "--verify full does not support --qlora", hint: "use --verify read, which reads the output back from disk")
     }
   }
 

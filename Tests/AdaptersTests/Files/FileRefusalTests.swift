@@ -105,7 +105,7 @@ import Testing
   @Test func blocksOfOFTThatDoNotFitAreRefused() throws {
     func blocks(_ shape: [Int], _ more: [TestTensor] = []) -> [TestTensor] { [zeros("a.oft_blocks", shape)] + more }
     #expect(try fileAdapter(blocks([2, 3, 3])).updates[0].mixesResult)
-    for shape in [[2, 3, 4], [3, 3], [2, 3, 2, 2], [1, 2, 3, 3], [33, 2, 2, 2]] {
+    for shape in [[2, 3, 4], [3, 3], [2, 3, 2, 2], [1, 2, 3, 3], [33, 2, 2, 2], [2, 4, 2, 2], [1, 2, 2, 2]] {
       #expect(try fileRefusal(blocks(shape)).errorClass == "shape", "\(shape)")
     }
     #expect(try fileRefusal(blocks([2, 3, 3], [zeros("a.rescale", [5, 1])])).errorClass == "shape")

@@ -3,7 +3,7 @@ import Safetensors
 /// OFT in a file, which multiplies the weight from the left, in blocks of rows: diag-OFT and BOFT of LyCORIS, and kohya's OFT.
 ///
 /// `W'_k = R_k^T W_k`, with `R = (I + Q) (I - Q)^-1` and `Q = B - B^T` of each block k of rows. BOFT multiplies by R and not by
-/// its transposed, in stages of which each has its blocks farther apart. Alpha bounds the norm of all Q: alpha times the rows.
+/// its transposed, in stages of which each has its blocks farther apart, as many as n blocks need: log2(n) + 1. Alpha bounds the norm of all Q: alpha times the rows.
 /// Where there are scales each row is multiplied by its own afterwards.
 ///
 /// Sources: LyCORIS 4.1.3 `functional.diag_oft`, `functional.boft`; sd-scripts 48d368f `networks/oft.py`.
@@ -22,9 +22,10 @@ enum FileOrthogonal {
     let (count, size) = (shape[shape.count - 3], shape[shape.count - 1])
     let stages = shape.count == 4 ? shape[0] : 1
     let isButterfly = shape.count == 4
-    guard !isButterfly || (stages <= 32 && size % 2 == 0 && count % (1 << (stages - 1)) == 0) else {
+    // With fewer stages some rows never meet: a file that has them lost the others.
+    guard !isButterfly || (stages <= 32 && size % 2 == 0 && count == 1 << (stages - 1)) else {
       throw module.failure(
-        .shape(expected: "even blocks, \(stages) times a multiple of 2^\(stages - 1)", found: shape), at: place)
+        .shape(expected: "(stages, 2^(stages - 1) blocks, b, b) with an even b", found: shape), at: place)
     }
     let rows = count * size
     var limit: BlockMixing<Factor>.Limit?

@@ -27,6 +27,8 @@ struct ComfyUI: QuantizationMethod {
     func source(_ method: String) -> QuantizationSource {
       QuantizationSource(method: method, config: .null, file: base.files.first?.name ?? "", path: [])
     }
+    // A folder of diffusers is read by diffusers, which ignores scales.
+    guard base.config?["_class_name"] == nil else { return nil }
     if ComfyLayers.areTold(by: base) { return source(names[0]) }
     // With a config FP8 is what its readers make of it.
     guard base.config == nil else { return nil }
@@ -130,12 +132,6 @@ struct ComfyUI: QuantizationMethod {
       location: location, parts: parts)
   }
 
-  /// The dtype of a weight that becomes numbers where no dtype is asked for: the 16 bits that the files have most of.
-  private var outputDType: DType {
-    var counts: [DType: Int] = [:]
-    for tensor in base.files.lazy.flatMap(\.header.tensors) where [.f16, .bf16].contains(tensor.dtype) {
-      counts[tensor.dtype, default: 0] += tensor.byteCount
-    }
-    return counts[.f16, default: 0] > counts[.bf16, default: 0] ? .f16 : .bf16
-  }
+  /// The dtype of a weight that becomes numbers where no dtype is asked for.
+  private var outputDType: DType { search.mostCommonDType() }
 }
