@@ -72,7 +72,8 @@ import Testing
       wait $process; status=$?; grep -A1 '^error' "$TMPDIR/log" >&2; exit $status
       """
     let result = try model.merge(place + "/merged", ["-v"], shell: shell)
-    #expect(expectRefusal(result, status: 5).contains("already exists"))
+    // A slow shell may add lines of its own.
+    #expect(result.status == 5 && result.messages.contains("already exists"), "\(result.messages)")
     #expect(try model.scratch.entries("place") == ["merged"])
     #expect(try model.scratch.entries("place/merged") == ["notes.txt"])
   }
