@@ -15,7 +15,7 @@ extension AdapterError {
     case .unsupportedField(_, _, _, let hint): hint
     case .peftType(let found): PEFTMethods.hint(found)
     case .unknownField:
-      "update safemerge, or delete the field from \(AdapterFolder.configName) if it has no effect on the weights"
+      "update safemerge, or delete the field from \(configName) if it has no effect on the weights"
     case .scalingUnknown: "add the \"r\" and \"lora_alpha\" of the training to \(AdapterFolder.configName)"
     case .trainerConfig(let name, _, _):
       "copy \(name) from the training output, or write an \(AdapterFolder.configName) with \"peft_type\", \"r\" and "
@@ -45,6 +45,12 @@ extension AdapterError {
     case .noLayers, .noTensors: "save the adapter again with PEFT's save_pretrained"
     default: nil
     }
+  }
+
+  /// Where the fields of the config are.
+  private var configName: String {
+    Paths.lastComponent(path) == AdapterFolder.configName
+      ? AdapterFolder.configName : "\(StatedConfigs.key) in the metadata"
   }
 
   static func text(_ shape: [Int]) -> String { "(\(shape.map(String.init).joined(separator: ", ")))" }

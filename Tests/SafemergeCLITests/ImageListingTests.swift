@@ -370,9 +370,7 @@ import Testing
   @Test func brokenAdaptersAreListedAsTensors() throws {
     let path = Self.cases + "refuse-half-a-lokr/adapter.safetensors"
     let result = try Program.run(["ls", path])
-    #expect(
-      result.status == 0 && result.messages.contains("is missing [pair]; listed as plain tensors")
-        || result.messages.contains("listed as plain tensors"))
+    #expect(result.status == 0 && result.messages.contains("is missing; listed as plain tensors"), "\(result.messages)")
     #expect(result.lines.first?.hasPrefix("NAME") == true)
     let checked = try Program.run(["check", path])
     #expect(checked.status == 3 && checked.text.contains("is missing [pair]"), "\(checked.text)")
@@ -381,8 +379,14 @@ import Testing
     // The weights of a folder are not an adapter without its config.
     let weights = try Program.run(["ls", adapterPath("linear-bf16") + "/adapter_model.safetensors"])
     #expect(weights.status == 0 && weights.lines.first?.hasPrefix("NAME") == true && weights.errors == [])
-    // A model with an adapter in it is a model.
+    // A folder with an adapter alone, as on the hub.
     let scratch = try Scratch()
+    try FileManager.default.createDirectory(atPath: scratch.file("lora"), withIntermediateDirectories: false)
+    try FileManager.default.copyItem(
+      atPath: Self.samples + "kohya.safetensors", toPath: scratch.file("lora/pytorch_lora_weights.safetensors"))
+    let alone = try Program.run(["ls", scratch.file("lora")])
+    #expect(alone.lines.contains("dialect   kohya") && alone.errors == [], "\(alone.text)\(alone.messages)")
+    // A model with an adapter in it is a model.
     let mixed = (0..<4).flatMap { number in
       ["base_layer.weight", "lora_A.default.weight", "lora_B.default.weight"].map {
         TestTensor("model.\(number).\($0)", .f32, [2, 2])
@@ -391,6 +395,27 @@ import Testing
     try writeFile(scratch.file("m.safetensors"), mixed)
     let model = try Program.run(["ls", scratch.file("m.safetensors")])
     #expect(model.lines.first?.hasPrefix("NAME") == true && model.errors == [])
+  }
+
+  /// Methods on factors are for adapters of PEFT: what they don't combine is named, and merged without them.
+  @Test func combinationsNameTheFileThatTheyRefuse() throws {
+    let scratch = try Scratch()
+    let base = Self.cases + "bases/sd1-f16.safetensors"
+    let adapters = ["sd1-lora-then-oft/lora.safetensors", "sd1-oft-then-lora/lora.safetensors"].map { Self.cases + $0 }
+    func combine(_ method: String) throws -> Program.Result {
+      try Program.run(
+        ["merge", base] + adapters + ["--combine", method, "-o", scratch.file(method + ".safetensors")])
+    }
+    let refused = try combine("linear")
+    #expect(refused.status == 3)
+    #expect(
+      refused.messages.contains(
+        "lora.safetensors: LoRA in a file without a config cannot be combined by \"linear\" [unsupported]"))
+    let merged = try combine("cat")
+    #expect(merged.status == 0, "\(merged.messages)")
+    let plain = try Program.run(["merge", base] + adapters + ["-o", scratch.file("plain.safetensors")])
+    #expect(plain.status == 0)
+    #expect(try contents(scratch.file("cat.safetensors")) == contents(scratch.file("plain.safetensors")))
   }
 
   /// A message names the tensors of a file by the keys that the file has.

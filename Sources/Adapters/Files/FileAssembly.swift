@@ -159,7 +159,8 @@ struct FileAssembly {
         guard shape[0] == stated.strength.rank else {
           throw tensors.failure(
             .rank(
-              expected: stated.strength.rank, found: shape[0], shape: shape, pattern: stated.strength.rankPattern),
+              expected: stated.strength.rank, found: shape[0], shape: shape, field: stated.rankField,
+              pattern: stated.strength.rankPattern),
             at: factor)
         }
       }

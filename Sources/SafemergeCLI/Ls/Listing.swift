@@ -70,7 +70,9 @@ struct Listing: Sendable {
       let checkpoint = try argument.read { path in
         try Checkpoint(path: path, workers: Machine.processorCount, variant: variant)
       }
-      (fileAdapter, fileWarnings) = Self.fileAdapter(checkpoint)
+      if checkpoint.layout == .singleFile, let file = checkpoint.files.first {
+        (fileAdapter, fileWarnings) = Self.fileAdapter(file.path, file.header)
+      }
       files = checkpoint.files.map { File(label: $0.name, path: $0.path, header: $0.header) }
       let index = checkpoint.index.map { Index(name: Self.indexName(checkpoint), totalByteCount: Self.totalSize($0)) }
       self.index = index
@@ -86,7 +88,11 @@ struct Listing: Sendable {
         let names = others.filter { $0.hasSuffix(".safetensors") }
         guard !names.isEmpty else { throw error }
         files = try Self.files(names, of: path)
-        warnings = ["\(path): no model.safetensors and no index; all safetensors files are listed"]
+        // diffusers and others keep an adapter alone in a folder.
+        if files.count == 1 { (fileAdapter, fileWarnings) = Self.fileAdapter(files[0].path, files[0].header) }
+        warnings =
+          fileAdapter == nil
+          ? ["\(path): no model.safetensors and no index; all safetensors files are listed"] + fileWarnings : []
         self.error = nil
       case .tensorNotInIndex?, .tensorInOtherShard?, .tensorInTwoShards?, .tensorIndexedTwice?,
         .missingShard?:
@@ -101,17 +107,17 @@ struct Listing: Sendable {
       default: throw error
       }
       index = nil
-      model = Self.model(path, files)
+      model = fileAdapter == nil ? Self.model(path, files) : nil
     }
     adapter = fileAdapter
   }
 
-  /// The adapter that a single file is, or why what looks like one is listed as plain tensors.
-  private static func fileAdapter(_ checkpoint: Checkpoint) -> (adapter: Adapter?, warnings: [String]) {
-    guard checkpoint.layout == .singleFile, let file = checkpoint.files.first, Adapter.isAdapter(file.header) else {
-      return (nil, [])
-    }
-    do throws(AdapterError) { return (try Adapter(file: file.path), []) } catch {
+  /// The adapter that a file is, or why what looks like one is listed as plain tensors.
+  private static func fileAdapter(_ path: String, _ header: SafetensorsHeader) -> (
+    adapter: Adapter?, warnings: [String]
+  ) {
+    guard Adapter.isAdapter(header) else { return (nil, []) }
+    do throws(AdapterError) { return (try Adapter(file: path), []) } catch {
       // The weights of a folder are an adapter with the config beside them.
       return (nil, error.problem == .weightsOfFolder ? [] : ["\(error.description); listed as plain tensors"])
     }

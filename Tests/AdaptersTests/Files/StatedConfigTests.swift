@@ -46,6 +46,17 @@ import Testing
     #expect(try refusal(#"{"unet.r": 8, "unet.lora_alpha": 2, "unet.peft_type": "LORA"}"#).errorClass == "rank")
     #expect(try refusal(#"{"unet.r": 4, "r": 4}"#).errorClass == "adapter-config")
     #expect(try refusal(#"{"unet.r": 4, "unet.peft_type": "LORA", "unet.strange": 4}"#).errorClass == "unknown-field")
+    // The fields have the names that the file has.
+    let strange = try refusal(#"{"unet.r": 4, "unet.peft_type": "LORA", "unet.strange": 4}"#)
+    #expect(strange.message.hasPrefix("\"unet.strange\" is 4"))
+    #expect(strange.hint?.contains("from lora_adapter_metadata in the metadata") == true)
+    #expect(
+      try refusal(#"{"unet.r": 8, "unet.peft_type": "LORA"}"#).message.contains("expected rank 8 from \"unet.r\""))
+    #expect(try refusal(#"{"unet.r": "x", "unet.peft_type": "LORA"}"#).message.hasPrefix("\"unet.r\" is"))
+    #expect(
+      try refusal(#"{"unet.r": 4, "unet.peft_type": "LORA", "unet.rank_pattern": {"(": 4}}"#).message.hasPrefix(
+        "\"unet.rank_pattern\""))
+    #expect(try refusal(#"{"unet.r": 4, "unet.peft_type": "XLORA"}"#).message.contains("\"unet.peft_type\""))
     #expect(
       try refusal(#"{"unet.r": 4, "unet.peft_type": "LORA", "unet.init_lora_weights": "pissa"}"#).errorClass
         == "adapter-config")

@@ -1,4 +1,5 @@
 import JSONText
+import Platform
 import Safetensors
 
 /// `lora_adapter_metadata` of a file: the PEFT configs of its components, as diffusers saves them.
@@ -25,6 +26,8 @@ struct StatedConfigs {
     let strength: ModuleStrength
     let scaling: Double
     let lora: LoRA
+    /// The field that states the rank, as the metadata has it.
+    let rankField: String
   }
 
   /// - Parameter path: The file, for errors.
@@ -34,7 +37,8 @@ struct StatedConfigs {
     self.path = path
     let bytes = Array(text.utf8)
     guard bytes.count <= AdapterFolder.configByteLimit else {
-      throw AdapterError(path: path, .configTooLarge(byteCount: bytes.count, limit: AdapterFolder.configByteLimit))
+      let limit = NumberText.bytes(AdapterFolder.configByteLimit)
+      throw AdapterError(path: path, .metadata("it has \(NumberText.bytes(bytes.count)); at most \(limit) are allowed"))
     }
     let json: JSONValue
     do throws(JSONError) { json = try JSONParser.parse(bytes.span) } catch {
@@ -76,7 +80,10 @@ struct StatedConfigs {
   private static func component(
     _ prefix: String, _ fields: [JSONMember], path: String
   ) throws(AdapterError) -> Component {
-    let config = try AdapterConfig(.object(fields), path: path)
+    let config: AdapterConfig
+    do throws(AdapterError) { config = try AdapterConfig(.object(fields), path: path) } catch {
+      throw error.inMetadata(prefix: prefix)
+    }
     guard let lora = config.lora else {
       throw AdapterError(path: path, .metadata("\"\(prefix)peft_type\" is that of \(config.methodName), not of LoRA"))
     }
@@ -100,10 +107,15 @@ struct StatedConfigs {
     if below.utf8.starts(with: AdapterKey.prefix.utf8) {
       below = Substring(below.utf8.dropFirst(AdapterKey.prefix.utf8.count))
     }
-    let strength = try components[place].lookup.strength(of: String(below))
+    let prefix = components[place].prefix
+    let strength: ModuleStrength
+    do throws(AdapterError) { strength = try components[place].lookup.strength(of: String(below)) } catch {
+      throw error.inMetadata(prefix: prefix)
+    }
     let lora = components[place].lora
     return Strength(
-      strength: strength, scaling: lora.scaling(rank: strength.rank, alpha: strength.alpha), lora: lora)
+      strength: strength, scaling: lora.scaling(rank: strength.rank, alpha: strength.alpha), lora: lora,
+      rankField: prefix + "r")
   }
 
   /// Patterns that decided no module, their fields with the component.
