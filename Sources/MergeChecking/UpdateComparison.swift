@@ -93,7 +93,7 @@ struct UpdateComparison {
     }
   }
 
-  /// Makes the codes and scales known that the merge promises.
+  /// Finds the codes and scales that the merge promises.
   private func measure(_ jobs: [RequantizedJob]) throws {
     try onAllThreads(jobs.map(\.pieces.count)) { try jobs[$0].measure(piece: $1) }
     for job in jobs { try job.settle() }

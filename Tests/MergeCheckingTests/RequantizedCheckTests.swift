@@ -197,9 +197,9 @@ import Testing
     }
     let right = "\"blocks.0.q\":{\"format\":\"float8_e4m3fn\"}"
     for (layers, what) in [
-      (right, nil), ("", "does not describe blocks.0.q"),
+      (right, nil), ("", "does not describe blocks.0.q: ComfyUI"),
       (right + ",\"blocks.0.e5\":{\"format\":\"float8_e5m2\"}", "describes blocks.0.e5, which is not quantized"),
-      (right.replacing("e4m3fn", with: "e5m2"), "describes blocks.0.q otherwise"),
+      (right.replacing("e4m3fn", with: "e5m2"), "does not describe blocks.0.q as the base does"),
     ] {
       let path = try changed(testCase, in: scratch, metadata: metadata(layers)) { $0 }
       let findings = try check(path, testCase).findings

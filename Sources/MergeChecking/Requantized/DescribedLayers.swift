@@ -9,7 +9,7 @@ import Safetensors
 struct DescribedLayers {
   let context: CheckContext
 
-  /// Adds a finding where a layer is described otherwise than its tensors are.
+  /// Adds a finding where the description of a layer doesn't fit its tensors.
   func compare(_ report: inout MergeCheck.Report) {
     guard context.plan.quantization?.isToldByFiles == true else { return }
     let expected = ComfyMetadata.layers(context.plan.shards.flatMap(\.metadata))
@@ -21,7 +21,7 @@ struct DescribedLayers {
       switch (expected[first], found[first]) {
       case (nil, _): "describes \(first), which is not quantized in the merge"
       case (_, nil): "does not describe \(first): ComfyUI would read its codes without the scale"
-      default: "describes \(first) otherwise than the base does"
+      default: "does not describe \(first) as the base does"
       }
     report.findings.append(
       Finding(

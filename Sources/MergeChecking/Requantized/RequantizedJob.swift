@@ -4,7 +4,7 @@ import MergePlanning
 import Safetensors
 import Synchronization
 
-/// The comparison of a weight that was written as E4M3 codes again, in pieces that threads take.
+/// The comparison of a weight that was requantized to E4M3, in pieces that threads take.
 ///
 /// The codes of the result are dequantized with the scales of the result. Each is to be the number of E4M3 next to the exact value in
 /// units of the scale: no farther from it than half the spacing there, and what fp32 steps can be off. The codes and the scales

@@ -25,8 +25,8 @@ struct RequantizedPairs {
     self.scales = scales
   }
 
-  /// The quantized weight that the planned tensor is a part of, and how it is written; nil: it is no part of a weight that is written
-  /// as E4M3 codes again.
+  /// The quantized weight that the planned tensor belongs to, and how it is written; nil: it belongs to none that is requantized to
+  /// E4M3.
   static func weight(_ pair: CheckedPair) -> (weight: QuantizedWeight, requantization: Requantization)? {
     guard case .computed(.codes(let weight, _), _, .requantized(let requantization)) = pair.planned.content,
       requantization.nibbles == nil

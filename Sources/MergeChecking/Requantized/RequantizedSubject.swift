@@ -3,7 +3,7 @@ import Inspection
 import MergePlanning
 import Safetensors
 
-/// A weight that a merge writes as E4M3 codes again, and where the result has it.
+/// A weight that a merge requantizes to E4M3, and where the result has it.
 struct RequantizedSubject: Sendable {
   /// What it was before the merge.
   let weight: QuantizedWeight

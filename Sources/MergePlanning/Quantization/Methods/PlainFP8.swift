@@ -31,7 +31,7 @@ struct PlainFP8: QuantizationMethod {
     return found
   }
 
-  /// What the numbers are written as: the dtype of config.json, which diffusers' has not; then that of their neighbors.
+  /// What the numbers are written as: the dtype of config.json, or in diffusers, whose configs have none, that of their neighbors.
   private func dtype(of location: Checkpoint.Location) -> DType {
     guard base.layout == .pipeline || base.config?["_class_name"] != nil else { return dtype }
     let part = base.files[location.file].part
