@@ -83,7 +83,7 @@ def contents(folder):
 
 
 class Watcher(threading.Thread):
-    """Looks at the output until it is told to stop, and remembers what was wrong."""
+    """Looks at the output until it is stopped, and remembers what was wrong."""
 
     def __init__(self, output, allowed):
         super().__init__(daemon=True)

@@ -55,7 +55,7 @@ import Testing
     try #require(throws: PlanError.self) { _ = try MergePlan(base: base, adapters: adapters) }
   }
 
-  @Test func whatCannotBePaddedIsRefused() throws {
+  @Test func otherShapesAreRefused() throws {
     let scratch = try Scratch()
     let wide = try adapter(scratch, "x", inputs: 8, padsTo: [6, 8])
     for shape in [[6, 9], [5, 4], [6, 2, 2, 1]] {

@@ -91,7 +91,7 @@ struct LayoutAdapter {
       add(module, "b1.weight", [rows, 2] + ones)
       add(module, "b2.weight", [2, columns] + kernel)
     case .oft: add(module, "oft_blocks", [rows / 4, 4, 4])
-    case .boft: add(module, "oft_blocks", [2, rows / 4, 4, 4])
+    case .boft: add(module, "oft_blocks", [3, 4, rows / 4, rows / 4])
     }
   }
 

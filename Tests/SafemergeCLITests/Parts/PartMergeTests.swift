@@ -91,7 +91,7 @@ import Testing
     #expect(try slow.scratch.entries() == ["adapter", "base", "merged", "whole"])
   }
 
-  /// Another weight is another plan: its parts are told apart, and the output of the first stays.
+  /// Another weight is another plan: its parts have a folder of their own, and the output of the first stays.
   @Test func anotherPlanIsNotMixedIn() throws {
     #expect(try run(["--part", "0/2"]).status == 0)
     let other = ["merge", model.base, model.adapter + "=0.5", "-o", output]
@@ -147,7 +147,7 @@ import Testing
     let file = model.base + "/model-0.safetensors"
     let result = try Program.run(
       ["merge", file, model.adapter, "-o", scratch.file("merged.safetensors"), "--part", "0/2", "--quiet"])
-    // The adapter has layers that this file has not.
+    // The adapter has layers that are not in this file.
     #expect(result.status == 3 || result.messages.contains("the result is one file"), "\(result.messages)")
     #expect(try scratch.entries() == ["adapter", "base"])
   }
