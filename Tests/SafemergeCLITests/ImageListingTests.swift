@@ -415,7 +415,8 @@ import Testing
     #expect(merged.status == 0, "\(merged.messages)")
     let plain = try Program.run(["merge", base] + adapters + ["-o", scratch.file("plain.safetensors")])
     #expect(plain.status == 0)
-    #expect(try contents(scratch.file("cat.safetensors")) == contents(scratch.file("plain.safetensors")))
+    // The record of each has its own options.
+    #expect(try elements(scratch.file("cat.safetensors")) == elements(scratch.file("plain.safetensors")))
   }
 
   /// A message names the tensors of a file by the keys that the file has.

@@ -1,4 +1,5 @@
 import Foundation
+import Safetensors
 import TestSupport
 import Testing
 
@@ -123,6 +124,16 @@ func rawControls(_ text: String) -> [String] {
 
 /// The same without what says how the result was made.
 func model(_ folder: String) throws -> [String: [UInt8]] { try tree(folder).filter { $0.key != ".safemerge.json" } }
+
+/// The bytes of every tensor of a file.
+func elements(_ path: String) throws -> [TensorName: [UInt8]] {
+  let (header, bytes) = (try SafetensorsHeader(path: path), try contents(path))
+  return Dictionary(
+    uniqueKeysWithValues: header.tensors.map { tensor in
+      let range = tensor.dataOffsets
+      return (tensor.name, Array(bytes[header.dataStart + range.lowerBound..<header.dataStart + range.upperBound]))
+    })
+}
 
 /// A copy of a folder or file of the fixtures in `scratch`.
 func copyOfFixture(_ name: String, in scratch: Scratch, as copy: String) throws -> String {

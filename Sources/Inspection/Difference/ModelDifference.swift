@@ -1,6 +1,7 @@
 import Checkpoints
 import Platform
 import Safetensors
+import Staging
 
 /// The differences of two models, adapters or files.
 public struct ModelDifference: Sendable {
@@ -155,7 +156,8 @@ public struct ModelDifference: Sendable {
   private static func metadata(_ one: DifferenceSide, _ other: DifferenceSide) -> [Metadata] {
     func values(_ side: DifferenceSide) -> [String: String] {
       var values: [String: String] = [:]
-      for entry in side.files.flatMap({ $0.header.metadata ?? [] }) {
+      // How a model came to be is no difference of what it is: folders have it in .safemerge.json.
+      for entry in side.files.flatMap({ $0.header.metadata ?? [] }) where entry.key != FileProvenance.metadataKey {
         values[entry.key] = values[entry.key] ?? entry.value
       }
       return values
