@@ -38,7 +38,8 @@ FIXTURES = pathlib.Path(__file__).resolve().parents[1]
 SIZES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "U8": 1, "I8": 1, "BOOL": 1}
 #: What may be missing without another meaning for the rest.
 OPTIONAL = (".alpha", ".dora_scale", ".lora_magnitude_vector", ".lora_magnitude_vector.weight", ".magnitude", ".rescale",
-            ".lora_B.bias", ".diff", ".diff_b", ".diff_m", ".w_norm", ".b_norm", ".set_weight")  # fmt: skip
+            ".lora_B.bias", ".diff", ".diff_b", ".diff_m", ".w_norm", ".b_norm", ".set_weight",
+            ".norm.query_norm.scale", ".norm.key_norm.scale")  # fmt: skip
 #: Not for the model.
 BUNDLES = ("bundle_emb.",)
 

@@ -5,14 +5,12 @@ import Platform
 import Staging
 
 extension PreparedMerge {
-  /// Why a merge is not made in parts; nil: it can be.
-  public var reasonAgainstParts: String? {
-    guard let place else { return "there is no output" }
-    if !place.isFolder { return "the result is one file" }
-    if place.isMountPoint { return "\(place.path) is a mount point; give a folder in it" }
-    // Every part would decompose everything, and LAPACK's bits are those of a machine.
-    if plan.needsDecompositions || engine.decomposer != nil { return "it decomposes weights" }
-    return nil
+  /// Why the merge is not made in parts; nil: it can be.
+  public var partsObstacle: PartsObstacle? {
+    guard let place, place.isFolder else { return .oneFile }
+    if place.isMountPoint { return .mountPoint(place.path) }
+    if plan.needsDecompositions || engine.decomposer != nil { return .decompositions }
+    return plan.measuresTensors ? .measurements : nil
   }
 
   /// Which weight files a part writes, by their places in the plan.
@@ -74,7 +72,7 @@ extension PreparedMerge {
   }
 
   private func partsFolder(_ identity: MergeIdentity) throws -> PartsFolder {
-    guard let place, reasonAgainstParts == nil else {
+    guard let place, partsObstacle == nil else {
       throw MergeError(path: request.base.path, tensor: nil, .inconsistentPlan("no merge in parts"))
     }
     return PartsFolder(output: place.path, identity: identity)

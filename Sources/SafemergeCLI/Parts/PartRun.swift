@@ -17,10 +17,8 @@ struct PartRun {
 
   /// - Throws: ``UsageError`` for a merge that is not made in parts.
   func check() throws(UsageError) {
-    guard let reason = merge.reasonAgainstParts else { return }
-    let shards =
-      reason.contains("one file") ? "merge into a folder of several files, for example with --max-shard-size 5GB" : nil
-    throw UsageError("\(options.finish ? "--finish" : "--part"): \(reason)", hint: shards ?? "run the merge without it")
+    guard let obstacle = merge.partsObstacle else { return }
+    throw UsageError("\(options.finish ? "--finish" : "--part"): \(obstacle.reason)", hint: obstacle.hint)
   }
 
   func run(as identity: MergeIdentity, _ line: ProgressLine, _ clock: inout StepClock) throws {
