@@ -20,22 +20,35 @@ class Sums(TypedDict):
 
 
 class PlannedBase(TypedDict):
-    """The base of a plan."""
+    """The base of a plan; `architecture` is that of an image or video model."""
 
     path: str
     shards: int
     tensors: int
     bytes: int
+    architecture: Optional[str]
 
 
-class PlannedAdapter(TypedDict):
-    """An adapter of a plan."""
+class PartWeight(TypedDict):
+    """The weight that an adapter has in one part of an image model."""
 
+    part: str
+    weight: float
+
+
+class _PlannedAdapter(TypedDict):
     path: str
     weight: float
     modules: int
     tensors: int
     base_model: Optional[str]
+    dialect: Optional[str]
+
+
+class PlannedAdapter(_PlannedAdapter, total=False):
+    """An adapter of a plan; `dialect` is that of an adapter that is one file, `part_weights` are there if parts have weights of their own."""
+
+    part_weights: List[PartWeight]
 
 
 class PlannedModule(TypedDict):

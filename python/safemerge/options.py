@@ -19,6 +19,7 @@ class ResultOptions(TypedDict, total=False):
     """Options that decide the result of a merge, of `merge` and `check`."""
 
     dtype: DType
+    variant: str
     tied: Literal["refuse", "split", "shared"]
     mha_out_proj: Literal["twice", "once"]
     arithmetic: Literal["exact", "peft"]
@@ -72,6 +73,7 @@ class ListOptions(TypedDict, total=False):
     """Options of `ls`."""
 
     base: StrPath
+    variant: str
     include: List[str]
     exclude: List[str]
     stats: bool
@@ -83,4 +85,5 @@ class DiffOptions(TypedDict, total=False):
     """Options of `diff`."""
 
     headers_only: bool
+    variant: str
     jobs: int

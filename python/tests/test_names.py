@@ -9,9 +9,10 @@ import safemerge
 from safemerge import events
 from support import ROOT
 
-# What the functions set themselves, or what is for people.
+# What the functions set themselves, or what is for people; parts of a merge are started by an engine.
 DISPLAY = {
     "json", "format", "color", "progress", "quiet", "verbose", "output", "help", "help_all", "version", "adapter", "against",
+    "part", "finish", "wait", "base_copies",
     "write_checksums", "tree", "depth", "summary", "shards", "metadata", "raw", "sort", "reverse", "bytes", "exit_code"}
 
 
