@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Merges in parts by many processes that are killed at random, and looks at the output all the time.
 
-    check_parts.py PROGRAM [--histories 500] [--seed 1] [--folder DIR] [-v]
+    check_parts.py PROGRAM [--histories 500] [--seed 1] [--folder DIR [--view DIR ...]] [-v]
 
 A history is: parts of one or several numbers, each run once, twice at once or again later, some of them killed; finishers, too early,
 several at once, some of them killed; in some histories parts of another plan (another weight of the adapter) for the same output. A
@@ -10,6 +10,9 @@ watcher lists the output as fast as it can. What must hold:
 - the output is absent, or complete with the bytes of a merge by one process, at every moment, and never changes;
 - a part ends with 0 or was killed; or with 4 or 5 after another plan has taken the output's name;
 - when all parts have ended, one more run of each and one finisher leave the whole output and nothing beside it.
+
+Views are mounts of the folder, as several machines see it: each process works in one of them. What it sees may be old, so that a part may
+end with 4, and is run again.
 
 Needs no package.
 """
@@ -28,6 +31,10 @@ import sys
 import tempfile
 import threading
 import time
+
+
+#: How long a view may show what is old.
+CACHED_SECONDS = 21
 
 
 def write(path, tensors):
@@ -117,19 +124,19 @@ class Watcher(threading.Thread):
 
 
 class History:
-    def __init__(self, program, folder, number, seed, expected):
-        self.program, self.folder, self.expected = program, folder, expected
+    def __init__(self, program, folder, views, number, seed, expected):
+        self.program, self.folder, self.views, self.expected = program, folder, views, expected
         self.random = random.Random(f"{seed} {number}")
         self.output = folder / f"out-{number}"
         self.running = []
         self.events = []
 
     def command(self, weight, *arguments):
-        return [self.program, "merge", "base", f"adapter={weight}", "-o", str(self.output), "--quiet", *arguments]
+        return [self.program, "merge", "base", f"adapter={weight}", "-o", self.output.name, "--quiet", *arguments]
 
     def start(self, weight, *arguments):
         process = subprocess.Popen(
-            self.command(weight, *arguments), cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            self.command(weight, *arguments), cwd=self.random.choice(self.views), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.running.append((process, weight, arguments))
         self.events.append(" ".join((str(weight), *arguments)))
 
@@ -151,6 +158,8 @@ class History:
                 continue
             # A finisher that is too early, or an output of another plan.
             if process.returncode in (4, 5) and (arguments[0] == "--finish" or len(self.weights) > 1):
+                continue
+            if process.returncode == 4 and self.views != [self.folder]:
                 continue
             return f"{' '.join(arguments)} ended with {process.returncode}: {message.strip()}"
         return None
@@ -179,18 +188,32 @@ class History:
         self.clean()
         return problem
 
+    def again(self, *arguments):
+        """One process, and where caches are old some more."""
+        for _ in range(1 if self.views == [self.folder] else CACHED_SECONDS):
+            found = subprocess.run(self.command(1.0, *arguments), cwd=self.random.choice(self.views), capture_output=True)
+            if found.returncode != 4:
+                break
+            time.sleep(2)
+        return found
+
     def end(self, watcher):
         """One more run of everything, after which the output must be there."""
         for index in range(3):
-            found = subprocess.run(self.command(1.0, "--part", f"{index}/3"), cwd=self.folder, capture_output=True)
+            found = self.again("--part", f"{index}/3")
             if found.returncode not in ((0,) if len(self.weights) == 1 else (0, 5)):
                 return f"at the end part {index}/3 ended with {found.returncode}: {found.stderr.decode().strip()}"
-        found = subprocess.run(self.command(1.0, "--finish", "--wait", "0"), cwd=self.folder, capture_output=True)
+        found = self.again("--finish", "--wait", "0")
         if found.returncode not in ((0,) if len(self.weights) == 1 else (0, 5)):
             return f"at the end --finish ended with {found.returncode}: {found.stderr.decode().strip()}"
         if not self.output.exists():
             return "at the end there is no output"
         left = [path.name for path in self.folder.glob(f".{self.output.name}.*")]
+        if left and self.views != [self.folder]:
+            # A view may not have shown what another process made last; the next finisher removes it.
+            time.sleep(CACHED_SECONDS)
+            self.again("--finish", "--wait", "0")
+            left = [path.name for path in self.folder.glob(f".{self.output.name}.*")]
         if left and len(self.weights) == 1:
             return f"at the end something is left: {left}"
         return None
@@ -210,6 +233,7 @@ def main():
     parser.add_argument("--histories", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=pathlib.Path, help="where to work, such as a network file system")
+    parser.add_argument("--view", type=pathlib.Path, action="append", default=[], help="a mount of --folder")
     parser.add_argument("-v", action="store_true", help="print every event of a history that fails")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
@@ -223,7 +247,8 @@ def main():
             expected[weight] = contents(output)
         failed = events = 0
         for number in range(options.histories):
-            history = History(options.program, folder, number, options.seed, expected)
+            views = [view / folder.name for view in options.view] or [folder]
+            history = History(options.program, folder, views, number, options.seed, expected)
             problem = history.run()
             events += len(history.events)
             if problem:
