@@ -7,11 +7,6 @@ import Safetensors
 /// Rows of a matrix that several tensors have: those that a part's steps need.
 struct PlainJoinedRows: Sendable {
   private let columns: Int
-  /// How many rows belong together, from the matrix's first on.
-  private let unit: Int
-  private let rowCount: Int
-  /// The matrix's row that is the part's first.
-  private let firstRow: Int
   /// The matrix's rows that are held, and their numbers, row after row.
   private let held: Range<Int>
   private let elements: [Float]
@@ -20,10 +15,7 @@ struct PlainJoinedRows: Sendable {
     _ matrix: JoinedMatrix<FactorView>, of part: PartialUpdate<FactorView>, columns: Int, _ reader: inout FactorReader
   ) throws(SafetensorsError) {
     self.columns = columns
-    unit = part.steps.map(\.rowUnit).reduce(1, TensorUpdate.leastCommonMultiple)
-    rowCount = matrix.tensors.reduce(0) { $0 + $1.rows }
-    firstRow = matrix.firstRow
-    held = Self.units(firstRow..<firstRow + part.rows.count, unit, rowCount)
+    held = part.seenRows(for: part.rows).rows
     var elements: [Float] = []
     var first = 0
     for view in matrix.tensors {
@@ -36,18 +28,7 @@ struct PlainJoinedRows: Sendable {
     self.elements = elements
   }
 
-  private static func units(_ rows: Range<Int>, _ unit: Int, _ count: Int) -> Range<Int> {
-    rows.lowerBound - rows.lowerBound % unit..<min(count, (rows.upperBound + unit - 1) / unit * unit)
-  }
-
-  /// The matrix's rows that some of the part's are computed with, and how many of them come before those.
-  func rows(around rows: Range<Int>) -> (rows: Range<Int>, skipped: Int) {
-    let own = firstRow + rows.lowerBound..<firstRow + rows.upperBound
-    let whole = Self.units(own, unit, rowCount)
-    return (whole, own.lowerBound - whole.lowerBound)
-  }
-
-  /// The numbers of such rows.
+  /// The numbers of some of these rows.
   func values(_ rows: Range<Int>) -> [Float] {
     Array(elements[(rows.lowerBound - held.lowerBound) * columns..<(rows.upperBound - held.lowerBound) * columns])
   }

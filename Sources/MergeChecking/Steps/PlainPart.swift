@@ -4,8 +4,7 @@ import Safetensors
 
 /// Steps of some rows, whose result is mixed with what they start from: `x + weight (y - x)`.
 struct PlainPart: PlainStep {
-  private let rows: Range<Int>
-  private let weight: Float
+  private let part: PartialUpdate<FactorView>
   private var steps: [any PlainStep]
   /// What the steps see, where that is more than the rows.
   private let matrix: PlainJoinedRows?
@@ -13,20 +12,18 @@ struct PlainPart: PlainStep {
 
   var multiplies: Bool { steps.contains { $0.multiplies } }
   // The difference, the product and the sum of the mixing round too.
-  var sumLength: Int { steps.reduce(0) { $0 + $1.sumLength } + (weight == 1 ? 0 : 3) }
+  var sumLength: Int { steps.reduce(0) { $0 + $1.sumLength } + (part.weight == 1 ? 0 : 3) }
   var hasKnownBits: Bool { steps.allSatisfy { $0.hasKnownBits } }
   var needsColumnNorms: Bool { matrix == nil && steps.contains { $0.needsColumnNorms } }
   var columnsPerNorm: Int { steps.first { $0.needsColumnNorms }?.columnsPerNorm ?? 1 }
   var columnNorms: PlainColumnNorms? { steps.compactMap(\.columnNorms).last }
-  var window: Range<Int>? { rows }
+  var window: Range<Int>? { part.rows }
 
   init(
     _ part: PartialUpdate<FactorView>, columns: Int, _ reader: inout FactorReader
   ) throws(SafetensorsError) {
-    rows = part.rows
-    weight = part.weight
-    let count = part.matrix?.tensors.reduce(0) { $0 + $1.rows } ?? part.rows.count
-    var prepared = try PreparedTensor(part.steps, rows: count, columns: columns, &reader)
+    self.part = part
+    var prepared = try PreparedTensor(part.steps, rows: part.seenRowCount, columns: columns, &reader)
     matrix = try part.matrix.map { (joined) throws(SafetensorsError) in
       try PlainJoinedRows(joined, of: part, columns: columns, &reader)
     }
@@ -42,25 +39,23 @@ struct PlainPart: PlainStep {
   }
 
   func apply(_ rows: Range<Int>, _ state: inout PlainRows) {
-    let own = self.rows.clamped(to: rows)
+    let own = part.rows.clamped(to: rows)
     guard !own.isEmpty else { return }
     let columns = state.columns
     let first = (own.lowerBound - rows.lowerBound) * columns
     var inner = PlainRows(columns: columns)
-    var inside = own.lowerBound - self.rows.lowerBound..<own.upperBound - self.rows.lowerBound
-    var skipped = 0
+    let (inside, skipped) = part.seenRows(for: own)
     if let matrix {
-      (inside, skipped) = matrix.rows(around: inside)
       inner.load(matrix.values(inside))
     } else {
       inner.load(own.count, of: state, from: first)
     }
     for step in steps { step.apply(inside, &inner) }
-    let (narrow, wide) = (weight, Double(weight))
+    let (narrow, wide) = (part.weight, Double(part.weight))
     let rest = abs(1 - wide)
     for number in 0..<own.count * columns {
       let (place, index) = (first + number, skipped * columns + number)
-      guard weight != 1 else {
+      guard narrow != 1 else {
         (state.values[place], state.exact[place]) = (inner.values[index], inner.exact[index])
         state.scales[place] = inner.scales[index]
         continue

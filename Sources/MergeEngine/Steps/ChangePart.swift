@@ -25,8 +25,7 @@ struct ChangePart: EngineStep {
 
   /// The most rows that the steps are done to for so many of a tile.
   private func mostRows(_ tileRows: Int) -> Int {
-    let unit = part.steps.map(\.rowUnit).reduce(1, TensorUpdate.leastCommonMultiple)
-    return (tileRows + 2 * (unit - 1)) / unit * unit
+    (tileRows + 2 * (part.rowUnit - 1)) / part.rowUnit * part.rowUnit
   }
 
   func prepare(_ context: StepContext, in prepared: inout PreparedSteps) throws {
@@ -53,7 +52,8 @@ struct PreparedPart: ValueStep {
     let own = part.rows.clamped(to: tile.rows)
     guard !own.isEmpty else { return }
     let first = (own.lowerBound - tile.rows.lowerBound) * tile.columns
-    let (inner, inside) = seen(own, of: tile)
+    let (seen, skipped) = part.seenRows(for: own)
+    let inner = tile.part(seen)
     var before = buffers.scratch.parts.popLast() ?? FloatBuffer()
     if let joined {
       try joined.read(inner.rows, columns: tile.columns, into: &before, &buffers.scratch)
@@ -68,22 +68,11 @@ struct PreparedPart: ValueStep {
       try unsafe step.apply(inner, start: values.span.extracting(0..<inner.count).bytes, &buffers)
     }
     if part.weight != 1 { buffers.value.mix(with: before, count: inner.count, weight: part.weight) }
-    outside.copy(inside, of: buffers.value, width: 0, rows: 1, to: first, width: 0)
+    let place = skipped * tile.columns
+    outside.copy(
+      place..<place + own.count * tile.columns, of: buffers.value, width: 0, rows: 1, to: first, width: 0)
     swap(&outside, &buffers.value)
     buffers.scratch.parts += [before, outside]
-  }
-
-  /// What the steps are done to for some rows of the tensor, and which of its elements are theirs.
-  private func seen(_ own: Range<Int>, of tile: Tile) -> (tile: Tile, elements: Range<Int>) {
-    guard let joined, let matrix = part.matrix else {
-      let inner = tile.part(own.lowerBound - part.rows.lowerBound..<own.upperBound - part.rows.lowerBound)
-      return (inner, 0..<inner.count)
-    }
-    let start = matrix.firstRow + own.lowerBound - part.rows.lowerBound
-    let rows = TensorUpdate.wholeUnits(around: start..<start + own.count, of: part.steps)
-    let inner = tile.part(rows.clamped(to: 0..<joined.rowCount))
-    let first = (start - inner.rows.lowerBound) * tile.columns
-    return (inner, first..<first + own.count * tile.columns)
   }
 }
 

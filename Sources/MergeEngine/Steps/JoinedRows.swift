@@ -6,8 +6,6 @@ import TileKernels
 struct JoinedRows: Sendable {
   let matrix: JoinedMatrix<FactorView>
 
-  var rowCount: Int { matrix.tensors.reduce(0) { $0 + $1.rows } }
-
   /// Sets the first elements of `buffer` to some rows in fp32, one after the other.
   func read(_ rows: Range<Int>, columns: Int, into buffer: inout FloatBuffer, _ scratch: inout FactorScratch) throws {
     buffer.grow(to: rows.count * columns)

@@ -69,8 +69,8 @@ struct StepContext {
         rows: 0..<0, columns: update.columns, source: .f32, target: target, rounding: .nearest, isCompared: false,
         keeping: .nothing)
       var values = FloatBuffer()
-      for first in stride(from: 0, to: joined.rowCount, by: rowsPerTile) {
-        let inner = tile.part(first..<min(first + rowsPerTile, joined.rowCount))
+      for first in stride(from: 0, to: joined.matrix.rowCount, by: rowsPerTile) {
+        let inner = tile.part(first..<min(first + rowsPerTile, joined.matrix.rowCount))
         try joined.read(inner.rows, columns: update.columns, into: &values, &worker.buffers.scratch)
         try unsafe body(inner, values.elements.span.extracting(0..<inner.count).bytes, &worker.buffers)
       }

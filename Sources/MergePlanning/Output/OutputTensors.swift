@@ -23,10 +23,10 @@ struct OutputTensors {
     var outputs: [OutputTensor] = []
     for entry in inputs.baseTensors.files[number] {
       if let weight = entry.owner ?? entry.group?.name, !dequantized.names.contains(weight) {
-        outputs.append(try stored(entry, of: weight, file: number))
+        outputs.append(try stored(entry, of: weight))
       } else if entry.owner == nil, !(dequantized.isWhole && inputs.quantized.isMarker(at: entry.location)) {
         // Scales are of no use without their codes.
-        outputs.append(plain(entry, file: number))
+        outputs.append(plain(entry))
       }
     }
     return outputs + added.filter { $0.file == number }.compactMap { self.added($0.name) }
@@ -34,11 +34,10 @@ struct OutputTensors {
 
   /// A part of a quantized weight that is kept, or that is written in the base's format again.
   private func stored(
-    _ entry: BaseTensors.Entry, of weight: TensorName, file number: Int
+    _ entry: BaseTensors.Entry, of weight: TensorName
   ) throws(PlanError) -> OutputTensor {
-    let header = inputs.base.files[number].header
-    let info = header.tensors[entry.location.index]
-    let own = MergePlan.Source(header, entry.location.index, input: number)
+    let info = inputs.base.tensor(at: entry.location)
+    let own = inputs.base.source(at: entry.location)
     var content = MergePlan.Content.copied(own)
     if let group = requantized.groups[weight],
       let requantization = try requantized.requantization(of: group, own, isCodes: entry.group != nil)
@@ -51,8 +50,8 @@ struct OutputTensors {
   }
 
   /// A tensor of the base that is written as numbers.
-  private func plain(_ entry: BaseTensors.Entry, file number: Int) -> OutputTensor {
-    let own = MergePlan.Source(inputs.base.files[number].header, entry.location.index, input: number)
+  private func plain(_ entry: BaseTensors.Entry) -> OutputTensor {
+    let own = inputs.base.source(at: entry.location)
     let replacement = updates[entry.name]?.replacement
     let padded = updates[entry.name]?.paddedShape
     let weight: WeightSource =
@@ -81,8 +80,7 @@ struct OutputTensors {
         dtype: inputs.outputDType(inputs.addedDType(replacement.source.dtype)))
     }
     guard let original = update.copyOf, let entry = inputs.baseTensors.entry(original) else { return nil }
-    let file = entry.location.file
-    let source = MergePlan.Source(inputs.base.files[file].header, entry.location.index, input: file)
+    let source = inputs.base.source(at: entry.location)
     return output(
       name, entry.group.map { .codes($0.weight, source) } ?? .numbers(source), shape: entry.info.shape,
       dtype: inputs.outputDType(entry.info.dtype))

@@ -45,7 +45,7 @@ struct CodedTensors {
   }
 
   func source(_ location: Checkpoint.Location) -> MergePlan.Source {
-    MergePlan.Source(base.files[location.file].header, location.index, input: location.file)
+    base.source(at: location)
   }
 
   /// The tensor called `name`, which codes at `codes` are nothing without.

@@ -27,9 +27,8 @@ struct BiasImage {
         .shape(factor: bias.witness.name, found: [column?.rows ?? 0, 1], target: name.string, expected: shape), number,
         key: column?.tensor)
     }
-    let location = entry.location
     weight = .rowMajor(
-      MergePlan.Source(planner.base.files[location.file].header, location.index, input: location.file), rows: shape[0],
+      planner.base.source(at: entry.location), rows: shape[0],
       columns: shape[1])
     dtype = planner.options.arithmetic == .peft ? entry.info.dtype : nil
   }

@@ -22,10 +22,9 @@ struct JoinedParts {
       let shape = entry.info.shape
       let rows = update.layout == .flattened ? shape[0] : TensorUpdate.matrix(of: shape).rows
       guard shape.reduce(1, *) == rows * columns, part.rows.upperBound <= rows else { return nil }
-      let location = entry.location
       tensors.append(
         .rowMajor(
-          MergePlan.Source(inputs.base.files[location.file].header, location.index, input: location.file), rows: rows,
+          inputs.base.source(at: entry.location), rows: rows,
           columns: columns
         ).rows(from: part.row, count: part.count, step: 1))
     }
