@@ -33,10 +33,8 @@ extension PreparedMerge {
   public func writePart(
     _ index: Int, of count: Int, as identity: MergeIdentity, progress: (@Sendable (MergeProgress) -> Void)? = nil
   ) throws -> PartOutcome {
-    let parts = try partsFolder(identity)
-    if try parts.outputState() == .other { throw CheckpointError(path: parts.output, .outputExists) }
-    return try MergeEngine(plan, options: engine).write(
-      files(ofPart: index, of: count), to: parts, part: (index, count), progress: progress)
+    try MergeEngine(plan, options: engine).write(
+      files(ofPart: index, of: count), to: partsFolder(identity), part: (index, count), progress: progress)
   }
 
   /// Makes the result of the weight files of all parts; nothing is computed.

@@ -25,10 +25,10 @@ final class StagingLock: Sendable {
 
     /// This process, in a run of its own.
     static func current() -> Holder {
-      let (process, random) = (Machine.processID, String(UInt64.random(in: 0 ... .max), radix: 16))
+      let process = Machine.processID
       return Holder(
         host: Machine.hostName, process: Int(process), boot: Machine.bootID, start: Machine.start(ofProcess: process),
-        token: String(repeating: "0", count: 16 - random.count) + random)
+        token: RandomToken.make())
     }
 
     var text: [UInt8] {

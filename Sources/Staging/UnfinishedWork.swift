@@ -144,12 +144,11 @@ public struct UnfinishedWork: Sendable {
         throw CheckpointError(path: path, .inUse(host: Machine.hostName, process: process, isDead: false))
       }
       FolderTree.remove(path)
-      guard (try? SystemCalls.identity(path: path, followingLinks: false)) == nil else {
-        try CheckpointError.attempt(path) { [path] () throws(SystemCalls.Failure) in try SystemCalls.removeFolder(path)
-        }
-        return
+      if (try? SystemCalls.identity(path: path, followingLinks: false)) == nil { return }
+      // For the error.
+      return try CheckpointError.attempt(path) { [path] () throws(SystemCalls.Failure) in
+        try SystemCalls.removeFolder(path)
       }
-      return
     }
     let isMounted = Paths.lastComponent(path) == StagingFolder.mountedName
     do {

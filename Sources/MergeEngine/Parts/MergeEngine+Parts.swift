@@ -15,12 +15,17 @@ extension MergeEngine {
   ///   - parts: The folder of the plan.
   ///   - part: The part that they are and the number of parts, for messages.
   ///   - progress: Called from the workers after each job, by one at a time.
-  /// - Throws: What a merge throws; ``InterruptedMerge`` with the complete files of these.
+  /// - Throws: What a merge throws; `CheckpointError` if something else has the output's name; ``InterruptedMerge`` with the
+  ///   complete files of these.
   package func write(
     _ numbers: [Int], to parts: PartsFolder, part: (index: Int, count: Int),
     progress: (@Sendable (MergeProgress) -> Void)? = nil
   ) throws -> PartOutcome {
-    if try parts.outputState() == .finished { return PartOutcome(shards: [], wasFinished: true) }
+    switch try parts.outputState() {
+    case .finished: return PartOutcome(shards: [], wasFinished: true)
+    case .other: throw CheckpointError(path: parts.output, .outputExists)
+    case .absent: break
+    }
     do {
       try parts.begin(part.index, of: part.count, files: plan.shards.map { ($0.name, $0.fileByteCount) })
       return PartOutcome(shards: try write(numbers, to: parts, progress), wasFinished: false)
@@ -76,7 +81,9 @@ extension MergeEngine {
   ///
   /// - Parameters:
   ///   - parts: The folder of the plan.
-  ///   - files: The other files of the result.
+  ///   - sideFiles: What is copied along.
+  ///   - documents: Texts about the result that are written beside it.
+  ///   - identity: What decides the result.
   ///   - acceptsBaseCopies: Whether the base's files may have other times than the parts saw.
   ///   - wait: Called while weight files are missing; false: they stay missing.
   /// - Returns: Whether the result was there already.

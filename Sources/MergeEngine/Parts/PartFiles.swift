@@ -22,6 +22,8 @@ struct PartFiles: WeightFiles {
 
   var resultPath: String { parts.output }
 
+  func resultPath(of name: String) -> String { Paths.join(parts.output, name) }
+
   func createPart(
     _ name: String, number: Int, byteCount: Int, inputs: [InputState], content: (Int) throws -> SHA256Checksum
   ) throws -> StagedOutput.Part {

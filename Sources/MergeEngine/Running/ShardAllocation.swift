@@ -32,8 +32,7 @@ struct ShardAllocation {
         guard let part = try file.clone(source, of: try inputs.file(input), at: output) else {
           if mode == .always {
             throw MergeError(
-              path: files.resultPath.hasSuffix(".safetensors")
-                ? files.resultPath : Paths.join(files.resultPath, shard.name), tensor: nil,
+              path: files.resultPath(of: shard.name), tensor: nil,
               .notShareable(input: inputs.path(of: input)))
           }
           break

@@ -8,6 +8,9 @@ protocol WeightFiles: Sendable {
   /// The path of the result, for errors.
   var resultPath: String { get }
 
+  /// The path that a weight file has in the result, for errors.
+  func resultPath(of name: String) -> String
+
   /// Creates a weight file, or resumes one.
   ///
   /// - Parameters:
@@ -34,4 +37,6 @@ protocol WeightFiles: Sendable {
 
 extension StagedOutput: WeightFiles {
   var resultPath: String { place.path }
+
+  func resultPath(of name: String) -> String { place.isFolder ? Paths.join(place.path, name) : place.path }
 }

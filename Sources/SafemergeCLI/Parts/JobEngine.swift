@@ -12,20 +12,24 @@ struct JobEngine: Equatable {
   var first = 0
   /// Whether other engines set it too, so that it counts only if nothing more specific is there.
   var isGeneral = false
-  /// A value of the index that means that the process is not one of several; nil: there is none.
+  /// The index of a process that is not one of several; nil: the engine has no such value.
   var none: String?
   /// Variables that must all be set beside the index.
   var beside: [String] = []
   /// Whether fewer or more processes than parts are meant: a repeat of some indexes of an array.
   var isArray = true
 
+  static let slurmArray = JobEngine(
+    name: "a Slurm array", index: "SLURM_ARRAY_TASK_ID", counts: ["SLURM_ARRAY_TASK_COUNT"])
+  static let indexedJob = JobEngine(name: "an Indexed Job of Kubernetes", index: "JOB_COMPLETION_INDEX")
+
   static let all = [
-    JobEngine(name: "a Slurm array", index: "SLURM_ARRAY_TASK_ID", counts: ["SLURM_ARRAY_TASK_COUNT"]),
+    slurmArray,
     // A batch script has SLURM_PROCID=0 too, without being one of several: a step has a number of tasks.
     JobEngine(
       name: "a Slurm step", index: "SLURM_PROCID", counts: ["SLURM_STEP_NUM_TASKS"], beside: ["SLURM_STEP_NUM_TASKS"],
       isArray: false),
-    JobEngine(name: "an Indexed Job of Kubernetes", index: "JOB_COMPLETION_INDEX"),
+    indexedJob,
     JobEngine(
       name: "an array job of AWS Batch", index: "AWS_BATCH_JOB_ARRAY_INDEX", counts: ["AWS_BATCH_JOB_ARRAY_SIZE"]),
     JobEngine(name: "Google Batch", index: "BATCH_TASK_INDEX", counts: ["BATCH_TASK_COUNT"], isArray: false),

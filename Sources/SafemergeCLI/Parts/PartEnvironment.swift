@@ -32,7 +32,7 @@ struct PartEnvironment {
     guard let own = count ?? claim.count else {
       throw UsageError("--part auto: \(claim.engine.name) does not say how many parts there are", hint: Self.hint)
     }
-    if count == nil, claim.engine.index == JobEngine.all[0].index { try checkArray(own) }
+    if count == nil, claim.engine == .slurmArray { try checkArray(own) }
     if let count, let told = claim.count, told != count, !claim.engine.isArray {
       throw UsageError(
         "--part auto/\(count): \(claim.engine.name) has \(told) processes (\(seen(claim.engine)))",
@@ -58,7 +58,7 @@ struct PartEnvironment {
     let candidates = specific.isEmpty ? claims : specific
     guard let first = candidates.first else {
       throw UsageError(
-        "--part auto: no engine says which part this is (\(JobEngine.all[0].index), \(JobEngine.all[2].index), ... are not set)",
+        "--part auto: no engine says which part this is (\(JobEngine.slurmArray.index), \(JobEngine.indexedJob.index), ... are not set)",
         hint: "give the part: --part 3/16")
     }
     let other = candidates.dropFirst().first {
@@ -73,7 +73,7 @@ struct PartEnvironment {
     return candidates.first { $0.count != nil } ?? first
   }
 
-  /// What one engine says; nil: the process is none of its.
+  /// What one engine says; nil if it did not start the process as one of several.
   private func claim(of engine: JobEngine) throws(UsageError) -> Claim? {
     guard let text = variables[engine.index], !text.isEmpty, text != engine.none,
       engine.beside.allSatisfy({ variables[$0] != nil })

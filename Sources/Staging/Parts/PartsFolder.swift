@@ -19,19 +19,14 @@ package struct PartsFolder: Sendable {
   ///   - output: The path of the result, a folder.
   ///   - token: Tells this process from all others; no other process may ever have the same.
   package init(
-    output: String, identity: MergeIdentity, shared: any SharedFolder = FolderOnDisk(), token: String = randomToken()
+    output: String, identity: MergeIdentity, shared: any SharedFolder = FolderOnDisk(),
+    token: String = RandomToken.make()
   ) {
     self.output = Paths.withoutTrailingSlashes(output)
     self.identity = identity
     self.shared = shared
     digest = PlanDigest(identity)
     paths = PartsPaths(output: self.output, digest: digest, token: token)
-  }
-
-  /// 16 hexadecimal digits from the system's source of random numbers.
-  package static func randomToken() -> String {
-    let text = String(UInt64.random(in: 0 ... .max), radix: 16)
-    return String(repeating: "0", count: 16 - text.count) + text
   }
 
   /// Where the parts are.
@@ -129,10 +124,8 @@ package struct PartsFolder: Sendable {
   /// The record of a weight file whose name a listing showed; nil if it is not whole.
   private func record(_ number: Int) throws(CheckpointError) -> ShardRecord? {
     let path = Paths.join(paths.parts, PartsPaths.recordName(number))
-    guard let text = try shared.start(of: path, byteCount: Self.recordLimit),
-      let record = ShardRecord(text: text.bytes), record.digest == digest, record.number == number
-    else { return nil }
-    return record
+    return try shared.start(of: path, byteCount: Self.recordLimit)
+      .flatMap { ShardRecord(text: $0.bytes, of: number, in: digest) }
   }
 
   /// The path and the name of the file into which this process writes the data of a weight file: once, and closed before it

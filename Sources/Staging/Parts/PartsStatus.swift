@@ -88,8 +88,9 @@ public struct PartsStatus: Sendable {
     for name in (try? SystemCalls.entries(ofFolder: folder)) ?? [] {
       let path = Paths.join(folder, name)
       guard let number = PartsPaths.number(ofRecord: name),
-        let text = try? BoundedFile.read(path, limit: PartsFolder.recordLimit), let record = ShardRecord(text: text),
-        record.digest == digest, let identity = try? SystemCalls.identity(path: path)
+        let text = try? BoundedFile.read(path, limit: PartsFolder.recordLimit),
+        let record = ShardRecord(text: text, of: number, in: digest),
+        let identity = try? SystemCalls.identity(path: path)
       else { continue }
       found[number] = (record, identity.modified)
     }

@@ -95,6 +95,16 @@ package struct ShardRecord: Sendable, Equatable {
     return Array("\(SHA256Checksum(of: writer.bytes)) ".utf8) + writer.bytes + [UInt8(ascii: "\n")]
   }
 
+  /// Parses a ``text`` about a weight file of a plan; nil for anything else.
+  ///
+  /// - Parameters:
+  ///   - number: The file's place in the plan.
+  ///   - digest: The plan's.
+  package init?(text: [UInt8], of number: Int, in digest: PlanDigest) {
+    self.init(text: text)
+    guard self.digest == digest, self.number == number else { return nil }
+  }
+
   /// Parses a ``text``; nil for anything else.
   package init?(text: [UInt8]) {
     guard text.count > Self.checksumLength + 2, text[Self.checksumLength] == UInt8(ascii: " "),
