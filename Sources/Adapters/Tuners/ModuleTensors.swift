@@ -143,7 +143,7 @@ struct ModuleTensors {
       at: index)
   }
 
-  /// An error about one of the module's tensors; nil: about the first of the factors, or of all where there is none.
+  /// An error about one of the module's tensors; nil: about its first factor, or its first tensor if it has no factors.
   func failure(_ problem: AdapterError.Problem, at index: Int?) -> AdapterError {
     let first = byRole.filter { $0.key != .alpha }.values.min() ?? byRole.values.min()
     return AdapterError(path: path, problem, tensor: (index ?? first).map { table.name(at: $0) })

@@ -83,7 +83,7 @@ double spa_e4m3_spacing(double value);
 // 448 becomes 448, a NaN 0x7f.
 void spa_encode_e4m3(const float *values, size_t count, float scale, int divides, uint8_t *codes);
 
-// The largest magnitude of the finite values; 0 if there is none.
+// The largest magnitude of the finite values, or 0 without a finite value.
 float spa_largest_finite(const float *values, size_t count);
 
 // Compares codes of E4M3, whose values are multiplied by `scale`, with the exact values and with the codes that are expected, as

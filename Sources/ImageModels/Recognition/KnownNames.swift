@@ -8,7 +8,7 @@ struct KnownNames: Sendable {
   private var beginnings: [String] = []
   /// Whether numbers count: otherwise `#` stands for any.
   private let isExact: Bool
-  /// The width of what cross-attention attends to in the models of that name; nil: it differs, or there is none.
+  /// The width of what cross-attention attends to in the models of that name; nil if it differs, or they have no cross-attention.
   let contextWidth: Int?
 
   /// The names of an architecture's tables, for any number of blocks.

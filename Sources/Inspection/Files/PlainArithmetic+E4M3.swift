@@ -8,7 +8,7 @@ extension PlainArithmetic {
   /// The spacing of E4M3's numbers at a value.
   package static func e4m3Spacing(at value: Double) -> Double { spa_e4m3_spacing(value) }
 
-  /// The largest magnitude of some finite values; 0 if there is none.
+  /// The largest magnitude of the finite values, or 0 without a finite value.
   package static func largestFinite(_ values: [Float], _ range: Range<Int>) -> Float {
     precondition(range.lowerBound >= 0 && range.upperBound <= values.count)
     return unsafe values.withUnsafeBufferPointer { values in

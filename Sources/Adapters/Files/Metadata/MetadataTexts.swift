@@ -24,7 +24,7 @@ struct MetadataTexts {
     return nil
   }
 
-  /// The JSON text of a key; nil: there is none, it is too long, or it isn't valid.
+  /// The JSON text of a key; nil if the key is missing, or its text is too long or not valid.
   func json(_ key: String) -> JSONValue? {
     guard let value = values[key], value.utf8.count <= Self.jsonLimit else { return nil }
     return try? JSONParser.parse(Array(value.utf8).span)
