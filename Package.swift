@@ -17,7 +17,8 @@ let package = Package(
     .library(
       name: "MergeEngine",
       targets: [
-        "Merging", "MergeEngine", "Reports", "MergePlanning", "ModelNames", "Adapters", "Staging", "Checkpoints",
+        "Merging", "MergeEngine", "AdapterWriting", "Reports", "MergePlanning", "ModelNames", "Adapters", "Staging",
+        "Checkpoints",
       ]),
     .executable(name: "safemerge", targets: ["SafemergeCLI"]),
   ],
@@ -37,6 +38,8 @@ let package = Package(
     .target(
       name: "CPlainArithmetic", cSettings: cSettings,
       linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
+    .target(
+      name: "CSpectra", cSettings: cSettings, linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
     .target(
       name: "CBenchmark", cSettings: cSettings, linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
     .target(
@@ -83,6 +86,10 @@ let package = Package(
       dependencies: ["CSystem", "Platform", "Checksums"],
       swiftSettings: librarySettings),
     .target(
+      name: "LowRank",
+      dependencies: ["CSpectra", "Platform", "TileKernels"],
+      swiftSettings: librarySettings),
+    .target(
       name: "MergePlanning",
       dependencies: ["Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters", "ModelNames", "ImageModels"],
       swiftSettings: librarySettings),
@@ -95,6 +102,13 @@ let package = Package(
       dependencies: [
         "Platform", "Checksums", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "TorchRandom",
         "LinearAlgebra", "MergePlanning", "Staging",
+      ],
+      swiftSettings: librarySettings),
+    .target(
+      name: "AdapterWriting",
+      dependencies: [
+        "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "Staging",
+        "MergeEngine",
       ],
       swiftSettings: librarySettings),
     .target(
@@ -122,16 +136,16 @@ let package = Package(
       name: "Merging",
       dependencies: [
         "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "LinearAlgebra",
-        "MergePlanning", "Staging", "MergeEngine", "Inspection", "MergeChecking",
+        "MergePlanning", "Staging", "MergeEngine", "AdapterWriting", "Inspection", "MergeChecking",
       ],
       swiftSettings: librarySettings),
     .executableTarget(
       name: "SafemergeCLI",
       dependencies: [
         "CSystem", "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "ModelNames",
-        "ImageModels", "TileKernels", "LinearAlgebra", "MergePlanning", "Staging", "MergeEngine", "Reports",
-        "Inspection",
-        "MergeChecking", "Merging", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "ImageModels", "TileKernels", "LinearAlgebra", "MergePlanning", "Staging", "MergeEngine",
+        "AdapterWriting", "Reports", "Inspection", "MergeChecking", "Merging",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: programSettings),
     .executableTarget(
@@ -145,6 +159,13 @@ let package = Package(
       name: "TestSupport",
       dependencies: ["Platform", "JSONText", "Safetensors"],
       path: "Tests/TestSupport",
+      swiftSettings: programSettings),
+    .testTarget(
+      name: "AdapterWritingTests",
+      dependencies: [
+        "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "Staging", "MergeEngine",
+        "AdapterWriting", "TestSupport",
+      ],
       swiftSettings: programSettings),
     .testTarget(
       name: "AdaptersTests",
@@ -183,6 +204,10 @@ let package = Package(
     .testTarget(
       name: "LinearAlgebraTests",
       dependencies: ["LinearAlgebra", "TestSupport"],
+      swiftSettings: programSettings),
+    .testTarget(
+      name: "LowRankTests",
+      dependencies: ["JSONText", "LowRank", "TestSupport"],
       swiftSettings: programSettings),
     .testTarget(
       name: "MergeBenchmarkTests",
