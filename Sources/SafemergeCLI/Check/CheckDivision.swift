@@ -18,7 +18,7 @@ struct CheckDivision {
   ///   - path: The model's, as it is opened.
   ///   - folder: The folder of results.
   ///   - options: Everything that decides what is measured, apart from the files of the model.
-  /// - Throws: What inspecting headers throws; ``UsageError`` for a model whose files cannot be told apart by their names.
+  /// - Throws: What inspecting headers throws; ``UsageError`` for a model with two files of one name.
   init(path: String, folder: String, options: [String], workers: Int) throws {
     let inspection = try ModelInspection(path: path, options: ModelInspection.Options(workers: workers))
     let files = inspection.files
@@ -45,7 +45,7 @@ struct CheckDivision {
     }
   }
 
-  /// Name, size and time of a file; nil: it is none.
+  /// Name, size and time of a regular file; nil for anything else.
   static func state(_ path: String, named name: String) throws(CheckpointError) -> String? {
     let identity = try CheckpointError.attempt(path) { () throws(SystemCalls.Failure) in
       try SystemCalls.identity(path: path)
