@@ -10,6 +10,7 @@ final class OutcomeCollector: Sendable {
   private let nonFinite = Mutex<[Int: UInt64]>([:])
   private let factors = Mutex<[Int: UntrainedModules]>([:])
   private let samples = Mutex<[Int: ChangeSample]>([:])
+  private let returns = Mutex<[Int: UInt64]>([:])
   private let codes = Mutex<[Int: RequantizationLoss]>([:])
   /// Nil: no statistics are wanted.
   let statistics: StatisticsStore?
@@ -20,6 +21,10 @@ final class OutcomeCollector: Sendable {
 
   func addNonFinite(_ count: UInt64, segment: Int) {
     if count > 0 { nonFinite.withLock { $0[segment, default: 0] += count } }
+  }
+
+  func addReturns(_ changedCount: UInt64, segment: Int) {
+    returns.withLock { $0[segment, default: 0] += changedCount }
   }
 
   func add(_ changes: RequantizationLoss, segment: Int) {
@@ -54,13 +59,15 @@ final class OutcomeCollector: Sendable {
     let (nonFinite, factors) = (nonFinite.withLock { $0 }, factors.withLock { $0 })
     let (samples, codes) = (samples.withLock { $0 }, codes.withLock { $0 })
     let (sums, training) = (statistics?.sums ?? [:], training.sums)
+    let returns = returns.withLock { $0 }
     return schedule.segments.enumerated().compactMap { number, segment in
       segment.kind.tensor.map { tensor in
         (
           Place(shard: segment.shard, tensor: tensor),
           TensorFindings(
             nonFiniteCount: nonFinite[number] ?? 0, factors: factors[number], sample: samples[number],
-            sums: sums[number], codes: codes[number], trainingSquares: training[number]?.lostSquares)
+            sums: sums[number], codes: codes[number], trainingSquares: training[number]?.lostSquares,
+            returnedChangeCount: returns[number])
         )
       }
     }

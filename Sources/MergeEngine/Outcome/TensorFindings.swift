@@ -16,6 +16,8 @@ struct TensorFindings: Sendable {
   var codes: RequantizationLoss?
   /// The sum of squares of what quantizing in training changed.
   var trainingSquares: Double?
+  /// Elements that have other bits when the delta is taken away again; nil: it was not asked for.
+  var returnedChangeCount: UInt64?
 }
 
 extension MergeEngine.Outcome {
@@ -41,6 +43,12 @@ extension MergeEngine.Outcome {
     }
     changeRatios = findings.compactMap { tensor, found in
       found.sample?.ratio.map { ChangeRatio(name: tensor.name, ratio: $0) }
+    }
+    returned = findings.compactMap { tensor, found in
+      found.returnedChangeCount.map {
+        ReturnedTensor(
+          name: tensor.name, elementCount: tensor.update.rows * tensor.update.columns, changedCount: $0)
+      }
     }
   }
 }
