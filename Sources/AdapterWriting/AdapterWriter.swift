@@ -9,7 +9,7 @@ import Synchronization
 /// Makes an adapter of units of work and writes it: complete, or not at all.
 ///
 /// The units are made by several threads, and each is kept in the staging folder beside the output as soon as it is made. When all
-/// are there the weights' file is put together, the other files are written beside it, and all gets its name at once. A run
+/// are there the weights' file is put together, the other files are written beside it, and everything is moved into place at once. A run
 /// that was killed is resumed by the next one with the same identity, which makes the same bytes.
 public struct AdapterWriter: Sendable {
   private let units: [AdapterUnit]

@@ -10,7 +10,8 @@ import Testing
       for column in 0..<columns {
         var sum = 0.0
         for k in 0..<factors.rank {
-          sum += Double(factors.left.elements[k * factors.left.length + row])
+          sum +=
+            Double(factors.left.elements[k * factors.left.length + row])
             * Double(factors.right.elements[k * factors.right.length + column])
         }
         let value = Double(matrix[row * columns + column])

@@ -23,7 +23,7 @@ final class AdapterRun {
   /// - Parameters:
   ///   - command: The command's name.
   ///   - threads: How many threads work.
-  /// - Throws: If events cannot be written, or the number of threads is none.
+  /// - Throws: If events cannot be written, or the number of threads is invalid.
   init(
     _ command: String, output: AdapterOutputOptions, progress: ProgressOptions, isJSON: Bool, threads: JobOptions
   ) throws {

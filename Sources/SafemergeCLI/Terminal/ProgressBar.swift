@@ -9,7 +9,7 @@ struct ProgressBar {
   let rate: TransferRate
   /// What is being made, such as `shard 3/4`; nil for none.
   var part: String?
-  /// Whether the work is counted in bytes, so that sizes and a speed can be told.
+  /// Whether the work is counted in bytes, so that sizes and a speed can be printed.
   var countsBytes = true
 
   private var percent: String {

@@ -10,7 +10,7 @@ struct MergedWeights {
 
   /// - Parameter record: Nil: the given weights are taken as they are.
   init(_ record: RecordedMerge?) {
-    // What was taken out by a run of the same command is in the record with the opposite sign, and is no merge.
+    // What was taken out by a run of the same command is in the record with the opposite sign.
     self.record = record?.option("command") == MergeRequest.unmergeCommand ? nil : record
   }
 
