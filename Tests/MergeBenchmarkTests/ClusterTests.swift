@@ -2,6 +2,7 @@ import Adapters
 import ArgumentParser
 import Checkpoints
 import MergePlanning
+import Safetensors
 import TestSupport
 import Testing
 
@@ -240,7 +241,7 @@ import Testing
 
   @Test(arguments: [
     ["--storage", "3GB"], ["--storage", "3GB", "--node", "x"], ["--storage", "3GB", "--node", "1GB", "--trials", "0"],
-    ["--storage", "3GB", "--node", "1GB", "--failure", "-1"],
+    ["--storage", "3GB", "--node", "1GB", "--failure=-1"], ["--storage", "3GB", "--node", "1GB", "--plan=-1"],
     ["--storage", "3GB", "--node", "1GB", "--parts-per-node", "65"],
   ]) func wrongOptionsAreRefused(_ options: [String]) {
     #expect(throws: (any Error).self) { try ClusterCommand.parse(["base", "adapter"] + options) }
@@ -254,7 +255,7 @@ import Testing
     #expect(ClusterTable.amount(512) == "512 B")
     #expect(ClusterTable.amount(2.863e12) == "2.86 TB")
     #expect(ClusterTable.amount(999_700) == "1.00 MB")
-    #expect(ClusterTable.amount(31.25e9) == "31.2 GB")
+    #expect(ClusterTable.amount(31.25e9) == "31.3 GB")
     let times = ClusterEstimate.Times((1...20).map(Double.init))
     #expect(times == ClusterEstimate.Times((1...20).reversed().map(Double.init)))
     #expect(times.median == 10.5 && times.mostly == 19)

@@ -1,3 +1,5 @@
+import MergePlanning
+
 /// Nodes that merge the parts of a model between them, and a storage that all of them read and write.
 struct Cluster: Equatable {
   let nodeCount: Int

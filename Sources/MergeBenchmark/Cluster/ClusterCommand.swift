@@ -42,6 +42,9 @@ struct ClusterCommand: ParsableCommand {
   @Option(help: ArgumentHelp("How often the process of a node ends by itself, in an hour.", valueName: "rate"))
   var failure = 0.0
 
+  @Option(help: ArgumentHelp("How long a node plans. Default: as long as it takes here.", valueName: "seconds"))
+  var plan: Double?
+
   @Option(help: "Runs of which the median and 95 % are taken.")
   var trials = 100
 
@@ -60,11 +63,13 @@ struct ClusterCommand: ParsableCommand {
     if !failure.isFinite || failure < 0 {
       throw ValidationError("--failure \(failure): expected a rate of at least 0.")
     }
+    if let plan, !plan.isFinite || plan < 0 { throw ValidationError("--plan \(plan): expected at least 0 seconds.") }
     if !(1...100_000).contains(trials) { throw ValidationError("--trials \(trials): expected 1 to 100000.") }
   }
 
   func run() throws {
-    let load = try ClusterLoad(base: base, adapter: adapter)
+    var load = try ClusterLoad(base: base, adapter: adapter)
+    if let plan { load.planSeconds = plan }
     let table = ClusterTable(
       hasStragglers: straggler.map { $0.share > 0 } ?? false, hasFailures: failure > 0, output: Output(isJSON: json))
     table.begin(load, base: base, command: self)

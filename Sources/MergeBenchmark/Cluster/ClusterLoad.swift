@@ -1,6 +1,7 @@
 import Adapters
 import Checkpoints
 import MergePlanning
+import Platform
 
 /// What the parts of a merge read and write.
 struct ClusterLoad {
@@ -15,8 +16,8 @@ struct ClusterLoad {
   let files: [File]
   /// The adapters' files: each part reads them whole.
   let adapterByteCount: Int
-  /// What a process takes before it reads and writes: the plan.
-  let planSeconds: Double
+  /// How long a process plans before it reads and writes.
+  var planSeconds: Double
 
   init(files: [File], adapterByteCount: Int, planSeconds: Double) {
     (self.files, self.adapterByteCount, self.planSeconds) = (files, adapterByteCount, planSeconds)

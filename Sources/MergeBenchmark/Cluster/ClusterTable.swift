@@ -10,7 +10,7 @@ struct ClusterTable {
     let largest = load.files.map(\.byteCount).max() ?? 0
     output.text(
       "\(base): \(load.files.count) files, \(Self.amount(Double(bytes))) to read and write, \(Self.amount(Double(largest))) for the "
-        + "largest; adapter \(Self.amount(Double(load.adapterByteCount))); planned in \(Figures.fixed(load.planSeconds, 2)) s"
+        + "largest; adapter \(Self.amount(Double(load.adapterByteCount))); a plan takes \(Figures.fixed(load.planSeconds, 1)) s"
     )
     output.text(
       "storage \(Self.amount(command.storage.bytesPerSecond))/s, node \(Self.amount(command.node.bytesPerSecond))/s, "
