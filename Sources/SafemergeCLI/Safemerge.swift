@@ -30,7 +30,8 @@ struct Safemerge: ParsableCommand {
       """,
     version: version,
     subcommands: [
-      MergeCommand.self, CombineCommand.self, LsCommand.self, CheckCommand.self, DiffCommand.self, ReportCommand.self,
+      MergeCommand.self, CombineCommand.self, UnmergeCommand.self, LsCommand.self, CheckCommand.self, DiffCommand.self,
+      ReportCommand.self,
       StatusCommand.self, CleanCommand.self, CompletionCommand.self,
     ])
 
