@@ -128,8 +128,8 @@ let package = Package(
     .target(
       name: "MergeChecking",
       dependencies: [
-        "CPlainArithmetic", "Platform", "Safetensors", "Checkpoints", "Adapters", "TorchRandom", "MergePlanning",
-        "Inspection",
+        "CPlainArithmetic", "Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters", "TorchRandom",
+        "MergePlanning", "Inspection",
       ],
       swiftSettings: librarySettings),
     .target(

@@ -4,12 +4,13 @@
     check_parts.py PROGRAM [--histories 500] [--seed 1] [--folder DIR [--view DIR ...]] [-v]
 
 A history is: parts of one or several numbers, each run once, twice at once or again later, some of them killed; finishers, too early,
-several at once, some of them killed; in some histories parts of another plan (another weight of the adapter) for the same output. A
-watcher lists the output as fast as it can. What must hold:
+several at once, some of them killed; in some histories parts of another plan (another weight of the adapter) for the same output, in others
+a report that all ask for, or some. A watcher lists the output as fast as it can. What must hold:
 
 - the output is absent, or complete with the bytes of a merge by one process, at every moment, and never changes;
 - a part ends with 0 or was killed; or with 4 or 5 after another plan has taken the output's name;
-- when all parts have ended, one more run of each and one finisher leave the whole output and nothing beside it.
+- when all parts have ended, one more run of each and one finisher leave the whole output and nothing beside it;
+- a report is absent, or that of a merge by one process; if all asked for it, it is there at the end.
 
 Views are mounts of the folder, as several machines see it: each process works in one of them. What it sees may be old, so that a part may
 end with 4, and is run again.
@@ -123,18 +124,43 @@ class Watcher(threading.Thread):
         return self.problem
 
 
+def report_in(path):
+    """A report without the path of the output; None if there is none."""
+    if not path.exists():
+        return None
+    report = json.loads(path.read_text())
+    del report["output"]
+    return report
+
+
 class History:
-    def __init__(self, program, folder, views, number, seed, expected):
+    def __init__(self, program, folder, views, number, seed, expected, report):
         self.program, self.folder, self.views, self.expected = program, folder, views, expected
+        #: What a merge by one process reports, and who asks for it.
+        self.expected_report, self.reporting = report, "none"
         self.random = random.Random(f"{seed} {number}")
         self.output = folder / f"out-{number}"
+        self.report = folder / f"report-{number}.json"
         self.running = []
         self.events = []
 
     def command(self, weight, *arguments):
         return [self.program, "merge", "base", f"adapter={weight}", "-o", self.output.name, "--quiet", *arguments]
 
+    def asked(self):
+        """The option of a report, if this process is one that asks for it."""
+        asks = self.reporting == "all" or (self.reporting == "some" and self.random.random() < 0.5)
+        return ["--report", self.report.name] if asks else []
+
+    def wrong_report(self):
+        """What is wrong about the report; None if nothing is."""
+        found = report_in(self.report)
+        if found is None:
+            return "there is no report" if self.reporting == "all" else None
+        return None if found == self.expected_report else "the report is another than that of one process"
+
     def start(self, weight, *arguments):
+        arguments = (*arguments, *self.asked())
         process = subprocess.Popen(
             self.command(weight, *arguments), cwd=self.random.choice(self.views), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.running.append((process, weight, arguments))
@@ -166,6 +192,8 @@ class History:
 
     def run(self):
         self.weights = [1.0] if self.random.random() < 0.8 else [1.0, 0.5]
+        if len(self.weights) == 1:
+            self.reporting = self.random.choice(["none", "all", "some"])
         watcher = Watcher(self.output, [self.expected[weight] for weight in self.weights])
         tasks = []
         for weight in self.weights:
@@ -183,13 +211,14 @@ class History:
             time.sleep(self.random.choice([0, 0.002, 0.01, 0.03]))
             problem = self.reap()
         problem = problem or self.reap(wait=True)
-        problem = problem or self.end(watcher)
+        problem = problem or self.end(watcher) or self.wrong_report()
         problem = watcher.end() or problem
         self.clean()
         return problem
 
     def again(self, *arguments):
         """One process, and where caches are old some more."""
+        arguments = (*arguments, *(["--report", self.report.name] if self.reporting != "none" else []))
         for _ in range(1 if self.views == [self.folder] else CACHED_SECONDS):
             found = subprocess.run(self.command(1.0, *arguments), cwd=self.random.choice(self.views), capture_output=True)
             if found.returncode != 4:
@@ -204,7 +233,9 @@ class History:
             if found.returncode not in ((0,) if len(self.weights) == 1 else (0, 5)):
                 return f"at the end part {index}/3 ended with {found.returncode}: {found.stderr.decode().strip()}"
         found = self.again("--finish", "--wait", "0")
-        if found.returncode not in ((0,) if len(self.weights) == 1 else (0, 5)):
+        # A finisher that wanted no report may have removed the records.
+        is_lost = self.reporting == "some" and found.returncode == 4 and b"are gone [parts-statistics]" in found.stderr
+        if found.returncode not in ((0,) if len(self.weights) == 1 else (0, 5)) and not is_lost:
             return f"at the end --finish ended with {found.returncode}: {found.stderr.decode().strip()}"
         if not self.output.exists():
             return "at the end there is no output"
@@ -223,6 +254,7 @@ class History:
             process.kill()
             process.wait()
         shutil.rmtree(self.output, ignore_errors=True)
+        self.report.unlink(missing_ok=True)
         for path in self.folder.glob(f".{self.output.name}.*"):
             shutil.rmtree(path, ignore_errors=True)
 
@@ -242,13 +274,14 @@ def main():
         expected = {}
         for weight in (1.0, 0.5):
             output = folder / f"expected-{weight}"
-            subprocess.run(
-                [options.program, "merge", "base", f"adapter={weight}", "-o", str(output), "--quiet"], cwd=folder, check=True)
+            command = [options.program, "merge", "base", f"adapter={weight}", "-o", str(output), "--quiet"]
+            subprocess.run([*command, "--report", f"{output.name}.json"], cwd=folder, check=True, stderr=subprocess.DEVNULL)
             expected[weight] = contents(output)
+        report = report_in(folder / "expected-1.0.json")
         failed = events = 0
         for number in range(options.histories):
             views = [view / folder.name for view in options.view] or [folder]
-            history = History(options.program, folder, views, number, options.seed, expected)
+            history = History(options.program, folder, views, number, options.seed, expected, report)
             problem = history.run()
             events += len(history.events)
             if problem:

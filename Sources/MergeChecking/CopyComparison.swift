@@ -8,8 +8,10 @@ struct CopyComparison {
   let context: CheckContext
 
   /// Compares those of the pairs, and gives each its verdict.
-  func compare(_ pairs: inout [CheckedPair]) throws {
-    let numbers = pairs.indices.filter { pairs[$0].update == nil }
+  ///
+  /// - Parameter own: The places of the pairs that are looked at.
+  func compare(_ pairs: inout [CheckedPair], _ own: Set<Int>) throws {
+    let numbers = pairs.indices.filter { pairs[$0].update == nil && own.contains($0) }
     let counts = try context.mapConcurrently(numbers.map { pairs[$0] }) { pair in
       try context.differingElements(
         pair.planned.source.input, pair.planned.source.range, context.file(pair.location), context.range(pair.location),

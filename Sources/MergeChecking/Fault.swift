@@ -28,6 +28,13 @@ public enum Fault: Hashable, Sendable {
   /// One adapter of several left out; its place in the request.
   case adapterDropped(Int)
 
+  /// All that need no number.
+  static let withoutNumber: [Fault] = [
+    .loraBiasUnscaled, .loraBiasDropped, .trainedBiasDropped, .savedModuleDropped, .tokenRowsDropped, .embeddingDropped,
+    .deltaDropped, .magnitudeIgnored, .rsloraIgnored, .rsloraAssumed, .patternsIgnored, .scalingMissing, .weightIgnored,
+    .addedTwice, .addedOnce, .scaleTooLarge, .scaleTooSmall, .subtracted, .transposed,
+  ]
+
   /// A stable, greppable identifier.
   public var faultClass: String {
     switch self {

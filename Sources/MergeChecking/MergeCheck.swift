@@ -60,6 +60,8 @@ public struct MergeCheck: Sendable {
     public let shape: [Int]
     public let isMerged: Bool
     public internal(set) var verdict: Verdict
+    /// The verdict if the result need not have the bits of safemerge's arithmetic; nil: the same one, or it is known whether it has to.
+    var verdictWithoutBits: Verdict?
     /// Nil for tensors that are copied, or not compared.
     public internal(set) var comparison: TensorComparison?
   }
@@ -122,12 +124,27 @@ public struct MergeCheck: Sendable {
   /// Compares every tensor.
   ///
   /// - Throws: ``SafetensorsError`` where a file cannot be read or changes meanwhile; ``Interrupted``.
-  public func run() throws -> Report {
+  public func run() throws -> Report { try run(CheckedData(), names: [:]) }
+
+  /// Compares tensors, or takes over how others compared them.
+  ///
+  /// - Parameters:
+  ///   - data: Where verdicts come from. A part of a check has a report without the others' tensors.
+  ///   - names: The names of the result's files in `data`, by path; a file without one belongs to the whole model.
+  /// - Throws: ``SafetensorsError`` where a file cannot be read or changes meanwhile; ``Interrupted``; `CheckRecordError`.
+  package func run(_ data: CheckedData, names: [String: String]) throws -> Report {
     var report = Report()
     report.notes += assumptions
-    var pairs = matching.match(&report)
-    try CopyComparison(context: context).compare(&pairs)
-    try updates.compare(&pairs)
+    var pairs = try matching.match(data, &report)
+    let division = PairDivision(pairs, context, data, names: names)
+    if data.isRecorded {
+      try division.take(&pairs)
+      updates.settle(&pairs)
+    } else {
+      try CopyComparison(context: context).compare(&pairs, division.own)
+      try updates.compare(&pairs, division.own, isWhole: data.isWhole)
+      division.keep(pairs)
+    }
     DescribedLayers(context: context).compare(&report)
     try context.files.checkUnchanged()
     report.tensors = pairs.map(\.result)

@@ -12,7 +12,9 @@ struct TensorMatching {
   let vocabulary: VocabularyTensors
 
   /// Matches all tensors of the plan, and adds what is missing or too much to the report.
-  func match(_ report: inout MergeCheck.Report) -> [CheckedPair] {
+  ///
+  /// - Parameter data: Where it comes from whether tensors of the result are equal.
+  func match(_ data: CheckedData, _ report: inout MergeCheck.Report) throws -> [CheckedPair] {
     var pairs: [CheckedPair] = []
     var names: Set<TensorName> = []
     var otherDTypes: [String: Int] = [:]
@@ -61,8 +63,8 @@ struct TensorMatching {
     for (what, count) in otherDTypes.sorted(by: { $0.key < $1.key }) {
       report.notes.append("\(NumberText.counted(count, "tensor")) compared as \(what)")
     }
-    for name in context.output.tensorNames where !names.contains(name) { addExtra(name, &report) }
-    findTies(&report)
+    for name in context.output.tensorNames where !names.contains(name) { try addExtra(name, data, &report) }
+    try findTies(data, &report)
     return pairs
   }
 
@@ -85,13 +87,13 @@ struct TensorMatching {
   }
 
   /// Tensors that are apart, and that config.json ties: programs do not agree which of them is used.
-  func findTies(_ report: inout MergeCheck.Report) {
+  func findTies(_ data: CheckedData, _ report: inout MergeCheck.Report) throws {
     // Without a config.json of its own a result does not say what it ties.
     guard context.output.config != nil else { return }
     for group in vocabulary.groups where group.isTied && group.canBeUntied {
       guard let stored = context.output.location(of: group.stored) else { continue }
       for name in group.present where name != group.stored {
-        guard let location = context.output.location(of: name), !context.areEqual(stored, location) else { continue }
+        guard let location = context.output.location(of: name), try !areEqual(stored, location, data) else { continue }
         report.findings.append(
           Finding(
             "tied", file: context.output.path, tensor: name,
@@ -100,12 +102,20 @@ struct TensorMatching {
     }
   }
 
-  private func addExtra(_ name: TensorName, _ report: inout MergeCheck.Report) {
+  /// Whether two tensors of the result have the same shape and bytes; false where another part of the check finds out.
+  private func areEqual(
+    _ one: Checkpoint.Location, _ other: Checkpoint.Location, _ data: CheckedData
+  ) throws -> Bool {
+    let key = "equal \(one.file)/\(one.index) \(other.file)/\(other.index)"
+    return try data.value(key, of: CheckedData.wholeModel, .truth) { context.areEqual(one, other) } ?? false
+  }
+
+  private func addExtra(_ name: TensorName, _ data: CheckedData, _ report: inout MergeCheck.Report) throws {
     guard let location = context.output.location(of: name) else { return }
     let file = context.output.files[location.file].path
     let others = vocabulary.group(of: name)?.present.filter { $0 != name } ?? []
-    if let other = others.first(where: { other in
-      context.output.location(of: other).map { context.areEqual(location, $0) } ?? false
+    if let other = try others.first(where: { other in
+      try context.output.location(of: other).map { try areEqual(location, $0, data) } ?? false
     }) {
       report.notes.append("\(name) is stored although it equals \(other)")
       return

@@ -46,10 +46,15 @@ struct UpdateComparison {
   }
 
   /// Compares those of the pairs, and gives each its verdict.
-  func compare(_ pairs: inout [CheckedPair]) throws {
+  ///
+  /// - Parameters:
+  ///   - own: The places of the pairs that are looked at.
+  ///   - isWhole: Whether these are all. If not, and nobody says whether the result has to have the promised bits, each pair gets a
+  ///     verdict for either case, between which ``settle(_:)`` decides.
+  func compare(_ pairs: inout [CheckedPair], _ own: Set<Int>, isWhole: Bool) throws {
     let requantized = RequantizedPairs(pairs, context)
     var jobs: [(pair: Int, job: any TensorJob)] = []
-    for number in pairs.indices {
+    for number in pairs.indices where own.contains(number) {
       guard let update = pairs[number].update, !RequantizedPairs.isScales(pairs[number]) else { continue }
       if let reason = Self.reasonNotChecked(pairs[number].planned, update) {
         pairs[number].result.verdict = .notChecked(reason)
@@ -66,30 +71,46 @@ struct UpdateComparison {
     }
     try measure(jobs.compactMap { $0.job as? RequantizedJob })
     try onAllThreads(jobs.map(\.job.pieces.count)) { [jobs] in try jobs[$0].job.compare(piece: $1) }
-    var exactCount = 0
-    var comparedCount = 0
+    for (number, job) in jobs { pairs[number].result.comparison = job.comparison }
+    let known = hasPromisedBits ?? (isWhole ? mostHavePromisedBits(jobs.map { pairs[$0.pair] }) : nil)
     for (number, job) in jobs {
       let comparison = job.comparison
-      pairs[number].result.comparison = comparison
-      guard pairs[number].result.isMerged, comparison.otherBits != nil else { continue }
-      comparedCount += 1
-      exactCount += comparison.otherBits == 0 ? 1 : 0
-    }
-    let hasPromisedBits =
-      !context.options.isStochastic
-      && (context.options.hasPromisedBits ?? (comparedCount > 0 && exactCount * 2 > comparedCount))
-    for (number, job) in jobs {
       pairs[number].result.verdict = try verdict(
-        pairs[number], job.comparison, in: pairs, hasPromisedBits: hasPromisedBits)
+        pairs[number], comparison, in: pairs, hasPromisedBits: known ?? true)
+      if known == nil, comparison.otherBits != 0, comparison.beyondBound == 0 {
+        pairs[number].result.verdictWithoutBits = .rounded
+      }
     }
-    for number in pairs.indices where RequantizedPairs.isScales(pairs[number]) {
+    for number in pairs.indices where own.contains(number) && RequantizedPairs.isScales(pairs[number]) {
       pairs[number].result.verdict = .notChecked("the result has no codes for it")
     }
     for (number, job) in jobs {
       guard let job = job as? RequantizedJob, let scales = requantized.scales(of: pairs[number]) else { continue }
+      func verdict(_ codes: MergeCheck.Verdict) -> MergeCheck.Verdict {
+        job.scaleVerdict(demandsBits: context.options.hasPromisedBits == true, ofCodes: codes)
+      }
       pairs[scales].result.comparison = job.scaleComparison
-      pairs[scales].result.verdict = job.scaleVerdict(
-        demandsBits: context.options.hasPromisedBits == true, ofCodes: pairs[number].result.verdict)
+      pairs[scales].result.verdict = verdict(pairs[number].result.verdict)
+      pairs[scales].result.verdictWithoutBits = pairs[number].result.verdictWithoutBits.map(verdict)
+    }
+  }
+
+  /// Whether the result has to have the very bits of safemerge's arithmetic; nil: if most of its merged tensors have.
+  private var hasPromisedBits: Bool? { context.options.isStochastic ? false : context.options.hasPromisedBits }
+
+  /// Whether most of the merged tensors that were compared have the promised bits.
+  private func mostHavePromisedBits(_ pairs: [CheckedPair]) -> Bool {
+    let compared = pairs.filter { $0.result.isMerged && $0.result.comparison?.otherBits != nil }
+    return compared.count { $0.result.comparison?.otherBits == 0 } * 2 > compared.count
+  }
+
+  /// Decides between the two verdicts that parts of a check gave.
+  func settle(_ pairs: inout [CheckedPair]) {
+    // Scales are judged with their codes.
+    let compared = pairs.filter { $0.update != nil && !RequantizedPairs.isScales($0) }
+    guard hasPromisedBits == nil, !mostHavePromisedBits(compared) else { return }
+    for number in pairs.indices {
+      if let verdict = pairs[number].result.verdictWithoutBits { pairs[number].result.verdict = verdict }
     }
   }
 

@@ -2,8 +2,16 @@ import MergePlanning
 import Platform
 import Staging
 
-/// Weight files that no part of a merge has completed, and which parts write them.
+/// Weight files that no part of a merge has completed, or completed as they are wanted, and which parts write them.
 public struct MissingParts: ReportableError, Equatable {
+  public enum Reason: Sendable, Equatable {
+    /// They have no record.
+    case notWritten
+    /// A report is wanted, and their records have no statistics.
+    case noStatistics
+  }
+
+  public let reason: Reason
   /// The folder of the parts.
   public let path: String
   public let files: [String]
@@ -14,25 +22,39 @@ public struct MissingParts: ReportableError, Equatable {
   public let partCount: Int
 
   public var file: String? { path }
-  public var errorClass: String { "parts-missing" }
+  public var errorClass: String {
+    switch reason {
+    case .notWritten: "parts-missing"
+    case .noStatistics: "parts-statistics"
+    }
+  }
   public var category: ErrorCategory { .inputOutput }
 
   public var message: String {
     let names = files.prefix(3).joined(separator: ", ") + (files.count > 3 ? ", ..." : "")
-    return "\(files.count) of \(NumberText.counted(fileCount, "weight file")) are not complete (\(names))"
+    let count = "\(files.count) of \(NumberText.counted(fileCount, "weight file"))"
+    return switch reason {
+    case .notWritten: "\(count) are not complete (\(names))"
+    case .noStatistics: "the parts of \(count) collected no statistics for the report (\(names))"
+    }
   }
 
   public var hint: String? {
     guard let parts else { return "run the parts first: --part 0/N to --part N-1/N" }
     let list = parts.map(String.init).joined(separator: ",")
-    return "run --part I/\(partCount) again for I = \(list) (Slurm: --array=\(list) with --part auto/\(partCount))"
+    let again = "I = \(list) (Slurm: --array=\(list) with --part auto/\(partCount))"
+    return switch reason {
+    case .notWritten: "run --part I/\(partCount) again for \(again)"
+    case .noStatistics: "run --part I/\(partCount) --report FILE for \(again), or finish without --report"
+    }
   }
 
   /// What ``PartsError`` says is missing, in terms of the parts that began.
   ///
   /// - Parameter counts: How many parts there are by each run that began.
-  init(_ path: String, missing: [Int], _ plan: MergePlan, counts: [Int]) {
+  init(_ path: String, _ reason: Reason, missing: [Int], _ plan: MergePlan, counts: [Int]) {
     self.path = path
+    self.reason = reason
     files = missing.map { plan.shards[$0].name }
     fileCount = plan.shards.count
     // Parts of several numbers may have been begun: the largest is what the last were split into.

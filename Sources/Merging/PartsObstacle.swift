@@ -6,8 +6,6 @@ public enum PartsObstacle: Sendable, Equatable {
   case mountPoint(String)
   /// Weights are decomposed: every part would decompose all, and LAPACK's bits are those of a machine.
   case decompositions
-  /// What requantizing loses is measured, which is not gathered from parts.
-  case measurements
 
   /// In words.
   public var reason: String {
@@ -15,7 +13,6 @@ public enum PartsObstacle: Sendable, Equatable {
     case .oneFile: "the result is one file"
     case .mountPoint(let path): "\(path) is a mount point"
     case .decompositions: "the merge decomposes weights"
-    case .measurements: "the merge quantizes weights, and reports what that loses"
     }
   }
 
@@ -24,7 +21,7 @@ public enum PartsObstacle: Sendable, Equatable {
     switch self {
     case .oneFile: "merge into a folder of several files, for example with --max-shard-size 5GB"
     case .mountPoint: "give a folder in it"
-    case .decompositions, .measurements: "run the merge in one process"
+    case .decompositions: "run the merge in one process"
     }
   }
 }

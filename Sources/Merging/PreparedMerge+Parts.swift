@@ -10,8 +10,7 @@ extension PreparedMerge {
     guard request.resultIsFolder else { return .oneFile }
     // A dry run may have no output.
     if let place, place.isMountPoint { return .mountPoint(place.path) }
-    if plan.needsDecompositions || engine.decomposer != nil { return .decompositions }
-    return plan.measuresTensors ? .measurements : nil
+    return plan.needsDecompositions || engine.decomposer != nil ? .decompositions : nil
   }
 
   /// Which weight files a part writes, by their places in the plan.
@@ -40,28 +39,42 @@ extension PreparedMerge {
 
   /// Makes the result of the weight files of all parts; nothing is computed.
   ///
+  /// Where a report is asked for, the parts must have collected statistics.
+  ///
   /// - Parameters:
   ///   - identity: What ``identity()`` returned.
   ///   - acceptsBaseCopies: Whether every machine may have a copy of the base, with times of its own.
   ///   - wait: Called while weight files are missing; false: they stay missing.
+  ///   - made: Called with what all parts found once the result has its name, before the parts are removed; what it throws
+  ///     leaves them. Also called for a result that was there already, if the records of all parts still are.
   /// - Returns: Whether the result was there already.
   /// - Throws: `PartsError` for what is missing or wrong; `CheckpointError` if something else has the output's name.
   public func finishParts(
-    as identity: MergeIdentity, acceptsBaseCopies: Bool = false, wait: () -> Bool = { false }
+    as identity: MergeIdentity, acceptsBaseCopies: Bool = false, wait: () -> Bool = { false },
+    made: (MergeOutcome) throws -> Void = { _ in }
   ) throws -> Bool {
     let parts = try partsFolder(identity)
+    if let reportPlace, reportPlace.isTaken, try parts.outputState() == .absent {
+      throw CheckpointError(path: reportPlace.path, .outputExists)
+    }
     let card = request.modelCard.map { card in
       ModelCard(card, of: self, title: Paths.lastComponent(parts.output), identity: identity)
     }
     do {
       let outcome = try MergeEngine(plan, options: engine).finish(
         parts, sideFiles: sideFiles, documents: card.map { [$0.file] } ?? [], identity: identity,
-        acceptsBaseCopies: acceptsBaseCopies, wait: wait)
+        acceptsBaseCopies: acceptsBaseCopies, wait: wait
+      ) { try made(MergeOutcome(weights: $0, plan: plan, notes: [])) }
       return outcome == .wasFinished
     } catch let error as PartsError {
-      guard case .missing(let names, _) = error.problem else { throw error }
+      let (names, reason): ([String], MissingParts.Reason) =
+        switch error.problem {
+        case .missing(let names, _): (names, .notWritten)
+        case .withoutStatistics(let names, _): (names, .noStatistics)
+        default: throw error
+        }
       let missing = plan.shards.indices.filter { names.contains(plan.shards[$0].name) }
-      throw MissingParts(error.path, missing: missing, plan, counts: try parts.runs().map(\.count))
+      throw MissingParts(error.path, reason, missing: missing, plan, counts: try parts.runs().map(\.count))
     }
   }
 

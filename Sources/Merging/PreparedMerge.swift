@@ -72,7 +72,8 @@ public struct PreparedMerge: Sendable {
     reportPlace = try request.report.map { path in
       try ReportPlace(
         path: path, inputs: OutputPlace.inputPaths(base, adapters) + request.protectedPaths, output: request.output,
-        force: request.force)
+        // Parts write none, and their finisher looks when it knows whether the result is there already.
+        force: request.force || request.isInParts)
     }
     if let limit = request.memoryLimit { try engine.limitMemory(to: limit, for: plan) }
     self.engine = engine

@@ -7,6 +7,9 @@ public struct ReportPlace: Sendable {
   public let path: String
   private let replaces: Bool
 
+  /// Whether the path was that of a file when it was checked.
+  package var isTaken: Bool { replaces }
+
   /// Checks that a report may be written to `path`.
   ///
   /// - Parameters:

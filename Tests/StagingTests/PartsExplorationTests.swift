@@ -88,24 +88,29 @@ import Testing
       }
     }
 
-    private func part(_ plan: Plan, _ shards: [Int], isStale: Bool) -> SimulatedServer.Process {
+    /// - Parameter collects: Whether it collects statistics.
+    private func part(
+      _ plan: Plan, _ shards: [Int], isStale: Bool, collects: Bool
+    ) -> SimulatedServer.Process {
       process(plan, isStale: isStale) { parts, shared in
         guard try parts.outputState() == .absent else { return "there" }
         try parts.begin(0, of: 1)
-        for number in shards where try !parts.isComplete(number) {
+        for number in shards where try !parts.isComplete(number, withStatistics: collects) {
           let (path, name) = parts.data(number)
           try shared.write(Array("half".utf8), to: path)
           try shared.overwrite(plan.data(number), path)
           _ = try parts.complete(
             ShardRecord(
               digest: parts.digest, number: number, name: plan.fileName(number), data: name,
-              byteCount: plan.data(number).count, headerChecksum: SHA256Checksum(of: plan.header(number))))
+              byteCount: plan.data(number).count, headerChecksum: SHA256Checksum(of: plan.header(number)),
+              findings: ShardFindings(hasStatistics: collects)))
         }
         return "done"
       }
     }
 
-    private func finisher(_ plan: Plan, isStale: Bool) -> SimulatedServer.Process {
+    /// - Parameter reports: Whether it needs statistics.
+    private func finisher(_ plan: Plan, isStale: Bool, reports: Bool) -> SimulatedServer.Process {
       process(plan, isStale: isStale) { parts, shared in
         let files = (0..<shardCount).map {
           PartsFinisher.WeightFile(
@@ -116,10 +121,16 @@ import Testing
           waits += 1
           return waits < 40
         }
-        let outcome = try PartsFinisher(parts, files: files).finish(wait: wait) { folder, _ in
+        let outcome = try PartsFinisher(parts, files: files).finish(needsStatistics: reports, wait: wait) {
+          folder, _ in
           let others = ["config.json", ResultMarks.record, "model.safetensors.index.json"]
           for name in others { try shared.write(plan.result[name] ?? [], to: Paths.join(folder, name)) }
           return others
+        } made: { records in
+          // The report is about the whole result.
+          let isWhole =
+            records.count == shardCount && records.values.allSatisfy { $0.findings.hasStatistics || !reports }
+          if !isWhole { throw Broken(what: "a report of \(records.count) files") }
         }
         return "\(outcome)"
       }
@@ -149,12 +160,14 @@ import Testing
           for _ in 0..<[1, 1, 2][number(0..<3)] {
             let shards = number(0..<10) < 8 ? [shard] : Array(0..<shardCount)
             let isStale = number(0..<10) < 7
-            starts.append { self.part(plan, shards, isStale: isStale) }
+            let collects = number(0..<3) == 0
+            starts.append { self.part(plan, shards, isStale: isStale, collects: collects) }
           }
         }
         for _ in 0..<number(1..<4) {
           let isStale = number(0..<10) < 7
-          starts.append { self.finisher(plan, isStale: isStale) }
+          let reports = number(0..<4) == 0
+          starts.append { self.finisher(plan, isStale: isStale, reports: reports) }
         }
       }
       starts.shuffle(using: &server.random)
@@ -183,8 +196,8 @@ import Testing
               return ""
             }, plans)
         }
-        for shard in 0..<shardCount { try end(part(plan, [shard], isStale: false), plans) }
-        outcomes.append(try end(finisher(plan, isStale: false), plans))
+        for shard in 0..<shardCount { try end(part(plan, [shard], isStale: false, collects: true), plans) }
+        outcomes.append(try end(finisher(plan, isStale: false, reports: true), plans))
       }
       guard outcomes.contains(where: { ["finished", "wasFinished"].contains($0) }) else {
         throw Broken(what: "no result: \(outcomes)")

@@ -25,30 +25,37 @@ import Testing
 
   /// Writes weight files as a part does; returns how many it recorded.
   @discardableResult
-  private func part(_ parts: PartsFolder, _ numbers: [Int]) throws -> Int {
+  private func part(_ parts: PartsFolder, _ numbers: [Int], statistics: Bool = false) throws -> Int {
     try parts.begin(0, of: 1)
     var count = 0
-    for number in numbers where try !parts.isComplete(number) {
+    for number in numbers where try !parts.isComplete(number, withStatistics: statistics) {
       let (path, name) = parts.data(number)
       try parts.shared.write(data(number), to: path)
       let record = ShardRecord(
         digest: parts.digest, number: number, name: names[number], data: name, byteCount: 10,
-        headerChecksum: SHA256Checksum(of: Array(data(number)[..<8])))
+        headerChecksum: SHA256Checksum(of: Array(data(number)[..<8])),
+        findings: ShardFindings(hasStatistics: statistics))
       if try parts.complete(record) { count += 1 }
     }
     return count
   }
 
-  private func finish(_ parts: PartsFolder, wait: () -> Bool = { false }) throws -> PartsFinisher.Outcome {
+  private func finish(
+    _ parts: PartsFolder, needsStatistics: Bool = false, wait: () -> Bool = { false },
+    made: ([Int: ShardRecord]) throws -> Void = { _ in }
+  ) throws -> PartsFinisher.Outcome {
     let files = names.enumerated().map { number, name in
       PartsFinisher.WeightFile(name: name, headerBytes: Array(data(number)[..<8]), byteCount: 10)
     }
-    return try PartsFinisher(parts, files: files).finish(wait: wait) { folder, records in
+    return try PartsFinisher(parts, files: files).finish(needsStatistics: needsStatistics, wait: wait) {
+      folder, records in
       #expect(records.keys.sorted() == [0, 1])
       let record = ResultRecord(identity(), baseChecksums: [SHA256Checksum(of: [7])], files: []).text
       try parts.shared.write(record, to: folder + "/" + ResultMarks.record)
       try parts.shared.write([1], to: folder + "/index.json")
       return [ResultMarks.record, "index.json"]
+    } made: {
+      try made($0)
     }
   }
 
@@ -156,6 +163,56 @@ import Testing
     try SystemCalls.removeFile(scratch.file("out/notes.txt"))
     #expect(try finish(parts(scratch)) == .finished)
     #expect(try scratch.entries("out").count == 4)
+  }
+
+  /// A record with statistics replaces one without, and never the other way around.
+  @Test func statisticsAreKept() throws {
+    let scratch = try Scratch()
+    #expect(try part(parts(scratch), [0, 1]) == 2)
+    let top = scratch.file(".out.safemerge-parts")
+    let folder = top + "/\(PlanDigest(identity()))"
+    #expect(try part(parts(scratch), [1], statistics: true) == 1)
+    #expect(throws: PartsError(path: folder, .withoutStatistics([names[0]], of: 2))) {
+      try finish(parts(scratch), needsStatistics: true)
+    }
+    // One that began before, and collected none.
+    let late = parts(scratch)
+    try late.shared.write(data(1), to: late.data(1).path)
+    let record = ShardRecord(
+      digest: late.digest, number: 1, name: names[1], data: late.data(1).name, byteCount: 10,
+      headerChecksum: SHA256Checksum(of: []))
+    #expect(try !late.complete(record))
+    #expect(try part(parts(scratch), [0, 1], statistics: true) == 1)
+    // What the report needs fails: the result has its name, and the records stay for the next finisher.
+    struct Full: Error {}
+    #expect(throws: Full.self) { try finish(parts(scratch), needsStatistics: true, made: { _ in throw Full() }) }
+    #expect(try parts(scratch).outputState() == .finished && scratch.entries(".out.safemerge-parts").count == 1)
+    var found: [Bool] = []
+    let outcome = try finish(
+      parts(scratch), needsStatistics: true, made: { records in found = records.values.map(\.findings.hasStatistics) })
+    #expect(outcome == .wasFinished && found == [true, true])
+    #expect(try scratch.entries() == ["out"])
+    let last = try finish(parts(scratch), made: { _ in Issue.record("there are no records") })
+    #expect(last == .wasFinished)
+  }
+
+  /// Sums come back bit for bit.
+  @Test func findingsAreReadAsTheyWereWritten() throws {
+    var (bare, whole) = (ShardFindings.Tensor(place: 0), ShardFindings.Tensor(place: 3))
+    bare.factors = .init(inputs: [2, 3], active: [3])
+    whole.nonFiniteCount = 7
+    whole.factors = .init(inputs: [], active: [])
+    whole.sample = .init(change: 0.1 + 0.2, base: 1e300)
+    whole.sums = .init(
+      changedCount: 1 << 40, intendedSquares: .leastNonzeroMagnitude, lostSquares: 2 / 3, baseSquares: .infinity)
+    whole.codes = .init(changedCount: 4, halfStepCount: 3)
+    whole.trainingSquares = 1e22
+    bare.sample = .init(change: 0, base: 1_234_567)
+    let findings = ShardFindings(hasStatistics: true, tensors: [bare, whole])
+    let record = ShardRecord(
+      digest: PlanDigest(identity()), number: 0, name: "x", data: "y", byteCount: 1,
+      headerChecksum: SHA256Checksum(of: []), findings: findings)
+    #expect(ShardRecord(text: record.text)?.findings == findings)
   }
 
   @Test func aRecordIsReadAsItWasWritten() throws {

@@ -12,7 +12,7 @@ from support import ROOT
 # What the functions set themselves, or what is for people; parts of a merge are started by an engine.
 DISPLAY = {
     "json", "format", "color", "progress", "quiet", "verbose", "output", "help", "help_all", "version", "adapter", "against",
-    "part", "finish", "wait", "base_copies",
+    "part", "finish", "wait", "base_copies", "results",
     "write_checksums", "tree", "depth", "summary", "shards", "metadata", "raw", "sort", "reverse", "bytes", "exit_code"}
 
 

@@ -1,5 +1,6 @@
 import Checkpoints
 import Checksums
+import JSONText
 import Platform
 import Safetensors
 import Staging
@@ -68,7 +69,8 @@ struct ChecksumInspection {
       }
     }
     let found = try checksums(present.map { Paths.join(folder, $0.name) })
-    for (entry, checksum) in zip(present, found) where checksum != entry.checksum {
+    for (entry, found) in zip(present, found) {
+      guard let checksum = found, checksum != entry.checksum else { continue }
       log.find("checksum", entry.name, "its SHA-256 is \(checksum); \(source) has \(entry.checksum)")
     }
   }
@@ -84,7 +86,7 @@ struct ChecksumInspection {
     }
     names.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     let found = try checksums(names.map { Paths.join(root, $0) })
-    return zip(names, found).map { SumsFile.Entry(name: $0, checksum: $1) }
+    return zip(names, found).compactMap { name, checksum in checksum.map { SumsFile.Entry(name: name, checksum: $0) } }
   }
 
   /// Compares files of the Hugging Face cache that are large with the SHA-256 that is the name of their blob.
@@ -101,7 +103,8 @@ struct ChecksumInspection {
     }
     guard !blobs.isEmpty else { return }
     let found = try checksums(blobs.map { Paths.join(root, $0.name) })
-    for (blob, checksum) in zip(blobs, found) where checksum != blob.checksum {
+    for (blob, found) in zip(blobs, found) {
+      guard let checksum = found, checksum != blob.checksum else { continue }
       log.find(
         "checksum", blob.name,
         "its SHA-256 is \(checksum), but its blob in the Hugging Face cache is named \(blob.checksum): download it "
@@ -118,7 +121,26 @@ struct ChecksumInspection {
     return SHA256Checksum(hexadecimal: Paths.lastComponent(real))
   }
 
-  private func checksums(_ paths: [String]) throws -> [SHA256Checksum] {
-    try WorkQueue.map(paths, workers: options.workers) { try FileChecksum.of($0) }
+  /// The checksums of whole files; nil for those that another part of the check reads.
+  private func checksums(_ paths: [String]) throws -> [SHA256Checksum?] {
+    let names = Dictionary(model.files.map { ($0.path, $0.name) }, uniquingKeysWith: { one, _ in one })
+    let root = model.folder ?? Paths.folder(model.path)
+    return try WorkQueue.map(paths, workers: options.workers) { path in
+      // Files without weights are small, and are read with what belongs to the whole model.
+      let name = path.hasPrefix(root) ? String(path.dropFirst(root.count)) : path
+      let (file, key) = names[path].map { ($0, "sha256") } ?? (CheckedData.wholeModel, "sha256 \(name)")
+      return try options.data.value(key, of: file, .checksum) { try FileChecksum.of(path) }
+    }
+  }
+}
+
+extension CheckedData.Code where Value == SHA256Checksum {
+  fileprivate static var checksum: Self {
+    Self(
+      write: { .string($0.description) },
+      read: { value in
+        guard case .string(let text) = value else { return nil }
+        return SHA256Checksum(hexadecimal: text)
+      })
   }
 }

@@ -1,3 +1,4 @@
+import JSONText
 import MergePlanning
 import Platform
 import Safetensors
@@ -7,6 +8,8 @@ struct ElementInspection {
   let model: InspectedModel
   /// Threads.
   let workers: Int
+  /// Where the counts come from.
+  let data: CheckedData
 
   /// What is asked of the elements of a tensor.
   private struct Question {
@@ -31,13 +34,16 @@ struct ElementInspection {
       let tensor = file.header.tensors[job.tensor]
       let start = file.header.dataStart
       let question = Self.question(tensor, weights, weights.role(file: job.file, index: job.tensor))
-      return try FileReading.elements(
-        try open.file(job.file), start + tensor.dataOffsets.lowerBound..<start + tensor.dataOffsets.upperBound,
-        tensor.dtype, isCounted: question.isCounted, zeros: question.zeros)
+      return try data.value("elements \(job.tensor)", of: file.name, .elements) {
+        try FileReading.elements(
+          try open.file(job.file), start + tensor.dataOffsets.lowerBound..<start + tensor.dataOffsets.upperBound,
+          tensor.dtype, isCounted: question.isCounted, zeros: question.zeros)
+      }
     }
     try open.checkUnchanged()
     var zeros: [(tensor: TensorInfo, file: ModelInspection.File)] = []
     for (job, found) in zip(jobs, results) {
+      guard let found else { continue }
       let file = files[job.file]
       let tensor = file.header.tensors[job.tensor]
       if found.nans > 0 || found.infinities > 0 {
@@ -117,5 +123,19 @@ struct ElementInspection {
         "\(untrained.count) of \(all.count) lora_B tensors are zero, first \(untrained[0].name): these modules were not "
           + "trained")
     }
+  }
+}
+
+extension CheckedData.Code where Value == FileReading.Elements {
+  /// NaN, infinities, and whether all are zero.
+  fileprivate static var elements: Self {
+    Self(
+      write: { .array([.integer(Int64($0.nans)), .integer(Int64($0.infinities)), .bool($0.areZero)]) },
+      read: { value in
+        guard case .array(let values) = value, values.count == 3, case .integer(let nans) = values[0],
+          case .integer(let infinities) = values[1], case .bool(let areZero) = values[2]
+        else { return nil }
+        return FileReading.Elements(nans: Int(nans), infinities: Int(infinities), areZero: areZero)
+      })
   }
 }

@@ -16,6 +16,8 @@ public struct ModelInspection: Sendable {
     public var computesSums = false
     /// Threads, at least 1.
     public var workers: Int
+    /// Where what takes reading data comes from.
+    package var data = CheckedData()
 
     public init(workers: Int) { self.workers = max(1, workers) }
   }
@@ -78,8 +80,8 @@ public struct ModelInspection: Sendable {
     if options.readsData {
       try checksums.verify(summed, ResultMarks.record, &log)
       try checksums.verifyBlobs(&log)
-      nonFinite = try ElementInspection(model: model, workers: options.workers).inspect(&log)
-      try ties.compareData(of: model, &log)
+      nonFinite = try ElementInspection(model: model, workers: options.workers, data: options.data).inspect(&log)
+      try ties.compareData(of: model, options.data, &log)
     } else if !summed.isEmpty {
       log.notes.append(
         "\(ResultMarks.record) has checksums of \(summed.count) files; --data verifies them")

@@ -46,13 +46,20 @@ struct TieInspection {
   }
 
   /// Compares the data of those that are on disk several times.
-  func compareData(of model: InspectedModel, _ log: inout FindingLog) throws {
-    for (embedding, head) in pairs { try compare(embedding, head, in: model, &log) }
+  func compareData(of model: InspectedModel, _ data: CheckedData, _ log: inout FindingLog) throws {
+    for (number, (embedding, head)) in pairs.enumerated() {
+      let areEqual = try data.value("tied \(number)", of: CheckedData.wholeModel, .truth) {
+        try Self.areEqual(embedding, head, in: model)
+      }
+      guard areEqual == false else { continue }
+      log.find(
+        "tied", "config.json", tensor: head,
+        "differs from \(embedding), although tie_word_embeddings is true: programs disagree on which one to use")
+    }
   }
 
-  private func compare(
-    _ embedding: TensorName, _ head: TensorName, in model: InspectedModel, _ log: inout FindingLog
-  ) throws {
+  /// Whether two tensors of one size have the same bytes; true where they cannot be compared.
+  private static func areEqual(_ embedding: TensorName, _ head: TensorName, in model: InspectedModel) throws -> Bool {
     func place(_ name: TensorName) -> (file: Int, range: Range<Int>)? {
       for (number, file) in model.files.enumerated() {
         guard let index = file.header.tensors.indices.first(where: { file.header.tensors.name(at: $0) == name }) else {
@@ -63,7 +70,7 @@ struct TieInspection {
       }
       return nil
     }
-    guard let one = place(embedding), let other = place(head), one.range.count == other.range.count else { return }
+    guard let one = place(embedding), let other = place(head), one.range.count == other.range.count else { return true }
     let open = model.openFiles
     var left: [UInt8] = []
     var right: [UInt8] = []
@@ -72,12 +79,8 @@ struct TieInspection {
       let count = min(step, one.range.count - start)
       try open.read(one.file, one.range.lowerBound + start..<one.range.lowerBound + start + count, into: &left)
       try open.read(other.file, other.range.lowerBound + start..<other.range.lowerBound + start + count, into: &right)
-      guard PlainArithmetic.areEqual(left, right, count: count) else {
-        log.find(
-          "tied", "config.json", tensor: head,
-          "differs from \(embedding), although tie_word_embeddings is true: programs disagree on which one to use")
-        return
-      }
+      if !PlainArithmetic.areEqual(left, right, count: count) { return false }
     }
+    return true
   }
 }

@@ -51,37 +51,35 @@ final class OutcomeCollector: Sendable {
     }
   }
 
+  /// The place of a tensor: its weight file's in the plan, and its own in the weight file.
+  struct Place { let shard: Int, tensor: Int }
+
+  /// What was found about each computed tensor, in the order of the output.
+  func findings(_ schedule: TileSchedule) -> [(place: Place, found: TensorFindings)] {
+    let (nonFinite, factors) = (nonFinite.withLock { $0 }, factors.withLock { $0 })
+    let (samples, codes) = (samples.withLock { $0 }, codes.withLock { $0 })
+    let (sums, training) = (statistics?.sums ?? [:], training.sums)
+    let returns = returns.withLock { $0 }
+    return schedule.segments.enumerated().compactMap { number, segment in
+      segment.kind.tensor.map { tensor in
+        (
+          Place(shard: segment.shard, tensor: tensor),
+          TensorFindings(
+            nonFiniteCount: nonFinite[number] ?? 0, factors: factors[number], sample: samples[number],
+            sums: sums[number], codes: codes[number], trainingSquares: training[number]?.lostSquares,
+            returnedChangeCount: returns[number])
+        )
+      }
+    }
+  }
+
   /// What was found, in the order of the output.
   func outcome(
     _ plan: MergePlan, _ schedule: TileSchedule, _ shards: [WrittenShard], keptByteCount: Int
   ) -> MergeEngine.Outcome {
-    func tensor(_ number: Int) -> ComputedTensor? {
-      let segment = schedule.segments[number]
-      return segment.kind.tensor.flatMap { plan.shards[segment.shard].tensors[$0].computed }
+    let computed = findings(schedule).compactMap { place, found in
+      plan.shards[place.shard].tensors[place.tensor].computed.map { (tensor: $0, found: found) }
     }
-    func inOrder<Value>(_ found: [Int: Value]) -> [(tensor: ComputedTensor, value: Value)] {
-      found.sorted { $0.key < $1.key }.compactMap { number, value in tensor(number).map { ($0, value) } }
-    }
-    let codes = codes.withLock { $0 }
-    let training = training.sums
-    let sums = (statistics?.sums ?? [:]).map { number, sums in
-      (number, (sums: sums, codes: codes[number], training: training[number]?.lostSquares))
-    }
-    let activities = inOrder(factors.withLock { $0 })
-    return MergeEngine.Outcome(
-      shards: shards, keptByteCount: keptByteCount,
-      nonFinite: inOrder(nonFinite.withLock { $0 }).map { .init(name: $0.tensor.name, count: $0.value) },
-      untrainedModules: UntrainedModules.untrained(
-        plan, Dictionary(activities.map { ($0.tensor.name, $0.value) }, uniquingKeysWith: { one, _ in one })),
-      statistics: inOrder(Dictionary(uniqueKeysWithValues: sums)).map {
-        TensorStatistics($0.tensor, $0.value.sums, $0.value.codes, $0.value.training)
-      },
-      changeRatios: inOrder(samples.withLock { $0 }).compactMap { tensor, sample in
-        sample.ratio.map { .init(name: tensor.name, ratio: $0) }
-      },
-      returned: inOrder(returns.withLock { $0 }).map {
-        ReturnedTensor(
-          name: $0.tensor.name, elementCount: $0.tensor.update.rows * $0.tensor.update.columns, changedCount: $0.value)
-      })
+    return MergeEngine.Outcome(plan, computed, shards: shards, keptByteCount: keptByteCount)
   }
 }

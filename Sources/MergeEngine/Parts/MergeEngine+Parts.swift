@@ -8,7 +8,8 @@ import Staging
 extension MergeEngine {
   /// Writes some weight files of the result into the folder of its parts, one after another, and records each.
   ///
-  /// Those that have a record are not written again. Whatever ends the process, files with records stay.
+  /// Those that have a record are not written again; where statistics are wanted, only those whose record has some. Whatever
+  /// ends the process, files with records stay.
   ///
   /// - Parameters:
   ///   - numbers: Their places in the plan, in the order in which they are written.
@@ -48,7 +49,7 @@ extension MergeEngine {
       let shard = plan.shards[number]
       do {
         try options.interruption.check()
-        if try parts.isComplete(number) {
+        if try parts.isComplete(number, withStatistics: collectsStatistics) {
           kept += shard.fileByteCount
           written.append(
             WrittenShard(name: shard.name, byteCount: shard.fileByteCount, checksum: nil, isKept: true))
@@ -73,9 +74,11 @@ extension MergeEngine {
 
   private func writer(of number: Int, to parts: PartsFolder) -> ShardWriter {
     let own = plan.limited(toShard: number)
-    return ShardWriter(
-      JobContext(own, options, InputFiles(own), nil), PartFiles(parts, number, plan.shards[number], options))
+    let jobs = JobContext(own, options, InputFiles(own), nil)
+    return ShardWriter(jobs, PartFiles(parts, number, jobs))
   }
+
+  private var collectsStatistics: Bool { options.collectsStatistics || plan.measuresTensors }
 
   /// Makes the result of the complete weight files of all parts.
   ///
@@ -86,10 +89,12 @@ extension MergeEngine {
   ///   - identity: What decides the result.
   ///   - acceptsBaseCopies: Whether the base's files may have other times than the parts saw.
   ///   - wait: Called while weight files are missing; false: they stay missing.
+  ///   - made: Called with what all parts found once the result has its name, before the parts are removed; also for a
+  ///     result that was there already, if all records still are.
   /// - Returns: Whether the result was there already.
   package func finish(
     _ parts: PartsFolder, sideFiles: SideFiles, documents: [MergePlan.TextFile] = [], identity: MergeIdentity,
-    acceptsBaseCopies: Bool = false, wait: () -> Bool = { false }
+    acceptsBaseCopies: Bool = false, wait: () -> Bool = { false }, made: (Outcome) throws -> Void = { _ in }
   ) throws -> PartsFinisher.Outcome {
     let finisher = PartsFinisher(
       parts,
@@ -99,16 +104,29 @@ extension MergeEngine {
     let smallFiles = SmallFiles(
       plan: plan, sideFiles: sideFiles, documents: documents, identity: identity,
       recordsChecksums: options.computesChecksums, interruption: options.interruption)
-    return try finisher.finish(wait: wait) { folder, records in
+    let recorded = RecordedOutcome(plan: plan, hasStatistics: collectsStatistics)
+    var checksums: [Int: SHA256Checksum] = [:]
+    return try finisher.finish(needsStatistics: collectsStatistics, wait: wait) { folder, records in
       let bases = try RecordedBase(records, plan, acceptsCopies: acceptsBaseCopies)
-      var checksums: [Int: SHA256Checksum] = [:]
-      for (number, record) in records where options.computesChecksums {
-        let path = Paths.join(folder, plan.shards[number].name)
-        checksums[number] = try record.checksum ?? FileChecksum.of(path, interruption: options.interruption)
-      }
+      checksums = try self.checksums(records, in: folder)
+      // A record that does not fit is found before the result has its name.
+      _ = try recorded.outcome(records, checksums: checksums)
       let result = PartsResult(path: folder, shared: parts.shared)
       _ = try smallFiles.write(to: result, checksums: checksums, ofBase: bases.checksum)
       return result.names
+    } made: { records in
+      if checksums.isEmpty { checksums = try self.checksums(records, in: parts.output) }
+      try made(try recorded.outcome(records, checksums: checksums))
     }
+  }
+
+  /// The checksums of the weight files in a folder, where they are wanted.
+  private func checksums(_ records: [Int: ShardRecord], in folder: String) throws -> [Int: SHA256Checksum] {
+    guard options.computesChecksums else { return [:] }
+    return try Dictionary(
+      uniqueKeysWithValues: records.map { number, record in
+        let path = Paths.join(folder, plan.shards[number].name)
+        return (number, try record.checksum ?? FileChecksum.of(path, interruption: options.interruption))
+      })
   }
 }

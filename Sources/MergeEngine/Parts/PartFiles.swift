@@ -12,12 +12,17 @@ struct PartFiles: WeightFiles {
   let number: Int
   let headerChecksum: SHA256Checksum
   let verification: ShardRecord.Verification
+  private let jobs: JobContext
 
-  init(_ parts: PartsFolder, _ number: Int, _ shard: MergePlan.Shard, _ options: MergeEngine.Options) {
+  /// - Parameters:
+  ///   - number: The file's place in the whole plan.
+  ///   - jobs: Those of a plan with this file alone.
+  init(_ parts: PartsFolder, _ number: Int, _ jobs: JobContext) {
     self.parts = parts
     self.number = number
-    headerChecksum = SHA256Checksum(of: shard.headerBytes)
-    verification = options.verification == .read ? .read : .none
+    self.jobs = jobs
+    headerChecksum = SHA256Checksum(of: jobs.plan.shards[0].headerBytes)
+    verification = jobs.options.verification == .read ? .read : .none
   }
 
   var resultPath: String { parts.output }
@@ -40,7 +45,7 @@ struct PartFiles: WeightFiles {
         inputs: completion.inputs.map {
           ShardRecord.Input(
             name: $0.name, byteCount: $0.byteCount, modifiedNanoseconds: $0.modifiedNanoseconds, checksum: $0.checksum)
-        }, verification: verification))
+        }, verification: verification, findings: ShardFindings(jobs)))
     return record
   }
 

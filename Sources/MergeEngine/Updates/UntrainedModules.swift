@@ -9,6 +9,11 @@ struct UntrainedModules: Sendable {
   /// Those of them that have a term without a zero factor.
   let active: Set<Int>
 
+  init(inputs: Set<Int>, active: Set<Int>) {
+    self.inputs = inputs
+    self.active = active
+  }
+
   /// Looks at the factors of one update, at no more of them than it takes to find an element that is not zero.
   init(_ update: TensorUpdate, _ preparation: UpdatePreparation) throws {
     var inputs: Set<Int> = []

@@ -19,6 +19,7 @@ struct CheckCommand: ParsableCommand {
         safemerge check --data --checksums SHA256SUMS ./merged
         safemerge check ./merged --against ./Llama-3.1-8B --adapter ./my-adapter
         safemerge check ./merged --against ./base --adapter ./my-adapter --repair ./repaired
+        safemerge check ./merged --data --part 0/8 --results ./results
 
       Exit codes: 0 no findings, 2 wrong usage, 3 findings or rejected input, 4 input/output error.
       """)
@@ -46,6 +47,8 @@ struct CheckCommand: ParsableCommand {
   var writeChecksums = false
 
   @OptionGroup var against: ReferenceMergeOptions
+
+  @OptionGroup var parts: CheckPartOptions
 
   @OptionGroup var threads: JobOptions
 
@@ -77,6 +80,7 @@ struct CheckCommand: ParsableCommand {
         throw ValidationError("\(name) requires --against <base>")
       }
     }
+    if parts.isUsed { try validateParts() }
     if writeChecksums, format.format == .json {
       throw ValidationError("--write-checksums and --format json exclude each other")
     }
@@ -85,12 +89,40 @@ struct CheckCommand: ParsableCommand {
     }
   }
 
+  /// What parts of a check need, and do not support.
+  private func validateParts() throws {
+    let name = parts.finish ? "--finish" : "--part"
+    if paths.count != 1 { throw ValidationError("\(name) takes one path, \(paths.count) are given") }
+    if against.repair != nil {
+      throw ValidationError(
+        "\(name) does not support --repair", hint: "repair the result when the parts found something")
+    }
+    guard data || writeChecksums || checksums != nil || against.against != nil else {
+      throw ValidationError(
+        "\(name): without --data, --checksums, --write-checksums or --against only headers are read",
+        hint: "check headers in one process")
+    }
+  }
+
   func run() throws {
     let workers = try WorkerCount.of(threads.jobs)
+    let division = try parts.results.map { try makeDivision(folder: $0, workers: workers) }
+    if let division, let chosen = try parts.part?.chosen(ProcessEnvironment.variables) {
+      let part = CheckPart(part: chosen.part, variable: chosen.variable, division: division)
+      let text = try part.run(isJSON: format.format == .json) { data in
+        _ = try check(paths[0], workers: workers, data, division.names)
+      }
+      var output = StandardOutput()
+      if !quiet || format.format == .json { try output.write(text) }
+      return try output.finish()
+    }
+    let recorded = try division?.recorded(wait()) ?? CheckedData()
     var status: Int32 = 0
     var results: [CheckResult] = []
     for path in paths {
-      do { results.append(try check(path, workers: workers)) } catch { status = max(status, Diagnostics.report(error)) }
+      do { results.append(try check(path, workers: workers, recorded, division?.names ?? [:])) } catch {
+        status = max(status, Diagnostics.report(error))
+      }
     }
     var repaired: CheckResult?
     if let repair = against.repair, let result = results.first {
@@ -101,7 +133,7 @@ struct CheckCommand: ParsableCommand {
         merge.resources.threads.jobs = threads.jobs
         merge.progress.quiet = quiet
         try merge.run()
-        repaired = try check(repair, workers: workers)
+        repaired = try check(repair, workers: workers, CheckedData(), [:])
       }
     }
     var output = StandardOutput()
@@ -122,10 +154,35 @@ struct CheckCommand: ParsableCommand {
     if status != 0 { throw ExitCode(status) }
   }
 
-  private func check(_ text: String, workers: Int) throws -> CheckResult {
+  /// How long a finisher waits for records that another machine may have written already: returns false when that is over.
+  private func wait() -> () -> Bool {
+    let end = ContinuousClock.now + .seconds(parts.wait ?? PartOptions.defaultWait)
+    return {
+      guard ContinuousClock.now < end else { return false }
+      Machine.sleep(milliseconds: 2000)
+      return true
+    }
+  }
+
+  /// The files of a check in parts, and where its records are.
+  private func makeDivision(folder: String, workers: Int) throws -> CheckDivision {
+    let path = try ModelArgument(paths[0]).path
+    var options = ["data \(data)", "checksums \(writeChecksums)"]
+    if let checksums { options.append("checksums \(try FileChecksum.of(checksums))") }
+    if against.against != nil { options += try ComparedMerge(against, output: path).identity() }
+    return try CheckDivision(path: path, folder: folder, options: options, workers: workers)
+  }
+
+  /// - Parameters:
+  ///   - data: Where what takes reading data comes from.
+  ///   - names: The names of the files in `data`, by path.
+  private func check(
+    _ text: String, workers: Int, _ data: CheckedData, _ names: [String: String]
+  ) throws -> CheckResult {
     let path = try ModelArgument(text).path
     var options = ModelInspection.Options(workers: workers)
-    options.readsData = data
+    options.readsData = self.data
+    options.data = data
     options.computesSums = writeChecksums
     options.sums = try checksums.map { try SumsFile(path: $0) }
     let inspection = try ModelInspection(path: path, options: options)
@@ -138,7 +195,7 @@ struct CheckCommand: ParsableCommand {
       if inspection.findings.isEmpty { throw error }
       return CheckResult(inspection: inspection, merge: nil, duration: nil)
     }
-    var report = try compared.check(output, workers: workers)
+    var report = try compared.check(output, workers: workers, data, names)
     for note in compared.notes { report.add(note: note) }
     return CheckResult(inspection: inspection, merge: report, duration: ContinuousClock.now - start)
   }

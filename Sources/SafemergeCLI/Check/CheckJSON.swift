@@ -5,10 +5,12 @@ import Safetensors
 
 /// `check --format json`: one document; names are never shortened.
 enum CheckJSON {
+  static let schema = 2
+
   static func text(_ results: [CheckResult]) -> [UInt8] {
     var writer = JSONWriter(escapesUnprintable: true)
     writer.beginObject()
-    writer.member("schema", 2)
+    writer.member("schema", schema)
     writer.list("results", results, members: write)
     writer.end()
     return writer.bytes + [UInt8(ascii: "\n")]

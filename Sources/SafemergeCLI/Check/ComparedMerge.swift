@@ -2,6 +2,7 @@ import Adapters
 import ArgumentParser
 import Checkpoints
 import Checksums
+import Inspection
 import MergeChecking
 import MergeEngine
 import MergePlanning
@@ -71,8 +72,13 @@ struct ComparedMerge {
 
   /// Compares `output` with this merge.
   ///
+  /// - Parameters:
+  ///   - data: Where verdicts come from.
+  ///   - names: The names of the result's files in `data`, by path.
   /// - Throws: The errors of planning and comparing.
-  func check(_ output: Checkpoint, workers: Int) throws -> MergeCheck.Report {
+  func check(
+    _ output: Checkpoint, workers: Int, _ data: CheckedData, _ names: [String: String]
+  ) throws -> MergeCheck.Report {
     var options = MergeCheck.Options(workers: workers)
     options.isStochastic = result.round.isStochastic
     // With a record the exact bits are known, unless the result is compared with another merge.
@@ -83,7 +89,7 @@ struct ComparedMerge {
     var report = try MergeCheck(
       output, base: base, adapters: combined.map { [AdapterUse($0.adapter)] } ?? adapters.map(\.use),
       planning: result.planning, options: options
-    ).run()
+    ).run(data, names: names)
     if let method = combine.method, combined != nil {
       report.add(
         note:
@@ -91,6 +97,19 @@ struct ComparedMerge {
           + "merge of the combined adapter was recomputed independently")
     }
     return report
+  }
+
+  /// What decides the comparison, apart from the result: options, and names, sizes and times of the files of base and adapters.
+  func identity() throws -> [String] {
+    var lines = (result.recorded + combine.recorded).map { "\($0.name) \($0.value)" }
+    lines.append("exact \(against.exact)")
+    for file in base.files { lines += [try CheckDivision.state(file.path, named: file.name) ?? file.name] }
+    for (argument, use) in adapters {
+      lines.append("weight \(use.weights.argument(""))")
+      let paths = [use.adapter.weightsPath] + (use.adapter.isFile ? [] : [use.adapter.configPath])
+      lines += try paths.map { try CheckDivision.state($0, named: Paths.lastComponent($0)) ?? argument.name }
+    }
+    return lines
   }
 
   private func combinedAdapter(workers: Int) throws -> CombinedAdapter? {

@@ -91,8 +91,7 @@ struct MergeCommand: ParsableCommand {
   private func validateParts() throws {
     let name = parts.finish ? "--finish" : "--part"
     for (isGiven, option, hint) in [
-      (place.force, "--force", "remove the output first"), (place.report != nil, "--report", nil),
-      (checking.onNonfinite == .warn, "--on-nonfinite warn", nil), (combine.method != nil, "--combine", nil),
+      (place.force, "--force", "remove the output first"), (combine.method != nil, "--combine", nil),
       (
         checking.verify == .full, "--verify full",
         "check the result: safemerge check OUTPUT --against BASE --adapter ADAPTER"
@@ -117,7 +116,7 @@ struct MergeCommand: ParsableCommand {
         "missing required option --output (-o): where to write the merged model", hint: "for example -o merged")
     }
     let engine = try engineOptions()
-    let part = try parts.chosen(ProcessEnvironment.variables)
+    let part = try parts.part?.chosen(ProcessEnvironment.variables)
     Signals.prepareForMerge()
     Signals.endAtOnce(events: json)
     var clock = StepClock()
@@ -133,7 +132,9 @@ struct MergeCommand: ParsableCommand {
     clock.finish("headers")
     let merge = try request.prepare(in: reserved, warn: teller.warn)
     let text = PlanText(merge)
-    let partRun = parts.isUsed ? PartRun(options: parts, part: part, merge: merge, teller: teller) : nil
+    let partRun =
+      parts.isUsed
+      ? PartRun(options: parts, part: part, merge: merge, teller: teller) { try writeReport(merge, $0, teller) } : nil
     try partRun?.check()
     // A signal must not cut an event.
     Signals.remember()
@@ -240,7 +241,11 @@ struct MergeCommand: ParsableCommand {
     let json = report.json
     let text = isPage ? try ReportPage(ReportDocument(json.span, path: place.path)).html : json
     Signals.remember()
-    try place.write(text)
+    do { try place.write(text) } catch let error as CheckpointError {
+      // Of parts another process may have written the same one meanwhile.
+      let isThere = parts.isUsed && (try? BoundedFile.read(place.path, limit: text.count)) == text
+      guard error.problem == .outputExists, isThere else { throw error }
+    }
     teller.tell(report, at: place)
   }
 }

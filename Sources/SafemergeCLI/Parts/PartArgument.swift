@@ -34,6 +34,18 @@ enum PartArgument: Equatable {
     return count
   }
 
+  /// The part, and the variable that told it.
+  ///
+  /// - Parameter variables: The environment.
+  func chosen(_ variables: [String: String]) throws(UsageError) -> (part: PartNumber, variable: String?) {
+    switch self {
+    case .number(let number): return (number, nil)
+    case .automatic(let count):
+      let found = try PartEnvironment(variables).part(of: count)
+      return (found.part, found.variable)
+    }
+  }
+
   /// A number of decimal digits alone.
   static func number(_ text: String) -> Int? {
     text.utf8.allSatisfy { (48...57).contains($0) } ? Int(text) : nil

@@ -23,19 +23,11 @@ struct PartOptions: ParsableArguments {
     help: ArgumentHelp("Accept that every machine has a copy of the base, with times of its own.", visibility: .hidden))
   var baseCopies = false
 
+  /// How many seconds a finisher waits where nothing else is asked for: as long as clients of NFS may show an old folder.
+  static let defaultWait = 60
+
   /// Whether the merge is made in parts.
   var isUsed: Bool { part != nil || finish }
-
-  /// The part that this process writes, and the variable that told it; nil: it writes none.
-  func chosen(_ variables: [String: String]) throws(UsageError) -> (part: PartNumber, variable: String?)? {
-    switch part {
-    case nil: return nil
-    case .number(let number): return (number, nil)
-    case .automatic(let count):
-      let found = try PartEnvironment(variables).part(of: count)
-      return (found.part, found.variable)
-    }
-  }
 
   func validate() throws {
     if part != nil, finish {

@@ -12,8 +12,8 @@ struct PartRun {
   let part: (part: PartNumber, variable: String?)?
   let merge: PreparedMerge
   let teller: MergeTeller
-
-  private static let defaultWait = 60
+  /// Writes the report of the whole merge, where one is asked for.
+  let writeReport: (MergeOutcome) throws -> Void
 
   /// - Throws: ``UsageError`` for a merge that is not made in parts.
   func check() throws(UsageError) {
@@ -59,9 +59,10 @@ struct PartRun {
   }
 
   private func finish(as identity: MergeIdentity, _ line: ProgressLine, _ clock: inout StepClock) throws {
-    let end = ContinuousClock.now + .seconds(options.wait ?? Self.defaultWait)
+    let end = ContinuousClock.now + .seconds(options.wait ?? PartOptions.defaultWait)
     let interruption = merge.engine.interruption
     let wasThere: Bool
+    var hasReport = merge.reportPlace?.isTaken ?? true
     do {
       wasThere = try merge.finishParts(as: identity, acceptsBaseCopies: options.baseCopies) {
         // Every two seconds, and at once after a signal.
@@ -70,13 +71,21 @@ struct PartRun {
           Machine.sleep(milliseconds: 100)
         }
         return true
+      } made: { outcome in
+        line.finish()
+        clock.finish("result")
+        teller.tell(outcome)
+        guard !hasReport else { return }
+        try writeReport(outcome)
+        hasReport = true
+        clock.finish("report")
       }
     } catch {
       try interruption.check()
       throw error
     }
     line.finish()
-    clock.finish("result")
+    if !hasReport, let place = merge.reportPlace { try LostReport.check(place, output: merge.request.output) }
     teller.tell(clock)
     try teller.finish(
       PartSummary(

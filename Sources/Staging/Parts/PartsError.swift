@@ -6,6 +6,8 @@ public struct PartsError: ReportableError, Equatable {
   public enum Problem: Equatable, Sendable {
     /// Some weight files have no record; their names.
     case missing([String], of: Int)
+    /// The records of some weight files have no statistics, which are wanted; the names of the files.
+    case withoutStatistics([String], of: Int)
     /// The data of a complete weight file is not there.
     case noData
     /// The data of a complete weight file does not have the recorded size.
@@ -33,6 +35,7 @@ public struct PartsError: ReportableError, Equatable {
   public var errorClass: String {
     switch problem {
     case .missing: "parts-missing"
+    case .withoutStatistics: "parts-statistics"
     case .noData, .size, .header, .notThePlan: "parts"
     case .beingFinished: "in-use"
     case .unsuitable: "system"
@@ -49,11 +52,16 @@ public struct PartsError: ReportableError, Equatable {
   /// Names that a message lists before it only counts.
   private static let listed = 3
 
+  private static func list(_ names: [String]) -> String {
+    names.prefix(listed).joined(separator: ", ") + (names.count > listed ? ", …" : "")
+  }
+
   public var message: String {
     switch problem {
     case .missing(let names, let count):
-      "\(names.count) of \(count) weight files are not complete: "
-        + names.prefix(Self.listed).joined(separator: ", ") + (names.count > Self.listed ? ", …" : "")
+      "\(names.count) of \(count) weight files are not complete: " + Self.list(names)
+    case .withoutStatistics(let names, let count):
+      "the parts of \(names.count) of \(count) weight files collected no statistics: " + Self.list(names)
     case .noData: "recorded as complete, but its data is gone"
     case .size(let found, let recorded):
       "recorded as complete with \(NumberText.grouped(recorded)) bytes, but it has \(NumberText.grouped(found))"
@@ -67,6 +75,8 @@ public struct PartsError: ReportableError, Equatable {
   public var hint: String? {
     switch problem {
     case .missing: "run the parts that write them again"
+    case .withoutStatistics:
+      "run the parts that write them again with --report, which writes these files again, or finish without --report"
     case .noData, .size, .header, .notThePlan: "remove its record, and run the part that writes it again"
     case .beingFinished: "wait; if no process is, remove \(path)"
     case .unsuitable: "write the output to a local disk and copy it"

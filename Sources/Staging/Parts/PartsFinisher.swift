@@ -43,29 +43,44 @@ package struct PartsFinisher: Sendable {
   /// Makes the result, or finds that it was made.
   ///
   /// - Parameters:
+  ///   - needsStatistics: Whether a record without statistics is of no use.
   ///   - wait: Called when weight files are missing that another machine may see already; false: they stay missing.
   ///   - others: Called once, when all weight files are complete.
-  /// - Throws: ``PartsError``; `CheckpointError` with `outputExists` if something else has the output's name.
-  package func finish(wait: () -> Bool = { false }, others: OtherFiles) throws -> Outcome {
+  ///   - made: Called once the result has its name, before the parts are removed, with the records of all weight files. A
+  ///     finisher that was killed before them is followed by one that calls it for a result that was there. Not called where
+  ///     the records are gone.
+  /// - Throws: ``PartsError``; `CheckpointError` with `outputExists` if something else has the output's name; what `made`
+  ///   throws, and the parts stay.
+  package func finish(
+    needsStatistics: Bool = false, wait: () -> Bool = { false }, others: OtherFiles,
+    made: (_ records: [Int: ShardRecord]) throws -> Void = { _ in }
+  ) throws -> Outcome {
     switch try parts.outputState() {
-    case .finished:
-      removeParts()
-      return .wasFinished
+    case .finished: return try leave(.wasFinished, try? records(needsStatistics) { false }, made)
     case .other: throw CheckpointError(path: parts.output, .outputExists)
     case .absent: break
     }
-    do { try makeResult(wait, others) } catch {
+    let all: [Int: ShardRecord]
+    do {
+      all = try records(needsStatistics, wait)
+      try makeResult(all, others)
+    } catch {
       // Whatever failed: a request may have been sent twice, or another process was faster.
       guard (try? parts.outputState()) == .finished else { throw error }
-      removeParts()
-      return .wasFinished
+      return try leave(.wasFinished, try? records(needsStatistics) { false }, made)
     }
-    removeParts()
-    return .finished
+    return try leave(.finished, all, made)
   }
 
-  private func makeResult(_ wait: () -> Bool, _ others: OtherFiles) throws {
-    let records = try awaitRecords(wait)
+  private func leave(
+    _ outcome: Outcome, _ records: [Int: ShardRecord]?, _ made: (_ records: [Int: ShardRecord]) throws -> Void
+  ) throws -> Outcome {
+    if let records { try made(records) }
+    removeParts()
+    return outcome
+  }
+
+  private func makeResult(_ records: [Int: ShardRecord], _ others: OtherFiles) throws {
     let places = try locate(records)
     try compareData(records, places)
     try makeFolders()
@@ -84,13 +99,18 @@ package struct PartsFinisher: Sendable {
   }
 
   /// The records of all weight files.
-  private func awaitRecords(_ wait: () -> Bool) throws -> [Int: ShardRecord] {
+  private func records(_ needsStatistics: Bool, _ wait: () -> Bool) throws -> [Int: ShardRecord] {
     while true {
       let records = try parts.records()
       let missing = files.indices.filter { records[$0] == nil }
-      if missing.isEmpty { return records }
+      let bare = files.indices.filter { needsStatistics && records[$0]?.findings.hasStatistics == false }
+      if missing.isEmpty, bare.isEmpty { return records }
       guard wait() else {
-        throw PartsError(path: paths.folder, .missing(missing.map { files[$0].name }, of: files.count))
+        func names(_ numbers: [Int]) -> [String] { numbers.map { files[$0].name } }
+        throw PartsError(
+          path: paths.folder,
+          missing.isEmpty
+            ? .withoutStatistics(names(bare), of: files.count) : .missing(names(missing), of: files.count))
       }
     }
   }

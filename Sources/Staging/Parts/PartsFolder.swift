@@ -115,10 +115,12 @@ package struct PartsFolder: Sendable {
   }
 
   /// Whether a listing shows a record of a weight file.
-  package func isComplete(_ number: Int) throws(CheckpointError) -> Bool {
+  ///
+  /// - Parameter withStatistics: Whether a record without statistics counts as none.
+  package func isComplete(_ number: Int, withStatistics: Bool = false) throws(CheckpointError) -> Bool {
     let name = PartsPaths.recordName(number)
-    guard try shared.list(paths.parts).contains(name) else { return false }
-    return try record(number) != nil
+    guard try shared.list(paths.parts).contains(name), let record = try record(number) else { return false }
+    return record.findings.hasStatistics || !withStatistics
   }
 
   /// The record of a weight file whose name a listing showed; nil if it is not whole.
@@ -137,10 +139,12 @@ package struct PartsFolder: Sendable {
 
   /// Records that the data of a weight file is complete and on disk.
   ///
+  /// A record with statistics replaces one without.
+  ///
   /// - Returns: False if another process was faster; the data of this one is removed then. A process that wrote a record
   ///   never removes its data, so a record that another one replaces stays true.
   package func complete(_ record: ShardRecord) throws(CheckpointError) -> Bool {
-    if try isComplete(record.number) {
+    if try isComplete(record.number, withStatistics: record.findings.hasStatistics) {
       shared.remove(Paths.join(paths.work, record.data))
       return false
     }

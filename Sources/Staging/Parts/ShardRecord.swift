@@ -39,10 +39,13 @@ package struct ShardRecord: Sendable, Equatable {
   package let checksum: SHA256Checksum?
   package let inputs: [Input]
   package let verification: Verification
+  /// What was found about the tensors.
+  package let findings: ShardFindings
 
   package init(
     digest: PlanDigest, number: Int, name: String, data: String, byteCount: Int, headerChecksum: SHA256Checksum,
-    checksum: SHA256Checksum? = nil, inputs: [Input] = [], verification: Verification = .none
+    checksum: SHA256Checksum? = nil, inputs: [Input] = [], verification: Verification = .none,
+    findings: ShardFindings = ShardFindings()
   ) {
     self.digest = digest
     self.number = number
@@ -53,9 +56,10 @@ package struct ShardRecord: Sendable, Equatable {
     self.checksum = checksum
     self.inputs = inputs
     self.verification = verification
+    self.findings = findings
   }
 
-  private static let schema = 1
+  private static let schema = 2
   private static let checksumLength = 64
 
   /// JSON after its own SHA-256, which reveals a text that is incomplete.
@@ -91,6 +95,7 @@ package struct ShardRecord: Sendable, Equatable {
       writer.end()
     }
     writer.end()
+    writer.member("found", members: findings.write)
     writer.end()
     return Array("\(SHA256Checksum(of: writer.bytes)) ".utf8) + writer.bytes + [UInt8(ascii: "\n")]
   }
@@ -117,11 +122,12 @@ package struct ShardRecord: Sendable, Equatable {
       let name = value.string("name"), let data = value.string("data"), let byteCount = value.integer("size"),
       let header = value.checksum("header_sha256"),
       let verification = value.string("verified").flatMap({ Verification(rawValue: $0) }),
-      case .array(let inputs)? = value["inputs"]
+      case .array(let inputs)? = value["inputs"], let findings = ShardFindings(value["found"])
     else { return nil }
     self.init(
       digest: digest, number: number, name: name, data: data, byteCount: byteCount, headerChecksum: header,
-      checksum: value.checksum("sha256"), inputs: inputs.compactMap(Input.init), verification: verification)
+      checksum: value.checksum("sha256"), inputs: inputs.compactMap(Input.init), verification: verification,
+      findings: findings)
     guard self.inputs.count == inputs.count else { return nil }
   }
 }

@@ -1,0 +1,110 @@
+import Checkpoints
+import Checksums
+import JSONText
+import Platform
+import Staging
+
+/// The folder in which the parts of one check keep what they measured: a record for each weight file, and one for what belongs to
+/// none.
+///
+/// No lock is used. A record is written under a name of its own and renamed. Two processes that check one file write equally true
+/// records.
+package struct CheckRecords: Sendable {
+  /// `RESULTS/DIGEST`: what another check measured is in another folder.
+  package let path: String
+  private let top: String
+  private let digest: String
+  /// The names of the records' files, ``CheckedData/wholeModel`` first.
+  private let files: [String]
+  private let shared = FolderOnDisk()
+
+  /// - Parameters:
+  ///   - folder: The folder of results, which the user names.
+  ///   - identity: What decides what is measured: program, options, and the identity of all files.
+  ///   - files: The names of the weight files.
+  package init(folder: String, identity: String, files: [String]) {
+    top = folder
+    digest = String(SHA256Checksum(of: Array(identity.utf8)).description.prefix(32))
+    path = Paths.join(folder, digest)
+    self.files = [CheckedData.wholeModel] + files
+  }
+
+  /// What a part of a check measured of one file.
+  private struct Record {
+    /// How many parts there were.
+    let count: Int
+    let values: [String: JSONValue]
+  }
+
+  /// More than any record has.
+  private static let limit = 256 << 20
+  private static let checksumLength = 64
+
+  private func name(_ number: Int) -> String { "\(number).json" }
+
+  /// The records of all files that have one.
+  ///
+  /// - Returns: The values by file, and how many parts wrote records: the largest number, if parts of several were run.
+  package func read() throws(CheckpointError) -> (values: [String: [String: JSONValue]], count: Int) {
+    var values: [String: [String: JSONValue]] = [:]
+    var count = 0
+    // A name is opened only if a listing showed it: a client would remember that it was absent.
+    let names = Set(try shared.list(path))
+    for (number, file) in files.enumerated() where names.contains(name(number)) {
+      guard let text = try shared.start(of: Paths.join(path, name(number)), byteCount: Self.limit)?.bytes,
+        let record = record(text, of: file)
+      else { continue }
+      values[file] = record.values
+      count = max(count, record.count)
+    }
+    return (values, count)
+  }
+
+  /// Writes what was measured of a file.
+  ///
+  /// - Parameters:
+  ///   - file: A weight file's name, or ``CheckedData/wholeModel``.
+  ///   - count: How many parts there are.
+  package func write(_ values: [String: JSONValue], of file: String, partCount count: Int) throws(CheckpointError) {
+    guard let number = files.firstIndex(of: file) else { return }
+    for folder in [top, path] {
+      try CheckpointError.attempt(folder) { () throws(SystemCalls.Failure) in
+        try SystemCalls.ensureFolder(folder, mode: 0o777)
+      }
+    }
+    let temporary = Paths.join(path, ".\(name(number)).\(RandomToken.make())")
+    try shared.write(text(values, of: file, count), to: temporary)
+    try shared.rename(temporary, to: Paths.join(path, name(number)))
+  }
+
+  /// JSON after its own SHA-256, which reveals a text that is incomplete.
+  private func text(_ values: [String: JSONValue], of file: String, _ count: Int) -> [UInt8] {
+    var writer = JSONWriter()
+    writer.beginObject()
+    writer.member("schema", 1)
+    writer.member("digest", digest)
+    writer.member("file", file)
+    writer.member("parts", count)
+    writer.member("values") { writer in
+      for (key, value) in values.sorted(by: { $0.key < $1.key }) {
+        writer.key(key)
+        writer.value(value)
+      }
+    }
+    writer.end()
+    return Array("\(SHA256Checksum(of: writer.bytes)) ".utf8) + writer.bytes
+  }
+
+  private func record(_ text: [UInt8], of file: String) -> Record? {
+    guard text.count > Self.checksumLength + 1 else { return nil }
+    let json = Array(text[(Self.checksumLength + 1)...])
+    guard Array(text[..<Self.checksumLength]) == Array(SHA256Checksum(of: json).description.utf8),
+      let value = try? JSONParser.parse(json.span), value["schema"] == .integer(1),
+      value["digest"] == .string(digest), value["file"] == .string(file), case .integer(let count)? = value["parts"],
+      case .object(let members)? = value["values"]
+    else { return nil }
+    return Record(
+      count: Int(clamping: count),
+      values: Dictionary(members.map { ($0.key, $0.value) }, uniquingKeysWith: { one, _ in one }))
+  }
+}
