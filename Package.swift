@@ -151,8 +151,8 @@ let package = Package(
     .executableTarget(
       name: "MergeBenchmark",
       dependencies: [
-        "CBenchmark", "Platform", "JSONText", "Safetensors", "Checkpoints", "TileKernels", "MergeEngine",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "CBenchmark", "Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "MergePlanning",
+        "MergeEngine", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: programSettings),
     .target(

@@ -11,6 +11,10 @@ struct BenchmarkProgram: ParsableCommand {
         MergeBenchmark merge /dev/shm/bench/base /dev/shm/bench/adapter --runs 5
         MergeBenchmark merge /dev/shm/bench/base /dev/shm/bench/adapter -- --jobs 1
         MergeBenchmark kernels
+        MergeBenchmark cluster ./base ./adapter --storage 3GB --node 1GB
       """,
-    subcommands: [MakeCommand.self, MergeCommand.self, ListCommand.self, StatisticsCommand.self, KernelsCommand.self])
+    subcommands: [
+      MakeCommand.self, MergeCommand.self, ListCommand.self, StatisticsCommand.self, KernelsCommand.self,
+      ClusterCommand.self,
+    ])
 }

@@ -69,8 +69,8 @@ public struct MergePlan: Sendable, Equatable {
   public enum Content: Sendable, Equatable {
     /// The bytes of a tensor of the inputs.
     case copied(Source)
-    /// What an update makes of a weight.
-    case computed(from: WeightSource, TensorUpdate, to: WeightEncoding)
+    /// What an update makes of a weight. Apart from the others, because it is large and most tensors are copied.
+    indirect case computed(from: WeightSource, TensorUpdate, to: WeightEncoding)
 
     /// What an update starts from; of a copy, which check compares as an update where its dtype differs, the source.
     package var weight: WeightSource {

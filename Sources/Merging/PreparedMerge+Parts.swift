@@ -7,8 +7,9 @@ import Staging
 extension PreparedMerge {
   /// Why the merge is not made in parts; nil: it can be.
   public var partsObstacle: PartsObstacle? {
-    guard let place, place.isFolder else { return .oneFile }
-    if place.isMountPoint { return .mountPoint(place.path) }
+    guard request.resultIsFolder else { return .oneFile }
+    // A dry run may have no output.
+    if let place, place.isMountPoint { return .mountPoint(place.path) }
     return plan.needsDecompositions || engine.decomposer != nil ? .decompositions : nil
   }
 

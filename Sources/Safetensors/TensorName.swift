@@ -36,7 +36,17 @@ extension TensorName: Hashable {
 
 extension TensorName: Comparable {
   public static func < (left: Self, right: Self) -> Bool {
-    left.string.utf8.lexicographicallyPrecedes(right.string.utf8)
+    var (one, other) = (left.string, right.string)
+    return one.withUTF8 { oneBytes in
+      other.withUTF8 { otherBytes in
+        let count = min(oneBytes.count, otherBytes.count)
+        guard count > 0, let one = oneBytes.baseAddress, let other = otherBytes.baseAddress else {
+          return oneBytes.count < otherBytes.count
+        }
+        let order = unsafe memcmp(one, other, count)
+        return order == 0 ? oneBytes.count < otherBytes.count : order < 0
+      }
+    }
   }
 }
 

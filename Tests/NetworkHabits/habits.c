@@ -10,6 +10,7 @@
 //   sillyrename         a file that is removed while this process has it open gets the name .nfs... until it is closed
 //   squash              every file seems to belong to user 65534
 //   host:NAME           the machine's name
+// HABITS_TOLD: a file that is made when a lie is told; without it the program made fewer calls than N.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -83,6 +84,9 @@ static int told(const char *call, int result) {
   if (!error) return 0;
   const char *when = strchr(error, ':');
   if (when && atomic_fetch_add(&count, 1) + 1 != atoi(when + 1)) return 0;
+  const char *mark = getenv("HABITS_TOLD");
+  int file = mark ? open(mark, O_CREAT | O_WRONLY | O_CLOEXEC, 0600) : -1;
+  if (file >= 0) close(file);
   errno = error_number(error);
   return -1;
 }

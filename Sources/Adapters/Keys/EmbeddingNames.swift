@@ -1,3 +1,5 @@
+import Platform
+
 /// What modules with a row for each token are called where nothing but the name tells: in models of classes that no table
 /// has, and in adapters, which do not say their model's class.
 package enum EmbeddingNames {
@@ -30,9 +32,9 @@ package enum EmbeddingNames {
 
   /// Whether the tensor is in a part beside the language model: one of ``besides``, or one of numbered layers.
   package static func isBeside(_ name: String) -> Bool {
-    name.split(separator: ".").dropLast().contains { component in
-      besides.contains(String(component)) || component.allSatisfy { $0.isASCII && $0.isNumber }
-    }
+    // Most names are of numbered layers.
+    if WordSet.hasNumber(in: name) { return true }
+    return name.split(separator: ".").dropLast().contains { besides.contains(String($0)) }
   }
 
   /// The module's last component of a `weight`.

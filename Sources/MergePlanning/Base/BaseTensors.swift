@@ -11,10 +11,26 @@ struct BaseTensors {
     let location: Checkpoint.Location
     /// Of a quantized weight: dequantized.
     let info: TensorInfo
+    var role = Role.numbers
+
     /// The quantized weight that the tensor has the codes of; nil: it has no codes.
-    var group: QuantizedTensor?
+    var group: QuantizedTensor? {
+      if case .codes(let group) = role { group } else { nil }
+    }
+
     /// The quantized weight that the tensor is another part of, such as its scales.
-    var owner: TensorName?
+    var owner: TensorName? {
+      if case .part(let weight) = role { weight } else { nil }
+    }
+  }
+
+  /// What a tensor is to a quantized weight.
+  enum Role {
+    case numbers
+    /// Apart from the others, because it is large and most tensors are numbers.
+    indirect case codes(QuantizedTensor)
+    /// Scales and the like.
+    case part(of: TensorName)
   }
 
   /// By file of the base, in the order of its data.
@@ -41,11 +57,11 @@ struct BaseTensors {
         if let group = quantized.group(at: location) {
           let numbers = TensorInfo(
             name: group.name, dtype: group.dtype, shape: group.shape, dataOffsets: info.dataOffsets)
-          entries.append(Entry(name: group.name, location: location, info: numbers, group: group))
+          entries.append(Entry(name: group.name, location: location, info: numbers, role: .codes(group)))
           continue
         }
         if let owner = quantized.owner(at: location) {
-          entries.append(Entry(name: info.name, location: location, info: info, owner: owner))
+          entries.append(Entry(name: info.name, location: location, info: info, role: .part(of: owner)))
           continue
         }
         for name in replication?.names(for: info.name) ?? [info.name] {

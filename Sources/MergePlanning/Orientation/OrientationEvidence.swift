@@ -34,12 +34,13 @@ struct OrientationEvidence {
   /// name says which.
   init(_ base: BaseTensors, config: JSONValue?, width: Int?) {
     let widths = Set(Self.widthKeys.compactMap { Self.count($0, config) } + [width].compactMap { $0 })
+    let hasBiases = base.names.contains { $0.string.hasSuffix(".bias") }
     for entry in base.files.joined() where entry.owner == nil {
       let (name, shape) = (entry.name.string, entry.info.shape)
       guard shape.count == 2, shape[0] != shape[1], name.utf8.reversed().starts(with: ".weight".utf8.reversed())
       else { continue }
-      let module = String(name.dropLast(".weight".count))
-      if let bias = base.entry(TensorName(module + ".bias"))?.info.shape, bias.count == 1 {
+      let module = String(decoding: name.utf8.dropLast(".weight".utf8.count), as: UTF8.self)
+      if hasBiases, let bias = base.entry(TensorName(module + ".bias"))?.info.shape, bias.count == 1 {
         if bias[0] == shape[0] { add(.plain, of: module) }
         if bias[0] == shape[1] { add(.transposed, of: module) }
       } else if let found = Self.orientation(ModulePlace(module), shape, widths) {

@@ -73,9 +73,22 @@ struct ModulePlace {
   let block: Substring
 
   init(_ module: String) {
-    var components = module.split(separator: ".").filter { !$0.allSatisfy { $0.isASCII && $0.isNumber } }
-    leaf = components.popLast() ?? ""
-    block = components.popLast() ?? ""
+    var rest = module[...]
+    leaf = Self.popLastWord(&rest)
+    block = Self.popLastWord(&rest)
+  }
+
+  /// Removes the last component that is not a number, and what is behind it; empty: there is none.
+  private static func popLastWord(_ rest: inout Substring) -> Substring {
+    while !rest.isEmpty {
+      let dot = rest.utf8.lastIndex(of: UInt8(ascii: "."))
+      let component = rest[(dot.map { rest.utf8.index(after: $0) } ?? rest.startIndex)...]
+      rest = rest[..<(dot ?? rest.startIndex)]
+      let isNumber = component.utf8.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
+      // So is an empty one.
+      if !isNumber { return component }
+    }
+    return ""
   }
 
   var isConv1DName: Bool { Self.conv1DNames.contains(leaf) }

@@ -1,5 +1,6 @@
 import Adapters
 import JSONText
+import Platform
 import Safetensors
 
 /// Names that only the tensors of an adapter have, and that a model does not read: one with such a tensor was saved with an
@@ -19,6 +20,7 @@ package struct AdapterTensorNames {
 
   /// Whether a name has a component that PEFT puts there.
   package static func isPart(_ name: TensorName) -> Bool {
+    guard words.hasWord(in: name.string) else { return false }
     let components = name.string.split(separator: ".")
     // torch's own way of computing a weight, by which some models have factors that they read themselves.
     if components.contains("parametrizations") { return false }
@@ -29,4 +31,6 @@ package struct AdapterTensorNames {
 
   private static let markers = Set(
     Tuners.markers.union(["modules_to_save", "original_module", "token_adapter"]).map { Substring($0) })
+  /// What no name of most models has, so that its components need not be cut out.
+  private static let words = WordSet(markers.map(String.init) + ["base_layer"])
 }

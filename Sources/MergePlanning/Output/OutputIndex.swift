@@ -69,7 +69,7 @@ struct OutputIndex {
     case .computed(.codes, _, .numbers): return tensor.shape.reduce(1, &*)
     case .computed, .copied: break
     }
-    if let location = inputs.base.location(of: tensor.name) {
+    if !inputs.quantized.groups.isEmpty, let location = inputs.base.location(of: tensor.name) {
       if let group = inputs.quantized.group(at: location), updates[group.name] == nil {
         return group.shape.reduce(1, &*)
       }

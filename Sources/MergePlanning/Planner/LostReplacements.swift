@@ -48,7 +48,11 @@ struct LostReplacements {
     let shared = adapter.config.tiesWeights ? [] : inputs.vocabulary.groups.filter(\.isTied).flatMap(\.absent)
     let changed = changed
     for name in inputs.base.tensorNames + shared where !replaced.contains(name) {
-      if let location = inputs.base.location(of: name), inputs.quantized.owner(at: location) != nil { continue }
+      if !inputs.quantized.groups.isEmpty, let location = inputs.base.location(of: name),
+        inputs.quantized.owner(at: location) != nil
+      {
+        continue
+      }
       let field =
         adapter.fieldReplacing(name.string)
         ?? resolver.runtimeName(of: name).flatMap { adapter.fieldReplacing($0.string) }

@@ -56,7 +56,8 @@ struct TwinParameters: Sendable {
   /// - Parameter names: All of the tensors on disk.
   init(pairs: [Pair], names: some Collection<TensorName>) {
     self.pairs = pairs
-    self.names = Set(names)
+    // Most models have none.
+    self.names = pairs.isEmpty ? [] : Set(names)
   }
 
   /// The other name of a tensor, if the tensor is on disk under one name alone; nil: it has one name, or each name has a

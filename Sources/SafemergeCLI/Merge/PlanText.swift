@@ -164,14 +164,13 @@ struct PlanText {
         "merge",
         "\(module.name)   \(StrengthText.summary(module).map { "\($0) " } ?? "")-> \(targets(module))")
     }
-    let tensors = plan.shards.flatMap(\.tensors).sorted { NaturalOrder.precedes($0.name.string, $1.name.string) }
-    for tensor in tensors {
+    for tensor in detailedTensors(copies: copies) {
       if let rows = tensor.update?.rowReplacements.map(\.row), !rows.isEmpty {
         lines.append(
           LabeledLine.text("rows", "\(tensor.name)   \(rows.map(String.init).joined(separator: ", "))"))
       }
       let action = plan.action(tensor)
-      guard action != .merge, copies || action != .copy else { continue }
+      guard action != .merge else { continue }
       lines.append(
         LabeledLine.text(
           action.rawValue, "\(tensor.name)   \(tensor.outputDType.name) \(NumberText.shape(tensor.shape))"))
@@ -192,6 +191,15 @@ struct PlanText {
     if hasModelCard { write("README.md", "model card") }
     for left in sideFiles.leftOut { lines.append(LabeledLine.text("skip", "\(left.name)   \(left.reason.text)")) }
     return lines.map(\.escapingUnprintable)
+  }
+
+  /// The tensors that may have a line of their own, by name.
+  private func detailedTensors(copies: Bool) -> [MergePlan.Tensor] {
+    var tensors: [MergePlan.Tensor] = []
+    for shard in plan.shards {
+      tensors += copies ? shard.tensors : shard.tensors.filter { plan.action($0) != .copy }
+    }
+    return tensors.sorted { NaturalOrder.precedes($0.name.string, $1.name.string) }
   }
 
   /// The tensors that a module changes (the first few of many), and the rule that found them.

@@ -142,6 +142,15 @@ import Testing
     #expect(try scratch.entries() == ["adapter", "base"])
   }
 
+  /// A dry run needs no output to tell what all parts would refuse.
+  @Test func aPartIsPlannedWithoutAnOutput() throws {
+    let plan = try Program.run(["merge", "--dry-run", model.base, model.adapter])
+    let part = try Program.run(["merge", "--dry-run", "--part", "1/3", model.base, model.adapter])
+    #expect(part.status == 0 && part.messages.isEmpty, "\(part.messages)")
+    #expect(part.lines.filter { $0.hasPrefix("write") } == plan.lines.filter { $0.hasPrefix("write") })
+    #expect(try scratch.entries() == ["adapter", "base"])
+  }
+
   @Test func aResultOfOneFileHasNoParts() throws {
     let result = try Program.run(
       [
