@@ -112,6 +112,13 @@ let package = Package(
       ],
       swiftSettings: librarySettings),
     .target(
+      name: "Factorization",
+      dependencies: [
+        "Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "LowRank", "MergePlanning",
+        "MergeEngine", "AdapterWriting",
+      ],
+      swiftSettings: librarySettings),
+    .target(
       name: "Reports",
       dependencies: [
         "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "Staging",
