@@ -109,7 +109,7 @@ struct MergeCommand: ParsableCommand {
   /// Request, prepare, report the plan, run, report the outcome.
   func run() throws {
     let (output, dryRun, json) = (place.output, place.dryRun, format.format == .json)
-    if json { EventStream.standard.begin() }
+    if json { EventStream.standard.begin(command: "merge") }
     // Do not start if the events cannot be written.
     try EventStream.standard.check()
     if output == nil, !dryRun {
@@ -197,7 +197,7 @@ struct MergeCommand: ParsableCommand {
     request.sideFiles = side.selection
     request.engine = engine
     request.memoryLimit = resources.memory?.byteCount
-    request.lapack = ProcessEnvironment.variables["SAFEMERGE_LAPACK"].flatMap { $0.isEmpty ? nil : $0 }
+    request.lapack = ProcessEnvironment.lapack
     request.isDryRun = place.dryRun
     request.isInParts = parts.isUsed
     request.force = place.force
