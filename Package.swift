@@ -151,7 +151,7 @@ let package = Package(
       dependencies: [
         "CSystem", "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "ModelNames",
         "ImageModels", "TileKernels", "LinearAlgebra", "MergePlanning", "Staging", "MergeEngine",
-        "AdapterWriting", "Reports", "Inspection", "MergeChecking", "Merging",
+        "AdapterWriting", "Factorization", "LowRank", "Reports", "Inspection", "MergeChecking", "Merging",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: programSettings),

@@ -41,8 +41,8 @@ public struct ModuleFacts: Sendable, Equatable {
     ])
   }
 
-  /// Reads what ``json`` wrote; nil: a unit that made nothing.
-  init?(_ json: JSONValue) {
+  /// The facts of a finished unit; nil: a unit that made nothing.
+  public init?(_ json: JSONValue) {
     func number(_ value: JSONValue?) -> Double? {
       switch value {
       case .integer(let number)?: Double(number)

@@ -31,6 +31,8 @@ public struct ExtractionPlan: Sendable {
   let saved: [Saved]
   /// All biases outside of saved modules, if one differs.
   let biases: [Saved]
+  /// Tensors that the adapter has whole.
+  public var savedTensorCount: Int { saved.count + biases.count }
   let baseName: String?
   let taskType: String?
   let isTransposed: Bool

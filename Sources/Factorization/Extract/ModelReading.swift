@@ -1,6 +1,6 @@
 import Checkpoints
-import MergePlanning
 import MergeEngine
+import MergePlanning
 import Platform
 import Safetensors
 import Synchronization

@@ -67,7 +67,10 @@ struct ParameterSorting {
   /// - Throws: ``FactorizationError`` with `missing`.
   mutating func add(missing: [LiveParameter]) throws {
     guard let first = missing.first else { return }
-    if options.leavesOutOthers { return leftOut += missing.map(\.name) }
+    if options.leavesOutOthers {
+      leftOut += missing.map(\.name)
+      return
+    }
     throw FactorizationError(
       path: change.base.files[first.file].path, tensor: first.tensor.name.string, .missing(more: missing.count - 1))
   }
