@@ -12,6 +12,8 @@ struct RankedConfig {
   var baseName: String?
   var taskType: String?
   var isTransposed = false
+  /// Whether the factors or the weight of a tied module are in the adapter twice.
+  var tiesWeights = false
 
   init(_ ranks: [(module: String, rank: Int)]) {
     let counts = ranks.reduce(into: [Int: Int]()) { $0[$1.rank, default: 0] += 1 }
@@ -33,7 +35,7 @@ struct RankedConfig {
   /// The file's text, keys sorted as PEFT sorts them.
   var text: [UInt8] {
     let list = { (names: [String]) in JSONValue.array(names.map(JSONValue.string)) }
-    let members: [(key: String, value: JSONValue)] =
+    var members: [(key: String, value: JSONValue)] =
       [
         ("base_model_name_or_path", baseName.map(JSONValue.string) ?? .null), ("bias", .string(bias)),
         ("fan_in_fan_out", .bool(isTransposed)), ("inference_mode", .bool(true)),
@@ -42,6 +44,7 @@ struct RankedConfig {
         ("target_modules", list(targets)), ("task_type", taskType.map(JSONValue.string) ?? .null),
         ("use_dora", .bool(false)),
       ] + rankMembers
+    if tiesWeights { members.append(("ensure_weight_tying", .bool(true))) }
     var writer = JSONWriter(indentation: 2)
     writer.value(.object(members.sorted { $0.key < $1.key }.map { JSONMember(key: $0.key, value: $0.value) }))
     return writer.bytes + [UInt8(ascii: "\n")]

@@ -31,7 +31,8 @@ struct Safemerge: ParsableCommand {
     version: version,
     subcommands: [
       MergeCommand.self, CombineCommand.self, ExtractCommand.self, ResizeCommand.self, LsCommand.self,
-      CheckCommand.self, DiffCommand.self, ReportCommand.self, StatusCommand.self, CleanCommand.self, CompletionCommand.self,
+      CheckCommand.self, DiffCommand.self, ReportCommand.self, StatusCommand.self, CleanCommand.self,
+      CompletionCommand.self,
     ])
 
   /// The version number, on which the bytes of a result may depend.

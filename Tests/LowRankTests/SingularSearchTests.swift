@@ -10,7 +10,8 @@ import Testing
       for column in 0..<columns {
         var sum = 0.0
         for k in 0..<factors.rank {
-          sum += Double(factors.left.elements[k * factors.left.length + row])
+          sum +=
+            Double(factors.left.elements[k * factors.left.length + row])
             * Double(factors.right.elements[k * factors.right.length + column])
         }
         let value = Double(matrix[row * columns + column])
@@ -27,7 +28,7 @@ import Testing
     for item in cases {
       let matrix = item.matrix
       let source = HeldRows(matrix, rows: item.rows, columns: item.columns)
-      for (rank, share) in zip(item.ranks, item.shares) where rank % 3 != 0 || rank == item.shorter {
+      for (rank, share) in zip(item.ranks, item.shares) {
         if item.shorter > SingularSearch.directLimit, rank > 16 { continue }
         let found = try SingularSearch(rule: RankRule(.count(rank))).factors(of: source, name: "m")
         #expect(found.rank == rank, "\(item)")

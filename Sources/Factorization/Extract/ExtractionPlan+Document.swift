@@ -1,5 +1,5 @@
-import Adapters
 import AdapterWriting
+import Adapters
 import JSONText
 import MergePlanning
 import Safetensors
@@ -15,19 +15,24 @@ extension ExtractionPlan {
     var document = AdapterDocument()
     for item in saved {
       document.copies.append(try copy(item, as: "base_model.model.\(item.parameter.name)"))
+      for module in item.parameter.tiedModules {
+        document.copies.append(try copy(item, as: "base_model.model.\(module).weight"))
+      }
     }
     for item in biases {
       let module = item.parameter.module
       let name = targets.contains(module) ? "\(module).base_layer.bias" : item.parameter.name
       document.copies.append(try copy(item, as: "base_model.model.\(name)"))
     }
-    var config = RankedConfig(facts.map { ($0.module, $0.rank) })
+    var config = RankedConfig(
+      facts.flatMap { fact in ([fact.module] + (tiedModules[fact.module] ?? [])).map { ($0, fact.rank) } })
     config.targets = TargetNames.shortest(for: facts.map(\.module), among: matrixModules)
     config.savedModules = savedModules
     config.bias = biases.isEmpty ? "none" : "all"
     config.baseName = baseName
     config.taskType = taskType
     config.isTransposed = isTransposed
+    config.tiesWeights = !targets.union(savedModules).isDisjoint(with: tiedModules.keys)
     document.texts = [("adapter_config.json", config.text)]
     document.judge = { path in _ = try Adapter(path: path) }
     return document

@@ -36,6 +36,8 @@ public struct ExtractionPlan: Sendable {
   let baseName: String?
   let taskType: String?
   let isTransposed: Bool
+  /// Modules that are tied to a module and not on disk.
+  let tiedModules: [String: [String]]
 
   /// Matches the models and decides about every parameter.
   ///
@@ -61,6 +63,9 @@ public struct ExtractionPlan: Sendable {
     baseName = options.baseName
     taskType = Self.taskType(tuned.config ?? base.config)
     isTransposed = sorting.targets.contains { $0.tuned.kind == .transposedLinear }
+    tiedModules = change.pairs.reduce(into: [:]) { tied, pair in
+      if !pair.tuned.tiedModules.isEmpty { tied[pair.tuned.module] = pair.tuned.tiedModules }
+    }
     let targets = sorting.targets.filter { !modules.contains($0.tuned.module) }
     if targets.isEmpty, self.saved.isEmpty, biases.isEmpty {
       throw FactorizationError(

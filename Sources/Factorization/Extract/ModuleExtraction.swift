@@ -50,19 +50,29 @@ struct ModuleExtraction: Sendable {
   }
 
   private func tensors(_ factors: LowRankFactors) throws -> [AdapterTensor] {
-    let module = "base_model.model.\(parameter.module)"
     let rank = factors.rank
-    func tensor(_ name: String, _ shape: [Int], _ values: VectorSet) throws -> AdapterTensor {
+    func tensor(
+      _ name: String, _ shape: [Int], _ values: VectorSet, of module: String? = nil
+    ) throws -> AdapterTensor {
       try AdapterTensor(
-        name: "\(module).\(name)", dtype: dtype, shape: shape, values: values.elements, kernels: kernels, path: path)
+        name: "base_model.model.\(module ?? parameter.module).\(name)", dtype: dtype, shape: shape,
+        values: values.elements, kernels: kernels, path: path)
     }
     switch parameter.kind {
     case .embedding:
       // The delta is (B A)^T: A has a column for each row of the weight.
-      return [
+      var tensors = [
         try tensor("lora_embedding_A", [rank, change.rows], factors.left),
         try tensor("lora_embedding_B", [change.columns, rank], factors.right.transposed),
       ]
+      // PEFT keeps the factors of a tied head beside those of the embedding.
+      for head in parameter.tiedModules {
+        tensors += [
+          try tensor("lora_A.weight", [rank, change.columns], factors.right, of: head),
+          try tensor("lora_B.weight", [change.rows, rank], factors.left.transposed, of: head),
+        ]
+      }
+      return tensors
     case .transposedLinear:
       return [
         try tensor("lora_A.weight", [rank, change.rows], factors.left),

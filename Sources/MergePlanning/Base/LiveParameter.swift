@@ -32,6 +32,8 @@ package struct LiveParameter: Sendable {
   package let tensor: TensorInfo
   /// The place in ``Checkpoint/files``.
   package let file: Int
+  /// Modules whose weights are the same parameter and are not on disk, such as a head that is tied to the embedding.
+  package let tiedModules: [String]
 
   /// The module that it belongs to; empty for a parameter of the model itself.
   package var module: String { name.split(separator: ".").dropLast().joined(separator: ".") }
@@ -52,7 +54,12 @@ package struct LiveParameter: Sendable {
         let name = live.name(of: tensor.name)
         let isEmbedding = vocabulary.embedding == tensor.name
         let kind = kind(name, tensor, isEmbedding: isEmbedding, families, model)
-        found.append(LiveParameter(name: name, kind: kind, tensor: tensor, file: file))
+        let group = vocabulary.group(of: tensor.name)
+        let tied = group.map { $0.isTied ? $0.members.filter { !$0.isStored }.map(\.live) : [] } ?? []
+        found.append(
+          LiveParameter(
+            name: name, kind: kind, tensor: tensor, file: file,
+            tiedModules: tied.filter { $0.hasSuffix(".weight") }.map { String($0.dropLast(".weight".count)) }))
       }
     }
     return found

@@ -31,7 +31,8 @@ struct ExtractCommand: ParsableCommand {
   }
 
   @Argument(
-    help: "The base model: a folder, an index file, a .safetensors file, or a Hugging Face model ID in the local cache.",
+    help:
+      "The base model: a folder, an index file, a .safetensors file, or a Hugging Face model ID in the local cache.",
     completion: .model)
   var base: String
 

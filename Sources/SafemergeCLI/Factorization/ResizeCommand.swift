@@ -28,7 +28,8 @@ struct ResizeCommand: ParsableCommand {
   }
 
   @Argument(
-    help: "The adapter: a folder, a .safetensors file, or a Hugging Face ID in the local cache.", completion: .directory)
+    help: "The adapter: a folder, a .safetensors file, or a Hugging Face ID in the local cache.", completion: .directory
+  )
   var adapter: String
 
   @OptionGroup(title: "Output")
@@ -68,7 +69,8 @@ struct ResizeCommand: ParsableCommand {
     let input = try argument.read(Adapter.init(path:))
     if place.output != nil, place.isFile != input.isFile {
       throw ValidationError(
-        input.isFile ? "the adapter is one file, so the output is one" : "the adapter is a folder, so the output is one",
+        input.isFile
+          ? "the adapter is one file, so the output is one" : "the adapter is a folder, so the output is one",
         hint: input.isFile
           ? "give --output a name that ends in .safetensors" : "give --output a name without .safetensors")
     }
