@@ -187,6 +187,13 @@ let package = Package(
       dependencies: ["CSHA256", "Checksums"],
       swiftSettings: programSettings),
     .testTarget(
+      name: "FactorizationTests",
+      dependencies: [
+        "Platform", "Safetensors", "Checkpoints", "Adapters", "LowRank", "Staging", "AdapterWriting", "Factorization",
+        "Merging", "TestSupport",
+      ],
+      swiftSettings: programSettings),
+    .testTarget(
       name: "HouseTests",
       swiftSettings: programSettings),
     .testTarget(
