@@ -13,7 +13,7 @@ import Testing
   /// Every kind of matrix and of whole tensor.
   static let features = [
     "linear", "embedding", "gpt2", "gpt2-wte", "conv", "lm-head", "bias-all", "bias-lora-only", "modules-to-save",
-    "modules-to-save-norm", "dora-linear", "attention-patterns", "tied-ensured", "tied-saved-ensured",
+    "modules-to-save-norm", "dora-linear", "tied-ensured", "tied-saved-ensured",
     "resized-vocab-tied", "resized-vocab",
   ]
 

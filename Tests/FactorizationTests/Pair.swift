@@ -15,6 +15,12 @@ struct Pair {
   let base: String
   let tuned: String
 
+  init(scratch: Scratch, base: String, tuned: String) {
+    self.scratch = scratch
+    self.base = base
+    self.tuned = tuned
+  }
+
   /// The tuned model is the base of a case with the case's adapter merged into it.
   init(_ name: String) throws {
     scratch = try Scratch()

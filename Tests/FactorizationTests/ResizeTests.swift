@@ -4,6 +4,7 @@ import Checkpoints
 import Factorization
 import LowRank
 import Platform
+import Safetensors
 import Staging
 import TestSupport
 import Testing
