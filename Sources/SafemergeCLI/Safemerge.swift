@@ -30,8 +30,8 @@ struct Safemerge: ParsableCommand {
       """,
     version: version,
     subcommands: [
-      MergeCommand.self, CombineCommand.self, ExtractCommand.self, ResizeCommand.self, LsCommand.self,
-      CheckCommand.self, DiffCommand.self, ReportCommand.self, StatusCommand.self, CleanCommand.self,
+      MergeCommand.self, CombineCommand.self, ExtractCommand.self, ResizeCommand.self, UnmergeCommand.self,
+      LsCommand.self, CheckCommand.self, DiffCommand.self, ReportCommand.self, StatusCommand.self, CleanCommand.self,
       CompletionCommand.self,
     ])
 

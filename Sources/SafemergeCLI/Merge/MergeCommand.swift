@@ -173,7 +173,8 @@ struct MergeCommand: ParsableCommand {
   }
 
   private func engineOptions() throws -> MergeEngine.Options {
-    var options = MergeEngine.Options(workers: try WorkerCount.of(resources.threads.jobs), kernels: try kernels())
+    var options = MergeEngine.Options(
+      workers: try WorkerCount.of(resources.threads.jobs), kernels: try KernelSet.chosen())
     options.rounding = result.round.rounding
     options.nonFinite = checking.onNonfinite
     options.collectsStatistics = place.report != nil
@@ -181,12 +182,6 @@ struct MergeCommand: ParsableCommand {
     options.copyMode = writing.reflink
     options.interruption = Signals.interruption
     return options
-  }
-
-  private func kernels() throws -> KernelSet {
-    do throws(KernelSelectionError) {
-      return try KernelSet.selected(environment: ProcessEnvironment.variables["SAFEMERGE_SIMD"])
-    } catch { throw ValidationError("invalid SAFEMERGE_SIMD: \(error.description)".escapingUnprintable) }
   }
 
   /// The request as typed, with its models.
