@@ -112,6 +112,13 @@ let package = Package(
       ],
       swiftSettings: librarySettings),
     .target(
+      name: "Factorization",
+      dependencies: [
+        "Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "LowRank", "MergePlanning",
+        "MergeEngine", "AdapterWriting",
+      ],
+      swiftSettings: librarySettings),
+    .target(
       name: "Reports",
       dependencies: [
         "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "Staging",
@@ -144,7 +151,7 @@ let package = Package(
       dependencies: [
         "CSystem", "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "ModelNames",
         "ImageModels", "TileKernels", "LinearAlgebra", "MergePlanning", "Staging", "MergeEngine",
-        "AdapterWriting", "Reports", "Inspection", "MergeChecking", "Merging",
+        "AdapterWriting", "Factorization", "LowRank", "Reports", "Inspection", "MergeChecking", "Merging",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: programSettings),
@@ -178,6 +185,13 @@ let package = Package(
     .testTarget(
       name: "ChecksumsTests",
       dependencies: ["CSHA256", "Checksums"],
+      swiftSettings: programSettings),
+    .testTarget(
+      name: "FactorizationTests",
+      dependencies: [
+        "Platform", "Safetensors", "Checkpoints", "Adapters", "LowRank", "Staging", "AdapterWriting", "Factorization",
+        "Merging", "TestSupport",
+      ],
       swiftSettings: programSettings),
     .testTarget(
       name: "HouseTests",

@@ -1,0 +1,83 @@
+import Checkpoints
+import MergePlanning
+import Platform
+import Safetensors
+
+/// Decides for every parameter what becomes of its change.
+struct ParameterSorting {
+  private let change: ModelChange
+  private let options: ExtractionOptions
+  private let reading: ModelReading
+  /// Matrices that are decomposed, if they differ.
+  private(set) var targets: [ModelChange.Pair] = []
+  /// Modules that are saved whole.
+  private(set) var savedModules: Set<String> = []
+  private(set) var hasChangedBias = false
+  private(set) var leftOut: [String] = []
+  private(set) var unselected: [String] = []
+  /// Parameters of each module.
+  private let parameterCounts: [String: Int]
+
+  init(_ change: ModelChange, _ options: ExtractionOptions) {
+    self.change = change
+    self.options = options
+    reading = ModelReading(base: change.base, tuned: change.tuned)
+    parameterCounts = change.pairs.reduce(into: [:]) { $0[$1.tuned.module, default: 0] += 1 }
+  }
+
+  /// - Throws: ``FactorizationError`` for a change that the adapter cannot hold.
+  mutating func add(_ pair: ModelChange.Pair) throws {
+    let tuned = pair.tuned
+    guard let base = pair.base else {
+      // A module that only the tuned model has, such as a new head.
+      guard [.linear, .transposedLinear, .embedding, .bias, .vector].contains(tuned.kind) else {
+        return try leaveOut(tuned, "a parameter that the base does not have")
+      }
+      savedModules.insert(tuned.module)
+      return
+    }
+    guard base.tensor.shape == tuned.tensor.shape else {
+      // A vocabulary of another size: the embedding is saved whole, and so is the head.
+      let isResized =
+        base.tensor.shape.count == 2 && tuned.tensor.shape.count == 2
+        && base.tensor.shape[1] == tuned.tensor.shape[1] && [.embedding, .linear].contains(tuned.kind)
+      guard isResized else {
+        if options.leavesOutOthers { return leftOut.append(tuned.name) }
+        throw FactorizationError(
+          path: change.tuned.files[tuned.file].path, tensor: tuned.tensor.name.string,
+          .shape(base: base.tensor.shape, tuned: tuned.tensor.shape))
+      }
+      savedModules.insert(tuned.module)
+      return
+    }
+    if tuned.isMatrix {
+      guard options.selects(tuned.module) else { return unselected.append(tuned.module) }
+      return targets.append(pair)
+    }
+    guard try reading.change(pair)?.isNothing() != true else { return }
+    if try reading.change(pair) == nil, try reading.haveSameBytes(base, tuned) { return }
+    switch tuned.kind {
+    case .bias: hasChangedBias = true
+    case .vector: savedModules.insert(tuned.module)
+    case .experts: try leaveOut(tuned, "stacked experts")
+    default: try leaveOut(tuned, "a parameter that is neither a weight nor a bias")
+    }
+  }
+
+  /// - Throws: ``FactorizationError`` with `missing`.
+  mutating func add(missing: [LiveParameter]) throws {
+    guard let first = missing.first else { return }
+    if options.leavesOutOthers {
+      leftOut += missing.map(\.name)
+      return
+    }
+    throw FactorizationError(
+      path: change.base.files[first.file].path, tensor: first.tensor.name.string, .missing(more: missing.count - 1))
+  }
+
+  private mutating func leaveOut(_ parameter: LiveParameter, _ kind: String) throws {
+    if options.leavesOutOthers { return leftOut.append(parameter.name) }
+    throw FactorizationError(
+      path: change.tuned.files[parameter.file].path, tensor: parameter.tensor.name.string, .other(kind, more: 0))
+  }
+}

@@ -1,0 +1,78 @@
+import Platform
+
+/// The reason that no adapter can be made of two models, or of another adapter.
+public struct FactorizationError: ReportableError, Equatable {
+  /// What is wrong.
+  public enum Problem: Equatable, Sendable {
+    /// The models have the same weights.
+    case noChange
+    /// No matrix matches `--target`, or `--exclude` takes all of them.
+    case nothingTargeted
+    /// A model of this kind is not read, such as a quantized one.
+    case kind(String, hint: String)
+    /// A parameter of this kind differs, and an adapter cannot hold its change; with how many more there are.
+    case other(String, more: Int)
+    /// The tensor has this shape in one model and that in the other.
+    case shape(base: [Int], tuned: [Int])
+    /// The tensor has a dtype that is not computed with.
+    case dtype(String)
+    /// Only the base has the tensor; with how many more there are.
+    case missing(more: Int)
+    /// A module of the adapter is not a product of two factors.
+    case notLowRank(String)
+  }
+
+  public let path: String?
+  /// The tensor or module; nil: the error is about the file.
+  public let tensor: String?
+  /// What is wrong.
+  public let problem: Problem
+
+  init(path: String?, tensor: String? = nil, _ problem: Problem) {
+    self.path = path
+    self.tensor = tensor
+    self.problem = problem
+  }
+
+  public var file: String? { path }
+
+  public var errorClass: String {
+    switch problem {
+    case .noChange, .nothingTargeted: "no-change"
+    case .shape: "shape"
+    case .kind, .other, .dtype, .missing, .notLowRank: "unsupported"
+    }
+  }
+
+  public var category: ErrorCategory { .refusedInput }
+
+  public var message: String {
+    switch problem {
+    case .noChange: "no tensor differs from the base's, so that there is nothing to extract"
+    case .nothingTargeted: "no matrix is selected: --target matches none, or --exclude takes all"
+    case .kind(let kind, _): "\(kind), which extract does not support"
+    case .other(let kind, let more):
+      "differs from the base, and an adapter cannot hold the change of \(kind)\(Self.rest(more))"
+    case .shape(let base, let tuned):
+      "the shape is \(NumberText.shape(tuned)), and the base's is \(NumberText.shape(base)); an adapter cannot hold the change"
+    case .dtype(let name): "the dtype \(name) is not supported; extract reads F32, F16 and BF16"
+    case .missing(let more): "the tuned model does not have this tensor of the base\(Self.rest(more))"
+    case .notLowRank(let kind): "the module's update is \(kind), and resize needs a product of two factors"
+    }
+  }
+
+  public var hint: String? {
+    switch problem {
+    case .noChange: "check that the second model is the tuned one"
+    case .nothingTargeted: "list the names with: safemerge ls BASE"
+    case .kind(_, let hint): hint
+    case .other, .missing, .shape: "--skip-other leaves such tensors out and lists them"
+    case .dtype: nil
+    case .notLowRank: "convert the adapter first: safemerge convert ADAPTER --to lora -o OUTPUT"
+    }
+  }
+
+  private static func rest(_ more: Int) -> String {
+    more == 0 ? "" : " (and \(NumberText.counted(more, "other tensor")))"
+  }
+}

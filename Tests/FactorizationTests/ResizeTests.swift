@@ -1,0 +1,81 @@
+import AdapterWriting
+import Adapters
+import Checkpoints
+import Factorization
+import LowRank
+import Platform
+import Safetensors
+import Staging
+import TestSupport
+import Testing
+
+/// Adapters of a lower rank, against the same adapter before.
+@Suite struct ResizeTests {
+  private let scratch: Scratch
+
+  init() throws { scratch = try Scratch() }
+
+  @discardableResult
+  private func resize(_ path: String, _ rule: RankRule, as name: String = "smaller") throws -> String {
+    let adapter = try Adapter(path: path)
+    let plan = try ResizePlan(adapter, rule: rule, dtype: nil)
+    let output = scratch.file(name + (adapter.isFile ? ".safetensors" : ""))
+    let destination = try AdapterDestination(output, isFolder: !adapter.isFile, inputs: [path])
+    let identity = try MergeIdentity(command: "resize", version: "1", options: [], adapters: [adapter])
+    try AdapterWriter(plan.units, workers: 2).run(to: destination, as: identity) { try plan.document($0) }
+    return output
+  }
+
+  /// With its own rank an adapter stays what it was.
+  @Test(arguments: [
+    "linear-f32", "patterns-f32", "rslora-f32", "conv-f32", "embedding-f32", "dora-linear-f32", "lm-head-f32",
+  ])
+  func ownRankKeepsTheMerge(name: String) throws {
+    let item = try FixtureCase.named(name)
+    let smaller = try resize(item.adapters[0], RankRule(.count(10_000)))
+    try Pair.merge(item.base, item.adapters[0], to: scratch.file("before"))
+    try Pair.merge(item.base, smaller, to: scratch.file("after"))
+    let (before, after) = (try Pair.values(scratch.file("before")), try Pair.values(scratch.file("after")))
+    for (name, values) in before {
+      let largest = values.reduce(0) { max($0, $1.magnitude) }
+      for (index, value) in values.enumerated() {
+        #expect(abs(try #require(after[name])[index] - value) <= 2e-6 * largest, "\(name)")
+      }
+    }
+    let tensors = try Adapter(path: smaller).header.tensors.count
+    #expect(try tensors == Adapter(path: item.adapters[0]).header.tensors.count)
+  }
+
+  @Test func lowerRankIsThatOfTheExtractedDelta() throws {
+    let pair = try Pair("linear-f32")
+    let smaller = try resize(FixtureCase.named("linear-f32").adapters[0], RankRule(.count(2)))
+    let adapter = try Adapter(path: smaller)
+    #expect(Set(adapter.updates.compactMap(\.rank)) == [2])
+    let extracted = try pair.extract(RankRule(.count(2)))
+    for (path, name) in [(smaller, "one"), (extracted, "other")] {
+      try Pair.merge(pair.base, path, to: scratch.file(name))
+    }
+    let (one, other) = (try Pair.values(scratch.file("one")), try Pair.values(scratch.file("other")))
+    for (name, values) in one {
+      let largest = values.reduce(0) { max($0, $1.magnitude) }
+      for (index, value) in values.enumerated() {
+        #expect(abs(try #require(other[name])[index] - value) <= 1e-5 * largest, "\(name)")
+      }
+    }
+  }
+
+  @Test func energyWritesARankPattern() throws {
+    let path = try resize(FixtureCase.named("linear-f32").adapters[0], RankRule(.energy(0.7)))
+    let ranks = try Adapter(path: path).updates.map { ($0.rank ?? 0, $0.scaling ?? 0) }
+    #expect(Set(ranks.map(\.0)).count > 1)
+    #expect(ranks.allSatisfy { $0.1 == 1 })
+  }
+
+  @Test(arguments: ["experts-f32", "init-pissa-f32", "lora-bias-f32"])
+  func refusesUpdatesThatAreNotAProduct(name: String) throws {
+    let path = try FixtureCase.named(name).adapters[0]
+    let error = try #require(refusal { try resize(path, RankRule(.count(1))) })
+    #expect(error.errorClass == "unsupported" && error.hint?.contains("safemerge convert") == true)
+    #expect(try scratch.entries() == [])
+  }
+}
