@@ -98,6 +98,10 @@ let package = Package(
       ],
       swiftSettings: librarySettings),
     .target(
+      name: "AdapterConversion",
+      dependencies: ["Platform", "JSONText", "Safetensors", "Adapters", "ModelNames", "ImageModels"],
+      swiftSettings: librarySettings),
+    .target(
       name: "Reports",
       dependencies: [
         "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "Staging",
