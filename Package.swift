@@ -17,7 +17,8 @@ let package = Package(
     .library(
       name: "MergeEngine",
       targets: [
-        "Merging", "MergeEngine", "Reports", "MergePlanning", "ModelNames", "Adapters", "Staging", "Checkpoints",
+        "Merging", "MergeEngine", "AdapterWriting", "Reports", "MergePlanning", "ModelNames", "Adapters", "Staging",
+        "Checkpoints",
       ]),
     .executable(name: "safemerge", targets: ["SafemergeCLI"]),
   ],
@@ -102,6 +103,13 @@ let package = Package(
       dependencies: ["Platform", "JSONText", "Safetensors", "Adapters", "ModelNames", "ImageModels"],
       swiftSettings: librarySettings),
     .target(
+      name: "AdapterWriting",
+      dependencies: [
+        "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "Staging",
+        "MergeEngine",
+      ],
+      swiftSettings: librarySettings),
+    .target(
       name: "Reports",
       dependencies: [
         "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "Staging",
@@ -126,16 +134,16 @@ let package = Package(
       name: "Merging",
       dependencies: [
         "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "LinearAlgebra",
-        "MergePlanning", "Staging", "MergeEngine", "Inspection", "MergeChecking",
+        "MergePlanning", "Staging", "MergeEngine", "AdapterWriting", "Inspection", "MergeChecking",
       ],
       swiftSettings: librarySettings),
     .executableTarget(
       name: "SafemergeCLI",
       dependencies: [
         "CSystem", "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "ModelNames",
-        "ImageModels", "TileKernels", "LinearAlgebra", "MergePlanning", "Staging", "MergeEngine", "Reports",
-        "Inspection",
-        "MergeChecking", "Merging", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "ImageModels", "TileKernels", "LinearAlgebra", "MergePlanning", "Staging", "MergeEngine",
+        "AdapterWriting", "Reports", "Inspection", "MergeChecking", "Merging",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: programSettings),
     .executableTarget(
@@ -149,6 +157,13 @@ let package = Package(
       name: "TestSupport",
       dependencies: ["Platform", "JSONText", "Safetensors"],
       path: "Tests/TestSupport",
+      swiftSettings: programSettings),
+    .testTarget(
+      name: "AdapterWritingTests",
+      dependencies: [
+        "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "Staging", "MergeEngine",
+        "AdapterWriting", "TestSupport",
+      ],
       swiftSettings: programSettings),
     .testTarget(
       name: "AdaptersTests",

@@ -1,3 +1,4 @@
+import AdapterWriting
 import Adapters
 import Checkpoints
 import Checksums
@@ -20,31 +21,24 @@ extension MergeIdentity {
     plan: MergePlan, sideFiles: SideFiles, workers: Int = 1, interruption: Interruption = .never
   ) throws {
     var sources: [@Sendable () throws -> Input] = []
-    for file in base.files {
-      sources.append {
-        Input(
-          role: "base", name: file.name, byteCount: file.header.fileByteCount,
-          headerChecksum: try Self.headerChecksum(file.path, file.header))
-      }
-    }
+    for file in base.files { sources.append { try .of(file, role: "base") } }
     for (number, adapter) in adapters.enumerated() {
       let role = "adapter \(number + 1)"
-      // An adapter that is one file has no config.
       if !adapter.isFile {
-        sources.append { try Self.small(role, Paths.lastComponent(adapter.configPath), adapter.configPath) }
+        sources.append {
+          try .small(adapter.configPath, role: role, name: Paths.lastComponent(adapter.configPath))
+        }
       }
       sources.append {
-        Input(
-          role: role, name: Paths.lastComponent(adapter.weightsPath), byteCount: adapter.header.fileByteCount,
-          headerChecksum: try Self.headerChecksum(adapter.weightsPath, adapter.header),
-          checksum: try checksums[number]
-            ?? FileChecksum.of(adapter.weightsPath, expecting: adapter.header.identity, interruption: interruption))
+        try .weights(of: adapter, role: role, checksum: checksums[number], interruption: interruption)
       }
     }
     for file in sideFiles.files {
       let role = "copied file"
       sources.append {
-        guard let text = file.text else { return try Self.small(role, file.name, file.sourcePath, interruption) }
+        guard let text = file.text else {
+          return try .small(file.sourcePath, role: role, name: file.name, interruption: interruption)
+        }
         return Input(role: role, name: file.name, byteCount: text.count, checksum: SHA256Checksum(of: text))
       }
     }
@@ -53,16 +47,5 @@ extension MergeIdentity {
     }
     self.init(
       version: version, options: options, inputs: try WorkQueue.map(sources, workers: workers) { try $0() } + written)
-  }
-
-  private static func headerChecksum(_ path: String, _ header: SafetensorsHeader) throws -> SHA256Checksum {
-    try FileChecksum.of(path, expecting: header.identity, byteCount: header.dataStart)
-  }
-
-  private static func small(
-    _ role: String, _ name: String, _ path: String, _ interruption: Interruption = .never
-  ) throws -> Input {
-    let checksum = try FileChecksum.of(path, interruption: interruption)
-    return Input(role: role, name: name, byteCount: try InputFile(path: path).byteCount, checksum: checksum)
   }
 }

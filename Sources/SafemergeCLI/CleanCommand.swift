@@ -122,6 +122,7 @@ struct CleanedWork {
       writer.member("output", found.work.output)
       writer.member("bytes", found.work.byteCount)
       writer.member("complete_files", found.work.finishedFiles)
+      writer.member("complete_modules", found.work.finishedModules)
       writer.member("partial_files", found.work.begunFiles)
       writer.member("holds_replaced_model", found.work.holdsReplacedModel)
       writer.member("in_use", found.work.isInUse)
@@ -143,6 +144,7 @@ struct UnfinishedText {
   private var contents: [String] {
     var parts: [String] = []
     if work.finishedFiles > 0 { parts.append(NumberText.counted(work.finishedFiles, "weight file") + " complete") }
+    if work.finishedModules > 0 { parts.append(NumberText.counted(work.finishedModules, "module") + " complete") }
     if work.begunFiles > 0 { parts.append("\(work.begunFiles) partial") }
     if work.holdsReplacedModel { parts.append("the previous output") }
     if work.isInUse {

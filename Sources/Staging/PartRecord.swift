@@ -28,7 +28,7 @@ package struct InputState: Equatable, Sendable {
 
   private static func nanoseconds(_ seconds: Int, _ rest: Int) -> Int { seconds &* nanosecondsPerSecond &+ rest }
 
-  func write(to writer: inout JSONWriter) {
+  package func write(to writer: inout JSONWriter) {
     writer.beginObject()
     writer.key("name")
     writer.value(name)

@@ -185,6 +185,9 @@ public final class StagedOutput: Sendable {
   /// The path of a complete weight file until the result is moved into place.
   package func path(ofPart name: String) -> String { paths.weightFile(name) }
 
+  /// A folder for pieces of work that are kept for the next run and are no files of the result.
+  package var unitsFolder: String { paths.units }
+
   /// The path of the complete result, a folder or a single file, until it is moved into place.
   package var completePath: String { paths.complete }
 

@@ -5,7 +5,7 @@ import Safetensors
 /// The layout of a staging folder.
 ///
 /// `plan.json` identifies the merge; `partial` has files that are being written; `result` has complete files; and
-/// `parts` has a `PartRecord` for each complete weight file.
+/// `parts` has a `PartRecord` for each complete weight file. Where an adapter is made, `units` has what is made of it.
 struct StagingPaths: Sendable {
   let folder: String
   let isFolder: Bool
@@ -15,6 +15,7 @@ struct StagingPaths: Sendable {
   var result: String { Paths.join(folder, "result") }
   var partial: String { Paths.join(folder, "partial") }
   var parts: String { Paths.join(folder, "parts") }
+  var units: String { Paths.join(folder, "units") }
   var plan: String { Paths.join(folder, "plan.json") }
   /// Where a replaced folder or file is kept until it is removed, if names cannot be exchanged.
   var retired: String { Paths.join(folder, "old") }

@@ -12,6 +12,8 @@ public struct UnfinishedWork: Sendable {
   public let byteCount: Int
   /// Weight files that are complete.
   public let finishedFiles: Int
+  /// Modules that are made of an adapter, and not yet in its file.
+  public let finishedModules: Int
   /// Weight files that were started.
   public let begunFiles: Int
   /// Whether it holds a model that was to be replaced: removing the work restores it.
@@ -83,6 +85,8 @@ public struct UnfinishedWork: Sendable {
     byteCount = Self.occupied(path)
     let records = (try? SystemCalls.entries(ofFolder: Paths.join(path, "parts"))) ?? []
     finishedFiles = records.count { $0.hasSuffix(".json") }
+    let units = (try? SystemCalls.entries(ofFolder: Paths.join(path, "units"))) ?? []
+    finishedModules = units.count { $0.hasSuffix(".safetensors") }
     let partial = (try? SystemCalls.entries(ofFolder: Paths.join(path, "partial"))) ?? []
     begunFiles = partial.count { StagingPaths.numberOfPartialFile($0) != nil }
     holdsReplacedModel = entries.contains("old") && (try? SystemCalls.identity(path: output)) == nil
@@ -106,7 +110,7 @@ public struct UnfinishedWork: Sendable {
       (try? SystemCalls.entries(ofFolder: Paths.join(Paths.join(path, $0), "work"))) ?? []
     }
     begunFiles = max(0, data.count - finishedFiles)
-    holdsReplacedModel = false
+    (finishedModules, holdsReplacedModel) = (0, false)
     let run = plans.flatMap(\.runs).first(where: \.isAliveHere)
     (isInUse, process) = (run != nil, run?.process)
     isOfParts = true
@@ -115,7 +119,7 @@ public struct UnfinishedWork: Sendable {
   /// Whether this program, or a file system that keeps open files, gives such a name to something in a staging folder:
   /// a folder with anything else in it belongs to another user.
   private static func isKnown(_ name: String) -> Bool {
-    ["plan.json", "result", "partial", "parts", "old", "workspace"].contains(name)
+    ["plan.json", "result", "partial", "parts", "units", "old", "workspace"].contains(name)
       || ["lock", ".nfs", ".fuse_hidden"].contains(where: name.hasPrefix)
   }
 

@@ -1,4 +1,6 @@
 /// A complete result was judged and refused: no run may resume it.
-struct RefusedResult: Error {
-  let cause: any Error
+package struct RefusedResult: Error {
+  package let cause: any Error
+
+  package init(cause: any Error) { self.cause = cause }
 }

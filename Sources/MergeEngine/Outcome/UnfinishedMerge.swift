@@ -5,6 +5,11 @@ public struct UnfinishedMerge: ReportableError {
   public let cause: any ReportableError
   public let kept: KeptWork
 
+  package init(cause: any ReportableError, kept: KeptWork) {
+    self.cause = cause
+    self.kept = kept
+  }
+
   public var errorClass: String { cause.errorClass }
   public var category: ErrorCategory { cause.category }
   public var file: String? { cause.file }

@@ -34,14 +34,18 @@ extension KernelSet {
   }
 
   /// Rounds `count` values from `first` on to the nearest of a type.
-  func round(
+  ///
+  /// - Returns: How many finite values are infinite in the type.
+  @discardableResult
+  package func round(
     _ values: [Float], from first: Int = 0, count: Int, into bytes: inout [UInt8], as type: ElementType
-  ) throws(ShapeError) {
+  ) throws(ShapeError) -> UInt64 {
     let part = values.span.extracting(first..<first + count)
     var span = bytes.mutableSpan
     var raw = unsafe span.mutableBytes
-    _ = try unsafe encode(part, for: part.bytes, as: .f32, into: &raw, as: type)
+    return try unsafe encode(part, for: part.bytes, as: .f32, into: &raw, as: type)
   }
+
   /// Decodes codes of a byte, from the one at `first` on, with scales of blocks.
   ///
   /// - Parameter place: The element of the output that comes first.

@@ -1,0 +1,28 @@
+import MergeEngine
+import Safetensors
+import TileKernels
+
+extension AdapterTensor {
+  /// A tensor of numbers that were computed, each rounded once, to nearest even.
+  ///
+  /// - Parameters:
+  ///   - values: Row-major, as many as the shape has.
+  ///   - dtype: F32, F16 or BF16.
+  ///   - path: The output, for errors.
+  /// - Throws: `MergeError` with `nonFinite` if a finite number is too large for the dtype; `SafetensorsError` if the values are
+  ///   not as many as the shape has.
+  public init(
+    name: String, dtype: DType, shape: [Int], values: [Float], kernels: KernelSet = .best, path: String
+  ) throws {
+    guard let type = dtype.elementType else {
+      throw MergeError(path: path, tensor: TensorName(name), .inconsistentPlan("\(dtype.name) is not computed"))
+    }
+    var bytes = [UInt8](repeating: 0, count: values.count * type.byteCount)
+    let count = try kernels.round(values, count: values.count, into: &bytes, as: type)
+    guard count == 0 else {
+      throw MergeError(
+        path: path, tensor: TensorName(name), .nonFinite(count: count, rows: 0..<(shape.first ?? 1), dtype: dtype))
+    }
+    try self.init(name: name, dtype: dtype, shape: shape, bytes: bytes)
+  }
+}
