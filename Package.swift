@@ -134,7 +134,8 @@ let package = Package(
       name: "Merging",
       dependencies: [
         "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "LinearAlgebra",
-        "MergePlanning", "Staging", "MergeEngine", "AdapterWriting", "Inspection", "MergeChecking",
+        "MergePlanning", "AdapterConversion", "Staging", "MergeEngine", "AdapterWriting", "Inspection",
+        "MergeChecking",
       ],
       swiftSettings: librarySettings),
     .executableTarget(
@@ -142,7 +143,7 @@ let package = Package(
       dependencies: [
         "CSystem", "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "ModelNames",
         "ImageModels", "TileKernels", "LinearAlgebra", "MergePlanning", "Staging", "MergeEngine",
-        "AdapterWriting", "Reports", "Inspection", "MergeChecking", "Merging",
+        "AdapterConversion", "AdapterWriting", "Reports", "Inspection", "MergeChecking", "Merging",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: programSettings),
@@ -157,6 +158,13 @@ let package = Package(
       name: "TestSupport",
       dependencies: ["Platform", "JSONText", "Safetensors"],
       path: "Tests/TestSupport",
+      swiftSettings: programSettings),
+    .testTarget(
+      name: "AdapterConversionTests",
+      dependencies: [
+        "Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "AdapterConversion", "Merging",
+        "TestSupport",
+      ],
       swiftSettings: programSettings),
     .testTarget(
       name: "AdapterWritingTests",

@@ -1,3 +1,4 @@
+import Adapters
 import Platform
 import Safetensors
 
@@ -96,4 +97,11 @@ package struct ConversionError: ReportableError, Equatable {
   }
 
   package var candidates: [String] { if case .unknownModule(let nearest) = problem { nearest } else { [] } }
+}
+
+extension ConversionError {
+  /// The error that refuses a base which is no image model, where the dialect or the adapter needs one.
+  package static func notAnImageModel(_ adapter: Adapter, _ dialect: AdapterDialect) -> ConversionError {
+    ConversionError(path: adapter.weightsPath, .notAnImageModel(dialect))
+  }
 }

@@ -30,7 +30,7 @@ struct Safemerge: ParsableCommand {
       """,
     version: version,
     subcommands: [
-      MergeCommand.self, LsCommand.self, CheckCommand.self, DiffCommand.self, ReportCommand.self,
+      MergeCommand.self, ConvertCommand.self, LsCommand.self, CheckCommand.self, DiffCommand.self, ReportCommand.self,
       StatusCommand.self, CleanCommand.self, CompletionCommand.self,
     ])
 

@@ -10,7 +10,7 @@ package struct SpelledModule: Sendable {
 }
 
 extension ImageModel {
-  /// The modules with a weight of two dimensions or more that a component has under the names of a scheme. Those that the base lacks
+  /// The modules with a weight that a component has under the names of a scheme. Those that the base lacks
   /// in part are left out.
   ///
   /// - Parameters:
@@ -19,7 +19,7 @@ extension ImageModel {
   package func modules(of component: Int, in scheme: Component.Scheme) -> [SpelledModule] {
     parts[component].spellings.views(in: scheme).compactMap { view in
       guard view.name.hasSuffix(".weight"),
-        case .success(let placement) = parts[component].placement(of: view), placement.shape.count > 1
+        case .success(let placement) = parts[component].placement(of: view), !placement.shape.isEmpty
       else { return nil }
       return SpelledModule(name: String(view.name.dropLast(".weight".count)), placement: placement)
     }
