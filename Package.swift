@@ -39,6 +39,8 @@ let package = Package(
       name: "CPlainArithmetic", cSettings: cSettings,
       linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
     .target(
+      name: "CSpectra", cSettings: cSettings, linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
+    .target(
       name: "CBenchmark", cSettings: cSettings, linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
     .target(
       name: "Platform",
@@ -82,6 +84,10 @@ let package = Package(
     .target(
       name: "LinearAlgebra",
       dependencies: ["CSystem", "Platform", "Checksums"],
+      swiftSettings: librarySettings),
+    .target(
+      name: "LowRank",
+      dependencies: ["CSpectra", "Platform", "TileKernels"],
       swiftSettings: librarySettings),
     .target(
       name: "MergePlanning",
@@ -210,6 +216,10 @@ let package = Package(
     .testTarget(
       name: "LinearAlgebraTests",
       dependencies: ["LinearAlgebra", "TestSupport"],
+      swiftSettings: programSettings),
+    .testTarget(
+      name: "LowRankTests",
+      dependencies: ["JSONText", "LowRank", "TestSupport"],
       swiftSettings: programSettings),
     .testTarget(
       name: "MergeBenchmarkTests",

@@ -1,0 +1,4 @@
+#include "variants.h"
+
+#define VARIANT(name) csp_baseline_##name
+#include "spectra_body.h"
