@@ -168,8 +168,8 @@ let package = Package(
     .testTarget(
       name: "AdapterConversionTests",
       dependencies: [
-        "Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "AdapterConversion", "Merging",
-        "TestSupport",
+        "Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "AdapterConversion",
+        "Merging", "TestSupport",
       ],
       swiftSettings: programSettings),
     .testTarget(

@@ -143,6 +143,8 @@ package struct AdapterConversion: Sendable {
     }
     var writer = JSONWriter()
     writer.value(.object(fields))
-    return [SafetensorsHeader.MetadataEntry(key: statedConfigsKey, value: String(decoding: writer.bytes, as: UTF8.self))]
+    return [
+      SafetensorsHeader.MetadataEntry(key: statedConfigsKey, value: String(decoding: writer.bytes, as: UTF8.self))
+    ]
   }
 }

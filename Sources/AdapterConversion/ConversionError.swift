@@ -72,7 +72,8 @@ package struct ConversionError: ReportableError, Equatable {
       "the base has no such module" + (nearest.isEmpty ? "" : "; nearest: \(nearest.joined(separator: ", "))")
     case .noPlace(let reason): reason
     case .noName(let dialect): "\(dialect.title) has no name for all rows of this module"
-    case .notFused(let what, let target): "it becomes a part of \(target), and \(what) cannot be put together losslessly"
+    case .notFused(let what, let target):
+      "it becomes a part of \(target), and \(what) cannot be put together losslessly"
     case .notSplit(let what): "it becomes several modules, and \(what) cannot be split losslessly"
     case .differing(let what, let first, let firstValue, let value, let dialect):
       "its \(what) is \(value), and that of \(first) is \(firstValue); \(dialect.title) has one for all modules"
@@ -85,7 +86,8 @@ package struct ConversionError: ReportableError, Equatable {
   package var hint: String? {
     switch problem {
     case .file(let error): SafetensorsError(error).hint
-    case .notHeld, .notFused, .notSplit, .noName: "keep the adapter as it is, or merge it: safemerge merge BASE ADAPTER -o OUTPUT"
+    case .notHeld, .notFused, .notSplit, .noName:
+      "keep the adapter as it is, or merge it: safemerge merge BASE ADAPTER -o OUTPUT"
     case .needsBase: "pass the model that the adapter was made for: --base BASE"
     case .notAnImageModel: "pass the image model that the adapter was made for, or convert to peft or mlx"
     case .unknownModule: "is the adapter made for another model? safemerge ls ADAPTER --base BASE lists what fits"

@@ -17,7 +17,9 @@ import Testing
   /// The case in every dialect that holds it.
   private func all(_ conversion: ConversionCase, in scratch: Scratch) throws -> [(AdapterDialect, String)] {
     try Self.dialects.compactMap { dialect in
-      do { return (dialect, try conversion.convert(conversion.adapter, to: dialect, in: scratch, "first")) } catch is ConversionError {
+      do {
+        return (dialect, try conversion.convert(conversion.adapter, to: dialect, in: scratch, "first"))
+      } catch is ConversionError {
         return nil
       }
     }

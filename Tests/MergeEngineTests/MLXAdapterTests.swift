@@ -94,7 +94,8 @@ import Testing
   @Test func refusesHalfOfAPair() throws {
     let scratch = try Scratch()
     let path = try changed(
-      "lora", in: scratch, tensors: { all in all.filter { $0.name.string != "model.layers.0.self_attn.q_proj.lora_b" } })
+      "lora", in: scratch, tensors: { all in all.filter { $0.name.string != "model.layers.0.self_attn.q_proj.lora_b" } }
+    )
     let error = #expect(throws: AdapterError.self) { try Adapter(folder: path) }
     #expect(error?.problem == .missingFactor(missing: "model.layers.0.self_attn.q_proj.lora_b"))
   }

@@ -39,7 +39,8 @@ struct FileDialect {
           throw list.failure(.notHeld(what: "it is DoRA with norms of columns", dialect: .diffusers), module)
         }
         list.add(
-          name + ".lora_magnitude_vector", magnitudes, shape: PEFTFolder.magnitudeShape(magnitudes.columns, shape.kernel))
+          name + ".lora_magnitude_vector", magnitudes,
+          shape: PEFTFolder.magnitudeShape(magnitudes.columns, shape.kernel))
       } else {
         let ones = shape.kernel.map { _ in 1 }
         list.add(

@@ -38,7 +38,8 @@ extension CopiedTensors {
     alphaTensor = alpha
     scaling = update.scaling ?? 1
     // Files say the rank by a factor; two whole matrices have none, and no alpha scales them.
-    let ranked = found.first { $0.ending == "hada_w1_b" || $0.ending == "lokr_w2_b" }
+    let ranked =
+      found.first { $0.ending == "hada_w1_b" || $0.ending == "lokr_w2_b" }
       ?? found.first { $0.ending == "lokr_w1_b" }
     strength = ranked.flatMap {
       Strength(scaling: update.scaling ?? 1, rank: table.shape(at: $0.tensor)[0], stated: update.alpha)

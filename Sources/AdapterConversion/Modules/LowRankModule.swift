@@ -30,7 +30,8 @@ struct LowRankModule: Sendable {
   /// What a module's update is as a product of factors.
   ///
   /// - Throws: By name, what the update has that is no such product.
-  init(_ update: ModuleUpdate, _ table: TensorTable, _ path: String, _ dialect: AdapterDialect) throws(ConversionError) {
+  init(_ update: ModuleUpdate, _ table: TensorTable, _ path: String, _ dialect: AdapterDialect) throws(ConversionError)
+  {
     func refuse(_ what: String) -> ConversionError {
       ConversionError(path: path, .notHeld(what: what, dialect: dialect), module: update.module)
     }

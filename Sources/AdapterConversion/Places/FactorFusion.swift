@@ -46,7 +46,8 @@ struct FactorFusion {
         module.core != nil
         ? "a core of Tucker's decomposition" : module.magnitudes.map { $0.areOfRows ? "" : "DoRA on columns" } ?? ""
       if !what.isEmpty {
-        throw failure(numbers.count > 1 ? .notFused(what: what, into: target.module.name) : .notSplit(what: what), number)
+        throw failure(
+          numbers.count > 1 ? .notFused(what: what, into: target.module.name) : .notSplit(what: what), number)
       }
     }
     return numbers.count == 1 && target.isCovered
@@ -127,7 +128,8 @@ struct FactorFusion {
       let other = modules[number]
       let name = target.module.name
       if other.scaling != first.scaling {
-        throw failure(.notFused(what: "a scaling of \(other.scaling) beside one of \(first.scaling)", into: name), number)
+        throw failure(
+          .notFused(what: "a scaling of \(other.scaling) beside one of \(first.scaling)", into: name), number)
       }
       if dtype(other.left) != dtype(first.left) || dtype(other.right) != dtype(first.right) {
         throw failure(.notFused(what: "another dtype than that of \(first.name)", into: name), number)
@@ -174,7 +176,8 @@ struct FactorFusion {
         })
     }
     return ConvertedFactors(
-      left: left, right: right, kernel: first.kernel, strength: strength, scaling: first.scaling, magnitudes: magnitudes)
+      left: left, right: right, kernel: first.kernel, strength: strength, scaling: first.scaling, magnitudes: magnitudes
+    )
   }
 
   private func areEqual(_ factors: [Factor]) throws(ConversionError) -> Bool {

@@ -59,7 +59,8 @@ struct TargetSearch {
       for run in source.rows.runs {
         let known = claims[run.tensor] ?? []
         if known.contains(where: { $0.rows.overlaps(run.rows) }) {
-          throw ConversionError(path: path, .noPlace("two modules change the same rows of \(run.tensor)"), module: names[number])
+          throw ConversionError(
+            path: path, .noPlace("two modules change the same rows of \(run.tensor)"), module: names[number])
         }
         claims[run.tensor] = known + [Claim(rows: run.rows, source: number, firstRow: row)]
         row += run.rows.count

@@ -24,7 +24,8 @@ struct TrainerFiles: Sendable {
           throw AdapterError(
             path: path,
             .unsupportedField(
-              "fine_tune_type", value: type.summary, reason: "only MLX adapters of type \"lora\" or \"dora\" are merged",
+              "fine_tune_type", value: type.summary,
+              reason: "only MLX adapters of type \"lora\" or \"dora\" are merged",
               hint: "merge it with mlx_lm.fuse"))
         }
         // MLX's head reads the embedding where they are tied, with its update.

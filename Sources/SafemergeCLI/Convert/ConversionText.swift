@@ -12,7 +12,9 @@ struct ConversionText {
   /// Nil: nothing was written.
   private let outcome: AdapterOutcome?
 
-  init(_ prepared: PreparedConversion, _ outcome: AdapterOutcome?) { (self.prepared, self.outcome) = (prepared, outcome) }
+  init(_ prepared: PreparedConversion, _ outcome: AdapterOutcome?) {
+    (self.prepared, self.outcome) = (prepared, outcome)
+  }
 
   private var copiedCount: Int {
     prepared.conversion.tensors.count { if case .copy = $0.content { true } else { false } }

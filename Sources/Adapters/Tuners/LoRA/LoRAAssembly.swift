@@ -197,7 +197,8 @@ struct LoRAAssembly {
       (update.isNamedByParameter || isMLXStack) && infoA.shape.count == 3
       ? try FactorShapes(stackedA: infoA, b: infoB, rank: rank, path: tensors.path)
       : try FactorShapes(
-        a: infoA, b: infoB, rank: rank, isEmbedding: isEmbedding || isMLXEmbedding, stacksExperts: isParameter, blocks: blocks,
+        a: infoA, b: infoB, rank: rank, isEmbedding: isEmbedding || isMLXEmbedding, stacksExperts: isParameter,
+        blocks: blocks,
         path: tensors.path)
     if areTransposed, (shapes.kind != .linear && !isMLXEmbedding) || blocks != nil {
       throw failure(.shape(expected: "two dimensions", found: table.shape(at: a)), at: a)
