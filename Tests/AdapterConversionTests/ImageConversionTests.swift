@@ -12,47 +12,59 @@ import Testing
 /// Adapters of image and video models are converted between all dialects that hold them: there and back every tensor has its
 /// bytes, and the converted adapter merges to the same weights.
 @Suite struct ImageConversionTests {
+  /// The cases, and the dialects that hold them.
+  static let held: [(name: String, dialects: [AdapterDialect])] = [
+    ("flux-peft-file", [.diffusers, .kohya, .comfyUI, .peft]),
+    ("flux-kohya-folder", [.diffusers, .kohya, .comfyUI]),
+    ("flux-dora-rows-fused-on-split", [.diffusers, .kohya, .comfyUI, .peft]),
+    ("flux-dora-columns-fused-on-split", [.kohya, .comfyUI]),
+    ("flux-lokr-fused-on-split", [.kohya, .comfyUI]),
+    // Parts of one fused module have scalings of their own.
+    ("flux-peft-metadata-te", [.diffusers]),
+    ("flux-ia3-split-on-fused", []),
+    ("hunyuan-peft-on-comfy", [.diffusers, .kohya, .comfyUI, .peft]),
+    ("inpainting-kohya-conv-in", [.diffusers, .kohya, .comfyUI, .peft]),
+    ("sd1-locon-tucker", [.kohya, .comfyUI]),
+    ("sd1-loha", [.kohya, .comfyUI]),
+    ("sd1-full-diff-and-norms", [.kohya, .comfyUI]),
+    ("sd1-peft-rslora-folder", [.diffusers, .kohya, .comfyUI]),
+    ("sd1-attention-processors", [.diffusers, .kohya, .comfyUI, .peft]),
+    ("sd3-kohya-file", [.diffusers, .kohya, .comfyUI]),
+    ("sdxl-dora-loha-openclip", [.kohya, .comfyUI]),
+    ("sdxl-kohya-sgm-folder", [.diffusers, .kohya, .comfyUI]),
+    ("z-image-musubi-split-flat", [.diffusers, .kohya, .comfyUI, .peft]),
+  ]
   private static let dialects: [AdapterDialect] = [.diffusers, .kohya, .comfyUI, .peft]
 
-  /// The case in every dialect that holds it.
-  private func all(_ conversion: ConversionCase, in scratch: Scratch) throws -> [(AdapterDialect, String)] {
-    try Self.dialects.compactMap { dialect in
-      do {
-        return (dialect, try conversion.convert(conversion.adapter, to: dialect, in: scratch, "first"))
-      } catch is ConversionError {
-        return nil
-      }
-    }
-  }
-
-  @Test(arguments: ConversionCase.all)
-  func thereAndBack(conversion: ConversionCase) throws {
+  @Test(arguments: held)
+  func thereAndBack(name: String, held: [AdapterDialect]) throws {
+    let conversion = try ConversionCase.named(name)
     let scratch = try Scratch()
-    let converted = try all(conversion, in: scratch)
-    for (dialect, path) in converted {
-      for other in Self.dialects where other != dialect && converted.contains(where: { $0.0 == other }) {
+    for dialect in Self.dialects {
+      guard held.contains(dialect) else {
+        #expect(throws: ConversionError.self) {
+          try conversion.convert(conversion.adapter, to: dialect, in: scratch, "refused")
+        }
+        continue
+      }
+      let path = try conversion.convert(conversion.adapter, to: dialect, in: scratch, "first")
+      for other in held where other != dialect {
         let there = try conversion.convert(path, to: other, in: scratch, "there")
         let back = try conversion.convert(there, to: dialect, in: scratch, "back")
         #expect(try tensors(of: path) == tensors(of: back), "\(dialect.title) to \(other.title) and back")
       }
     }
+    #expect(try scratch.entries().allSatisfy { !$0.contains("refused") })
   }
 
-  /// So many of the cases each dialect holds: a change shows what was lost or won.
-  @Test func soManyCasesAreHeld() throws {
-    var counts: [AdapterDialect: Int] = [:]
-    for conversion in ConversionCase.all {
-      let scratch = try Scratch()
-      for (dialect, _) in try all(conversion, in: scratch) { counts[dialect, default: 0] += 1 }
-    }
-    #expect(counts == [.diffusers: 0, .kohya: 0, .comfyUI: 0, .peft: 0])
-  }
-
-  @Test(arguments: ConversionCase.all)
-  func mergesToTheSameWeights(conversion: ConversionCase) throws {
+  @Test(arguments: held.filter { !$0.dialects.isEmpty })
+  func mergesToTheSameWeights(name: String, held: [AdapterDialect]) throws {
+    let conversion = try ConversionCase.named(name)
     let scratch = try Scratch()
     let wanted = try merged(conversion, conversion.adapter, in: scratch, "wanted")
-    for (dialect, path) in try all(conversion, in: scratch) {
+    #expect(!wanted.isEmpty)
+    for dialect in held {
+      let path = try conversion.convert(conversion.adapter, to: dialect, in: scratch, "first")
       let found = try merged(conversion, path, in: scratch, "found-\(dialect.rawValue)")
       #expect(found.count == wanted.count)
       for (name, values) in wanted {
@@ -79,7 +91,7 @@ import Testing
     for file in try Checkpoint(path: output).files {
       let data = try SafetensorsFile(path: file.path)
       for tensor in data.header.tensors where tensor.dtype == .f32 {
-        values[TensorName("\(file.name)|\(tensor.name)")] = try data.floats(tensor.name)
+        values[TensorName(isFile ? "\(tensor.name)" : "\(file.name)|\(tensor.name)")] = try data.floats(tensor.name)
       }
     }
     return values
