@@ -169,7 +169,7 @@ let package = Package(
       name: "AdapterConversionTests",
       dependencies: [
         "Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "AdapterConversion",
-        "Merging", "TestSupport",
+        "AdapterWriting", "Merging", "TestSupport",
       ],
       swiftSettings: programSettings),
     .testTarget(

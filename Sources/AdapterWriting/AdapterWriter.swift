@@ -83,8 +83,8 @@ public struct AdapterWriter: Sendable {
         if finished.isKept { sums.kept += unit.cost }
         progress?(
           AdapterProgress(
-            unit: unit.name, unitsDone: sums.units, unitsTotal: units.count, costDone: sums.cost, costTotal: total,
-            costKept: sums.kept))
+            unit: unit.name, isKept: finished.isKept, unitsDone: sums.units, unitsTotal: units.count,
+            costDone: sums.cost, costTotal: total, costKept: sums.kept))
       }
       return finished
     }

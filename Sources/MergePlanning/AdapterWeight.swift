@@ -23,6 +23,11 @@ public struct AdapterWeight: Sendable, Equatable {
     self.parts = parts
   }
 
+  /// The weight that takes back what this one adds.
+  public var negated: AdapterWeight {
+    AdapterWeight(-whole, parts: parts.map { Part(name: $0.name, weight: -$0.weight) })
+  }
+
   /// The weight that a text names: a number, or parts with a number each, separated by commas; nil: it isn't a weight, or names
   /// a part twice.
   public init?(_ text: some StringProtocol) {

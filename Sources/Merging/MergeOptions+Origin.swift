@@ -13,6 +13,11 @@ extension MergeOptions {
     originOf request: MergeRequest, _ checksums: inout AdapterChecksums, _ interruption: Interruption
   ) throws -> MergeOptions {
     var options = self
+    // What is in the file of its merge is no longer true.
+    if request.isUnmerge {
+      options.origin = ResultOrigin(adapters: [])
+      return options
+    }
     var entry: SafetensorsHeader.MetadataEntry?
     if let record = request.record, !request.resultIsFolder, let file = request.base.files.first {
       let adapters = try request.adapters.enumerated().map { number, use in

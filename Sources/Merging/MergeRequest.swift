@@ -33,6 +33,9 @@ public struct MergeRequest: Sendable {
   public var isDryRun = false
   /// Whether a model that is there is replaced.
   public var force = false
+  /// Whether the adapters are taken out of a model that they were merged into: their weights are negative ones, only sums are
+  /// allowed, and what merging them again would make of the result is counted.
+  public var isUnmerge = false
   /// Whether it is only a part of the merge, or the making of the result from all parts; nothing is locked then.
   public var isInParts = false
   /// Whether the place of a merge to the same output is taken that is not seen to be running on this machine.
@@ -75,6 +78,9 @@ public struct MergeRequest: Sendable {
       self.options = options
     }
   }
+
+  /// What the record of a result says, as the option `command`, of adapters that were taken out.
+  public static let unmergeCommand = "unmerge"
 
   /// A request for adapters with weights of their own.
   public init(base: Checkpoint, adapters: [AdapterUse], output: String? = nil) {

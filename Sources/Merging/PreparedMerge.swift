@@ -42,6 +42,10 @@ public struct PreparedMerge: Sendable {
     let (base, adapters) = (request.base, request.adapters.map(\.adapter))
     var engine = request.engine
     engine.prepare(for: request.verification)
+    if request.isUnmerge {
+      for adapter in adapters { try UnmergeCheck.check(adapter) }
+      engine.countsReturns = true
+    }
     if adapters.count > 1, request.combination?.needsDecompositions == true {
       engine.decomposer = try engine.decomposer ?? MatrixDecomposer(lapack: request.lapack)
     }
@@ -54,6 +58,7 @@ public struct PreparedMerge: Sendable {
       for warning in base.warnings { warn(warning, nil) }
       throw error
     }
+    if request.isUnmerge { try UnmergeCheck.check(plan) }
     if case .stochastic = engine.rounding, plan.quantization?.requantized ?? 0 > 0 {
       throw PlanError(path: base.path, tensor: nil, .requantizing("stochastic rounding"))
     }
@@ -79,8 +84,10 @@ public struct PreparedMerge: Sendable {
     for warning in request.warnings + (combined?.warnings ?? []) + plan.warnings + sideFiles.warnings { tell(warning) }
     // Those of a combined adapter are none: they are the adapters' that were given.
     for notice in MergeWarning.zeroScalings(request.adapters) { tell(notice.message, notice.kind) }
-    for notice in try RepeatedAdapters.warnings(adapters, base: base, &checksums, engine.interruption) {
-      tell(notice.message, notice.kind)
+    if !request.isUnmerge {
+      for notice in try RepeatedAdapters.warnings(adapters, base: base, &checksums, engine.interruption) {
+        tell(notice.message, notice.kind)
+      }
     }
     warnings = told
     adapterChecksums = checksums

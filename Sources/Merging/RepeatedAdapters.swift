@@ -59,6 +59,8 @@ enum RepeatedAdapters {
       }
     }
     guard let record = try? ResultRecord.read(in: folder) else { return [] }
+    // What was taken out is not in there.
+    if record.option("command") == MergeRequest.unmergeCommand { return [] }
     return record.inputs.filter { $0.role.utf8.starts(with: "adapter ".utf8) && $0.headerChecksum != nil }
       .map { Recorded(byteCount: $0.byteCount, checksum: $0.checksum, place: ResultRecord.path(in: folder)) }
   }

@@ -30,7 +30,8 @@ struct Safemerge: ParsableCommand {
       """,
     version: version,
     subcommands: [
-      MergeCommand.self, ConvertCommand.self, LsCommand.self, CheckCommand.self, DiffCommand.self, ReportCommand.self,
+      MergeCommand.self, CombineCommand.self, ConvertCommand.self, UnmergeCommand.self, LsCommand.self,
+      CheckCommand.self, DiffCommand.self, ReportCommand.self,
       StatusCommand.self, CleanCommand.self, CompletionCommand.self,
     ])
 
@@ -76,7 +77,11 @@ struct Safemerge: ParsableCommand {
       Self.leave(ExitStatus.usage)
     }
     if words.isJSON {
-      if words.command == "merge" { EventStream.standard.begin() } else { EventStream.standard.beginErrors() }
+      if let command = words.command, EventStream.commands.contains(command) {
+        EventStream.standard.begin(command: command)
+      } else {
+        EventStream.standard.beginErrors()
+      }
     }
     if let error = TextEncoding.problem ?? unknownCommand(arguments) ?? words.emptyArgument {
       Self.leave(Diagnostics.report(error))

@@ -1,4 +1,5 @@
 import AdapterConversion
+import AdapterWriting
 import Adapters
 import Checkpoints
 import Foundation
@@ -46,13 +47,19 @@ struct ConversionCase: CustomStringConvertible, Sendable {
   /// Converts an adapter for the case's base.
   func convert(_ path: String, to dialect: AdapterDialect, in scratch: Scratch, _ name: String) throws -> String {
     let output = scratch.file(name + "-" + dialect.rawValue + (dialect.isFolder ? "" : ".safetensors"))
-    var request = ConversionRequest(
-      try Adapter(path: path), to: dialect, base: try Checkpoint(path: base), output: output)
-    request.version = "test"
-    request.force = true
-    _ = try request.prepare().run()
+    try write(try Adapter(path: path), to: dialect, base: try Checkpoint(path: base), output)
     return output
   }
+}
+
+/// Converts an adapter and writes it as the program does.
+func write(_ adapter: Adapter, to dialect: AdapterDialect, base: Checkpoint?, _ output: String) throws {
+  let destination = try AdapterDestination(
+    output, isFolder: dialect.isFolder, inputs: [adapter.path, adapter.weightsPath, adapter.configPath], force: true)
+  let work = try ConversionWork(adapter, to: dialect, base: base)
+  try AdapterWriter(work.units, weightsName: dialect.weightsName, workers: 2).run(
+    to: destination, as: ConversionWork.identity(adapter, to: dialect, base: base, version: "test")
+  ) { _ in work.document }
 }
 
 /// The tensors of an adapter by name.

@@ -20,10 +20,7 @@ import Testing
     _ adapter: String, to dialect: AdapterDialect, base: String? = nil, _ name: String = "converted"
   ) throws -> String {
     let output = scratch.file(name + (dialect.isFolder ? "" : ".safetensors"))
-    var request = ConversionRequest(
-      try Adapter(path: adapter), to: dialect, base: try base.map { try Checkpoint(path: $0) }, output: output)
-    request.version = "test"
-    _ = try request.prepare().run()
+    try write(try Adapter(path: adapter), to: dialect, base: try base.map { try Checkpoint(path: $0) }, output)
     return output
   }
 

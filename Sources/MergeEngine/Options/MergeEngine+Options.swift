@@ -14,6 +14,9 @@ extension MergeEngine {
     public var nonFinite = NonFinite.fail
     /// Whether the outcome has the statistics of every tensor that an adapter changes. The result does not depend on it.
     public var collectsStatistics = false
+    /// Whether the outcome tells of each tensor to which something is added what taking it away again makes of it. Every such tensor
+    /// has one step, a plain sum. The result does not depend on it.
+    package var countsReturns = false
     /// Decomposes tensors, where the plan needs it; nil: the system's LAPACK is opened then.
     public var decomposer: MatrixDecomposer?
 

@@ -26,7 +26,7 @@ extension MergeEngine.Options {
     var least = Int.max
     while count >= 1 {
       for tileSize in TileSize.all {
-        let need = MemoryNeed(plan, workers: count, tileSize: tileSize, collectsStatistics: collectsStatistics).total
+        let need = memoryNeed(plan, workers: count, tileSize: tileSize).total
         least = min(least, need)
         guard need <= limit else { continue }
         workers = count
@@ -40,6 +40,11 @@ extension MergeEngine.Options {
 
   /// What a merge with these options holds at the most.
   public func memoryNeed(_ plan: MergePlan) -> MemoryNeed {
-    MemoryNeed(plan, workers: workers, tileSize: tileSize, collectsStatistics: collectsStatistics)
+    memoryNeed(plan, workers: workers, tileSize: tileSize)
+  }
+
+  private func memoryNeed(_ plan: MergePlan, workers: Int, tileSize: TileSize) -> MemoryNeed {
+    MemoryNeed(
+      plan, workers: workers, tileSize: tileSize, collectsStatistics: collectsStatistics, countsReturns: countsReturns)
   }
 }

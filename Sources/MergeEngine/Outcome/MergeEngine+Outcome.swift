@@ -17,6 +17,9 @@ extension MergeEngine {
     /// How large the change of tensors is, of which a resumed run has only those that it computed itself.
     public let changeRatios: [ChangeRatio]
 
+    /// What taking the deltas away again makes of the tensors, in the order of the output; empty unless it was asked for.
+    public var returned: [ReturnedTensor] = []
+
     /// The norm of a low-rank change in units of the norm of what it is added to, from some rows of a tensor.
     public struct ChangeRatio: Sendable, Equatable {
       public let name: TensorName

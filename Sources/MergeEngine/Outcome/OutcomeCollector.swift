@@ -10,6 +10,7 @@ final class OutcomeCollector: Sendable {
   private let nonFinite = Mutex<[Int: UInt64]>([:])
   private let factors = Mutex<[Int: UntrainedModules]>([:])
   private let samples = Mutex<[Int: ChangeSample]>([:])
+  private let returns = Mutex<[Int: UInt64]>([:])
   private let codes = Mutex<[Int: RequantizationLoss]>([:])
   /// Nil: no statistics are wanted.
   let statistics: StatisticsStore?
@@ -20,6 +21,10 @@ final class OutcomeCollector: Sendable {
 
   func addNonFinite(_ count: UInt64, segment: Int) {
     if count > 0 { nonFinite.withLock { $0[segment, default: 0] += count } }
+  }
+
+  func addReturns(_ changedCount: UInt64, segment: Int) {
+    returns.withLock { $0[segment, default: 0] += changedCount }
   }
 
   func add(_ changes: RequantizationLoss, segment: Int) {
@@ -73,6 +78,10 @@ final class OutcomeCollector: Sendable {
       },
       changeRatios: inOrder(samples.withLock { $0 }).compactMap { tensor, sample in
         sample.ratio.map { .init(name: tensor.name, ratio: $0) }
+      },
+      returned: inOrder(returns.withLock { $0 }).map {
+        ReturnedTensor(
+          name: $0.tensor.name, elementCount: $0.tensor.update.rows * $0.tensor.update.columns, changedCount: $0.value)
       })
   }
 }

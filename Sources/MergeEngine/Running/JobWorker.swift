@@ -14,7 +14,8 @@ struct JobWorker: ~Copyable {
   init(_ jobs: JobContext) {
     self.jobs = jobs
     tiles = TileWorker(
-      kernels: jobs.options.kernels, inputs: jobs.inputs, collectsStatistics: jobs.record.statistics != nil)
+      kernels: jobs.options.kernels, inputs: jobs.inputs, collectsStatistics: jobs.record.statistics != nil,
+      countsReturns: jobs.options.countsReturns)
   }
 
   /// Does one job of the segment with this number.

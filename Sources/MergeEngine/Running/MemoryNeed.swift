@@ -30,7 +30,8 @@ public struct MemoryNeed: Sendable, Equatable {
     self.init(plan, workers: workers, tileSize: .standard, collectsStatistics: collectsStatistics)
   }
 
-  init(_ plan: MergePlan, workers: Int, tileSize: TileSize, collectsStatistics: Bool) {
+  /// - Parameter countsReturns: Whether deltas are taken back.
+  init(_ plan: MergePlan, workers: Int, tileSize: TileSize, collectsStatistics: Bool, countsReturns: Bool = false) {
     let workers = min(workers, TileSchedule(plan, tileSize: tileSize).jobCount)
     let collectsStatistics = collectsStatistics || plan.measuresTensors
     var (tile, work) = (0, 0)
@@ -39,7 +40,8 @@ public struct MemoryNeed: Sendable, Equatable {
     var tileRows = 0
     for tensor in plan.updatedTensors {
       let update = tensor.update
-      tile = max(tile, Self.tileByteCount(tensor, tileSize))
+      let returning = countsReturns ? tensor.tileRows(tileSize) * update.columns * ReturnTrip.memoryPerElement : 0
+      tile = max(tile, Self.tileByteCount(tensor, tileSize) + returning)
       let steps = Self.steps(tensor, tileSize)
       packed.append(steps.shared + tensor.weight.sharedScalesByteCount(elements: update.rows * update.columns))
       work = max(work, steps.work)

@@ -56,7 +56,7 @@ public struct MergeEngine: Sendable {
     let decomposer = try options.decomposer ?? (plan.needsDecompositions ? MatrixDecomposer() : nil)
     try MatrixDecomposer.check(plan)
     let jobs = JobContext(plan, options, inputs, decomposer)
-    let countsTensors = jobs.record.statistics != nil || options.nonFinite == .warn
+    let countsTensors = jobs.record.statistics != nil || options.nonFinite == .warn || options.countsReturns
     let staged = try StagedOutput(
       staging, identity: identity, unfinished: !resumes ? .isRemoved : countsTensors ? .isMadeAgain : .isGoneOnWith)
     let smallFiles = SmallFiles(

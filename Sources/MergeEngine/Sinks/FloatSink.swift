@@ -17,6 +17,9 @@ struct FloatSink {
     let rounding = TileRounding(place.jobs.options.rounding, of: tensor.name)
     let result = try worker.compute(tensor, rows: rows, weight: weight, place.prepared, rounding)
     if comparesRows { try worker.compare(tensor, rows: rows, weight: weight) }
+    if update.changesElements, let count = try worker.countReturns(tensor, rows: rows, weight: weight) {
+      record.addReturns(count, segment: place.segment)
+    }
     if comparesRows, case .numbersThroughQLoRA = tensor.weight {
       let lost = try worker.compareTraining(tensor, rows: rows, weight: weight)
       record.training.add(segment: place.segment, rowCount: update.rows, rows: rows, lost)

@@ -46,6 +46,17 @@ extension KernelSet {
     return try unsafe encode(part, for: part.bytes, as: .f32, into: &raw, as: type)
   }
 
+  /// Adds a delta to the first `count` elements that lie in `weight`, and rounds the sums.
+  func combine(
+    _ weight: [UInt8], as weightType: ElementType, count: Int, with delta: [Float], into bytes: inout [UInt8],
+    as type: ElementType
+  ) throws(ShapeError) {
+    let source = weight.span.extracting(0..<count * weightType.byteCount)
+    var span = bytes.mutableSpan
+    var raw = unsafe span.mutableBytes
+    _ = try unsafe combine(source.bytes, as: weightType, with: delta.span, into: &raw, as: type)
+  }
+
   /// Decodes codes of a byte, from the one at `first` on, with scales of blocks.
   ///
   /// - Parameter place: The element of the output that comes first.

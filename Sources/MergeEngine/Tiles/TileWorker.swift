@@ -11,14 +11,17 @@ struct TileWorker: ~Copyable {
   var buffers: TileBuffers
   /// Nil: no statistics are wanted.
   var comparison: TileComparison?
+  /// Nil: nothing is taken back.
+  private var returnTrip: ReturnTrip?
   /// What the tile that was computed last kept for it.
   private var kept = Tile.Keeping.nothing
 
-  init(kernels: KernelSet, inputs: InputFiles, collectsStatistics: Bool = false) {
+  init(kernels: KernelSet, inputs: InputFiles, collectsStatistics: Bool = false, countsReturns: Bool = false) {
     self.kernels = kernels
     self.inputs = inputs
     buffers = TileBuffers(kernels: kernels, inputs: inputs)
-    comparison = collectsStatistics ? TileComparison() : nil
+    comparison = collectsStatistics || countsReturns ? TileComparison() : nil
+    returnTrip = countsReturns ? ReturnTrip() : nil
   }
 
   /// Reads `rows` of a tensor's weight to the start of `buffer`, in the weight's dtype; returns how many bytes they are.
@@ -83,6 +86,26 @@ struct TileWorker: ~Copyable {
         values: try inputs.widened(replacement.values, kernels), columns: update.columns, kernels)
     }
     self.comparison = comparison
+  }
+
+  /// Takes the delta of the rows that were computed last away again; returns how many elements are not what they were. Nil:
+  /// nothing is taken back.
+  mutating func countReturns(_ tensor: ComputedTensor, rows: Range<Int>, weight: RawSpan) throws -> UInt64? {
+    guard var trip = returnTrip else { return nil }
+    guard case .add(let addition)? = tensor.update.steps.first, tensor.update.steps.count == 1, addition.isPlain,
+      buffers.isDelta
+    else {
+      throw MergeError(
+        path: inputs.path(of: tensor.weight.source.input), tensor: tensor.name,
+        .inconsistentPlan("more than a sum is to be taken back"))
+    }
+    // Taken out while it is changed, so that its buffers are not copied.
+    returnTrip = nil
+    defer { returnTrip = trip }
+    let (source, target) = try inputs.elementTypes(of: tensor)
+    return try trip.countChanges(
+      buffers.output, as: target, without: buffers.delta.elements, from: weight, as: source,
+      rowCount: rows.count, columns: tensor.update.columns, kernels)
   }
 
   /// Compares what the rows that were computed last are after requantizing with the base's rows and with what was meant, for

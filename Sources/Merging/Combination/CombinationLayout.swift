@@ -48,9 +48,15 @@ struct CombinationLayout {
   private(set) var modules: [Module] = []
   private(set) var copies: [Copy] = []
 
-  init(_ uses: [AdapterUse], method: CombinationMethod) throws(CombinationError) {
+  /// Whether a module that ``CombinationMethod/concatenation`` makes has the sum of all adapters' ranks, with zeros where an
+  /// adapter has no factors for it or fewer; else the sum of its own.
+  private let padsRanks: Bool
+
+  /// - Parameter padsRanks: Whether ``CombinationMethod/concatenation`` makes all modules of one rank, as PEFT does.
+  init(_ uses: [AdapterUse], method: CombinationMethod, padsRanks: Bool = true) throws(CombinationError) {
     self.uses = uses
     self.method = method
+    self.padsRanks = padsRanks
     var parts: [TensorName: [Part]] = [:]
     for (number, use) in uses.enumerated() {
       try check(use.adapter)
@@ -139,7 +145,7 @@ struct CombinationLayout {
         guard shape == expected else { throw error(other, index, .shapes(found.0, other: adapter.path, found.1)) }
       }
     }
-    var rank = isSum ? concatenatedRank : ranks[0]
+    var rank = !isSum ? ranks[0] : padsRanks ? concatenatedRank : ranks.reduce(0, +)
     if case .svd(_, let wanted, let clamp) = method {
       rank = wanted ?? largestRank
       try checkDecomposition(of: parts, rank: rank, clamps: clamp != nil)

@@ -96,7 +96,7 @@ public final class CombinedAdapter: Sendable {
     }
   }
 
-  private static func warnings(
+  static func warnings(
     _ uses: [AdapterUse], asked method: CombinationMethod, used: CombinationMethod
   ) -> [String] {
     var warnings: [String] = []

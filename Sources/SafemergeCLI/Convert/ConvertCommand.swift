@@ -1,5 +1,4 @@
 import AdapterConversion
-import AdapterWriting
 import Adapters
 import ArgumentParser
 import Checkpoints
@@ -18,7 +17,7 @@ struct ConvertCommand: ParsableCommand {
       and the conversion back gives the same bytes of every factor. What the dialect cannot hold is rejected by name, and \
       nothing is written.
 
-      peft and mlx are folders, diffusers, kohya and comfyui are one .safetensors file. Adapters of image and video models \
+      peft and mlx are folders; diffusers, kohya and comfyui are one .safetensors file. Adapters of image and video models \
       need --base, because the names differ between the dialects.
 
       Examples:
@@ -42,18 +41,20 @@ struct ConvertCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The image or video model that the adapter was made for: a file, a folder, or a Hugging Face ID. Only names and shapes are read.",
-      valueName: "base"), completion: .model)
+      """
+      The image or video model that the adapter was made for: a file, a folder, or a Hugging Face ID. Only names and \
+      shapes are read.
+      """, valueName: "base"), completion: .model)
   var base: String?
 
   @OptionGroup(title: "Output")
-  var place: ConvertOutputOptions
+  var place: AdapterOutputOptions
 
   @OptionGroup(title: "Resources")
   var threads: JobOptions
 
-  @Flag(name: [.short, .long], help: "Print only warnings and errors.")
-  var quiet = false
+  @OptionGroup(title: "Display")
+  var progress: ProgressOptions
 
   @OptionGroup(title: "Display")
   var format: FormatOptions<Format>
@@ -63,43 +64,47 @@ struct ConvertCommand: ParsableCommand {
 
   @OptionGroup var help: HelpOptions
 
-  func run() throws {
-    guard let path = place.output else {
+  func validate() throws {
+    if place.output != nil, place.isFile == to.isFolder {
       throw ValidationError(
-        "missing required option --output (-o): where to write the converted adapter",
-        hint: "for example -o converted\(to.isFolder ? "" : ".safetensors")")
+        to.isFolder ? "an adapter of \(to.title) is a folder" : "an adapter of \(to.title) is one file",
+        hint: "give --output a name \(to.isFolder ? "without" : "that ends in") .safetensors")
     }
-    let json = format.format == .json
-    let workers = try WorkerCount.of(threads.jobs)
-    Signals.prepareForMerge()
-    Signals.endAtOnce(events: false)
+  }
+
+  func run() throws {
+    let run = try AdapterRun(
+      "convert", output: place, progress: progress, isJSON: format.format == .json, threads: threads)
     let adapter = try ModelArgument(self.adapter).read(Adapter.init(path:))
     let checkpoint = try base.map { text in
-      try ModelArgument(text).read { try Checkpoint(path: $0, workers: workers) }
+      try ModelArgument(text).read { try Checkpoint(path: $0, workers: run.workers) }
     }
-    for warning in adapter.warnings { Diagnostics.warning(warning) }
-    var request = ConversionRequest(adapter, to: to, base: checkpoint, output: path)
-    request.force = place.force
-    request.isDryRun = place.dryRun
-    request.breaksLock = place.breakLock
-    request.resumes = place.resume
-    request.workers = workers
-    request.interruption = Signals.interruption
-    request.version = Safemerge.number
-    // Nothing is written to the Hugging Face cache.
-    request.protectedPaths = [ModelArgument.cache.path]
-    Signals.remember()
-    let prepared = try request.prepare()
-    for warning in prepared.conversion.warnings { Diagnostics.warning(warning) }
-    let outcome = place.dryRun ? nil : try prepared.run()
-    let text = ConversionText(prepared, outcome)
-    if json {
-      var output = StandardOutput()
-      try output.write(text.json)
-      try output.finish()
-    } else if !quiet {
-      for line in text.lines { Diagnostics.write(line.escapingUnprintable) }
-    }
+    for warning in adapter.warnings { run.warn(warning) }
+    let models = checkpoint.map { [$0] } ?? []
+    let destination = try run.reserve(isFolder: to.isFolder, adapters: [adapter], models: models)
+    let work = try ConversionWork(adapter, to: to, base: checkpoint)
+    for warning in work.conversion.warnings { run.warn(warning) }
+    let copied = work.document.copies.count
+    try run.tell(
+      [
+        LabeledLine.text("adapter", "\(adapter.path)   \(NumberText.counted(adapter.updates.count, "module"))"),
+        LabeledLine.text(
+          "convert",
+          "\(NumberText.counted(work.conversion.moduleCount, "module")) to \(to.title): "
+            + "\(NumberText.counted(copied, "tensor")) copied, \(work.units.count) in another form"),
+      ], units: work.conversion.moduleCount, destination,
+      members: { event in
+        event.member("adapter", adapter.path)
+        event.member("to", to.rawValue)
+        event.member("copied", copied)
+      })
+    if try run.endsDry() { return }
+    let outcome = try run.write(
+      work.units, weightsName: to.weightsName, to: destination,
+      as: ConversionWork.identity(
+        adapter, to: to, base: checkpoint, version: Safemerge.number, interruption: Signals.interruption)
+    ) { _ in work.document }
+    try run.finish(outcome)
   }
 }
 

@@ -109,7 +109,7 @@ struct MergeCommand: ParsableCommand {
   /// Request, prepare, report the plan, run, report the outcome.
   func run() throws {
     let (output, dryRun, json) = (place.output, place.dryRun, format.format == .json)
-    if json { EventStream.standard.begin() }
+    if json { EventStream.standard.begin(command: "merge") }
     // Do not start if the events cannot be written.
     try EventStream.standard.check()
     if output == nil, !dryRun {
@@ -173,7 +173,8 @@ struct MergeCommand: ParsableCommand {
   }
 
   private func engineOptions() throws -> MergeEngine.Options {
-    var options = MergeEngine.Options(workers: try WorkerCount.of(resources.threads.jobs), kernels: try kernels())
+    var options = MergeEngine.Options(
+      workers: try WorkerCount.of(resources.threads.jobs), kernels: try KernelSet.chosen())
     options.rounding = result.round.rounding
     options.nonFinite = checking.onNonfinite
     options.collectsStatistics = place.report != nil
@@ -181,12 +182,6 @@ struct MergeCommand: ParsableCommand {
     options.copyMode = writing.reflink
     options.interruption = Signals.interruption
     return options
-  }
-
-  private func kernels() throws -> KernelSet {
-    do throws(KernelSelectionError) {
-      return try KernelSet.selected(environment: ProcessEnvironment.variables["SAFEMERGE_SIMD"])
-    } catch { throw ValidationError("invalid SAFEMERGE_SIMD: \(error.description)".escapingUnprintable) }
   }
 
   /// The request as typed, with its models.
@@ -197,7 +192,7 @@ struct MergeCommand: ParsableCommand {
     request.sideFiles = side.selection
     request.engine = engine
     request.memoryLimit = resources.memory?.byteCount
-    request.lapack = ProcessEnvironment.variables["SAFEMERGE_LAPACK"].flatMap { $0.isEmpty ? nil : $0 }
+    request.lapack = ProcessEnvironment.lapack
     request.isDryRun = place.dryRun
     request.isInParts = parts.isUsed
     request.force = place.force

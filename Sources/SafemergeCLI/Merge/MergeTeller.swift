@@ -82,6 +82,18 @@ struct MergeTeller {
     }
   }
 
+  /// What merging adapters again would make of a model that they were taken out of.
+  func tell(returned text: ReturnedText) {
+    EventStream.standard.returned(text)
+    write([text.line])
+  }
+
+  /// How a model that adapters were taken out of differs from another one.
+  func tell(compared text: ComparedText) {
+    EventStream.standard.compared(text)
+    write([text.line.escapingUnprintable])
+  }
+
   /// The summary of a written report.
   func tell(_ report: MergeReport, at place: ReportPlace) {
     EventStream.standard.report(report, at: place.path)

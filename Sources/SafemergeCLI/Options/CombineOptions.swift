@@ -113,6 +113,9 @@ struct CombineOptions: ParsableArguments {
     }
   }
 
+  /// The method for an adapter that is kept: without one, the sum of the updates.
+  var kept: CombinationMethod { combination(.peft) ?? .concatenation }
+
   /// The method; nil if the adapters are merged separately.
   func combination(_ arithmetic: MergeOptions.Arithmetic) -> CombinationMethod? {
     guard let method, let inner = combination(of: method.inner, arithmetic) else { return nil }

@@ -2,6 +2,7 @@ import Adapters
 import ArgumentParser
 import MergePlanning
 import ModelNames
+import Staging
 
 /// How the modules of the adapters are applied to the tensors of the base.
 struct ModuleOptions: ParsableArguments {
@@ -44,4 +45,30 @@ struct ModuleOptions: ParsableArguments {
       "Whether linear layers are stored as (in, out), like GPT-2's Conv1D, where shapes and names leave it open.",
       valueName: "true|false", visibility: .hidden))
   var fanInFanOut: Bool?
+
+  var tied: MergeOptions.Tied { givenTied ?? .refuse }
+  var mhaOutProj: MergeOptions.AttentionOutput { givenMHAOutProj ?? .twice }
+
+  /// Sets what these options decide of a plan.
+  func apply(to options: inout MergeOptions) {
+    options.tied = tied
+    options.attentionOutput = mhaOutProj
+    options.addsTensors = addTensors
+    options.expertLayout = expertLayout
+    options.fanInFanOut = fanInFanOut
+    options.nameMaps = map.map(\.map)
+  }
+
+  /// The options that decide the result, under their names on the command line.
+  var recorded: [MergeIdentity.Option] {
+    var options: [(String, String)] = [
+      ("tied", tied.rawValue), ("mha-out-proj", mhaOutProj.rawValue),
+      ("expert-layout", expertLayout?.rawValue ?? "auto"), ("add-tensors", addTensors ? "true" : "false"),
+    ]
+    options += map.enumerated().map {
+      ("map \($0.offset + 1)", "\($0.element.map.pattern)=\($0.element.map.replacement)")
+    }
+    if let value = fanInFanOut { options.append(("fan-in-fan-out", value ? "true" : "false")) }
+    return options.map { .init(name: $0.0, value: $0.1) }
+  }
 }

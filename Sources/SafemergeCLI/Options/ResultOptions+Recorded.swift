@@ -15,14 +15,9 @@ extension ResultOptions {
       case .stochastic(let seed): "stochastic:\(seed)"
       }
     var options: [(String, String)] = [
-      ("dtype", dtype.rawValue), ("arithmetic", arithmetic.rawValue), ("round", rounding), ("tied", tied.rawValue),
-      ("mha-out-proj", mhaOutProj.rawValue), ("expert-layout", modules.expertLayout?.rawValue ?? "auto"),
-      ("add-tensors", modules.addTensors ? "true" : "false"),
+      ("dtype", dtype.rawValue), ("arithmetic", arithmetic.rawValue), ("round", rounding),
     ]
-    options += modules.map.enumerated().map {
-      ("map \($0.offset + 1)", "\($0.element.map.pattern)=\($0.element.map.replacement)")
-    }
-    if let value = modules.fanInFanOut { options.append(("fan-in-fan-out", value ? "true" : "false")) }
+    options += modules.recorded.map { ($0.name, $0.value) }
     if quantization.requantize { options.append(("requantize", "true")) }
     if let qlora = quantization.qlora { options.append(("qlora", qlora.text)) }
     if let size = weights.maxShardSize { options.append(("max-shard-size", "\(size.byteCount)B")) }

@@ -22,8 +22,6 @@ struct ResultOptions: ParsableArguments {
   var dtype: OutputDType { weights.givenDType ?? .auto }
   var arithmetic: MergeOptions.Arithmetic { weights.givenArithmetic ?? .exact }
   var round: RoundingArgument { weights.givenRound ?? RoundingArgument(rounding: .nearest) }
-  var tied: MergeOptions.Tied { modules.givenTied ?? .refuse }
-  var mhaOutProj: MergeOptions.AttentionOutput { modules.givenMHAOutProj ?? .twice }
 
   func validate() throws {
     guard quantization.requantize else { return }
@@ -46,14 +44,9 @@ struct ResultOptions: ParsableArguments {
   var planning: MergeOptions {
     var options = MergeOptions()
     options.outputDType = dtype.dtype
-    options.tied = tied
-    options.attentionOutput = mhaOutProj
-    options.addsTensors = modules.addTensors
+    modules.apply(to: &options)
     options.arithmetic = arithmetic
-    options.expertLayout = modules.expertLayout
     options.fileSizes = fileSizes
-    options.fanInFanOut = modules.fanInFanOut
-    options.nameMaps = modules.map.map(\.map)
     options.requantizes = quantization.requantize
     options.qlora = quantization.qlora?.quantization
     return options

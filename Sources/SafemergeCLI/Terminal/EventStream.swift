@@ -7,9 +7,10 @@ import Darwin
 import Glibc
 #endif
 
-/// The events of `merge --json`: lines of JSON on standard output, described by docs/json.schema.json.
+/// The events of commands with `--json` that write a model or an adapter: lines of JSON on standard output, described by
+/// docs/json.schema.json.
 ///
-/// The first event is `start`, the last one `done`, `error` or `interrupted`. A reader that closes the pipe does not
+/// The first event is `start`, the last one `done`, `adapter_done`, `error` or `interrupted`. A reader that closes the pipe does not
 /// end a merge: further events are dropped. The other commands write a document, and before it an `error` event for
 /// each error.
 final class EventStream: Sendable {
@@ -33,7 +34,9 @@ final class EventStream: Sendable {
   var isOn: Bool { state.withLock { $0.isOn } }
 
   /// Turns the stream on and writes the first event; does nothing if it is already on.
-  func begin() {
+  ///
+  /// - Parameter command: The name of the command that runs.
+  func begin(command: String) {
     let isFirst = state.withLock { state in
       defer { state.isOn = true }
       return !state.isOn
@@ -43,7 +46,7 @@ final class EventStream: Sendable {
       event.key("schema")
       event.value(Self.schema)
       event.member("program", Safemerge.version)
-      event.member("command", "merge")
+      event.member("command", command)
     }
   }
 

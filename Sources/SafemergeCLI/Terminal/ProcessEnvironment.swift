@@ -7,6 +7,9 @@ import Foundation
 
 /// The process's environment: the only code of this module that queries it.
 enum ProcessEnvironment {
+  /// The LAPACK that the user wants, a path or a name; nil: the system's.
+  static var lapack: String? { variables["SAFEMERGE_LAPACK"].flatMap { $0.isEmpty ? nil : $0 } }
+
   static var variables: [String: String] { ProcessInfo.processInfo.environment }
 
   static var processorCount: Int { ProcessInfo.processInfo.activeProcessorCount }

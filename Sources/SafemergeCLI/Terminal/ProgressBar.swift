@@ -7,8 +7,10 @@ struct ProgressBar {
   let done: Int
   let total: Int
   let rate: TransferRate
-  /// The weight file that is being written, such as `shard 3/4`; nil for none.
+  /// What is being made, such as `shard 3/4`; nil for none.
   var part: String?
+  /// Whether the work is counted in bytes, so that sizes and a speed can be told.
+  var countsBytes = true
 
   private var percent: String {
     "\(total == 0 ? 100 : Int(Double(done) * 100 / Double(total))) %"
@@ -20,9 +22,10 @@ struct ProgressBar {
     let sizes = NumberText.bytes(done, of: total)
     let sizesWidth = 2 * NumberText.bytes(total).count
     var figures = [(text: percent.padded(left: 5), width: 5)]
-    let speed = ["\(NumberText.bytes(rate.bytesPerSecond))/s", "\(rate.timeLeft) left"]
+    let speed =
+      countsBytes ? ["\(NumberText.bytes(rate.bytesPerSecond))/s", "\(rate.timeLeft) left"] : ["\(rate.timeLeft) left"]
     let isWide = width >= Self.widthOfAll
-    if width >= Self.widthOfSizes { figures.append((sizes, max(sizes.count, sizesWidth))) }
+    if countsBytes, width >= Self.widthOfSizes { figures.append((sizes, max(sizes.count, sizesWidth))) }
     figures += speed.map { (text: $0, width: max($0.count, 12)) }
     if isWide, let part { figures.append((part, max(part.count, 13))) }
     let text = figures.map(\.text).joined(separator: "  ")
@@ -38,10 +41,8 @@ struct ProgressBar {
 
   /// `merging   35 %, 5.2 of 15.0 GiB, 850.0 MiB/s, 0:12 left`.
   var logLine: String {
-    LabeledLine.text(
-      label,
-      "\(percent), \(NumberText.bytes(done, of: total)), \(NumberText.bytes(rate.bytesPerSecond))/s, "
-        + "\(rate.timeLeft) left")
+    let sizes = countsBytes ? "\(NumberText.bytes(done, of: total)), \(NumberText.bytes(rate.bytesPerSecond))/s, " : ""
+    return LabeledLine.text(label, "\(percent), \(sizes)\(rate.timeLeft) left")
   }
 }
 

@@ -1,3 +1,4 @@
+import AdapterWriting
 import ArgumentParser
 import JSONText
 import MergeEngine
@@ -10,7 +11,7 @@ import Darwin
 import Glibc
 #endif
 
-/// The merge's progress: one line on standard error if it is a terminal, else a line of a log now and then; with `--json`,
+/// The progress of a merge, or of making an adapter: one line on standard error if it is a terminal, else a line of a log now and then; with `--json`,
 /// events.
 final class ProgressLine: Sendable {
   enum Mode: String, CaseIterable, ExpressibleByArgument { case auto, always, never }
@@ -85,20 +86,52 @@ final class ProgressLine: Sendable {
         write(LabeledLine.text("shard", "\(count)  \(shard.name.escapingUnprintable)") + "\n")
       }
     }
+    let work = Work(
+      label: "merging", done: progress.bytesDone, total: progress.bytesTotal, kept: progress.bytesKept,
+      part: "shard \(min(progress.shardsDone + 1, progress.shardsTotal))/\(progress.shardsTotal)", countsBytes: true)
+    update(work) { events, rate in events.progress(progress, rate: rate) }
+  }
+
+  /// Tells the progress of making an adapter.
+  func update(_ progress: AdapterProgress) {
+    events?.module(progress)
+    if namesShards {
+      finish()
+      let count = "\(progress.unitsDone)/\(progress.unitsTotal)"
+      write(LabeledLine.text("module", "\(count)  \(progress.unit.escapingUnprintable)") + "\n")
+    }
+    let work = Work(
+      label: "making", done: progress.costDone, total: progress.costTotal, kept: progress.costKept,
+      part: "module \(min(progress.unitsDone + 1, progress.unitsTotal))/\(progress.unitsTotal)", countsBytes: false)
+    // Each module is an event of its own.
+    update(work, event: nil)
+  }
+
+  /// How far some work is.
+  private struct Work {
+    let label: String
+    let done: Int
+    let total: Int
+    /// What of ``done`` a run before did.
+    let kept: Int
+    let part: String
+    let countsBytes: Bool
+  }
+
+  /// - Parameter event: Sends an event, where one is due; nil: there are none.
+  private func update(_ work: Work, event: ((EventStream, TransferRate) -> Void)?) {
     guard form != .nothing || interval != nil else { return }
     state.withLock { state in
       let now = now()
-      let rate = TransferRate(
-        done: progress.bytesDone - progress.bytesKept, left: progress.bytesTotal - progress.bytesDone,
-        elapsed: now - start)
+      let rate = TransferRate(done: work.done - work.kept, left: work.total - work.done, elapsed: now - start)
       if let events, let interval {
-        guard Self.isDue(state.lastTold, interval, now) else { return }
+        guard let event, Self.isDue(state.lastTold, interval, now) else { return }
         state.lastTold = now
-        return events.progress(progress, rate: rate)
+        return event(events, rate)
       }
       let bar = ProgressBar(
-        label: "merging", done: progress.bytesDone, total: progress.bytesTotal, rate: rate,
-        part: "shard \(min(progress.shardsDone + 1, progress.shardsTotal))/\(progress.shardsTotal)")
+        label: work.label, done: work.done, total: work.total, rate: rate, part: work.part,
+        countsBytes: work.countsBytes)
       switch form {
       case .nothing: return
       case .line:
@@ -106,8 +139,8 @@ final class ProgressLine: Sendable {
         state.isShown = true
         draw(bar.line(width: StandardStreams.width(STDERR_FILENO) - 1))
       case .log:
-        guard isLogDue(progress, state, now) else { return }
-        state.lastLogged = progress.bytesDone
+        guard isLogDue(work, state, now) else { return }
+        state.lastLogged = work.done
         write(bar.logLine + "\n")
       }
       state.lastTold = now
@@ -118,11 +151,11 @@ final class ProgressLine: Sendable {
     _ last: ContinuousClock.Instant?, _ interval: Duration, _ now: ContinuousClock.Instant
   ) -> Bool { last.map { now - $0 >= interval } ?? true }
 
-  private func isLogDue(_ progress: MergeProgress, _ state: State, _ now: ContinuousClock.Instant) -> Bool {
+  private func isLogDue(_ work: Work, _ state: State, _ now: ContinuousClock.Instant) -> Bool {
     let elapsed = now - (state.lastTold ?? start)
     if elapsed >= Self.logInterval { return true }
-    let step = (progress.bytesTotal - progress.bytesKept) / Self.logSteps
-    return elapsed >= Self.leastLogInterval && progress.bytesDone - max(state.lastLogged, progress.bytesKept) >= step
+    let step = (work.total - work.kept) / Self.logSteps
+    return elapsed >= Self.leastLogInterval && work.done - max(state.lastLogged, work.kept) >= step
   }
 
   /// Clears the line.

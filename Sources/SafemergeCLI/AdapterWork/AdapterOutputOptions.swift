@@ -1,0 +1,34 @@
+import ArgumentParser
+
+/// Where an adapter that a command makes goes.
+struct AdapterOutputOptions: ParsableArguments {
+  @Option(name: [.short, .long], help: ArgumentHelp("The new adapter.", valueName: "path"), completion: .directory)
+  var output: String?
+
+  @Flag(name: [.short, .long], help: "Replace an existing output, if it is an adapter or a model.")
+  var force = false
+
+  @Flag(name: [.customShort("n"), .long], help: "Run all checks and print what would be made; write nothing.")
+  var dryRun = false
+
+  @Flag(
+    inversion: .prefixedNo,
+    help: ArgumentHelp("Resume an interrupted run with the same inputs and options.", visibility: .hidden))
+  var resume = true
+
+  @Flag(
+    help: ArgumentHelp(
+      "Remove the lock of a run that is no longer running; needed only on file systems without flock.",
+      visibility: .hidden))
+  var breakLock = false
+
+  /// Whether the output is one file.
+  var isFile: Bool { output?.hasSuffix(".safetensors") ?? false }
+
+  func validate() throws {
+    if output == nil, !dryRun {
+      throw ValidationError(
+        "missing required option --output (-o): where to write the new adapter", hint: "for example -o adapter")
+    }
+  }
+}
