@@ -1,4 +1,5 @@
 import AdapterConversion
+import AdapterWriting
 import Adapters
 import ArgumentParser
 import Checkpoints
