@@ -105,6 +105,10 @@ let package = Package(
       ],
       swiftSettings: librarySettings),
     .target(
+      name: "AdapterConversion",
+      dependencies: ["Platform", "JSONText", "Safetensors", "Adapters", "ModelNames", "ImageModels"],
+      swiftSettings: librarySettings),
+    .target(
       name: "AdapterWriting",
       dependencies: [
         "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "Staging",
@@ -143,7 +147,8 @@ let package = Package(
       name: "Merging",
       dependencies: [
         "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "LinearAlgebra",
-        "MergePlanning", "Staging", "MergeEngine", "AdapterWriting", "Inspection", "MergeChecking",
+        "MergePlanning", "AdapterConversion", "Staging", "MergeEngine", "AdapterWriting", "Inspection",
+        "MergeChecking",
       ],
       swiftSettings: librarySettings),
     .executableTarget(
@@ -151,7 +156,8 @@ let package = Package(
       dependencies: [
         "CSystem", "Platform", "JSONText", "Checksums", "Safetensors", "Checkpoints", "Adapters", "ModelNames",
         "ImageModels", "TileKernels", "LinearAlgebra", "MergePlanning", "Staging", "MergeEngine",
-        "AdapterWriting", "Factorization", "LowRank", "Reports", "Inspection", "MergeChecking", "Merging",
+        "AdapterConversion", "AdapterWriting", "Factorization", "LowRank", "Reports", "Inspection", "MergeChecking",
+        "Merging",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: programSettings),
@@ -166,6 +172,13 @@ let package = Package(
       name: "TestSupport",
       dependencies: ["Platform", "JSONText", "Safetensors"],
       path: "Tests/TestSupport",
+      swiftSettings: programSettings),
+    .testTarget(
+      name: "AdapterConversionTests",
+      dependencies: [
+        "Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters", "MergePlanning", "AdapterConversion",
+        "AdapterWriting", "Merging", "TestSupport",
+      ],
       swiftSettings: programSettings),
     .testTarget(
       name: "AdapterWritingTests",

@@ -94,7 +94,7 @@ public struct Adapter: Sendable {
     let (weightsPath, configPath) = (folder.weightsPath, folder.configPath)
     let table = header.tensors
     if table.isEmpty { throw AdapterError(path: weightsPath, .noTensors) }
-    let keys = try AdapterKeys(table, .peft(type(of: tuner)), path: weightsPath)
+    let keys = try AdapterKeys(table, folder.dialect(of: type(of: tuner)), path: weightsPath)
     if !config.omissions.hasType, !keys.hasFactors { throw AdapterError(path: configPath, .peftType(found: nil)) }
     let tensors = AdapterTensors(table: table, keys: keys, config: config, path: weightsPath, configPath: configPath)
     let made = try tuner.updates(of: tensors)

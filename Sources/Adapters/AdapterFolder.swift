@@ -131,6 +131,9 @@ struct AdapterFolder {
     return name.utf8.starts(with: prefix.utf8) ? Int(Substring(name.utf8.dropFirst(prefix.utf8.count))) : nil
   }
 
+  /// The names of its tensors.
+  func dialect(of tuner: any Tuner.Type) -> KeyDialect { trainer?.dialect ?? .peft(tuner) }
+
   func readConfig() throws(AdapterError) -> AdapterConfig {
     let text = try configText()
     let json: JSONValue

@@ -17,7 +17,7 @@ package struct ImageModel: Sendable {
   private(set) var parts: [ComponentNames]
   /// The VAEs, which are no components: names of adapters are never looked up in them.
   let autoencoders: [ComponentNames]
-  private var prefixes: [AdapterPrefixes]
+  private(set) var prefixes: [AdapterPrefixes]
 
   /// A base with these tensors; nil: it is no image or video model.
   ///

@@ -30,9 +30,9 @@ struct Safemerge: ParsableCommand {
       """,
     version: version,
     subcommands: [
-      MergeCommand.self, CombineCommand.self, ExtractCommand.self, ResizeCommand.self, UnmergeCommand.self,
-      LsCommand.self, CheckCommand.self, DiffCommand.self, ReportCommand.self, StatusCommand.self, CleanCommand.self,
-      CompletionCommand.self,
+      MergeCommand.self, CombineCommand.self, ExtractCommand.self, ResizeCommand.self, ConvertCommand.self,
+      UnmergeCommand.self, LsCommand.self, CheckCommand.self, DiffCommand.self, ReportCommand.self,
+      StatusCommand.self, CleanCommand.self, CompletionCommand.self,
     ])
 
   /// The version number, on which the bytes of a result may depend.

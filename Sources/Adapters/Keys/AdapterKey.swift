@@ -69,17 +69,20 @@ struct AdapterKey: Equatable, Sendable {
   /// The NAME of `lora_A.NAME.weight`, which saving takes out.
   let adapterName: String?
   let leniencies: Set<Leniency>
+  /// How ``name(of:)`` writes keys.
+  private let spelling: KeyDialect.Spelling
 
-  /// The key of another role for the same module, as PEFT writes it.
+  /// The key of another role for the same module, as its trainer writes it.
   func name(of role: Role) -> String {
     if case .shared = role { return "\(KeyDialect.top).\(role.suffix)" }
-    return "\(Self.prefix)\(path).\(role.suffix)"
+    return spelling.key(path, role)
   }
 
   /// - Throws: What is wrong with the key, or which feature it belongs to.
   init(_ name: TensorName, _ dialect: KeyDialect) throws(AdapterError.Problem) {
     var segments = Self.segments(name.string)
     var leniencies: Set<Leniency> = []
+    spelling = dialect.spelling
     if let shared = dialect.shared(segments) {
       if let name = shared.adapterName { leniencies.insert(.adapterName(name)) }
       (module, path, depth, container) = (TensorName(KeyDialect.top), KeyDialect.top, 0, nil)
@@ -88,6 +91,7 @@ struct AdapterKey: Equatable, Sendable {
     }
     try Self.takePrefix(of: &segments, dialect, &leniencies)
     TrainerNames.rename(&segments, &leniencies)
+    if dialect.spelling == .mlx { MLXKeys.rename(&segments) }
     let tail = try KeyTail.take(from: &segments, dialect)
     // A factor that no PEFT known here writes must not pass for a tensor of the model.
     if case .plain = tail.role, segments.contains(where: { $0 != dialect.wrapped && dialect.isUpdate($0) }) {
@@ -118,6 +122,7 @@ struct AdapterKey: Equatable, Sendable {
     depth = key.depth
     container = key.container
     adapterName = key.adapterName
+    spelling = key.spelling
     self.leniencies = key.leniencies.union(leniencies)
     self.role = role
   }
@@ -135,6 +140,7 @@ struct AdapterKey: Equatable, Sendable {
   private static func takePrefix(
     of segments: inout [String], _ dialect: KeyDialect, _ leniencies: inout Set<Leniency>
   ) throws(AdapterError.Problem) {
+    if dialect.prefix.isEmpty { return }
     for segment in segments where dialect.wrappers.contains(segment) { leniencies.insert(.wrapper(segment)) }
     segments.removeAll { dialect.wrappers.contains($0) }
     if segments.first == "module", segments.count > 1 {

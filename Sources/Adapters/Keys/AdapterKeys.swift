@@ -68,7 +68,10 @@ struct AdapterKeys {
   private func leniencyWarnings() -> [String] {
     var counts: [AdapterKey.Leniency: (count: Int, first: Int)] = [:]
     for (index, key) in keys.enumerated() {
-      for leniency in key.leniencies { counts[leniency, default: (0, index)].count += 1 }
+      // Of an adapter of MLX all factors are stored transposed.
+      for leniency in key.leniencies where dialect.spelling != .mlx || leniency != .transposedFactor {
+        counts[leniency, default: (0, index)].count += 1
+      }
     }
     return counts.map { leniency, found in
       "\(path): \(found.count) of \(keys.count) keys \(leniency.text), such as \(table.name(at: found.first))"

@@ -16,6 +16,24 @@ struct KeyDialect: Sendable {
   let markers: Set<String>
   /// With what a segment begins that belongs to an update, of this tuner or another.
   let updatePrefixes: [String]
+  /// How messages and comparisons write keys.
+  var spelling = Spelling.peft
+
+  /// Whose keys a name is written as.
+  enum Spelling: Sendable {
+    /// `base_model.model.X.lora_A.weight`.
+    case peft
+    /// `X.lora_a`.
+    case mlx
+
+    /// The key of a role.
+    func key(_ path: String, _ role: AdapterKey.Role) -> String {
+      switch self {
+      case .peft: "\(AdapterKey.prefix)\(path).\(role.suffix)"
+      case .mlx: "\(path).\(MLXKeys.ending(role))"
+      }
+    }
+  }
 
   /// What stands before the names at the top of the tuner's model.
   static let top = "base_model"

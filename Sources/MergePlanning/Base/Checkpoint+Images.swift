@@ -14,10 +14,15 @@ extension Checkpoint {
   /// The architecture that it is of as an image or video model; nil: it isn't one, or isn't known.
   package var imageArchitecture: String? { imageDescription.flatMap { $0.isRecognized ? $0.architecture : nil } }
 
+  /// The base as an image or video model, in which modules are looked up by their names; nil: it isn't one.
+  package var imageModel: ImageModel? {
+    mayBeOfImages ? ImageModel(names: tensorNames, in: HeaderShapes(base: self)) : nil
+  }
+
   /// The modules of an adapter that it does not have by any of the names that image models' modules have, in the adapter's order; nil: it
   /// is no image or video model.
   package func missingModules(of adapter: Adapter) -> [String]? {
-    guard mayBeOfImages, let model = ImageModel(names: tensorNames, in: HeaderShapes(base: self)) else { return nil }
+    guard let model = imageModel else { return nil }
     func has(_ module: String, _ parameters: [ModuleParameter]) -> Bool {
       parameters.contains { parameter in
         switch model.place(module, parameter) {

@@ -60,6 +60,7 @@ struct ExpertStacks {
       }
     }
     if let found = stack("\(container).\(leaf).weight", name) { return .success(found) }
+    if let found = switched(container, projection, name) { return .success(found) }
     if let found = separate(name, container, projection, experts) { return found }
     guard projection == .gate || projection == .up else { return nil }
     return half(name, container, isSecond: projection == .up, rows: rows, experts: experts)
@@ -81,6 +82,17 @@ struct ExpertStacks {
     let tensor = TensorName(candidate)
     guard let shape = base.shape(of: tensor), shape.count == 3 else { return nil }
     return TensorPlacement(whole: tensor, as: name, shape: shape, rule: "experts: \(candidate)")
+  }
+
+  /// A stack of an MLX model, which has `switch_mlp` in the place of `experts`.
+  ///
+  /// Source: mlx-lm 0.32.2 `models/switch_layers.py`.
+  private func switched(_ container: String, _ projection: Projection, _ name: TensorName) -> TensorPlacement? {
+    let holder = container.dropLast("experts".count) + "switch_mlp"
+    for leaf in projection.names {
+      if let found = stack("\(holder).\(leaf).weight", name) { return found }
+    }
+    return nil
   }
 
   /// A tensor for each expert; of gate and up two.

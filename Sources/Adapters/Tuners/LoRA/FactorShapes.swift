@@ -103,9 +103,13 @@ struct FactorShapes {
   }
 
   /// Checks a vector with a value for each row of B: a bias, or magnitudes, which convolutions save with B's rank.
-  func checkVector(_ tensor: TensorInfo, isMagnitude: Bool) throws(AdapterError) {
+  ///
+  /// - Parameter areOfColumns: Whether it has a value for each column of A: magnitudes of an embedding of MLX.
+  func checkVector(
+    _ tensor: TensorInfo, isMagnitude: Bool, areOfColumns: Bool = false
+  ) throws(AdapterError) {
     try Self.checkDType(tensor, path: path)
-    var expected = [outFeatures]
+    var expected = [areOfColumns ? inFeatures : outFeatures]
     if isMagnitude, case .convolution(let kernel) = kind {
       expected = [1, outFeatures] + kernel.map { _ in 1 }
     }

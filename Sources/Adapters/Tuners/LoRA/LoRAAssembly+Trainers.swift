@@ -47,6 +47,7 @@ extension LoRAAssembly {
     guard let stack = ExpertKeys.stack(of: module), let a = parts[.loraA] else { return nil }
     let shape = table.shape(at: a)
     if shape.count == 3 { return stack }
+    if let b = parts[.loraB], transposedFactors.contains(b), table.shape(at: b).count == 3 { return stack }
     guard shape.count == 2, let rows = shape.first else { return nil }
     let expected = try statedRank(of: module.string)
     // Names that only stacks of three dimensions have.
@@ -64,6 +65,18 @@ extension LoRAAssembly {
       throw failure(.mixedOrientation(other: table.name(at: other).string), at: transposed[0])
     }
     return !transposed.isEmpty
+  }
+
+  /// The right factors of a stack of MLX as (experts, rank, in): older releases saved (experts * rank, in).
+  func stackedA(_ index: Int, experts: Int) throws(AdapterError) -> TensorInfo {
+    let info = table[index]
+    if info.shape.count == 3 { return info }
+    guard info.shape.count == 2, experts > 0, info.shape[0] % experts == 0 else {
+      throw failure(.shape(expected: "(\(experts), r, in)", found: info.shape), at: index)
+    }
+    return TensorInfo(
+      name: info.name, dtype: info.dtype, shape: [experts, info.shape[0] / experts, info.shape[1]],
+      dataOffsets: info.dataOffsets)
   }
 
   /// A factor as PEFT would have it: with its dimensions exchanged, or without the one of what all experts share.

@@ -169,8 +169,14 @@ struct LoRAAssembly {
     if isEmbedding, let other = parts[.loraA] ?? parts[.loraB] { throw failure(.embeddingAndLinear, at: other) }
     let a = try half(isEmbedding ? .embeddingA : .loraA, of: parts)
     let b = try half(isEmbedding ? .embeddingB : .loraB, of: parts)
-    let areTransposed = try areTransposed(update, a, b)
-    let (infoA, infoB) = (factor(a, areTransposed), factor(b, areTransposed))
+    // Of stacks MLX stores the factors as they are.
+    let areMLX = try areTransposed(update, a, b)
+    let isMLXStack = areMLX && table.shape(at: b).count == 3
+    let areTransposed = areMLX && !isMLXStack
+    let isMLXEmbedding =
+      areTransposed && update.target == .weight && EmbeddingNames.isEmbedding("\(update.module.string).weight")
+    let infoA = isMLXStack ? try stackedA(a, experts: table.shape(at: b)[0]) : factor(a, areTransposed)
+    let infoB = factor(b, areTransposed)
     // What the config does not say the factors do, but for stacks of experts, whose number is not known either.
     var statedRank = strength.rank
     if strength.rankPattern == nil, !config.omissions.hasRank, lora.statedScaling == nil,
@@ -188,16 +194,20 @@ struct LoRAAssembly {
     let blocks = try blockDiagonal(of: update, isEmbedding: isEmbedding)
     if isEmbedding, update.target != .weight { throw failure(.embeddingAndLinear, at: a) }
     let shapes =
-      update.isNamedByParameter && infoA.shape.count == 3
+      (update.isNamedByParameter || isMLXStack) && infoA.shape.count == 3
       ? try FactorShapes(stackedA: infoA, b: infoB, rank: rank, path: tensors.path)
       : try FactorShapes(
-        a: infoA, b: infoB, rank: rank, isEmbedding: isEmbedding, stacksExperts: isParameter, blocks: blocks,
+        a: infoA, b: infoB, rank: rank, isEmbedding: isEmbedding || isMLXEmbedding, stacksExperts: isParameter,
+        blocks: blocks,
         path: tensors.path)
-    if areTransposed, shapes.kind != .linear || blocks != nil {
+    if areTransposed, (shapes.kind != .linear && !isMLXEmbedding) || blocks != nil {
       throw failure(.shape(expected: "two dimensions", found: table.shape(at: a)), at: a)
     }
     if let bias { try shapes.checkVector(table[bias], isMagnitude: false) }
-    if let magnitude { try shapes.checkVector(table[magnitude], isMagnitude: true) }
+    if let magnitude {
+      if isMLXStack { throw failure(.impossible("fine_tune_type", of: "a stack of experts"), at: magnitude) }
+      try shapes.checkVector(table[magnitude], isMagnitude: true, areOfColumns: isMLXEmbedding)
+    }
     if let diagonal { try shapes.checkDiagonal(table[diagonal], rank: rank) }
     if case .convolution = shapes.kind, blocks != nil || update.target != .weight || update.isAttentionInput {
       throw failure(.shape(expected: "two dimensions", found: table.shape(at: a)), at: a)

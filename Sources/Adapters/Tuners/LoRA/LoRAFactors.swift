@@ -12,7 +12,7 @@ struct LoRAFactors {
   let blocks: BlockDiagonal?
   /// KaSA's diagonal, (rank), which makes the update `s (B diag) A`; nil for other adapters.
   let diagonal: Int?
-  /// DoRA's magnitudes, one for each row of B; nil: there are none.
+  /// DoRA's magnitudes, one for each row of B, or of an embedding of MLX for each column of A; nil: there are none.
   let magnitude: Int?
   /// How B's columns are ordered in a stack of experts.
   let expertLayout: ExpertLayout
@@ -30,9 +30,13 @@ struct LoRAFactors {
 
   var steps: [UpdateStep<Factor>] {
     let addition = Addition(terms)
-    let magnitudes = magnitude.map { Factor.rowMajor($0, rows: 1, columns: shapes.outFeatures) }
+    // MLX's norms are those of the rows of the embedding, PEFT's those of its columns.
+    let areOfColumns = areTransposed && shapes.kind == .embedding
+    let count = areOfColumns ? shapes.inFeatures : shapes.outFeatures
+    let magnitudes = magnitude.map { Factor.rowMajor($0, rows: 1, columns: count) }
     return [decomposition.map { .subtract($0) }].compactMap { $0 } + [
-      magnitudes.map { .rescale(Rescaling(addition, along: .rows, to: $0)) } ?? .add(addition)
+      magnitudes.map { .rescale(Rescaling(addition, along: areOfColumns ? .columns : .rows, to: $0)) }
+        ?? .add(addition)
     ]
   }
 
