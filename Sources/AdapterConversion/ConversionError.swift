@@ -67,7 +67,7 @@ package struct ConversionError: ReportableError, Equatable {
     case .needsBase(let dialect):
       "the names of \(dialect.title) depend on the image model, and no base is given"
     case .notAnImageModel(let dialect):
-      "\(dialect.title) names modules of image and video models, and the base is none that is known"
+      "\(dialect.title) names modules of image and video models, and the base is not one that is known"
     case .unknownModule(let nearest):
       "the base has no such module" + (nearest.isEmpty ? "" : "; nearest: \(nearest.joined(separator: ", "))")
     case .noPlace(let reason): reason

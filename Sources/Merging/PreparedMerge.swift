@@ -43,7 +43,7 @@ public struct PreparedMerge: Sendable {
     var engine = request.engine
     engine.prepare(for: request.verification)
     if request.isUnmerge {
-      for adapter in adapters { try UnmergeCheck.check(adapter) }
+      try UnmergeCheck.check(request)
       engine.countsReturns = true
     }
     if adapters.count > 1, request.combination?.needsDecompositions == true {
@@ -58,7 +58,6 @@ public struct PreparedMerge: Sendable {
       for warning in base.warnings { warn(warning, nil) }
       throw error
     }
-    if request.isUnmerge { try UnmergeCheck.check(plan) }
     if case .stochastic = engine.rounding, plan.quantization?.requantized ?? 0 > 0 {
       throw PlanError(path: base.path, tensor: nil, .requantizing("stochastic rounding"))
     }

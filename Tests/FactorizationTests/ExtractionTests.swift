@@ -54,7 +54,8 @@ import Testing
     #expect(off * 1000 <= count, "\(off) of \(count)")
   }
 
-  @Test(arguments: ["linear-f32", "embedding-f32", "gpt2-f32", "lm-head-f32", "rslora-f32"])
+  /// Not of adapters that also replace the weight, whose change has any rank.
+  @Test(arguments: ["linear-f32", "embedding-f32", "gpt2-f32", "rslora-f32"])
   func rankOfTheAdapterGivesItsDelta(name: String) throws {
     let pair = try Pair(name)
     let rank = try #require(try Adapter(path: FixtureCase.named(name).adapters[0]).updates.compactMap(\.rank).max())

@@ -140,11 +140,12 @@ import Testing
 
   /// What the pipeline has besides options of the command line: a property that changes bytes has to come from one of them.
   @Test func everyPropertyOfTheEngineAndOfARequestIsKnown() throws {
-    let recorded: Set = ["rounding", "nonFinite", "planning", "combination", "modelCard"]
+    let recorded: Set = ["rounding", "nonFinite", "planning", "combination", "modelCard", "isUnmerge"]
     let inputs: Set = ["base", "adapters", "sideFiles"]
     let lapack: Set = ["decomposer", "lapack"]
     let neutral: Set = [
-      "workers", "kernels", "collectsStatistics", "copyMode", "computesChecksums", "verification", "judge",
+      "workers", "kernels", "collectsStatistics", "countsReturns", "copyMode", "computesChecksums", "verification",
+      "judge",
       "interruption", "tileSize", "beforeVerification", "engine", "memoryLimit", "output", "isDryRun", "force",
       "isInParts", "breaksLock", "report",
       "protectedPaths", "temporaryFolder", "resumes", "record", "warnings",

@@ -20,7 +20,7 @@ package struct ConvertedTensor: Sendable {
 
   /// The bytes of the tensor, read from the adapter.
   ///
-  /// - Throws: What cannot be read.
+  /// - Throws: An error of reading the file.
   package func bytes(_ source: FactorSource) throws(ConversionError) -> [UInt8] {
     switch content {
     case .copy(let tensor): try source.bytes(of: tensor)

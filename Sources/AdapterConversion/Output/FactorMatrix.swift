@@ -33,7 +33,7 @@ package struct FactorMatrix: Equatable, Sendable {
       pieces.map { Piece(row: $0.column, column: $0.row, factor: $0.factor.transposed) })
   }
 
-  /// The tensor that it is as it is stored; nil: it is none.
+  /// The tensor that it is as it is stored; nil: it is a part of one.
   func tensor(in table: TensorTable) -> Int? {
     guard let only = pieces.first, pieces.count == 1 else { return nil }
     let factor = only.factor

@@ -30,7 +30,7 @@ extension ImageModel {
     parts[component].component.scheme == scheme || parts[component].spellings.architecture?.table(scheme) != nil
   }
 
-  /// The number that diffusers and trainers give to a text encoder, beginning with 1; nil: the component is none.
+  /// The number that diffusers and trainers give to a text encoder, beginning with 1; nil: another component.
   package func encoderNumber(of component: Int) -> Int? {
     guard parts[component].component.kind.isTextEncoder else { return nil }
     let folders = prefixes[component].dotted.filter { $0.hasPrefix("text_encoder") && !$0.contains("base_model") }

@@ -43,7 +43,7 @@ package struct LiveParameter: Sendable {
     let names = Array(model.tensorNames)
     let ties = ModelTies(config: model.config)
     let heads = Set(([ties.head].compactMap { $0 }) + ["lm_head.weight", "score.weight", "classifier.weight"])
-    let live = LiveNames(
+    let live = LiveModuleNames(
       config: model.config, names: names, prefix: ties.head == nil ? "" : ties.prefix, heads: heads)
     let vocabulary = VocabularyTensors(config: model.config, names: names)
     let families = OrientationFamilies(model.config)

@@ -6,8 +6,21 @@ import Safetensors
 /// Decides whether adapters can be taken out of a merged model: whether what they change is a sum, of which the delta follows from
 /// the adapter alone.
 enum UnmergeCheck {
-  /// Refuses an adapter that replaces anything.
-  static func check(_ adapter: Adapter) throws(UnmergeError) {
+  /// Refuses adapters that cannot be taken out, by a plan that merges them: what has no meaning with a weight below zero would
+  /// be refused for that reason first.
+  ///
+  /// - Throws: ``UnmergeError``; what planning throws.
+  static func check(_ request: MergeRequest) throws {
+    let adapters = request.adapters.map(\.adapter)
+    for adapter in adapters { try check(adapter) }
+    try check(MergePlan(base: request.base, adapters: adapters.map { AdapterUse($0) }, options: request.planning))
+  }
+
+  /// Refuses an adapter that replaces anything, or makes other layers.
+  private static func check(_ adapter: Adapter) throws(UnmergeError) {
+    if adapter.config.layerReplication != nil {
+      throw UnmergeError(path: adapter.configPath, .notASum("the merge replicates layers (\"layer_replication\")"))
+    }
     if let replacement = adapter.replacements.first {
       throw UnmergeError(
         path: adapter.weightsPath, tensor: adapter.header.tensors.name(at: replacement.tensor).string,
@@ -21,7 +34,7 @@ enum UnmergeCheck {
   }
 
   /// Refuses a plan in which a tensor is changed in another way than by one sum.
-  static func check(_ plan: MergePlan) throws(UnmergeError) {
+  private static func check(_ plan: MergePlan) throws(UnmergeError) {
     for shard in plan.shards {
       for tensor in shard.tensors {
         try check(tensor, plan)

@@ -198,8 +198,7 @@ struct LoRAAssembly {
       ? try FactorShapes(stackedA: infoA, b: infoB, rank: rank, path: tensors.path)
       : try FactorShapes(
         a: infoA, b: infoB, rank: rank, isEmbedding: isEmbedding || isMLXEmbedding, stacksExperts: isParameter,
-        blocks: blocks,
-        path: tensors.path)
+        blocks: blocks, path: tensors.path)
     if areTransposed, (shapes.kind != .linear && !isMLXEmbedding) || blocks != nil {
       throw failure(.shape(expected: "two dimensions", found: table.shape(at: a)), at: a)
     }
@@ -339,20 +338,5 @@ struct LoRAAssembly {
     case (.weight, .experts): owner = "stacked experts"
     }
     throw failure(.decomposition(change, of: owner), at: update.parts.first)
-  }
-
-  /// Which factor of a module is block-diagonal.
-  ///
-  /// Source: PEFT 0.21.2 `BdLoraLinearVariant.init`.
-  private func blockDiagonal(of update: Update, isEmbedding: Bool) throws(AdapterError) -> BlockDiagonal? {
-    guard let rule = lora.blockDiagonal else { return nil }
-    if isEmbedding || update.target != .weight || update.isAttentionInput {
-      throw failure(.impossible("use_bdlora", of: "anything but a linear layer"), at: update.parts.first)
-    }
-    let a = rule.modulesA.contains(where: update.module.string.containsBytes)
-    let b = rule.modulesB.contains(where: update.module.string.containsBytes)
-    if a, b { throw failure(.blocksInBoth, at: update.parts.first) }
-    if !a, !b, rule.isStrict { throw failure(.blocksInNeither, at: update.parts.first) }
-    return a || b ? BlockDiagonal(a: a, b: b, blocks: rule.blocks) : nil
   }
 }

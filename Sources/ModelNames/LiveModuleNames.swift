@@ -4,7 +4,7 @@ import Safetensors
 /// What the parameters of a model on disk are called in the model in memory: the names by which PEFT finds modules.
 ///
 /// A tensor that is only a part of a parameter in memory keeps its name on disk.
-package struct LiveNames {
+package struct LiveModuleNames {
   private let rules: ConversionRules
   /// Put before the names of a model whose file leaves its prefix out; empty: nothing is.
   private let prefix: String
