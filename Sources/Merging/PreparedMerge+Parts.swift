@@ -22,7 +22,7 @@ extension PreparedMerge {
 
   /// Writes the weight files of one part of the merge; those that are complete are not written again.
   ///
-  /// May run on several machines at once, twice, and after it was killed. The result is made by ``finishParts(as:acceptsBaseCopies:wait:)``.
+  /// May run on several machines at once, twice, and after it was killed. The result is made by ``finishParts(as:acceptsBaseCopies:wait:made:)``.
   ///
   /// - Parameters:
   ///   - index: The part, counted from 0.

@@ -27,6 +27,9 @@ public struct AdapterCombination: Sendable {
   /// Plans the combination.
   ///
   /// - Parameters:
+  ///   - uses: The adapters with their weights.
+  ///   - method: How they are combined.
+  ///   - kernels: The instruction set. The result does not depend on it.
   ///   - dtype: Of the factors: F32, F16 or BF16.
   ///   - decomposer: Decomposes the updates, where the method needs it; nil: the system's LAPACK is opened then.
   ///   - path: The output, for errors.
