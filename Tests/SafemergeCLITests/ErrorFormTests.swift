@@ -13,7 +13,7 @@ import Testing
 
   /// Wrong usage, and the message and hint for it.
   private static let usage: [(arguments: [String], message: String, hint: String?)] = [
-    (["help", "nosuch"], #"unknown command "nosuch""#, "commands: merge, ls"),
+    (["help", "nosuch"], #"unknown command "nosuch""#, "commands: merge, combine"),
     (["version"], #"unknown command "version""#, "safemerge --version"),
     (["./base", "./adapter", "-o", "x"], #"unknown command "./base""#, "a command comes first"),
     (["merge", "a", "b"], "missing required option --output (-o): where to write the merged model", "for example -o"),

@@ -112,7 +112,7 @@ import Testing
   @Test(arguments: [
     (["mrge"], "unknown command \"mrge\" [usage]\n  hint: did you mean merge?"),
     (["chekc", "x"], "hint: did you mean check?"),
-    (["frobnicate"], "unknown command \"frobnicate\" [usage]\n  hint: commands: merge, ls"),
+    (["frobnicate"], "unknown command \"frobnicate\" [usage]\n  hint: commands: merge, combine"),
     (["m\u{1b}[31m"], "unknown command \"m\\u{1b}[31m\""),
     (["merge", "a", "b", "--outpt", "c"], "hint: did you mean --output?"),
     (["merge", "a", "b"], "missing required option --output (-o)"),
