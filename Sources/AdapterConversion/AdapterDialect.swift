@@ -1,3 +1,5 @@
+import Adapters
+
 /// A form in which adapters are saved.
 package enum AdapterDialect: String, CaseIterable, Sendable {
   /// A folder of PEFT: adapter_config.json and adapter_model.safetensors.
@@ -26,7 +28,7 @@ package enum AdapterDialect: String, CaseIterable, Sendable {
   package var isFolder: Bool { self == .peft || self == .mlx }
 
   /// The name of the weights in such a folder.
-  package var weightsName: String { self == .mlx ? "adapters.safetensors" : "adapter_model.safetensors" }
+  package var weightsName: String { self == .mlx ? "adapters.safetensors" : PEFTLayout.weightsName }
 
   /// Whether it names modules of image and video models, whose names differ between dialects.
   var isOfImages: Bool { !isFolder }

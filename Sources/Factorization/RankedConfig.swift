@@ -1,11 +1,12 @@
+import Adapters
 import JSONText
 
 /// adapter_config.json of a LoRA whose factors have scaling 1: alpha is the rank in every module.
 struct RankedConfig {
   /// `r` and `lora_alpha`: the rank that most modules have, the larger of several.
   let rank: Int
-  /// Modules with another rank, in their order.
-  let others: [(module: String, rank: Int)]
+  /// Entries of the patterns.
+  private let patterns: [(key: String, value: Int)]
   var targets: [String] = []
   var savedModules: [String] = []
   var bias = "none"
@@ -19,13 +20,13 @@ struct RankedConfig {
     let counts = ranks.reduce(into: [Int: Int]()) { $0[$1.rank, default: 0] += 1 }
     let rank = counts.max { ($0.value, $0.key) < ($1.value, $1.key) }?.key ?? 1
     self.rank = rank
-    others = ranks.filter { $0.rank != rank }
+    patterns = WrittenPatterns.entries(ranks.map { ($0.module, $0.rank) }, common: rank)
   }
 
   /// The members for ranks and alphas, which scale by 1.
   var rankMembers: [(key: String, value: JSONValue)] {
     let patterns = JSONValue.object(
-      others.map { JSONMember(key: $0.module, value: .integer(Int64($0.rank))) })
+      patterns.map { JSONMember(key: $0.key, value: .integer(Int64($0.value))) })
     return [
       ("alpha_pattern", patterns), ("lora_alpha", .integer(Int64(rank))), ("r", .integer(Int64(rank))),
       ("rank_pattern", patterns), ("use_rslora", .bool(false)),

@@ -56,6 +56,22 @@ import Testing
     #expect(other.warnings == [])
   }
 
+  /// The path of a module is also the end of others' paths.
+  @Test func modulesWhosePathsEndAlikeKeepTheirAlphas() throws {
+    let tensors = ["model.a.proj", "model.b.proj", "proj"].flatMap { module in
+      [
+        TestTensor("\(module).lora_A.weight", .f32, [4, 8]), TestTensor("\(module).lora_B.weight", .f32, [8, 4]),
+      ]
+    }
+    let source = try Scratch()
+    let adapter = try writeAdapter(
+      source.file("adapter"), rank: 4, alpha: "4", tensors,
+      fields: #""alpha_pattern": {"model.a.proj": 4, "model.b.proj": 4, "proj": 8}, "target_modules": ["proj"]"#)
+    let again = try Adapter(path: try convert(adapter, to: .peft))
+    #expect(again.updates.map(\.module) == ["model.a.proj", "model.b.proj", "proj"])
+    #expect(again.updates.map(\.scaling) == [1, 1, 2])
+  }
+
   /// A scaling of alpha / sqrt(r) becomes an alpha with the same quotient.
   @Test func theScalingOfRankStabilizedLoRAStays() throws {
     let adapter = FixtureCase.adapter("rslora-f32")

@@ -26,6 +26,22 @@ import Testing
     return output
   }
 
+  /// The path of a module is also the end of others' paths.
+  @Test func modulesWhosePathsEndAlikeKeepTheirRanks() throws {
+    let tensors = [("model.a.proj", 4), ("model.b.proj", 4), ("proj", 2)].flatMap { module, rank in
+      [
+        TestTensor("\(module).lora_A.weight", .f32, [rank, 8]),
+        TestTensor("\(module).lora_B.weight", .f32, [8, rank]),
+      ]
+    }
+    let adapter = try writeAdapter(
+      scratch.file("adapter"), rank: 4, alpha: "4", tensors,
+      fields: #""rank_pattern": {"model.a.proj": 4, "model.b.proj": 4, "proj": 2}, "target_modules": ["proj"]"#)
+    let smaller = try Adapter(path: try resize(adapter, RankRule(.count(10_000))))
+    #expect(smaller.updates.map(\.rank) == [4, 4, 2])
+    #expect(smaller.updates.map(\.scaling) == [1, 1, 1])
+  }
+
   /// With its own rank an adapter stays what it was.
   @Test(arguments: [
     "linear-f32", "patterns-f32", "rslora-f32", "conv-f32", "embedding-f32", "dora-linear-f32", "lm-head-f32",

@@ -1,3 +1,4 @@
+import Adapters
 import JSONText
 
 /// The fields of PEFT's config for modules with their own ranks and alphas, in PEFT 0.21.2's names.
@@ -28,9 +29,9 @@ struct PEFTConfig {
   var fields: [JSONMember] {
     guard let common else { return [] }
     func pattern(_ value: (Strength) -> JSONValue) -> JSONValue {
-      let own = value(common)
-      return .object(
-        modules.filter { value($0.strength) != own }.map { JSONMember(key: $0.name, value: value($0.strength)) })
+      .object(
+        WrittenPatterns.entries(modules.map { ($0.name, value($0.strength)) }, common: value(common))
+          .map { JSONMember(key: $0.key, value: $0.value) })
     }
     let alpha = { (strength: Strength) in Self.number(strength.alpha) }
     let rank = { (strength: Strength) in JSONValue.integer(Int64(strength.rank)) }

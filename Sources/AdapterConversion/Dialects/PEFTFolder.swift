@@ -11,8 +11,6 @@ struct PEFTFolder {
   private var usesDora = false
   private var hasCores = false
 
-  private static let prefix = "base_model.model."
-
   init(_ list: TensorList) { self.list = list }
 
   /// The shape of DoRA's magnitudes: (out), of a convolution (1, out, 1, ...).
@@ -40,7 +38,7 @@ struct PEFTFolder {
     if factors.core != nil {
       throw list.failure(.notHeld(what: "it has a core of Tucker's decomposition", dialect: .peft), module)
     }
-    let name = Self.prefix + module.name
+    let name = PEFTLayout.prefix + module.name
     let shape = try list.shape(factors, module)
     list.add(name + (factors.isEmbedding ? ".lora_embedding_A" : ".lora_A.weight"), factors.right, shape: shape.right)
     list.add(name + (factors.isEmbedding ? ".lora_embedding_B" : ".lora_B.weight"), factors.left, shape: shape.left)
@@ -67,7 +65,7 @@ struct PEFTFolder {
     try take(copied.kind.title, module)
     for (ending, tensor) in copied.tensors {
       if ending == "hada_t1" { hasCores = true }
-      list.add("\(Self.prefix)\(module.name).\(ending)", copyOf: tensor)
+      list.add("\(PEFTLayout.prefix)\(module.name).\(ending)", copyOf: tensor)
     }
     modules.append((module.name, strength))
   }

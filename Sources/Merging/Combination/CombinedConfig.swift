@@ -4,7 +4,7 @@ import MergePlanning
 
 /// adapter_config.json of a combined adapter: alpha is r in every module, so that the scaling is 1.
 struct CombinedConfig {
-  static let fileName = "adapter_config.json"
+  static let fileName = PEFTLayout.configName
 
   let text: [UInt8]
 
@@ -17,10 +17,10 @@ struct CombinedConfig {
     writer.member("r", rank)
     writer.member("lora_alpha", rank)
     writer.member("use_rslora", false)
-    let patterns = Self.patterns(layout.modules, rank: rank)
+    let patterns = WrittenPatterns.entries(layout.modules.map { ($0.patternName, $0.rank) }, common: rank)
     for field in ["rank_pattern", "alpha_pattern"] {
       writer.member(field) { writer in
-        for (pattern, rank) in patterns { writer.member(pattern, rank) }
+        for (key, rank) in patterns { writer.member(key, rank) }
       }
     }
     writer.member("target_modules", layout.modules.map(\.patternName))
@@ -37,24 +37,5 @@ struct CombinedConfig {
     writer.member("peft_version", "0.21.2")
     writer.end()
     text = writer.bytes
-  }
-
-  /// The modules of another rank than `rank`, each by its path. A path is also a pattern that fits the ends of longer ones:
-  /// those come first, and the first that fits counts.
-  private static func patterns(_ modules: [CombinationLayout.Module], rank: Int) -> [(String, Int)] {
-    guard modules.contains(where: { $0.rank != rank }) else { return [] }
-    var seen: Set<[UInt8]> = []
-    return modules.filter { seen.insert(Array($0.patternName.utf8)).inserted }
-      .sorted { $0.patternName.utf8.count > $1.patternName.utf8.count }
-      .map { (escaped($0.patternName), $0.rank) }
-  }
-
-  private static func escaped(_ path: String) -> String {
-    var text = ""
-    for scalar in path.unicodeScalars {
-      if "\\[](){}*+?^$|".unicodeScalars.contains(scalar) { text += "\\" }
-      text.unicodeScalars.append(scalar)
-    }
-    return text
   }
 }

@@ -1,0 +1,9 @@
+/// What PEFT calls the files of an adapter, and what its keys begin with.
+package enum PEFTLayout {
+  /// Before a module's path in the model.
+  package static let prefix = "base_model.model."
+  /// The config.
+  package static let configName = "adapter_config.json"
+  /// The weights.
+  package static let weightsName = "adapter_model.safetensors"
+}
