@@ -4,8 +4,8 @@ import Safetensors
 
 /// The files of an adapter in one folder.
 struct AdapterFolder {
-  static let configName = "adapter_config.json"
-  static let weightsName = "adapter_model.safetensors"
+  static let configName = PEFTLayout.configName
+  static let weightsName = PEFTLayout.weightsName
   static let pickleName = "adapter_model.bin"
   /// Bytes of adapter_config.json; one with a pattern for each module of a large model has some 100 KiB.
   static let configByteLimit = 4 << 20

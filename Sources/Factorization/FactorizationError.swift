@@ -10,8 +10,8 @@ public struct FactorizationError: ReportableError, Equatable {
     case nothingTargeted
     /// A model of this kind is not read, such as a quantized one.
     case kind(String, hint: String)
-    /// A parameter of this kind differs, and an adapter cannot hold its change; with how many more there are.
-    case other(String, more: Int)
+    /// A parameter of this kind differs, and an adapter cannot hold its change.
+    case other(String)
     /// The tensor has this shape in one model and that in the other.
     case shape(base: [Int], tuned: [Int])
     /// The tensor has a dtype that is not computed with.
@@ -51,12 +51,13 @@ public struct FactorizationError: ReportableError, Equatable {
     case .noChange: "no tensor differs from the base's, so that there is nothing to extract"
     case .nothingTargeted: "no matrix is selected: --target matches none, or --exclude takes all"
     case .kind(let kind, _): "\(kind), which extract does not support"
-    case .other(let kind, let more):
-      "differs from the base, and an adapter cannot hold the change of \(kind)\(Self.rest(more))"
+    case .other(let kind): "differs from the base, and an adapter cannot hold the change of \(kind)"
     case .shape(let base, let tuned):
       "the shape is \(NumberText.shape(tuned)), and the base's is \(NumberText.shape(base)); an adapter cannot hold the change"
     case .dtype(let name): "the dtype \(name) is not supported; extract reads F32, F16 and BF16"
-    case .missing(let more): "the tuned model does not have this tensor of the base\(Self.rest(more))"
+    case .missing(let more):
+      "the tuned model does not have this tensor of the base"
+        + (more == 0 ? "" : " (and \(NumberText.counted(more, "other tensor")))")
     case .notLowRank(let kind): "the module's update is \(kind), and resize needs a product of two factors"
     }
   }
@@ -68,11 +69,7 @@ public struct FactorizationError: ReportableError, Equatable {
     case .kind(_, let hint): hint
     case .other, .missing, .shape: "--skip-other leaves such tensors out and lists them"
     case .dtype: nil
-    case .notLowRank: "convert the adapter first: safemerge convert ADAPTER --to lora -o OUTPUT"
+    case .notLowRank: "merge the adapter, and extract one from the result: safemerge extract BASE MERGED -o OUTPUT"
     }
-  }
-
-  private static func rest(_ more: Int) -> String {
-    more == 0 ? "" : " (and \(NumberText.counted(more, "other tensor")))"
   }
 }

@@ -40,6 +40,14 @@ extension JSONWriter {
     value(integers)
   }
 
+  /// Numbers in the shortest form that reads back as the same; those that are not finite become null.
+  package mutating func member(_ key: String, _ numbers: [Double]) {
+    self.key(key)
+    beginArray()
+    for number in numbers { value(number) }
+    end()
+  }
+
   /// An object.
   package mutating func member(_ key: String, members: (inout JSONWriter) -> Void) {
     self.key(key)

@@ -86,17 +86,3 @@ public enum FactorTruncation {
     return core
   }
 }
-
-extension LowRankFactors {
-  /// With the largest element of each left vector positive.
-  fileprivate var withSigns: LowRankFactors {
-    var (left, right) = (self.left, self.right)
-    for index in 0..<left.count {
-      let sign = left.sign(index)
-      left.scale(index, by: sign)
-      right.scale(index, by: sign)
-    }
-    return LowRankFactors(
-      left: left, right: right, squares: squares, total: total, lastGain: lastGain, hasAllValues: hasAllValues)
-  }
-}

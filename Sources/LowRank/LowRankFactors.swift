@@ -64,7 +64,14 @@ public struct LowRankFactors: Sendable, Equatable {
 
   /// The factors for rows and columns exchanged.
   var transposed: LowRankFactors {
-    var (left, right) = (self.right, self.left)
+    LowRankFactors(
+      left: right, right: left, squares: squares, total: total, lastGain: lastGain, hasAllValues: hasAllValues
+    ).withSigns
+  }
+
+  /// With the largest element of each left vector positive.
+  var withSigns: LowRankFactors {
+    var (left, right) = (self.left, self.right)
     for index in 0..<left.count {
       let sign = left.sign(index)
       left.scale(index, by: sign)

@@ -21,7 +21,7 @@ package enum FloatFormat {
   package static func float(bf16 bits: UInt16) -> Float { Float(bitPattern: UInt32(bits) << 16) }
 
   /// Rounds to the nearest F16, ties to even. A value that is too large becomes infinite, a NaN stays a quiet NaN.
-  static func f16(_ value: Float) -> UInt16 {
+  package static func f16(_ value: Float) -> UInt16 {
     let sign = UInt16(value.bitPattern >> 16) & 0x8000
     let magnitude = value.magnitude
     if value.isNaN { return sign | 0x7E00 | UInt16(truncatingIfNeeded: value.bitPattern >> 13) & 0x1FF }
@@ -33,7 +33,7 @@ package enum FloatFormat {
   }
 
   /// Rounds to the nearest BF16, ties to even. A NaN stays a quiet NaN.
-  static func bf16(_ value: Float) -> UInt16 {
+  package static func bf16(_ value: Float) -> UInt16 {
     let bits = value.bitPattern
     if value.isNaN { return UInt16(bits >> 16) | 0x40 }
     return UInt16(truncatingIfNeeded: (bits + 0x7FFF + (bits >> 16 & 1)) >> 16)

@@ -16,7 +16,7 @@ struct LowRankModule: Sendable {
   let left: Factor
   /// (r, in), with a column for each position of a kernel; of an embedding (r, vocabulary).
   let right: Factor
-  /// The tensor between the two, (r, r, *kernel), of a decomposition of Tucker's kind; nil: there is none.
+  /// The core of a Tucker decomposition, (r, r, *kernel); nil: the update has no core.
   let core: Int?
   let isEmbedding: Bool
   /// The kernel that the adapter says; nil: it does not say.

@@ -55,7 +55,7 @@ struct AdapterKey: Equatable, Sendable {
   }
 
   /// PEFT's, as messages show it.
-  static let prefix = "base_model.model."
+  static let prefix = PEFTLayout.prefix
 
   /// Where the module is in the model, such as `model.layers.0.self_attn.q_proj`: without any `base_layer`.
   let module: TensorName

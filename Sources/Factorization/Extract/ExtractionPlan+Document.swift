@@ -14,15 +14,15 @@ extension ExtractionPlan {
     let targets = Set(facts.map(\.module))
     var document = AdapterDocument()
     for item in saved {
-      document.copies.append(try copy(item, as: "base_model.model.\(item.parameter.name)"))
+      document.copies.append(try copy(item, as: "\(PEFTLayout.prefix)\(item.parameter.name)"))
       for module in item.parameter.tiedModules {
-        document.copies.append(try copy(item, as: "base_model.model.\(module).weight"))
+        document.copies.append(try copy(item, as: "\(PEFTLayout.prefix)\(module).weight"))
       }
     }
     for item in biases {
       let module = item.parameter.module
       let name = targets.contains(module) ? "\(module).base_layer.bias" : item.parameter.name
-      document.copies.append(try copy(item, as: "base_model.model.\(name)"))
+      document.copies.append(try copy(item, as: "\(PEFTLayout.prefix)\(name)"))
     }
     var config = RankedConfig(
       facts.flatMap { fact in ([fact.module] + (tiedModules[fact.module] ?? [])).map { ($0, fact.rank) } })
@@ -33,7 +33,7 @@ extension ExtractionPlan {
     config.taskType = taskType
     config.isTransposed = isTransposed
     config.tiesWeights = !targets.union(savedModules).isDisjoint(with: tiedModules.keys)
-    document.texts = [("adapter_config.json", config.text)]
+    document.texts = [(PEFTLayout.configName, config.text)]
     document.judge = { path in _ = try Adapter(path: path) }
     return document
   }

@@ -71,10 +71,7 @@ public struct ExtractionPlan: Sendable {
       throw FactorizationError(
         path: tuned.path, sorting.unselected.isEmpty ? .noChange : .nothingTargeted)
     }
-    let reading = ModelReading(base: base, tuned: tuned)
-    units = try targets.map { pair in
-      try ModuleExtraction(pair, reading, options).unit
-    }
+    units = try targets.map { try ModuleExtraction($0, sorting.reading, options).unit }
   }
 
   /// `task_type` of an adapter, by the model's class.

@@ -39,7 +39,7 @@ final class ModelReading: Sendable {
     guard let type = parameter.tensor.dtype.elementType else { return nil }
     let file = model.files[parameter.file]
     return WeightChange.Side(
-      file: try self.file(file), start: file.header.dataStart + parameter.tensor.dataOffsets.lowerBound, type: type)
+      file: try self.file(file), start: Self.range(parameter, in: file).lowerBound, type: type)
   }
 
   /// The difference of two parameters, as a matrix of the first dimension and all others; nil: one has a dtype that is not computed
@@ -56,13 +56,13 @@ final class ModelReading: Sendable {
   /// Whether two tensors of any dtype have the same bytes.
   func haveSameBytes(_ one: LiveParameter, _ other: LiveParameter) throws(FileError) -> Bool {
     guard one.tensor.dtype == other.tensor.dtype else { return false }
-    return try bytes(one, of: base) == bytes(other, of: tuned)
+    let (file, otherFile) = (base.files[one.file], tuned.files[other.file])
+    return try self.file(file).hasSameBytes(
+      Self.range(one, in: file), as: self.file(otherFile), Self.range(other, in: otherFile))
   }
 
-  private func bytes(_ parameter: LiveParameter, of model: Checkpoint) throws(FileError) -> [UInt8] {
-    let file = model.files[parameter.file]
+  private static func range(_ parameter: LiveParameter, in file: Checkpoint.File) -> Range<Int> {
     let offsets = parameter.tensor.dataOffsets
-    return try self.file(file).bytes(
-      file.header.dataStart + offsets.lowerBound..<file.header.dataStart + offsets.upperBound)
+    return file.header.dataStart + offsets.lowerBound..<file.header.dataStart + offsets.upperBound
   }
 }

@@ -1,4 +1,5 @@
 import AdapterWriting
+import Adapters
 import JSONText
 import LowRank
 import MergePlanning
@@ -55,7 +56,7 @@ struct ModuleExtraction: Sendable {
       _ name: String, _ shape: [Int], _ values: VectorSet, of module: String? = nil
     ) throws -> AdapterTensor {
       try AdapterTensor(
-        name: "base_model.model.\(module ?? parameter.module).\(name)", dtype: dtype, shape: shape,
+        name: "\(PEFTLayout.prefix)\(module ?? parameter.module).\(name)", dtype: dtype, shape: shape,
         values: values.elements, kernels: kernels, path: path)
     }
     switch parameter.kind {

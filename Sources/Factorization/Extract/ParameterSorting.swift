@@ -3,11 +3,11 @@ import MergePlanning
 import Platform
 import Safetensors
 
-/// Decides for every parameter what becomes of its change.
+/// Sorts the changed parameters by the form in which the adapter has them.
 struct ParameterSorting {
   private let change: ModelChange
   private let options: ExtractionOptions
-  private let reading: ModelReading
+  let reading: ModelReading
   /// Matrices that are decomposed, if they differ.
   private(set) var targets: [ModelChange.Pair] = []
   /// Modules that are saved whole.
@@ -54,8 +54,7 @@ struct ParameterSorting {
       guard options.selects(tuned.module) else { return unselected.append(tuned.module) }
       return targets.append(pair)
     }
-    guard try reading.change(pair)?.isNothing() != true else { return }
-    if try reading.change(pair) == nil, try reading.haveSameBytes(base, tuned) { return }
+    if try reading.haveSameBytes(base, tuned) { return }
     switch tuned.kind {
     case .bias: hasChangedBias = true
     case .vector: savedModules.insert(tuned.module)
@@ -78,6 +77,6 @@ struct ParameterSorting {
   private mutating func leaveOut(_ parameter: LiveParameter, _ kind: String) throws {
     if options.leavesOutOthers { return leftOut.append(parameter.name) }
     throw FactorizationError(
-      path: change.tuned.files[parameter.file].path, tensor: parameter.tensor.name.string, .other(kind, more: 0))
+      path: change.tuned.files[parameter.file].path, tensor: parameter.tensor.name.string, .other(kind))
   }
 }

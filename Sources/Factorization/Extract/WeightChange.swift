@@ -43,26 +43,11 @@ struct WeightChange: MatrixRows {
     try unsafe kernels.widen(part.bytes, as: side.type, into: &span)
   }
 
-  /// The part of one matrix of a stack of so many.
-  func matrix(_ index: Int, of count: Int) -> WeightChange {
-    let rows = rows / count
-    func side(_ side: Side) -> Side {
-      Side(file: side.file, start: side.start + index * rows * columns * side.type.byteCount, type: side.type)
-    }
-    return WeightChange(base: side(base), tuned: side(tuned), rows: rows, columns: columns, kernels: kernels)
-  }
-
   /// Whether both tensors have the same bytes.
-  func isNothing() throws -> Bool {
+  func isNothing() throws(FileError) -> Bool {
     guard base.type == tuned.type else { return false }
-    let total = rows * columns * base.type.byteCount
-    var (one, other): ([UInt8], [UInt8]) = ([], [])
-    for place in stride(from: 0, to: total, by: 1 << 20) {
-      let count = min(1 << 20, total - place)
-      try base.file.read(base.start + place..<base.start + place + count, into: &one)
-      try tuned.file.read(tuned.start + place..<tuned.start + place + count, into: &other)
-      guard one == other else { return false }
-    }
-    return true
+    let count = rows * columns * base.type.byteCount
+    return try base.file.hasSameBytes(
+      base.start..<base.start + count, as: tuned.file, tuned.start..<tuned.start + count)
   }
 }

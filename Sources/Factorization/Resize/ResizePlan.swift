@@ -70,7 +70,7 @@ public struct ResizePlan: Sendable {
     }
     var writer = JSONWriter(indentation: 2)
     writer.value(.object(members))
-    document.texts = [("adapter_config.json", writer.bytes + [UInt8(ascii: "\n")])]
+    document.texts = [(PEFTLayout.configName, writer.bytes + [UInt8(ascii: "\n")])]
     return document
   }
 }

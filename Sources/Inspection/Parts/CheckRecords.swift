@@ -38,7 +38,6 @@ package struct CheckRecords: Sendable {
 
   /// More than any record has.
   private static let limit = 256 << 20
-  private static let checksumLength = 64
 
   private func name(_ number: Int) -> String { "\(number).json" }
 
@@ -77,7 +76,7 @@ package struct CheckRecords: Sendable {
     try shared.rename(temporary, to: Paths.join(path, name(number)))
   }
 
-  /// JSON after its own SHA-256, which reveals a text that is incomplete.
+  /// A `SealedText`.
   private func text(_ values: [String: JSONValue], of file: String, _ count: Int) -> [UInt8] {
     var writer = JSONWriter()
     writer.beginObject()
@@ -92,14 +91,12 @@ package struct CheckRecords: Sendable {
       }
     }
     writer.end()
-    return Array("\(SHA256Checksum(of: writer.bytes)) ".utf8) + writer.bytes
+    return SealedText.seal(writer.bytes)
   }
 
   private func record(_ text: [UInt8], of file: String) -> Record? {
-    guard text.count > Self.checksumLength + 1 else { return nil }
-    let json = Array(text[(Self.checksumLength + 1)...])
-    guard Array(text[..<Self.checksumLength]) == Array(SHA256Checksum(of: json).description.utf8),
-      let value = try? JSONParser.parse(json.span), value["schema"] == .integer(1),
+    guard let json = SealedText.open(text), let value = try? JSONParser.parse(json.span),
+      value["schema"] == .integer(1),
       value["digest"] == .string(digest), value["file"] == .string(file), case .integer(let count)? = value["parts"],
       case .object(let members)? = value["values"]
     else { return nil }

@@ -1,3 +1,4 @@
+import Platform
 import TileKernels
 
 /// The largest singular values of a matrix with their vectors, as factors of low rank.
@@ -53,7 +54,7 @@ public struct SingularSearch: Sendable {
     var found: LowRankFactors?
     let block = Self.blockSize(rule.firstCount, shorter)
     if shorter > Self.directLimit, block * 3 <= shorter, product.total > 0 {
-      found = try krylov(product, block: block, seed: GaussianNumbers.seed(name, seed))
+      found = try krylov(product, block: block, seed: NameHash.of(name, seed: seed))
     }
     let factors = try found ?? direct(product)
     guard case .count(let count) = rule.criterion else { return factors }

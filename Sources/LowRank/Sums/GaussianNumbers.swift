@@ -39,9 +39,4 @@ struct GaussianNumbers {
   mutating func vectors(_ count: Int, length: Int) -> VectorSet {
     VectorSet(count: count, length: length, elements: (0..<count * length).map { _ in next() })
   }
-
-  /// A seed made of a name: FNV-1a, 64 bits (Fowler, Noll and Vo).
-  static func seed(_ name: some StringProtocol, _ seed: UInt64) -> UInt64 {
-    name.utf8.reduce(0xCBF2_9CE4_8422_2325 ^ seed) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
-  }
 }

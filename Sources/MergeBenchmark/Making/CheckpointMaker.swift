@@ -75,7 +75,7 @@ struct CheckpointMaker: Sendable {
 
   /// Values depend on the tensor's name, not on the file that it is in.
   private func key(_ name: TensorName, piece: Int) -> UInt64 {
-    let hash = name.string.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+    let hash = NameHash.of(name.string)
     var mixer = SplitMix(state: seed ^ hash &+ UInt64(piece) &* 0xD134_2543_DE82_EF95)
     return mixer.next()
   }

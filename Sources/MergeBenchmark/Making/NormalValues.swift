@@ -88,13 +88,11 @@ struct NormalValues: Sendable {
   }()
 
   private static func encode(_ values: [Float], as type: ElementType) -> [UInt32] {
-    if type == .f32 { return values.map(\.bitPattern) }
-    var bytes = [UInt8](repeating: 0, count: values.count * type.byteCount)
-    var span = bytes.mutableSpan
-    var raw = span.mutableBytes
-    // The sizes fit by construction.
-    _ = try! KernelSet.best.encode(values.span, for: values.span.bytes, as: .f32, into: &raw, as: type)
-    return (0..<values.count).map { UInt32(bytes[2 * $0]) | UInt32(bytes[2 * $0 + 1]) << 8 }
+    switch type {
+    case .f32: values.map(\.bitPattern)
+    case .f16: values.map { UInt32(FloatFormat.f16($0)) }
+    case .bf16: values.map { UInt32(FloatFormat.bf16($0)) }
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+import Platform
 import Safetensors
 import TileKernels
 
@@ -11,13 +12,8 @@ enum TileRounding: Sendable {
   init(_ rounding: MergeEngine.Rounding, of tensor: TensorName) {
     switch rounding {
     case .nearest: self = .nearest
-    case .stochastic(let seed): self = .stochastic(RandomStream(seed: seed, tensor: Self.hash(tensor)))
+    case .stochastic(let seed): self = .stochastic(RandomStream(seed: seed, tensor: NameHash.of(tensor.string)))
     }
-  }
-
-  /// FNV-1a of the name's bytes, 64 bits: the number that tells tensors apart in stochastic rounding.
-  private static func hash(_ name: TensorName) -> UInt64 {
-    name.string.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
   }
 
   /// Rounds `weight + delta`; returns how many finite weights became infinite or NaN.

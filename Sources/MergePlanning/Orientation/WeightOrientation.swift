@@ -78,7 +78,7 @@ struct ModulePlace {
     block = Self.popLastWord(&rest)
   }
 
-  /// Removes the last component that is not a number, and what is behind it; empty: there is none.
+  /// Removes the last component that is not a number, and the numbers after it. Empty: all components are numbers.
   private static func popLastWord(_ rest: inout Substring) -> Substring {
     while !rest.isEmpty {
       let dot = rest.utf8.lastIndex(of: UInt8(ascii: "."))

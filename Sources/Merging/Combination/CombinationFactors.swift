@@ -1,6 +1,7 @@
 import Adapters
 import LinearAlgebra
 import MergePlanning
+import Platform
 import Safetensors
 import TileKernels
 
@@ -66,7 +67,7 @@ struct CombinationFactors: Sendable {
   /// What an adapter's choices in one matrix of a module are drawn from.
   private func stream(_ part: CombinationLayout.Part, _ matrix: String) -> RandomStream {
     RandomStream(
-      seed: layout.method.seed ?? 0, tensor: Self.hash("\(part.adapter)/\(part.update.module)/\(matrix)"))
+      seed: layout.method.seed ?? 0, tensor: NameHash.of("\(part.adapter)/\(part.update.module)/\(matrix)"))
   }
 
   private func factor(_ module: CombinationLayout.Module, isA: Bool) throws -> [Float] {
@@ -112,10 +113,5 @@ struct CombinationFactors: Sendable {
       first += width
     }
     return columns
-  }
-
-  /// FNV-1a, 64 bits.
-  private static func hash(_ text: String) -> UInt64 {
-    text.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
   }
 }

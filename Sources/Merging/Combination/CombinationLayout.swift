@@ -194,8 +194,6 @@ struct CombinationLayout {
     }
   }
 
-  static let prefix = "base_model.model."
-
   private static func names(_ update: ModuleUpdate) -> (a: String, b: String, pattern: String) {
     var (path, pattern) = (update.module, update.module)
     // A MultiheadAttention is wrapped as a whole: its output projection is inside of the wrapper.
@@ -205,8 +203,8 @@ struct CombinationLayout {
       path = pattern + ".base_layer.out_proj"
     }
     return update.layout == .embedding
-      ? ("\(prefix)\(path).lora_embedding_A", "\(prefix)\(path).lora_embedding_B", pattern)
-      : ("\(prefix)\(path).lora_A.weight", "\(prefix)\(path).lora_B.weight", pattern)
+      ? ("\(PEFTLayout.prefix)\(path).lora_embedding_A", "\(PEFTLayout.prefix)\(path).lora_embedding_B", pattern)
+      : ("\(PEFTLayout.prefix)\(path).lora_A.weight", "\(PEFTLayout.prefix)\(path).lora_B.weight", pattern)
   }
 
   // MARK: - Whole tensors
@@ -233,7 +231,7 @@ struct CombinationLayout {
         if isBaseLayer, let dot = name.utf8.lastIndex(of: UInt8(ascii: ".")) {
           name = String(Substring(name.utf8[..<dot])) + ".base_layer" + String(Substring(name.utf8[dot...]))
         }
-        copies.append(Copy(name: Self.prefix + name, adapter: number, tensor: replacement.tensor))
+        copies.append(Copy(name: PEFTLayout.prefix + name, adapter: number, tensor: replacement.tensor))
       }
     }
   }

@@ -8,7 +8,7 @@ import TileKernels
 
 /// Computes a combined adapter's factors, a module at a time, and writes them to its file.
 struct CombinationWriter {
-  static let fileName = "adapter_model.safetensors"
+  static let fileName = PEFTLayout.weightsName
 
   private let layout: CombinationLayout
   private let factors: CombinationFactors

@@ -57,29 +57,34 @@ struct FactorFile: Sendable {
   func isEqual(
     _ tensor: TensorInfo, to other: TensorInfo, in otherFile: FactorFile
   ) throws(CombinationError) -> Bool {
-    guard tensor.byteCount == other.byteCount else { return false }
-    var (one, another): ([UInt8], [UInt8]) = ([], [])
-    for start in stride(from: 0, to: tensor.byteCount, by: Self.pieceByteCount) {
-      let range = start..<min(start + Self.pieceByteCount, tensor.byteCount)
-      try read(tensor, range, into: &one)
-      try otherFile.read(other, range, into: &another)
-      guard one[..<range.count] == another[..<range.count] else { return false }
+    try attempt { () throws(FileError) in
+      try file.hasSameBytes(range(of: tensor), as: otherFile.file, otherFile.range(of: other))
     }
-    return true
+  }
+
+  /// A tensor's bytes in the file.
+  private func range(of tensor: TensorInfo) -> Range<Int> {
+    dataStart + tensor.dataOffsets.lowerBound..<dataStart + tensor.dataOffsets.upperBound
   }
 
   private func read(
     _ tensor: TensorInfo, _ range: Range<Int>, into buffer: inout [UInt8]
   ) throws(CombinationError) {
-    let start = dataStart + tensor.dataOffsets.lowerBound
+    let start = self.range(of: tensor).lowerBound
     do throws(FileError) {
       try file.read(start + range.lowerBound..<start + range.upperBound, into: &buffer)
-    } catch {
-      guard case .system(let call, let code) = error.problem else {
-        throw CombinationError(path: file.path, method, .changed)
-      }
-      throw CombinationError(path: file.path, method, .system(call: call, code: code))
+    } catch { throw failure(error) }
+  }
+
+  private func attempt<Value>(_ body: () throws(FileError) -> Value) throws(CombinationError) -> Value {
+    do throws(FileError) { return try body() } catch { throw failure(error) }
+  }
+
+  private func failure(_ error: FileError) -> CombinationError {
+    guard case .system(let call, let code) = error.problem else {
+      return CombinationError(path: file.path, method, .changed)
     }
+    return CombinationError(path: file.path, method, .system(call: call, code: code))
   }
 
   /// Whether the file is still what it was when it was opened.

@@ -44,7 +44,7 @@ package struct ConversionWork: Sendable {
         })
     }
     document.metadata = conversion.metadata
-    if let config = conversion.config { document.texts = [("adapter_config.json", config)] }
+    if let config = conversion.config { document.texts = [(PEFTLayout.configName, config)] }
     document.judge = { path in _ = try Adapter(path: path) }
     self.conversion = conversion
     self.units = units

@@ -72,7 +72,7 @@ enum UnmergeCheck {
     case .rescale: return "DoRA rescales the weight by norms of the weight before the merge"
     case .scale, .rotate, .mix, .mixBlocks: return "the adapter multiplies the weight"
     case .part: return "the adapter changes the weight by steps that do not only add"
-    case .subtract: return "the adapter belongs to what is left of the weight without a part of it"
+    case .subtract: return "the merge first subtracts a part of the weight, as PiSSA, OLoRA and KaSA do"
     case .round: return "the merge rounds between its steps"
     case .replaceRows: return "the adapter replaces rows of it"
     }

@@ -54,6 +54,25 @@ package final class InputFile: Sendable {
     guard count == range.count else { throw FileError(path: path, .changed) }
   }
 
+  /// Bytes that are compared at once.
+  private static let comparedByteCount = 1 << 20
+
+  /// Whether a range has the bytes of a range of another file.
+  package func hasSameBytes(
+    _ range: Range<Int>, as other: InputFile, _ otherRange: Range<Int>
+  ) throws(FileError) -> Bool {
+    guard range.count == otherRange.count else { return false }
+    var (one, another): ([UInt8], [UInt8]) = ([], [])
+    for place in stride(from: 0, to: range.count, by: Self.comparedByteCount) {
+      let count = min(Self.comparedByteCount, range.count - place)
+      let (start, otherStart) = (range.lowerBound + place, otherRange.lowerBound + place)
+      try read(start..<start + count, into: &one)
+      try other.read(otherStart..<otherStart + count, into: &another)
+      guard one[..<count] == another[..<count] else { return false }
+    }
+    return true
+  }
+
   /// Whether the file is still the one whose header was read, and its path still leads to it.
   package func checkUnchanged() throws(FileError) {
     let (now, named) = try FileError.attempt(path) { [descriptor, path] () throws(SystemCalls.Failure) in

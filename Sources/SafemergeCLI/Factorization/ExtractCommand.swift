@@ -114,12 +114,8 @@ struct ExtractCommand: ParsableCommand {
       members: { event in
         event.member("base", models[0].path)
         event.member("tuned", models[1].path)
-        for (key, names) in [("left_out", plan.leftOut), ("unselected", plan.unselected)] {
-          event.key(key)
-          event.beginArray()
-          for name in names { event.value(name) }
-          event.end()
-        }
+        event.member("left_out", plan.leftOut)
+        event.member("unselected", plan.unselected)
       })
     if try run.endsDry() { return }
     let outcome = try run.write(plan.units, to: destination, as: identity(models)) { try plan.document($0) }

@@ -55,10 +55,7 @@ struct FactorText {
       event.member("norm", fact.norm)
       event.member("share_bound", fact.bound)
       event.member("last_gain", fact.gain)
-      event.key("singular_values")
-      event.beginArray()
-      for value in fact.values { event.value(value) }
-      event.end()
+      event.member("singular_values", fact.values)
     }
   }
 

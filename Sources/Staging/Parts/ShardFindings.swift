@@ -92,13 +92,13 @@ extension ShardFindings {
         writer.member("inputs", factors.inputs)
         writer.member("active", factors.active)
       }
-      if let sample = tensor.sample { writer.member("sample", exactly: [sample.change, sample.base]) }
+      if let sample = tensor.sample { writer.member("sample", [sample.change, sample.base]) }
       if let sums = tensor.sums {
         writer.member("changed", sums.changedCount)
-        writer.member("squares", exactly: [sums.intendedSquares, sums.lostSquares, sums.baseSquares])
+        writer.member("squares", [sums.intendedSquares, sums.lostSquares, sums.baseSquares])
       }
       if let codes = tensor.codes { writer.member("codes", [codes.changedCount, codes.halfStepCount]) }
-      if let squares = tensor.trainingSquares { writer.member("training", exactly: [squares]) }
+      if let squares = tensor.trainingSquares { writer.member("training", [squares]) }
     }
   }
 
@@ -155,15 +155,5 @@ extension JSONValue {
       }
     }
     return numbers.count == values.count ? numbers : nil
-  }
-}
-
-extension JSONWriter {
-  /// Sums of squares in the shortest form that reads back as the same numbers; infinity becomes null.
-  fileprivate mutating func member(_ key: String, exactly numbers: [Double]) {
-    self.key(key)
-    beginArray()
-    for number in numbers { value(number) }
-    end()
   }
 }

@@ -60,9 +60,8 @@ package struct ShardRecord: Sendable, Equatable {
   }
 
   private static let schema = 2
-  private static let checksumLength = 64
 
-  /// JSON after its own SHA-256, which reveals a text that is incomplete.
+  /// A ``SealedText``.
   package var text: [UInt8] {
     var writer = JSONWriter()
     writer.beginObject()
@@ -97,7 +96,7 @@ package struct ShardRecord: Sendable, Equatable {
     writer.end()
     writer.member("found", members: findings.write)
     writer.end()
-    return Array("\(SHA256Checksum(of: writer.bytes)) ".utf8) + writer.bytes + [UInt8(ascii: "\n")]
+    return SealedText.seal(writer.bytes)
   }
 
   /// Parses a ``text`` about a weight file of a plan; nil for anything else.
@@ -112,12 +111,8 @@ package struct ShardRecord: Sendable, Equatable {
 
   /// Parses a ``text``; nil for anything else.
   package init?(text: [UInt8]) {
-    guard text.count > Self.checksumLength + 2, text[Self.checksumLength] == UInt8(ascii: " "),
-      text.last == UInt8(ascii: "\n")
-    else { return nil }
-    let json = Array(text[(Self.checksumLength + 1)..<(text.count - 1)])
-    guard Array(text[..<Self.checksumLength]) == Array(SHA256Checksum(of: json).description.utf8),
-      let value = try? JSONParser.parse(json.span), value.integer("schema") == Self.schema,
+    guard let json = SealedText.open(text), let value = try? JSONParser.parse(json.span),
+      value.integer("schema") == Self.schema,
       let digest = value.string("digest").flatMap({ PlanDigest(name: $0) }), let number = value.integer("number"),
       let name = value.string("name"), let data = value.string("data"), let byteCount = value.integer("size"),
       let header = value.checksum("header_sha256"),
