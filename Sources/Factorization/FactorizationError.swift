@@ -69,7 +69,7 @@ public struct FactorizationError: ReportableError, Equatable {
     case .kind(_, let hint): hint
     case .other, .missing, .shape: "--skip-other leaves such tensors out and lists them"
     case .dtype: nil
-    case .notLowRank: "merge the adapter, and extract one from the result: safemerge extract BASE MERGED -o OUTPUT"
+    case .notLowRank: "make a LoRA of it first: safemerge convert ADAPTER --to lora --base BASE --energy 0.999 -o OUTPUT"
     }
   }
 }

@@ -7,12 +7,14 @@ public struct AdapterDocument: Sendable {
   public enum Order: Sendable {
     /// That of `safetensors`: by dtype, the widest first, then by name.
     case reference
-    /// The units', each unit's in its order, then the copied ones.
+    /// The units', each unit's in its order, then the copied ones, then ``AdapterDocument/tensors``.
     case given
   }
 
   /// Tensors of the inputs that are taken over as they are.
   public var copies: [CopiedTensor] = []
+  /// Small tensors that are no unit's.
+  public var tensors: [AdapterTensor] = []
   /// The metadata of the weights' file, in its order.
   public var metadata: [SafetensorsHeader.MetadataEntry] = [.init(key: "format", value: "pt")]
   public var order = Order.reference

@@ -3,13 +3,18 @@ import Safetensors
 
 /// Where the tensors of an adapter go in its weights' file, and where their bytes are.
 struct WeightsLayout {
-  /// A tensor and the file that has its data.
+  /// A tensor and its data.
   struct Source {
+    enum Data {
+      case bytes([UInt8])
+      /// A range of a file.
+      ///
+      /// - Parameter identity: What the file must be; nil: it is a unit's, which only this run writes.
+      case file(path: String, identity: SystemCalls.Identity?, range: Range<Int>)
+    }
+
     let entry: HeaderEncoder.Tensor
-    let path: String
-    /// What the file must be; nil: it is a unit's, which only this run writes.
-    let identity: SystemCalls.Identity?
-    let range: Range<Int>
+    let data: Data
   }
 
   /// In the order of the file.
@@ -21,12 +26,14 @@ struct WeightsLayout {
     var sources: [Source] = []
     for unit in units {
       for (entry, range) in zip(unit.tensors, unit.ranges) {
-        sources.append(Source(entry: entry, path: unit.path, identity: nil, range: range))
+        sources.append(Source(entry: entry, data: .file(path: unit.path, identity: nil, range: range)))
       }
     }
     for copy in document.copies {
-      sources.append(Source(entry: copy.entry, path: copy.path, identity: copy.identity, range: copy.range))
+      sources.append(
+        Source(entry: copy.entry, data: .file(path: copy.path, identity: copy.identity, range: copy.range)))
     }
+    for tensor in document.tensors { sources.append(Source(entry: tensor.entry, data: .bytes(tensor.bytes))) }
     if document.order == .reference { sources.sort { HeaderEncoder.precedes($0.entry, $1.entry) } }
     var names: Set<TensorName> = ["__metadata__"]
     for source in sources where !names.insert(source.entry.name).inserted {
@@ -46,13 +53,18 @@ struct WeightsLayout {
     var open: InputFile?
     for (source, place) in zip(sources, header.dataOffsets) {
       try interruption.check()
-      if open?.path != source.path {
-        try open?.checkUnchanged()
-        open = try InputFile(path: source.path)
+      let offset = header.bytes.count + place.lowerBound
+      switch source.data {
+      case .bytes(let bytes): try unsafe file.write(bytes.span.bytes, at: offset)
+      case .file(let path, let identity, let range):
+        if open?.path != path {
+          try open?.checkUnchanged()
+          open = try InputFile(path: path)
+        }
+        guard let open else { continue }
+        if let identity, open.identity != identity { throw FileError(path: path, .changed) }
+        try file.copy(range, of: open, at: offset, through: &buffer)
       }
-      guard let open else { continue }
-      if let identity = source.identity, open.identity != identity { throw FileError(path: source.path, .changed) }
-      try file.copy(source.range, of: open, at: header.bytes.count + place.lowerBound, through: &buffer)
     }
     try open?.checkUnchanged()
   }

@@ -1,6 +1,8 @@
 import AdapterWriting
 import Adapters
+import Checkpoints
 import JSONText
+import LowRank
 import MergePlanning
 import Safetensors
 
@@ -13,16 +15,13 @@ extension ExtractionPlan {
     if facts.isEmpty, saved.isEmpty, biases.isEmpty { throw FactorizationError(path: nil, .noChange) }
     let targets = Set(facts.map(\.module))
     var document = AdapterDocument()
-    for item in saved {
-      document.copies.append(try copy(item, as: "\(PEFTLayout.prefix)\(item.parameter.name)"))
-      for module in item.parameter.tiedModules {
-        document.copies.append(try copy(item, as: "\(PEFTLayout.prefix)\(module).weight"))
-      }
+    for parameter in saved {
+      try add(parameter, as: parameter.name, to: &document)
+      for module in parameter.tiedModules { try add(parameter, as: "\(module).weight", to: &document) }
     }
-    for item in biases {
-      let module = item.parameter.module
-      let name = targets.contains(module) ? "\(module).base_layer.bias" : item.parameter.name
-      document.copies.append(try copy(item, as: "\(PEFTLayout.prefix)\(name)"))
+    for parameter in biases {
+      let isInside = targets.contains(parameter.module)
+      try add(parameter, as: isInside ? "\(parameter.module).base_layer.bias" : parameter.name, to: &document)
     }
     var config = RankedConfig(
       facts.flatMap { fact in ([fact.module] + (tiedModules[fact.module] ?? [])).map { ($0, fact.rank) } })
@@ -38,7 +37,16 @@ extension ExtractionPlan {
     return document
   }
 
-  private func copy(_ item: Saved, as name: String) throws(SafetensorsError) -> CopiedTensor {
-    try CopiedTensor(name: name, item.parameter.tensor, path: item.path, header: item.header)
+  /// Adds a whole parameter: a copy of what a file has, or its numbers in fp32.
+  private func add(_ parameter: LiveParameter, as name: String, to document: inout AdapterDocument) throws {
+    let name = PEFTLayout.prefix + name
+    if let stored = tuned.stored(parameter) { return document.copies.append(try stored.copy(as: name)) }
+    let rows = try tuned.rows(of: parameter)
+    var values: [Float] = []
+    try rows.read(0..<rows.rows, into: &values)
+    document.tensors.append(
+      try AdapterTensor(
+        name: name, dtype: .f32, shape: parameter.tensor.shape,
+        values: Array(values.prefix(rows.rows * rows.columns)), path: tuned.model.files[parameter.file].path))
   }
 }

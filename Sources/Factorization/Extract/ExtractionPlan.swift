@@ -1,4 +1,5 @@
 import AdapterWriting
+import Adapters
 import Checkpoints
 import JSONText
 import LowRank
@@ -10,13 +11,6 @@ import Safetensors
 ///
 /// A plan reads headers and compares the bytes of what is no matrix; matrices are read by its units.
 public struct ExtractionPlan: Sendable {
-  /// A whole tensor of the tuned model that the adapter has.
-  struct Saved: Sendable {
-    let parameter: LiveParameter
-    let header: SafetensorsHeader
-    let path: String
-  }
-
   /// The matrices, each decomposed by a unit of its own. A unit whose matrices are equal makes nothing.
   public let units: [AdapterUnit]
   /// Changed parameters that the adapter does not have, by their names in the model in memory: what an adapter cannot hold, where that
@@ -28,9 +22,9 @@ public struct ExtractionPlan: Sendable {
   let matrixModules: [String]
   /// Modules that are saved whole.
   let savedModules: [String]
-  let saved: [Saved]
+  let saved: [LiveParameter]
   /// All biases outside of saved modules, if one differs.
-  let biases: [Saved]
+  let biases: [LiveParameter]
   /// Tensors that the adapter has whole.
   public var savedTensorCount: Int { saved.count + biases.count }
   let baseName: String?
@@ -38,40 +32,55 @@ public struct ExtractionPlan: Sendable {
   let isTransposed: Bool
   /// Modules that are tied to a module and not on disk.
   let tiedModules: [String: [String]]
+  let tuned: any ModelSide
 
-  /// Matches the models and decides about every parameter.
+  /// Matches two models and decides about every parameter.
   ///
-  /// - Throws: ``FactorizationError``; `FileError` for what cannot be read.
+  /// - Throws: ``FactorizationError``; what reading headers throws.
   public init(base: Checkpoint, tuned: Checkpoint, _ options: ExtractionOptions) throws {
-    let change = try ModelChange(base: base, tuned: tuned)
+    for model in [base, tuned] { try ModelChange.check(model) }
+    try self.init(
+      base: StoredSide(base, kernels: options.kernels), tuned: StoredSide(tuned, kernels: options.kernels), options)
+  }
+
+  /// Plans the merge of an adapter of any kind, and decides about every parameter that it would change: the result is the adapter as
+  /// a LoRA.
+  ///
+  /// - Throws: ``FactorizationError``; what planning a merge throws.
+  public init(base: Checkpoint, adapter: Adapter, _ options: ExtractionOptions) throws {
+    try ModelChange.check(base)
+    let names = try LiveParameters(of: base)
+    let stored = try StoredSide(base, names, kernels: options.kernels)
+    try self.init(base: stored, tuned: MergedSide(adapter, into: stored, names, kernels: options.kernels), options)
+  }
+
+  private init(base: StoredSide, tuned: any ModelSide, _ options: ExtractionOptions) throws {
+    let change = ModelChange(base: base, tuned: tuned)
     var sorting = ParameterSorting(change, options)
     for pair in change.pairs { try sorting.add(pair) }
     try sorting.add(missing: change.missing)
+    self.tuned = tuned
     leftOut = sorting.leftOut
     unselected = sorting.unselected
     matrixModules = change.pairs.filter { $0.tuned.isMatrix }.map(\.tuned.module)
-    func whole(_ parameter: LiveParameter) -> Saved {
-      let file = tuned.files[parameter.file]
-      return Saved(parameter: parameter, header: file.header, path: file.path)
-    }
     let modules = sorting.savedModules
     savedModules = change.pairs.map(\.tuned.module).filter(modules.contains).uniqued
-    self.saved = change.pairs.map(\.tuned).filter { modules.contains($0.module) }.map(whole)
+    saved = change.pairs.map(\.tuned).filter { modules.contains($0.module) }
     biases =
       sorting.hasChangedBias
-      ? change.pairs.map(\.tuned).filter { $0.kind == .bias && !modules.contains($0.module) }.map(whole) : []
+      ? change.pairs.map(\.tuned).filter { $0.kind == .bias && !modules.contains($0.module) } : []
     baseName = options.baseName
-    taskType = Self.taskType(tuned.config ?? base.config)
+    taskType = Self.taskType(tuned.model.config ?? base.model.config)
     isTransposed = sorting.targets.contains { $0.tuned.kind == .transposedLinear }
     tiedModules = change.pairs.reduce(into: [:]) { tied, pair in
       if !pair.tuned.tiedModules.isEmpty { tied[pair.tuned.module] = pair.tuned.tiedModules }
     }
     let targets = sorting.targets.filter { !modules.contains($0.tuned.module) }
-    if targets.isEmpty, self.saved.isEmpty, biases.isEmpty {
+    if targets.isEmpty, saved.isEmpty, biases.isEmpty {
       throw FactorizationError(
-        path: tuned.path, sorting.unselected.isEmpty ? .noChange : .nothingTargeted)
+        path: tuned.model.path, sorting.unselected.isEmpty ? .noChange : .nothingTargeted)
     }
-    units = try targets.map { try ModuleExtraction($0, sorting.reading, options).unit }
+    units = targets.map { ModuleExtraction($0, sorting.reading, options).unit }
   }
 
   /// `task_type` of an adapter, by the model's class.

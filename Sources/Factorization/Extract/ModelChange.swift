@@ -12,35 +12,29 @@ struct ModelChange {
     let tuned: LiveParameter
   }
 
-  let base: Checkpoint
-  let tuned: Checkpoint
+  let base: StoredSide
+  let tuned: any ModelSide
   /// In the order of the tuned model's files.
   let pairs: [Pair]
   /// Parameters that only the base has.
   let missing: [LiveParameter]
 
-  /// - Throws: `FactorizationError` with `kind` for a model that is not read.
-  init(base: Checkpoint, tuned: Checkpoint) throws(FactorizationError) {
-    for model in [base, tuned] { try Self.refuse(model) }
+  init(base: StoredSide, tuned: any ModelSide) {
     self.base = base
     self.tuned = tuned
-    let before = LiveParameter.all(of: base)
-    let after = LiveParameter.all(of: tuned)
-    let places = Dictionary(before.map { ($0.name, $0) }) { first, _ in first }
-    let names = Set(after.map(\.name))
-    pairs = after.map { Pair(base: places[$0.name], tuned: $0) }
-    missing = before.filter { !names.contains($0.name) }
+    let places = Dictionary(base.parameters.map { ($0.name, $0) }) { first, _ in first }
+    let names = Set(tuned.parameters.map(\.name))
+    pairs = tuned.parameters.map { Pair(base: places[$0.name], tuned: $0) }
+    missing = base.parameters.filter { !names.contains($0.name) }
   }
 
-  private static func refuse(_ model: Checkpoint) throws(FactorizationError) {
+  /// Refuses a model whose modules an adapter of PEFT does not name.
+  ///
+  /// - Throws: `FactorizationError` with `kind`.
+  static func check(_ model: Checkpoint) throws(FactorizationError) {
     if model.layout == .pipeline {
       throw FactorizationError(
         path: model.path, .kind("a pipeline of diffusers", hint: "give a part of both, such as \(model.path)/unet"))
-    }
-    if StoredWeights(model).weights.isEmpty == false {
-      throw FactorizationError(
-        path: model.path,
-        .kind("has quantized weights", hint: "extract from the models before quantization"))
     }
     if let architecture = model.imageArchitecture {
       throw FactorizationError(

@@ -21,13 +21,18 @@ struct ParameterSorting {
   init(_ change: ModelChange, _ options: ExtractionOptions) {
     self.change = change
     self.options = options
-    reading = ModelReading(base: change.base, tuned: change.tuned)
+    reading = ModelReading(base: change.base, tuned: change.tuned, kernels: options.kernels)
     parameterCounts = change.pairs.reduce(into: [:]) { $0[$1.tuned.module, default: 0] += 1 }
   }
 
   /// - Throws: ``FactorizationError`` for a change that the adapter cannot hold.
   mutating func add(_ pair: ModelChange.Pair) throws {
     let tuned = pair.tuned
+    switch change.tuned.change(of: tuned) {
+    case .nothing?: return
+    case .addition? where tuned.isMatrix: return addMatrix(pair)
+    default: break
+    }
     guard let base = pair.base else {
       // A module that only the tuned model has, such as a new head.
       guard [.linear, .transposedLinear, .embedding, .bias, .vector].contains(tuned.kind) else {
@@ -44,23 +49,25 @@ struct ParameterSorting {
       guard isResized else {
         if options.leavesOutOthers { return leftOut.append(tuned.name) }
         throw FactorizationError(
-          path: change.tuned.files[tuned.file].path, tensor: tuned.tensor.name.string,
+          path: change.tuned.model.files[tuned.file].path, tensor: tuned.tensor.name.string,
           .shape(base: base.tensor.shape, tuned: tuned.tensor.shape))
       }
       savedModules.insert(tuned.module)
       return
     }
-    if tuned.isMatrix {
-      guard options.selects(tuned.module) else { return unselected.append(tuned.module) }
-      return targets.append(pair)
-    }
-    if try reading.haveSameBytes(base, tuned) { return }
+    if tuned.isMatrix { return addMatrix(pair) }
+    if try reading.areSame(pair) { return }
     switch tuned.kind {
     case .bias: hasChangedBias = true
     case .vector: savedModules.insert(tuned.module)
     case .experts: try leaveOut(tuned, "stacked experts")
     default: try leaveOut(tuned, "a parameter that is neither a weight nor a bias")
     }
+  }
+
+  private mutating func addMatrix(_ pair: ModelChange.Pair) {
+    guard options.selects(pair.tuned.module) else { return unselected.append(pair.tuned.module) }
+    targets.append(pair)
   }
 
   /// - Throws: ``FactorizationError`` with `missing`.
@@ -71,12 +78,12 @@ struct ParameterSorting {
       return
     }
     throw FactorizationError(
-      path: change.base.files[first.file].path, tensor: first.tensor.name.string, .missing(more: missing.count - 1))
+      path: change.base.model.files[first.file].path, tensor: first.tensor.name.string, .missing(more: missing.count - 1))
   }
 
   private mutating func leaveOut(_ parameter: LiveParameter, _ kind: String) throws {
     if options.leavesOutOthers { return leftOut.append(parameter.name) }
     throw FactorizationError(
-      path: change.tuned.files[parameter.file].path, tensor: parameter.tensor.name.string, .other(kind))
+      path: change.tuned.model.files[parameter.file].path, tensor: parameter.tensor.name.string, .other(kind))
   }
 }

@@ -1,10 +1,6 @@
-import Adapters
-import Checkpoints
-import JSONText
-import ModelNames
 import Safetensors
 
-/// A parameter of a model in memory that is one tensor on disk.
+/// A parameter of a model in memory that is one tensor on disk, or one quantized weight.
 package struct LiveParameter: Sendable {
   /// What an adapter can do to it.
   package enum Kind: Sendable, Equatable {
@@ -29,78 +25,21 @@ package struct LiveParameter: Sendable {
   /// Its name in the model in memory, such as `model.layers.0.mlp.up_proj.weight`.
   package let name: String
   package let kind: Kind
+  /// As numbers: of a quantized weight with the name, dtype and shape that it has dequantized.
   package let tensor: TensorInfo
+  /// Its numbers; the inputs of the source are the model's files.
+  package let weight: WeightSource
   /// The place in ``Checkpoint/files``.
   package let file: Int
   /// Modules whose weights are the same parameter and are not on disk, such as a head that is tied to the embedding.
-  package let tiedModules: [String]
+  package var tiedModules: [String]
+
+  /// The same parameter with other numbers.
+  package func replaced(by tensor: TensorInfo, _ weight: WeightSource) -> LiveParameter {
+    LiveParameter(
+      name: name, kind: kind, tensor: tensor, weight: weight, file: file, tiedModules: tiedModules)
+  }
 
   /// The module that it belongs to; empty for a parameter of the model itself.
   package var module: String { name.split(separator: ".").dropLast().joined(separator: ".") }
-
-  /// The parameters of a model, in the order of its files and their data.
-  package static func all(of model: Checkpoint) -> [LiveParameter] {
-    let names = Array(model.tensorNames)
-    let ties = ModelTies(config: model.config)
-    let heads = Set(([ties.head].compactMap { $0 }) + ["lm_head.weight", "score.weight", "classifier.weight"])
-    let live = LiveModuleNames(
-      config: model.config, names: names, prefix: ties.head == nil ? "" : ties.prefix, heads: heads)
-    let vocabulary = VocabularyTensors(config: model.config, names: names)
-    let families = OrientationFamilies(model.config)
-    var found: [LiveParameter] = []
-    for (file, weights) in model.files.enumerated() {
-      for index in weights.header.tensors.indices {
-        let tensor = weights.header.tensors[index]
-        let name = live.name(of: tensor.name)
-        let isEmbedding = vocabulary.embedding == tensor.name
-        let kind = kind(name, tensor, isEmbedding: isEmbedding, families, model)
-        let group = vocabulary.group(of: tensor.name)
-        let tied = group.map { $0.isTied ? $0.members.filter { !$0.isStored }.map(\.live) : [] } ?? []
-        found.append(
-          LiveParameter(
-            name: name, kind: kind, tensor: tensor, file: file,
-            tiedModules: tied.filter { $0.hasSuffix(".weight") }.map { String($0.dropLast(".weight".count)) }))
-      }
-    }
-    return found
-  }
-
-  private static let embeddings: Set<Substring> = [
-    "wpe", "position_embeddings", "token_type_embeddings", "embed_positions", "position_embedding", "patch_embedding",
-  ]
-
-  private static func kind(
-    _ name: String, _ tensor: TensorInfo, isEmbedding: Bool, _ families: OrientationFamilies, _ model: Checkpoint
-  ) -> Kind {
-    let components = name.split(separator: ".")
-    let (leaf, shape) = (components.last ?? "", tensor.shape)
-    if leaf == "bias" { return .bias }
-    guard leaf == "weight" else {
-      let isStack = shape.count == 3 && components.contains("experts")
-      return isStack ? .experts(isTransposed: ModelConfig.stacksExpertsTransposed(model.config)) : .other
-    }
-    switch shape.count {
-    case 2:
-      let module = components.dropLast().joined(separator: ".")
-      if isEmbedding || EmbeddingNames.isEmbedding(name) || embeddings.contains(components.dropLast().last ?? "") {
-        return .embedding
-      }
-      return isTransposed(module, tensor, families, model) ? .transposedLinear : .linear
-    case 3...: return .convolution(kernel: Array(shape[2...]))
-    default: return .vector
-    }
-  }
-
-  /// Whether a matrix is stored (in, out): by the family's code; else, of modules with the names of a Conv1D, by a bias, which is as
-  /// long as the output.
-  private static func isTransposed(
-    _ module: String, _ tensor: TensorInfo, _ families: OrientationFamilies, _ model: Checkpoint
-  ) -> Bool {
-    let place = ModulePlace(module)
-    if let known = families.orientation(of: place) { return known == .transposed }
-    guard place.isConv1DName, tensor.shape[0] != tensor.shape[1] else { return false }
-    let bias = TensorName(tensor.name.string.dropLast("weight".count) + "bias")
-    guard let location = model.location(of: bias) else { return false }
-    return model.tensor(at: location).shape == [tensor.shape[1]]
-  }
 }

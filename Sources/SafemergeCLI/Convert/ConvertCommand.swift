@@ -11,8 +11,8 @@ import Platform
 struct ConvertCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "convert",
-    abstract: "Convert an adapter to PEFT, diffusers, kohya, ComfyUI or MLX.",
-    usage: "safemerge convert [<options>] <adapter> --to <dialect> --output <path>",
+    abstract: "Convert an adapter to PEFT, diffusers, kohya, ComfyUI or MLX, or to a LoRA.",
+    usage: "safemerge convert [<options>] <adapter> --to <form> --output <path>",
     discussion: """
       Names, shapes and scalings change, and no value does: factors are copied, transposed, or put together with zeros, \
       and the conversion back gives the same bytes of every factor. What the dialect cannot hold is rejected by name, and \
@@ -21,10 +21,14 @@ struct ConvertCommand: ParsableCommand {
       peft and mlx are folders; diffusers, kohya and comfyui are one .safetensors file. Adapters of image and video models \
       need --base, because the names differ between the dialects.
 
+      --to lora makes a LoRA of any adapter that PEFT merges, such as LoHa, LoKr, VeRA or OFT: the change of each matrix of \
+      the base becomes two factors by its largest singular values. The output says what share of the change they keep.
+
       Examples:
         safemerge convert ./my-adapter --to mlx -o ./my-mlx-adapter
         safemerge convert ./adapters --to peft -o ./my-adapter
         safemerge convert style.safetensors --to diffusers --base sdxl.safetensors -o style-diffusers.safetensors
+        safemerge convert ./my-loha --to lora --base ./base --energy 0.999 -o ./my-lora
       """)
 
   enum Format: String, OutputFormat {
@@ -37,19 +41,30 @@ struct ConvertCommand: ParsableCommand {
     completion: .directory)
   var adapter: String
 
-  @Option(help: ArgumentHelp("The dialect of the output.", valueName: "dialect"))
-  var to: AdapterDialect
+  @Option(help: ArgumentHelp("The form of the output.", valueName: "form"))
+  var to: ConversionTarget
 
   @Option(
     help: ArgumentHelp(
       """
-      The image or video model that the adapter was made for: a file, a folder, or a Hugging Face ID. Only names and \
-      shapes are read.
+      The model that the adapter was made for: a file, a folder, or a Hugging Face ID. Needed with --to lora and for image \
+      and video models, of which only names and shapes are read.
       """, valueName: "base"), completion: .model)
   var base: String?
 
   @OptionGroup(title: "Output")
   var place: AdapterOutputOptions
+
+  @OptionGroup(title: "With --to lora")
+  var rank: RankOptions
+
+  @OptionGroup(title: "With --to lora")
+  var dtype: FactorDTypeOptions
+
+  @Option(
+    help: ArgumentHelp(
+      "With --to lora: seed of the random numbers of the search for large matrices.", valueName: "number"))
+  var seed: UInt64?
 
   @OptionGroup(title: "Resources")
   var threads: JobOptions
@@ -71,11 +86,40 @@ struct ConvertCommand: ParsableCommand {
         to.isFolder ? "an adapter of \(to.title) is a folder" : "an adapter of \(to.title) is one file",
         hint: "give --output a name \(to.isFolder ? "without" : "that ends in") .safetensors")
     }
+    guard case .dialect = to else {
+      if base == nil {
+        throw ValidationError(
+          "missing required option --base: a LoRA is computed for the base model that the adapter was made for",
+          hint: "for example --base ./base")
+      }
+      if rank.rule == nil {
+        throw ValidationError("missing required option --rank, --energy or --sv-ratio", hint: "for example --energy 0.999")
+      }
+      return
+    }
+    let given: [(name: String, isGiven: Bool)] = [
+      ("--rank", rank.rank != nil), ("--energy", rank.energy != nil), ("--sv-ratio", rank.svRatio != nil),
+      ("--dtype", dtype.given != nil), ("--seed", seed != nil),
+    ]
+    if let first = given.first(where: \.isGiven) {
+      throw ValidationError("\(first.name) goes with --to lora: the other conversions compute nothing")
+    }
   }
 
   func run() throws {
     let run = try AdapterRun(
       "convert", output: place, progress: progress, isJSON: format.format == .json, threads: threads)
+    switch to {
+    case .dialect(let dialect): try convert(to: dialect, run)
+    case .lora:
+      try LoRAConversion(
+        adapter: adapter, base: base ?? "", rank: rank, dtype: dtype, seed: seed ?? 0,
+        isVerbose: progress.verbose > 0
+      ).carryOut(run)
+    }
+  }
+
+  private func convert(to: AdapterDialect, _ run: AdapterRun) throws {
     let adapter = try ModelArgument(self.adapter).read(Adapter.init(path:))
     let checkpoint = try base.map { text in
       try ModelArgument(text).read { try Checkpoint(path: $0, workers: run.workers) }
@@ -108,5 +152,3 @@ struct ConvertCommand: ParsableCommand {
     try run.finish(outcome)
   }
 }
-
-extension AdapterDialect: ExpressibleByArgument {}

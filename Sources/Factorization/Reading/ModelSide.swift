@@ -1,0 +1,33 @@
+import Checkpoints
+import LowRank
+import MergePlanning
+import Safetensors
+
+/// One of the two models whose difference becomes an adapter: its parameters and their numbers.
+protocol ModelSide: Sendable {
+  /// Whose files are read: for messages, and for the config.
+  var model: Checkpoint { get }
+  /// In the order of the model's files.
+  var parameters: [LiveParameter] { get }
+
+  /// The parameter's numbers, as a matrix of the first dimension and all others.
+  ///
+  /// - Throws: `FactorizationError` with `dtype` for a dtype that is not computed with.
+  func rows(of parameter: LiveParameter) throws -> any MatrixRows
+
+  /// How the parameter differs from the base's, where that is known without the base.
+  func change(of parameter: LiveParameter) -> KnownChange?
+
+  /// The tensor of a file that the parameter is; nil: it is computed.
+  func stored(_ parameter: LiveParameter) -> StoredTensor?
+}
+
+/// What is known of a parameter's change without a look at the base.
+enum KnownChange {
+  /// There is none.
+  case nothing
+  /// These rows are added to the base's: made when they are needed.
+  case addition(() throws -> any MatrixRows)
+  /// Nothing is known but that something may differ.
+  case something
+}

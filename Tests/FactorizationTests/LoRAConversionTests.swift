@@ -1,0 +1,71 @@
+import AdapterWriting
+import Adapters
+import Checkpoints
+import Factorization
+import LowRank
+import Merging
+import Platform
+import Safetensors
+import Staging
+import TestSupport
+import Testing
+
+/// Adapters of every kind become LoRAs that do the same.
+@Suite struct LoRAConversionTests {
+  /// One adapter each, in fp32, that a merge without options takes.
+  static let cases = FixtureCase.all.filter { fixture in
+    fixture.refused == nil && fixture.adapters.count == 1 && fixture.combine == nil && fixture.baseDType == "F32"
+  }
+
+  /// Converts the adapter at `input`; returns the path of the LoRA.
+  private static func convert(
+    _ input: String, base: String, _ rule: RankRule, to output: String, seed: UInt64 = 0
+  ) throws -> String {
+    let (model, adapter) = (try Checkpoint(path: base), try Adapter(path: input))
+    var options = ExtractionOptions(rule: rule)
+    options.seed = seed
+    let plan = try ExtractionPlan(base: model, adapter: adapter, options)
+    let destination = try AdapterDestination(output, isFolder: true, inputs: [base, input])
+    let identity = try MergeIdentity(
+      command: "convert", version: "1", options: [], adapters: [adapter], models: [model])
+    try AdapterWriter(plan.units, workers: 2).run(to: destination, as: identity) { try plan.document($0) }
+    return output
+  }
+
+  /// Whether a merge without options takes the adapter.
+  private static func merges(_ base: String, _ adapter: String, to output: String) throws -> Bool {
+    do {
+      try Pair.merge(base, adapter, to: output)
+      return true
+    } catch is any ReportableError { return false }
+  }
+
+  @Test(arguments: cases)
+  func fullRankMergesToWhatTheAdapterMergesTo(fixture: FixtureCase) throws {
+    let scratch = try Scratch()
+    let expected = scratch.file("expected")
+    guard try Self.merges(fixture.base, fixture.adapters[0], to: expected) else { return }
+    let lora: String
+    do {
+      lora = try Self.convert(
+        fixture.adapters[0], base: fixture.base, RankRule(.count(10_000)), to: scratch.file("lora"))
+    } catch let error as FactorizationError {
+      print("REFUSED", fixture.tuner, fixture.name, error.message)
+      // By name, and nothing is left.
+      #expect(["unsupported", "no-change"].contains(error.errorClass), "\(fixture): \(error.message)")
+      #expect(try scratch.entries() == ["expected"])
+      return
+    }
+    #expect(try Adapter(path: lora).config.peftType == "LORA")
+    let again = scratch.file("again")
+    try Pair.merge(fixture.base, lora, to: again)
+    let (one, other) = (try Pair.values(again), try Pair.values(expected))
+    #expect(Set(one.keys) == Set(other.keys))
+    for (name, values) in other {
+      let largest = values.reduce(0) { max($0, $1.magnitude) }
+      let found = try #require(one[name])
+      let worst = zip(found, values).reduce(Float(0)) { max($0, ($1.0 - $1.1).magnitude) }
+      #expect(found.count == values.count && worst <= 1e-6 * largest, "\(fixture): \(name): \(worst / largest)")
+    }
+  }
+}
