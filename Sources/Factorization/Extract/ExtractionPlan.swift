@@ -26,6 +26,9 @@ public struct ExtractionPlan: Sendable {
   public let unselected: [String]
   /// Paths of all modules of the tuned model that have a matrix.
   let matrixModules: [String]
+  /// Modules that are saved whole and that the base does not have, such as a new head: a merge adds
+  /// them only with `--add-tensors`.
+  public let newModules: [String]
   /// Modules that are saved whole.
   let savedModules: [String]
   let saved: [Saved]
@@ -44,6 +47,7 @@ public struct ExtractionPlan: Sendable {
   /// - Throws: ``FactorizationError``; `FileError` for what cannot be read.
   public init(base: Checkpoint, tuned: Checkpoint, _ options: ExtractionOptions) throws {
     let change = try ModelChange(base: base, tuned: tuned)
+    try LayerLists(change).check(change)
     var sorting = ParameterSorting(change, options)
     for pair in change.pairs { try sorting.add(pair) }
     try sorting.add(missing: change.missing)
@@ -56,6 +60,7 @@ public struct ExtractionPlan: Sendable {
     }
     let modules = sorting.savedModules
     savedModules = change.pairs.map(\.tuned.module).filter(modules.contains).uniqued
+    newModules = NewModules.find(change, modules)
     self.saved = change.pairs.map(\.tuned).filter { modules.contains($0.module) }.map(whole)
     biases =
       sorting.hasChangedBias
