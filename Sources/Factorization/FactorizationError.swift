@@ -16,6 +16,8 @@ public struct FactorizationError: ReportableError, Equatable {
     case shape(base: [Int], tuned: [Int])
     /// The tensor has a dtype that is not computed with.
     case dtype(String)
+    /// A list of modules, such as the layers, has this many elements in one model and that in the other.
+    case layers(list: String, base: Int, tuned: Int)
     /// Only the base has the tensor; with how many more there are.
     case missing(more: Int)
     /// A module of the adapter is not a product of two factors.
@@ -39,7 +41,7 @@ public struct FactorizationError: ReportableError, Equatable {
   public var errorClass: String {
     switch problem {
     case .noChange, .nothingTargeted: "no-change"
-    case .shape: "shape"
+    case .shape, .layers: "shape"
     case .kind, .other, .dtype, .missing, .notLowRank: "unsupported"
     }
   }
@@ -55,6 +57,8 @@ public struct FactorizationError: ReportableError, Equatable {
     case .shape(let base, let tuned):
       "the shape is \(NumberText.shape(tuned)), and the base's is \(NumberText.shape(base)); an adapter cannot hold the change"
     case .dtype(let name): "the dtype \(name) is not supported; extract reads F32, F16 and BF16"
+    case .layers(let list, let base, let tuned):
+      "\(list) has \(NumberText.counted(tuned, "element")) in the tuned model, and \(base) in the base; an adapter cannot hold the change"
     case .missing(let more):
       "the tuned model does not have this tensor of the base"
         + (more == 0 ? "" : " (and \(NumberText.counted(more, "other tensor")))")
@@ -68,6 +72,8 @@ public struct FactorizationError: ReportableError, Equatable {
     case .nothingTargeted: "list the names with: safemerge ls BASE"
     case .kind(_, let hint): hint
     case .other, .missing, .shape: "--skip-other leaves such tensors out and lists them"
+    case .layers:
+      "give a base with the same layers; a model with replicated layers needs the adapter that it was tuned with"
     case .dtype: nil
     case .notLowRank: "make a LoRA of it first: safemerge convert ADAPTER --to lora --base BASE --energy 0.999 -o OUTPUT"
     }

@@ -3,6 +3,7 @@ import Adapters
 import Checkpoints
 import Factorization
 import LowRank
+import MergePlanning
 import Merging
 import Platform
 import Safetensors
@@ -22,16 +23,17 @@ struct Pair {
   }
 
   /// The tuned model is the base of a case with the case's adapter merged into it.
-  init(_ name: String) throws {
+  init(_ name: String, addsTensors: Bool = false) throws {
     scratch = try Scratch()
     let item = try FixtureCase.named(name)
     base = item.base
     tuned = scratch.file("tuned")
-    try Self.merge(base, item.adapters[0], to: tuned)
+    try Self.merge(base, item.adapters[0], to: tuned, addsTensors: addsTensors)
   }
 
-  static func merge(_ base: String, _ adapter: String, to output: String) throws {
-    let request = try MergeRequest(base: base, adapters: [adapter], output: output)
+  static func merge(_ base: String, _ adapter: String, to output: String, addsTensors: Bool = false) throws {
+    var request = try MergeRequest(base: base, adapters: [adapter], output: output)
+    request.planning.addsTensors = addsTensors
     _ = try request.prepare().run()
   }
 

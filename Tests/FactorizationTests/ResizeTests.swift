@@ -91,7 +91,7 @@ import Testing
   func refusesUpdatesThatAreNotAProduct(name: String) throws {
     let path = try FixtureCase.named(name).adapters[0]
     let error = try #require(refusal { try resize(path, RankRule(.count(1))) })
-    #expect(error.errorClass == "unsupported" && error.hint?.contains("safemerge convert") == true)
+    #expect(error.errorClass == "unsupported" && error.hint?.contains("--to lora") == true)
     #expect(try scratch.entries() == [])
   }
 }

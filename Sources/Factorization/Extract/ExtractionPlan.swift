@@ -20,6 +20,9 @@ public struct ExtractionPlan: Sendable {
   public let unselected: [String]
   /// Paths of all modules of the tuned model that have a matrix.
   let matrixModules: [String]
+  /// Modules that are saved whole and that the base does not have, such as a new head: a merge adds
+  /// them only with `--add-tensors`.
+  public let newModules: [String]
   /// Modules that are saved whole.
   let savedModules: [String]
   let saved: [LiveParameter]
@@ -56,6 +59,7 @@ public struct ExtractionPlan: Sendable {
 
   private init(base: StoredSide, tuned: any ModelSide, _ options: ExtractionOptions) throws {
     let change = ModelChange(base: base, tuned: tuned)
+    try LayerLists(change).check(change)
     var sorting = ParameterSorting(change, options)
     for pair in change.pairs { try sorting.add(pair) }
     try sorting.add(missing: change.missing)
@@ -65,6 +69,7 @@ public struct ExtractionPlan: Sendable {
     matrixModules = change.pairs.filter { $0.tuned.isMatrix }.map(\.tuned.module)
     let modules = sorting.savedModules
     savedModules = change.pairs.map(\.tuned.module).filter(modules.contains).uniqued
+    newModules = NewModules.find(change, modules)
     saved = change.pairs.map(\.tuned).filter { modules.contains($0.module) }
     biases =
       sorting.hasChangedBias

@@ -38,6 +38,9 @@ struct ParameterSorting {
       guard [.linear, .transposedLinear, .embedding, .bias, .vector].contains(tuned.kind) else {
         return try leaveOut(tuned, "a parameter that the base does not have")
       }
+      guard !NewModules.isInLayer(tuned.module) else {
+        return try leaveOut(tuned, "a module of a layer that the base does not have")
+      }
       savedModules.insert(tuned.module)
       return
     }

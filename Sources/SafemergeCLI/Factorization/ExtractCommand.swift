@@ -105,16 +105,21 @@ struct ExtractCommand: ParsableCommand {
     if !plan.leftOut.isEmpty {
       run.warn("left out, because an adapter cannot hold the change: \(plan.leftOut.joined(separator: ", "))")
     }
-    let lines = [
+    var lines = [
       LabeledLine.text("base", arguments[0].title), LabeledLine.text("tuned", arguments[1].title),
       LabeledLine.text("extract", summary(plan)),
     ]
+    if !plan.newModules.isEmpty {
+      lines.append(
+        LabeledLine.text("new", "\(plan.newModules.joined(separator: ", "))   merge this adapter with --add-tensors"))
+    }
     try run.tell(
       lines, details: plan.units.map { LabeledLine.text("matrix", $0.name) }, units: plan.units.count, destination,
       members: { event in
         event.member("base", models[0].path)
         event.member("tuned", models[1].path)
         event.member("left_out", plan.leftOut)
+        event.member("new_modules", plan.newModules)
         event.member("unselected", plan.unselected)
       })
     if try run.endsDry() { return }

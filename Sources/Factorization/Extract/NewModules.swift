@@ -1,0 +1,16 @@
+import MergePlanning
+
+/// Modules that only the tuned model has, such as a new head.
+enum NewModules {
+  /// Those of the saved modules that a merge into the base adds: the base has none of their tensors, nor one that is tied to them.
+  static func find(_ change: ModelChange, _ saved: Set<String>) -> [String] {
+    let tied = Set(change.pairs.compactMap(\.base).flatMap(\.tiedModules))
+    return change.pairs.filter { $0.base == nil && saved.contains($0.tuned.module) }.map(\.tuned.module)
+      .uniqued.filter { !tied.contains($0) }
+  }
+
+  /// Whether a module is in an element of a list, such as a layer. The last component may be a number, as in a head that is a sequence.
+  static func isInLayer(_ module: String) -> Bool {
+    module.split(separator: ".").dropLast().contains { Int($0) != nil }
+  }
+}
