@@ -33,6 +33,8 @@ public struct ExtractionPlan: Sendable {
   let biases: [Saved]
   /// Tensors that the adapter has whole.
   public var savedTensorCount: Int { saved.count + biases.count }
+  /// The tuned model, for errors.
+  let path: String
   let baseName: String?
   let taskType: String?
   let isTransposed: Bool
@@ -43,6 +45,7 @@ public struct ExtractionPlan: Sendable {
   ///
   /// - Throws: ``FactorizationError``; `FileError` for what cannot be read.
   public init(base: Checkpoint, tuned: Checkpoint, _ options: ExtractionOptions) throws {
+    path = tuned.path
     let change = try ModelChange(base: base, tuned: tuned)
     var sorting = ParameterSorting(change, options)
     for pair in change.pairs { try sorting.add(pair) }

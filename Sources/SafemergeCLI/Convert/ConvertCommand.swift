@@ -91,9 +91,9 @@ struct ConvertCommand: ParsableCommand {
         LabeledLine.text("adapter", "\(adapter.path)   \(NumberText.counted(adapter.updates.count, "module"))"),
         LabeledLine.text(
           "convert",
-          "\(NumberText.counted(work.conversion.moduleCount, "module")) to \(to.title): "
-            + "\(NumberText.counted(copied, "tensor")) copied, \(work.units.count) in another form"),
-      ], units: work.conversion.moduleCount, destination,
+          "\(NumberText.counted(work.conversion.modules.count, "module")) to \(to.title): "
+            + "\(NumberText.counted(copied, "tensor")) copied, \(work.computedTensorCount) in another form"),
+      ], units: work.units.count, destination,
       members: { event in
         event.member("adapter", adapter.path)
         event.member("to", to.rawValue)
