@@ -7,15 +7,20 @@ import Safetensors
 ///
 /// No factor is multiplied, rounded or scaled: bytes are copied, put in another order, or put together with zeros.
 package struct AdapterConversion: Sendable {
+  /// A module of the result.
+  package struct Module: Sendable {
+    /// Tells it from the others.
+    package let name: String
+    package let tensors: [ConvertedTensor]
+  }
+
   package let dialect: AdapterDialect
-  /// In the order of the modules.
-  package let tensors: [ConvertedTensor]
+  /// The modules of the result, in their order.
+  package let modules: [Module]
   /// The text of adapter_config.json; nil: the dialect is one file.
   package let config: [UInt8]?
   /// `__metadata__` of the weights, in its order.
   package let metadata: [SafetensorsHeader.MetadataEntry]
-  /// How many modules the result has.
-  package let moduleCount: Int
   /// A line each.
   package let warnings: [String]
 
@@ -32,40 +37,55 @@ package struct AdapterConversion: Sendable {
     guard base != nil || !(dialect.isOfImages || adapter.isFile) else {
       throw ConversionError(path: path, .needsBase(dialect))
     }
-    let modules: [ConvertedModule]
+    let converted: [ConvertedModule]
     if let base {
-      modules = try ImageConversion(adapter, in: base, to: dialect).modules
+      converted = try ImageConversion(adapter, in: base, to: dialect).modules
     } else {
-      modules = try Self.modules(adapter, dialect)
+      converted = try Self.modules(adapter, dialect)
+    }
+    var modules: [Module] = []
+    var count = 0
+    func end(_ name: String, _ list: TensorList) {
+      modules.append(Module(name: name, tensors: Array(list.tensors[count...])))
+      count = list.tensors.count
     }
     let list = TensorList(table: adapter.header.tensors, path: path, dialect: dialect)
     switch dialect {
     case .peft:
       var folder = PEFTFolder(list)
-      let parts = Set(modules.compactMap(\.component)).sorted()
+      let parts = Set(converted.compactMap(\.component)).sorted()
       if let base, parts.count > 1 {
         let naming = ModuleNaming(dialect: .peft, model: base)
         throw ConversionError(path: path, .severalParts(parts.map(naming.part)))
       }
-      for module in modules { try folder.add(module) }
-      (tensors, config) = (folder.list.tensors, folder.config(adapter.config))
+      for module in converted {
+        try folder.add(module)
+        end(module.name, folder.list)
+      }
+      config = folder.config(adapter.config)
       metadata = [SafetensorsHeader.MetadataEntry(key: "format", value: "pt")]
     case .mlx:
       var folder = MLXFolder(list)
-      for module in modules { try folder.add(module) }
-      (tensors, config) = (folder.list.tensors, folder.config(adapter.config))
+      for module in converted {
+        try folder.add(module)
+        end(module.name, folder.list)
+      }
+      config = folder.config(adapter.config)
       metadata = [SafetensorsHeader.MetadataEntry(key: "format", value: "mlx")]
     case .diffusers, .kohya, .comfyUI:
       guard let base else { throw ConversionError(path: path, .needsBase(dialect)) }
       let naming = ModuleNaming(dialect: dialect, model: base)
       var file = FileDialect(naming, list)
-      for module in modules { try file.add(module) }
-      (tensors, config) = (file.tensors, nil)
+      for module in converted {
+        try file.add(module)
+        end(naming.name(module.component ?? 0, module.name), file.list)
+      }
+      config = nil
       let kept = Self.keptMetadata(adapter)
-      metadata = try dialect == .diffusers ? kept + Self.statedConfigs(modules, naming, path) : kept
+      metadata = try dialect == .diffusers ? kept + Self.statedConfigs(converted, naming, path) : kept
     }
     self.dialect = dialect
-    moduleCount = modules.count
+    self.modules = modules
     warnings =
       adapter.ignoredTensors.isEmpty
       ? []

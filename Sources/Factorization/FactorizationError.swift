@@ -75,7 +75,8 @@ public struct FactorizationError: ReportableError, Equatable {
     case .layers:
       "give a base with the same layers; a model with replicated layers needs the adapter that it was tuned with"
     case .dtype: nil
-    case .notLowRank: "make a LoRA of it first: safemerge convert ADAPTER --to lora --base BASE --energy 0.999 -o OUTPUT"
+    case .notLowRank:
+      "make a LoRA of it first: safemerge convert ADAPTER --to lora --base BASE --energy 0.999 -o OUTPUT"
     }
   }
 }

@@ -66,7 +66,4 @@ struct FileDialect {
       throw list.failure(.scaling(copied.scaling, dialect: naming.dialect), module)
     }
   }
-
-  /// The tensors in the order in which they were added.
-  var tensors: [ConvertedTensor] { list.tensors }
 }

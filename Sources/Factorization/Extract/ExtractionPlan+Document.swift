@@ -12,7 +12,7 @@ extension ExtractionPlan {
   /// - Throws: ``FactorizationError`` with `noChange` if the units made nothing and nothing else differs; `SafetensorsError`.
   public func document(_ units: [FinishedUnit]) throws -> AdapterDocument {
     let facts = units.compactMap { ModuleFacts($0.facts) }
-    if facts.isEmpty, saved.isEmpty, biases.isEmpty { throw FactorizationError(path: nil, .noChange) }
+    if facts.isEmpty, saved.isEmpty, biases.isEmpty { throw FactorizationError(path: path, .noChange) }
     let targets = Set(facts.map(\.module))
     var document = AdapterDocument()
     for parameter in saved {

@@ -36,6 +36,8 @@ public struct ExtractionPlan: Sendable {
   /// Modules that are tied to a module and not on disk.
   let tiedModules: [String: [String]]
   let tuned: any ModelSide
+  /// What is read in place of the tuned model, for errors.
+  let path: String
 
   /// Matches two models and decides about every parameter.
   ///
@@ -43,7 +45,8 @@ public struct ExtractionPlan: Sendable {
   public init(base: Checkpoint, tuned: Checkpoint, _ options: ExtractionOptions) throws {
     for model in [base, tuned] { try ModelChange.check(model) }
     try self.init(
-      base: StoredSide(base, kernels: options.kernels), tuned: StoredSide(tuned, kernels: options.kernels), options)
+      base: StoredSide(base, kernels: options.kernels), tuned: StoredSide(tuned, kernels: options.kernels),
+      path: tuned.path, options)
   }
 
   /// Plans the merge of an adapter of any kind, and decides about every parameter that it would change: the result is the adapter as
@@ -54,10 +57,13 @@ public struct ExtractionPlan: Sendable {
     try ModelChange.check(base)
     let names = try LiveParameters(of: base)
     let stored = try StoredSide(base, names, kernels: options.kernels)
-    try self.init(base: stored, tuned: MergedSide(adapter, into: stored, names, kernels: options.kernels), options)
+    try self.init(
+      base: stored, tuned: MergedSide(adapter, into: stored, names, kernels: options.kernels),
+      path: adapter.weightsPath, options)
   }
 
-  private init(base: StoredSide, tuned: any ModelSide, _ options: ExtractionOptions) throws {
+  private init(base: StoredSide, tuned: any ModelSide, path: String, _ options: ExtractionOptions) throws {
+    self.path = path
     let change = ModelChange(base: base, tuned: tuned)
     try LayerLists(change).check(change)
     var sorting = ParameterSorting(change, options)
@@ -83,7 +89,7 @@ public struct ExtractionPlan: Sendable {
     let targets = sorting.targets.filter { !modules.contains($0.tuned.module) }
     if targets.isEmpty, saved.isEmpty, biases.isEmpty {
       throw FactorizationError(
-        path: tuned.model.path, sorting.unselected.isEmpty ? .noChange : .nothingTargeted)
+        path: path, sorting.unselected.isEmpty ? .noChange : .nothingTargeted)
     }
     units = targets.map { ModuleExtraction($0, sorting.reading, options).unit }
   }

@@ -81,7 +81,8 @@ struct ParameterSorting {
       return
     }
     throw FactorizationError(
-      path: change.base.model.files[first.file].path, tensor: first.tensor.name.string, .missing(more: missing.count - 1))
+      path: change.base.model.files[first.file].path, tensor: first.tensor.name.string,
+      .missing(more: missing.count - 1))
   }
 
   private mutating func leaveOut(_ parameter: LiveParameter, _ kind: String) throws {

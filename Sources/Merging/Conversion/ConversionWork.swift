@@ -10,7 +10,10 @@ import Staging
 /// What is to be written of a converted adapter: tensors that are copied, and units that make the others.
 package struct ConversionWork: Sendable {
   package let conversion: AdapterConversion
+  /// A unit for each module with a tensor that is not copied.
   package let units: [AdapterUnit]
+  /// Tensors that the units make.
+  package let computedTensorCount: Int
   /// With the copied tensors, the texts, and a judge that opens the written adapter.
   package let document: AdapterDocument
 
@@ -28,19 +31,26 @@ package struct ConversionWork: Sendable {
     let header = adapter.header
     var units: [AdapterUnit] = []
     var document = AdapterDocument()
-    for tensor in conversion.tensors {
-      if case .copy(let index) = tensor.content {
+    for module in conversion.modules {
+      var computed: [ConvertedTensor] = []
+      for tensor in module.tensors {
+        guard case .copy(let index) = tensor.content else {
+          computed.append(tensor)
+          continue
+        }
         document.copies.append(
           try CopiedTensor(
             name: tensor.name, header.tensors[index], path: adapter.weightsPath, header: header, shape: tensor.shape))
-        continue
       }
+      guard !computed.isEmpty else { continue }
+      let cost = computed.reduce(0) { $0 + $1.shape.reduce(1, *) }
       units.append(
-        AdapterUnit(name: tensor.name, cost: tensor.shape.reduce(1, *)) {
-          AdapterUnit.Result(tensors: [
-            try AdapterTensor(
-              name: tensor.name, dtype: tensor.dtype, shape: tensor.shape, bytes: try tensor.bytes(source))
-          ])
+        AdapterUnit(name: module.name, cost: cost) { [computed] in
+          AdapterUnit.Result(
+            tensors: try computed.map { tensor in
+              try AdapterTensor(
+                name: tensor.name, dtype: tensor.dtype, shape: tensor.shape, bytes: try tensor.bytes(source))
+            })
         })
     }
     document.metadata = conversion.metadata
@@ -48,6 +58,7 @@ package struct ConversionWork: Sendable {
     document.judge = { path in _ = try Adapter(path: path) }
     self.conversion = conversion
     self.units = units
+    computedTensorCount = conversion.modules.reduce(0) { $0 + $1.tensors.count } - document.copies.count
     self.document = document
   }
 

@@ -77,7 +77,7 @@ struct CombineCommand: ParsableCommand {
     }
     let destination = try run.reserve(isFolder: true, adapters: uses.map(\.adapter))
     let combination = try AdapterCombination(
-      uses, method: combine.kept, dtype: dtype.dtype ?? .f32, decomposer: try decomposer(),
+      uses, method: combine.kept, dtype: dtype.dtype(of: uses.map(\.adapter.header)), decomposer: try decomposer(),
       path: place.output ?? "")
     for warning in combination.warnings { run.warn(warning) }
     try run.tell(

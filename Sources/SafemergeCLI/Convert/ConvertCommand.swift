@@ -93,7 +93,8 @@ struct ConvertCommand: ParsableCommand {
           hint: "for example --base ./base")
       }
       if rank.rule == nil {
-        throw ValidationError("missing required option --rank, --energy or --sv-ratio", hint: "for example --energy 0.999")
+        throw ValidationError(
+          "missing required option --rank, --energy or --sv-ratio", hint: "for example --energy 0.999")
       }
       return
     }
@@ -135,9 +136,9 @@ struct ConvertCommand: ParsableCommand {
         LabeledLine.text("adapter", "\(adapter.path)   \(NumberText.counted(adapter.updates.count, "module"))"),
         LabeledLine.text(
           "convert",
-          "\(NumberText.counted(work.conversion.moduleCount, "module")) to \(to.title): "
-            + "\(NumberText.counted(copied, "tensor")) copied, \(work.units.count) in another form"),
-      ], units: work.conversion.moduleCount, destination,
+          "\(NumberText.counted(work.conversion.modules.count, "module")) to \(to.title): "
+            + "\(NumberText.counted(copied, "tensor")) copied, \(work.computedTensorCount) in another form"),
+      ], units: work.units.count, destination,
       members: { event in
         event.member("adapter", adapter.path)
         event.member("to", to.rawValue)

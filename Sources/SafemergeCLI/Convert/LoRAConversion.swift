@@ -15,7 +15,7 @@ struct LoRAConversion {
   let rank: RankOptions
   let dtype: FactorDTypeOptions
   let seed: UInt64
-  /// Whether each module is told.
+  /// Whether a line for each module is printed.
   let isVerbose: Bool
 
   func carryOut(_ run: AdapterRun) throws {
@@ -25,7 +25,7 @@ struct LoRAConversion {
     for warning in input.warnings { run.warn(warning) }
     let destination = try run.reserve(isFolder: true, adapters: [input], models: [model])
     var options = ExtractionOptions(rule: rank.rule ?? RankRule(.count(1)))
-    options.dtype = dtype.dtype ?? .f32
+    options.dtype = dtype.dtype(of: [input.header])
     options.seed = seed
     options.baseName = input.statedBase ?? argument.title
     let plan = try ExtractionPlan(base: model, adapter: input, options)
@@ -35,11 +35,13 @@ struct LoRAConversion {
       [
         LabeledLine.text("adapter", "\(input.path)   \(NumberText.counted(input.updates.count, "module"))"),
         LabeledLine.text("base", argument.title), LabeledLine.text("convert", summary),
-      ], details: plan.units.map { LabeledLine.text("matrix", $0.name) }, units: plan.units.count, destination,
+      ] + plan.newModuleLines, details: plan.units.map { LabeledLine.text("matrix", $0.name) }, units: plan.units.count,
+      destination,
       members: { event in
         event.member("adapter", input.path)
         event.member("to", "lora")
         event.member("base", model.path)
+        event.member("new_modules", plan.newModules)
       })
     if try run.endsDry() { return }
     let outcome = try run.write(plan.units, to: destination, as: identity(input, model)) { try plan.document($0) }

@@ -109,10 +109,7 @@ struct ExtractCommand: ParsableCommand {
       LabeledLine.text("base", arguments[0].title), LabeledLine.text("tuned", arguments[1].title),
       LabeledLine.text("extract", summary(plan)),
     ]
-    if !plan.newModules.isEmpty {
-      lines.append(
-        LabeledLine.text("new", "\(plan.newModules.joined(separator: ", "))   merge this adapter with --add-tensors"))
-    }
+    lines += plan.newModuleLines
     try run.tell(
       lines, details: plan.units.map { LabeledLine.text("matrix", $0.name) }, units: plan.units.count, destination,
       members: { event in
@@ -137,7 +134,7 @@ struct ExtractCommand: ParsableCommand {
       return isWanted && !(unwanted.map { name.firstMatch(of: $0) != nil } ?? false)
     }
     options.leavesOutOthers = skipOther
-    options.dtype = dtype.dtype ?? tuned.mainDType
+    options.dtype = dtype.dtype(of: tuned.files.map(\.header))
     options.seed = seed
     options.baseName = base.title
     return options
@@ -162,18 +159,5 @@ struct ExtractCommand: ParsableCommand {
       parts.append("\(NumberText.counted(plan.unselected.count, "module")) not selected")
     }
     return parts.joined(separator: ", ")
-  }
-}
-
-extension Checkpoint {
-  /// The dtype that most elements have, of those that factors can have.
-  fileprivate var mainDType: DType {
-    var counts: [DType: Int] = [:]
-    for file in files {
-      for tensor in file.header.tensors where tensor.dtype.elementType != nil {
-        counts[tensor.dtype, default: 0] += tensor.dataOffsets.count
-      }
-    }
-    return counts.max { ($0.value, $0.key.name) < ($1.value, $1.key.name) }?.key ?? .f32
   }
 }
