@@ -12,6 +12,8 @@ package struct AdapterConversion: Sendable {
     /// Tells it from the others.
     package let name: String
     package let tensors: [ConvertedTensor]
+    /// What multiplies the module's delta.
+    package let scaling: Double
   }
 
   package let dialect: AdapterDialect
@@ -45,8 +47,8 @@ package struct AdapterConversion: Sendable {
     }
     var modules: [Module] = []
     var count = 0
-    func end(_ name: String, _ list: TensorList) {
-      modules.append(Module(name: name, tensors: Array(list.tensors[count...])))
+    func end(_ name: String, _ module: ConvertedModule, _ list: TensorList) {
+      modules.append(Module(name: name, tensors: Array(list.tensors[count...]), scaling: module.scaling))
       count = list.tensors.count
     }
     let list = TensorList(table: adapter.header.tensors, path: path, dialect: dialect)
@@ -60,7 +62,7 @@ package struct AdapterConversion: Sendable {
       }
       for module in converted {
         try folder.add(module)
-        end(module.name, folder.list)
+        end(module.name, module, folder.list)
       }
       config = folder.config(adapter.config)
       metadata = [SafetensorsHeader.MetadataEntry(key: "format", value: "pt")]
@@ -68,7 +70,7 @@ package struct AdapterConversion: Sendable {
       var folder = MLXFolder(list)
       for module in converted {
         try folder.add(module)
-        end(module.name, folder.list)
+        end(module.name, module, folder.list)
       }
       config = folder.config(adapter.config)
       metadata = [SafetensorsHeader.MetadataEntry(key: "format", value: "mlx")]
@@ -78,7 +80,7 @@ package struct AdapterConversion: Sendable {
       var file = FileDialect(naming, list)
       for module in converted {
         try file.add(module)
-        end(naming.name(module.component ?? 0, module.name), file.list)
+        end(naming.name(module.component ?? 0, module.name), module, file.list)
       }
       config = nil
       let kept = Self.keptMetadata(adapter)

@@ -17,6 +17,14 @@ struct ConvertedModule: Sendable {
   /// The module of the adapter, for messages.
   let source: String
   let content: Content
+
+  /// What multiplies its delta.
+  var scaling: Double {
+    switch content {
+    case .lowRank(let factors): factors.scaling
+    case .copied(let copied): copied.scaling
+    }
+  }
 }
 
 /// The factors of one module.

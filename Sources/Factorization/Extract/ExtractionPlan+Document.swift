@@ -15,6 +15,7 @@ extension ExtractionPlan {
     if facts.isEmpty, saved.isEmpty, biases.isEmpty { throw FactorizationError(path: path, .noChange) }
     let targets = Set(facts.map(\.module))
     var document = AdapterDocument()
+    let scalings = units.scalings
     for parameter in saved {
       try add(parameter, as: parameter.name, to: &document)
       for module in parameter.tiedModules { try add(parameter, as: "\(module).weight", to: &document) }
@@ -33,7 +34,7 @@ extension ExtractionPlan {
     config.isTransposed = isTransposed
     config.tiesWeights = !targets.union(savedModules).isDisjoint(with: tiedModules.keys)
     document.texts = [(PEFTLayout.configName, config.text)]
-    document.judge = { path in _ = try Adapter(path: path) }
+    document.judge = { path in try scalings.check(path) }
     return document
   }
 

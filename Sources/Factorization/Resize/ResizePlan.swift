@@ -47,8 +47,9 @@ public struct ResizePlan: Sendable {
   public func document(_ units: [FinishedUnit]) throws -> AdapterDocument {
     let facts = units.compactMap { ModuleFacts($0.facts) }
     var document = AdapterDocument()
+    let scalings = units.scalings
     document.copies = copies
-    document.judge = { path in _ = try Adapter(path: path) }
+    document.judge = { path in try scalings.check(path) }
     if adapter.isFile {
       document.metadata = (adapter.header.metadata ?? []).map { entry in
         let isRank = ["ss_network_dim", "ss_network_alpha"].contains(entry.key)

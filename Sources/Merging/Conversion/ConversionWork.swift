@@ -31,7 +31,9 @@ package struct ConversionWork: Sendable {
     let header = adapter.header
     var units: [AdapterUnit] = []
     var document = AdapterDocument()
+    var scalings = WrittenScalings()
     for module in conversion.modules {
+      if let first = module.tensors.first { scalings.expect(module.scaling, of: TensorName(first.name)) }
       var computed: [ConvertedTensor] = []
       for tensor in module.tensors {
         guard case .copy(let index) = tensor.content else {
@@ -55,7 +57,7 @@ package struct ConversionWork: Sendable {
     }
     document.metadata = conversion.metadata
     if let config = conversion.config { document.texts = [(PEFTLayout.configName, config)] }
-    document.judge = { path in _ = try Adapter(path: path) }
+    document.judge = { [scalings] path in try scalings.check(path) }
     self.conversion = conversion
     self.units = units
     computedTensorCount = conversion.modules.reduce(0) { $0 + $1.tensors.count } - document.copies.count
