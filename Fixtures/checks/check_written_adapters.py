@@ -21,7 +21,8 @@ from transformers.utils import logging
 
 FIXTURES = Path(__file__).resolve().parent.parent
 FEATURES = ["linear", "patterns", "patterns-rslora", "rslora", "rank64", "embedding-llama", "dora-llama", "lm-head",
-            "gpt2-layers", "bias-all", "modules-to-save-llama", "init-pissa-converted"]
+            "gpt2-layers", "bias-all", "modules-to-save-llama", "init-pissa-converted", "experts", "experts-down",
+            "experts-patterns", "experts-transposed", "experts-transposed-down"]
 BOUND = 2e-6
 
 

@@ -8,6 +8,8 @@ struct RankedConfig {
   /// Entries of the patterns.
   private let patterns: [(key: String, value: Int)]
   var targets: [String] = []
+  /// Parameters that stack experts.
+  var targetParameters: [String] = []
   var savedModules: [String] = []
   var bias = "none"
   var baseName: String?
@@ -45,6 +47,10 @@ struct RankedConfig {
         ("target_modules", list(targets)), ("task_type", taskType.map(JSONValue.string) ?? .null),
         ("use_dora", .bool(false)),
       ] + rankMembers
+    if !targetParameters.isEmpty {
+      // Which way a stack of square matrices lies depends on the version of PEFT.
+      members += [("peft_version", .string("0.21.2")), ("target_parameters", list(targetParameters))]
+    }
     if tiesWeights { members.append(("ensure_weight_tying", .bool(true))) }
     var writer = JSONWriter(indentation: 2)
     writer.value(.object(members.sorted { $0.key < $1.key }.map { JSONMember(key: $0.key, value: $0.value) }))

@@ -14,7 +14,8 @@ import Testing
   static let features = [
     "linear", "embedding", "gpt2", "gpt2-wte", "conv", "lm-head", "bias-all", "bias-lora-only", "modules-to-save",
     "modules-to-save-norm", "dora-linear", "tied-ensured", "tied-saved-ensured",
-    "resized-vocab-tied", "resized-vocab",
+    "resized-vocab-tied", "resized-vocab", "experts", "experts-down", "experts-gate-up", "experts-transposed",
+    "experts-transposed-down",
   ]
 
   @Test(arguments: features)
@@ -109,13 +110,6 @@ import Testing
     let pair = try Pair("linear-f32")
     let same = Pair(scratch: pair.scratch, base: pair.base, tuned: pair.base)
     #expect(problem(same) == "no-change: no tensor differs from the base's, so that there is nothing to extract")
-    #expect(try pair.scratch.entries() == ["tuned"])
-  }
-
-  @Test func refusesStackedExpertsUnlessTheyAreLeftOut() throws {
-    let pair = try Pair("experts-f32")
-    let text = try #require(problem(pair))
-    #expect(text.hasPrefix("unsupported: ") && text.contains("stacked experts"))
     #expect(try pair.scratch.entries() == ["tuned"])
   }
 

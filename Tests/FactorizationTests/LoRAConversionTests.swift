@@ -17,11 +17,8 @@ import Testing
     fixture.refused == nil && fixture.adapters.count == 1 && fixture.combine == nil && fixture.baseDType == "F32"
   }
 
-  /// Weights of a MultiheadAttention, stacks of experts, and layers that replicate others.
-  private static let refused: Set<Substring> = [
-    "attention", "attention-patterns", "experts", "experts-gate-up", "experts-down", "experts-patterns",
-    "experts-transposed", "experts-transposed-down", "replicated",
-  ]
+  /// Weights of a MultiheadAttention, and layers that replicate others.
+  private static let refused: Set<Substring> = ["attention", "attention-patterns", "replicated"]
 
   /// Converts the adapter at `input`; returns the path of the LoRA.
   private static func convert(

@@ -8,7 +8,13 @@ import Safetensors
 public struct WrittenScalings: Sendable {
   private var expected: [TensorName: Double] = [:]
 
+  /// Expects nothing.
   public init() {}
+
+  /// Expects the scaling 1 of every tensor of some units.
+  public init(unscaled units: [FinishedUnit]) {
+    for tensor in units.lazy.flatMap(\.tensors) { expect(1, of: tensor.name) }
+  }
 
   /// Expects a scaling of the module that a tensor belongs to.
   public mutating func expect(_ scaling: Double, of tensor: TensorName) { expected[tensor] = scaling }

@@ -11,11 +11,12 @@ extension ExtractionPlan {
   ///
   /// - Throws: ``FactorizationError`` with `noChange` if the units made nothing and nothing else differs; `SafetensorsError`.
   public func document(_ units: [FinishedUnit]) throws -> AdapterDocument {
-    let facts = units.compactMap { ModuleFacts($0.facts) }
+    let facts = ModuleFacts.all(units)
     if facts.isEmpty, saved.isEmpty, biases.isEmpty { throw FactorizationError(path: path, .noChange) }
-    let targets = Set(facts.map(\.module))
+    let matrices = facts.filter { $0.experts == nil }.map(\.module)
+    let targets = Set(matrices)
     var document = AdapterDocument()
-    let scalings = units.scalings
+    let scalings = WrittenScalings(unscaled: units)
     for parameter in saved {
       try add(parameter, as: parameter.name, to: &document)
       for module in parameter.tiedModules { try add(parameter, as: "\(module).weight", to: &document) }
@@ -24,9 +25,12 @@ extension ExtractionPlan {
       let isInside = targets.contains(parameter.module)
       try add(parameter, as: isInside ? "\(parameter.module).base_layer.bias" : parameter.name, to: &document)
     }
+    func called(_ module: String) -> String { routers.contains(module) ? Routers.parameter(module) : module }
     var config = RankedConfig(
-      facts.flatMap { fact in ([fact.module] + (tiedModules[fact.module] ?? [])).map { ($0, fact.rank) } })
-    config.targets = TargetNames.shortest(for: facts.map(\.module), among: matrixModules)
+      facts.flatMap { fact in ([called(fact.module)] + (tiedModules[fact.module] ?? [])).map { ($0, fact.rank) } })
+    config.targets = TargetNames.shortest(for: matrices.filter { !routers.contains($0) }, among: matrixModules)
+    config.targetParameters = facts.filter { $0.experts != nil || routers.contains($0.module) }
+      .map { called($0.module) }
     config.savedModules = savedModules
     config.bias = biases.isEmpty ? "none" : "all"
     config.baseName = baseName

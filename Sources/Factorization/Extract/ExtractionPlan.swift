@@ -33,6 +33,8 @@ public struct ExtractionPlan: Sendable {
   let baseName: String?
   let taskType: String?
   let isTransposed: Bool
+  /// Modules whose weight is adapted as a parameter.
+  let routers: Set<String>
   /// Modules that are tied to a module and not on disk.
   let tiedModules: [String: [String]]
   let tuned: any ModelSide
@@ -83,15 +85,19 @@ public struct ExtractionPlan: Sendable {
     baseName = options.baseName
     taskType = Self.taskType(tuned.model.config ?? base.model.config)
     isTransposed = sorting.targets.contains { $0.tuned.kind == .transposedLinear }
+    routers = Routers.find(change.pairs.map(\.tuned))
     tiedModules = change.pairs.reduce(into: [:]) { tied, pair in
       if !pair.tuned.tiedModules.isEmpty { tied[pair.tuned.module] = pair.tuned.tiedModules }
     }
     let targets = sorting.targets.filter { !modules.contains($0.tuned.module) }
-    if targets.isEmpty, saved.isEmpty, biases.isEmpty {
+    let stacks = sorting.stacks.filter { !modules.contains($0.tuned.module) }
+    if targets.isEmpty, stacks.isEmpty, saved.isEmpty, biases.isEmpty {
       throw FactorizationError(
         path: path, sorting.unselected.isEmpty ? .noChange : .nothingTargeted)
     }
-    units = targets.map { ModuleExtraction($0, sorting.reading, options).unit }
+    units =
+      targets.map { ModuleExtraction($0, sorting.reading, options).unit }
+      + ExpertExtraction.all(stacks, sorting.reading, options).map(\.unit)
   }
 
   /// `task_type` of an adapter, by the model's class.

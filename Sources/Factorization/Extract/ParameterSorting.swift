@@ -10,6 +10,8 @@ struct ParameterSorting {
   let reading: ModelReading
   /// Matrices that are decomposed, if they differ.
   private(set) var targets: [ModelChange.Pair] = []
+  /// Stacks of experts, which are decomposed too.
+  private(set) var stacks: [ModelChange.Pair] = []
   /// Modules that are saved whole.
   private(set) var savedModules: Set<String> = []
   private(set) var hasChangedBias = false
@@ -59,11 +61,11 @@ struct ParameterSorting {
       return
     }
     if tuned.isMatrix { return addMatrix(pair) }
+    if case .experts = tuned.kind { return addStack(pair) }
     if try reading.areSame(pair) { return }
     switch tuned.kind {
     case .bias: hasChangedBias = true
     case .vector: savedModules.insert(tuned.module)
-    case .experts: try leaveOut(tuned, "stacked experts")
     default: try leaveOut(tuned, "a parameter that is neither a weight nor a bias")
     }
   }
@@ -71,6 +73,11 @@ struct ParameterSorting {
   private mutating func addMatrix(_ pair: ModelChange.Pair) {
     guard options.selects(pair.tuned.module) else { return unselected.append(pair.tuned.module) }
     targets.append(pair)
+  }
+
+  private mutating func addStack(_ pair: ModelChange.Pair) {
+    guard options.selects(pair.tuned.name) else { return unselected.append(pair.tuned.name) }
+    stacks.append(pair)
   }
 
   /// - Throws: ``FactorizationError`` with `missing`.

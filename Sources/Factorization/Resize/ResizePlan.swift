@@ -47,7 +47,7 @@ public struct ResizePlan: Sendable {
   public func document(_ units: [FinishedUnit]) throws -> AdapterDocument {
     let facts = units.compactMap { ModuleFacts($0.facts) }
     var document = AdapterDocument()
-    let scalings = units.scalings
+    let scalings = WrittenScalings(unscaled: units)
     document.copies = copies
     document.judge = { path in try scalings.check(path) }
     if adapter.isFile {

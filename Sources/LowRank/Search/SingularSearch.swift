@@ -21,7 +21,7 @@ public struct SingularSearch: Sendable {
   static let negligible = 1e-12
 
   /// How many values are kept.
-  public let rule: RankRule
+  public var rule: RankRule
   /// The matrix G of the first block depends on it.
   public let seed: UInt64
   /// Elements of a matrix that are held in memory; a larger one is read again for each product.

@@ -7,7 +7,7 @@ import Platform
 struct FactorText {
   private let facts: [ModuleFacts]
 
-  init(_ outcome: AdapterOutcome) { facts = outcome.units.compactMap { ModuleFacts($0.facts) } }
+  init(_ outcome: AdapterOutcome) { facts = ModuleFacts.all(outcome.units) }
 
   /// The share of the squared norm of all changes that the factors hold; nil: there are none.
   private var share: Double? {
@@ -50,6 +50,7 @@ struct FactorText {
     event.member("share", share)
     event.list("factors", facts) { fact, event in
       event.member("module", fact.module)
+      event.member("experts", fact.experts)
       event.member("rank", fact.rank)
       event.member("share", fact.share)
       event.member("norm", fact.norm)

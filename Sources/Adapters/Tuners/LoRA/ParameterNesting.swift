@@ -4,9 +4,9 @@ import Safetensors
 ///
 /// PEFT wraps the module once for each parameter, in the order in which the module registered them: the first is the
 /// innermost. A wrapper does not say whose it is; only the config and that order do.
-struct ParameterNesting {
+package struct ParameterNesting {
   /// The order in which the modules of transformers 5.23 register the parameters that stack experts.
-  static let registrationOrder = [
+  package static let registrationOrder = [
     "gate_up_proj", "gate_up_proj_bias", "gate_proj", "up_proj", "down_proj", "down_proj_bias", "w1", "v1", "w2",
   ]
 
