@@ -21,7 +21,7 @@ public struct WrittenScalings: Sendable {
 
   /// Opens the adapter and compares its scalings, in fp32, in which merges multiply.
   ///
-  /// - Throws: What opening the adapter throws; `MergeError` for a module with another scaling, or a tensor that is none's.
+  /// - Throws: What opening the adapter throws; `MergeError` for a module with another scaling, or a tensor of no module.
   public func check(_ path: String) throws {
     let adapter = try Adapter(path: path)
     var left = expected
