@@ -12,6 +12,8 @@ public struct OutputPlace: Sendable {
   let holdsModel: Bool
   /// Whether it is a mount point, which cannot be replaced: the files are moved into it.
   package let isMountPoint: Bool
+  /// Files that, beside a model's, may be replaced.
+  private let replacedNames: Set<String>
 
   /// Checks that a result may be written to `path`.
   ///
@@ -22,9 +24,13 @@ public struct OutputPlace: Sendable {
   ///   - inputs: The paths of the base and the adapters and of all their files: the result must be none of them, lie in
   ///     none of their folders, and contain none.
   ///   - force: Whether an existing model may be replaced.
-  public init(path: String, isFolder: Bool, inputs: [String], force: Bool) throws(CheckpointError) {
+  ///   - replacedNames: Files of the top folder that may be replaced beside those of a model, such as an adapter's config.
+  public init(
+    path: String, isFolder: Bool, inputs: [String], force: Bool, replacedNames: Set<String> = []
+  ) throws(CheckpointError) {
     let path = Paths.withoutTrailingSlashes(path)
     self.path = path
+    self.replacedNames = replacedNames
     self.isFolder = isFolder
     if isFolder, path.hasSuffix(".safetensors") { throw CheckpointError(path: path, .outputLooksLikeFile) }
     if !isFolder, !path.hasSuffix(".safetensors") { throw CheckpointError(path: path, .outputNotASafetensorsName) }
@@ -115,7 +121,7 @@ public struct OutputPlace: Sendable {
       return
     }
     let isKnown =
-      written.contains(path)
+      written.contains(path) || replacedNames.contains(path)
       || components.count == 1 && SideFileRules.isPartOfAModel(path, isFolder: false)
       || components.count == 2 && SideFileRules.isPartOfAModel(components[0], isFolder: true)
         && SideFileRules.isPartOfASubfolder(components[1], of: components[0])

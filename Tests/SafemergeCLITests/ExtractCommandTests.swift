@@ -192,6 +192,22 @@ import Testing
     #expect(try scratch.entries() == ["adapter", "other", "tuned"])
   }
 
+  /// PEFT and mlx-lm write no record of the files.
+  @Test(arguments: ["lora/linear/bf16/adapter", "mlx/lora/adapter"])
+  func forceReplacesTheAdapterOfAnotherProgram(name: String) throws {
+    let output = try copyOfFixture(name, in: scratch, as: "adapter")
+    let before = try tree(output)
+    let taken = try extract(["-o", output, "--rank", "2"])
+    #expect(expectRefusal(taken, status: 5).contains("replace it with --force"))
+    #expect(try tree(output) == before)
+    try scratch.write("mine", to: "adapter/notes.txt")
+    #expect(expectRefusal(try extract(["-o", output, "-f"]), status: 5).contains("it holds \"notes.txt\""))
+    try FileManager.default.removeItem(atPath: output + "/notes.txt")
+    #expect(try tree(output) == before)
+    #expect(try extract(["-q", "-o", output, "--rank", "2", "--force"]).status == 0)
+    #expect(try readTensors(output).count == 28 && scratch.entries() == ["adapter", "tuned"])
+  }
+
   @Test func otherFilesAreNeverReplaced() throws {
     try scratch.write("mine", to: "notes/notes.txt")
     try FileManager.default.createSymbolicLink(atPath: scratch.file("link"), withDestinationPath: tuned)

@@ -122,6 +122,23 @@ private struct Places {
     }
   }
 
+  /// The commands that write adapters replace them, and merges do not.
+  @Test func furtherNamesAreReplacedWhereTheyAreGiven() throws {
+    let places = try Places()
+    try places.scratch.write("x", to: "out/adapter_model.safetensors")
+    try places.scratch.write("{}", to: "out/adapter_config.json")
+    #expect(places.problem("out", force: true) == .outputNotReplaceable(entry: "adapter_config.json"))
+    func place(force: Bool) throws -> OutputPlace {
+      try OutputPlace(
+        path: places.scratch.file("out"), isFolder: true, inputs: places.inputs, force: force,
+        replacedNames: ["adapter_config.json"])
+    }
+    #expect(try place(force: true).replaces)
+    #expect(throws: CheckpointError.self) { try place(force: false) }
+    try places.scratch.write("x", to: "out/optimizer.pt")
+    #expect(throws: CheckpointError.self) { try place(force: true) }
+  }
+
   @Test func forceReplacesNothingButAModel() throws {
     let places = try Places()
     let scratch = places.scratch

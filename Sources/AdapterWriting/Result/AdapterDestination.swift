@@ -1,3 +1,4 @@
+import Adapters
 import Checkpoints
 import Staging
 
@@ -22,7 +23,8 @@ public struct AdapterDestination: Sendable {
     _ path: String, isFolder: Bool, inputs: [String], force: Bool = false, isDryRun: Bool = false,
     breaksLock: Bool = false
   ) throws(CheckpointError) {
-    place = try OutputPlace(path: path, isFolder: isFolder, inputs: inputs, force: force)
+    place = try OutputPlace(
+      path: path, isFolder: isFolder, inputs: inputs, force: force, replacedNames: [PEFTLayout.configName])
     staging = isDryRun ? nil : try StagingFolder(place, breaksLock: breaksLock)
   }
 
