@@ -3,8 +3,8 @@
     python check_written_adapters.py PROGRAM
 
 For each LoRA fixture of a causal language model: base + adapter in PEFT is the truth. The adapter is resized to its own rank, combined
-with itself (weights 0.75 and 0.25), converted to MLX and back, and extracted from the merged model; each result is loaded on the base
-by PEFT. What the program refuses is listed with its reason. Exit code 1 if a logit is further off than 2e-6 of the largest.
+with itself (weights 0.75 and 0.25), converted to MLX and back, extracted from the merged model, and converted to a LoRA; each result
+is loaded on the base by PEFT. Of all other tuners only the LoRA is compared. What the program refuses is listed with its reason. Exit code 1 if a logit is further off than 2e-6 of the largest.
 """
 
 import json
@@ -40,6 +40,9 @@ def base(path):
 
 def steps(program, base_path, adapter, folder):
     """Yields the name of each way, and its commands, the last of which writes `folder`/NAME."""
+    yield "lora", [["convert", adapter, "--to", "lora", "--base", base_path, "-o", folder / "lora", "--rank", "512"]]
+    if json.loads((adapter / "adapter_config.json").read_text())["peft_type"] != "LORA":
+        return
     rank = str(json.loads((adapter / "adapter_config.json").read_text())["r"] * 4)
     yield "resize", [["resize", adapter, "-o", folder / "resize", "--rank", rank, "--dtype", "float32"]]
     yield "combine", [["combine", f"{adapter}=0.75", f"{adapter}=0.25", "-o", folder / "combine"]]
@@ -56,13 +59,14 @@ def main():
     logging.disable_progress_bar()
     failed = refused = right = 0
     for case in json.loads((FIXTURES / "cases.json").read_text()):
-        wanted = case["name"] in [f"{feature}-f32" for feature in FEATURES]
-        if not wanted or len(case["adapters"]) != 1 or case["refused"]:
+        is_lora = case["tuner"] == "lora"
+        wanted = case["name"] in [f"{feature}-f32" for feature in FEATURES] if is_lora else case["base_dtype"] == "F32"
+        if not wanted or len(case["adapters"]) != 1 or case["refused"] or case.get("combine"):
             continue
         base_path, adapter = FIXTURES / case["base"], FIXTURES / case["adapters"][0]
         try:
             truth = logits(PeftModel.from_pretrained(base(base_path), adapter))
-        except (ValueError, RuntimeError, OSError) as error:
+        except (ValueError, RuntimeError, OSError, IndexError, TypeError, KeyError, AttributeError) as error:
             print(f"{case['name']}: not a causal language model that loads ({str(error)[:60]})")
             continue
         with tempfile.TemporaryDirectory() as name:

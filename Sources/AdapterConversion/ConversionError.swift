@@ -86,7 +86,10 @@ package struct ConversionError: ReportableError, Equatable {
   package var hint: String? {
     switch problem {
     case .file(let error): SafetensorsError(error).hint
-    case .notHeld, .notFused, .notSplit, .noName:
+    case .notHeld:
+      "make a LoRA of it: safemerge convert ADAPTER --to lora --base BASE --energy 0.999 -o OUTPUT; or merge it: safemerge "
+        + "merge BASE ADAPTER -o OUTPUT"
+    case .notFused, .notSplit, .noName:
       "keep the adapter as it is, or merge it: safemerge merge BASE ADAPTER -o OUTPUT"
     case .needsBase: "pass the model that the adapter was made for: --base BASE"
     case .notAnImageModel: "pass the image model that the adapter was made for, or convert to peft or mlx"

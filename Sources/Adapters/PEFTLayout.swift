@@ -6,4 +6,6 @@ package enum PEFTLayout {
   package static let configName = "adapter_config.json"
   /// The weights.
   package static let weightsName = "adapter_model.safetensors"
+  /// `target_modules` of an adapter that has only whole tensors: PEFT 0.21.2 refuses a list that fits no module.
+  package static let noTargets = "dummy-target-modules"
 }

@@ -38,13 +38,14 @@ struct RankedConfig {
   /// The file's text, keys sorted as PEFT sorts them.
   var text: [UInt8] {
     let list = { (names: [String]) in JSONValue.array(names.map(JSONValue.string)) }
+    let selection = targets.isEmpty && targetParameters.isEmpty ? JSONValue.string(PEFTLayout.noTargets) : list(targets)
     var members: [(key: String, value: JSONValue)] =
       [
         ("base_model_name_or_path", baseName.map(JSONValue.string) ?? .null), ("bias", .string(bias)),
         ("fan_in_fan_out", .bool(isTransposed)), ("inference_mode", .bool(true)),
         ("init_lora_weights", .bool(true)), ("lora_dropout", .real(0)),
         ("modules_to_save", savedModules.isEmpty ? .null : list(savedModules)), ("peft_type", .string("LORA")),
-        ("target_modules", list(targets)), ("task_type", taskType.map(JSONValue.string) ?? .null),
+        ("target_modules", selection), ("task_type", taskType.map(JSONValue.string) ?? .null),
         ("use_dora", .bool(false)),
       ] + rankMembers
     if !targetParameters.isEmpty {

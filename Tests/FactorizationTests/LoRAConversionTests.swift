@@ -2,6 +2,7 @@ import AdapterWriting
 import Adapters
 import Checkpoints
 import Factorization
+import JSONText
 import LowRank
 import Merging
 import Platform
@@ -70,5 +71,16 @@ import Testing
       let worst = zip(found, values).reduce(Float(0)) { max($0, ($1.0 - $1.1).magnitude) }
       #expect(found.count == values.count && worst <= 1e-6 * largest, "\(fixture): \(name): \(worst / largest)")
     }
+  }
+
+  /// PEFT refuses a list of modules that fits none.
+  @Test func wholeTensorsAloneTargetNoModule() throws {
+    let scratch = try Scratch()
+    let fixture = try FixtureCase.named("ln_tuning-rms-f32")
+    let lora = try Self.convert(
+      fixture.adapters[0], base: fixture.base, RankRule(.count(1)), to: scratch.file("lora"))
+    let text = try contents(lora + "/adapter_config.json")
+    #expect(try JSONParser.parse(text.span)["target_modules"] == .string("dummy-target-modules"))
+    #expect(try Adapter(path: lora).updates.isEmpty)
   }
 }

@@ -100,7 +100,8 @@ public struct AdapterConfig: Sendable {
     peftVersion = try reader.string("peft_version")
     baseModelName = try reader.string("base_model_name_or_path")
     revision = try reader.string("revision")
-    targetsModules = !(ConfigField.off + [.string("")]).contains(json["target_modules"] ?? .null)
+    targetsModules = !(ConfigField.off + [.string(""), .string(PEFTLayout.noTargets)]).contains(
+      json["target_modules"] ?? .null)
   }
 
   /// What stands for the config of an adapter that is one file: nothing of it but tensors.
