@@ -118,8 +118,8 @@ let package = Package(
     .target(
       name: "Factorization",
       dependencies: [
-        "Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "LowRank", "MergePlanning",
-        "MergeEngine", "AdapterWriting",
+        "Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters", "TileKernels", "LowRank", "ImageModels",
+        "MergePlanning", "MergeEngine", "AdapterConversion", "AdapterWriting",
       ],
       swiftSettings: librarySettings),
     .target(
@@ -202,8 +202,8 @@ let package = Package(
     .testTarget(
       name: "FactorizationTests",
       dependencies: [
-        "Platform", "Safetensors", "Checkpoints", "Adapters", "LowRank", "Staging", "AdapterWriting", "Factorization",
-        "Merging", "TestSupport",
+        "Platform", "JSONText", "Safetensors", "Checkpoints", "Adapters", "LowRank", "MergePlanning", "Staging",
+        "AdapterWriting", "Factorization", "Merging", "TestSupport",
       ],
       swiftSettings: programSettings),
     .testTarget(

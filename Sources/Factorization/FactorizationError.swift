@@ -10,6 +10,8 @@ public struct FactorizationError: ReportableError, Equatable {
     case nothingTargeted
     /// A model of this kind is not read, such as a quantized one.
     case kind(String, hint: String)
+    /// The models are of these architectures.
+    case architecture(base: String, tuned: String)
     /// A parameter of this kind differs, and an adapter cannot hold its change.
     case other(String)
     /// The tensor has this shape in one model and that in the other.
@@ -42,7 +44,7 @@ public struct FactorizationError: ReportableError, Equatable {
     switch problem {
     case .noChange, .nothingTargeted: "no-change"
     case .shape, .layers: "shape"
-    case .kind, .other, .dtype, .missing, .notLowRank: "unsupported"
+    case .kind, .architecture, .other, .dtype, .missing, .notLowRank: "unsupported"
     }
   }
 
@@ -53,6 +55,8 @@ public struct FactorizationError: ReportableError, Equatable {
     case .noChange: "no tensor differs from the base's, so that there is nothing to extract"
     case .nothingTargeted: "no matrix is selected: --target matches none, or --exclude takes all"
     case .kind(let kind, _): "\(kind), which extract does not support"
+    case .architecture(let base, let tuned):
+      "the model is \(tuned), and the base is \(base); an adapter is of one architecture"
     case .other(let kind): "differs from the base, and an adapter cannot hold the change of \(kind)"
     case .shape(let base, let tuned):
       "the shape is \(NumberText.shape(tuned)), and the base's is \(NumberText.shape(base)); an adapter cannot hold the change"
@@ -71,6 +75,7 @@ public struct FactorizationError: ReportableError, Equatable {
     case .noChange: "check that the second model is the tuned one"
     case .nothingTargeted: "list the names with: safemerge ls BASE"
     case .kind(_, let hint): hint
+    case .architecture: "give the model that the tuned one was made of as the base"
     case .other, .missing, .shape: "--skip-other leaves such tensors out and lists them"
     case .layers:
       "give a base with the same layers; a model with replicated layers needs the adapter that it was tuned with"

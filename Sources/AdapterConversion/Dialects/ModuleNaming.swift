@@ -1,14 +1,17 @@
 import ImageModels
 
 /// What a dialect calls the modules of each component of an image model.
-struct ModuleNaming {
-  let dialect: AdapterDialect
-  let model: ImageModel
+package struct ModuleNaming {
+  package let dialect: AdapterDialect
+  package let model: ImageModel
+
+  /// Makes the names of a dialect for the modules of a model.
+  package init(dialect: AdapterDialect, model: ImageModel) { (self.dialect, self.model) = (dialect, model) }
 
   /// The names that a component's modules get.
   ///
   /// Kohya's trainer names SD1 and SD2 by diffusers, and all others by their published code.
-  func scheme(of component: Int) -> Component.Scheme {
+  package func scheme(of component: Int) -> Component.Scheme {
     guard !model.components[component].kind.isTextEncoder else { return .diffusers }
     switch dialect {
     case .peft, .mlx, .diffusers: return .diffusers
@@ -51,7 +54,7 @@ struct ModuleNaming {
   }
 
   /// A module's whole name.
-  func name(_ component: Int, _ module: String) -> String {
+  package func name(_ component: Int, _ module: String) -> String {
     let own = dialect == .kohya ? String(module.map { $0 == "." ? "_" : $0 }) : module
     return beginning(component) + own
   }

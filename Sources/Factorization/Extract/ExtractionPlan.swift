@@ -10,7 +10,7 @@ import Safetensors
 /// How an adapter is made of a base and a tuned model: which parameters are decomposed, copied, or left out.
 ///
 /// A plan reads headers and compares the bytes of what is no matrix; matrices are read by its units.
-public struct ExtractionPlan: Sendable {
+public struct ExtractionPlan: ExtractedAdapter {
   /// The matrices, each decomposed by a unit of its own. A unit whose matrices are equal makes nothing.
   public let units: [AdapterUnit]
   /// Changed parameters that the adapter does not have, by their names in the model in memory: what an adapter cannot hold, where that

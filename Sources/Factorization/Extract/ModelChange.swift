@@ -32,14 +32,12 @@ struct ModelChange {
   ///
   /// - Throws: `FactorizationError` with `kind`.
   static func check(_ model: Checkpoint) throws(FactorizationError) {
-    if model.layout == .pipeline {
-      throw FactorizationError(
-        path: model.path, .kind("a pipeline of diffusers", hint: "give a part of both, such as \(model.path)/unet"))
-    }
-    if let architecture = model.imageArchitecture {
-      throw FactorizationError(
-        path: model.path,
-        .kind("an image or video model (\(architecture))", hint: "extract reads language models and single modules"))
-    }
+    guard ImageExtractionPlan.reads(model) else { return }
+    throw FactorizationError(
+      path: model.path,
+      .kind(
+        "an image or video model as the base of a PEFT adapter",
+        hint: "merge the adapter, and extract one from the result: safemerge extract BASE MERGED -o OUTPUT.safetensors"
+      ))
   }
 }

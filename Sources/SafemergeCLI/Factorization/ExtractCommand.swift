@@ -17,12 +17,13 @@ struct ExtractCommand: ParsableCommand {
     discussion: """
       The output is a PEFT adapter whose merge into the base gives the tuned model, as well as the rank allows. Each changed \
       matrix becomes two factors by its largest singular values. Norms, new heads and embeddings of another size are saved \
-      whole, and biases too.
+      whole, and biases too. Of image and video models the output is one .safetensors file in ComfyUI's names.
 
       Examples:
         safemerge extract ./base ./tuned -o ./adapter --rank 64
         safemerge extract ./base ./tuned -o ./adapter --energy 0.95 --max-rank 256
         safemerge extract ./base ./tuned -o ./adapter --target 'self_attn' --dtype bfloat16
+        safemerge extract sdxl.safetensors tuned.safetensors -o lora.safetensors --rank 32
       """)
 
   enum Format: String, OutputFormat {
@@ -79,11 +80,16 @@ struct ExtractCommand: ParsableCommand {
   @OptionGroup var help: HelpOptions
 
   func validate() throws {
-    if place.isFile {
-      throw ValidationError("the extracted adapter is a folder", hint: "give --output a name without .safetensors")
-    }
     _ = try pattern(target, "--target")
     _ = try pattern(exclude, "--exclude")
+  }
+
+  private func checkPlace(isFile: Bool) throws {
+    guard place.output != nil, place.isFile != isFile else { return }
+    throw ValidationError(
+      isFile
+        ? "the extracted adapter of an image or video model is one file" : "the extracted adapter is a folder",
+      hint: "give --output a name \(isFile ? "that ends in" : "without") .safetensors")
   }
 
   private func pattern(_ text: String?, _ option: String) throws -> Regex<AnyRegexOutput>? {
@@ -100,8 +106,15 @@ struct ExtractCommand: ParsableCommand {
     let models = try arguments.map { argument in
       try argument.read { try Checkpoint(path: $0, workers: run.workers) }
     }
-    let destination = try run.reserve(isFolder: true, models: models)
-    let plan = try ExtractionPlan(base: models[0], tuned: models[1], options(arguments[0], models[1]))
+    // Adapters of image and video models are one file.
+    let isOfImages = models.contains(where: ImageExtractionPlan.reads)
+    try checkPlace(isFile: isOfImages)
+    let destination = try run.reserve(isFolder: !isOfImages, models: models)
+    let options = try options(arguments[0], models[1])
+    let plan: any ExtractedAdapter =
+      isOfImages
+      ? try ImageExtractionPlan(base: models[0], tuned: models[1], options)
+      : try ExtractionPlan(base: models[0], tuned: models[1], options)
     if !plan.leftOut.isEmpty {
       run.warn("left out, because an adapter cannot hold the change: \(plan.leftOut.joined(separator: ", "))")
     }
@@ -152,7 +165,7 @@ struct ExtractCommand: ParsableCommand {
       interruption: Signals.interruption)
   }
 
-  private func summary(_ plan: ExtractionPlan) -> String {
+  private func summary(_ plan: any ExtractedAdapter) -> String {
     var parts = [NumberText.counted(plan.units.count, "module")]
     if plan.savedTensorCount > 0 { parts.append("\(NumberText.counted(plan.savedTensorCount, "whole tensor"))") }
     if !plan.unselected.isEmpty {

@@ -1,6 +1,6 @@
 import Factorization
 
-extension ExtractionPlan {
+extension ExtractedAdapter {
   /// A line about modules that a merge adds to the base; none where there are none.
   var newModuleLines: [String] {
     guard !newModules.isEmpty else { return [] }

@@ -1,0 +1,78 @@
+import AdapterWriting
+import Adapters
+import Checkpoints
+import ImageModels
+import MergePlanning
+import Safetensors
+
+/// How an adapter, one file in ComfyUI's dialect, is made of a base and a tuned image or video model.
+///
+/// A plan reads headers and compares the bytes of what has no name in the dialect; parameters are read by its units.
+public struct ImageExtractionPlan: ExtractedAdapter {
+  public let units: [AdapterUnit]
+  public private(set) var leftOut: [String] = []
+  public let unselected: [String]
+  /// The tuned model, for errors.
+  private let path: String
+
+  /// Whether a model is read as an image or video model.
+  public static func reads(_ model: Checkpoint) -> Bool {
+    model.layout == .pipeline || model.imageArchitecture != nil
+  }
+
+  /// Matches the models and decides about every parameter.
+  ///
+  /// - Throws: ``FactorizationError``; `FileError` for what cannot be read.
+  public init(base: Checkpoint, tuned: Checkpoint, _ options: ExtractionOptions) throws {
+    let sides = try [base, tuned].map { model in
+      guard let image = model.imageModel else {
+        throw FactorizationError(
+          path: model.path,
+          .kind(
+            "another kind of model beside an image or video model", hint: "give two models of the same architecture"))
+      }
+      return try ImageSide(model, image, kernels: options.kernels)
+    }
+    let (one, other) = (sides[0], sides[1])
+    guard one.image.architecture == other.image.architecture else {
+      throw FactorizationError(
+        path: tuned.path, .architecture(base: one.image.architecture, tuned: other.image.architecture))
+    }
+    let pairing = try ImagePairing(base: one, tuned: other)
+    let chosen = pairing.parameters.filter { options.selects($0.module) }
+    unselected = pairing.parameters.filter { !options.selects($0.module) }.map(\.module).uniqued
+    path = tuned.path
+    units = chosen.map { ImageExtraction($0, base: one, tuned: other, options).unit }
+    if chosen.isEmpty { throw FactorizationError(path: tuned.path, .nothingTargeted) }
+    try leaveOut(pairing, one, other, options)
+  }
+
+  /// Compares what the dialect has no name for.
+  private mutating func leaveOut(
+    _ pairing: ImagePairing, _ base: ImageSide, _ tuned: ImageSide, _ options: ExtractionOptions
+  ) throws {
+    func leaveOut(_ tensor: TensorName, _ side: ImageSide, _ problem: FactorizationError.Problem) throws {
+      guard options.leavesOutOthers else {
+        throw FactorizationError(path: side.path(of: tensor), tensor: tensor.string, problem)
+      }
+      leftOut.append(tensor.string)
+    }
+    for (one, two) in pairing.misshapen {
+      try leaveOut(two.runs[0].tensor, tuned, .shape(base: one.shape, tuned: two.shape))
+    }
+    let missing = pairing.others.filter { $0.tuned == nil }.map(\.base)
+    for tensor in missing { try leaveOut(tensor, base, .missing(more: missing.count - 1)) }
+    for tensor in pairing.added { try leaveOut(tensor, tuned, .other("a tensor that the base does not have")) }
+    for (one, same) in pairing.others {
+      guard let same, try !base.hasSameNumbers(one, as: tuned, same) else { continue }
+      try leaveOut(same, tuned, .other("a tensor that is in no module of the diffusion model or a text encoder"))
+    }
+  }
+
+  public func document(_ units: [FinishedUnit]) throws -> AdapterDocument {
+    if units.allSatisfy(\.tensors.isEmpty) { throw FactorizationError(path: path, .noChange) }
+    var document = AdapterDocument()
+    document.judge = { path in _ = try Adapter(path: path) }
+    return document
+  }
+}
