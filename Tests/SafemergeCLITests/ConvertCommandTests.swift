@@ -197,6 +197,7 @@ import Testing
     let events = try AdapterEvents(Program.run(arguments + ["--json"]))
     let plan = try events.one("adapter_plan")
     #expect(plan["to"] == .string("lora") && plan["base"] == .string(base) && plan["new_modules"] == .array([]))
+    #expect(plan["left_out"] == .array([]))
     try events.expectSums(of: "convert", output)
     let share = try #require(AdapterEvents.number(events.all.last?["share"]))
     #expect(share > 1 - 1e-9 && share <= 1)

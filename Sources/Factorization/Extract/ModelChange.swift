@@ -37,7 +37,6 @@ struct ModelChange {
       path: model.path,
       .kind(
         "an image or video model as the base of a PEFT adapter",
-        hint: "merge the adapter, and extract one from the result: safemerge extract BASE MERGED -o OUTPUT.safetensors"
-      ))
+        hint: "make one .safetensors file of it"))
   }
 }

@@ -45,8 +45,14 @@ struct ImageExtraction: Sendable {
   private func make() throws -> AdapterUnit.Result {
     let nothing = AdapterUnit.Result(tensors: [])
     guard !parameter.tuned.shape.contains(0), try !areSame() else { return nothing }
-    let change = RowDifference(
-      base: try base.rows(of: parameter.base), tuned: try tuned.rows(of: parameter.tuned), kernels: kernels)
+    let change: any MatrixRows
+    switch tuned.change(of: parameter.tuned) {
+    case .nothing?: return nothing
+    case .addition(let rows)?: change = try rows()
+    case .something?, nil:
+      change = RowDifference(
+        base: try base.rows(of: parameter.base), tuned: try tuned.rows(of: parameter.tuned), kernels: kernels)
+    }
     switch parameter.form {
     case .factors(let module):
       let factors: LowRankFactors
@@ -55,7 +61,7 @@ struct ImageExtraction: Sendable {
       }
       guard factors.total > 0 else { return nothing }
       return AdapterUnit.Result(
-        tensors: try tensors(factors, module, change), facts: ModuleFacts(module, factors).json)
+        tensors: try tensors(factors, module), facts: ModuleFacts(module, factors).json)
     case .difference(let key):
       var values: [Float] = []
       try change.read(0..<change.rows, into: &values)
@@ -65,7 +71,7 @@ struct ImageExtraction: Sendable {
   }
 
   /// The factors as sd-scripts and ComfyUI name them. The alpha is the rank, so that nothing scales them.
-  private func tensors(_ factors: LowRankFactors, _ module: String, _ change: RowDifference) throws -> [AdapterTensor] {
+  private func tensors(_ factors: LowRankFactors, _ module: String) throws -> [AdapterTensor] {
     let shape = parameter.tuned.shape
     let ones = shape.dropFirst(2).map { _ in 1 }
     let alpha = Float(factors.rank).bitPattern

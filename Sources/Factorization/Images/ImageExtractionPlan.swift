@@ -10,7 +10,7 @@ import Safetensors
 /// A plan reads headers and compares the bytes of what has no name in the dialect; parameters are read by its units.
 public struct ImageExtractionPlan: ExtractedAdapter {
   public let units: [AdapterUnit]
-  public private(set) var leftOut: [String] = []
+  public private(set) var leftOut: [String]
   public let unselected: [String]
   /// The tuned model, for errors.
   private let path: String
@@ -25,25 +25,66 @@ public struct ImageExtractionPlan: ExtractedAdapter {
   /// - Throws: ``FactorizationError``; `FileError` for what cannot be read.
   public init(base: Checkpoint, tuned: Checkpoint, _ options: ExtractionOptions) throws {
     let sides = try [base, tuned].map { model in
-      guard let image = model.imageModel else {
-        throw FactorizationError(
-          path: model.path,
-          .kind(
-            "another kind of model beside an image or video model", hint: "give two models of the same architecture"))
-      }
-      return try ImageSide(model, image, kernels: options.kernels)
+      ImageSide(
+        try StoredSide(model, kernels: options.kernels), try Self.image(model), kernels: options.kernels)
     }
-    let (one, other) = (sides[0], sides[1])
+    try self.init(sides[0], sides[1], path: tuned.path, options)
+  }
+
+  /// Plans the merge of an adapter of any kind, and decides about every parameter that it would change: the result is the adapter as
+  /// a LoRA.
+  ///
+  /// - Throws: ``FactorizationError``; what planning a merge throws.
+  public init(base: Checkpoint, adapter: Adapter, _ options: ExtractionOptions) throws {
+    let names = try LiveParameters(of: base)
+    let stored = try StoredSide(base, names, kernels: options.kernels)
+    let merged = try MergedSide(adapter, into: stored, names, kernels: options.kernels)
+    let image = try Self.image(base)
+    let shapes = Dictionary(stored.parameters.map { ($0.tensor.name, $0.tensor.shape) }) { first, _ in first }
+    // Weights that the adapter widens.
+    var misshapen: [TensorName] = []
+    for tensor in merged.parameters.map(\.tensor) {
+      guard let shape = shapes[tensor.name], shape != tensor.shape else { continue }
+      guard options.leavesOutOthers else {
+        throw FactorizationError(
+          path: adapter.weightsPath, tensor: tensor.name.string, .shape(base: shape, tuned: tensor.shape))
+      }
+      misshapen.append(tensor.name)
+    }
+    try self.init(
+      ImageSide(stored, image, kernels: options.kernels), ImageSide(merged, image, kernels: options.kernels),
+      without: misshapen, path: adapter.weightsPath, options)
+  }
+
+  private static func image(_ model: Checkpoint) throws(FactorizationError) -> ImageModel {
+    if let image = model.imageModel { return image }
+    throw FactorizationError(
+      path: model.path,
+      .kind(
+        "another kind of model beside an image or video model", hint: "give two models of the same architecture"))
+  }
+
+  /// - Parameter misshapen: Tensors that are left out.
+  private init(
+    _ one: ImageSide, _ other: ImageSide, without misshapen: [TensorName] = [], path: String,
+    _ options: ExtractionOptions
+  ) throws {
+    self.path = path
+    leftOut = misshapen.map(\.string)
     guard one.image.architecture == other.image.architecture else {
       throw FactorizationError(
-        path: tuned.path, .architecture(base: one.image.architecture, tuned: other.image.architecture))
+        path: path, .architecture(base: one.image.architecture, tuned: other.image.architecture))
     }
     let pairing = try ImagePairing(base: one, tuned: other)
-    let chosen = pairing.parameters.filter { options.selects($0.module) }
+    let skipped = Set(misshapen)
+    let chosen = pairing.parameters.filter { parameter in
+      if parameter.tuned.runs.contains(where: { skipped.contains($0.tensor) }) { return false }
+      if case .nothing? = other.change(of: parameter.tuned) { return false }
+      return options.selects(parameter.module)
+    }
     unselected = pairing.parameters.filter { !options.selects($0.module) }.map(\.module).uniqued
-    path = tuned.path
     units = chosen.map { ImageExtraction($0, base: one, tuned: other, options).unit }
-    if chosen.isEmpty { throw FactorizationError(path: tuned.path, .nothingTargeted) }
+    if chosen.isEmpty { throw FactorizationError(path: path, .nothingTargeted) }
     try leaveOut(pairing, one, other, options)
   }
 
@@ -72,7 +113,8 @@ public struct ImageExtractionPlan: ExtractedAdapter {
   public func document(_ units: [FinishedUnit]) throws -> AdapterDocument {
     if units.allSatisfy(\.tensors.isEmpty) { throw FactorizationError(path: path, .noChange) }
     var document = AdapterDocument()
-    document.judge = { path in _ = try Adapter(path: path) }
+    let scalings = WrittenScalings(unscaled: units)
+    document.judge = { path in try scalings.check(path) }
     return document
   }
 }

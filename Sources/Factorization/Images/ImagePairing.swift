@@ -45,7 +45,7 @@ struct ImagePairing {
       let scheme = naming.scheme(of: number)
       let found = Dictionary(tuned.image.parameters(of: other, in: scheme).map { ($0.name, $0) }) { first, _ in first }
       for one in base.image.parameters(of: number, in: scheme) {
-        guard let two = found[one.name] else { continue }
+        guard let two = found[one.name], base.has(one), tuned.has(two) else { continue }
         // Of names for the same rows the first counts.
         guard !covered.base.overlaps(one), !covered.tuned.overlaps(two) else { continue }
         covered.base.add(one)

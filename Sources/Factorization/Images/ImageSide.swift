@@ -10,21 +10,21 @@ import TileKernels
 struct ImageSide: Sendable {
   let model: Checkpoint
   let image: ImageModel
-  private let stored: StoredSide
+  private let side: any ModelSide
   private let kernels: KernelSet
   private let parameters: [TensorName: LiveParameter]
 
-  /// - Throws: What reading headers throws.
-  init(_ model: Checkpoint, _ image: ImageModel, kernels: KernelSet) throws {
-    self.model = model
+  /// - Parameter image: What the model is.
+  init(_ side: any ModelSide, _ image: ImageModel, kernels: KernelSet) {
+    model = side.model
     self.image = image
     self.kernels = kernels
-    stored = try StoredSide(model, kernels: kernels)
-    parameters = Dictionary(stored.parameters.map { ($0.tensor.name, $0) }) { first, _ in first }
+    self.side = side
+    parameters = Dictionary(side.parameters.map { ($0.tensor.name, $0) }) { first, _ in first }
   }
 
   /// The tensors that are numbers, in the order of the files; those that only help to decode others are none.
-  var tensors: [TensorName] { stored.parameters.map(\.tensor.name) }
+  var tensors: [TensorName] { side.parameters.map(\.tensor.name) }
 
   /// A tensor's numbers, as a matrix of the first dimension and all others.
   ///
@@ -33,15 +33,45 @@ struct ImageSide: Sendable {
     guard let parameter = parameters[tensor] else {
       throw FactorizationError(path: model.path, tensor: tensor.string, .other("a tensor that is not read"))
     }
-    return try stored.rows(of: parameter)
+    return try side.rows(of: parameter)
   }
 
   /// A parameter's numbers, as a matrix of its first dimension and all others.
   func rows(of parameter: ParameterRows) throws -> any MatrixRows {
-    let pieces = try parameter.runs.map { JoinedRows.Piece(source: try rows(of: $0.tensor), rows: $0.rows) }
+    try rows(of: parameter) { try rows(of: $0) }
+  }
+
+  private func rows(
+    of parameter: ParameterRows, _ tensor: (TensorName) throws -> any MatrixRows
+  ) throws -> any MatrixRows {
+    let pieces = try parameter.runs.map { JoinedRows.Piece(source: try tensor($0.tensor), rows: $0.rows) }
     let joined: any MatrixRows = parameter.isWhole ? pieces[0].source : JoinedRows(pieces)
     return parameter.isTransposed ? TransposedRows(source: joined) : joined
   }
+
+  /// How a parameter differs from the base's, where that is known without the base.
+  func change(of parameter: ParameterRows) -> KnownChange? {
+    var added: [TensorName: () throws -> any MatrixRows] = [:]
+    for run in parameter.runs {
+      switch parameters[run.tensor].flatMap(side.change(of:)) {
+      case nil: return nil
+      case .something?: return .something
+      case .nothing?: break
+      case .addition(let rows)?: added[run.tensor] = rows
+      }
+    }
+    if added.isEmpty { return .nothing }
+    return .addition {
+      try rows(of: parameter) { tensor in
+        if let rows = added[tensor] { return try rows() }
+        let shape = shape(of: tensor)
+        return ZeroRows(rows: shape.first ?? 1, columns: shape.dropFirst().reduce(1, *))
+      }
+    }
+  }
+
+  /// Whether a parameter is made of tensors of numbers; scales of quantized weights are none.
+  func has(_ parameter: ParameterRows) -> Bool { parameter.runs.allSatisfy { parameters[$0.tensor] != nil } }
 
   /// The rows that a tensor has.
   func rowCount(of tensor: TensorName) -> Int { shape(of: tensor).first ?? 1 }
@@ -78,9 +108,12 @@ struct ImageSide: Sendable {
 
   /// Whether a tensor is known to be the same as one of another model, by its bytes.
   func hasSameBytes(_ tensor: TensorName, as other: ImageSide, _ otherTensor: TensorName) throws -> Bool {
-    guard let one = parameters[tensor], let two = other.parameters[otherTensor], one.tensor.dtype == two.tensor.dtype,
-      one.tensor.shape == two.tensor.shape, let first = stored.stored(one), let second = other.stored.stored(two)
+    guard let one = parameters[tensor], let two = other.parameters[otherTensor] else { return false }
+    if case .nothing? = other.side.change(of: two) { return true }
+    guard one.tensor.dtype == two.tensor.dtype, one.tensor.shape == two.tensor.shape,
+      let stored = side as? StoredSide, let otherStored = other.side as? StoredSide,
+      let first = stored.stored(one), let second = otherStored.stored(two)
     else { return false }
-    return try stored.reading.haveSameBytes(first.source, second.source, in: other.stored.reading)
+    return try stored.reading.haveSameBytes(first.source, second.source, in: otherStored.reading)
   }
 }

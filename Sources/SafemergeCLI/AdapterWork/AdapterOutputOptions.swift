@@ -25,6 +25,18 @@ struct AdapterOutputOptions: ParsableArguments {
   /// Whether the output is one file.
   var isFile: Bool { output?.hasSuffix(".safetensors") ?? false }
 
+  /// Checks that the output has a name as its kind needs it.
+  ///
+  /// - Parameters:
+  ///   - isFile: Whether the adapter will be one file.
+  ///   - adapter: What the adapter is called in the message.
+  func check(isFile: Bool, _ adapter: String) throws {
+    guard output != nil, self.isFile != isFile else { return }
+    throw ValidationError(
+      "\(adapter) is \(isFile ? "one file" : "a folder")",
+      hint: "give --output a name \(isFile ? "that ends in" : "without") .safetensors")
+  }
+
   func validate() throws {
     if output == nil, !dryRun {
       throw ValidationError(

@@ -21,20 +21,4 @@ enum ConversionTarget: ExpressibleByArgument {
   }
 
   static var allValueStrings: [String] { AdapterDialect.allCases.map(\.rawValue) + [loraName] }
-
-  /// What people call an adapter of this form.
-  var title: String {
-    switch self {
-    case .dialect(let dialect): dialect.title
-    case .lora: "LoRA"
-    }
-  }
-
-  /// Whether the output is a folder.
-  var isFolder: Bool {
-    switch self {
-    case .dialect(let dialect): dialect.isFolder
-    case .lora: true
-    }
-  }
 }

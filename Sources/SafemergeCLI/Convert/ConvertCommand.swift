@@ -66,6 +66,10 @@ struct ConvertCommand: ParsableCommand {
       "With --to lora: seed of the random numbers of the search for large matrices.", valueName: "number"))
   var seed: UInt64?
 
+  @Flag(
+    help: "With --to lora: leave out changes that a LoRA cannot hold, and list them. Without it they are an error.")
+  var skipOther = false
+
   @OptionGroup(title: "Resources")
   var threads: JobOptions
 
@@ -81,12 +85,7 @@ struct ConvertCommand: ParsableCommand {
   @OptionGroup var help: HelpOptions
 
   func validate() throws {
-    if place.output != nil, place.isFile == to.isFolder {
-      throw ValidationError(
-        to.isFolder ? "an adapter of \(to.title) is a folder" : "an adapter of \(to.title) is one file",
-        hint: "give --output a name \(to.isFolder ? "without" : "that ends in") .safetensors")
-    }
-    guard case .dialect = to else {
+    guard case .dialect(let dialect) = to else {
       if base == nil {
         throw ValidationError(
           "missing required option --base: a LoRA is computed for the base model that the adapter was made for",
@@ -98,9 +97,10 @@ struct ConvertCommand: ParsableCommand {
       }
       return
     }
+    try place.check(isFile: !dialect.isFolder, "an adapter of \(dialect.title)")
     let given: [(name: String, isGiven: Bool)] = [
       ("--rank", rank.rank != nil), ("--energy", rank.energy != nil), ("--sv-ratio", rank.svRatio != nil),
-      ("--dtype", dtype.given != nil), ("--seed", seed != nil),
+      ("--dtype", dtype.given != nil), ("--seed", seed != nil), ("--skip-other", skipOther),
     ]
     if let first = given.first(where: \.isGiven) {
       throw ValidationError("\(first.name) goes with --to lora: the other conversions compute nothing")
@@ -114,7 +114,8 @@ struct ConvertCommand: ParsableCommand {
     case .dialect(let dialect): try convert(to: dialect, run)
     case .lora:
       try LoRAConversion(
-        adapter: adapter, base: base ?? "", rank: rank, dtype: dtype, seed: seed ?? 0,
+        adapter: adapter, base: base ?? "", place: place, rank: rank, dtype: dtype, seed: seed ?? 0,
+        skipsOther: skipOther,
         isVerbose: progress.verbose > 0
       ).carryOut(run)
     }

@@ -12,9 +12,12 @@ import Staging
 struct LoRAConversion {
   let adapter: String
   let base: String
+  let place: AdapterOutputOptions
   let rank: RankOptions
   let dtype: FactorDTypeOptions
   let seed: UInt64
+  /// Whether changes that a LoRA cannot hold are left out.
+  let skipsOther: Bool
   /// Whether a line for each module is printed.
   let isVerbose: Bool
 
@@ -23,12 +26,20 @@ struct LoRAConversion {
     let argument = try ModelArgument(base)
     let model = try argument.read { try Checkpoint(path: $0, workers: run.workers) }
     for warning in input.warnings { run.warn(warning) }
-    let destination = try run.reserve(isFolder: true, adapters: [input], models: [model])
+    // Adapters of image and video models are one file.
+    let isOfImages = ImageExtractionPlan.reads(model)
+    try place.check(isFile: isOfImages, "a LoRA of \(isOfImages ? "an image or video" : "a language") model")
+    let destination = try run.reserve(isFolder: !isOfImages, adapters: [input], models: [model])
     var options = ExtractionOptions(rule: rank.rule ?? RankRule(.count(1)))
     options.dtype = dtype.dtype(of: [input.header])
     options.seed = seed
+    options.leavesOutOthers = skipsOther
     options.baseName = input.statedBase ?? argument.title
-    let plan = try ExtractionPlan(base: model, adapter: input, options)
+    let plan: any ExtractedAdapter =
+      isOfImages
+      ? try ImageExtractionPlan(base: model, adapter: input, options)
+      : try ExtractionPlan(base: model, adapter: input, options)
+    if let warning = plan.leftOutWarning { run.warn(warning) }
     var summary = "\(NumberText.counted(plan.units.count, "module")) to LoRA"
     if plan.savedTensorCount > 0 { summary += ", \(NumberText.counted(plan.savedTensorCount, "whole tensor"))" }
     try run.tell(
@@ -41,6 +52,7 @@ struct LoRAConversion {
         event.member("adapter", input.path)
         event.member("to", "lora")
         event.member("base", model.path)
+        event.member("left_out", plan.leftOut)
         event.member("new_modules", plan.newModules)
       })
     if try run.endsDry() { return }
@@ -55,7 +67,7 @@ struct LoRAConversion {
       command: "convert", version: Safemerge.number,
       options: [.init(name: "to", value: "lora")] + rank.recorded + [
         .init(name: "seed", value: "\(seed)"), .init(name: "dtype", value: (dtype.given ?? .float32).rawValue),
-        .init(name: "base", value: base),
+        .init(name: "skip-other", value: "\(skipsOther)"), .init(name: "base", value: base),
       ], adapters: [input], models: [model], interruption: Signals.interruption)
   }
 }

@@ -84,14 +84,6 @@ struct ExtractCommand: ParsableCommand {
     _ = try pattern(exclude, "--exclude")
   }
 
-  private func checkPlace(isFile: Bool) throws {
-    guard place.output != nil, place.isFile != isFile else { return }
-    throw ValidationError(
-      isFile
-        ? "the extracted adapter of an image or video model is one file" : "the extracted adapter is a folder",
-      hint: "give --output a name \(isFile ? "that ends in" : "without") .safetensors")
-  }
-
   private func pattern(_ text: String?, _ option: String) throws -> Regex<AnyRegexOutput>? {
     guard let text else { return nil }
     do { return try Regex(text) } catch {
@@ -108,16 +100,15 @@ struct ExtractCommand: ParsableCommand {
     }
     // Adapters of image and video models are one file.
     let isOfImages = models.contains(where: ImageExtractionPlan.reads)
-    try checkPlace(isFile: isOfImages)
+    try place.check(
+      isFile: isOfImages, "the extracted adapter" + (isOfImages ? " of an image or video model" : ""))
     let destination = try run.reserve(isFolder: !isOfImages, models: models)
     let options = try options(arguments[0], models[1])
     let plan: any ExtractedAdapter =
       isOfImages
       ? try ImageExtractionPlan(base: models[0], tuned: models[1], options)
       : try ExtractionPlan(base: models[0], tuned: models[1], options)
-    if !plan.leftOut.isEmpty {
-      run.warn("left out, because an adapter cannot hold the change: \(plan.leftOut.joined(separator: ", "))")
-    }
+    if let warning = plan.leftOutWarning { run.warn(warning) }
     var lines = [
       LabeledLine.text("base", arguments[0].title), LabeledLine.text("tuned", arguments[1].title),
       LabeledLine.text("extract", summary(plan)),

@@ -7,7 +7,7 @@ import TestSupport
 /// A base and an adapter of `Fixtures/image/cases`.
 struct ImageFixture {
   let base: String
-  private let adapter: String
+  let adapter: String
 
   init(_ name: String) throws {
     let folder = fixturesPath() + "/image/cases/\(name)/"
