@@ -2,6 +2,7 @@ import Adapters
 import Checkpoints
 import Factorization
 import LowRank
+import MergePlanning
 import Platform
 import Safetensors
 import TestSupport
@@ -52,6 +53,22 @@ import Testing
     let again = pair.scratch.file("again")
     #expect(refusal { try Pair.merge(pair.base, adapter, to: again) }?.errorClass == "no-target")
     try Pair.merge(pair.base, adapter, to: again, addsTensors: true)
+    let (one, other) = (try Pair.values(again), try Pair.values(pair.tuned))
+    #expect(Set(one.keys) == Set(other.keys))
+    #expect(try pair.deltaError(of: again) < 1e-6)
+  }
+
+  /// A head that the tuned model has apart from the embedding, and the base does not.
+  @Test func untiedHeadsAreNamedAndMergeAgain() throws {
+    let pair = try Pair("tied-head-f32", tied: .split)
+    let plan = try ExtractionPlan(
+      base: Checkpoint(path: pair.base), tuned: Checkpoint(path: pair.tuned),
+      ExtractionOptions(rule: RankRule(.count(2))))
+    #expect(plan.untiedModules == ["lm_head"] && plan.newModules == [])
+    let adapter = try pair.extract(RankRule(.count(10_000)))
+    let again = pair.scratch.file("again")
+    #expect(refusal { try Pair.merge(pair.base, adapter, to: again) }?.errorClass == "tied")
+    try Pair.merge(pair.base, adapter, to: again, tied: .split)
     let (one, other) = (try Pair.values(again), try Pair.values(pair.tuned))
     #expect(Set(one.keys) == Set(other.keys))
     #expect(try pair.deltaError(of: again) < 1e-6)

@@ -23,17 +23,20 @@ struct Pair {
   }
 
   /// The tuned model is the base of a case with the case's adapter merged into it.
-  init(_ name: String, addsTensors: Bool = false) throws {
+  init(_ name: String, addsTensors: Bool = false, tied: MergeOptions.Tied = .refuse) throws {
     scratch = try Scratch()
     let item = try FixtureCase.named(name)
     base = item.base
     tuned = scratch.file("tuned")
-    try Self.merge(base, item.adapters[0], to: tuned, addsTensors: addsTensors)
+    try Self.merge(base, item.adapters[0], to: tuned, addsTensors: addsTensors, tied: tied)
   }
 
-  static func merge(_ base: String, _ adapter: String, to output: String, addsTensors: Bool = false) throws {
+  static func merge(
+    _ base: String, _ adapter: String, to output: String, addsTensors: Bool = false, tied: MergeOptions.Tied = .refuse
+  ) throws {
     var request = try MergeRequest(base: base, adapters: [adapter], output: output)
     request.planning.addsTensors = addsTensors
+    request.planning.tied = tied
     _ = try request.prepare().run()
   }
 

@@ -10,6 +10,8 @@ public protocol ExtractedAdapter: Sendable {
   var unselected: [String] { get }
   /// Modules that a merge adds only with `--add-tensors`.
   var newModules: [String] { get }
+  /// Modules that are one tensor with another one in the base: a merge separates them only with `--tied split`.
+  var untiedModules: [String] { get }
   /// Tensors that the adapter has whole.
   var savedTensorCount: Int { get }
 
@@ -21,5 +23,6 @@ public protocol ExtractedAdapter: Sendable {
 
 extension ExtractedAdapter {
   public var newModules: [String] { [] }
+  public var untiedModules: [String] { [] }
   public var savedTensorCount: Int { 0 }
 }

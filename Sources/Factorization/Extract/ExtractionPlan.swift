@@ -23,6 +23,7 @@ public struct ExtractionPlan: ExtractedAdapter {
   /// Modules that are saved whole and that the base does not have, such as a new head: a merge adds
   /// them only with `--add-tensors`.
   public let newModules: [String]
+  public let untiedModules: [String]
   /// Modules that are saved whole.
   let savedModules: [String]
   let saved: [LiveParameter]
@@ -77,6 +78,7 @@ public struct ExtractionPlan: ExtractedAdapter {
     matrixModules = change.pairs.filter { $0.tuned.isMatrix }.map(\.tuned.module)
     let modules = sorting.savedModules
     savedModules = change.pairs.map(\.tuned.module).filter(modules.contains).uniqued
+    untiedModules = NewModules.untied(change, modules.union(sorting.targets.map(\.tuned.module)))
     newModules = NewModules.find(change, modules)
     saved = change.pairs.map(\.tuned).filter { modules.contains($0.module) }
     biases =

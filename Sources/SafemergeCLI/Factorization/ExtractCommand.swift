@@ -121,6 +121,7 @@ struct ExtractCommand: ParsableCommand {
         event.member("tuned", models[1].path)
         event.member("left_out", plan.leftOut)
         event.member("new_modules", plan.newModules)
+        event.member("untied_modules", plan.untiedModules)
         event.member("unselected", plan.unselected)
       })
     if try run.endsDry() { return }

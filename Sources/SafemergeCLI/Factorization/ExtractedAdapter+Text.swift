@@ -7,9 +7,11 @@ extension ExtractedAdapter {
       ? nil : "left out, because an adapter cannot hold the change: \(leftOut.joined(separator: ", "))"
   }
 
-  /// A line about modules that a merge adds to the base; none where there are none.
+  /// Lines about modules that a merge adds to the base, or separates from others, only with an option.
   var newModuleLines: [String] {
-    guard !newModules.isEmpty else { return [] }
-    return [LabeledLine.text("new", "\(newModules.joined(separator: ", "))   merge this adapter with --add-tensors")]
+    let lists = [("new", newModules, "--add-tensors"), ("untied", untiedModules, "--tied split")]
+    return lists.filter { !$0.1.isEmpty }.map { label, modules, option in
+      LabeledLine.text(label, "\(modules.joined(separator: ", "))   merge this adapter with \(option)")
+    }
   }
 }
