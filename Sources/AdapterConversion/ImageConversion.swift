@@ -19,6 +19,12 @@ struct ImageConversion {
       if let tensors = CopiedTensors(update, table) {
         copied.append((update.module, tensors))
       } else {
+        var update = update
+        // Files of kohya and ComfyUI have the change of a bias beside the factors, which nothing scales.
+        if [.kohya, .comfyUI].contains(dialect), let bias = CopiedTensors(biasOf: update, table) {
+          copied.append((update.module, bias))
+          update.bias = nil
+        }
         factors.append(try LowRankModule(update, table, path, dialect))
       }
     }

@@ -38,6 +38,28 @@ import Testing
     #expect(merged[0].count { before[$0.key] != $0.value } >= factors.count)
   }
 
+  /// Convolutions of which the bias has changed too.
+  @Test func biasesAreConvertedBesideFactors() throws {
+    let cases = fixturesPath() + "/image/cases/"
+    let (base, full) = (cases + "bases/sd1-folder", scratch.file("full"))
+    let adapter = cases + "sd1-full-diff-and-norms/adapter.safetensors"
+    #expect(try Program.run(["merge", "-q", base, adapter, "-o", full]).status == 0)
+    let (lora, kohya) = (scratch.file("lora.safetensors"), scratch.file("kohya.safetensors"))
+    #expect(try Program.run(["extract", "-q", base, full, "-o", lora, "--rank", "2"]).status == 0)
+    let result = try Program.run(["convert", "-q", lora, "--to", "kohya", "--base", base, "-o", kohya])
+    #expect(result.status == 0, "\(result.messages)")
+    let names = try readTensors(kohya).map(\.name)
+    let biases = names.filter { $0.hasSuffix(".diff_b") }.map { $0.dropLast("diff_b".count) }
+    #expect(biases.contains { names.contains("\($0)lora_up.weight") })
+    for path in [lora, kohya] {
+      #expect(try Program.run(["merge", "-q", base, path, "-o", path + ".merged"]).status == 0)
+    }
+    let weights = ".merged/unet/diffusion_pytorch_model.fp16.safetensors"
+    let (one, other) = (try tensorBytes(lora + weights), try tensorBytes(kohya + weights))
+    let before = try tensorBytes(base + "/unet/diffusion_pytorch_model.fp16.safetensors")
+    #expect(one == other && one != before)
+  }
+
   @Test func theOutputMustBeAFile() throws {
     let result = try Program.run(["extract", Self.base, tuned, "-o", scratch.file("lora")])
     #expect(result.status == 2)

@@ -13,6 +13,16 @@ extension CopiedTensors {
   ]
   private static let common: Set<String> = ["alpha", "dora_scale"]
 
+  /// The change of a bias beside factors; nil: there is none as it is.
+  init?(biasOf update: ModuleUpdate, _ table: TensorTable) {
+    let ending = "diff_b"
+    guard let bias = update.bias, !bias.isScaled || update.scaling == 1,
+      table.name(at: bias.witness.tensor).string.hasSuffix(".\(ending)")
+    else { return nil }
+    self.init(
+      kind: .difference, tensors: [(ending, bias.witness.tensor)], alphaTensor: nil, strength: nil, scaling: 1)
+  }
+
   /// The tensors of an update that dialects call the same; nil: it has others.
   init?(_ update: ModuleUpdate, _ table: TensorTable) {
     var found: [(ending: String, tensor: Int)] = []
