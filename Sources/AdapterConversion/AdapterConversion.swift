@@ -139,6 +139,15 @@ package struct AdapterConversion: Sendable {
   /// What diffusers 0.42.1 calls PEFT's configs in the metadata.
   private static let statedConfigsKey = "lora_adapter_metadata"
 
+  /// The name that PEFT's config has for a module of a part.
+  ///
+  /// transformers 5.6 took `text_model` out of the paths of CLIP's modules. diffusers renames keys, and no names in a config; PEFT looks
+  /// for a name at the end of a path, so that the rest is found with both.
+  private static func nameInConfig(_ name: String) -> String {
+    let prefix = "text_model."
+    return name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : name
+  }
+
   /// PEFT's config of each part, as diffusers saves them.
   private static func statedConfigs(
     _ modules: [ConvertedModule], _ naming: ModuleNaming, _ path: String
@@ -149,7 +158,7 @@ package struct AdapterConversion: Sendable {
       var (dora, plain): (String?, String?) = (nil, nil)
       for module in modules where module.component == component {
         guard case .lowRank(let factors) = module.content else { continue }
-        own.append((module.name, factors.strength))
+        own.append((Self.nameInConfig(module.name), factors.strength))
         if factors.magnitudes == nil { plain = plain ?? module.source } else { dora = dora ?? module.source }
         if let dora, let plain {
           throw ConversionError(

@@ -77,6 +77,30 @@ import Testing
     }
   }
 
+  /// transformers 5.6 took `text_model` out of the paths of CLIP's modules: a config that has it finds no module there.
+  @Test(arguments: ["sdxl-kohya-sgm-folder", "flux-peft-metadata-te"])
+  func configsOfTextEncodersFitBothPathsOfTransformers(name: String) throws {
+    let conversion = try ConversionCase.named(name)
+    let scratch = try Scratch()
+    let path = try conversion.convert(conversion.adapter, to: .diffusers, in: scratch, "first")
+    let header = try SafetensorsHeader(path: path)
+    let text = try #require(header.metadata?.first { $0.key == "lora_adapter_metadata" }?.value)
+    let config = try JSONParser.parse(Array(text.utf8).span)
+    guard case .array(let targets)? = config["text_encoder.target_modules"] else {
+      Issue.record("no target_modules: \(text.prefix(300))")
+      return
+    }
+    let keys = header.tensors.map(\.name.string)
+    #expect(!targets.isEmpty)
+    for target in targets {
+      guard case .string(let module) = target else { continue }
+      #expect(module.hasPrefix("encoder.layers."), "\(module)")
+      #expect(keys.contains("text_encoder.text_model.\(module).lora_A.weight"), "\(module)")
+    }
+    let scalings = try [path, conversion.adapter].map { try Adapter(path: $0).updates.compactMap(\.scaling).sorted() }
+    #expect(scalings[0] == scalings[1])
+  }
+
   private func merged(
     _ conversion: ConversionCase, _ adapter: String, in scratch: Scratch, _ name: String
   ) throws -> [TensorName: [Float]] {

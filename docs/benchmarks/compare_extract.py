@@ -70,15 +70,16 @@ def add_noise(model, deviation):
     data.flush()
 
 
-def make_inputs(options, folder):
-    make = [options.benchmark, "make", folder, "--size", "1.2b"]
+def make_inputs(program, benchmark, folder, noise):
+    """A process of its own: a child's peak memory is at least what its parent had in memory when it was started."""
+    make = [benchmark, "make", folder, "--size", "1.2b"]
     Run(make)
     Run([*make, "--adapter-only", "--adapter", "r64", "--rank", "64"])
     Run([*make, "--adapter-only", "--adapter", "r192", "--rank", "192"])
     for name in ("r64", "r192"):
         decay(f"{folder}/{name}")
-    Run([options.program, "merge", "-q", f"{folder}/base", f"{folder}/r64", "-o", f"{folder}/tuned"])
-    add_noise(f"{folder}/tuned", options.noise)
+    Run([program, "merge", "-q", f"{folder}/base", f"{folder}/r64", "-o", f"{folder}/tuned"])
+    add_noise(f"{folder}/tuned", float(noise))
 
 
 # MARK: torch
@@ -257,6 +258,8 @@ def tell_resize(found, options):
 
 
 def main():
+    if sys.argv[1:2] == ["--make"]:
+        return make_inputs(*sys.argv[2:])
     if sys.argv[1:2] == ["--extract"]:
         return extract_with_torch(*sys.argv[2:])
     if sys.argv[1:2] == ["--resize"]:
@@ -265,7 +268,7 @@ def main():
     if not options.json:
         print(f"{processor()}, {os.cpu_count()} processors", flush=True)
     with tempfile.TemporaryDirectory(prefix="compare-extract-", dir=options.folder) as folder:
-        make_inputs(options, folder)
+        Run(child("--make", options.program, options.benchmark, folder, options.noise))
         found = {}
         for name, measure, tell in (("resize", measure_resize, tell_resize), ("extract", measure_extract, tell_extract)):
             if options.only in (None, name):
