@@ -109,6 +109,42 @@ import Testing
     #expect(expectRefusal(config, status: 3).contains("but a JSON text ["))
   }
 
+  /// The hint is about the command that was asked for.
+  @Test func modelsAndAdaptersInEachOthersPlaces() throws {
+    let scratch = try Scratch()
+    let base = basePath("llama-bf16")
+    for (arguments, text) in [
+      (
+        ["extract", base, Self.adapter],
+        "an adapter, not a model [no-weights]\n  hint: both are models: safemerge extract BASE"
+      ),
+      (
+        ["extract", Self.adapter, base],
+        "an adapter, not a model [no-weights]\n  hint: both are models: safemerge extract BASE"
+      ),
+      (
+        ["resize", base, "--rank", "2"],
+        "a model, not an adapter [not-found]\n  hint: it resizes an adapter: safemerge resize"
+      ),
+      (
+        ["convert", base, "--to", "mlx"],
+        "a model, not an adapter [not-found]\n  hint: the base is an option: safemerge convert"
+      ),
+      (
+        ["combine", base, Self.adapter],
+        "a model, not an adapter [not-found]\n  hint: it combines adapters, without a base: "
+      ),
+      (
+        ["unmerge", base, base],
+        "a model, not an adapter [not-found]\n  hint: the model comes first, then the adapters: "
+      ),
+    ] {
+      let result = try Program.run(arguments + ["-o", scratch.file("output")])
+      #expect(expectRefusal(result, status: 3).contains(text), "\(result.messages)")
+    }
+    #expect(try scratch.entries() == [])
+  }
+
   @Test(arguments: [
     (["mrge"], "unknown command \"mrge\" [usage]\n  hint: did you mean merge?"),
     (["chekc", "x"], "hint: did you mean check?"),

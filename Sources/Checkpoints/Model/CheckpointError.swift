@@ -188,7 +188,7 @@ public struct CheckpointError: ReportableError, Equatable {
     case .notAsWritten(let expected, let found):
       "read back from disk, the file differs from what was written: SHA-256 \(found), expected \(expected)"
     case .outputNotReplaceable(let entry): "exists and is not just a model: it holds \"\(entry)\""
-    case .outputIsInput(let input): "the output is an input (\(input)); merging in place is not supported"
+    case .outputIsInput(let input): "the output is an input (\(input)), and no input is replaced"
     case .outputInsideInput(let input): "the output is inside the input \(input)"
     case .inputInsideOutput(let input): "the output contains the input \(input)"
     case .reportInsideOutput(let output): "the report is inside the output \(output), which holds only the model"

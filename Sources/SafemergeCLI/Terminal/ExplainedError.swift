@@ -33,12 +33,12 @@ struct ExplainedError: ReportableError {
       }
     case .notAnAdapter where ModelFolder(path).isModel:
       message = "this is a model, not an adapter"
-      hints = ["the base comes first, then the adapters: safemerge merge BASE ADAPTER -o OUTPUT"]
+      hints = [Self.order]
     case .notAnAdapter:
       hints = [NearPaths.contents(of: path)]
     case .notAModel where ModelFolder(path) == .adapter:
       message = "this is an adapter, not a model"
-      hints = ["the base comes first, then the adapters: safemerge merge BASE ADAPTER -o OUTPUT"]
+      hints = [Self.order]
     case .notAModel:
       candidates = NearPaths.models(in: path)
       if !candidates.isEmpty { hints = ["models in it: \(candidates.joined(separator: ", "))"] }
@@ -52,6 +52,18 @@ struct ExplainedError: ReportableError {
     self.message = message
     self.hint = hints.joined(separator: " or ")
     self.candidates = candidates
+  }
+
+  /// How the command's arguments are written.
+  private static var order: String {
+    switch CommandLineWords(Array(CommandLine.arguments.dropFirst())).command {
+    case "extract": "both are models: safemerge extract BASE TUNED -o OUTPUT"
+    case "resize": "it resizes an adapter: safemerge resize ADAPTER --rank RANK -o OUTPUT"
+    case "convert": "the base is an option: safemerge convert ADAPTER --to DIALECT --base BASE -o OUTPUT"
+    case "combine": "it combines adapters, without a base: safemerge combine ADAPTER ADAPTER -o OUTPUT"
+    case "unmerge": "the model comes first, then the adapters: safemerge unmerge MERGED ADAPTER -o OUTPUT"
+    default: "the base comes first, then the adapters: safemerge merge BASE ADAPTER -o OUTPUT"
+    }
   }
 
   private enum Mistake { case noSuchPath, notAnAdapter, notAModel, noSuchOutputFolder }
