@@ -12,8 +12,8 @@ package struct AdapterConversion: Sendable {
     /// Tells it from the others.
     package let name: String
     package let tensors: [ConvertedTensor]
-    /// What multiplies the module's delta.
-    package let scaling: Double
+    /// What multiplies the module's delta; nil: nothing does.
+    package let scaling: Double?
   }
 
   package let dialect: AdapterDialect
@@ -99,6 +99,10 @@ package struct AdapterConversion: Sendable {
 
   /// Refuses what is no update of a module.
   private static func checkWhole(_ adapter: Adapter, _ dialect: AdapterDialect) throws(ConversionError) {
+    if adapter.config.layerReplication != nil, dialect != .peft {
+      throw ConversionError(
+        path: adapter.configPath, .notHeld(what: "it replicates layers (\"layer_replication\")", dialect: dialect))
+    }
     let whole = adapter.replacements.first?.tensor ?? adapter.tokenRows.first?.tensor
     guard let whole else { return }
     throw ConversionError(

@@ -56,6 +56,23 @@ import Testing
     #expect(other.warnings == [])
   }
 
+  /// What decides where the factors go stays.
+  @Test func replicatedLayersAndTransposedWeightsStay() throws {
+    let replicated = FixtureCase.adapter("replicated-f32")
+    let expected = try #require(try Adapter(path: replicated).config.layerReplication)
+    #expect(try Adapter(path: convert(replicated, to: .peft, "replicated")).config.layerReplication == expected)
+    let transposed = FixtureCase.adapter("gpt2-f32")
+    let config = try Adapter(path: transposed).config
+    #expect(config.fanInFanOut)
+    #expect(try Adapter(path: convert(transposed, to: .peft, "transposed")).config.fanInFanOut)
+  }
+
+  @Test func mlxCannotReplicateLayers() throws {
+    let error = try refusal(FixtureCase.adapter("replicated-f32"), to: .mlx)
+    #expect(error?.errorClass == "not-convertible" && error?.message.contains("layer_replication") == true)
+    #expect(error?.path.hasSuffix("adapter_config.json") == true)
+  }
+
   /// The path of a module is also the end of others' paths.
   @Test func modulesWhosePathsEndAlikeKeepTheirAlphas() throws {
     let tensors = ["model.a.proj", "model.b.proj", "proj"].flatMap { module in

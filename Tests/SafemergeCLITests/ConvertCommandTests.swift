@@ -209,4 +209,37 @@ import Testing
     let other = try Program.run(arguments.dropLast(4) + ["--energy", "0.5", "--dtype", "bfloat16", "-o", output])
     #expect(other.status == 5)
   }
+
+  /// Differences of biases are added as they are, whatever the scaling of the factors beside them.
+  @Test(arguments: [
+    ("wan-comfy-diff-folder", "wan-folder"), ("pixart-comfy-folder", "pixart-folder"),
+    ("flux-comfy-dotted-text-encoders", "flux-comfy.safetensors"),
+  ])
+  func differencesOfBiasesStay(name: String, baseName: String) throws {
+    let adapter = Self.images + "\(name)/adapter.safetensors"
+    let base = Self.images + "bases/" + baseName
+    let expected = scratch.file("expected" + (baseName.hasSuffix("folder") ? "" : ".safetensors"))
+    #expect(try Program.run(["merge", "-q", base, adapter, "-o", expected]).status == 0)
+    for dialect in ["comfyui", "kohya"] {
+      let converted = output(dialect, "converted")
+      let result = try Program.run(["convert", "-q", adapter, "--to", dialect, "--base", base, "-o", converted])
+      #expect(result.status == 0, "\(result.messages)")
+      let merged = scratch.file(dialect + (baseName.hasSuffix("folder") ? "" : ".safetensors"))
+      #expect(try Program.run(["merge", "-q", base, converted, "-o", merged]).status == 0)
+      #expect(try tensorBytes(merged) == tensorBytes(expected))
+    }
+  }
+
+  /// A classifier's adapter stays one, whatever the base's class is.
+  @Test func theTaskOfALoRAIsTheAdapters() throws {
+    let output = scratch.file("lora")
+    let arguments = ["convert", adapterPath("bias-all-head-f32"), "--to", "lora", "--base", basePath("tiny-bert-f32")]
+    let result = try Program.run(arguments + ["-r", "64", "-q", "-o", output])
+    #expect(result.status == 0, "\(result.messages)")
+    let text = try contents(output + "/adapter_config.json")
+    #expect(try JSONParser.parse(text.span)["task_type"] == .string("SEQ_CLS"))
+    let merged = try Program.run(
+      ["merge", "-q", basePath("tiny-bert-f32"), output, "--add-tensors", "-o", scratch.file("merged")])
+    #expect(merged.status == 0, "\(merged.messages)")
+  }
 }

@@ -66,4 +66,14 @@ import Testing
     #expect(result.messages.contains("the extracted adapter of an image or video model is one file"))
     #expect(try scratch.entries() == ["tuned.safetensors"])
   }
+
+  /// Positions that only one layout counts are no change.
+  @Test func layoutsOfOneModelAreEqual() throws {
+    let folder = fixturesPath() + "/image/cases/bases/sd1-folder"
+    for (one, other) in [(folder, Self.base), (Self.base, folder)] {
+      let result = try Program.run(["extract", one, other, "-o", scratch.file("lora.safetensors"), "--skip-other"])
+      #expect(result.status == 3 && result.messages.contains("[no-change]"), "\(result.messages)")
+      #expect(!result.messages.contains("position_ids"))
+    }
+  }
 }

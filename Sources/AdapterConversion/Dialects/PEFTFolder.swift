@@ -86,6 +86,14 @@ struct PEFTFolder {
       // The release whose rules the fields follow.
       JSONMember(key: "peft_version", value: .string("0.21.2")),
     ]
+    // What else decides where the factors go, and which way a weight lies.
+    if let ranges = source.layerReplication {
+      let pairs = ranges.map { range in
+        JSONValue.array([.integer(Int64(range.lowerBound)), .integer(Int64(range.upperBound))])
+      }
+      fields.append(JSONMember(key: "layer_replication", value: .array(pairs)))
+    }
+    if source.fanInFanOut { fields.append(JSONMember(key: "fan_in_fan_out", value: .bool(true))) }
     var writer = JSONWriter(indentation: 2)
     writer.value(.object(fields.sorted { $0.key < $1.key }))
     return writer.bytes

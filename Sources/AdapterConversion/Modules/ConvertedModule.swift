@@ -18,11 +18,11 @@ struct ConvertedModule: Sendable {
   let source: String
   let content: Content
 
-  /// What multiplies its delta.
-  var scaling: Double {
+  /// What multiplies its delta; nil: nothing does, whatever multiplies factors beside it.
+  var scaling: Double? {
     switch content {
     case .lowRank(let factors): factors.scaling
-    case .copied(let copied): copied.scaling
+    case .copied(let copied): copied.kind == .difference ? nil : copied.scaling
     }
   }
 }

@@ -62,10 +62,13 @@ public struct ExtractionPlan: ExtractedAdapter {
     let stored = try StoredSide(base, names, kernels: options.kernels)
     try self.init(
       base: stored, tuned: MergedSide(adapter, into: stored, names, kernels: options.kernels),
-      path: adapter.weightsPath, options)
+      adapter: adapter, path: adapter.weightsPath, options)
   }
 
-  private init(base: StoredSide, tuned: any ModelSide, path: String, _ options: ExtractionOptions) throws {
+  /// - Parameter adapter: Nil: there are two models.
+  private init(
+    base: StoredSide, tuned: any ModelSide, adapter: Adapter? = nil, path: String, _ options: ExtractionOptions
+  ) throws {
     self.path = path
     let change = ModelChange(base: base, tuned: tuned)
     try LayerLists(change).check(change)
@@ -85,7 +88,8 @@ public struct ExtractionPlan: ExtractedAdapter {
       sorting.hasChangedBias
       ? change.pairs.map(\.tuned).filter { $0.kind == .bias && !modules.contains($0.module) } : []
     baseName = options.baseName
-    taskType = Self.taskType(tuned.model.config ?? base.model.config)
+    // What an adapter was trained for may need another class than that of its base.
+    taskType = adapter.map(\.config.taskType) ?? Self.taskType(tuned.model.config ?? base.model.config)
     isTransposed = sorting.targets.contains { $0.tuned.kind == .transposedLinear }
     routers = Routers.find(change.pairs.map(\.tuned))
     tiedModules = change.pairs.reduce(into: [:]) { tied, pair in

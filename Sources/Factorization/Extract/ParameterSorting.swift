@@ -66,7 +66,11 @@ struct ParameterSorting {
     switch tuned.kind {
     case .bias: hasChangedBias = true
     case .vector: savedModules.insert(tuned.module)
-    default: try leaveOut(tuned, "a parameter that is neither a weight nor a bias")
+    default:
+      try leaveOut(
+        tuned,
+        tuned.name.hasSuffix("in_proj_weight")
+          ? "a MultiheadAttention" : "a parameter that is neither a weight nor a bias")
     }
   }
 

@@ -88,6 +88,9 @@ public struct ImageExtractionPlan: ExtractedAdapter {
     try leaveOut(pairing, one, other, options)
   }
 
+  /// Whether a tensor only counts positions: some layouts have it, others do not.
+  private static func isConstant(_ tensor: TensorName) -> Bool { tensor.string.hasSuffix(".position_ids") }
+
   /// Compares what the dialect has no name for.
   private mutating func leaveOut(
     _ pairing: ImagePairing, _ base: ImageSide, _ tuned: ImageSide, _ options: ExtractionOptions
@@ -101,9 +104,11 @@ public struct ImageExtractionPlan: ExtractedAdapter {
     for (one, two) in pairing.misshapen {
       try leaveOut(two.runs[0].tensor, tuned, .shape(base: one.shape, tuned: two.shape))
     }
-    let missing = pairing.others.filter { $0.tuned == nil }.map(\.base)
+    let missing = pairing.others.filter { $0.tuned == nil && !Self.isConstant($0.base) }.map(\.base)
     for tensor in missing { try leaveOut(tensor, base, .missing(more: missing.count - 1)) }
-    for tensor in pairing.added { try leaveOut(tensor, tuned, .other("a tensor that the base does not have")) }
+    for tensor in pairing.added where !Self.isConstant(tensor) {
+      try leaveOut(tensor, tuned, .other("a tensor that the base does not have"))
+    }
     for (one, same) in pairing.others {
       guard let same, try !base.hasSameNumbers(one, as: tuned, same) else { continue }
       try leaveOut(same, tuned, .other("a tensor that is in no module of the diffusion model or a text encoder"))

@@ -33,6 +33,9 @@ struct CombinedConfig {
     } else {
       writer.member("init_lora_weights", true)
     }
+    if let task = adapters.first?.config.taskType, adapters.allSatisfy({ $0.config.taskType == task }) {
+      writer.member("task_type", task)
+    }
     if let name = adapters.first?.baseModelName { writer.member("base_model_name_or_path", name) }
     writer.member("peft_version", "0.21.2")
     writer.end()

@@ -33,7 +33,9 @@ package struct ConversionWork: Sendable {
     var document = AdapterDocument()
     var scalings = WrittenScalings()
     for module in conversion.modules {
-      if let first = module.tensors.first { scalings.expect(module.scaling, of: TensorName(first.name)) }
+      if let first = module.tensors.first, let scaling = module.scaling {
+        scalings.expect(scaling, of: TensorName(first.name))
+      }
       var computed: [ConvertedTensor] = []
       for tensor in module.tensors {
         guard case .copy(let index) = tensor.content else {
