@@ -19,6 +19,12 @@ public struct LowRankFactors: Sendable, Equatable {
   /// How many singular values are kept.
   public var rank: Int { left.count }
 
+  /// The same vectors on the other side, without a change of signs: the factors of the matrix with rows and columns exchanged.
+  public var exchanged: LowRankFactors {
+    LowRankFactors(
+      left: right, right: left, squares: squares, total: total, lastGain: lastGain, hasAllValues: hasAllValues)
+  }
+
   /// The share of the squared Frobenius norm that is kept, from 0 to 1; 1 of a matrix of zeros.
   public var share: Double { total > 0 ? min(1, squares.prefix(rank).reduce(0, +) / total) : 1 }
 

@@ -2,6 +2,7 @@ import AdapterWriting
 import Adapters
 import Checkpoints
 import Factorization
+import Foundation
 import LowRank
 import Platform
 import Safetensors
@@ -16,9 +17,11 @@ import Testing
   init() throws { scratch = try Scratch() }
 
   @discardableResult
-  private func resize(_ path: String, _ rule: RankRule, as name: String = "smaller") throws -> String {
+  private func resize(
+    _ path: String, _ rule: RankRule, as name: String = "smaller", dtype: DType? = nil
+  ) throws -> String {
     let adapter = try Adapter(path: path)
-    let plan = try ResizePlan(adapter, rule: rule, dtype: nil)
+    let plan = try ResizePlan(adapter, rule: rule, dtype: dtype)
     let output = scratch.file(name + (adapter.isFile ? ".safetensors" : ""))
     let destination = try AdapterDestination(output, isFolder: !adapter.isFile, inputs: [path])
     let identity = try MergeIdentity(command: "resize", version: "1", options: [], adapters: [adapter])
@@ -77,6 +80,20 @@ import Testing
       for (index, value) in values.enumerated() {
         #expect(abs(try #require(other[name])[index] - value) <= 1e-5 * largest, "\(name)")
       }
+    }
+  }
+
+  /// A head that is tied to the embedding is checked against it when the adapter is merged.
+  @Test(arguments: [DType?.none, .bf16])
+  func tiedFactorsStayEqual(dtype: DType?) throws {
+    let item = try FixtureCase.named("tied-ensured-f32")
+    for rule in [RankRule(.count(1)), RankRule(.energy(0.9)), RankRule(.count(10_000))] {
+      let path = try resize(item.adapters[0], rule, dtype: dtype)
+      // It refuses factors that are not equal.
+      try Pair.merge(item.base, path, to: scratch.file("merged"))
+      #expect(try Pair.values(scratch.file("merged")) != Pair.values(item.base))
+      try FileManager.default.removeItem(atPath: scratch.file("merged"))
+      try FileManager.default.removeItem(atPath: path)
     }
   }
 

@@ -15,6 +15,9 @@ struct FactorResize: Sendable {
     let factor: Factor
   }
 
+  /// B and A of a module.
+  private typealias Pair = (left: Stored, right: Stored)
+
   private let module: String
   private let left: Stored
   private let right: Stored
@@ -25,6 +28,9 @@ struct FactorResize: Sendable {
   private let dataStart: Int
   private let rule: RankRule
   private let dtype: DType?
+  private let layout: ModuleUpdate.Layout
+  /// Embeddings whose factors, exchanged, the module may have.
+  private var embeddings: [Pair] = []
 
   /// The tensors that are replaced.
   var indices: [Int] { [left.index, right.index] + [alpha?.index].compactMap { $0 } }
@@ -55,6 +61,7 @@ struct FactorResize: Sendable {
       return Stored(index: factor.tensor, tensor: tensor, factor: factor)
     }
     module = update.module
+    layout = update.layout
     self.left = try stored(left)
     self.right = try stored(right)
     let others = update.tensorIndices.filter { $0 != left.tensor && $0 != right.tensor }
@@ -65,6 +72,21 @@ struct FactorResize: Sendable {
     self.rule = rule
     self.dtype = dtype
     if adapter.isFile, alpha == nil { throw refuse("without an alpha of its own in the file") }
+  }
+
+  /// The same work for a module that may be tied to one of the embeddings (`ensure_weight_tying`): a merge requires that their
+  /// factors stay equal to the last bit, which two decompositions do not promise.
+  func tied(to works: [FactorResize]) -> FactorResize {
+    guard case .linear = layout else { return self }
+    var result = self
+    result.embeddings = works.filter { other in
+      guard case .embedding = other.layout else { return false }
+      return other.scaling == scaling
+        && [(left, other.right), (right, other.left)].allSatisfy { one, another in
+          one.tensor.shape == another.tensor.shape.reversed() && one.tensor.dtype == another.tensor.dtype
+        }
+    }.map { ($0.left, $0.right) }
+    return result
   }
 
   var unit: AdapterUnit {
@@ -82,13 +104,33 @@ struct FactorResize: Sendable {
     return values
   }
 
-  private func make() throws -> AdapterUnit.Result {
-    let columns = VectorSet(count: left.factor.rows, length: left.factor.columns, elements: try read(left)).transposed
-    let rows = VectorSet(count: right.factor.rows, length: right.factor.columns, elements: try read(right))
-    let factors: LowRankFactors
-    do { factors = try FactorTruncation.factors(left: columns, right: rows, scale: scaling, rule: rule) } catch {
-      throw error.of(path: input.path, tensor: left.tensor.name.string)
+  /// The factors as they are stored: B of (out x rank) and A of (rank x in).
+  private func matrices(_ pair: Pair) throws -> (left: VectorSet, right: VectorSet) {
+    func matrix(_ stored: Stored) throws -> VectorSet {
+      VectorSet(count: stored.factor.rows, length: stored.factor.columns, elements: try read(stored))
     }
+    return (try matrix(pair.left), try matrix(pair.right))
+  }
+
+  /// The new factors: of a tied module those of the embedding, exchanged.
+  private func factors() throws -> LowRankFactors {
+    let (columns, rows) = try matrices((left, right))
+    for embedding in embeddings {
+      let other = try matrices(embedding)
+      guard other.left.transposed == rows, other.right.transposed == columns else { continue }
+      return try truncated(other.left, other.right).exchanged
+    }
+    return try truncated(columns, rows)
+  }
+
+  private func truncated(_ columns: VectorSet, _ rows: VectorSet) throws -> LowRankFactors {
+    do {
+      return try FactorTruncation.factors(left: columns.transposed, right: rows, scale: scaling, rule: rule)
+    } catch { throw error.of(path: input.path, tensor: left.tensor.name.string) }
+  }
+
+  private func make() throws -> AdapterUnit.Result {
+    let factors = try factors()
     var tensors = [
       try tensor(right, [factors.rank] + right.tensor.shape.dropFirst(), factors.right.elements),
       try tensor(

@@ -24,16 +24,16 @@ public struct ResizePlan: Sendable {
     let input = try InputFile(path: adapter.weightsPath)
     guard input.identity == adapter.header.identity else { throw FileError(path: adapter.weightsPath, .changed) }
     var used: Set<Int> = []
-    var units: [AdapterUnit] = []
+    var works: [FactorResize] = []
     for update in adapter.updates {
       let work = try FactorResize(update, adapter, input, rule: rule, dtype: dtype)
       guard work.indices.allSatisfy({ used.insert($0).inserted }) else {
         throw FactorizationError(
           path: adapter.weightsPath, tensor: update.module, .notLowRank("made of factors that other modules share"))
       }
-      units.append(work.unit)
+      works.append(work)
     }
-    self.units = units
+    units = works.map { (adapter.config.tiesWeights ? $0.tied(to: works) : $0).unit }
     copies = try adapter.header.tensors.indices.filter { !used.contains($0) }.map { index in
       let tensor = adapter.header.tensors[index]
       return try CopiedTensor(
