@@ -17,14 +17,11 @@ struct ParameterSorting {
   private(set) var hasChangedBias = false
   private(set) var leftOut: [String] = []
   private(set) var unselected: [String] = []
-  /// Parameters of each module.
-  private let parameterCounts: [String: Int]
 
   init(_ change: ModelChange, _ options: ExtractionOptions) {
     self.change = change
     self.options = options
     reading = ModelReading(base: change.base, tuned: change.tuned, kernels: options.kernels)
-    parameterCounts = change.pairs.reduce(into: [:]) { $0[$1.tuned.module, default: 0] += 1 }
   }
 
   /// - Throws: ``FactorizationError`` for a change that the adapter cannot hold.

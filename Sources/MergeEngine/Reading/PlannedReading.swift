@@ -41,7 +41,4 @@ package final class PlannedReading: Sendable {
     try inputs.file(one.input).hasSameBytes(
       one.range, as: otherReading.inputs.file(other.input), other.range)
   }
-
-  /// The path of an input.
-  package func path(of source: MergePlan.Source) -> String { inputs.path(of: source.input) }
 }
