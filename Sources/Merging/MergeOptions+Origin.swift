@@ -13,11 +13,6 @@ extension MergeOptions {
     originOf request: MergeRequest, _ checksums: inout AdapterChecksums, _ interruption: Interruption
   ) throws -> MergeOptions {
     var options = self
-    // What is in the file of its merge is no longer true.
-    if request.isUnmerge {
-      options.origin = ResultOrigin(adapters: [])
-      return options
-    }
     var entry: SafetensorsHeader.MetadataEntry?
     if let record = request.record, !request.resultIsFolder, let file = request.base.files.first {
       let adapters = try request.adapters.enumerated().map { number, use in
@@ -29,14 +24,23 @@ extension MergeOptions {
       }
       let header = try FileChecksum.of(
         file.path, expecting: file.header.identity, byteCount: file.header.dataStart)
-      let provenance = FileProvenance(
-        version: record.version,
-        base: .init(name: file.name, byteCount: file.header.fileByteCount, headerChecksum: header),
-        options: record.options, adapters: adapters, after: FileProvenance(file.header.metadata))
-      entry = .init(key: FileProvenance.metadataKey, value: provenance.text)
+      let base = FileProvenance.Base(
+        name: file.name, byteCount: file.header.fileByteCount, headerChecksum: header)
+      let previous = FileProvenance(file.header.metadata)
+      var provenance: FileProvenance?
+      if !request.isUnmerge {
+        provenance = FileProvenance(
+          version: record.version, base: base, options: record.options, adapters: adapters, after: previous)
+      } else if let previous {
+        provenance = FileProvenance(
+          version: record.version, base: base, options: record.options, takenOut: adapters, of: previous)
+      }
+      entry = provenance.map { .init(key: FileProvenance.metadataKey, value: $0.text) }
     }
     options.origin = ResultOrigin(
-      adapters: request.adapters.map { OutputMetadata.title(ofAdapter: $0.adapter.path) }, entry: entry)
+      // A model without the adapters is not named after them.
+      adapters: request.isUnmerge ? [] : request.adapters.map { OutputMetadata.title(ofAdapter: $0.adapter.path) },
+      entry: entry)
     return options
   }
 }

@@ -80,7 +80,7 @@ public struct MergeRequest: Sendable {
   }
 
   /// What the record of a result says, as the option `command`, of adapters that were taken out.
-  public static let unmergeCommand = "unmerge"
+  public static let unmergeCommand = FileProvenance.unmergeCommand
 
   /// A request for adapters with weights of their own.
   public init(base: Checkpoint, adapters: [AdapterUse], output: String? = nil) {

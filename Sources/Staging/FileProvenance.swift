@@ -72,13 +72,40 @@ package struct FileProvenance: Sendable, Equatable {
     self.base = base
     self.options = options
     self.adapters = adapters
-    let all = previous.map { $0.earlier + $0.adapters } ?? []
+    let all = previous?.allAdapters ?? []
     earlier = Array(all.suffix(Self.largestHistory))
     omitted = (previous?.omitted ?? 0) + all.count - earlier.count
   }
 
+  /// The provenance of a file that adapters were taken out of.
+  ///
+  /// - Parameters:
+  ///   - options: With the command ``unmergeCommand``.
+  ///   - adapters: What was taken out, with weights of the opposite sign.
+  ///   - merged: What the file says that they were taken out of.
+  package init(
+    version: String, base: Base, options: [MergeIdentity.Option], takenOut adapters: [Adapter],
+    of merged: FileProvenance
+  ) {
+    self.version = version
+    self.base = base
+    self.options = options
+    self.adapters = adapters
+    var remaining = merged.allAdapters
+    for adapter in adapters {
+      if let place = remaining.lastIndex(where: { $0.checksum == adapter.checksum }) { remaining.remove(at: place) }
+    }
+    earlier = remaining
+    omitted = merged.omitted
+  }
+
+  /// What the record of a result says, as the option `command`, of adapters that were taken out.
+  package static let unmergeCommand = "unmerge"
+
   /// Every adapter whose change is in the file.
-  package var allAdapters: [Adapter] { earlier + adapters }
+  package var allAdapters: [Adapter] {
+    options.contains { $0.name == "command" && $0.value == Self.unmergeCommand } ? earlier : earlier + adapters
+  }
 
   /// What a file says of itself; nil: nothing, or nothing that can be read.
   package init?(_ metadata: [SafetensorsHeader.MetadataEntry]?) {

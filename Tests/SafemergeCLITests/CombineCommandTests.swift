@@ -43,6 +43,28 @@ import Testing
     }
   }
 
+  /// A merge refuses factors of a tied head that are not the embedding's exchanged.
+  @Test(arguments: [
+    [], ["--dtype", "bf16"], ["--combine", "linear"], ["--combine", "ties", "--density", "0.5"], ["--combine", "svd"],
+    ["--combine", "dare_linear", "--density", "0.6", "--seed", "1"],
+  ])
+  func tiedFactorsStayEqual(options: [String]) throws {
+    let (base, adapter) = (basePath("tiny-tied-f32"), adapterPath("tied-ensured-f32"))
+    let made = try Program.run(
+      ["combine", adapter + "=1.3", adapter + "=-0.3", "-o", scratch.file("adapter")] + options)
+    #expect(made.status == 0, "\(made.messages)")
+    let merged = try Program.run(["merge", base, scratch.file("adapter"), "-o", scratch.file("merged")])
+    #expect(merged.status == 0, "\(merged.messages)")
+    #expect(try tensorBytes(scratch.file("merged")) != tensorBytes(base))
+    guard options == [] else { return }
+    #expect(try Program.run(["merge", base, adapter, "-o", scratch.file("sum")]).status == 0)
+    let (found, expected) = (try tensorBytes(scratch.file("merged")), try tensorBytes(scratch.file("sum")))
+    for (name, bytes) in expected {
+      let (one, another) = (floats(bytes), floats(try #require(found[name])))
+      #expect(zip(one, another).allSatisfy { ($0 - $1).magnitude <= 1e-5 }, "\(name)")
+    }
+  }
+
   private func floats(_ bytes: [UInt8]) -> [Float] {
     stride(from: 0, to: bytes.count, by: 4).map { place in
       Float(bitPattern: (0..<4).reduce(UInt32(0)) { $0 | UInt32(bytes[place + $1]) << (8 * $1) })

@@ -120,15 +120,49 @@ import Testing
     #expect(try scratch.entries() == ["merged"])
   }
 
-  @Test func aFileHasNoRecordOfTheMergeAnyMore() throws {
-    let merged = scratch.file("merged.safetensors")
-    let file = Self.base + "/model.safetensors"
-    #expect(try Program.run(["merge", file, Self.one, "-o", merged]).status == 0)
-    #expect(try SafetensorsHeader(path: merged).metadata?.contains { $0.key == "safemerge" } == true)
-    let back = scratch.file("back.safetensors")
-    let result = try Program.run(["unmerge", merged, Self.one, "-o", back])
-    #expect(result.status == 0, "\(result.messages)")
-    #expect(try SafetensorsHeader(path: back).metadata?.contains { $0.key == "safemerge" } == false)
+  /// What was taken out is not in the model any more, whatever is left there.
+  @Test(arguments: [true, false])
+  func theRecordKeepsWhatRemains(isFile: Bool) throws {
+    func path(_ name: String) -> String { scratch.file(name + (isFile ? ".safetensors" : "")) }
+    func unmerge(_ model: String, _ adapter: String, to name: String, _ options: [String] = []) throws -> Program.Result
+    {
+      try Program.run(["unmerge", path(model), adapter, "-o", path(name)] + options)
+    }
+    let base = Self.base + (isFile ? "/model.safetensors" : "")
+    #expect(
+      try Program.run(["merge", base, Self.one + "=0.7", Self.other + "=-0.4", "-o", path("merged")]).status == 0)
+    #expect(try unmerge("merged", Self.one, to: "second").status == 0)
+    let kept = try scratch.entries()
+    for (adapter, text) in [(Self.one, "is not among the adapters"), (Self.other + "=0.5", "the weight -0.4")] {
+      let result = try unmerge("second", adapter, to: "refused")
+      #expect(expectRefusal(result, status: 3, "\(result.messages)").contains("[record]"))
+      #expect(result.messages.contains(text))
+    }
+    #expect(try scratch.entries() == kept)
+    let last = try unmerge("second", Self.other, to: "none")
+    #expect(last.status == 0, "\(last.messages)")
+    #expect(last.messageLines.contains { $0.hasPrefix("adapter   ") && $0.hasSuffix("weight 0.4") })
+    for adapter in [Self.one, Self.other] {
+      let result = try unmerge("none", adapter, to: "refused")
+      #expect(expectRefusal(result, status: 3, "\(result.messages)").contains("[record]"))
+    }
+    let ignoring = try unmerge("none", Self.one, to: "less", ["--ignore-record"])
+    #expect(ignoring.status == 0, "\(ignoring.messages)")
+    #expect(try tensorBytes(path("less")) != tensorBytes(path("none")))
+    guard isFile else { return }
+    let again = try Program.run(["merge", path("second"), Self.one, Self.other, "-o", path("again")])
+    #expect(again.messages.contains("\(Self.other): is already merged"))
+    #expect(!again.messages.contains("\(Self.one): is already merged"))
+  }
+
+  /// Of a model without a record nothing is known of what remains.
+  @Test func withoutARecordEveryAdapterIsTakenOut() throws {
+    let merged = try merge([Self.one, Self.other])
+    try FileManager.default.removeItem(atPath: merged + "/.safemerge.json")
+    for (model, adapter, output) in [("merged", Self.one, "second"), ("second", Self.other, "none")] {
+      let result = try Program.run(["unmerge", scratch.file(model), adapter, "-o", scratch.file(output)])
+      #expect(result.status == 0, "\(result.messages)")
+    }
   }
 
   @Test func aDryRunWritesNothing() throws {

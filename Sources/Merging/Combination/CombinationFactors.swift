@@ -26,6 +26,16 @@ struct CombinationFactors: Sendable {
   ///
   /// - Parameter body: Its first argument is 0 for A' and 1 for B'.
   func forEach(of module: CombinationLayout.Module, _ body: (_ place: Int, _ values: [Float]) throws -> Void) throws {
+    if let place = try module.embeddings.first(where: { try isTied(module, to: layout.modules[$0]) }) {
+      let embedding = layout.modules[place]
+      // What is B of the one is A of the other.
+      var exchanged: [[Float]] = [[], []]
+      try forEach(of: embedding) { place, values in
+        exchanged[1 - place] = Self.transposed(values, place == 0 ? embedding.shapeA : embedding.shapeB)
+      }
+      for place in exchanged.indices { try body(place, exchanged[place]) }
+      return
+    }
     if case .svd(let inner, _, let clamp) = layout.method {
       let (a, b) = try decomposed(module, inner, clamp: clamp)
       try body(0, a)
@@ -34,6 +44,23 @@ struct CombinationFactors: Sendable {
     }
     try body(0, factor(module, isA: true))
     try body(1, factor(module, isA: false))
+  }
+
+  /// Whether all parts have the factors of the embedding's parts, exchanged.
+  private func isTied(_ module: CombinationLayout.Module, to embedding: CombinationLayout.Module) throws -> Bool {
+    try zip(module.parts, embedding.parts).allSatisfy { part, other in
+      let (source, tensors) = (sources[part.adapter], layout.uses[part.adapter].adapter.header.tensors)
+      return try [(part.a, other.b), (part.b, other.a)].allSatisfy { one, another in
+        let values = try source.elements(tensors[another], kernels: kernels)
+        return try source.elements(tensors[one], kernels: kernels) == Self.transposed(values, tensors[another].shape)
+      }
+    }
+  }
+
+  /// A matrix with rows and columns exchanged.
+  private static func transposed(_ values: [Float], _ shape: [Int]) -> [Float] {
+    let (rows, columns) = (shape[0], shape[1])
+    return (0..<values.count).map { values[$0 % rows * columns + $0 / rows] }
   }
 
   /// - Throws: ``CombinationError`` with `changed` if an adapter is no longer what it was.

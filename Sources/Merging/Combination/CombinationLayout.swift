@@ -33,6 +33,8 @@ struct CombinationLayout {
     let patternName: String
     /// In the order of the request; at least one.
     let parts: [Part]
+    /// Places in ``CombinationLayout/modules`` of embeddings that the module may be tied to.
+    fileprivate(set) var embeddings: [Int] = []
   }
 
   /// A tensor that the combined adapter takes over from one of the adapters.
@@ -66,7 +68,27 @@ struct CombinationLayout {
       }
     }
     for (_, parts) in parts.sorted(by: { $0.key < $1.key }) { modules.append(try module(parts)) }
+    if uses.contains(where: \.adapter.config.tiesWeights) {
+      for place in modules.indices { modules[place].embeddings = embeddings(of: modules[place]) }
+    }
     try collectCopies()
+  }
+
+  /// The embeddings whose factors a module has exchanged, by their shapes: adapters that tie both (`ensure_weight_tying`) have
+  /// equal factors, and a merge requires that those of the combined adapter are equal too.
+  private func embeddings(of module: Module) -> [Int] {
+    guard case .linear = module.parts[0].update.layout else { return [] }
+    return modules.indices.filter { place in
+      let other = modules[place]
+      guard case .embedding = other.parts[0].update.layout, other.parts.count == module.parts.count else {
+        return false
+      }
+      return module.shapeA == other.shapeB.reversed() && module.shapeB == other.shapeA.reversed()
+        && zip(module.parts, other.parts).allSatisfy { part, another in
+          part.adapter == another.adapter && part.rank == another.rank && part.scaling == another.scaling
+            && uses[part.adapter].adapter.config.tiesWeights
+        }
+    }
   }
 
   private func error(_ adapter: Adapter, _ tensor: Int?, _ problem: CombinationError.Problem) -> CombinationError {

@@ -27,6 +27,7 @@ struct CombinedConfig {
     writer.member("modules_to_save", adapters.flatMap(\.config.savedModules))
     // Where shapes and the family of models leave it open this decides; an adapter without a transposed layer lacks it.
     writer.member("fan_in_fan_out", adapters.contains(where: \.config.fanInFanOut))
+    if adapters.contains(where: \.config.tiesWeights) { writer.member("ensure_weight_tying", true) }
     // PEFT copies the first adapter's config; this is the initialization that it merges with a rounding more.
     if adapters.first?.config.lora?.initialization == .named("mica") {
       writer.member("init_lora_weights", "mica")

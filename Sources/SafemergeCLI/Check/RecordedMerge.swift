@@ -2,6 +2,7 @@ import ArgumentParser
 import Checksums
 import JSONText
 import MergePlanning
+import Merging
 import Platform
 import Safetensors
 import Staging
@@ -82,6 +83,33 @@ struct RecordedMerge {
   }
 
   func option(_ name: String) -> String? { options.first { $0.name == name }?.value }
+
+  /// The adapters that are in the result, with the weights that they were merged with; nil: the record does not tell, because
+  /// adapters were taken out of a model without a record.
+  var merged: [(checksum: SHA256Checksum?, weight: AdapterWeight)]? {
+    guard option("command") == MergeRequest.unmergeCommand else {
+      return adapters.map { ($0.files.weights, $0.weight) }
+    }
+    guard let count = option("remaining").flatMap({ Int($0) }), (0..<10_000).contains(count) else { return nil }
+    return (0..<count).map { number in
+      let parts = option("remaining \(number + 1)")?.split(separator: " ", maxSplits: 1) ?? []
+      return (
+        parts.first.flatMap { SHA256Checksum(hexadecimal: String($0)) },
+        parts.last.flatMap { AdapterWeight(String($0)) } ?? AdapterWeight()
+      )
+    }
+  }
+
+  /// What the record of a result says of the adapters that are still in it.
+  static func options(
+    remaining: [(checksum: SHA256Checksum?, weight: AdapterWeight)]
+  ) -> [MergeIdentity.Option] {
+    [MergeIdentity.Option(name: "remaining", value: String(remaining.count))]
+      + remaining.enumerated().map { number, adapter in
+        MergeIdentity.Option(
+          name: "remaining \(number + 1)", value: "\(adapter.checksum?.description ?? "-") \(adapter.weight.text)")
+      }
+  }
 
   /// The options that decide the result.
   func resultOptions() throws -> ResultOptions {

@@ -146,8 +146,10 @@ struct UnmergeCommand: ParsableCommand {
     let arguments = try adapters.map(AdapterArgument.init)
     let found = try arguments.map { try $0.model.read(Adapter.init(path:)) }
     let base = try model.read { try Checkpoint(path: $0, workers: workers, variant: variant.variant) }
-    let record = ignoreRecord ? nil : try RecordedMerge(of: model.path)
-    let weights = try MergedWeights(record).weights(of: zip(found, arguments.map(\.givenWeight)).map { $0 })
+    // A record that is ignored may be unusable.
+    let record = ignoreRecord ? (try? RecordedMerge(of: model.path)) : try RecordedMerge(of: model.path)
+    var merged = MergedWeights(record, isIgnored: ignoreRecord)
+    let weights = try merged.weights(of: zip(found, arguments.map(\.givenWeight)).map { $0 })
     var request = MergeRequest(
       base: base, adapters: zip(found, weights).map { AdapterUse($0, $1.negated) }, output: output)
     request.isUnmerge = true
@@ -164,7 +166,7 @@ struct UnmergeCommand: ParsableCommand {
     request.protectedPaths = [ModelArgument.cache.path] + [original?.path].compactMap { $0 }
     request.resumes = writing.resume
     let command = MergeIdentity.Option(name: "command", value: MergeRequest.unmergeCommand)
-    request.record = MergeRequest.Record(version: Safemerge.number, options: [command] + recorded)
+    request.record = MergeRequest.Record(version: Safemerge.number, options: [command] + recorded + merged.remaining)
     return request
   }
 
