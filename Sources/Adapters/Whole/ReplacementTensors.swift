@@ -204,7 +204,7 @@ struct ReplacementTensors {
 extension String {
   /// Whether a module around this tensor has a path that ends with `suffix`, on a dot or not: how PEFT reads
   /// `modules_to_save` (`_set_trainable`).
-  func isTensor(ofModuleEndingWith suffix: String) -> Bool {
+  package func isTensor(ofModuleEndingWith suffix: String) -> Bool {
     let (name, end) = (Array(utf8), Array(suffix.utf8))
     return name.indices.contains { index in
       name[index] == UInt8(ascii: ".") && index >= end.count && name[(index - end.count)..<index].elementsEqual(end)

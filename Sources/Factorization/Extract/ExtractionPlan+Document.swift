@@ -12,12 +12,12 @@ extension ExtractionPlan {
   /// - Throws: ``FactorizationError`` with `noChange` if the units made nothing and nothing else differs; `SafetensorsError`.
   public func document(_ units: [FinishedUnit]) throws -> AdapterDocument {
     let facts = ModuleFacts.all(units)
-    if facts.isEmpty, saved.isEmpty, biases.isEmpty { throw FactorizationError(path: path, .noChange) }
+    if facts.isEmpty, !hasSavedChange, biases.isEmpty { throw FactorizationError(path: path, .noChange) }
     let matrices = facts.filter { $0.experts == nil }.map(\.module)
     let targets = Set(matrices)
     var document = AdapterDocument()
     let scalings = WrittenScalings(unscaled: units)
-    for parameter in saved {
+    for parameter in saved.parameters {
       try add(parameter, as: parameter.name, to: &document)
       for module in parameter.tiedModules { try add(parameter, as: "\(module).weight", to: &document) }
     }
@@ -31,12 +31,12 @@ extension ExtractionPlan {
     config.targets = TargetNames.shortest(for: matrices.filter { !routers.contains($0) }, among: matrixModules)
     config.targetParameters = facts.filter { $0.experts != nil || routers.contains($0.module) }
       .map { called($0.module) }
-    config.savedModules = savedModules
+    config.savedModules = saved.names
     config.bias = biases.isEmpty ? "none" : "all"
     config.baseName = baseName
     config.taskType = taskType
     config.isTransposed = isTransposed
-    config.tiesWeights = !targets.union(savedModules).isDisjoint(with: tiedModules.keys)
+    config.tiesWeights = !targets.union(saved.modules).isDisjoint(with: tiedModules.keys)
     document.texts = [(PEFTLayout.configName, config.text)]
     document.judge = { path in try scalings.check(path) }
     return document

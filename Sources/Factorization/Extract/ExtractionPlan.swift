@@ -24,13 +24,13 @@ public struct ExtractionPlan: ExtractedAdapter {
   /// them only with `--add-tensors`.
   public let newModules: [String]
   public let untiedModules: [String]
-  /// Modules that are saved whole.
-  let savedModules: [String]
-  let saved: [LiveParameter]
+  let saved: SavedModules
+  /// Whether something of the saved modules differs: PEFT expects some heads in the file even if nothing does.
+  let hasSavedChange: Bool
   /// All biases outside of saved modules, if one differs.
   let biases: [LiveParameter]
   /// Tensors that the adapter has whole.
-  public var savedTensorCount: Int { saved.count + biases.count }
+  public var savedTensorCount: Int { saved.parameters.count + biases.count }
   let baseName: String?
   let taskType: String?
   let isTransposed: Bool
@@ -76,28 +76,32 @@ public struct ExtractionPlan: ExtractedAdapter {
     for pair in change.pairs { try sorting.add(pair) }
     try sorting.add(missing: change.missing)
     self.tuned = tuned
-    leftOut = sorting.leftOut
-    unselected = sorting.unselected
-    matrixModules = change.pairs.filter { $0.tuned.isMatrix }.map(\.tuned.module)
-    let modules = sorting.savedModules
-    savedModules = change.pairs.map(\.tuned.module).filter(modules.contains).uniqued
-    untiedModules = NewModules.untied(change, modules.union(sorting.targets.map(\.tuned.module)))
-    newModules = NewModules.find(change, modules)
-    saved = change.pairs.map(\.tuned).filter { modules.contains($0.module) }
-    biases =
-      sorting.hasChangedBias
-      ? change.pairs.map(\.tuned).filter { $0.kind == .bias && !modules.contains($0.module) } : []
-    baseName = options.baseName
+    let parameters = change.pairs.map(\.tuned)
     // What an adapter was trained for may need another class than that of its base.
     taskType = adapter.map(\.config.taskType) ?? Self.taskType(tuned.model.config ?? base.model.config)
+    saved = SavedModules(parameters, changed: sorting.savedModules, taskType: taskType)
+    let modules = saved.modules
+    hasSavedChange =
+      try !sorting.savedModules.isEmpty
+      || change.pairs.contains { try modules.contains($0.tuned.module) && !sorting.reading.areSame($0) }
+    let savedNames = Set(saved.parameters.map(\.name))
+    leftOut = sorting.leftOut.filter { !savedNames.contains($0) }
+    unselected = sorting.unselected.filter { !modules.contains($0) }
+    matrixModules = parameters.filter(\.isMatrix).map(\.module)
+    untiedModules = NewModules.untied(change, modules.union(sorting.targets.map(\.tuned.module)))
+    newModules = NewModules.find(change, modules)
+    biases =
+      sorting.changedBiases.allSatisfy(modules.contains)
+      ? [] : parameters.filter { $0.kind == .bias && !modules.contains($0.module) }
+    baseName = options.baseName
     isTransposed = sorting.targets.contains { $0.tuned.kind == .transposedLinear }
-    routers = Routers.find(change.pairs.map(\.tuned))
+    routers = Routers.find(parameters)
     tiedModules = change.pairs.reduce(into: [:]) { tied, pair in
       if !pair.tuned.tiedModules.isEmpty { tied[pair.tuned.module] = pair.tuned.tiedModules }
     }
     let targets = sorting.targets.filter { !modules.contains($0.tuned.module) }
     let stacks = sorting.stacks.filter { !modules.contains($0.tuned.module) }
-    if targets.isEmpty, stacks.isEmpty, saved.isEmpty, biases.isEmpty {
+    if targets.isEmpty, stacks.isEmpty, !hasSavedChange, biases.isEmpty {
       throw FactorizationError(
         path: path, sorting.unselected.isEmpty ? .noChange : .nothingTargeted)
     }

@@ -14,7 +14,8 @@ struct ParameterSorting {
   private(set) var stacks: [ModelChange.Pair] = []
   /// Modules that are saved whole.
   private(set) var savedModules: Set<String> = []
-  private(set) var hasChangedBias = false
+  /// Modules whose bias differs.
+  private(set) var changedBiases: [String] = []
   private(set) var leftOut: [String] = []
   private(set) var unselected: [String] = []
 
@@ -61,7 +62,7 @@ struct ParameterSorting {
     if case .experts = tuned.kind { return addStack(pair) }
     if try reading.areSame(pair) { return }
     switch tuned.kind {
-    case .bias: hasChangedBias = true
+    case .bias: changedBiases.append(tuned.module)
     case .vector: savedModules.insert(tuned.module)
     default:
       try leaveOut(

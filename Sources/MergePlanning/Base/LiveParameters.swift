@@ -27,7 +27,7 @@ package struct LiveParameters {
     let ties = ModelTies(config: model.config)
     let heads = Set(([ties.head].compactMap { $0 }) + ["lm_head.weight", "score.weight", "classifier.weight"])
     live = LiveModuleNames(
-      config: model.config, names: names, prefix: ties.head == nil ? "" : ties.prefix, heads: heads)
+      config: model.config, names: names, prefix: ties.head == nil ? "" : ties.modulePrefix, heads: heads)
     vocabulary = VocabularyTensors(config: model.config, names: names)
     families = OrientationFamilies(model.config)
     for (file, entries) in files.enumerated() {

@@ -39,6 +39,8 @@ struct ModelTies: Sendable {
   let className: String?
   /// base_model_prefix with its dot.
   private(set) var prefix = ""
+  /// The prefix if a module has it; empty of a class without such a module, as T5ForConditionalGeneration, whose embedding is `shared`.
+  var modulePrefix: String { embedding.map { $0.hasPrefix(prefix) } ?? true ? prefix : "" }
   /// Weights, not modules.
   private(set) var embedding: String?
   private(set) var head: String?
