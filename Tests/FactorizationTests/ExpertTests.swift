@@ -94,4 +94,28 @@ import Testing
     let updates = try Adapter(path: adapter).updates
     #expect(updates.count == 1 && updates[0].target == .parameter("down_proj"))
   }
+
+  /// Files have a matrix for each expert, but in memory transformers 5 has a stack and a router, whose rank PEFT looks up by the name of
+  /// its weight.
+  @Test(arguments: [("mixtral", "gate", "w1"), ("qwen3_moe", "gate", "up_proj")])
+  func routersBesideSingleExpertsAreParameters(type: String, router: String, matrix: String) throws {
+    let layer = type == "mixtral" ? "model.layers.0.block_sparse_moe" : "model.layers.0.mlp"
+    let name = "\(layer).\(router).weight"
+    let pair = try TinyPair.make(
+      #"{"model_type": "\#(type)", "architectures": ["M"]}"#,
+      [
+        "model.layers.0.self_attn.q_proj.weight": [8, 8], "model.layers.0.self_attn.k_proj.weight": [8, 8],
+        name: [2, 8], "\(layer).experts.0.\(matrix).weight": [4, 8], "\(layer).experts.1.\(matrix).weight": [4, 8],
+      ]
+    ) { $0.contains("_proj.weight") && $0.contains("self_attn") || $0 == name }
+    let adapter = try pair.extract(RankRule(.count(8)))
+    let config = try Adapter(path: adapter).config
+    let gate = "model.layers.0.mlp.gate.weight"
+    #expect(config.targetParameters == [gate])
+    let text = try String(decoding: contents(adapter + "/adapter_config.json"), as: UTF8.self)
+    #expect(text.contains("\"rank_pattern\": {\n    \"\(gate)\": 2\n  }"))
+    let again = pair.scratch.file("again")
+    try Pair.merge(pair.base, adapter, to: again)
+    #expect(try pair.deltaError(of: again) < 1e-6)
+  }
 }
