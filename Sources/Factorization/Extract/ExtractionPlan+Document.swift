@@ -28,7 +28,11 @@ extension ExtractionPlan {
     func called(_ module: String) -> String { routers.contains(module) ? Routers.parameter(module) : module }
     var config = RankedConfig(
       facts.flatMap { fact in ([called(fact.module)] + (tiedModules[fact.module] ?? [])).map { ($0, fact.rank) } })
-    config.targets = TargetNames.shortest(for: matrices.filter { !routers.contains($0) }, among: matrixModules)
+    // PEFT finds tied modules by itself only beside an embedding of this name (PEFT 0.21.2 `EMBEDDING_LAYER_NAMES`).
+    let tied = matrices.filter { $0.split(separator: ".").last != "embed_tokens" }.flatMap { tiedModules[$0] ?? [] }
+    let shortest = TargetNames.shortest(for: matrices.filter { !routers.contains($0) }, among: matrixModules + tied)
+    // By their paths: a container can have the last component of one, such as the decoder of an encoder-decoder model.
+    config.targets = (shortest + tied).uniqued.sorted()
     config.targetParameters = facts.filter { $0.experts != nil || routers.contains($0.module) }
       .map { called($0.module) }
     config.savedModules = saved.names

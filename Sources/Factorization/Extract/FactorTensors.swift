@@ -43,16 +43,22 @@ struct FactorTensors {
     switch parameter.kind {
     case .embedding:
       // The delta is (B A)^T: A has a column for each row of the weight.
-      var tensors = [
-        try tensor("lora_embedding_A", [rank, rows], factors.left),
-        try tensor("lora_embedding_B", [columns, rank], factors.right.transposed),
-      ]
-      // PEFT keeps the factors of a tied head beside those of the embedding.
-      for head in parameter.tiedModules {
-        tensors += [
-          try tensor("lora_A.weight", [rank, columns], factors.right, of: head),
-          try tensor("lora_B.weight", [rows, rank], factors.left.transposed, of: head),
+      func embedding(of module: String) throws -> [AdapterTensor] {
+        [
+          try tensor("lora_embedding_A", [rank, rows], factors.left, of: module),
+          try tensor("lora_embedding_B", [columns, rank], factors.right.transposed, of: module),
         ]
+      }
+      var tensors = try embedding(of: parameter.module)
+      // PEFT keeps the factors of a tied head beside those of the embedding, and those of the embeddings of an encoder and a decoder.
+      for module in parameter.tiedModules {
+        tensors +=
+          EmbeddingNames.isEmbedding("\(module).weight")
+          ? try embedding(of: module)
+          : [
+            try tensor("lora_A.weight", [rank, columns], factors.right, of: module),
+            try tensor("lora_B.weight", [rows, rank], factors.left.transposed, of: module),
+          ]
       }
       return tensors
     case .transposedLinear:
