@@ -101,12 +101,14 @@ package struct AdapterConversion: Sendable {
   private static func checkWhole(_ adapter: Adapter, _ dialect: AdapterDialect) throws(ConversionError) {
     if adapter.config.layerReplication != nil, dialect != .peft {
       throw ConversionError(
-        path: adapter.configPath, .notHeld(what: "it replicates layers (\"layer_replication\")", dialect: dialect))
+        path: adapter.configPath,
+        .notHeld(what: "it replicates layers (\"layer_replication\")", dialect: dialect, holdsLoRA: false))
     }
     let whole = adapter.replacements.first?.tensor ?? adapter.tokenRows.first?.tensor
     guard let whole else { return }
     throw ConversionError(
-      path: adapter.weightsPath, .notHeld(what: "it replaces weights of the base", dialect: dialect),
+      path: adapter.weightsPath,
+      .notHeld(what: "it replaces weights of the base", dialect: dialect, holdsLoRA: dialect == .peft),
       module: adapter.header.tensors.name(at: whole).string)
   }
 

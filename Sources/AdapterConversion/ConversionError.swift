@@ -6,8 +6,8 @@ import Safetensors
 package struct ConversionError: ReportableError, Equatable {
   /// One case for each rule, with what broke it.
   package enum Problem: Equatable, Sendable {
-    /// The dialect cannot hold what a module's update is.
-    case notHeld(what: String, dialect: AdapterDialect)
+    /// The dialect cannot hold what a module's update is; whether it can hold a LoRA of it.
+    case notHeld(what: String, dialect: AdapterDialect, holdsLoRA: Bool = true)
     /// The dialect names modules of image models, and no base says what they are.
     case needsBase(AdapterDialect)
     /// The base is no image model, and the dialect names only these.
@@ -63,7 +63,7 @@ package struct ConversionError: ReportableError, Equatable {
   package var message: String {
     switch problem {
     case .file(let error): SafetensorsError(error).message
-    case .notHeld(let what, let dialect): "\(what); \(dialect.title) cannot hold it"
+    case .notHeld(let what, let dialect, _): "\(what); \(dialect.title) cannot hold it"
     case .needsBase(let dialect):
       "the names of \(dialect.title) depend on the image model, and no base is given"
     case .notAnImageModel(let dialect):
@@ -86,10 +86,10 @@ package struct ConversionError: ReportableError, Equatable {
   package var hint: String? {
     switch problem {
     case .file(let error): SafetensorsError(error).hint
-    case .notHeld:
+    case .notHeld(_, _, holdsLoRA: true):
       "make a LoRA of it: safemerge convert ADAPTER --to lora --base BASE --energy 0.999 -o OUTPUT; or merge it: safemerge "
         + "merge BASE ADAPTER -o OUTPUT"
-    case .notFused, .notSplit, .noName:
+    case .notHeld, .notFused, .notSplit, .noName:
       "keep the adapter as it is, or merge it: safemerge merge BASE ADAPTER -o OUTPUT"
     case .needsBase: "pass the model that the adapter was made for: --base BASE"
     case .notAnImageModel: "pass the image model that the adapter was made for, or convert to peft or mlx"

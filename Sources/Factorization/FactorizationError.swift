@@ -24,6 +24,12 @@ public struct FactorizationError: ReportableError, Equatable {
     case missing(more: Int)
     /// A module of the adapter is not a product of two factors.
     case notLowRank(String)
+    /// A module's factors are stored with rows and columns exchanged.
+    case transposedFactors
+    /// An adapter to resize that has no module with factors.
+    case noProduct
+    /// The adapter's updates are all zero.
+    case zeroUpdates
   }
 
   public let path: String?
@@ -42,9 +48,10 @@ public struct FactorizationError: ReportableError, Equatable {
 
   public var errorClass: String {
     switch problem {
-    case .noChange, .nothingTargeted: "no-change"
+    case .noChange, .nothingTargeted, .zeroUpdates: "no-change"
     case .shape, .layers: "shape"
-    case .kind, .architecture, .other, .dtype, .missing, .notLowRank: "unsupported"
+    case .kind, .architecture, .other, .dtype, .missing, .notLowRank, .transposedFactors, .noProduct:
+      "unsupported"
     }
   }
 
@@ -67,6 +74,9 @@ public struct FactorizationError: ReportableError, Equatable {
       "the tuned model does not have this tensor of the base"
         + (more == 0 ? "" : " (and \(NumberText.counted(more, "other tensor")))")
     case .notLowRank(let kind): "the module's update is \(kind), and resize needs a product of two factors"
+    case .transposedFactors: "the factors are stored transposed, as MLX does, and resize needs those of PEFT"
+    case .noProduct: "the adapter has no product of two factors to resize"
+    case .zeroUpdates: "the adapter changes nothing: the updates of all modules are zero"
     }
   }
 
@@ -80,6 +90,10 @@ public struct FactorizationError: ReportableError, Equatable {
     case .layers:
       "give a base with the same layers; a model with replicated layers needs the adapter that it was tuned with"
     case .dtype: nil
+    case .transposedFactors: "convert it first: safemerge convert ADAPTER --to peft -o OUTPUT"
+    case .noProduct: "keep the adapter as it is, or merge it: safemerge merge BASE ADAPTER -o OUTPUT"
+    case .zeroUpdates:
+      "was it trained? lora_B is zero before the first step; safemerge ls ADAPTER --stats shows the factors"
     case .notLowRank:
       "make a LoRA of it first: safemerge convert ADAPTER --to lora --base BASE --energy 0.999 -o OUTPUT"
     }

@@ -116,6 +116,8 @@ import Testing
     #expect(error?.errorClass == "not-convertible")
     #expect(error?.message.contains(what) == true, "\(error?.message ?? "")")
     #expect(error?.module != nil)
+    // A LoRA of the others would be refused for the same reason.
+    #expect(error?.hint?.contains("--to lora") == (what == "it is no LoRA"))
   }
 
   @Test(arguments: [("tied-dora", "norms of tokens"), ("experts", "stacked experts")])

@@ -55,6 +55,23 @@ import Testing
     #expect(outcome.byteCount == sizes)
   }
 
+  /// A factor of zeros would take the whole change away.
+  @Test func numbersThatAllBecomeZeroAreRefused() throws {
+    func tensor(_ values: [Float], _ dtype: DType) throws -> AdapterTensor {
+      try AdapterTensor(name: "a", dtype: dtype, shape: [values.count], values: values, path: "adapter")
+    }
+    for (values, dtype) in [
+      ([-1e-9, 0, 2e-9], DType.f16), ([.leastNonzeroMagnitude, -.leastNonzeroMagnitude], .bf16),
+    ] as [([Float], DType)] {
+      let error = try #require(refusal { _ = try tensor(values, dtype) } as? MergeError)
+      #expect(error.problem == .underflow(count: 2, dtype: dtype) && error.errorClass == "underflow")
+      #expect(error.hint?.contains("--dtype float32") == true && error.tensor == "a")
+      #expect(try tensor(values, .f32).bytes.contains { $0 != 0 })
+    }
+    #expect(try tensor([0, -0.0], .f16).bytes == [0, 0, 0, 0x80])
+    #expect(try tensor([1e-9, 1], .f16).bytes == [0, 0, 0, 0x3C])
+  }
+
   @Test func aFileHasTheUnitsInTheOrderGiven() throws {
     let path = scratch.file("adapter.safetensors")
     try AdapterWriter([units.unit("b", [1, 2]), units.unit("a", [3])], workers: 2).run(

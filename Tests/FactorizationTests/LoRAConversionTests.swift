@@ -44,6 +44,28 @@ import Testing
     } catch is any ReportableError { return false }
   }
 
+  /// Errors name the adapter where the adapter is at fault.
+  @Test(arguments: [[UInt8]([0, 0, 0x80, 0x7F]), [0, 0, 0, 0]])
+  func whatIsWrongWithTheAdapterIsNotTheBases(element: [UInt8]) throws {
+    let scratch = try Scratch()
+    let (base, module) = (fixturesPath() + "/bases/tiny-llama-f32", "model.layers.0.self_attn.q_proj")
+    let weight = try #require(try readTensors(base).first { $0.name == "\(module).weight" })
+    let (rows, columns) = (weight.shape[0], weight.shape[1])
+    let one: [UInt8] = [0, 0, 0x80, 0x3F]
+    let adapter = try writeAdapter(
+      scratch.file("adapter"), rank: 1, alpha: "1",
+      [
+        TestTensor("\(module).lora_A.weight", .f32, [1, columns], bytes: (0..<columns).flatMap { _ in one }),
+        TestTensor("\(module).lora_B.weight", .f32, [rows, 1], bytes: (0..<rows).flatMap { _ in element }),
+      ], fields: #""target_modules": ["q_proj"]"#)
+    let error = try #require(
+      refusal { _ = try Self.convert(adapter, base: base, RankRule(.count(1)), to: scratch.file("lora")) })
+    #expect(error.file == adapter + "/adapter_model.safetensors")
+    #expect(error.errorClass == (element[3] == 0 ? "no-change" : "nonfinite"))
+    if element[3] == 0 { #expect(error.hint?.hasPrefix("was it trained?") == true) }
+    #expect(try scratch.entries() == ["adapter"])
+  }
+
   @Test(arguments: cases)
   func fullRankMergesToWhatTheAdapterMergesTo(fixture: FixtureCase) throws {
     let scratch = try Scratch()

@@ -111,4 +111,34 @@ import Testing
     #expect(error.errorClass == "unsupported" && error.hint?.contains("--to lora") == true)
     #expect(try scratch.entries() == [])
   }
+
+  @Test func factorsOfMLXAreToBeConvertedFirst() throws {
+    let error = try #require(refusal { try resize(fixturesPath() + "/mlx/lora/adapter", RankRule(.count(1))) })
+    #expect(error.errorClass == "unsupported" && error.hint?.contains("--to peft") == true)
+    #expect(try scratch.entries() == [])
+  }
+
+  @Test(arguments: ["ln_tuning-rms-f32", "trainable_tokens-list-f32"])
+  func refusesAdaptersWithoutFactors(name: String) throws {
+    let path = try FixtureCase.named(name).adapters[0]
+    let error = try #require(refusal { try resize(path, RankRule(.count(1))) })
+    #expect(error.message == "the adapter has no product of two factors to resize")
+    #expect(error.file == path + "/adapter_model.safetensors")
+    #expect(try scratch.entries() == [])
+  }
+
+  @Test(arguments: ["A", "B"])
+  func namesTheFactorThatIsNotFinite(factor: String) throws {
+    let damaged: [UInt8] = [0, 0, 0x80, 0x7F] + [UInt8](repeating: 0, count: 28)
+    let tensors = [("A", [2, 4]), ("B", [4, 2])].map { name, shape in
+      name == factor
+        ? TestTensor("proj.lora_\(name).weight", .f32, shape, bytes: damaged)
+        : TestTensor("proj.lora_\(name).weight", .f32, shape)
+    }
+    let adapter = try writeAdapter(
+      scratch.file("adapter"), rank: 2, alpha: "2", tensors, fields: #""target_modules": ["proj"]"#)
+    let error = try #require(refusal { try resize(adapter, RankRule(.count(1))) })
+    #expect(error.errorClass == "nonfinite" && error.tensor == "base_model.model.proj.lora_\(factor).weight")
+    #expect(try scratch.entries() == ["adapter"])
+  }
 }

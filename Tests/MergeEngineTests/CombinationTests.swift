@@ -253,7 +253,7 @@ import TileKernels
     #expect(found?.problem == .unsupported(what))
     #expect(found?.file == adapter.configPath)
     #expect(found?.category == .refusedInput)
-    #expect(found?.hint?.contains("cat") == true)
+    #expect(found?.hint?.contains("merge BASE ADAPTER") == true)
     if base.isEmpty { return }
     let whole = refusal {
       _ = try CombinedAdapter(

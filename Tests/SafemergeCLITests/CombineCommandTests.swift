@@ -100,12 +100,30 @@ import Testing
     for name in ["dora-linear-f32", "bias-all-f32"] {
       let result = try Program.run(["combine", adapterPath(name), Self.one, "-o", scratch.file("adapter")])
       #expect(expectRefusal(result, status: 3, "\(result.messages)").contains("["))
+      // "cat" was just refused.
+      #expect(!result.messages.contains("--combine cat") && result.messages.contains("safemerge merge BASE ADAPTER"))
     }
     let file = try Program.run(["combine", Self.one, "-o", scratch.file("adapter.safetensors")])
     #expect(expectRefusal(file, status: 2, "\(file.messages)").contains("is a folder"))
     let parts = try Program.run(["combine", Self.one + "=te:0.5", "-o", scratch.file("adapter")])
     #expect(expectRefusal(parts, status: 2, "\(parts.messages)").contains("weights of parts"))
     #expect(try scratch.entries() == [])
+  }
+
+  @Test(arguments: [[], ["--combine", "linear"], ["--combine", "svd"]])
+  func factorsThatAreNotFiniteAreNamed(options: [String]) throws {
+    let module = "model.layers.0.self_attn.q_proj"
+    let damaged: [UInt8] = [0, 0, 0xC0, 0x7F] + [UInt8](repeating: 0, count: 28)
+    let adapter = try writeAdapter(
+      scratch.file("damaged"), rank: 2, alpha: "2",
+      [
+        TestTensor("\(module).lora_A.weight", .f32, [2, 4], bytes: damaged),
+        TestTensor("\(module).lora_B.weight", .f32, [4, 2]),
+      ], fields: #""target_modules": ["q_proj"]"#)
+    let result = try Program.run(["combine", "-q", adapter, adapter, "-o", scratch.file("adapter")] + options)
+    #expect(expectRefusal(result, status: 3, "\(result.messages)").contains("[nonfinite]"))
+    #expect(result.messages.contains("\(adapter)/adapter_model.safetensors: base_model.model.\(module).lora_A.weight"))
+    #expect(try scratch.entries() == ["damaged"])
   }
 
   @Test func aDryRunWritesNothing() throws {

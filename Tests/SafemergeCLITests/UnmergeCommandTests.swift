@@ -155,6 +155,19 @@ import Testing
     #expect(!again.messages.contains("\(Self.one): is already merged"))
   }
 
+  /// The output would be there already when the comparison fails.
+  @Test func aModelThatCannotBeComparedWithIsRefusedBefore() throws {
+    let merged = try merge([Self.one])
+    for (model, text, status) in [
+      (scratch.file("nothing"), "[not-found]", 4), (basePath("tiny-tied-bf16"), "[missing-tensor]", 3),
+    ] {
+      let result = try Program.run(["unmerge", merged, Self.one, "-o", scratch.file("back"), "--against", model])
+      #expect(expectRefusal(result, status: Int32(status), "\(result.messages)").contains(text))
+      #expect(result.messages.contains(model))
+    }
+    #expect(try scratch.entries() == ["merged"])
+  }
+
   /// Of a model without a record nothing is known of what remains.
   @Test func withoutARecordEveryAdapterIsTakenOut() throws {
     let merged = try merge([Self.one, Self.other])

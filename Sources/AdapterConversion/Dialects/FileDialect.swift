@@ -22,7 +22,9 @@ struct FileDialect {
   private mutating func add(
     _ factors: ConvertedFactors, _ name: String, _ module: ConvertedModule
   ) throws(ConversionError) {
-    if factors.isEmbedding { throw list.failure(.notHeld(what: "it is an embedding", dialect: naming.dialect), module) }
+    if factors.isEmbedding {
+      throw list.failure(.notHeld(what: "it is an embedding", dialect: naming.dialect, holdsLoRA: false), module)
+    }
     let shape = try list.shape(factors, module)
     let isDiffusers = naming.dialect == .diffusers
     list.add(name + (isDiffusers ? ".lora_A.weight" : ".lora_down.weight"), factors.right, shape: shape.right)

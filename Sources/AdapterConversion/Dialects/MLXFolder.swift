@@ -20,14 +20,18 @@ struct MLXFolder {
   init(_ list: TensorList) { self.list = list }
 
   mutating func add(_ module: ConvertedModule) throws(ConversionError) {
-    func refuse(_ what: String) -> ConversionError { list.failure(.notHeld(what: what, dialect: .mlx), module) }
+    func refuse(_ what: String, holdsLoRA: Bool = false) -> ConversionError {
+      list.failure(.notHeld(what: what, dialect: .mlx, holdsLoRA: holdsLoRA), module)
+    }
     guard module.component == nil else { throw refuse("it is a module of an image model") }
-    guard case .lowRank(let factors) = module.content else { throw refuse("it is no LoRA") }
+    guard case .lowRank(let factors) = module.content else { throw refuse("it is no LoRA", holdsLoRA: true) }
     guard factors.core == nil, factors.kernel(module.weightShape).isEmpty else { throw refuse("it is a convolution") }
     guard let key = Self.key(module.name) else { throw refuse("it is in no list of layers that MLX's models have") }
     // Norms of an embedding are those of tokens in MLX, and of dimensions in PEFT.
     if factors.magnitudes != nil, factors.areOfRows == factors.isEmbedding {
-      throw refuse(factors.isEmbedding ? "it is DoRA with norms of dimensions" : "it is DoRA with norms of columns")
+      throw refuse(
+        factors.isEmbedding ? "it is DoRA with norms of dimensions" : "it is DoRA with norms of columns",
+        holdsLoRA: true)
     }
     let own = (module.source, factors.strength.rank, factors.scaling, factors.magnitudes != nil)
     if let first {

@@ -32,12 +32,16 @@ struct LowRankModule: Sendable {
   /// - Throws: By name, what the update has that is no such product.
   init(_ update: ModuleUpdate, _ table: TensorTable, _ path: String, _ dialect: AdapterDialect) throws(ConversionError)
   {
-    func refuse(_ what: String) -> ConversionError {
-      ConversionError(path: path, .notHeld(what: what, dialect: dialect), module: update.module)
+    func refuse(_ what: String, holdsLoRA: Bool = true) -> ConversionError {
+      ConversionError(
+        path: path, .notHeld(what: what, dialect: dialect, holdsLoRA: holdsLoRA || dialect == .peft),
+        module: update.module)
     }
-    guard update.target == .weight else { throw refuse("it changes a parameter, such as stacked experts") }
-    if update.bias != nil { throw refuse("it changes a bias too") }
-    if update.paddedShape != nil { throw refuse("it widens the weight") }
+    guard update.target == .weight else {
+      throw refuse("it changes a parameter, such as stacked experts", holdsLoRA: false)
+    }
+    if update.bias != nil { throw refuse("it changes a bias too", holdsLoRA: false) }
+    if update.paddedShape != nil { throw refuse("it widens the weight", holdsLoRA: false) }
     var isPlain = false
     switch update.layout {
     case .linear, .flattened, .matrix: (isEmbedding, kernel, isPlain) = (false, nil, true)
@@ -45,7 +49,7 @@ struct LowRankModule: Sendable {
     case .convolution(let kernel, let groups): (isEmbedding, self.kernel, isPlain) = (false, kernel, groups == 1)
     case .experts, .channels, .vector: (isEmbedding, kernel) = (false, nil)
     }
-    guard isPlain else { throw refuse("its factors are those of groups or of stacked experts") }
+    guard isPlain else { throw refuse("its factors are those of groups or of stacked experts", holdsLoRA: false) }
     guard let step = update.steps.first, update.steps.count == 1, let addition = step.addition, addition.isPlain,
       addition.shift.isEmpty, let term = addition.terms.first, addition.terms.count == 1, term.scaling == 1,
       let rank = update.rank, let scaling = update.scaling

@@ -54,7 +54,7 @@ struct ExpertExtraction: Sendable {
     for pair in pairs where !pair.tuned.tensor.shape.contains(0) {
       guard try !reading.areSame(pair), let change = try reading.change(pair) else { continue }
       let stack = ExpertStack(pair.tuned, change)
-      let path = reading.paths(pair).last ?? ""
+      let path = reading.tuned.path(of: pair.tuned)
       do {
         let factors = try StackFactors(stack, search)
         if !factors.isNothing { made.append((stack, factors, path)) }

@@ -12,7 +12,9 @@ extension ExtractionPlan {
   /// - Throws: ``FactorizationError`` with `noChange` if the units made nothing and nothing else differs; `SafetensorsError`.
   public func document(_ units: [FinishedUnit]) throws -> AdapterDocument {
     let facts = ModuleFacts.all(units)
-    if facts.isEmpty, !hasSavedChange, biases.isEmpty { throw FactorizationError(path: path, .noChange) }
+    if facts.isEmpty, !hasSavedChange, biases.isEmpty {
+      throw FactorizationError(path: path, tuned is MergedSide ? .zeroUpdates : .noChange)
+    }
     let matrices = facts.filter { $0.experts == nil }.map(\.module)
     let targets = Set(matrices)
     var document = AdapterDocument()

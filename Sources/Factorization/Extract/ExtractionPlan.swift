@@ -103,7 +103,7 @@ public struct ExtractionPlan: ExtractedAdapter {
     let stacks = sorting.stacks.filter { !modules.contains($0.tuned.module) }
     if targets.isEmpty, stacks.isEmpty, !hasSavedChange, biases.isEmpty {
       throw FactorizationError(
-        path: path, sorting.unselected.isEmpty ? .noChange : .nothingTargeted)
+        path: path, sorting.unselected.isEmpty ? (adapter == nil ? .noChange : .zeroUpdates) : .nothingTargeted)
     }
     units =
       targets.map { ModuleExtraction($0, sorting.reading, options).unit }

@@ -24,7 +24,7 @@ struct ModuleExtraction: Sendable {
     self.reading = reading
     parameter = pair.tuned
     inputs = reading.paths(pair)
-    path = inputs.last ?? ""
+    path = reading.tuned.path(of: pair.tuned)
     rule = options.rule
     seed = options.seed
     dtype = options.dtype

@@ -73,6 +73,8 @@ struct MergedSide: ModelSide {
     tensor.computed ?? ComputedTensor(reading: tensor.content.weight, name: tensor.name, shape: tensor.shape)
   }
 
+  func path(of parameter: LiveParameter) -> String { adapter.weightsPath }
+
   func rows(of parameter: LiveParameter) throws -> any MatrixRows {
     guard let tensor = tensors[parameter.tensor.name] else { return try base.rows(of: parameter) }
     guard tensor.content.weight.dtype.elementType != nil else {

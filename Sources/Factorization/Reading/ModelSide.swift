@@ -10,6 +10,9 @@ protocol ModelSide: Sendable {
   /// In the order of the model's files.
   var parameters: [LiveParameter] { get }
 
+  /// The file to name where the parameter's change cannot be computed with.
+  func path(of parameter: LiveParameter) -> String
+
   /// The parameter's numbers, as a matrix of the first dimension and all others.
   ///
   /// - Throws: `FactorizationError` with `dtype` for a dtype that is not computed with.

@@ -26,6 +26,8 @@ struct StoredSide: ModelSide {
     }
   }
 
+  func path(of parameter: LiveParameter) -> String { model.files[parameter.file].path }
+
   func rows(of parameter: LiveParameter) throws -> any MatrixRows {
     guard parameter.weight.dtype.elementType != nil else {
       throw FactorizationError(

@@ -57,7 +57,12 @@ struct FactorResize: Sendable {
       let count = tensor.shape.reduce(1, *)
       guard factor.offset == 0, factor.rowStride == factor.columns, factor.columnStride == 1,
         count == factor.rows * factor.columns, tensor.dtype.elementType != nil, tensor.shape.count >= 2
-      else { throw refuse("of factors in another layout or dtype") }
+      else {
+        let isTransposed = factor.columns > 1 && factor.columnStride != 1 && tensor.dtype.elementType != nil
+        throw isTransposed
+          ? FactorizationError(path: adapter.weightsPath, tensor: update.module, .transposedFactors)
+          : refuse("of factors in another layout or dtype")
+      }
       return Stored(index: factor.tensor, tensor: tensor, factor: factor)
     }
     module = update.module
@@ -101,6 +106,9 @@ struct FactorResize: Sendable {
     var values = [Float](repeating: 0, count: bytes.count / type.byteCount)
     var span = values.mutableSpan
     try unsafe KernelSet.best.widen(bytes.span.bytes, as: type, into: &span)
+    guard values.allSatisfy(\.isFinite) else {
+      throw LowRankError(path: input.path, tensor: stored.tensor.name.string, .notFinite)
+    }
     return values
   }
 

@@ -21,6 +21,7 @@ public struct ResizePlan: Sendable {
   /// - Throws: ``FactorizationError`` with `notLowRank` for a module that is not a sum of a product; `FileError`.
   public init(_ adapter: Adapter, rule: RankRule, dtype: DType?) throws {
     self.adapter = adapter
+    guard !adapter.updates.isEmpty else { throw FactorizationError(path: adapter.weightsPath, .noProduct) }
     let input = try InputFile(path: adapter.weightsPath)
     guard input.identity == adapter.header.identity else { throw FileError(path: adapter.weightsPath, .changed) }
     var used: Set<Int> = []

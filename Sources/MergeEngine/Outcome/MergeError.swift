@@ -6,6 +6,8 @@ public struct MergeError: ReportableError, Equatable {
   public enum Problem: Equatable, Sendable {
     /// Finite elements of the base became infinite or NaN, in these rows of the tensor.
     case nonFinite(count: UInt64, rows: Range<Int>, dtype: DType)
+    /// All of so many numbers other than zero would be zeros.
+    case underflow(count: Int, dtype: DType)
     /// An adapter says that two tensors hold the same change, and they do not.
     case notEqual(other: TensorName)
     /// Layers that share a module of the base have changes of their own.
@@ -50,6 +52,7 @@ public struct MergeError: ReportableError, Equatable {
   public var errorClass: String {
     switch problem {
     case .nonFinite: "nonfinite"
+    case .underflow: "underflow"
     case .notEqual, .sharedModule: "tied"
     case .changed, .otherBase: "changed"
     case .notShareable: "reflink"
@@ -64,8 +67,8 @@ public struct MergeError: ReportableError, Equatable {
 
   public var category: ErrorCategory {
     switch problem {
-    case .nonFinite, .notEqual, .sharedModule, .memory, .codeMap, .codes, .scaleOverflow, .place, .notACopy,
-      .undetermined:
+    case .nonFinite, .underflow, .notEqual, .sharedModule, .memory, .codeMap, .codes, .scaleOverflow, .place,
+      .notACopy, .undetermined:
       .refusedInput
     case .changed, .otherBase, .notShareable, .inconsistentPlan: .inputOutput
     }
@@ -76,6 +79,8 @@ public struct MergeError: ReportableError, Equatable {
     case .nonFinite(let count, let rows, let dtype):
       "\(NumberText.counted(Int(clamping: count), "finite element")) in rows \(rows.lowerBound) to \(rows.upperBound - 1) "
         + "would become infinite or NaN in \(dtype.name)"
+    case .underflow(let count, let dtype):
+      "\(NumberText.counted(count, "element")) other than zero, and all of them would become zero in \(dtype.name)"
     case .notEqual(let other):
       "\(other) is the same tensor in the base, or tied to it by ensure_weight_tying, but the adapter has other values for it"
     case .sharedModule(let module, let other):
@@ -103,6 +108,8 @@ public struct MergeError: ReportableError, Equatable {
     switch problem {
     case .nonFinite(_, _, .f16): "the delta is too large for F16; is the adapter damaged, or its alpha wrong?"
     case .nonFinite: "is the adapter damaged?"
+    case .underflow(_, .f16): "add --dtype bfloat16 or --dtype float32"
+    case .underflow: "add --dtype float32"
     case .otherBase(copies: true): "if every machine has a copy of its own, add --base-copies"
     case .otherBase(copies: false): "run the parts again with one base, after safemerge clean OUTPUT"
     case .notEqual: "--tied split writes both"

@@ -48,7 +48,7 @@ public struct AdapterCombination: Sendable {
     warnings = uses.flatMap(\.adapter.warnings) + CombinedAdapter.warnings(uses, asked: method, used: used)
     let factors = try CombinationFactors(
       layout, kernels: kernels,
-      decomposer: try decomposer ?? (used.needsDecompositions ? MatrixDecomposer() : nil))
+      decomposer: try decomposer ?? (used.needsDecompositions ? MatrixDecomposer() : nil), requiresFinite: true)
     units = layout.modules.map { module in
       AdapterUnit(
         name: module.patternName, cost: (module.shapeA.reduce(1, &*) + module.shapeB.reduce(1, &*)) * module.parts.count

@@ -11,6 +11,8 @@ public struct CombinationError: ReportableError, Equatable {
     case decomposition(Decomposition)
     /// The adapters' ranks of one module.
     case ranks([Int])
+    /// A factor has infinite or NaN elements.
+    case notFinite
     /// A module whose factors have other shapes in another adapter.
     case shapes([Int], other: String, [Int])
     /// A module that is of another kind in another adapter.
@@ -49,6 +51,7 @@ public struct CombinationError: ReportableError, Equatable {
   public var errorClass: String {
     switch problem {
     case .unsupported, .decomposition, .weightedReplacement, .tooLarge, .tooManyToClamp, .roundedBase: "unsupported"
+    case .notFinite: "nonfinite"
     case .ranks, .rankTooLarge: "rank"
     case .shapes, .kinds: "shape"
     case .replacedTwice: "hit-twice"
@@ -73,6 +76,7 @@ public struct CombinationError: ReportableError, Equatable {
     case .ranks(let ranks):
       "\"\(method)\" requires the same rank in all adapters; the ranks are "
         + ranks.map(String.init).joined(separator: ", ")
+    case .notFinite: "the factor has infinite or NaN elements"
     case .shapes(let shape, let other, let otherShape): "the shape is \(shape), but \(otherShape) in \(other)"
     case .kinds(let other): "a different kind of module in \(other)"
     case .replacedTwice(let other): "replaced by this adapter, and with other values by \(other)"
@@ -95,7 +99,11 @@ public struct CombinationError: ReportableError, Equatable {
   public var hint: String? {
     switch problem {
     case .rankTooLarge: "set a smaller rank with --svd-rank"
-    case .unsupported, .ranks, .kinds: "--combine cat merges the exact weighted sum of adapters of every kind"
+    case .ranks: "--combine cat makes the exact weighted sum of adapters of any rank"
+    case .unsupported, .kinds:
+      "merge them without --combine: safemerge merge BASE ADAPTER... -o OUTPUT; or make a LoRA of each first: safemerge "
+        + "convert ADAPTER --to lora --base BASE --energy 0.999 -o OUTPUT"
+    case .notFinite: "find the damaged tensor with: safemerge check"
     case .roundedBase: "--arithmetic exact merges the exact weighted sum"
     case .system: "choose another folder for temporary files with SAFEMERGE_TMPDIR"
     default: nil

@@ -11,11 +11,16 @@ struct CombinationFactors: Sendable {
   private let kernels: KernelSet
   /// For the methods that decompose whole updates.
   private let decomposer: MatrixDecomposer?
+  /// Whether factors with infinite or NaN elements are refused: an adapter that is kept hides where they come from.
+  private let requiresFinite: Bool
   /// The weights of the adapters, in their order.
   let sources: [FactorFile]
 
   /// - Parameter decomposer: Nil where the method needs none.
-  init(_ layout: CombinationLayout, kernels: KernelSet, decomposer: MatrixDecomposer?) throws {
+  init(
+    _ layout: CombinationLayout, kernels: KernelSet, decomposer: MatrixDecomposer?, requiresFinite: Bool = false
+  ) throws {
+    self.requiresFinite = requiresFinite
     self.layout = layout
     self.kernels = kernels
     self.decomposer = decomposer
@@ -83,12 +88,20 @@ struct CombinationFactors: Sendable {
       let updates = try module.parts.map { part in
         let tensors = layout.uses[part.adapter].adapter.header.tensors
         return CombinationDecomposition.Update(
-          a: try sources[part.adapter].elements(tensors[part.a], kernels: kernels),
-          b: try sources[part.adapter].elements(tensors[part.b], kernels: kernels), rank: part.rank,
+          a: try elements(tensors[part.a], of: part), b: try elements(tensors[part.b], of: part), rank: part.rank,
           scaling: Float(part.scaling), weight: Float(part.weight), stream: stream(part, "D"))
       }
       return try decomposition.factors(of: updates, algebra, kernels)
     }
+  }
+
+  private func elements(_ tensor: TensorInfo, of part: CombinationLayout.Part) throws -> [Float] {
+    let values = try sources[part.adapter].elements(tensor, kernels: kernels)
+    guard !requiresFinite || values.allSatisfy(\.isFinite) else {
+      throw CombinationError(
+        path: layout.uses[part.adapter].adapter.weightsPath, tensor: tensor.name.string, layout.method, .notFinite)
+    }
+    return values
   }
 
   /// What an adapter's choices in one matrix of a module are drawn from.
@@ -100,7 +113,7 @@ struct CombinationFactors: Sendable {
   private func factor(_ module: CombinationLayout.Module, isA: Bool) throws -> [Float] {
     let factors = try module.parts.map { part in
       let tensors = layout.uses[part.adapter].adapter.header.tensors
-      return try sources[part.adapter].elements(tensors[isA ? part.a : part.b], kernels: kernels)
+      return try elements(tensors[isA ? part.a : part.b], of: part)
     }
     if layout.method == .concatenation {
       return isA ? concatenatedA(factors, module) : concatenatedB(factors, module)

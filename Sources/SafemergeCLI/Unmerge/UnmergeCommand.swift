@@ -106,8 +106,11 @@ struct UnmergeCommand: ParsableCommand {
     Signals.endAtOnce(events: isJSON)
     var clock = StepClock()
     let teller = MergeTeller(isQuiet: progress.quiet, verbosity: progress.verbose, isJSON: isJSON)
-    let original = try against.map { try ModelArgument($0) }
-    let request = try request(workers: workers, original)
+    let argument = try against.map { try ModelArgument($0) }
+    let request = try request(workers: workers, argument)
+    let original = try argument.map {
+      try OriginalModel($0, merged: request.base.path, variant: variant.variant, workers: workers)
+    }
     Signals.remember()
     let reserved = try request.reserve()
     Signals.endAtOnce(removing: reserved.temporaryPaths, events: isJSON)
@@ -135,7 +138,7 @@ struct UnmergeCommand: ParsableCommand {
     clock.finish("weights")
     teller.tell(outcome)
     teller.tell(returned: ReturnedText(outcome.weights.returned))
-    if let original, let output { try compare(original, output, workers, teller, isJSON) }
+    if let original, let output { try compare(original, output, teller, isJSON) }
     teller.tell(clock)
     try teller.finish(MergeSummary(text, outcome, merge, duration: clock.duration))
   }
@@ -184,14 +187,12 @@ struct UnmergeCommand: ParsableCommand {
 
   /// Compares the result, which is in place, with a model.
   private func compare(
-    _ original: ModelArgument, _ output: String, _ workers: Int, _ teller: MergeTeller, _ isJSON: Bool
+    _ original: OriginalModel, _ output: String, _ teller: MergeTeller, _ isJSON: Bool
   ) throws {
     Signals.endAtOnce(
       saying: "interrupted; the output is complete, but it was not compared", events: isJSON)
-    var options = ModelDifference.Options(workers: workers)
-    options.variants = (variant.variant, nil)
-    let difference = try original.read { try ModelDifference($0, output, options: options) }
+    let difference = try original.difference(to: output)
     Signals.remember()
-    teller.tell(compared: ComparedText(difference, with: original.title))
+    teller.tell(compared: ComparedText(difference, with: original.argument.title))
   }
 }
