@@ -10,10 +10,8 @@ the adapter as it was made, except for rounding in F32; what comes back must hav
 downloaded.
 """
 
-import argparse
 import os
 import pathlib
-import shlex
 import shutil
 import subprocess
 import sys
@@ -30,9 +28,9 @@ import torch  # noqa: E402
 import transformers  # noqa: E402
 from peft import LoraConfig, PeftModel, get_peft_model_state_dict, inject_adapter_in_model  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
-from tiny_pipelines import Flux, StableDiffusion, StableDiffusionXL, whole  # noqa: E402
+from tiny_pipelines import Flux, StableDiffusion, StableDiffusionXL, prepared_arguments  # noqa: E402
 
-from generator.image_cases import models, reference  # noqa: E402
+from generator.image_cases import reference  # noqa: E402
 
 #: The largest distance of latents, as a part of the adapter's effect on them.
 LIMIT = 1e-3
@@ -175,17 +173,7 @@ def ways(name, case, program, place):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("program", type=shlex.split)
-    parser.add_argument("--only", default="")
-    parser.add_argument("--keep", type=pathlib.Path)
-    arguments = parser.parse_args()
-    for library in (diffusers, transformers):
-        library.logging.set_verbosity(50)
-        library.logging.disable_progress_bar()
-    torch.set_num_threads(1)
-    torch.set_grad_enabled(False)
-    models.image_models.blank = whole
+    arguments = prepared_arguments(__doc__)
     parent = arguments.keep or pathlib.Path(tempfile.mkdtemp(prefix="check-converted-"))
     right = refused = failed = 0
     for name, case in CASES.items():

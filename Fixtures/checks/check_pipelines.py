@@ -7,10 +7,8 @@ and prompt must be those of the unmerged pipeline with `load_lora_weights`, exce
 token ids, so no tokenizer is needed; text encoders take part, from the merged files as well. Nothing is downloaded.
 """
 
-import argparse
 import os
 import pathlib
-import shlex
 import shutil
 import subprocess
 import sys
@@ -22,13 +20,11 @@ os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false", CUDA_VISIB
 warnings.simplefilter("ignore")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-import diffusers  # noqa: E402
 import torch  # noqa: E402
-import transformers  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
-from tiny_pipelines import Flux, StableDiffusion, StableDiffusionXL, native_names, parameters, whole  # noqa: E402
+from tiny_pipelines import Flux, StableDiffusion, StableDiffusionXL, native_names, parameters, prepared_arguments  # noqa: E402
 
-from generator.image_cases import models, reference  # noqa: E402
+from generator.image_cases import reference  # noqa: E402
 
 #: The largest distance of latents, as a part of the adapter's effect on them.
 LIMIT = 1e-3
@@ -154,17 +150,7 @@ def distance(found, wanted):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("program", type=shlex.split)
-    parser.add_argument("--only", default="")
-    parser.add_argument("--keep", type=pathlib.Path)
-    arguments = parser.parse_args()
-    for library in (diffusers, transformers):
-        library.logging.set_verbosity(50)
-        library.logging.disable_progress_bar()
-    torch.set_num_threads(1)
-    torch.set_grad_enabled(False)
-    models.image_models.blank = whole
+    arguments = prepared_arguments(__doc__)
     place = arguments.keep or pathlib.Path(tempfile.mkdtemp(prefix="check-pipelines-"))
     failed = 0
     columns = ("base", "unmerged file", "folder", "file")

@@ -1,9 +1,11 @@
 """Tiny pipelines of diffusers that run: how they are made, run, saved as a single file with native names and read from it."""
 
+import argparse
 import contextlib
 import inspect
 import json
 import pathlib
+import shlex
 
 import diffusers
 import torch
@@ -21,6 +23,22 @@ OPTIONAL = {"vae", "tokenizer", "tokenizer_2", "safety_checker", "feature_extrac
 def whole(kind, **config):
     """In the place of image_models.blank: a model with weights."""
     return kind(**config)
+
+
+def prepared_arguments(description):
+    """The arguments of a check, after making diffusers silent, reproducible, and the models ones with weights."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("program", type=shlex.split)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--keep", type=pathlib.Path)
+    arguments = parser.parse_args()
+    for library in (diffusers, transformers):
+        library.logging.set_verbosity(50)
+        library.logging.disable_progress_bar()
+    torch.set_num_threads(1)
+    torch.set_grad_enabled(False)
+    models.image_models.blank = whole
+    return arguments
 
 
 def text_encoder(projection):

@@ -13,7 +13,7 @@ extension CopiedTensors {
   ]
   private static let common: Set<String> = ["alpha", "dora_scale"]
 
-  /// The change of a bias beside factors; nil: there is none as it is.
+  /// The change of a bias beside factors; nil: the update has no bias, or not as a difference that nothing scales.
   init?(biasOf update: ModuleUpdate, _ table: TensorTable) {
     let ending = "diff_b"
     guard let bias = update.bias, !bias.isScaled || update.scaling == 1,

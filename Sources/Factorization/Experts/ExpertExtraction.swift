@@ -39,7 +39,7 @@ struct ExpertExtraction: Sendable {
     self.module = module
     self.pairs = pairs.sorted { place($0) < place($1) }
     self.reading = reading
-    search = SingularSearch(rule: options.rule, seed: options.seed, kernels: options.kernels)
+    search = options.search
     dtype = options.dtype
     kernels = options.kernels
   }

@@ -19,6 +19,9 @@ public struct ExtractionOptions {
   /// Computes the products; the choice does not change the result.
   public var kernels = KernelSet.best
 
+  /// Finds the singular values that the rule keeps.
+  var search: SingularSearch { SingularSearch(rule: rule, seed: seed, kernels: kernels) }
+
   /// Makes options with a rule for the rank.
   public init(rule: RankRule) { self.rule = rule }
 }

@@ -14,8 +14,7 @@ struct ModuleExtraction: Sendable {
   private let reading: ModelReading
   private let path: String
   private let inputs: [String]
-  private let rule: RankRule
-  private let seed: UInt64
+  private let search: SingularSearch
   private let dtype: DType
   private let kernels: KernelSet
 
@@ -25,8 +24,7 @@ struct ModuleExtraction: Sendable {
     parameter = pair.tuned
     inputs = reading.paths(pair)
     path = reading.tuned.path(of: pair.tuned)
-    rule = options.rule
-    seed = options.seed
+    search = options.search
     dtype = options.dtype
     kernels = options.kernels
   }
@@ -42,7 +40,6 @@ struct ModuleExtraction: Sendable {
     guard !parameter.tensor.shape.contains(0), try !reading.areSame(pair), let change = try reading.change(pair) else {
       return nothing
     }
-    let search = SingularSearch(rule: rule, seed: seed, kernels: kernels)
     let factors: LowRankFactors
     do { factors = try search.factors(of: change, name: parameter.name) } catch let error as LowRankError {
       throw error.of(path: path, tensor: parameter.tensor.name.string)

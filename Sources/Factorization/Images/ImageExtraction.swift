@@ -19,7 +19,7 @@ struct ImageExtraction: Sendable {
     self.parameter = parameter
     self.base = base
     self.tuned = tuned
-    search = SingularSearch(rule: options.rule, seed: options.seed, kernels: options.kernels)
+    search = options.search
     dtype = options.dtype
     kernels = options.kernels
   }

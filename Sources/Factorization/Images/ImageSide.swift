@@ -109,11 +109,6 @@ struct ImageSide: Sendable {
   /// Whether a tensor is known to be the same as one of another model, by its bytes.
   func hasSameBytes(_ tensor: TensorName, as other: ImageSide, _ otherTensor: TensorName) throws -> Bool {
     guard let one = parameters[tensor], let two = other.parameters[otherTensor] else { return false }
-    if case .nothing? = other.side.change(of: two) { return true }
-    guard one.tensor.dtype == two.tensor.dtype, one.tensor.shape == two.tensor.shape,
-      let stored = side as? StoredSide, let otherStored = other.side as? StoredSide,
-      let first = stored.stored(one), let second = otherStored.stored(two)
-    else { return false }
-    return try stored.reading.haveSameBytes(first.source, second.source, in: otherStored.reading)
+    return try other.side.isKnown(two, toBe: one, of: side)
   }
 }

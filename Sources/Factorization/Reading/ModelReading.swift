@@ -32,13 +32,6 @@ struct ModelReading: Sendable {
 
   /// Whether two parameters are known to be the same, by their bytes or by how the tuned one is made.
   func areSame(_ pair: ModelChange.Pair) throws -> Bool {
-    if let known = tuned.change(of: pair.tuned) {
-      if case .nothing = known { return true }
-      return false
-    }
-    guard let before = pair.base, before.tensor.dtype == pair.tuned.tensor.dtype,
-      let stored = tuned as? StoredSide, let one = base.stored(before), let other = stored.stored(pair.tuned)
-    else { return false }
-    return try base.reading.haveSameBytes(one.source, other.source, in: stored.reading)
+    try tuned.isKnown(pair.tuned, toBe: pair.base, of: base)
   }
 }

@@ -1,5 +1,6 @@
 import Checkpoints
 import LowRank
+import MergeEngine
 import MergePlanning
 import Safetensors
 
@@ -27,10 +28,27 @@ protocol ModelSide: Sendable {
 
 /// What is known of a parameter's change without a look at the base.
 enum KnownChange {
-  /// There is none.
+  /// Nothing changes.
   case nothing
   /// These rows are added to the base's: made when they are needed.
   case addition(() throws -> any MatrixRows)
   /// Nothing is known but that something may differ.
   case something
+}
+
+extension ModelSide {
+  /// Whether a parameter is known to be the same as one of the base, by how it is made or by its bytes.
+  ///
+  /// - Parameter before: The base's; nil: the base does not have it.
+  func isKnown(_ parameter: LiveParameter, toBe before: LiveParameter?, of base: any ModelSide) throws -> Bool {
+    if let known = change(of: parameter) {
+      if case .nothing = known { return true }
+      return false
+    }
+    guard let before, before.tensor.dtype == parameter.tensor.dtype, before.tensor.shape == parameter.tensor.shape,
+      let base = base as? StoredSide, let tuned = self as? StoredSide,
+      let one = base.stored(before), let other = tuned.stored(parameter)
+    else { return false }
+    return try base.reading.haveSameBytes(one.source, other.source, in: tuned.reading)
+  }
 }

@@ -14,7 +14,7 @@ package final class PlannedReading: Sendable {
   ///
   /// - Parameters:
   ///   - plan: Its inputs are the ones that tensors are read from.
-  /// - Throws: `MergeError` if something does not hold; `LinearAlgebraError` where a LAPACK is needed and there is none.
+  /// - Throws: `MergeError` if something does not hold; `LinearAlgebraError` if the plan needs a LAPACK and the system has none.
   package init(_ plan: MergePlan, kernels: KernelSet) throws {
     inputs = InputFiles(plan)
     self.kernels = kernels

@@ -52,9 +52,7 @@ struct LoRAConversion {
         event.member("adapter", input.path)
         event.member("to", "lora")
         event.member("base", model.path)
-        event.member("left_out", plan.leftOut)
-        event.member("new_modules", plan.newModules)
-        event.member("untied_modules", plan.untiedModules)
+        plan.writeLists(&event)
       })
     if try run.endsDry() { return }
     let outcome = try run.write(plan.units, to: destination, as: identity(input, model)) { try plan.document($0) }

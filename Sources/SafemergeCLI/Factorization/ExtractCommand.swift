@@ -119,9 +119,7 @@ struct ExtractCommand: ParsableCommand {
       members: { event in
         event.member("base", models[0].path)
         event.member("tuned", models[1].path)
-        event.member("left_out", plan.leftOut)
-        event.member("new_modules", plan.newModules)
-        event.member("untied_modules", plan.untiedModules)
+        plan.writeLists(&event)
         event.member("unselected", plan.unselected)
       })
     if try run.endsDry() { return }

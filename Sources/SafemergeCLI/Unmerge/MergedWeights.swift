@@ -12,7 +12,7 @@ struct MergedWeights {
   private var merged: [(checksum: SHA256Checksum?, weight: AdapterWeight)]?
 
   /// - Parameters:
-  ///   - record: Nil: there is none.
+  ///   - record: Nil: the model has no record.
   ///   - isIgnored: Whether the given weights are taken as they are.
   init(_ record: RecordedMerge?, isIgnored: Bool) {
     self.record = record
