@@ -69,14 +69,14 @@ struct CheckDivision {
 
   /// What all parts measured.
   ///
-  /// - Parameter wait: Called while records are missing; false: they stay missing.
+  /// - Parameter wait: Called with the numbers of missing and of all records while some are missing; false: they stay missing.
   /// - Throws: `CheckRecordError` with `unchecked`.
-  func recorded(_ wait: () -> Bool) throws -> CheckedData {
+  func recorded(_ wait: (_ missing: Int, _ all: Int) -> Bool) throws -> CheckedData {
     while true {
       let (values, count) = try records.read()
       let missing = items.indices.filter { values[items[$0]] == nil }
       if missing.isEmpty { return CheckedData(.recorded, values: values) }
-      guard wait() else { throw unchecked(missing, count) }
+      guard wait(missing.count, items.count) else { throw unchecked(missing, count) }
     }
   }
 

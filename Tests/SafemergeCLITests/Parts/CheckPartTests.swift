@@ -140,6 +140,8 @@ import Testing
     #expect(try Program.run(against + ["--part", "2/3", "--results", results]).status == 0)
     let message = expectRefusal(try Program.run(finish), status: 4)
     #expect(message.contains("[parts-missing]") && message.contains("--part I/3 again for I = 1 "), "\(message)")
+    let waiting = try Program.run(against + ["--finish", "--results", results, "--wait", "1"])
+    #expect(waiting.messageLines.first == "waiting up to 1 s for 2 of 5 records", "\(waiting.messages)")
     // Parts of another number write what is left; a record is not written again.
     let job = ["JOB_COMPLETION_INDEX": "0"]
     let rest = try Program.run(
