@@ -8,7 +8,7 @@ several at once, some of them killed; in some histories parts of another plan (a
 a report that all ask for, or some. A watcher lists the output as fast as it can. What must hold:
 
 - the output is absent, or complete with the bytes of a merge by one process, at every moment, and never changes;
-- a part ends with 0 or was killed; or with 4 or 5 after another plan has taken the output's name;
+- a part ends with 0 or was killed, and a finisher also with 4; with 5 only where another plan has taken the output's name;
 - when all parts have ended, one more run of each and one finisher leave the whole output and nothing beside it;
 - a report is absent, or that of a merge by one process; if all asked for it, it is there at the end.
 
@@ -182,10 +182,11 @@ class History:
             self.running.remove(entry)
             if process.returncode in (0, -signal.SIGKILL, -signal.SIGTERM, 143):
                 continue
-            # A finisher that is too early, or an output of another plan.
-            if process.returncode in (4, 5) and (arguments[0] == "--finish" or len(self.weights) > 1):
+            # An output of another plan.
+            if process.returncode in (4, 5) and len(self.weights) > 1:
                 continue
-            if process.returncode == 4 and self.views != [self.folder]:
+            # A finisher that is too early, or what a view shows is old.
+            if process.returncode == 4 and (arguments[0] == "--finish" or self.views != [self.folder]):
                 continue
             return f"{' '.join(arguments)} ended with {process.returncode}: {message.strip()}"
         return None

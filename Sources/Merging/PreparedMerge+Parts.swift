@@ -22,7 +22,7 @@ extension PreparedMerge {
 
   /// Writes the weight files of one part of the merge; those that are complete are not written again.
   ///
-  /// May run on several machines at once, twice, and after it was killed. The result is made by ``finishParts(as:acceptsBaseCopies:wait:made:)``.
+  /// May run on several machines at once, twice, and after it was killed. The result is made by ``finishParts(as:acceptsBaseCopies:wait:check:made:)``.
   ///
   /// - Parameters:
   ///   - index: The part, counted from 0.
@@ -44,19 +44,17 @@ extension PreparedMerge {
   /// - Parameters:
   ///   - identity: What ``identity()`` returned.
   ///   - acceptsBaseCopies: Whether every machine may have a copy of the base, with times of its own.
-  ///   - wait: Called while weight files are missing; false: they stay missing.
+  ///   - wait: Called with the number of weight files that are missing; false: they stay missing.
+  ///   - check: Called with what all parts found before the result has its name; what it throws refuses the result.
   ///   - made: Called with what all parts found once the result has its name, before the parts are removed; what it throws
   ///     leaves them. Also called for a result that was there already, if the records of all parts still are.
   /// - Returns: Whether the result was there already.
   /// - Throws: `PartsError` for what is missing or wrong; `CheckpointError` if something else has the output's name.
   public func finishParts(
-    as identity: MergeIdentity, acceptsBaseCopies: Bool = false, wait: () -> Bool = { false },
-    made: (MergeOutcome) throws -> Void = { _ in }
+    as identity: MergeIdentity, acceptsBaseCopies: Bool = false, wait: (_ missing: Int) -> Bool = { _ in false },
+    check: (MergeOutcome) throws -> Void = { _ in }, made: (MergeOutcome) throws -> Void = { _ in }
   ) throws -> Bool {
     let parts = try partsFolder(identity)
-    if let reportPlace, reportPlace.isTaken, try parts.outputState() == .absent {
-      throw CheckpointError(path: reportPlace.path, .outputExists)
-    }
     let card = request.modelCard.map { card in
       ModelCard(card, of: self, title: Paths.lastComponent(parts.output), identity: identity)
     }
@@ -64,7 +62,11 @@ extension PreparedMerge {
       let outcome = try MergeEngine(plan, options: engine).finish(
         parts, sideFiles: sideFiles, documents: card.map { [$0.file] } ?? [], identity: identity,
         acceptsBaseCopies: acceptsBaseCopies, wait: wait
-      ) { try made(MergeOutcome(weights: $0, plan: plan, notes: [])) }
+      ) {
+        try check(MergeOutcome(weights: $0, plan: plan, notes: []))
+      } made: {
+        try made(MergeOutcome(weights: $0, plan: plan, notes: []))
+      }
       return outcome == .wasFinished
     } catch let error as PartsError {
       let (names, reason): ([String], MissingParts.Reason) =

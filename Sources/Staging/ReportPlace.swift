@@ -37,6 +37,9 @@ public struct ReportPlace: Sendable {
     if let existing, !(force && existing.isRegularFile) { throw CheckpointError(path: path, .outputExists) }
   }
 
+  /// Whether the file at the path has these contents.
+  package func holds(_ text: [UInt8]) -> Bool { (try? BoundedFile.read(path, limit: text.count)) == text }
+
   /// Writes the report atomically.
   public func write(_ text: [UInt8]) throws {
     let file = try OutputFile(path: path, byteCount: text.count)

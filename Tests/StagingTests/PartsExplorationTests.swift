@@ -83,8 +83,10 @@ import Testing
       let name = "t\(token)"
       return SimulatedServer.Process(server) { [self] process in
         let shared = folder(process, isStale: isStale)
-        return try body(
-          PartsFolder(output: "/r/OUT", identity: plan.identity, shared: shared, token: name), shared)
+        let parts = PartsFolder(output: "/r/OUT", identity: plan.identity, shared: shared, token: name)
+        do { return try body(parts, shared) } catch let error as CheckpointError where error.problem == .outputExists {
+          return otherOutput
+        }
       }
     }
 
@@ -93,7 +95,11 @@ import Testing
       _ plan: Plan, _ shards: [Int], isStale: Bool, collects: Bool
     ) -> SimulatedServer.Process {
       process(plan, isStale: isStale) { parts, shared in
-        guard try parts.outputState() == .absent else { return "there" }
+        switch try parts.outputState() {
+        case .finished: return "there"
+        case .other: return otherOutput
+        case .absent: break
+        }
         try parts.begin(0, of: 1)
         for number in shards where try !parts.isComplete(number, withStatistics: collects) {
           let (path, name) = parts.data(number)
@@ -117,7 +123,7 @@ import Testing
             name: plan.fileName($0), headerBytes: plan.header($0), byteCount: plan.data($0).count)
         }
         var waits = 0
-        func wait() -> Bool {
+        func wait(_: Int) -> Bool {
           waits += 1
           return waits < 40
         }
@@ -151,6 +157,11 @@ import Testing
       }
     }
 
+    /// Where one plan is merged, nothing else has the output's name, however old what a client sees is.
+    private func checkOutcome(_ outcome: String, _ plans: [Plan]) throws {
+      if plans.count == 1, outcome == otherOutput { throw Broken(what: "the result was taken for something else") }
+    }
+
     /// - Returns: Whether the output was there before everything was run once more.
     func run() throws -> Bool {
       let plans = number(0..<10) < 6 ? [Plan("P")] : [Plan("P"), Plan("Q")]
@@ -181,7 +192,7 @@ import Testing
         }
         let index = number(0..<live.count)
         if number(0..<500) == 0 { live[index].kill() } else { live[index].step() }
-        if live[index].hasEnded { live.remove(at: index) }
+        if live[index].hasEnded { try checkOutcome(live.remove(at: index).outcome, plans) }
         try check(plans)
       }
       let wasThere = server.output?.isEmpty == false
@@ -212,6 +223,7 @@ import Testing
         process.step()
         try check(plans)
       }
+      try checkOutcome(process.outcome, plans)
       return process.outcome
     }
   }
@@ -250,3 +262,5 @@ import Testing
 }
 
 private let shardCount = 3
+/// The outcome of a process that found something else at the output's name.
+private let otherOutput = "other"

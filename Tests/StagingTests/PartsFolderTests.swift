@@ -41,7 +41,7 @@ import Testing
   }
 
   private func finish(
-    _ parts: PartsFolder, needsStatistics: Bool = false, wait: () -> Bool = { false },
+    _ parts: PartsFolder, needsStatistics: Bool = false, wait: (_ missing: Int) -> Bool = { _ in false },
     made: ([Int: ShardRecord]) throws -> Void = { _ in }
   ) throws -> PartsFinisher.Outcome {
     let files = names.enumerated().map { number, name in
@@ -78,7 +78,8 @@ import Testing
     #expect(throws: expected) { try finish(parts(scratch)) }
     // Another machine writes the rest while this one waits.
     var waits = 0
-    let outcome = try finish(parts(scratch)) {
+    let outcome = try finish(parts(scratch)) { missing in
+      #expect(missing == 1)
       waits += 1
       if waits == 2 { _ = try? part(parts(scratch), [1]) }
       return waits < 5
@@ -95,6 +96,23 @@ import Testing
     #expect(throws: CheckpointError(path: scratch.file("out"), .outputExists)) { try finish(parts(scratch, "f32")) }
     let mode = try SystemCalls.identity(path: scratch.file("out/unet"))?.mode ?? 0
     #expect(mode & 0o777 == 0o777 & ~SystemCalls.userMask)
+  }
+
+  /// A machine that has not seen the last record yet sees the result that another one made of it.
+  @Test func waitingEndsWhenTheResultIsThere() throws {
+    let scratch = try Scratch()
+    try part(parts(scratch), [0])
+    var waits = 0
+    let outcome = try finish(parts(scratch)) { _ in
+      waits += 1
+      if waits == 2 {
+        _ = try? part(parts(scratch), [1])
+        _ = try? finish(parts(scratch))
+      }
+      return waits < 5
+    }
+    #expect(outcome == .wasFinished && waits == 2)
+    #expect(try scratch.entries() == ["out"])
   }
 
   @Test func dataThatDiffersFromItsRecordIsRefused() throws {

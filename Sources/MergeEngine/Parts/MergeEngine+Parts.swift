@@ -88,13 +88,15 @@ extension MergeEngine {
   ///   - documents: Texts about the result that are written beside it.
   ///   - identity: What decides the result.
   ///   - acceptsBaseCopies: Whether the base's files may have other times than the parts saw.
-  ///   - wait: Called while weight files are missing; false: they stay missing.
+  ///   - wait: Called with the number of weight files that are missing; false: they stay missing.
+  ///   - check: Called with what all parts found before the result has its name; what it throws refuses the result.
   ///   - made: Called with what all parts found once the result has its name, before the parts are removed; also for a
   ///     result that was there already, if all records still are.
   /// - Returns: Whether the result was there already.
   package func finish(
     _ parts: PartsFolder, sideFiles: SideFiles, documents: [MergePlan.TextFile] = [], identity: MergeIdentity,
-    acceptsBaseCopies: Bool = false, wait: () -> Bool = { false }, made: (Outcome) throws -> Void = { _ in }
+    acceptsBaseCopies: Bool = false, wait: (_ missing: Int) -> Bool = { _ in false },
+    check: (Outcome) throws -> Void = { _ in }, made: (Outcome) throws -> Void = { _ in }
   ) throws -> PartsFinisher.Outcome {
     let finisher = PartsFinisher(
       parts,
@@ -110,7 +112,7 @@ extension MergeEngine {
       let bases = try RecordedBase(records, plan, acceptsCopies: acceptsBaseCopies)
       checksums = try self.checksums(records, in: folder)
       // A record that does not fit is found before the result has its name.
-      _ = try recorded.outcome(records, checksums: checksums)
+      try check(try recorded.outcome(records, checksums: checksums))
       let result = PartsResult(path: folder, shared: parts.shared)
       _ = try smallFiles.write(to: result, checksums: checksums, ofBase: bases.checksum)
       return result.names

@@ -132,9 +132,9 @@ struct MergeCommand: ParsableCommand {
     clock.finish("headers")
     let merge = try request.prepare(in: reserved, warn: teller.warn)
     let text = PlanText(merge)
+    let report = ReportFile(merge, options: reported)
     let partRun =
-      parts.isUsed
-      ? PartRun(options: parts, part: part, merge: merge, teller: teller) { try writeReport(merge, $0, teller) } : nil
+      parts.isUsed ? PartRun(options: parts, part: part, merge: merge, teller: teller, report: report) : nil
     try partRun?.check()
     // A signal must not cut an event.
     Signals.remember()
@@ -167,7 +167,7 @@ struct MergeCommand: ParsableCommand {
     line.finish()
     clock.finish("weights")
     teller.tell(outcome)
-    try writeReport(merge, outcome, teller)
+    try report?.write(outcome, teller)
     clock.finish("report")
     teller.tell(clock)
     try teller.finish(MergeSummary(text, outcome, merge, duration: clock.duration))
@@ -225,27 +225,5 @@ struct MergeCommand: ParsableCommand {
   /// The recorded options that a report shows.
   private var reported: [MergeIdentity.Option] {
     result.recorded + [.init(name: "on-nonfinite", value: checking.onNonfinite.rawValue)] + combine.recorded
-  }
-
-  /// Writes the report, if requested, and prints a summary of it.
-  private func writeReport(_ merge: PreparedMerge, _ outcome: MergeOutcome, _ teller: MergeTeller) throws {
-    guard let place = merge.reportPlace else { return }
-    // A report on a model of many tensors takes seconds, and the result is already in place.
-    Signals.endAtOnce(
-      saying: "interrupted; the output is complete, but its report was not written", events: format.format == .json)
-    let request = MergeReport.Request(
-      program: Safemerge.version, base: merge.request.base.path, adapters: MergeTeller.reportedAdapters(merge.request),
-      output: self.place.output ?? "", options: reported)
-    let report = MergeReport(request, plan: merge.plan, options: merge.engine, outcome: outcome.weights)
-    let isPage = place.path.hasSuffix(".html") || place.path.hasSuffix(".htm")
-    let json = report.json
-    let text = isPage ? try ReportPage(ReportDocument(json.span, path: place.path)).html : json
-    Signals.remember()
-    do { try place.write(text) } catch let error as CheckpointError {
-      // Of parts another process may have written the same one meanwhile.
-      let isThere = parts.isUsed && (try? BoundedFile.read(place.path, limit: text.count)) == text
-      guard error.problem == .outputExists, isThere else { throw error }
-    }
-    teller.tell(report, at: place)
   }
 }

@@ -12,8 +12,8 @@ struct PartRun {
   let part: (part: PartNumber, variable: String?)?
   let merge: PreparedMerge
   let teller: MergeTeller
-  /// Writes the report of the whole merge, where one is asked for.
-  let writeReport: (MergeOutcome) throws -> Void
+  /// The report of the whole merge; nil: none is wanted.
+  let report: ReportFile?
 
   /// - Throws: ``UsageError`` for a merge that is not made in parts.
   func check() throws(UsageError) {
@@ -59,25 +59,33 @@ struct PartRun {
   }
 
   private func finish(as identity: MergeIdentity, _ line: ProgressLine, _ clock: inout StepClock) throws {
-    let end = ContinuousClock.now + .seconds(options.wait ?? PartOptions.defaultWait)
+    let seconds = options.wait ?? PartOptions.defaultWait
+    let end = ContinuousClock.now + .seconds(seconds)
     let interruption = merge.engine.interruption
     let wasThere: Bool
-    var hasReport = merge.reportPlace?.isTaken ?? true
+    let isTaken = report?.place.isTaken ?? false
+    var wantsReport = report != nil && !isTaken
+    var waits = false
     do {
-      wasThere = try merge.finishParts(as: identity, acceptsBaseCopies: options.baseCopies) {
+      wasThere = try merge.finishParts(as: identity, acceptsBaseCopies: options.baseCopies) { missing in
+        if !waits, seconds > 0 { tellWaiting(seconds, missing) }
+        waits = true
         // Every two seconds, and at once after a signal.
         for _ in 0..<20 {
           guard ContinuousClock.now < end, (try? interruption.check()) != nil else { return false }
           Machine.sleep(milliseconds: 100)
         }
         return true
+      } check: { outcome in
+        // Another process may have made the result and the report, of which this machine sees only the report yet.
+        if isTaken { try report?.compare(outcome) }
       } made: { outcome in
         line.finish()
         clock.finish("result")
         teller.tell(outcome)
-        guard !hasReport else { return }
-        try writeReport(outcome)
-        hasReport = true
+        guard wantsReport else { return }
+        try report?.write(outcome, teller)
+        wantsReport = false
         clock.finish("report")
       }
     } catch {
@@ -85,10 +93,18 @@ struct PartRun {
       throw error
     }
     line.finish()
-    if !hasReport, let place = merge.reportPlace { try LostReport.check(place, output: merge.request.output) }
+    if wantsReport, let report { try LostReport.check(report.place, output: merge.request.output) }
     teller.tell(clock)
     try teller.finish(
       PartSummary(
         finished: merge.plan.shards.count, wasThere: wasThere, output: merge.request.output, duration: clock.duration))
+  }
+
+  /// What a process waits for.
+  private func tellWaiting(_ seconds: Int, _ missing: Int) {
+    let all = NumberText.counted(merge.plan.shards.count, "weight file")
+    teller.tell(note: "waiting up to \(seconds) s for \(missing) of \(all)")
+    guard let report, report.place.isTaken else { return }
+    teller.tell(note: "\(report.place.path): is there already; only the report of this merge may be")
   }
 }

@@ -44,7 +44,8 @@ package struct PartsFinisher: Sendable {
   ///
   /// - Parameters:
   ///   - needsStatistics: Whether a record without statistics is of no use.
-  ///   - wait: Called when weight files are missing that another machine may see already; false: they stay missing.
+  ///   - wait: Called with the number of weight files that are missing, and that another machine may see already; false:
+  ///     they stay missing.
   ///   - others: Called once, when all weight files are complete.
   ///   - made: Called once the result has its name, before the parts are removed, with the records of all weight files. A
   ///     finisher that was killed before them is followed by one that calls it for a result that was there. Not called where
@@ -52,22 +53,23 @@ package struct PartsFinisher: Sendable {
   /// - Throws: ``PartsError``; `CheckpointError` with `outputExists` if something else has the output's name; what `made`
   ///   throws, and the parts stay.
   package func finish(
-    needsStatistics: Bool = false, wait: () -> Bool = { false }, others: OtherFiles,
+    needsStatistics: Bool = false, wait: (_ missing: Int) -> Bool = { _ in false }, others: OtherFiles,
     made: (_ records: [Int: ShardRecord]) throws -> Void = { _ in }
   ) throws -> Outcome {
     switch try parts.outputState() {
-    case .finished: return try leave(.wasFinished, try? records(needsStatistics) { false }, made)
+    case .finished: return try leave(.wasFinished, try? records(needsStatistics) { _ in false }, made)
     case .other: throw CheckpointError(path: parts.output, .outputExists)
     case .absent: break
     }
     let all: [Int: ShardRecord]
     do {
-      all = try records(needsStatistics, wait)
+      // While this process waits, another one may make the result and remove the records.
+      all = try records(needsStatistics) { wait($0) && (try? parts.outputState()) != .finished }
       try makeResult(all, others)
     } catch {
       // Whatever failed: a request may have been sent twice, or another process was faster.
       guard (try? parts.outputState()) == .finished else { throw error }
-      return try leave(.wasFinished, try? records(needsStatistics) { false }, made)
+      return try leave(.wasFinished, try? records(needsStatistics) { _ in false }, made)
     }
     return try leave(.finished, all, made)
   }
@@ -99,13 +101,13 @@ package struct PartsFinisher: Sendable {
   }
 
   /// The records of all weight files.
-  private func records(_ needsStatistics: Bool, _ wait: () -> Bool) throws -> [Int: ShardRecord] {
+  private func records(_ needsStatistics: Bool, _ wait: (_ missing: Int) -> Bool) throws -> [Int: ShardRecord] {
     while true {
       let records = try parts.records()
       let missing = files.indices.filter { records[$0] == nil }
       let bare = files.indices.filter { needsStatistics && records[$0]?.findings.hasStatistics == false }
       if missing.isEmpty, bare.isEmpty { return records }
-      guard wait() else {
+      guard wait(max(missing.count, bare.count)) else {
         func names(_ numbers: [Int]) -> [String] { numbers.map { files[$0].name } }
         throw PartsError(
           path: paths.folder,

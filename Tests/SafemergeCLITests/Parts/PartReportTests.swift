@@ -126,6 +126,41 @@ import Testing
     #expect(try scratch.entries("parts") == ["merged", "report.json"])
   }
 
+  /// A machine may see the report that another one wrote last, and not yet the output.
+  @Test func theReportOfThisMergeMayBeThere() throws {
+    let reported = Self.linear + ["--report", "report.json"]
+    try writeParts(reported)
+    let parts = scratch.file("parts/.merged.safemerge-parts")
+    try FileManager.default.copyItem(atPath: parts, toPath: scratch.file("kept"))
+    #expect(try run(reported + ["--finish"]).status == 0)
+    let (report, output) = (try file("parts/report.json"), try tree(scratch.file("parts/merged")))
+    let written = try FileManager.default.attributesOfItem(atPath: scratch.file("parts/report.json"))
+    try FileManager.default.moveItem(atPath: scratch.file("parts/merged"), toPath: scratch.file("unseen"))
+    // Without the records nothing is known of it.
+    let missing = expectRefusal(try run(reported + ["--finish", "--wait", "0", "-q"]), status: 4)
+    #expect(missing.contains("[parts-missing]"), "\(missing)")
+    try FileManager.default.moveItem(atPath: scratch.file("kept"), toPath: parts)
+    let again = try run(reported + ["--finish"])
+    #expect(again.status == 0, "\(again.messages)")
+    #expect(try file("parts/report.json") == report && tree(scratch.file("parts/merged")) == output)
+    let found = try FileManager.default.attributesOfItem(atPath: scratch.file("parts/report.json"))
+    #expect(found[.systemFileNumber] as? Int == written[.systemFileNumber] as? Int)
+    #expect(try scratch.entries("parts") == ["merged", "report.json"])
+  }
+
+  /// A finisher says what it waits for, and that a file has the report's name.
+  @Test func waitingIsAnnounced() throws {
+    let reported = Self.linear + ["--report", "report.json"]
+    try writeParts(reported, [0])
+    try scratch.write("mine", to: "parts/report.json")
+    let result = try run(reported + ["--finish", "--wait", "1"])
+    #expect(result.status == 4)
+    #expect(result.messageLines.contains { $0.hasPrefix("waiting up to 1 s for ") && $0.hasSuffix(" weight files") })
+    #expect(result.messages.contains("report.json: is there already"), "\(result.messages)")
+    let silent = try run(reported + ["--finish", "--wait", "0"])
+    #expect(silent.status == 4 && !silent.messages.contains("waiting"), "\(silent.messages)")
+  }
+
   /// A file that has the report's name is not replaced, and is found before the result is made.
   @Test func aReportThatIsThereStays() throws {
     let reported = Self.linear + ["--report", "report.json"]
