@@ -197,7 +197,7 @@ let package = Package(
       swiftSettings: programSettings),
     .testTarget(
       name: "ChecksumsTests",
-      dependencies: ["CSHA256", "Checksums"],
+      dependencies: ["CSHA256", "Platform", "Checksums", "TestSupport"],
       swiftSettings: programSettings),
     .testTarget(
       name: "FactorizationTests",
