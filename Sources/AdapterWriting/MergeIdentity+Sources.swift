@@ -14,6 +14,25 @@ extension MergeIdentity.Input {
       headerChecksum: try header(file.path, file.header))
   }
 
+  /// A file of a base: its header, and a sample of its data.
+  ///
+  /// Processes that merge parts of it see by the sample that all have the same base.
+  package static func base(_ file: Checkpoint.File) throws -> Self {
+    Self(
+      role: "base", name: file.name, byteCount: file.header.fileByteCount,
+      headerChecksum: try header(file.path, file.header), sample: try sample(file.path))
+  }
+
+  private static func sample(_ path: String) throws(CheckpointError) -> SHA256Checksum {
+    do throws(FileError) { return try DataSample.of(path) } catch {
+      switch error.problem {
+      case .system(let call, let code): throw CheckpointError(path: path, .system(call: call, code: code))
+      case .changed: throw CheckpointError(path: path, .changed)
+      case .notARegularFile: throw CheckpointError(path: path, .notFound)
+      }
+    }
+  }
+
   /// The weights of an adapter, whole.
   ///
   /// - Parameter checksum: Nil: it is computed.

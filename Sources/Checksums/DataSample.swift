@@ -7,7 +7,7 @@ import Platform
 /// single element, one tensor of many, or a header whose size stays the same: ``FileChecksum`` does.
 package enum DataSample {
   /// How many blocks are read, at equal distances; the first and the last of the file are two of them.
-  package static let blockCount = 8
+  package static let blockCount = 32
   /// Bytes of a block.
   package static let blockByteCount = 4 << 10
 

@@ -8,7 +8,8 @@ import Safetensors
 import Staging
 
 extension MergeIdentity {
-  /// What decides the result of a merge: the base's headers, the adapters and the copied files whole, and the options.
+  /// What decides the result of a merge: the base's headers and samples of its data, the adapters and the copied files
+  /// whole, and the options.
   ///
   /// - Parameters:
   ///   - version: The program's.
@@ -21,7 +22,7 @@ extension MergeIdentity {
     plan: MergePlan, sideFiles: SideFiles, workers: Int = 1, interruption: Interruption = .never
   ) throws {
     var sources: [@Sendable () throws -> Input] = []
-    for file in base.files { sources.append { try .of(file, role: "base") } }
+    for file in base.files { sources.append { try .base(file) } }
     for (number, adapter) in adapters.enumerated() {
       let role = "adapter \(number + 1)"
       if !adapter.isFile {

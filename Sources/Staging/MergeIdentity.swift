@@ -25,16 +25,20 @@ public struct MergeIdentity: Sendable, Equatable {
     public let byteCount: Int
     /// For a weight file, the SHA-256 of N and the header's text.
     public let headerChecksum: SHA256Checksum?
+    /// For a file of the base, the checksum of some blocks of it: tells two models of the same shapes apart.
+    public let sample: SHA256Checksum?
     /// The checksum of the whole file; nil for the base's weights, which are read only during the merge.
     public let checksum: SHA256Checksum?
 
     package init(
-      role: String, name: String, byteCount: Int, headerChecksum: SHA256Checksum? = nil, checksum: SHA256Checksum? = nil
+      role: String, name: String, byteCount: Int, headerChecksum: SHA256Checksum? = nil, sample: SHA256Checksum? = nil,
+      checksum: SHA256Checksum? = nil
     ) {
       self.role = role
       self.name = name
       self.byteCount = byteCount
       self.headerChecksum = headerChecksum
+      self.sample = sample
       self.checksum = checksum
     }
   }
@@ -106,14 +110,15 @@ public struct MergeIdentity: Sendable, Equatable {
 extension MergeIdentity.Input {
   /// The same file with the checksum of its whole content.
   func with(checksum: SHA256Checksum?) -> Self {
-    Self(role: role, name: name, byteCount: byteCount, headerChecksum: headerChecksum, checksum: checksum)
+    Self(
+      role: role, name: name, byteCount: byteCount, headerChecksum: headerChecksum, sample: sample, checksum: checksum)
   }
 
   func writeMembers(to writer: inout JSONWriter) {
     writer.member("role", role)
     writer.member("name", name)
     writer.member("size", byteCount)
-    for (name, checksum) in [("header_sha256", headerChecksum), ("sha256", checksum)] {
+    for (name, checksum) in [("header_sha256", headerChecksum), ("sample_sha256", sample), ("sha256", checksum)] {
       if let checksum { writer.member(name, checksum.description) }
     }
   }
@@ -125,7 +130,7 @@ extension MergeIdentity.Input {
     else { return nil }
     self.init(
       role: role, name: name, byteCount: Int(byteCount), headerChecksum: value.checksum("header_sha256"),
-      checksum: value.checksum("sha256"))
+      sample: value.checksum("sample_sha256"), checksum: value.checksum("sha256"))
   }
 }
 
