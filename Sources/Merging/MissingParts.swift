@@ -7,8 +7,8 @@ public struct MissingParts: ReportableError, Equatable {
   public enum Reason: Sendable, Equatable {
     /// They have no record.
     case notWritten
-    /// A report is wanted, and their records have no statistics.
-    case noStatistics
+    /// Their records do not say what is wanted.
+    case without(RecordContents)
   }
 
   public let reason: Reason
@@ -20,12 +20,15 @@ public struct MissingParts: ReportableError, Equatable {
   /// The parts that write the missing ones, and how many parts there are; nil: no part has begun.
   public let parts: [Int]?
   public let partCount: Int
+  /// Whether parts of other merges to the same output are there.
+  public let hasOtherPlans: Bool
 
   public var file: String? { path }
   public var errorClass: String {
     switch reason {
     case .notWritten: "parts-missing"
-    case .noStatistics: "parts-statistics"
+    case .without(.statistics): "parts-statistics"
+    case .without: "parts-checksums"
     }
   }
   public var category: ErrorCategory { .inputOutput }
@@ -35,26 +38,34 @@ public struct MissingParts: ReportableError, Equatable {
     let count = "\(files.count) of \(NumberText.counted(fileCount, "weight file"))"
     return switch reason {
     case .notWritten: "\(count) are not complete (\(names))"
-    case .noStatistics: "the parts of \(count) collected no statistics for the report (\(names))"
+    case .without(let contents): "the parts of \(count) \(contents.absence) (\(names))"
     }
   }
 
   public var hint: String? {
-    guard let parts else { return "run the parts first: --part 0/N to --part N-1/N" }
+    guard let parts else {
+      return hasOtherPlans
+        ? "the parts that are there are of another version, other options or inputs: give --finish those of the parts"
+        : "run the parts first: --part 0/N to --part N-1/N"
+    }
     let list = parts.map(String.init).joined(separator: ",")
     let again = "I = \(list) (Slurm: --array=\(list) with --part auto/\(partCount))"
     return switch reason {
     case .notWritten: "run --part I/\(partCount) again for \(again)"
-    case .noStatistics: "run --part I/\(partCount) --report FILE for \(again), or finish without --report"
+    case .without(let contents):
+      "run --part I/\(partCount) with \(contents.option) for \(again), or finish without it"
     }
   }
 
   /// What ``PartsError`` says is missing, in terms of the parts that began.
   ///
   /// - Parameter counts: How many parts there are by each run that began.
-  init(_ path: String, _ reason: Reason, missing: [Int], _ plan: MergePlan, counts: [Int]) {
+  init(
+    _ path: String, _ reason: Reason, missing: [Int], _ plan: MergePlan, counts: [Int], hasOtherPlans: Bool
+  ) {
     self.path = path
     self.reason = reason
+    self.hasOtherPlans = hasOtherPlans
     files = missing.map { plan.shards[$0].name }
     fileCount = plan.shards.count
     // Parts of several numbers may have been begun: the largest is what the last were split into.

@@ -28,18 +28,23 @@ extension PreparedMerge {
   ///   - index: The part, counted from 0.
   ///   - count: The number of parts.
   ///   - identity: What ``identity()`` returned.
+  ///   - acceptsBaseCopies: Whether every machine may have a copy of the base, with times of its own. Otherwise weight files
+  ///     that were made of files with other times are written again.
   ///   - progress: Called from the workers after each job, by one at a time.
   /// - Throws: What a merge throws, and `PartsError`.
   public func writePart(
-    _ index: Int, of count: Int, as identity: MergeIdentity, progress: (@Sendable (MergeProgress) -> Void)? = nil
+    _ index: Int, of count: Int, as identity: MergeIdentity, acceptsBaseCopies: Bool = false,
+    progress: (@Sendable (MergeProgress) -> Void)? = nil
   ) throws -> PartOutcome {
     try MergeEngine(plan, options: engine).write(
-      files(ofPart: index, of: count), to: partsFolder(identity), part: (index, count), progress: progress)
+      files(ofPart: index, of: count), to: partsFolder(identity), part: (index, count),
+      acceptsBaseCopies: acceptsBaseCopies, progress: progress)
   }
 
   /// Makes the result of the weight files of all parts; nothing is computed.
   ///
-  /// Where a report is asked for, the parts must have collected statistics.
+  /// Where a report is asked for, the parts must have collected statistics; where checksums or a verification are, they
+  /// must have made them.
   ///
   /// - Parameters:
   ///   - identity: What ``identity()`` returned.
@@ -72,12 +77,21 @@ extension PreparedMerge {
       let (names, reason): ([String], MissingParts.Reason) =
         switch error.problem {
         case .missing(let names, _): (names, .notWritten)
-        case .withoutStatistics(let names, _): (names, .noStatistics)
+        case .without(let contents, let names, _): (names, .without(contents))
         default: throw error
         }
       let missing = plan.shards.indices.filter { names.contains(plan.shards[$0].name) }
-      throw MissingParts(error.path, reason, missing: missing, plan, counts: try parts.runs().map(\.count))
+      throw MissingParts(
+        error.path, reason, missing: missing, plan, counts: try parts.runs().map(\.count),
+        hasOtherPlans: try !parts.otherPlans().isEmpty)
     }
+  }
+
+  /// What is kept of a merge in parts whose finisher was interrupted.
+  public func keptParts(as identity: MergeIdentity) -> KeptWork? {
+    guard let parts = try? partsFolder(identity), let records = try? parts.records() else { return nil }
+    return KeptWork(
+      path: parts.folderPath, finishedShards: records.count, shards: plan.shards.count, partialByteCount: 0)
   }
 
   /// How many other plans have parts for the same output: of another version, other options or other inputs.

@@ -84,7 +84,7 @@ import Testing
       return SimulatedServer.Process(server) { [self] process in
         let shared = folder(process, isStale: isStale)
         let parts = PartsFolder(output: "/r/OUT", identity: plan.identity, shared: shared, token: name)
-        do { return try body(parts, shared) } catch let error as CheckpointError where error.problem == .outputExists {
+        do { return try body(parts, shared) } catch let error as CheckpointError where error.problem == .outputStays {
           return otherOutput
         }
       }
@@ -101,7 +101,7 @@ import Testing
         case .absent: break
         }
         try parts.begin(0, of: 1)
-        for number in shards where try !parts.isComplete(number, withStatistics: collects) {
+        for number in shards where try !parts.isComplete(number, having: collects ? .statistics : []) {
           let (path, name) = parts.data(number)
           try shared.write(Array("half".utf8), to: path)
           try shared.overwrite(plan.data(number), path)
@@ -127,7 +127,7 @@ import Testing
           waits += 1
           return waits < 40
         }
-        let outcome = try PartsFinisher(parts, files: files).finish(needsStatistics: reports, wait: wait) {
+        let outcome = try PartsFinisher(parts, files: files).finish(needing: reports ? .statistics : [], wait: wait) {
           folder, _ in
           let others = ["config.json", ResultMarks.record, "model.safetensors.index.json"]
           for name in others { try shared.write(plan.result[name] ?? [], to: Paths.join(folder, name)) }

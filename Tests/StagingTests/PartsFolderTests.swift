@@ -28,7 +28,7 @@ import Testing
   private func part(_ parts: PartsFolder, _ numbers: [Int], statistics: Bool = false) throws -> Int {
     try parts.begin(0, of: 1)
     var count = 0
-    for number in numbers where try !parts.isComplete(number, withStatistics: statistics) {
+    for number in numbers where try !parts.isComplete(number, having: statistics ? .statistics : []) {
       let (path, name) = parts.data(number)
       try parts.shared.write(data(number), to: path)
       let record = ShardRecord(
@@ -47,7 +47,7 @@ import Testing
     let files = names.enumerated().map { number, name in
       PartsFinisher.WeightFile(name: name, headerBytes: Array(data(number)[..<8]), byteCount: 10)
     }
-    return try PartsFinisher(parts, files: files).finish(needsStatistics: needsStatistics, wait: wait) {
+    return try PartsFinisher(parts, files: files).finish(needing: needsStatistics ? .statistics : [], wait: wait) {
       folder, records in
       #expect(records.keys.sorted() == [0, 1])
       let record = ResultRecord(identity(), baseChecksums: [SHA256Checksum(of: [7])], files: []).text
@@ -93,7 +93,7 @@ import Testing
     #expect(try parts(scratch).outputState() == .finished)
     #expect(try finish(parts(scratch)) == .wasFinished)
     #expect(try parts(scratch, "f32").outputState() == .other)
-    #expect(throws: CheckpointError(path: scratch.file("out"), .outputExists)) { try finish(parts(scratch, "f32")) }
+    #expect(throws: CheckpointError(path: scratch.file("out"), .outputStays)) { try finish(parts(scratch, "f32")) }
     let mode = try SystemCalls.identity(path: scratch.file("out/unet"))?.mode ?? 0
     #expect(mode & 0o777 == 0o777 & ~SystemCalls.userMask)
   }
@@ -142,7 +142,7 @@ import Testing
   @Test func whatHasTheNameOfTheOutputIsSeen() throws {
     let scratch = try Scratch()
     try part(parts(scratch), [0, 1])
-    let exists = CheckpointError(path: scratch.file("out"), .outputExists)
+    let exists = CheckpointError(path: scratch.file("out"), .outputStays)
     try scratch.write("x", to: "out")
     #expect(try parts(scratch).outputState() == .other)
     #expect(throws: exists) { try finish(parts(scratch)) }
@@ -190,7 +190,7 @@ import Testing
     let top = scratch.file(".out.safemerge-parts")
     let folder = top + "/\(PlanDigest(identity()))"
     #expect(try part(parts(scratch), [1], statistics: true) == 1)
-    #expect(throws: PartsError(path: folder, .withoutStatistics([names[0]], of: 2))) {
+    #expect(throws: PartsError(path: folder, .without(.statistics, [names[0]], of: 2))) {
       try finish(parts(scratch), needsStatistics: true)
     }
     // One that began before, and collected none.

@@ -139,6 +139,8 @@ final class SimulatedFolder: SharedFolder, @unchecked Sendable {
     }
   }
 
+  func checkPrivate(_ path: String) throws(CheckpointError) {}
+
   private func put(_ bytes: [UInt8], _ path: String, replaces: Bool) throws(CheckpointError) {
     try process.pause()
     let (folder, name) = try place(rewrite(path))

@@ -49,6 +49,8 @@ public struct CheckpointError: ReportableError, Equatable {
     /// A pattern of `--include-file` matches no file.
     case nothingToInclude(pattern: String)
     case outputExists
+    /// Something has the name of an output that replaces nothing.
+    case outputStays
     /// Something that is never replaced, whatever the options.
     case outputInTheWay(found: String, wanted: String)
     /// A mount point cannot be replaced, and this one is not empty.
@@ -107,7 +109,7 @@ public struct CheckpointError: ReportableError, Equatable {
     case .tensorIndexedTwice: "duplicate-key"
     case .sideFileNotRegular, .sideFileOutside, .sideFileTooLarge, .nameNotUTF8, .tooManySideFiles, .nothingToInclude:
       "side-file"
-    case .outputExists, .outputInTheWay, .mountNotEmpty, .outputNotReplaceable: "output-exists"
+    case .outputExists, .outputStays, .outputInTheWay, .mountNotEmpty, .outputNotReplaceable: "output-exists"
     case .inUse, .takenOver: "in-use"
     case .stagingNotOurs: "staging"
     case .otherMerge: "other-merge"
@@ -124,7 +126,8 @@ public struct CheckpointError: ReportableError, Equatable {
   public var category: ErrorCategory {
     switch problem {
     case .system, .changed, .notFound, .noParentFolder, .noSpace, .notAsWritten: .inputOutput
-    case .outputExists, .outputInTheWay, .mountNotEmpty, .outputNotReplaceable, .outputIsInput, .outputInsideInput,
+    case .outputExists, .outputStays, .outputInTheWay, .mountNotEmpty, .outputNotReplaceable, .outputIsInput,
+      .outputInsideInput,
       .inputInsideOutput, .reportInsideOutput, .inUse, .takenOver, .stagingNotOurs, .otherMerge:
       .outputOccupied
     default: .refusedInput
@@ -172,7 +175,7 @@ public struct CheckpointError: ReportableError, Equatable {
     case .tooManySideFiles(let limit):
       "more than \(NumberText.grouped(limit)) files beside the weights, or folders nested too deeply for a model"
     case .nothingToInclude(let pattern): "--include-file \"\(pattern)\" matches no file in this folder"
-    case .outputExists: "already exists"
+    case .outputExists, .outputStays: "already exists"
     case .outputInTheWay(let found, let wanted): "is \(found), and the output is \(wanted)"
     case .mountNotEmpty(let entry): "a mount point, which cannot be replaced, and not empty: it holds \"\(entry)\""
     case .inUse(let host, let process, let isDead):
@@ -212,7 +215,7 @@ public struct CheckpointError: ReportableError, Equatable {
       "incomplete download? download the folder again"
     case .nameNotUTF8: "rename it, or move it out of the folder"
     case .outputExists: "choose another name, or replace it with --force"
-    case .outputInTheWay: "remove it, or choose another name"
+    case .outputInTheWay, .outputStays: "remove it, or choose another name"
     case .mountNotEmpty: "choose a name inside it"
     case .inUse(_, _, let isDead):
       isDead ? "remove its lock and resume with --break-lock" : "wait, or choose another name"

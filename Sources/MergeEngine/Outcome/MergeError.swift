@@ -110,8 +110,9 @@ public struct MergeError: ReportableError, Equatable {
     case .nonFinite: "is the adapter damaged?"
     case .underflow(_, .f16): "add --dtype bfloat16 or --dtype float32"
     case .underflow: "add --dtype float32"
-    case .otherBase(copies: true): "if every machine has a copy of its own, add --base-copies"
-    case .otherBase(copies: false): "run the parts again with one base, after safemerge clean OUTPUT"
+    case .otherBase(copies: true):
+      "run all parts again: what was made from another file is written again; if every machine has a copy of its own, add --base-copies to all"
+    case .otherBase(copies: false): "remove the parts with safemerge clean OUTPUT --yes, and run them with one base"
     case .notEqual: "--tied split writes both"
     case .notACopy: "take the adapter as PEFT saved it"
     case .sharedModule: "run the adapter with PEFT, which keeps one update per layer"

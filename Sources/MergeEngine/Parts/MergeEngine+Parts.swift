@@ -8,28 +8,31 @@ import Staging
 extension MergeEngine {
   /// Writes some weight files of the result into the folder of its parts, one after another, and records each.
   ///
-  /// Those that have a record are not written again; where statistics are wanted, only those whose record has some. Whatever
-  /// ends the process, files with records stay.
+  /// Those that have a record are not written again, unless it lacks what is wanted or is about other files of the base.
+  /// Whatever ends the process, files with records stay.
   ///
   /// - Parameters:
   ///   - numbers: Their places in the plan, in the order in which they are written.
   ///   - parts: The folder of the plan.
   ///   - part: The part that they are and the number of parts, for messages.
+  ///   - acceptsBaseCopies: Whether a record may be about files of the base with other times.
   ///   - progress: Called from the workers after each job, by one at a time.
   /// - Throws: What a merge throws; `CheckpointError` if something else has the output's name; ``InterruptedMerge`` with the
   ///   complete files of these.
   package func write(
     _ numbers: [Int], to parts: PartsFolder, part: (index: Int, count: Int),
-    progress: (@Sendable (MergeProgress) -> Void)? = nil
+    acceptsBaseCopies: Bool = false, progress: (@Sendable (MergeProgress) -> Void)? = nil
   ) throws -> PartOutcome {
     switch try parts.outputState() {
-    case .finished: return PartOutcome(shards: [], wasFinished: true)
-    case .other: throw CheckpointError(path: parts.output, .outputExists)
+    case .finished:
+      try parts.checkResult(weightFiles)
+      return PartOutcome(shards: [], wasFinished: true)
+    case .other: throw CheckpointError(path: parts.output, .outputStays)
     case .absent: break
     }
     do {
       try parts.begin(part.index, of: part.count, files: plan.shards.map { ($0.name, $0.fileByteCount) })
-      return PartOutcome(shards: try write(numbers, to: parts, progress), wasFinished: false)
+      return PartOutcome(shards: try write(numbers, to: parts, acceptsBaseCopies, progress), wasFinished: false)
     } catch {
       // The folder may be gone because another process has made the result meanwhile.
       guard !(error is InterruptedMerge), try parts.outputState() == .finished else { throw error }
@@ -38,9 +41,11 @@ extension MergeEngine {
   }
 
   private func write(
-    _ numbers: [Int], to parts: PartsFolder, _ progress: (@Sendable (MergeProgress) -> Void)?
+    _ numbers: [Int], to parts: PartsFolder, _ acceptsBaseCopies: Bool,
+    _ progress: (@Sendable (MergeProgress) -> Void)?
   ) throws -> [WrittenShard] {
-    let equalities = EqualityCheck(inputs: InputFiles(plan), options: options)
+    let inputs = InputFiles(plan)
+    let equalities = EqualityCheck(inputs: inputs, options: options)
     for equality in plan.equalities { try equalities.check(equality) }
     let byteCount = numbers.reduce(0) { $0 + plan.shards[$1].fileByteCount }
     var (done, kept) = (0, 0)
@@ -49,7 +54,8 @@ extension MergeEngine {
       let shard = plan.shards[number]
       do {
         try options.interruption.check()
-        if try parts.isComplete(number, withStatistics: collectsStatistics) {
+        let bases = acceptsBaseCopies ? nil : RecordedBase.inputs(ofShard: number, inputs)
+        if try parts.isComplete(number, having: recordContents, madeFrom: bases) {
           kept += shard.fileByteCount
           written.append(
             WrittenShard(name: shard.name, byteCount: shard.fileByteCount, checksum: nil, isKept: true))
@@ -80,6 +86,21 @@ extension MergeEngine {
 
   private var collectsStatistics: Bool { options.collectsStatistics || plan.measuresTensors }
 
+  /// What records must say.
+  private var recordContents: RecordContents {
+    var contents: RecordContents = []
+    if collectsStatistics { contents.insert(.statistics) }
+    if options.computesChecksums { contents.insert(.checksums) }
+    if options.verification == .read { contents.insert(.verification) }
+    return contents
+  }
+
+  private var weightFiles: [PartsFinisher.WeightFile] {
+    plan.shards.map {
+      PartsFinisher.WeightFile(name: $0.name, headerBytes: $0.headerBytes, byteCount: $0.fileByteCount)
+    }
+  }
+
   /// Makes the result of the complete weight files of all parts.
   ///
   /// - Parameters:
@@ -98,37 +119,25 @@ extension MergeEngine {
     acceptsBaseCopies: Bool = false, wait: (_ missing: Int) -> Bool = { _ in false },
     check: (Outcome) throws -> Void = { _ in }, made: (Outcome) throws -> Void = { _ in }
   ) throws -> PartsFinisher.Outcome {
-    let finisher = PartsFinisher(
-      parts,
-      files: plan.shards.map {
-        PartsFinisher.WeightFile(name: $0.name, headerBytes: $0.headerBytes, byteCount: $0.fileByteCount)
-      })
     let smallFiles = SmallFiles(
       plan: plan, sideFiles: sideFiles, documents: documents, identity: identity,
       recordsChecksums: options.computesChecksums, interruption: options.interruption)
     let recorded = RecordedOutcome(plan: plan, hasStatistics: collectsStatistics)
-    var checksums: [Int: SHA256Checksum] = [:]
-    return try finisher.finish(needsStatistics: collectsStatistics, wait: wait) { folder, records in
+    return try PartsFinisher(parts, files: weightFiles).finish(needing: recordContents, wait: wait) { folder, records in
       let bases = try RecordedBase(records, plan, acceptsCopies: acceptsBaseCopies)
-      checksums = try self.checksums(records, in: folder)
+      let checksums = checksums(records)
       // A record that does not fit is found before the result has its name.
       try check(try recorded.outcome(records, checksums: checksums))
       let result = PartsResult(path: folder, shared: parts.shared)
       _ = try smallFiles.write(to: result, checksums: checksums, ofBase: bases.checksum)
       return result.names
     } made: { records in
-      if checksums.isEmpty { checksums = try self.checksums(records, in: parts.output) }
-      try made(try recorded.outcome(records, checksums: checksums))
+      try made(try recorded.outcome(records, checksums: checksums(records)))
     }
   }
 
-  /// The checksums of the weight files in a folder, where they are wanted.
-  private func checksums(_ records: [Int: ShardRecord], in folder: String) throws -> [Int: SHA256Checksum] {
-    guard options.computesChecksums else { return [:] }
-    return try Dictionary(
-      uniqueKeysWithValues: records.map { number, record in
-        let path = Paths.join(folder, plan.shards[number].name)
-        return (number, try record.checksum ?? FileChecksum.of(path, interruption: options.interruption))
-      })
+  /// The checksums of the weight files, where they are wanted.
+  private func checksums(_ records: [Int: ShardRecord]) -> [Int: SHA256Checksum] {
+    options.computesChecksums ? records.compactMapValues(\.checksum) : [:]
   }
 }

@@ -42,10 +42,7 @@ struct PartFiles: WeightFiles {
       ShardRecord(
         digest: parts.digest, number: number, name: name, data: parts.data(number).name,
         byteCount: record.file.byteCount, headerChecksum: headerChecksum, checksum: record.file.checksum,
-        inputs: completion.inputs.map {
-          ShardRecord.Input(
-            name: $0.name, byteCount: $0.byteCount, modifiedNanoseconds: $0.modifiedNanoseconds, checksum: $0.checksum)
-        }, verification: verification, findings: ShardFindings(jobs)))
+        inputs: completion.inputs.map(ShardRecord.Input.init), verification: verification, findings: ShardFindings(jobs)))
     return record
   }
 
@@ -60,5 +57,14 @@ struct PartFiles: WeightFiles {
 
   func sharesBlocks(with source: String) -> Bool {
     BlockSharing.works(with: source, at: parts.data(number).path + ".probe")
+  }
+}
+
+extension ShardRecord.Input {
+  /// A file of the base in the state in which it was read.
+  init(_ state: InputState) {
+    self.init(
+      name: state.name, byteCount: state.byteCount, modifiedNanoseconds: state.modifiedNanoseconds,
+      checksum: state.checksum)
   }
 }

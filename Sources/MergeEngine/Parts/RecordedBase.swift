@@ -7,6 +7,11 @@ import Staging
 struct RecordedBase {
   private var checksums: [Int: SHA256Checksum] = [:]
 
+  /// The base's files that a weight file is made from, as this process sees them.
+  static func inputs(ofShard number: Int, _ inputs: InputFiles) -> [ShardRecord.Input] {
+    inputs.states(inputs.baseInputs(ofShard: number)).map(ShardRecord.Input.init)
+  }
+
   /// Compares what the parts saw with what this process sees.
   ///
   /// - Parameter acceptsCopies: Whether every machine may have a copy of its own, with other times.
@@ -15,13 +20,12 @@ struct RecordedBase {
     let inputs = InputFiles(plan)
     for (number, record) in records.sorted(by: { $0.key < $1.key }) {
       let own = inputs.baseInputs(ofShard: number)
-      let states = inputs.states(own)
+      let states = Self.inputs(ofShard: number, inputs)
       guard states.count == record.inputs.count else {
         throw MergeError(path: record.name, tensor: nil, .inconsistentPlan("a record has other inputs"))
       }
       for ((input, state), seen) in zip(zip(own, states), record.inputs) {
-        let isSame = seen.byteCount == state.byteCount && seen.modifiedNanoseconds == state.modifiedNanoseconds
-        guard isSame || acceptsCopies && seen.byteCount == state.byteCount else {
+        guard seen.isSame(as: state) || acceptsCopies && seen.byteCount == state.byteCount else {
           throw MergeError(
             path: inputs.path(of: input), tensor: nil, .otherBase(copies: seen.byteCount == state.byteCount))
         }

@@ -26,7 +26,7 @@ struct RecordedOutcome {
       }
     }
     let shards = plan.shards.enumerated().map { number, shard in
-      WrittenShard(name: shard.name, byteCount: shard.fileByteCount, checksum: checksums[number], isKept: false)
+      WrittenShard(name: shard.name, byteCount: shard.fileByteCount, checksum: checksums[number], isKept: true)
     }
     return MergeEngine.Outcome(plan, findings, shards: shards, keptByteCount: 0)
   }

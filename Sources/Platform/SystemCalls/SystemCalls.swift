@@ -63,6 +63,8 @@ package enum SystemCalls {
   package static let folderInTheWay: Set<Int32> = [EEXIST, ENOTEMPTY, ENOTDIR]
   /// The errors of any call on a path that another machine has removed.
   package static let gone: Set<Int32> = [ENOENT, ESTALE]
+  /// What calls report where there is no space, or where this user may have no more.
+  package static let full: Set<Int32> = [ENOSPC, EDQUOT]
   /// The error of opening a socket or a missing device.
   package static let noSuchDevice = ENXIO
   /// The errors of any call on a path that this user may not access.
@@ -114,6 +116,7 @@ package enum SystemCalls {
 
   /// The hint for a file system that lacks a call without a substitute; nil for any other failure.
   package static func wayOut(of call: String, code: Int32) -> String? {
+    if full.contains(code) { return "free some space and run the same command again" }
     guard code == ENOSYS || code == EOPNOTSUPP || code == ENOTSUP || code == ESPIPE else { return nil }
     return "this file system does not support \(call); write the output to a local disk and copy it"
   }

@@ -96,7 +96,6 @@ struct MergeCommand: ParsableCommand {
         checking.verify == .full, "--verify full",
         "check the result: safemerge check OUTPUT --against BASE --adapter ADAPTER"
       ),
-      (parts.finish && checking.verify == .read, "--verify read", "give it to the parts"),
       (writing.breakLock, "--break-lock", "parts have no lock"),
       (!writing.resume, "--no-resume", "remove the parts first: safemerge clean OUTPUT --yes"),
       (parts.finish && place.dryRun, "--dry-run", nil),

@@ -35,9 +35,9 @@ struct ReportFile {
 
   /// Checks that the file that has the report's name is this report.
   ///
-  /// - Throws: `CheckpointError` with `outputExists`.
+  /// - Throws: `CheckpointError` with `outputStays`.
   func compare(_ outcome: MergeOutcome) throws {
-    guard place.holds(try contents(outcome).text) else { throw CheckpointError(path: place.path, .outputExists) }
+    guard place.holds(try contents(outcome).text) else { throw CheckpointError(path: place.path, .outputStays) }
   }
 
   private func contents(_ outcome: MergeOutcome) throws -> (report: MergeReport, text: [UInt8]) {

@@ -20,7 +20,7 @@ struct PartOptions: ParsableArguments {
   var wait: Int?
 
   @Flag(
-    help: ArgumentHelp("Accept that every machine has a copy of the base, with times of its own.", visibility: .hidden))
+    help: ArgumentHelp("Accept in parts that every machine has a copy of the base, with times of its own.", visibility: .hidden))
   var baseCopies = false
 
   /// How many seconds a finisher waits where nothing else is asked for: as long as clients of NFS may show an old folder.
@@ -35,7 +35,7 @@ struct PartOptions: ParsableArguments {
     }
     if !finish {
       if wait != nil { throw ValidationError("--wait requires --finish") }
-      if baseCopies { throw ValidationError("--base-copies requires --finish") }
+      if part == nil, baseCopies { throw ValidationError("--base-copies requires --part or --finish") }
     }
     if let wait, wait < 0 { throw ValidationError("invalid value \"\(wait)\" for --wait: expected at least 0") }
   }

@@ -51,8 +51,11 @@ struct PartRun {
   private func write(
     _ part: PartNumber, as identity: MergeIdentity, _ line: ProgressLine, _ clock: inout StepClock
   ) throws {
-    let outcome = try merge.writePart(part.index, of: part.count, as: identity) { line.update($0) }
+    let outcome = try merge.writePart(
+      part.index, of: part.count, as: identity, acceptsBaseCopies: options.baseCopies
+    ) { line.update($0) }
     line.finish()
+    for shard in outcome.shards where shard.isKept { EventStream.standard.shard(shard) }
     clock.finish("weights")
     teller.tell(clock)
     try teller.finish(PartSummary(part, outcome, output: merge.request.output, duration: clock.duration))
@@ -65,7 +68,7 @@ struct PartRun {
     let wasThere: Bool
     let isTaken = report?.place.isTaken ?? false
     var wantsReport = report != nil && !isTaken
-    var waits = false
+    var (waits, isCompared) = (false, false)
     do {
       wasThere = try merge.finishParts(as: identity, acceptsBaseCopies: options.baseCopies) { missing in
         if !waits, seconds > 0 { tellWaiting(seconds, missing) }
@@ -79,7 +82,10 @@ struct PartRun {
       } check: { outcome in
         // Another process may have made the result and the report, of which this machine sees only the report yet.
         if isTaken { try report?.compare(outcome) }
+        isCompared = true
       } made: { outcome in
+        if isTaken, !isCompared { try report?.compare(outcome) }
+        isCompared = true
         line.finish()
         clock.finish("result")
         teller.tell(outcome)
@@ -89,11 +95,16 @@ struct PartRun {
         clock.finish("report")
       }
     } catch {
-      try interruption.check()
+      if (try? interruption.check()) == nil, let kept = merge.keptParts(as: identity) {
+        throw InterruptedMerge(kept: kept)
+      }
       throw error
     }
     line.finish()
     if wantsReport, let report { try LostReport.check(report.place, output: merge.request.output) }
+    if isTaken, !isCompared, let report {
+      teller.tell(note: "\(report.place.path): was there already, and the records to compare it with are gone")
+    }
     teller.tell(clock)
     try teller.finish(
       PartSummary(

@@ -21,6 +21,10 @@ package struct FolderOnDisk: SharedFolder {
 
   package func makeFolder(_ path: String) throws(CheckpointError) {
     try attempt(path) { () throws(SystemCalls.Failure) in try SystemCalls.ensureFolder(path, mode: 0o700) }
+    try checkPrivate(path)
+  }
+
+  package func checkPrivate(_ path: String) throws(CheckpointError) {
     guard let identity = try OutputPlace.identity(path, followingLinks: false) else { return }
     guard StagingFolder.isOurs(identity, in: Paths.folder(path)) else {
       throw CheckpointError(path: path, .stagingNotOurs)

@@ -6,8 +6,8 @@ public struct PartsError: ReportableError, Equatable {
   public enum Problem: Equatable, Sendable {
     /// Some weight files have no record; their names.
     case missing([String], of: Int)
-    /// The records of some weight files have no statistics, which are wanted; the names of the files.
-    case withoutStatistics([String], of: Int)
+    /// The records of some weight files do not say what is wanted; what, and the names of the files.
+    case without(RecordContents, [String], of: Int)
     /// The data of a complete weight file is not there.
     case noData
     /// The data of a complete weight file does not have the recorded size.
@@ -16,6 +16,8 @@ public struct PartsError: ReportableError, Equatable {
     case header
     /// The result does not hold what the plan says.
     case notThePlan(name: String)
+    /// A weight file of a result that is there is not what the plan says.
+    case damagedResult(String)
     /// The file system has no links, so that one process finishes at a time.
     case beingFinished
     /// The file system lacks something that parts need.
@@ -35,8 +37,9 @@ public struct PartsError: ReportableError, Equatable {
   public var errorClass: String {
     switch problem {
     case .missing: "parts-missing"
-    case .withoutStatistics: "parts-statistics"
-    case .noData, .size, .header, .notThePlan: "parts"
+    case .without(.statistics, _, _): "parts-statistics"
+    case .without: "parts-checksums"
+    case .noData, .size, .header, .notThePlan, .damagedResult: "parts"
     case .beingFinished: "in-use"
     case .unsuitable: "system"
     }
@@ -60,13 +63,14 @@ public struct PartsError: ReportableError, Equatable {
     switch problem {
     case .missing(let names, let count):
       "\(names.count) of \(count) weight files are not complete: " + Self.list(names)
-    case .withoutStatistics(let names, let count):
-      "the parts of \(names.count) of \(count) weight files collected no statistics: " + Self.list(names)
+    case .without(let contents, let names, let count):
+      "the parts of \(names.count) of \(count) weight files \(contents.absence): " + Self.list(names)
     case .noData: "recorded as complete, but its data is gone"
     case .size(let found, let recorded):
       "recorded as complete with \(NumberText.grouped(recorded)) bytes, but it has \(NumberText.grouped(found))"
     case .header: "recorded as complete, but its header is not the plan's"
     case .notThePlan(let name): "the result of the parts does not match the plan at \"\(name)\""
+    case .damagedResult(let what): "this merge was finished before, but its weight file \(what)"
     case .beingFinished: "another process is making the result of these parts"
     case .unsuitable(let what): "this file system cannot hold the parts of a merge: \(what)"
     }
@@ -75,9 +79,11 @@ public struct PartsError: ReportableError, Equatable {
   public var hint: String? {
     switch problem {
     case .missing: "run the parts that write them again"
-    case .withoutStatistics:
-      "run the parts that write them again with --report, which writes these files again, or finish without --report"
-    case .noData, .size, .header, .notThePlan: "remove its record, and run the part that writes it again"
+    case .without(let contents, _, _):
+      "run the parts that write them again with \(contents.option), which writes these files again, or finish without it"
+    case .noData, .size: "run all parts again: what is complete is not written again"
+    case .header, .notThePlan: "remove the parts with safemerge clean OUTPUT --yes, and run them again"
+    case .damagedResult: "remove the output, and run the parts again"
     case .beingFinished: "wait; if no process is, remove \(path)"
     case .unsuitable: "write the output to a local disk and copy it"
     }
@@ -85,6 +91,10 @@ public struct PartsError: ReportableError, Equatable {
 
   /// What calls report about a path that another machine has removed.
   static let gone: Set<Int32> = SystemCalls.gone
+
+  static func isFull(_ error: CheckpointError) -> Bool {
+    if case .system(_, let code) = error.problem { SystemCalls.full.contains(code) } else { false }
+  }
 
   static func isGone(_ error: CheckpointError) -> Bool {
     switch error.problem {

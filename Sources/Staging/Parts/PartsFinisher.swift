@@ -43,35 +43,45 @@ package struct PartsFinisher: Sendable {
   /// Makes the result, or finds that it was made.
   ///
   /// - Parameters:
-  ///   - needsStatistics: Whether a record without statistics is of no use.
+  ///   - contents: What records must say to be of use.
   ///   - wait: Called with the number of weight files that are missing, and that another machine may see already; false:
   ///     they stay missing.
   ///   - others: Called once, when all weight files are complete.
   ///   - made: Called once the result has its name, before the parts are removed, with the records of all weight files. A
   ///     finisher that was killed before them is followed by one that calls it for a result that was there. Not called where
   ///     the records are gone.
-  /// - Throws: ``PartsError``; `CheckpointError` with `outputExists` if something else has the output's name; what `made`
+  /// - Throws: ``PartsError``; `CheckpointError` with `outputStays` if something else has the output's name; what `made`
   ///   throws, and the parts stay.
   package func finish(
-    needsStatistics: Bool = false, wait: (_ missing: Int) -> Bool = { _ in false }, others: OtherFiles,
+    needing contents: RecordContents = [], wait: (_ missing: Int) -> Bool = { _ in false }, others: OtherFiles,
     made: (_ records: [Int: ShardRecord]) throws -> Void = { _ in }
   ) throws -> Outcome {
     switch try parts.outputState() {
-    case .finished: return try leave(.wasFinished, try? records(needsStatistics) { _ in false }, made)
-    case .other: throw CheckpointError(path: parts.output, .outputExists)
+    case .finished: return try leave(finished: contents, made)
+    case .other: throw CheckpointError(path: parts.output, .outputStays)
     case .absent: break
     }
+    // Whoever else may write to them decides what is in the result.
+    for folder in [paths.top, paths.folder, paths.work, paths.parts] { try shared.checkPrivate(folder) }
     let all: [Int: ShardRecord]
     do {
       // While this process waits, another one may make the result and remove the records.
-      all = try records(needsStatistics) { wait($0) && (try? parts.outputState()) != .finished }
+      all = try records(contents) { wait($0) && (try? parts.outputState()) != .finished }
       try makeResult(all, others)
     } catch {
       // Whatever failed: a request may have been sent twice, or another process was faster.
       guard (try? parts.outputState()) == .finished else { throw error }
-      return try leave(.wasFinished, try? records(needsStatistics) { _ in false }, made)
+      return try leave(finished: contents, made)
     }
     return try leave(.finished, all, made)
+  }
+
+  /// Leaves a result that was there.
+  private func leave(
+    finished contents: RecordContents, _ made: (_ records: [Int: ShardRecord]) throws -> Void
+  ) throws -> Outcome {
+    try parts.checkResult(files)
+    return try leave(.wasFinished, try? records(contents) { _ in false }, made)
   }
 
   private func leave(
@@ -101,18 +111,19 @@ package struct PartsFinisher: Sendable {
   }
 
   /// The records of all weight files.
-  private func records(_ needsStatistics: Bool, _ wait: (_ missing: Int) -> Bool) throws -> [Int: ShardRecord] {
+  private func records(_ contents: RecordContents, _ wait: (_ missing: Int) -> Bool) throws -> [Int: ShardRecord] {
     while true {
       let records = try parts.records()
       let missing = files.indices.filter { records[$0] == nil }
-      let bare = files.indices.filter { needsStatistics && records[$0]?.findings.hasStatistics == false }
+      let lacking = records.mapValues { contents.subtracting($0.contents) }.filter { !$0.value.isEmpty }
+      let bare = files.indices.filter { lacking[$0] != nil }
       if missing.isEmpty, bare.isEmpty { return records }
-      guard wait(max(missing.count, bare.count)) else {
+      guard wait(missing.count + bare.count) else {
         func names(_ numbers: [Int]) -> [String] { numbers.map { files[$0].name } }
         throw PartsError(
           path: paths.folder,
           missing.isEmpty
-            ? .withoutStatistics(names(bare), of: files.count) : .missing(names(missing), of: files.count))
+            ? .without(lacking.values.reduce([]) { $0.union($1) }, names(bare), of: files.count) : .missing(names(missing), of: files.count))
       }
     }
   }
@@ -120,14 +131,10 @@ package struct PartsFinisher: Sendable {
   /// Where the data of each weight file is: in `work`, or where a process left it that moved files and was killed.
   private func locate(_ records: [Int: ShardRecord]) throws -> [String] {
     let work = Set(try shared.list(paths.work))
-    let results = try shared.list(paths.folder).filter { $0.hasPrefix(PartsPaths.resultPrefix) }
     return try files.enumerated().map { number, file in
       let record = try record(number, records)
       if work.contains(record.data) { return Paths.join(paths.work, record.data) }
-      for result in results {
-        let path = Paths.join(Paths.join(paths.folder, result), file.name)
-        if try shared.list(Paths.folder(path)).contains(Paths.lastComponent(path)) { return path }
-      }
+      if let path = try parts.movedData(of: file.name) { return path }
       throw PartsError(path: Paths.join(paths.work, record.data), .noData)
     }
   }
@@ -185,7 +192,7 @@ package struct PartsFinisher: Sendable {
     try shared.complete(paths.result)
     try compareNames(files.map(\.name) + names)
     do { try shared.renameFolder(paths.result, to: parts.output) } catch {
-      if try parts.outputState() == .other { throw CheckpointError(path: parts.output, .outputExists) }
+      if try parts.outputState() == .other { throw CheckpointError(path: parts.output, .outputStays) }
       throw error
     }
   }

@@ -89,7 +89,8 @@ package struct PartsFolder: Sendable {
       try shared.makeFolder(file + ".2")
       try shared.renameFolder(file + ".2", to: file + ".3")
     } catch {
-      if PartsError.isGone(error) { throw error }
+      // A full disk is one for whatever file system.
+      if PartsError.isGone(error) || PartsError.isFull(error) { throw error }
       throw PartsError(path: paths.top, .unsuitable(error.message))
     }
   }
@@ -114,13 +115,37 @@ package struct PartsFolder: Sendable {
     return found
   }
 
-  /// Whether a listing shows a record of a weight file.
+  /// Whether a weight file has a record, and the data that it is about.
   ///
-  /// - Parameter withStatistics: Whether a record without statistics counts as none.
-  package func isComplete(_ number: Int, withStatistics: Bool = false) throws(CheckpointError) -> Bool {
+  /// - Parameters:
+  ///   - contents: What the record must say, or it counts as none.
+  ///   - inputs: The base's files that it must have been made from, as this process sees them; nil: whichever.
+  package func isComplete(
+    _ number: Int, having contents: RecordContents = [], madeFrom inputs: [ShardRecord.Input]? = nil
+  ) throws(CheckpointError) -> Bool {
     let name = PartsPaths.recordName(number)
     guard try shared.list(paths.parts).contains(name), let record = try record(number) else { return false }
-    return record.findings.hasStatistics || !withStatistics
+    guard record.contents.isSuperset(of: contents), inputs == nil || inputs.map(record.isMade) == true else {
+      return false
+    }
+    return try hasData(record)
+  }
+
+  /// Whether the data of a record is in `work` with its whole size, or in the result that a process makes.
+  private func hasData(_ record: ShardRecord) throws(CheckpointError) -> Bool {
+    if try shared.list(paths.work).contains(record.data) {
+      return try shared.start(of: Paths.join(paths.work, record.data), byteCount: 0)?.fileByteCount == record.byteCount
+    }
+    return try movedData(of: record.name) != nil
+  }
+
+  /// Where a process has the weight file that moves files because the file system has no links; nil: nowhere.
+  func movedData(of name: String) throws(CheckpointError) -> String? {
+    for result in try shared.list(paths.folder) where result.hasPrefix(PartsPaths.resultPrefix) {
+      let path = Paths.join(Paths.join(paths.folder, result), name)
+      if try shared.list(Paths.folder(path)).contains(Paths.lastComponent(path)) { return path }
+    }
+    return nil
   }
 
   /// The record of a weight file whose name a listing showed; nil if it is not whole.
@@ -139,12 +164,12 @@ package struct PartsFolder: Sendable {
 
   /// Records that the data of a weight file is complete and on disk.
   ///
-  /// A record with statistics replaces one without.
+  /// A record that says more replaces one that says less, and one of other base files the one of those before.
   ///
   /// - Returns: False if another process was faster; the data of this one is removed then. A process that wrote a record
   ///   never removes its data, so a record that another one replaces stays true.
   package func complete(_ record: ShardRecord) throws(CheckpointError) -> Bool {
-    if try isComplete(record.number, withStatistics: record.findings.hasStatistics) {
+    if try isComplete(record.number, having: record.contents, madeFrom: record.inputs) {
       shared.remove(Paths.join(paths.work, record.data))
       return false
     }

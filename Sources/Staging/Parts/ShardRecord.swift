@@ -20,6 +20,16 @@ package struct ShardRecord: Sendable, Equatable {
       self.modifiedNanoseconds = modifiedNanoseconds
       self.checksum = checksum
     }
+
+    /// Whether both have the same size and time.
+    package func isSame(as other: Input) -> Bool {
+      name == other.name && byteCount == other.byteCount && modifiedNanoseconds == other.modifiedNanoseconds
+    }
+  }
+
+  /// Whether the weight file was made from these files of the base, as far as sizes and times tell.
+  package func isMade(from inputs: [Input]) -> Bool {
+    self.inputs.count == inputs.count && zip(self.inputs, inputs).allSatisfy { $0.isSame(as: $1) }
   }
 
   /// How far the data was compared with what was written.

@@ -12,6 +12,11 @@ package protocol SharedFolder: Sendable {
   /// Makes a folder that only this user may access; one that is there is used.
   func makeFolder(_ path: String) throws(CheckpointError)
 
+  /// Checks that only this user may access a folder, if it is there.
+  ///
+  /// - Throws: `CheckpointError` with `stagingNotOurs`.
+  func checkPrivate(_ path: String) throws(CheckpointError)
+
   /// Makes a file, fills it, and flushes it to disk. The name must be free.
   func write(_ bytes: [UInt8], to path: String) throws(CheckpointError)
 
