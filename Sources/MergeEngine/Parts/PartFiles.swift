@@ -42,7 +42,8 @@ struct PartFiles: WeightFiles {
       ShardRecord(
         digest: parts.digest, number: number, name: name, data: parts.data(number).name,
         byteCount: record.file.byteCount, headerChecksum: headerChecksum, checksum: record.file.checksum,
-        inputs: completion.inputs.map(ShardRecord.Input.init), verification: verification, findings: ShardFindings(jobs)))
+        inputs: completion.inputs.map(ShardRecord.Input.init), verification: verification,
+        findings: ShardFindings(jobs)))
     return record
   }
 

@@ -59,6 +59,7 @@ package enum SystemCalls {
 
   package static let noSuchFile = ENOENT
   package static let exists = EEXIST
+  package static let notAFolder = ENOTDIR
   /// The errors of renaming a folder over something other than an empty folder.
   package static let folderInTheWay: Set<Int32> = [EEXIST, ENOTEMPTY, ENOTDIR]
   /// The errors of any call on a path that another machine has removed.

@@ -20,7 +20,8 @@ struct PartOptions: ParsableArguments {
   var wait: Int?
 
   @Flag(
-    help: ArgumentHelp("Accept in parts that every machine has a copy of the base, with times of its own.", visibility: .hidden))
+    help: ArgumentHelp(
+      "Accept in parts that every machine has a copy of the base, with times of its own.", visibility: .hidden))
   var baseCopies = false
 
   /// How many seconds a finisher waits where nothing else is asked for: as long as clients of NFS may show an old folder.

@@ -92,6 +92,15 @@ public struct PartsError: ReportableError, Equatable {
   /// What calls report about a path that another machine has removed.
   static let gone: Set<Int32> = SystemCalls.gone
 
+  /// Whether listing a name failed because it is a file, or a folder that this user may not list.
+  static func isOthers(_ error: CheckpointError) -> Bool {
+    if case .system(_, let code) = error.problem {
+      SystemCalls.notAFolder == code || SystemCalls.notAllowed.contains(code)
+    } else {
+      false
+    }
+  }
+
   static func isFull(_ error: CheckpointError) -> Bool {
     if case .system(_, let code) = error.problem { SystemCalls.full.contains(code) } else { false }
   }

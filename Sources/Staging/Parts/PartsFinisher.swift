@@ -123,7 +123,8 @@ package struct PartsFinisher: Sendable {
         throw PartsError(
           path: paths.folder,
           missing.isEmpty
-            ? .without(lacking.values.reduce([]) { $0.union($1) }, names(bare), of: files.count) : .missing(names(missing), of: files.count))
+            ? .without(lacking.values.reduce([]) { $0.union($1) }, names(bare), of: files.count)
+            : .missing(names(missing), of: files.count))
       }
     }
   }

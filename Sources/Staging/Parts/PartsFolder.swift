@@ -48,13 +48,18 @@ package struct PartsFolder: Sendable {
   package func outputState() throws(CheckpointError) -> OutputState {
     let name = Paths.lastComponent(output)
     guard try shared.list(Paths.folder(output)).contains(where: { Paths.areEqual($0, name) }) else { return .absent }
-    // A file, or a folder that others may not list.
-    guard let names = try? shared.list(output) else { return .other }
+    let names: [String]
+    do throws(CheckpointError) { names = try shared.list(output) } catch {
+      if PartsError.isOthers(error) { return .other }
+      throw error
+    }
     if names.isEmpty { return .absent }
-    guard names.contains(ResultMarks.record),
-      let text = try shared.start(of: ResultRecord.path(in: output), byteCount: Self.recordLimit),
-      let record = try? ResultRecord(text: text.bytes)
-    else { return .other }
+    guard names.contains(ResultMarks.record) else { return .other }
+    // A name that cannot be opened is one that this machine has not seen for long, and says nothing yet.
+    guard let text = try shared.start(of: ResultRecord.path(in: output), byteCount: Self.recordLimit) else {
+      return .absent
+    }
+    guard let record = try? ResultRecord(text: text.bytes) else { return .other }
     return identity.decided(record) ? .finished : .other
   }
 

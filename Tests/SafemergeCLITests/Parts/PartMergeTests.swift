@@ -135,7 +135,8 @@ import Testing
   @Test(arguments: [
     (["--part", "2/2"], "the parts of 2 are 0 to 1"), (["--part", "0/2", "--finish"], "exclude each other"),
     (["--part", "0/2", "--force"], "does not support --force"), (["--part", "0/2", "--combine", "ties"], "--combine"),
-    (["--base-copies"], "--base-copies requires --part or --finish"), (["--part", "0/2", "--verify", "full"], "--verify full"),
+    (["--base-copies"], "--base-copies requires --part or --finish"),
+    (["--part", "0/2", "--verify", "full"], "--verify full"),
     (["--part", "0/2", "--wait", "3"], "--wait requires --finish"), (["--part", "0/2", "--no-resume"], "--no-resume"),
   ]) func whatPartsCannotDoIsWrongUsage(_ more: [String], _ words: String) throws {
     #expect(expectRefusal(try run(more), status: 2).contains(words))

@@ -132,7 +132,7 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: parts))
   }
 
-  /// Checksums and reading back are done by the parts; a finisher that wants them says which have not.
+  /// Checksums and reading back are done by the parts; a finisher that needs them names the parts without.
   @Test(arguments: [(["--checksums"], "computed no checksums"), (["--verify", "read"], "did not read the data back")])
   func whatPartsDidNotDoIsNamed(_ options: [String], _ words: String) throws {
     #expect(try run(["--part", "0/2"] + options).status == 0)
@@ -146,7 +146,7 @@ import Testing
     #expect(try tree(output) == whole(nil, options))
   }
 
-  /// A finisher with other options than the parts is told so, even where nothing else is printed.
+  /// A finisher with other options than the parts says so, even with --quiet.
   @Test func otherOptionsOfTheFinisherAreNamed() throws {
     #expect(try run(["--part", "0/1"]).status == 0)
     let message = try refusal(["--finish", "--wait", "0", "--dtype", "bf16"], status: 4)
