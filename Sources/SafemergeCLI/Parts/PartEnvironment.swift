@@ -10,6 +10,11 @@ struct PartEnvironment {
     let index: Int
     /// Nil: it is not told.
     let count: Int?
+
+    /// Whether both can be true of one process.
+    func agrees(with other: Claim) -> Bool {
+      index == other.index && (count == nil || other.count == nil || count == other.count)
+    }
   }
 
   /// A part, and the variable that told it.
@@ -27,15 +32,16 @@ struct PartEnvironment {
   /// - Parameter count: How many parts there are; nil: the engine says it.
   /// - Throws: ``UsageError`` if no engine says it, several say different things, or one says only a half of it.
   func part(of count: Int?) throws(UsageError) -> Found {
-    let claim = try claim()
+    let claims = try claims()
+    let claim = claims[0]
     let variable = claim.engine.index
     guard let own = count ?? claim.count else {
       throw UsageError("--part auto: \(claim.engine.name) does not say how many parts there are", hint: Self.hint)
     }
-    if count == nil, claim.engine == .slurmArray { try checkArray(own) }
-    if let count, let told = claim.count, told != count, !claim.engine.isArray {
+    if count == nil, let whole = claim.engine.whole { try check(whole, of: claim.engine, count: own) }
+    if let count, let other = claims.first(where: { !$0.engine.isRepeatable && $0.count ?? count != count }) {
       throw UsageError(
-        "--part auto/\(count): \(claim.engine.name) has \(told) processes (\(seen(claim.engine)))",
+        "--part auto/\(count): \(other.engine.name) has \(other.count ?? 0) processes (\(seen(other.engine)))",
         hint: "give as many parts as processes: --part auto")
     }
     guard 0..<own ~= claim.index else {
@@ -48,29 +54,30 @@ struct PartEnvironment {
 
   private static let hint = "give the number of parts: --part auto/16, or the part too: --part 3/16"
 
-  /// The one thing that is said.
-  private func claim() throws(UsageError) -> Claim {
+  /// What is said, which agrees: first what counts.
+  private func claims() throws(UsageError) -> [Claim] {
     var claims: [Claim] = []
     for engine in JobEngine.all {
       if let claim = try claim(of: engine) { claims.append(claim) }
     }
     let specific = claims.filter { !$0.engine.isGeneral }
     let candidates = specific.isEmpty ? claims : specific
-    guard let first = candidates.first else {
+    // An array whose tasks are steps of one process each, or an engine that does not say how many.
+    guard let chosen = candidates.first(where: { $0.count != nil }) ?? candidates.first else {
       throw UsageError(
         "--part auto: no engine says which part this is (\(JobEngine.slurmArray.index), \(JobEngine.indexedJob.index), ... are not set)",
         hint: "give the part: --part 3/16")
     }
-    let other = candidates.dropFirst().first {
-      $0.index != first.index || !($0.count == nil || first.count == nil || $0.count == first.count)
-    }
-    if let other {
+    // Beside a specific engine a general index may mean anything. With a number above 1 it is one of several processes, which would
+    // all make one part.
+    let others = claims.filter { $0 != chosen && (candidates.contains($0) || $0.count != nil) }
+    if let other = others.first(where: { !$0.agrees(with: chosen) }) {
       throw UsageError(
-        "--part auto: \(first.engine.name) and \(other.engine.name) say different things (\(seen(first.engine)); \(seen(other.engine)))",
-        hint: "give the part: --part 3/16")
+        "--part auto: \(chosen.engine.name) and \(other.engine.name) say different things (\(seen(chosen.engine)); \(seen(other.engine)))",
+        hint: "give the part: --part 3/16, or hide the engine that does not count: "
+          + "env -u \(chosen.engine.index) or env -u \(other.engine.index) before safemerge")
     }
-    // An array whose tasks are steps of one process each, or an engine that does not say how many.
-    return candidates.first { $0.count != nil } ?? first
+    return [chosen] + others
   }
 
   /// What one engine says; nil if it did not start the process as one of several.
@@ -81,23 +88,28 @@ struct PartEnvironment {
     let told = engine.counts.compactMap { variables[$0] }.first
     let count = told.flatMap(PartArgument.number)
     // One task is no step of several: that of a task of an array, for instance.
-    if !engine.isArray, count == 1 { return nil }
+    if !engine.isRepeatable, count == 1 { return nil }
     guard let index = PartArgument.number(text), told == nil || count != nil else {
       throw UsageError("--part auto: \(seen(engine)): expected numbers", hint: Self.hint)
     }
     return Claim(engine: engine, index: index - engine.first, count: count)
   }
 
-  /// Only an array from 0 without gaps says how many parts there are: a repeat of one task has a count of 1.
-  private func checkArray(_ count: Int) throws(UsageError) {
-    let names = ["MIN", "MAX", "STEP"].map { "SLURM_ARRAY_TASK_\($0)" }
-    let (least, most, step) = (variables[names[0]], variables[names[1]], variables[names[2]])
-    guard least == "0", most == String(count - 1), step == nil || step == "1" else {
-      let found = names.compactMap { name in variables[name].map { "\(name)=\($0)" } }.joined(separator: ", ")
-      throw UsageError(
-        "--part auto: the array is not 0 to \(count - 1) (\(found))",
-        hint: "give the number of parts: --part auto/\(count)")
-    }
+  /// Refuses an array whose number is not that of the parts.
+  private func check(_ whole: WholeArray, of engine: JobEngine, count: Int) throws(UsageError) {
+    let last = count - 1 + engine.first
+    let (wrong, missing) = whole.differences(variables, last: last)
+    guard !wrong.isEmpty || !missing.isEmpty else { return }
+    let range = "\(engine.first) to \(last)"
+    let (reason, found) =
+      wrong.isEmpty
+      ? ("does not say that it is \(range)", "\(missing.joined(separator: ", ")) not set")
+      : ("that is not \(range) does not say how many parts there are", wrong.joined(separator: ", "))
+    throw UsageError(
+      "--part auto: \(engine.name) \(reason) (\(seen(engine)); \(found))",
+      hint:
+        "submit all parts: \(whole.option(last: last)), or give the number of all parts where some are repeated: --part auto/N"
+    )
   }
 
   /// The variables of an engine, as they are.
