@@ -58,6 +58,15 @@ import Testing
     (["merge", "a", "b", "--jobs", "0"], #"invalid value "0" for --jobs: expected at least 1"#, nil),
     (["merge", "a", "b", "-j", "two"], #"invalid value "two" for -j: expected a whole number"#, nil),
     (["merge", "a", "b", "-o"], "-o needs a value", nil),
+    (
+      ["merge", "a", "b", "-o", "x", "--part", "-1/2"], #"--part needs a value, and "-1/2" begins like an option"#,
+      "a value that begins with a dash is written --part=-1/2"
+    ),
+    (["merge", "a", "b", "-o", "x", "--part=-1/2"], #"invalid value "-1/2" for --part: expected I/N"#, "--part 3/16"),
+    (
+      ["merge", "a", "b", "-o", "x", "--finish", "--wait=-1"], #"invalid value "-1" for --wait: expected at least 0"#,
+      nil
+    ),
     (["merge", "a", "b", "--base-was", "nf4"], "unknown option --base-was for merge", "it is called --qlora"),
     (["merge", "a", "b", "--torch_dtype", "bf16"], "unknown option --torch_dtype for merge", "use --dtype"),
     (["merge", "a", "b", "--output-dir", "x"], "unknown option --output-dir for merge", "use --output (-o)"),

@@ -41,4 +41,13 @@ struct CommandLineWords {
     }
     return nil
   }
+
+  /// The word behind an option of this process that begins with a dash and a digit: the parser takes it for another option.
+  static func number(after option: String) -> String? {
+    let words = CommandLine.arguments
+    guard let place = words.firstIndex(of: option), let word = words.dropFirst(place + 1).first, word.hasPrefix("-"),
+      word.dropFirst().first?.isNumber == true
+    else { return nil }
+    return word
+  }
 }

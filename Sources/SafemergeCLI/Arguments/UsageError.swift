@@ -48,8 +48,14 @@ struct UsageError: ReportableError {
       self.init(message, hint: hint)
     case .missingValue(let name):
       let values = options.option(name, of: command)?.values ?? []
+      guard let word = CommandLineWords.number(after: name) else {
+        self.init(
+          "\(name) needs a value", hint: values.isEmpty ? nil : "values: \(values.joined(separator: ", "))")
+        return
+      }
       self.init(
-        "\(name) needs a value", hint: values.isEmpty ? nil : "values: \(values.joined(separator: ", "))")
+        "\(name) needs a value, and \"\(word)\" begins like an option",
+        hint: "a value that begins with a dash is written \(name)=\(word)")
     case .missingArgument(let name):
       self.init("missing argument \(name)", hint: hint ?? Self.example(command))
     case .unexpected(let values):
