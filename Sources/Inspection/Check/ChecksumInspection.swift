@@ -77,16 +77,28 @@ struct ChecksumInspection {
 
   /// The checksums of all files, in the order of their names.
   func sums() throws -> [SumsFile.Entry] {
-    var names = model.files.map(\.name)
-    var root = Paths.folder(model.path)
-    if let folder = model.folder {
-      root = folder
-      let known = Set(names)
-      names += try model.regularFiles().filter { !known.contains($0) && $0 != "SHA256SUMS" }
-    }
-    names.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    let root = model.folder ?? Paths.folder(model.path)
+    let names = (model.files.map(\.name) + (try summedOthers())).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     let found = try checksums(names.map { Paths.join(root, $0) })
     return zip(names, found).compactMap { name, checksum in checksum.map { SumsFile.Entry(name: name, checksum: $0) } }
+  }
+
+  /// The files without weights that a list of checksums has, apart from the usual list itself.
+  private func summedOthers() throws -> [String] {
+    let known = Set(model.files.map(\.name))
+    return try model.regularFiles().filter { !known.contains($0) && $0 != "SHA256SUMS" }
+  }
+
+  /// The files without weights that decide what a check measures, relative to the folder, sorted.
+  func otherFiles() throws -> [String] {
+    var names = Set(try model.regularFiles().filter { $0.hasSuffix(".json") })
+    if model.folder == nil { names.formUnion(["config.json", "adapter_config.json", ResultMarks.record]) }
+    // What is wrong with the record is for the check to say.
+    var log = FindingLog(path: model.path, folder: model.folder)
+    names.formUnion(try recordedFiles(&log).map(\.name) + (options.sums?.entries ?? []).map(\.name))
+    if options.computesSums { names.formUnion(try summedOthers()) }
+    if options.readsData { names.formUnion(blobs().map(\.name)) }
+    return names.subtracting(model.files.map(\.name)).filter(CheckpointIndex.staysInFolder).sorted()
   }
 
   /// Compares files of the Hugging Face cache that are large with the SHA-256 that is the name of their blob.
@@ -95,12 +107,7 @@ struct ChecksumInspection {
   /// a blob is called by the ETag, which for large files is their SHA-256.
   func verifyBlobs(_ log: inout FindingLog) throws {
     let root = model.folder ?? Paths.folder(model.path)
-    var names = model.folder == nil ? [Paths.lastComponent(model.path)] : model.files.map(\.name)
-    let known = Set(names)
-    names += ((try? model.regularFiles()) ?? []).filter { !known.contains($0) }
-    let blobs = names.compactMap { name -> (name: String, checksum: SHA256Checksum)? in
-      Self.checksum(ofBlob: Paths.join(root, name)).map { (name, $0) }
-    }
+    let blobs = blobs()
     guard !blobs.isEmpty else { return }
     let found = try checksums(blobs.map { Paths.join(root, $0.name) })
     for (blob, found) in zip(blobs, found) {
@@ -113,6 +120,15 @@ struct ChecksumInspection {
     log.notes.append(
       "\(model.path): compared \(NumberText.counted(blobs.count, "file")) in the Hugging Face cache with the SHA-256 in "
         + "the blob's name")
+  }
+
+  /// The files whose names in a folder of blobs are checksums.
+  private func blobs() -> [(name: String, checksum: SHA256Checksum)] {
+    let root = model.folder ?? Paths.folder(model.path)
+    var names = model.folder == nil ? [Paths.lastComponent(model.path)] : model.files.map(\.name)
+    let known = Set(names)
+    names += ((try? model.regularFiles()) ?? []).filter { !known.contains($0) }
+    return names.compactMap { name in Self.checksum(ofBlob: Paths.join(root, name)).map { (name, $0) } }
   }
 
   /// The checksum that the name of a file in a folder of blobs is.

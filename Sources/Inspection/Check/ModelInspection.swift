@@ -39,6 +39,7 @@ public struct ModelInspection: Sendable {
   }
 
   public let path: String
+  let model: InspectedModel
   public let isAdapter: Bool
   /// The weight files whose headers are in order.
   public let files: [File]
@@ -87,6 +88,7 @@ public struct ModelInspection: Sendable {
         "\(ResultMarks.record) has checksums of \(summed.count) files; --data verifies them")
     }
     self.path = path
+    self.model = model
     isAdapter = model.isAdapter
     files = model.files
     findings = log.findings

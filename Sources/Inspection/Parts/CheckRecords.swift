@@ -23,9 +23,9 @@ package struct CheckRecords: Sendable {
   ///   - identity: What decides what is measured: program, options, and the identity of all files.
   ///   - files: The names of the weight files.
   package init(folder: String, identity: String, files: [String]) {
-    top = folder
+    top = Paths.withoutTrailingSlashes(folder)
     digest = String(SHA256Checksum(of: Array(identity.utf8)).description.prefix(32))
-    path = Paths.join(folder, digest)
+    path = Paths.join(top, digest)
     self.files = [CheckedData.wholeModel] + files
   }
 
@@ -59,18 +59,42 @@ package struct CheckRecords: Sendable {
     return (values, count)
   }
 
-  /// Writes what was measured of a file.
+  /// Makes the folders. A part does this before it reads, so that nothing is read that cannot be recorded.
+  package func makeFolders() throws(CheckRecordError) {
+    for folder in [top, path] { try Self.makeFolder(folder) }
+  }
+
+  /// - Throws: ``CheckRecordError`` with `notAFolder` if something else has the name of the folder of results.
+  package func checkFolder() throws(CheckRecordError) { _ = try Self.isFolder(top) }
+
+  /// Whether a folder is there; a link to one counts.
+  private static func isFolder(_ path: String) throws(CheckRecordError) -> Bool {
+    let found: SystemCalls.Identity?
+    let isNamed: Bool
+    do throws(SystemCalls.Failure) {
+      found = try SystemCalls.identity(path: path)
+      isNamed = try SystemCalls.identity(path: path, followingLinks: false) != nil
+    } catch { throw CheckRecordError(path: path, .system(call: error.call, code: error.code)) }
+    guard isNamed, found?.isDirectory != true else { return isNamed }
+    throw CheckRecordError(path: path, .notAFolder(found == nil ? "a link to nothing" : "a file"))
+  }
+
+  private static func makeFolder(_ path: String) throws(CheckRecordError) {
+    if try isFolder(path) { return }
+    do throws(SystemCalls.Failure) { try SystemCalls.ensureFolder(path, mode: 0o777) } catch {
+      throw CheckRecordError(
+        path: path, error.code == SystemCalls.noSuchFile ? .noParentFolder : .system(call: error.call, code: error.code)
+      )
+    }
+  }
+
+  /// Writes what was measured of a file, to folders that ``makeFolders()`` made.
   ///
   /// - Parameters:
   ///   - file: A weight file's name, or ``CheckedData/wholeModel``.
   ///   - count: How many parts there are.
   package func write(_ values: [String: JSONValue], of file: String, partCount count: Int) throws(CheckpointError) {
     guard let number = files.firstIndex(of: file) else { return }
-    for folder in [top, path] {
-      try CheckpointError.attempt(folder) { () throws(SystemCalls.Failure) in
-        try SystemCalls.ensureFolder(folder, mode: 0o777)
-      }
-    }
     let temporary = Paths.join(path, ".\(name(number)).\(RandomToken.make())")
     try shared.write(text(values, of: file, count), to: temporary)
     try shared.rename(temporary, to: Paths.join(path, name(number)))

@@ -12,8 +12,8 @@ package final class CheckedData: Sendable {
     case everything
     /// The values of these files are measured and kept. There are none of others.
     case files(Set<String>)
-    /// Everything was measured before.
-    case recorded
+    /// Everything was measured before; the values are from the records in this folder.
+    case recorded(from: String)
   }
 
   /// The name under which the values are kept that belong to no weight file.
@@ -57,11 +57,18 @@ package final class CheckedData: Sendable {
   ///
   /// - Throws: ``CheckRecordError`` with `missingValue`, where the records are of another check.
   package func recorded(_ key: String, of file: String) throws(CheckRecordError) -> JSONValue {
-    guard let value = values.withLock({ $0[file]?[key] }) else {
-      throw CheckRecordError(path: file, .missingValue(key))
-    }
+    guard let value = values.withLock({ $0[file]?[key] }) else { throw missing(key, of: file) }
     return value
   }
+
+  /// The error of a record without a value that can be read.
+  package func missing(_ key: String, of file: String) -> CheckRecordError {
+    let folder = if case .recorded(let folder) = mode { folder } else { file }
+    return CheckRecordError(path: folder, .missingValue(key, of: Self.title(file)))
+  }
+
+  /// What messages call that of which values are kept.
+  package static func title(_ file: String) -> String { file == wholeModel ? "what is in no weight file" : file }
 
   /// A value of a file: measured, or recorded.
   ///
@@ -75,9 +82,7 @@ package final class CheckedData: Sendable {
     _ key: String, of file: String, _ code: Code<Value>, measure: () throws -> Value
   ) throws -> Value? {
     if isRecorded {
-      guard let value = code.read(try recorded(key, of: file)) else {
-        throw CheckRecordError(path: file, .missingValue(key))
-      }
+      guard let value = code.read(try recorded(key, of: file)) else { throw missing(key, of: file) }
       return value
     }
     guard measures(file) else { return nil }

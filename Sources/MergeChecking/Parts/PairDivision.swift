@@ -32,7 +32,7 @@ struct PairDivision {
   func take(_ pairs: inout [CheckedPair]) throws(CheckRecordError) {
     for number in pairs.indices {
       guard pairs[number].result.take(try data.recorded(Self.key(number), of: files[number])) else {
-        throw CheckRecordError(path: files[number], .missingValue(Self.key(number)))
+        throw data.missing(Self.key(number), of: files[number])
       }
     }
   }

@@ -106,6 +106,10 @@ struct CheckCommand: ParsableCommand {
 
   func run() throws {
     let workers = try WorkerCount.of(threads.jobs)
+    if parts.part != nil {
+      Signals.prepareForMerge()
+      Signals.endAtOnce(saying: CheckPart.interrupted, events: false)
+    }
     let division = try parts.results.map { try makeDivision(folder: $0, workers: workers) }
     if let division, let chosen = try parts.part?.chosen(ProcessEnvironment.variables) {
       let part = CheckPart(part: chosen.part, variable: chosen.variable, division: division)
@@ -172,11 +176,32 @@ struct CheckCommand: ParsableCommand {
 
   /// The files of a check in parts, and where its records are.
   private func makeDivision(folder: String, workers: Int) throws -> CheckDivision {
-    let path = try ModelArgument(paths[0]).path
+    let path = try modelPath(paths[0])
+    let inspection = try ModelInspection(path: path, options: ModelInspection.Options(workers: workers))
     var options = ["data \(data)", "checksums \(writeChecksums)"]
+    var files = try inspection.checkedFiles(inspectionOptions(workers: workers))
     if let checksums { options.append("checksums \(try FileChecksum.of(checksums))") }
-    if against.against != nil { options += try ComparedMerge(against, output: path).identity() }
-    return try CheckDivision(path: path, folder: folder, options: options, workers: workers)
+    if against.against != nil {
+      let merge = try ComparedMerge(against, output: path).identity()
+      options += merge.options
+      files += merge.files
+    }
+    return try CheckDivision(inspection, folder: folder, options: options, read: files, workers: workers)
+  }
+
+  /// The path of a model: of a folder without a slash at its end, so that all parts give its files the same names.
+  private func modelPath(_ text: String) throws -> String {
+    let path = try ModelArgument(text).path
+    let isFolder = (try? SystemCalls.identity(path: path))?.isDirectory == true
+    return isFolder ? Paths.withoutTrailingSlashes(path) : path
+  }
+
+  private func inspectionOptions(workers: Int) throws -> ModelInspection.Options {
+    var options = ModelInspection.Options(workers: workers)
+    options.readsData = data
+    options.computesSums = writeChecksums
+    options.sums = try checksums.map { try SumsFile(path: $0) }
+    return options
   }
 
   /// - Parameters:
@@ -185,12 +210,9 @@ struct CheckCommand: ParsableCommand {
   private func check(
     _ text: String, workers: Int, _ data: CheckedData, _ names: [String: String]
   ) throws -> CheckResult {
-    let path = try ModelArgument(text).path
-    var options = ModelInspection.Options(workers: workers)
-    options.readsData = self.data
+    let path = try modelPath(text)
+    var options = try inspectionOptions(workers: workers)
     options.data = data
-    options.computesSums = writeChecksums
-    options.sums = try checksums.map { try SumsFile(path: $0) }
     let inspection = try ModelInspection(path: path, options: options)
     guard against.against != nil else { return CheckResult(inspection: inspection, merge: nil, duration: nil) }
     let start = ContinuousClock.now

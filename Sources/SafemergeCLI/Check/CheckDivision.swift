@@ -1,4 +1,3 @@
-import Checkpoints
 import Inspection
 import MergePlanning
 import Platform
@@ -15,43 +14,43 @@ struct CheckDivision {
   private let costs: [Int]
 
   /// - Parameters:
-  ///   - path: The model's, as it is opened.
+  ///   - inspection: Of the headers of the model.
   ///   - folder: The folder of results.
-  ///   - options: Everything that decides what is measured, apart from the files of the model.
-  /// - Throws: What inspecting headers throws; ``UsageError`` for a model with two files of one name.
-  init(path: String, folder: String, options: [String], workers: Int) throws {
-    let inspection = try ModelInspection(path: path, options: ModelInspection.Options(workers: workers))
+  ///   - options: Everything that decides what is measured, apart from files.
+  ///   - read: The files that decide what is measured.
+  /// - Throws: ``UsageError`` for a model with two files of one name, and for results inside a pipeline, whose folders are all read;
+  ///   what reading samples throws.
+  init(
+    _ inspection: ModelInspection, folder: String, options: [String], read: [CheckedFile], workers: Int
+  ) throws {
     let files = inspection.files
     guard Set(files.map(\.name)).count == files.count else {
       throw UsageError("--part: two weight files have the same name", hint: "check the model in one process")
     }
+    if inspection.isPipeline, let results = Self.realPath(folder), let model = SystemCalls.realPath(inspection.path),
+      Paths.isBeneath(results, model)
+    {
+      throw UsageError("--results \(folder) is inside the model", hint: "choose a folder beside it")
+    }
     names = Dictionary(files.map { ($0.path, $0.name) }, uniquingKeysWith: { one, _ in one })
     items = [CheckedData.wholeModel] + files.map(\.name)
     costs = [0] + files.map(\.header.fileByteCount)
-    let identity = options + [Safemerge.number] + (try Self.states(path, files.map(\.path)))
+    let identity = [Safemerge.number, Self.kind(inspection.path)] + options
     records = CheckRecords(
-      folder: folder, identity: identity.joined(separator: "\n"), files: files.map(\.name))
+      folder: folder, identity: (identity + (try CheckedFile.lines(read, workers: workers))).joined(separator: "\n"),
+      files: files.map(\.name))
   }
 
-  /// Names, sizes and times of the files that are in the folders of a model.
-  private static func states(_ path: String, _ files: [String]) throws -> [String] {
-    let isFolder = (try? SystemCalls.identity(path: path))?.isDirectory ?? false
-    let folders = Set(files.map { Paths.folder($0) } + [isFolder ? path : Paths.folder(path)]).sorted()
-    return try folders.flatMap { folder in
-      let names = try CheckpointError.attempt(folder) { () throws(SystemCalls.Failure) in
-        try SystemCalls.entries(ofFolder: folder)
-      }
-      return try names.sorted().compactMap { try state(Paths.join(folder, $0), named: $0) }
-    }
+  /// Whether a folder, one file or the files of an index are checked: each reads other files beside the weights.
+  private static func kind(_ path: String) -> String {
+    if (try? SystemCalls.identity(path: path))?.isDirectory == true { return "folder" }
+    return path.hasSuffix(".json") ? "index \(Paths.lastComponent(path))" : "file"
   }
 
-  /// Name, size and time of a regular file; nil for anything else.
-  static func state(_ path: String, named name: String) throws(CheckpointError) -> String? {
-    let identity = try CheckpointError.attempt(path) { () throws(SystemCalls.Failure) in
-      try SystemCalls.identity(path: path)
-    }
-    guard let identity, identity.isRegularFile else { return nil }
-    return "\(name) \(identity.byteCount) \(identity.modified).\(identity.modifiedNanoseconds)"
+  /// The real path of a folder that may not be there.
+  private static func realPath(_ folder: String) -> String? {
+    SystemCalls.realPath(folder)
+      ?? SystemCalls.realPath(Paths.folder(folder)).map { Paths.join($0, Paths.lastComponent(folder)) }
   }
 
   /// What of a part has to be measured.
@@ -70,12 +69,13 @@ struct CheckDivision {
   /// What all parts measured.
   ///
   /// - Parameter wait: Called with the numbers of missing and of all records while some are missing; false: they stay missing.
-  /// - Throws: `CheckRecordError` with `unchecked`.
+  /// - Throws: `CheckRecordError` with `unchecked`, or with `notAFolder`.
   func recorded(_ wait: (_ missing: Int, _ all: Int) -> Bool) throws -> CheckedData {
+    try records.checkFolder()
     while true {
       let (values, count) = try records.read()
       let missing = items.indices.filter { values[items[$0]] == nil }
-      if missing.isEmpty { return CheckedData(.recorded, values: values) }
+      if missing.isEmpty { return CheckedData(.recorded(from: records.path), values: values) }
       guard wait(missing.count, items.count) else { throw unchecked(missing, count) }
     }
   }
@@ -83,7 +83,7 @@ struct CheckDivision {
   private func unchecked(_ missing: [Int], _ count: Int) -> CheckRecordError {
     let assignment = Assignment(costs: costs, parts: max(count, 1))
     let parts = assignment.files.indices.filter { part in assignment.files[part].contains { missing.contains($0) } }
-    let names = missing.map { items[$0] == CheckedData.wholeModel ? "what is in no weight file" : items[$0] }
+    let names = missing.map { CheckedData.title(items[$0]) }
     return CheckRecordError(
       path: records.path, .unchecked(names, of: items.count, parts: count == 0 ? [] : parts, count: count))
   }

@@ -9,9 +9,13 @@ struct CheckPart {
   let variable: String?
   let division: CheckDivision
 
+  /// What an interrupted part says. A part records what it read at its end, and each record is complete or not there.
+  static let interrupted = "interrupted; records that are complete stay"
+
   /// - Parameter check: Goes through the check, which asks `data` for what it would read.
   /// - Returns: The text or the document that says what was done.
   func run(isJSON: Bool, check: (_ data: CheckedData) throws -> Void) throws -> [UInt8] {
+    try division.records.makeFolders()
     let (missing, complete, byteCount) = try division.items(of: part)
     if !missing.isEmpty {
       let data = CheckedData(.files(Set(missing)))

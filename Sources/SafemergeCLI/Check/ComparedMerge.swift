@@ -99,17 +99,24 @@ struct ComparedMerge {
     return report
   }
 
-  /// What decides the comparison, apart from the result: options, and names, sizes and times of the files of base and adapters.
-  func identity() throws -> [String] {
-    var lines = (result.recorded + combine.recorded).map { "\($0.name) \($0.value)" }
-    lines.append("exact \(against.exact)")
-    for file in base.files { lines += [try CheckDivision.state(file.path, named: file.name) ?? file.name] }
-    for (argument, use) in adapters {
-      lines.append("weight \(use.weights.argument(""))")
-      let paths = [use.adapter.weightsPath] + (use.adapter.isFile ? [] : [use.adapter.configPath])
-      lines += try paths.map { try CheckDivision.state($0, named: Paths.lastComponent($0)) ?? argument.name }
+  /// What decides the comparison, apart from the result: options, and the files of base and adapters.
+  func identity() -> (options: [String], files: [CheckedFile]) {
+    var options = (result.recorded + combine.recorded).map { "\($0.name) \($0.value)" }
+    options.append("exact \(against.exact)")
+    var files = base.files.map { CheckedFile("base/\($0.name)", $0.path, $0.header.identity) }
+    for folder in Set(base.files.map { Paths.folder($0.path) }).sorted() {
+      files.append(CheckedFile("base/config.json", Paths.join(folder, "config.json")))
     }
-    return lines
+    for (number, (_, use)) in adapters.enumerated() {
+      options.append("weight \(use.weights.argument(""))")
+      let (adapter, name) = (use.adapter, "adapter \(number + 1)/")
+      files.append(
+        CheckedFile(name + Paths.lastComponent(adapter.weightsPath), adapter.weightsPath, adapter.header.identity))
+      if !adapter.isFile {
+        files.append(CheckedFile(name + Paths.lastComponent(adapter.configPath), adapter.configPath))
+      }
+    }
+    return (options, files)
   }
 
   private func combinedAdapter(workers: Int) throws -> CombinedAdapter? {
