@@ -15,12 +15,16 @@ struct CleanCommand: ParsableCommand {
     discussion: """
       An interrupted merge keeps its work in a hidden folder beside the output, .OUT.safemerge, so that the same command \
       can resume it; parts of a merge (--part) are in .OUT.safemerge-parts. clean lists such folders with their sizes, and \
-      --yes removes them. The work of a running merge is never removed.
+      --yes removes them. The work of a merge that runs on this machine is never removed. Parts have no lock: those that still \
+      run on other machines fail, and clean names the machines.
 
       Examples:
         safemerge clean ./merged
         safemerge clean ./merged --yes
         safemerge clean .
+
+      Exit codes: 0 done or nothing found, 2 wrong usage, 4 input/output error, such as a folder that may not be listed, 5 in \
+      use, or a folder that another user could have made.
       """)
 
   enum Format: String, OutputFormat {
@@ -63,8 +67,11 @@ struct CleanCommand: ParsableCommand {
     var output = StandardOutput()
     var listed: [CleanedWork] = []
     for path in paths {
-      let found = Self.work(path)
-      if found.isEmpty, speaks { try output.write("\(path): no unfinished merge".escapingUnprintable + "\n") }
+      let (found, errors) = Self.work(path)
+      for error in errors { status = max(status, Diagnostics.report(error)) }
+      if found.isEmpty, errors.isEmpty, speaks {
+        try output.write("\(path): no unfinished merge".escapingUnprintable + "\n")
+      }
       for work in found {
         guard yes else {
           listed.append(CleanedWork(work: work, isRemoved: false))
@@ -77,6 +84,7 @@ struct CleanCommand: ParsableCommand {
         }
         do {
           try work.remove(breaksLock: breakLock)
+          if !work.hosts.isEmpty, !quiet { Diagnostics.warning(UnfinishedText(work).loss) }
           listed.append(CleanedWork(work: work, isRemoved: true))
           let back = work.holdsReplacedModel ? "; \(work.output) is as it was before the merge" : ""
           if speaks {
@@ -98,12 +106,25 @@ struct CleanCommand: ParsableCommand {
   /// Whether lines for people are printed.
   private var speaks: Bool { !quiet && format.format == .text }
 
-  /// Resolves a path: a staging folder, an output with a staging folder beside it, or a folder that contains staging
-  /// folders.
-  static func work(_ path: String) -> [UnfinishedWork] {
-    if let own = UnfinishedWork(stagingFolder: path) { return [own] }
-    let own = [UnfinishedWork(output: path), UnfinishedWork(partsOf: path)]
-    return own.compactMap { $0 } + UnfinishedWork.all(in: path)
+  /// Resolves a path: a folder of unfinished work, an output with such folders beside it, or a folder that contains some.
+  ///
+  /// - Returns: What was found, and what kept this user from looking.
+  static func work(_ path: String) -> (found: [UnfinishedWork], errors: [CheckpointError]) {
+    var found: [UnfinishedWork] = []
+    var errors: [CheckpointError] = []
+    func look(_ body: () throws(CheckpointError) -> [UnfinishedWork]) {
+      do throws(CheckpointError) { found += try body() } catch { errors.append(error) }
+    }
+    // One error where a folder around the path is closed to this user, not one for each name that is looked for in it.
+    look { () throws(CheckpointError) in
+      _ = try CheckpointError.attempt(path) { () throws(SystemCalls.Failure) in try SystemCalls.identity(path: path) }
+      return [try UnfinishedWork(stagingFolder: path)].compactMap { $0 }
+    }
+    guard found.isEmpty, errors.isEmpty else { return (found, errors) }
+    look { () throws(CheckpointError) in [try UnfinishedWork(output: path)].compactMap { $0 } }
+    look { () throws(CheckpointError) in [try UnfinishedWork(partsOf: path)].compactMap { $0 } }
+    look { () throws(CheckpointError) in try UnfinishedWork.all(in: path) }
+    return (found, errors)
   }
 }
 
@@ -126,6 +147,7 @@ struct CleanedWork {
       writer.member("partial_files", found.work.begunFiles)
       writer.member("holds_replaced_model", found.work.holdsReplacedModel)
       writer.member("in_use", found.work.isInUse)
+      writer.list("hosts", found.work.hosts) { host, writer in writer.value(host) }
       writer.member("removed", found.isRemoved)
     }
     writer.end()
@@ -141,16 +163,22 @@ struct UnfinishedText {
 
   var line: String { "\(work.path)  \(NumberText.bytes(work.byteCount))  \(contents.joined(separator: ", "))" }
 
+  /// What its removal does to parts on other machines.
+  var loss: String {
+    "\(work.path): parts that still run on \(work.hosts.joined(separator: ", ")) fail, and are to be started again"
+  }
+
   private var contents: [String] {
     var parts: [String] = []
     if work.finishedFiles > 0 { parts.append(NumberText.counted(work.finishedFiles, "weight file") + " complete") }
     if work.finishedModules > 0 { parts.append(NumberText.counted(work.finishedModules, "module") + " complete") }
     if work.begunFiles > 0 { parts.append("\(work.begunFiles) partial") }
     if work.holdsReplacedModel { parts.append("the previous output") }
+    if !work.hosts.isEmpty { parts.append("parts may still run on \(work.hosts.joined(separator: ", "))") }
     if work.isInUse {
       parts.append("in use by a running merge" + (work.process.map { ", process \($0)" } ?? ""))
-    } else if parts.isEmpty {
-      parts.append("no finished work")
+    } else if work.finishedFiles + work.finishedModules + work.begunFiles == 0, !work.holdsReplacedModel {
+      parts.insert("no finished work", at: 0)
     }
     return parts
   }

@@ -22,50 +22,82 @@ public struct UnfinishedWork: Sendable {
   public let isInUse: Bool
   /// The process that uses it, if it is recorded.
   public let process: Int?
-  /// Whether it is the parts of merges on several machines, of which another machine may still be writing one.
-  public let isOfParts: Bool
+  /// The machines on which parts of merges on several machines began that are not known to have ended.
+  public let hosts: [String]
+  private let kind: Kind
+
+  private enum Kind {
+    case merge, parts
+    case plan(PlanDigest)
+  }
 
   private static let suffix = ".safemerge"
 
-  /// The work that was left beside `output`, or inside it for a mount point; nil if this user has none there.
-  public init?(output: String) {
+  /// The work that was left beside `output`, or inside it for a mount point; nil if there is none.
+  ///
+  /// - Throws: `CheckpointError` for a folder that this user may not look into, or that another user could have made.
+  public init?(output: String) throws(CheckpointError) {
     let output = Paths.withoutTrailingSlashes(output)
-    guard !Paths.lastComponent(output).isEmpty, ![".", ".."].contains(Paths.lastComponent(output)) else { return nil }
-    self.init(at: StagingFolder.path(forOutput: output, isMountPoint: Self.isMountPoint(output)), output: output)
+    guard !Paths.lastComponent(output).isEmpty, !ResolvedPath.endsInDots(output) else { return nil }
+    try self.init(at: StagingFolder.path(forOutput: output, isMountPoint: Self.isMountPoint(output)), output: output)
   }
 
-  /// The parts of merges that were left beside `output`; nil if this user has none there.
-  public init?(partsOf output: String) {
+  /// The parts of merges that were left beside `output`; nil if there are none.
+  ///
+  /// - Throws: `CheckpointError` for a folder that this user may not look into, or that another user could have made.
+  public init?(partsOf output: String) throws(CheckpointError) {
     let output = Paths.withoutTrailingSlashes(output)
-    guard !Paths.lastComponent(output).isEmpty else { return nil }
-    self.init(parts: PartsPaths.top(ofOutput: output), output: output)
+    guard !Paths.lastComponent(output).isEmpty, !ResolvedPath.endsInDots(output) else { return nil }
+    try self.init(parts: PartsPaths.top(ofOutput: output), output: output)
   }
 
-  /// All work that was left directly in `folder`, for any output.
-  public static func all(in folder: String) -> [UnfinishedWork] {
-    let names = (try? SystemCalls.entries(ofFolder: folder)) ?? []
+  /// All work that this user left directly in `folder`, for any output.
+  ///
+  /// - Throws: `CheckpointError` for a folder that this user may not list.
+  public static func all(in folder: String) throws(CheckpointError) -> [UnfinishedWork] {
+    guard try OutputPlace.identity(folder)?.isDirectory == true else { return [] }
+    let names = try FolderOnDisk().list(folder)
     return names.compactMap { name in
       let path = Paths.join(folder, name)
+      // Another user's are that user's matter.
       if let output = output(ofName: name, PartsPaths.suffix) {
-        return UnfinishedWork(parts: path, output: Paths.join(folder, output))
+        return try? UnfinishedWork(parts: path, output: Paths.join(folder, output))
       }
       guard let output = output(ofName: name, suffix) else { return nil }
-      return UnfinishedWork(at: path, output: Paths.join(folder, output))
+      return try? UnfinishedWork(at: path, output: Paths.join(folder, output))
     }
   }
 
-  /// The work in the staging folder at `path`; nil if `path` does not have such a name.
-  public init?(stagingFolder path: String) {
+  /// The work in the staging folder at `path`, the parts in such a folder, or those of one plan in it; nil if `path` does not
+  /// have such a name.
+  ///
+  /// - Throws: `CheckpointError` for a folder that this user may not look into, or that another user could have made.
+  public init?(stagingFolder path: String) throws(CheckpointError) {
     let path = Paths.withoutTrailingSlashes(path)
-    let name = Paths.lastComponent(path)
+    let (folder, name) = (Paths.folder(path), Paths.lastComponent(path))
     if name == StagingFolder.mountedName {
-      self.init(at: path, output: Paths.folder(path))
+      try self.init(at: path, output: folder)
+    } else if let digest = PlanDigest(name: name) {
+      let top = ResolvedPath.endsInDots(folder) ? SystemCalls.realPath(folder) ?? folder : folder
+      guard let output = Self.output(ofName: Paths.lastComponent(top), PartsPaths.suffix) else { return nil }
+      try self.init(plan: digest, at: path, output: Self.join(Paths.folder(top), output))
+    } else if let output = Self.output(ofName: name, PartsPaths.suffix) {
+      try self.init(parts: path, output: Self.join(folder, output))
     } else {
-      let parts = Self.output(ofName: name, PartsPaths.suffix)
-      guard let name = parts ?? Self.output(ofName: name, Self.suffix) else { return nil }
-      let output = Paths.folder(path) == "." ? name : Paths.join(Paths.folder(path), name)
-      if parts != nil { self.init(parts: path, output: output) } else { self.init(at: path, output: output) }
+      guard let output = Self.output(ofName: name, Self.suffix) else { return nil }
+      try self.init(at: path, output: Self.join(folder, output))
     }
+  }
+
+  private static func join(_ folder: String, _ name: String) -> String {
+    folder == "." ? name : Paths.join(folder, name)
+  }
+
+  /// The part of a path that is a folder of unfinished work; nil: the path has no such folder.
+  package static func folder(in path: String) -> String? {
+    let components = Paths.components(path)
+    let place = components.firstIndex { (output(ofName: $0, PartsPaths.suffix) ?? output(ofName: $0, suffix)) != nil }
+    return place.map { components[...$0].joined(separator: "/") }
   }
 
   /// The `OUT` in `.OUT.safemerge`, or in another name that ends so.
@@ -74,12 +106,8 @@ public struct UnfinishedWork: Sendable {
     return String(name.dropFirst().dropLast(suffix.count))
   }
 
-  private init?(at path: String, output: String) {
-    guard let identity = try? SystemCalls.identity(path: path, followingLinks: false),
-      StagingFolder.isOurs(identity, in: Paths.folder(path)),
-      let entries = try? SystemCalls.entries(ofFolder: path), entries.allSatisfy(Self.isKnown),
-      (try? SystemCalls.unreadableEntries(ofFolder: path)) == []
-    else { return nil }
+  private init?(at path: String, output: String) throws(CheckpointError) {
+    guard let entries = try Self.entries(path, areOurs: Self.isKnown) else { return nil }
     self.path = path
     self.output = output
     byteCount = Self.occupied(path)
@@ -91,29 +119,49 @@ public struct UnfinishedWork: Sendable {
     begunFiles = partial.count { StagingPaths.numberOfPartialFile($0) != nil }
     holdsReplacedModel = entries.contains("old") && (try? SystemCalls.identity(path: output)) == nil
     (isInUse, process) = StagingLock.state(ofFolder: path)
-    isOfParts = false
+    (kind, hosts) = (.merge, [])
   }
 
-  private init?(parts path: String, output: String) {
-    guard let identity = try? SystemCalls.identity(path: path, followingLinks: false),
-      StagingFolder.isOurs(identity, in: Paths.folder(path)),
-      let entries = try? SystemCalls.entries(ofFolder: path),
-      entries.allSatisfy({ PlanDigest(name: $0) != nil || $0.hasPrefix("finish.") || $0.hasPrefix(".nfs") }),
-      (try? SystemCalls.unreadableEntries(ofFolder: path)) == []
-    else { return nil }
-    self.path = path
-    self.output = output
-    byteCount = Self.occupied(path)
-    let plans = PartsStatus.all(output: output)
-    finishedFiles = plans.reduce(0) { $0 + $1.files.count { $0.isComplete } }
-    let data = entries.flatMap {
-      (try? SystemCalls.entries(ofFolder: Paths.join(Paths.join(path, $0), "work"))) ?? []
+  private init?(parts path: String, output: String) throws(CheckpointError) {
+    let isKnown = { (name: String) in
+      PlanDigest(name: name) != nil || ["finish.", ".nfs", ".fuse_hidden"].contains(where: name.hasPrefix)
     }
+    guard try Self.entries(path, areOurs: isKnown) != nil else { return nil }
+    self.init(.parts, path, output: output, plans: try PartsStatus.all(in: path))
+  }
+
+  private init?(plan digest: PlanDigest, at path: String, output: String) throws(CheckpointError) {
+    guard try Self.entries(path, areOurs: PartsPaths.isInFolder) != nil,
+      let plan = try PartsStatus(path, digest)
+    else { return nil }
+    self.init(.plan(digest), path, output: output, plans: [plan])
+  }
+
+  private init(_ kind: Kind, _ path: String, output: String, plans: [PartsStatus]) {
+    (self.kind, self.path, self.output) = (kind, path, output)
+    byteCount = Self.occupied(path)
+    finishedFiles = plans.reduce(0) { $0 + $1.files.count { $0.isComplete } }
+    let data = plans.flatMap { (try? SystemCalls.entries(ofFolder: Paths.join($0.path, PartsPaths.workName))) ?? [] }
     begunFiles = max(0, data.count - finishedFiles)
     (finishedModules, holdsReplacedModel) = (0, false)
     let run = plans.flatMap(\.runs).first(where: \.isAliveHere)
     (isInUse, process) = (run != nil, run?.process)
-    isOfParts = true
+    hosts = Set(plans.flatMap(\.hosts)).sorted()
+  }
+
+  /// The names in a folder of work; nil: there is no such folder, or it holds what this program does not put there.
+  private static func entries(
+    _ path: String, areOurs: (String) -> Bool
+  ) throws(CheckpointError) -> [String]? {
+    guard let identity = try OutputPlace.identity(path, followingLinks: false), identity.isDirectory else { return nil }
+    let (entries, others) = try CheckpointError.attempt(path) { () throws(SystemCalls.Failure) in
+      (try SystemCalls.entries(ofFolder: path), try SystemCalls.unreadableEntries(ofFolder: path))
+    }
+    guard others.isEmpty, entries.allSatisfy(areOurs) else { return nil }
+    guard StagingFolder.isOurs(identity, in: Paths.folder(path)) else {
+      throw CheckpointError(path: path, .stagingNotOurs)
+    }
+    return entries
   }
 
   /// Whether this program, or a file system that keeps open files, gives such a name to something in a staging folder:
@@ -138,22 +186,31 @@ public struct UnfinishedWork: Sendable {
   }
 
   /// Removes the work while holding its lock, so that no run can start in it. A model that was moved away is restored
-  /// first.
+  /// first. Parts have no lock: those that still run on other machines fail.
   ///
   /// - Parameter breaksLock: Whether a lock is broken that no process of this machine appears to hold.
   /// - Throws: `CheckpointError.Problem.inUse`; `system` if something could not be removed.
   public func remove(breaksLock: Bool = false) throws(CheckpointError) {
-    if isOfParts {
-      guard !isInUse || breaksLock else {
-        throw CheckpointError(path: path, .inUse(host: Machine.hostName, process: process, isDead: false))
-      }
-      FolderTree.remove(path)
-      if (try? SystemCalls.identity(path: path, followingLinks: false)) == nil { return }
-      // For the error.
-      return try CheckpointError.attempt(path) { [path] () throws(SystemCalls.Failure) in
-        try SystemCalls.removeFolder(path)
-      }
+    switch kind {
+    case .merge: try removeMerge(breaksLock)
+    case .parts: try removeParts()
+    case .plan(let digest):
+      try removeParts()
+      let top = Paths.folder(path)
+      FolderTree.remove(PartsPaths.finishing(digest, in: top))
+      try? SystemCalls.removeFolder(top)
     }
+  }
+
+  private func removeParts() throws(CheckpointError) {
+    if isInUse { throw CheckpointError(path: path, .inUse(host: Machine.hostName, process: process, isDead: false)) }
+    FolderTree.remove(path)
+    if (try? SystemCalls.identity(path: path, followingLinks: false)) == nil { return }
+    // For the error.
+    try CheckpointError.attempt(path) { [path] () throws(SystemCalls.Failure) in try SystemCalls.removeFolder(path) }
+  }
+
+  private func removeMerge(_ breaksLock: Bool) throws(CheckpointError) {
     let isMounted = Paths.lastComponent(path) == StagingFolder.mountedName
     do {
       let lock = try StagingLock(folder: path, breaks: breaksLock)

@@ -73,6 +73,15 @@ import Testing
     #expect(check.status == 0 && (check.messages + check.text).contains(": \(file) not read; weights in it "))
   }
 
+  /// The file that is read is known by every spelling of the folder.
+  @Test(arguments: ["adapter/", "adapter//", "adapter/.", "/adapter", "../bf16//adapter/"])
+  func theAdapterItselfIsRead(_ name: String) throws {
+    let path = fixturesPath() + "/lora/linear/bf16/" + name
+    let result = try Program.run(["merge", "--dry-run", "--quiet", basePath("llama-bf16") + "/", path])
+    #expect(result.status == 0 && result.messages.isEmpty, "\(result.messages)")
+    #expect(try Program.run(["check", path]).lines.count == 1)
+  }
+
   /// Beside an error too: the missing rows are in the file that is not read.
   @Test func theyAreNamedBesideAnError() throws {
     let scratch = try Scratch()

@@ -99,11 +99,16 @@ import Testing
     let before = try tree(scratch.path)
     for (place, status) in [
       (base + "/config.json", Int32(5)), (base + "/model.safetensors", 5), (adapter + "/adapter_config.json", 5),
-      (adapter + "/new.json", 5), (base + "/new.json", 5), (output, 5), (output + "/r.json", 4),
-      (scratch.file("no/r.json"), 4),
+      (adapter + "/new.json", 5), (base + "/new.json", 5), (output, 5), (output + "/r.json", 5),
+      (output + "/no/r.json", 5), (base + "/no/r.json", 5), (scratch.file("no/r.json"), 4),
+      (base + "/config.json/r.json", 4), (scratch.file(".merged.safemerge/r.json"), 5),
+      (scratch.file(".merged.safemerge-parts/r.json"), 5), (scratch.path, 5), (scratch.file("taken"), 5),
     ] {
       let result = try Program.run(["merge", base, adapter, "-o", output, "--force", "--report", place])
-      expectRefusal(result, status: status, place)
+      let message = expectRefusal(result, status: status, place)
+      // The report's path is wrong, not the output's.
+      let hint = place == scratch.file("no/r.json") ? "mkdir -p" : "choose another --report"
+      #expect(message.contains(hint), "\(message)")
       #expect(try tree(scratch.path) == before, "\(place)")
     }
     let taken = scratch.file("taken")
@@ -114,6 +119,28 @@ import Testing
     let onto = try Program.run(["merge", base + "/model.safetensors", adapter, "-o", file, "--report", file])
     #expect(expectRefusal(onto, status: 5).contains("[report-place]"))
     #expect(try tree(scratch.path) == before)
+  }
+
+  /// The work of a merge is removed with what lies in it, or stays for what lies in it.
+  @Test func unfinishedWorkIsNoPlace() throws {
+    let scratch = try Scratch()
+    let output = scratch.file("merged")
+    let merge = ["merge", basePath("llama-bf16-sharded"), adapterPath("linear-bf16"), "-o", output, "--quiet"]
+    #expect(try Program.run(merge + ["--part", "0/1"]).status == 0)
+    let top = scratch.file(".merged.safemerge-parts")
+    let plan = top + "/" + (try #require(try scratch.entries(".merged.safemerge-parts").first))
+    for place in [plan + "/r.json", top + "/r.json", top + "/new/r.json", scratch.file(".merged.safemerge/r.json")] {
+      let message = expectRefusal(try Program.run(merge + ["--finish", "--report", place]), status: 5, place)
+      #expect(message.contains("[report-place]") && message.contains("choose another --report"), "\(message)")
+      let page = expectRefusal(try Program.run(["report", scratch.file("r.json"), "-o", place]), status: 5, place)
+      #expect(page.contains("[report-place]") && page.contains("choose another --output"), "\(page)")
+    }
+    #expect(try scratch.entries() == [".merged.safemerge-parts"])
+    // A file that is there is removed by hand: parts have no --force.
+    try scratch.write("x", to: "r.json")
+    let taken = expectRefusal(
+      try Program.run(merge + ["--finish", "--report", scratch.file("r.json")]), status: 5, "taken")
+    #expect(taken.contains("[output-exists]") && taken.contains("choose another --report, or remove it"), "\(taken)")
   }
 
   @Test func dryRunWritesNoReport() throws {

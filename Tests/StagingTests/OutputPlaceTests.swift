@@ -116,9 +116,8 @@ private struct Places {
           places.problem(name, isFolder: false, force: force) == .outputInTheWay(found: found, wanted: "a file"),
           "\(name)")
       }
-      let unnamed = CheckpointError.Problem.outputInTheWay(found: "a folder without a name", wanted: "a folder")
-      #expect(places.problem("empty/.", force: force) == unnamed)
-      #expect(places.problem("empty/..", force: force, inputs: []) == unnamed)
+      #expect(places.problem("empty/.", force: force) == .outputWithoutName)
+      #expect(places.problem("empty/..", force: force, inputs: []) == .outputWithoutName)
     }
   }
 
@@ -181,9 +180,35 @@ private struct Places {
     let places = try Places()
     try places.scratch.write("x", to: "file")
     try places.scratch.link("dangling", to: "nothing")
-    for name in ["missing/out", "file/out", "dangling/out", "missing/../out"] {
+    for name in ["missing/out", "missing/../out", "missing/inner/out"] {
       #expect(places.problem(name) == .noParentFolder, "\(name)")
       #expect(places.problem(name + ".safetensors", isFolder: false) == .noParentFolder, "\(name)")
+    }
+    // No folder can be made there.
+    for (name, obstacle) in [("file/out", "file"), ("dangling/out", "dangling"), ("file/inner/out", "file")] {
+      let problem = CheckpointError.Problem.parentNotAFolder(places.scratch.file(obstacle))
+      #expect(places.problem(name) == problem, "\(name)")
+      #expect(places.problem(name + ".safetensors", isFolder: false) == problem, "\(name)")
+    }
+    // A hint to make the folder would be followed in vain.
+    #expect(places.problem("base/missing/out") == .outputInsideInput(places.inputs[0]))
+    #expect(places.problem("base/missing/inner/out") == .outputInsideInput(places.inputs[0]))
+  }
+
+  /// What lies in a folder of unfinished work goes with it, or keeps it from going.
+  @Test(arguments: [".x.safemerge", ".x.safemerge-parts"]) func unfinishedWorkHoldsNoOutput(_ name: String) throws {
+    let places = try Places()
+    let work = places.scratch.file(name)
+    #expect(places.problem(name + "/out") == .outputInsideWork(work))
+    try places.scratch.folder(name + "/inner")
+    #expect(places.problem(name + "/inner/out") == .outputInsideWork(work))
+    #expect(places.problem("base.safemerge") == nil)
+  }
+
+  @Test func aNameIsSuggested() throws {
+    for (path, hint) in [(".", "./merged"), ("..", "../merged"), ("a/.", "a/merged"), ("a/..", "a/../merged")] {
+      let error = CheckpointError(path: path, .outputWithoutName)
+      #expect(error.hint == "give the output a name, such as \(hint)")
     }
   }
 

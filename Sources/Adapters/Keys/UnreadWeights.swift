@@ -13,7 +13,7 @@ struct UnreadWeights {
   init(folder: String, beside read: String) {
     var names: [String] = []
     for name in Self.entries(folder) where !Self.isHidden(name) {
-      let path = "\(folder)/\(name)"
+      let path = Paths.join(folder, name)
       guard let identity = try? SystemCalls.identity(path: path) else { continue }
       if identity.isDirectory {
         if Self.isOfTraining(folder: name) { continue }

@@ -71,11 +71,15 @@ public struct CheckpointError: ReportableError, Equatable {
     case outputIsInput(String)
     case outputInsideInput(String)
     case inputInsideOutput(String)
-    /// A report whose path is the result or inside it.
-    case reportInsideOutput(String)
+    /// The output is in a folder of unfinished work, which goes with that.
+    case outputInsideWork(String)
+    /// The path ends in `.` or `..`, and a result gets its name when it is complete.
+    case outputWithoutName
     case outputNotASafetensorsName
     case outputLooksLikeFile
     case noParentFolder
+    /// Something that is no folder is where the parent folder or one around it would be.
+    case parentNotAFolder(String)
     case changed
     case system(call: String, code: Int32)
   }
@@ -96,7 +100,7 @@ public struct CheckpointError: ReportableError, Equatable {
   public var errorClass: String {
     switch problem {
     case .notFound, .missingShard, .incompleteShards, .missingPart, .noParentFolder: "not-found"
-    case .notAFolder: "not-a-folder"
+    case .notAFolder, .parentNotAFolder: "not-a-folder"
     case .noWeights, .partWithoutWeights: "no-weights"
     case .severalVariants, .noSuchVariant: "variant"
     case .pickleOnly: "pickle"
@@ -109,15 +113,15 @@ public struct CheckpointError: ReportableError, Equatable {
     case .tensorIndexedTwice: "duplicate-key"
     case .sideFileNotRegular, .sideFileOutside, .sideFileTooLarge, .nameNotUTF8, .tooManySideFiles, .nothingToInclude:
       "side-file"
-    case .outputExists, .outputStays, .outputInTheWay, .mountNotEmpty, .outputNotReplaceable: "output-exists"
+    case .outputExists, .outputStays, .outputInTheWay, .mountNotEmpty, .outputNotReplaceable, .outputWithoutName:
+      "output-exists"
     case .inUse, .takenOver: "in-use"
     case .stagingNotOurs: "staging"
     case .otherMerge: "other-merge"
     case .noSpace: "space"
     case .notAsWritten: "not-as-written"
-    case .reportInsideOutput: "report-place"
     case .outputIsInput, .outputInsideInput, .inputInsideOutput: "output-is-input"
-    case .outputNotASafetensorsName, .outputLooksLikeFile: "output-name"
+    case .outputNotASafetensorsName, .outputLooksLikeFile, .outputInsideWork: "output-name"
     case .changed: "changed"
     case .system(let call, let code): SystemCalls.isAboutMissingPath(call, code) ? "not-found" : "system"
     }
@@ -125,10 +129,10 @@ public struct CheckpointError: ReportableError, Equatable {
 
   public var category: ErrorCategory {
     switch problem {
-    case .system, .changed, .notFound, .noParentFolder, .noSpace, .notAsWritten: .inputOutput
+    case .system, .changed, .notFound, .noParentFolder, .parentNotAFolder, .noSpace, .notAsWritten: .inputOutput
     case .outputExists, .outputStays, .outputInTheWay, .mountNotEmpty, .outputNotReplaceable, .outputIsInput,
-      .outputInsideInput,
-      .inputInsideOutput, .reportInsideOutput, .inUse, .takenOver, .stagingNotOurs, .otherMerge:
+      .outputInsideInput, .inputInsideOutput, .outputInsideWork, .outputWithoutName, .inUse, .takenOver,
+      .stagingNotOurs, .otherMerge:
       .outputOccupied
     default: .refusedInput
     }
@@ -194,10 +198,12 @@ public struct CheckpointError: ReportableError, Equatable {
     case .outputIsInput(let input): "the output is an input (\(input)), and no input is replaced"
     case .outputInsideInput(let input): "the output is inside the input \(input)"
     case .inputInsideOutput(let input): "the output contains the input \(input)"
-    case .reportInsideOutput(let output): "the report is inside the output \(output), which holds only the model"
+    case .outputInsideWork(let folder): "the output is inside \(folder), a folder of unfinished work"
+    case .outputWithoutName: "a path without a name, and the output gets its name when it is complete"
     case .outputNotASafetensorsName: "the base is one file, so the output is a file; its name must end in .safetensors"
     case .outputLooksLikeFile: "the base is a folder, so the output is a folder; its name must not end in .safetensors"
     case .noParentFolder: "cannot create the output: its parent folder does not exist"
+    case .parentNotAFolder(let path): "cannot create the output: \(path) is not a folder"
     case .changed: "the file changed while it was being read"
     case .system(let call, let code): SystemCalls.message(of: call, code: code)
     }
@@ -227,13 +233,20 @@ public struct CheckpointError: ReportableError, Equatable {
     case .notAsWritten: "the disk or the memory may be faulty"
     case .outputNotReplaceable: "choose another name"
     case .outputIsInput, .outputInsideInput, .inputInsideOutput: "choose another --output"
-    case .reportInsideOutput: "choose another --report"
+    case .outputInsideWork: "choose another --output"
+    case .outputWithoutName: "give the output a name, such as \(Paths.join(Self.withoutLastDot(path), "merged"))"
+    case .parentNotAFolder: "choose another --output"
     case .noParentFolder: Paths.folder(path).isEmpty ? nil : "create it with: mkdir -p \(Paths.folder(path))"
     case .tensorNotInIndex, .tensorInOtherShard, .tensorInTwoShards:
       "index and shards are from different checkpoints; download the folder again"
     case .system(let call, let code): SystemCalls.wayOut(of: call, code: code)
     default: nil
     }
+  }
+
+  /// A folder that is written with a needless dot at its end; "." stays.
+  private static func withoutLastDot(_ path: String) -> String {
+    Paths.lastComponent(path) == "." && path.utf8.contains(UInt8(ascii: "/")) ? Paths.folder(path) : path
   }
 
   /// Runs a system call on `path`.

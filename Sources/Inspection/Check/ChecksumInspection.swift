@@ -142,8 +142,9 @@ struct ChecksumInspection {
     let names = Dictionary(model.files.map { ($0.path, $0.name) }, uniquingKeysWith: { one, _ in one })
     let root = model.folder ?? Paths.folder(model.path)
     return try WorkQueue.map(paths, workers: options.workers) { path in
-      // Files without weights are small, and are read with what belongs to the whole model.
-      let name = path.hasPrefix(root) ? String(path.dropFirst(root.count)) : path
+      // Files without weights are small, and are read with what belongs to the whole model. Parts of a check meet by
+      // their names, with however many slashes the folder was given.
+      let name = path.hasPrefix(root) ? String(path.dropFirst(root.count).drop { $0 == "/" }) : path
       let (file, key) = names[path].map { ($0, "sha256") } ?? (CheckedData.wholeModel, "sha256 \(name)")
       return try options.data.value(key, of: file, .checksum) { try FileChecksum.of(path) }
     }

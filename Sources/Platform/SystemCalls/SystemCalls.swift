@@ -89,6 +89,7 @@ package enum SystemCalls {
       case "stat", "lstat", "fstat": "cannot be accessed"
       case "read", "pread": "cannot be read"
       case "write", "pwrite", "fallocate": "cannot be written"
+      case "opendir", "readdir": "cannot be listed"
       case "mkdir": "this folder cannot be created"
       case "rename": "cannot be renamed"
       case "mmap": "cannot be mapped into memory"

@@ -142,7 +142,7 @@ struct LsCommand: ParsableCommand {
       } catch { status = max(status, Diagnostics.report(error)) }
     }
     for warning in listings.flatMap(\.warnings) { Diagnostics.warning(warning) }
-    for work in paths.compactMap(UnfinishedWork.init(output:)) {
+    for work in paths.compactMap({ try? UnfinishedWork(output: $0) }) {
       Diagnostics.note(UnfinishedText(work).note)
     }
     var output = StandardOutput()

@@ -59,7 +59,7 @@ struct MergeTeller {
     let asksForNumbers =
       merge.engine.collectsStatistics || merge.engine.nonFinite == .warn || merge.plan.measuresTensors
     guard merge.request.resumes, asksForNumbers, let place = merge.place,
-      let work = UnfinishedWork(output: place.path), work.finishedFiles > 0
+      let work = try? UnfinishedWork(output: place.path), work.finishedFiles > 0
     else { return }
     let files = NumberText.counted(work.finishedFiles, "weight file")
     tell(note: "\(files) of an interrupted merge in \(work.path) will be recomputed: the statistics need every tensor")

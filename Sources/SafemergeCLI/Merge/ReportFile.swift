@@ -26,18 +26,18 @@ struct ReportFile {
       saying: "interrupted; the output is complete, but its report was not written", events: teller.isJSON)
     let (report, text) = try contents(outcome)
     Signals.remember()
-    do { try place.write(text) } catch let error as CheckpointError {
+    do { try place.write(text) } catch let error as ReportPlaceError {
       // Of parts another process may have written the same one meanwhile.
-      guard error.problem == .outputExists, merge.request.isInParts, place.holds(text) else { throw error }
+      guard merge.request.isInParts, place.holds(text) else { throw error }
     }
     teller.tell(report, at: place)
   }
 
   /// Checks that the file that has the report's name is this report.
   ///
-  /// - Throws: `CheckpointError` with `outputStays`.
+  /// - Throws: `ReportPlaceError`.
   func compare(_ outcome: MergeOutcome) throws {
-    guard place.holds(try contents(outcome).text) else { throw CheckpointError(path: place.path, .outputStays) }
+    guard place.holds(try contents(outcome).text) else { throw place.taken }
   }
 
   private func contents(_ outcome: MergeOutcome) throws -> (report: MergeReport, text: [UInt8]) {

@@ -44,7 +44,9 @@ struct ReportCommand: ParsableCommand {
   @OptionGroup var help: HelpOptions
 
   func run() throws {
-    let place = try output.map { try ReportPlace(path: $0, inputs: [report], output: nil, force: force) }
+    let place = try output.map { path in
+      try ReportPlace(path: path, option: "--output", inputs: [report], output: nil, force: force)
+    }
     let text = try BoundedFile.read(report, limit: Self.byteLimit)
     let document = try ReportDocument(text.span, path: report)
     // As JSON it is what was read, which is a report now.

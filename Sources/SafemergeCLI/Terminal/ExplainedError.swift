@@ -4,6 +4,7 @@ import MergePlanning
 import ModelNames
 import Platform
 import Safetensors
+import Staging
 
 /// An error with suggestions, found on disk near the path that it is about, or in how the path is written.
 struct ExplainedError: ReportableError {
@@ -45,6 +46,10 @@ struct ExplainedError: ReportableError {
       if candidates.isEmpty, error.hint == nil { hints = [NearPaths.contents(of: path)] }
     case .noSuchOutputFolder:
       hints = ["choose an output on a writable file system"]
+    case .notThisUser(let folder, let owner):
+      hints = [
+        "\(folder) belongs to user \(owner), and this is user \(Machine.userID): all parts of a merge run as one user"
+      ]
     case nil: break
     }
     guard !hints.isEmpty else { return nil }
@@ -66,7 +71,19 @@ struct ExplainedError: ReportableError {
     }
   }
 
-  private enum Mistake { case noSuchPath, notAnAdapter, notAModel, noSuchOutputFolder }
+  private enum Mistake {
+    case noSuchPath, notAnAdapter, notAModel, noSuchOutputFolder
+    /// The parts of a merge belong to another user.
+    case notThisUser(folder: String, owner: UInt32)
+  }
+
+  /// The parts of another user's merge in which a path lies, for a call that the user may not do.
+  private static func notThisUser(_ path: String) -> Mistake? {
+    guard let folder = UnfinishedWork.folder(in: path), folder.hasSuffix("-parts"),
+      let owner = try? SystemCalls.identity(path: folder)?.owner, owner != Machine.userID
+    else { return nil }
+    return .notThisUser(folder: folder, owner: owner)
+  }
 
   private static func mistake(_ error: any ReportableError) -> Mistake? {
     switch error {
@@ -74,6 +91,9 @@ struct ExplainedError: ReportableError {
       switch error.problem {
       case .notFound: .noSuchPath
       case .noWeights, .pickleOnly: .notAModel
+      case .system(_, let code) where SystemCalls.notAllowed.contains(code) && notThisUser(error.path) != nil:
+        notThisUser(error.path)
+      case .stagingNotOurs: notThisUser(error.path)
       case .system("mkdir", _): .noSuchOutputFolder
       default: nil
       }

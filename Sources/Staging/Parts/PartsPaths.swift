@@ -21,18 +21,27 @@ struct PartsPaths: Sendable {
   /// What the name of the folder ends with.
   static let suffix = ".safemerge-parts"
   var folder: String { Paths.join(top, digest.description) }
-  var work: String { Paths.join(folder, "work") }
+  var work: String { Paths.join(folder, Self.workName) }
   var parts: String { Paths.join(folder, Self.partsName) }
   var runs: String { Paths.join(folder, Self.runsName) }
   var plan: String { Paths.join(folder, Self.planName) }
   /// The names of all weight files.
   var files: String { Paths.join(folder, Self.filesName) }
 
+  static let workName = "work"
   static let (partsName, runsName, planName, filesName) = ("parts", "runs", "plan.json", "files.json")
   /// Where this process puts the result together.
   var result: String { Paths.join(folder, Self.resultPrefix + token) }
   /// Exists while one process makes the result, where two cannot.
-  var finishing: String { Paths.join(top, "finish.\(digest)") }
+  var finishing: String { Self.finishing(digest, in: top) }
+
+  static func finishing(_ digest: PlanDigest, in top: String) -> String { Paths.join(top, "finish.\(digest)") }
+
+  /// Whether this program, or a file system that keeps open files, gives such a name to something in the folder of a plan.
+  static func isInFolder(_ name: String) -> Bool {
+    [workName, partsName, runsName].contains(name)
+      || [planName, filesName, resultPrefix, ".nfs", ".fuse_hidden"].contains(where: name.hasPrefix)
+  }
 
   static let resultPrefix = "result-"
 

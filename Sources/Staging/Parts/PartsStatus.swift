@@ -13,6 +13,8 @@ public struct PartsStatus: Sendable {
     public let process: Int
     let token: String
     let isAliveHere: Bool
+    /// Whether it certainly does not run any more.
+    let hasEnded: Bool
   }
 
   /// A weight file of the result.
@@ -31,38 +33,59 @@ public struct PartsStatus: Sendable {
   public let path: String
   /// The name of the folder, which tells the plan from others.
   public let digest: String
-  /// The program's version and the options that decide bytes.
-  public let version: String
-  public let options: [MergeIdentity.Option]
-  /// In the order of the plan; those that are complete alone, if the list of all cannot be read.
+  /// What decides the result; nil: the file that says so is not there.
+  let identity: MergeIdentity?
+  /// In the order of the plan; those that are complete alone, if the list of all is not there.
   public let files: [File]
   /// In the order of their parts.
   public let runs: [Run]
+  /// Whether the plan and the list of its weight files are there: not where the first part has just begun, and not where the
+  /// folder was removed in part.
+  public let isWhole: Bool
+
+  /// The program's version; nil: the file that says so is not there.
+  public var version: String? { identity?.version }
+
+  /// Whether all weight files are complete.
+  public var isComplete: Bool { isWhole && !files.isEmpty && files.allSatisfy(\.isComplete) }
+
+  /// The machines on which a part began that is not known to have ended, sorted; none once all weight files are complete.
+  var hosts: [String] { isComplete ? [] : Set(runs.filter { !$0.hasEnded }.map(\.host)).sorted() }
 
   /// Every plan of which parts are there for an output.
   ///
   /// - Parameter output: The path of the result.
-  public static func all(output: String) -> [PartsStatus] {
-    let top = PartsPaths.top(ofOutput: Paths.withoutTrailingSlashes(output))
-    let names = (try? SystemCalls.entries(ofFolder: top)) ?? []
-    return names.sorted().compactMap { PlanDigest(name: $0) }.compactMap {
-      PartsStatus(Paths.join(top, $0.description), $0)
-    }
+  /// - Throws: `CheckpointError` for a folder that this user may not list.
+  public static func all(output: String) throws(CheckpointError) -> [PartsStatus] {
+    try all(in: PartsPaths.top(ofOutput: Paths.withoutTrailingSlashes(output)))
   }
 
-  private init?(_ path: String, _ digest: PlanDigest) {
-    guard
-      let text = try? BoundedFile.read(Paths.join(path, PartsPaths.planName), limit: StagedOutput.largestPlanByteCount),
-      let identity = MergeIdentity(text: text)
-    else { return nil }
+  /// Every plan in the folder of an output's parts.
+  static func all(in top: String) throws(CheckpointError) -> [PartsStatus] {
+    guard try OutputPlace.identity(top)?.isDirectory == true else { return [] }
+    var all: [PartsStatus] = []
+    for name in try FolderOnDisk().list(top).sorted() {
+      guard let digest = PlanDigest(name: name), let plan = try PartsStatus(Paths.join(top, name), digest) else {
+        continue
+      }
+      all.append(plan)
+    }
+    return all
+  }
+
+  /// The plan whose parts are in a folder; nil: there is no such folder.
+  init?(_ path: String, _ digest: PlanDigest) throws(CheckpointError) {
+    guard try OutputPlace.identity(path, followingLinks: false)?.isDirectory == true else { return nil }
+    // A finisher may remove the folder meanwhile.
+    if try FolderOnDisk().list(path).isEmpty, try OutputPlace.identity(path) == nil { return nil }
     self.path = path
     self.digest = digest.description
-    (version, options) = (identity.version, identity.options)
+    identity = Self.text(Paths.join(path, PartsPaths.planName)).flatMap { MergeIdentity(text: $0) }
     let runs = Self.runs(Paths.join(path, PartsPaths.runsName))
     self.runs = runs.sorted { ($0.count, $0.index, $0.token) < ($1.count, $1.index, $1.token) }
     let records = Self.records(Paths.join(path, PartsPaths.partsName), digest)
-    let list = (try? BoundedFile.read(Paths.join(path, PartsPaths.filesName), limit: StagedOutput.largestPlanByteCount))
-      .flatMap { PartsFileList(text: $0) }
+    let list = Self.text(Paths.join(path, PartsPaths.filesName)).flatMap { PartsFileList(text: $0) }
+    isWhole = identity != nil && list != nil
     let names = list?.files ?? records.values.map { ($0.record.name, $0.record.byteCount) }.sorted { $0.0 < $1.0 }
     let byName = Dictionary(records.values.map { ($0.record.name, $0) }, uniquingKeysWith: { one, _ in one })
     files = names.map { name, byteCount in
@@ -73,13 +96,17 @@ public struct PartsStatus: Sendable {
     }
   }
 
+  private static func text(_ path: String) -> [UInt8]? {
+    try? BoundedFile.read(path, limit: StagedOutput.largestPlanByteCount)
+  }
+
   private static func runs(_ folder: String) -> [Run] {
     let names = (try? SystemCalls.entries(ofFolder: folder)) ?? []
     return names.compactMap { name in
       guard let run = RunName(name), let holder = StagingLock.Holder(path: Paths.join(folder, name)) else { return nil }
       return Run(
         index: run.index, count: run.count, host: holder.host, process: holder.process, token: run.token,
-        isAliveHere: holder.isAliveHere)
+        isAliveHere: holder.isAliveHere, hasEnded: holder.hasEnded)
     }
   }
 

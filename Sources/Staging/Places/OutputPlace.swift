@@ -35,16 +35,14 @@ public struct OutputPlace: Sendable {
     if isFolder, path.hasSuffix(".safetensors") { throw CheckpointError(path: path, .outputLooksLikeFile) }
     if !isFolder, !path.hasSuffix(".safetensors") { throw CheckpointError(path: path, .outputNotASafetensorsName) }
     guard !path.isEmpty else { throw CheckpointError(path: path, .notFound) }
-    guard let parent = SystemCalls.realPath(Paths.folder(path)),
-      let parentIdentity = try Self.identity(Paths.folder(path)), parentIdentity.isDirectory
-    else { throw CheckpointError(path: path, .noParentFolder) }
-    let isDots = [".", ".."].contains(Paths.lastComponent(path))
-    let realPath = isDots ? SystemCalls.realPath(path) : nil
-    try Self.checkDisjoint(path, realPath: realPath ?? Paths.join(parent, Paths.lastComponent(path)), inputs: inputs)
-    // A folder cannot be renamed to `.` or `..`.
-    if isDots {
-      throw CheckpointError(path: path, .outputInTheWay(found: "a folder without a name", wanted: "a folder"))
+    // Before the folders around it are asked for: a hint to make them would be followed in vain.
+    if let resolved = ResolvedPath(path) {
+      try Self.checkDisjoint(path, realPath: resolved.path, inputs: inputs)
+      if let work = resolved.workFolder { throw CheckpointError(path: path, .outputInsideWork(work)) }
     }
+    // A folder cannot be renamed to `.` or `..`.
+    if ResolvedPath.endsInDots(path) { throw CheckpointError(path: path, .outputWithoutName) }
+    let parentIdentity = try Self.parent(of: path)
     guard let existing = try Self.identity(path, followingLinks: false) else {
       replaces = false
       holdsModel = false
@@ -165,6 +163,14 @@ public struct OutputPlace: Sendable {
       if case .system(_, let code) = error.problem, SystemCalls.notAllowed.contains(code) { return nil }
       throw error
     }
+  }
+
+  /// The folder in which something is to be made.
+  private static func parent(of path: String) throws(CheckpointError) -> SystemCalls.Identity {
+    let folder = Paths.folder(path)
+    if let identity = try identity(folder), identity.isDirectory { return identity }
+    if let obstacle = ResolvedPath.obstacle(folder) { throw CheckpointError(path: path, .parentNotAFolder(obstacle)) }
+    throw CheckpointError(path: path, .noParentFolder)
   }
 
   static func checkDisjoint(_ path: String, realPath: String, inputs: [String]) throws(CheckpointError) {
