@@ -147,7 +147,7 @@ struct CleanedWork {
       writer.member("partial_files", found.work.begunFiles)
       writer.member("holds_replaced_model", found.work.holdsReplacedModel)
       writer.member("in_use", found.work.isInUse)
-      writer.list("hosts", found.work.hosts) { host, writer in writer.value(host) }
+      writer.member("hosts", found.work.hosts)
       writer.member("removed", found.isRemoved)
     }
     writer.end()

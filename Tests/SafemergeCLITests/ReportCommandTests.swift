@@ -101,7 +101,7 @@ import Testing
       (base + "/config.json", Int32(5)), (base + "/model.safetensors", 5), (adapter + "/adapter_config.json", 5),
       (adapter + "/new.json", 5), (base + "/new.json", 5), (output, 5), (output + "/r.json", 5),
       (output + "/no/r.json", 5), (base + "/no/r.json", 5), (scratch.file("no/r.json"), 4),
-      (base + "/config.json/r.json", 4), (scratch.file(".merged.safemerge/r.json"), 5),
+      (base + "/config.json/r.json", 5), (scratch.file(".merged.safemerge/r.json"), 5),
       (scratch.file(".merged.safemerge-parts/r.json"), 5), (scratch.path, 5), (scratch.file("taken"), 5),
     ] {
       let result = try Program.run(["merge", base, adapter, "-o", output, "--force", "--report", place])
@@ -126,7 +126,7 @@ import Testing
     let scratch = try Scratch()
     let output = scratch.file("merged")
     let merge = ["merge", basePath("llama-bf16-sharded"), adapterPath("linear-bf16"), "-o", output, "--quiet"]
-    #expect(try Program.run(merge + ["--part", "0/1"]).status == 0)
+    #expect(try Program.run(merge + ["--part", "0/1", "--report", scratch.file("r.json")]).status == 0)
     let top = scratch.file(".merged.safemerge-parts")
     let plan = top + "/" + (try #require(try scratch.entries(".merged.safemerge-parts").first))
     for place in [plan + "/r.json", top + "/r.json", top + "/new/r.json", scratch.file(".merged.safemerge/r.json")] {

@@ -73,12 +73,12 @@ public struct CheckpointError: ReportableError, Equatable {
     case inputInsideOutput(String)
     /// The output is in a folder of unfinished work, which goes with that.
     case outputInsideWork(String)
-    /// The path ends in `.` or `..`, and a result gets its name when it is complete.
+    /// The path ends in `.` or `..`, and a result is moved into place under a name.
     case outputWithoutName
     case outputNotASafetensorsName
     case outputLooksLikeFile
     case noParentFolder
-    /// Something that is no folder is where the parent folder or one around it would be.
+    /// Something else than a folder is where the parent folder or one around it would be.
     case parentNotAFolder(String)
     case changed
     case system(call: String, code: Int32)
@@ -199,7 +199,7 @@ public struct CheckpointError: ReportableError, Equatable {
     case .outputInsideInput(let input): "the output is inside the input \(input)"
     case .inputInsideOutput(let input): "the output contains the input \(input)"
     case .outputInsideWork(let folder): "the output is inside \(folder), a folder of unfinished work"
-    case .outputWithoutName: "a path without a name, and the output gets its name when it is complete"
+    case .outputWithoutName: "a path without a name, and the output is moved into place under its name"
     case .outputNotASafetensorsName: "the base is one file, so the output is a file; its name must end in .safetensors"
     case .outputLooksLikeFile: "the base is a folder, so the output is a folder; its name must not end in .safetensors"
     case .noParentFolder: "cannot create the output: its parent folder does not exist"

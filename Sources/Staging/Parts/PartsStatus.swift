@@ -84,6 +84,7 @@ public struct PartsStatus: Sendable {
     let runs = Self.runs(Paths.join(path, PartsPaths.runsName))
     self.runs = runs.sorted { ($0.count, $0.index, $0.token) < ($1.count, $1.index, $1.token) }
     let records = Self.records(Paths.join(path, PartsPaths.partsName), digest)
+      .filter { Self.hasData($0.value.record, in: path) }
     let list = Self.text(Paths.join(path, PartsPaths.filesName)).flatMap { PartsFileList(text: $0) }
     isWhole = identity != nil && list != nil
     let names = list?.files ?? records.values.map { ($0.record.name, $0.record.byteCount) }.sorted { $0.0 < $1.0 }
@@ -93,6 +94,18 @@ public struct PartsStatus: Sendable {
       return File(
         name: name, byteCount: byteCount, isComplete: found != nil,
         run: found.flatMap { found in runs.first { found.record.data.contains($0.token) } }, completed: found?.time)
+    }
+  }
+
+  /// Whether the data of a record is in `work` with its whole size, or in the result that a process makes: without it, the record
+  /// counts as none.
+  private static func hasData(_ record: ShardRecord, in folder: String) -> Bool {
+    let path = Paths.join(Paths.join(folder, PartsPaths.workName), record.data)
+    if let identity = try? SystemCalls.identity(path: path) { return identity.byteCount == record.byteCount }
+    let results = (try? SystemCalls.entries(ofFolder: folder)) ?? []
+    return results.contains { result in
+      let moved = Paths.join(Paths.join(folder, result), record.name)
+      return result.hasPrefix(PartsPaths.resultPrefix) && (try? SystemCalls.identity(path: moved)) != nil
     }
   }
 

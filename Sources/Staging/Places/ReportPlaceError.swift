@@ -21,7 +21,7 @@ public struct ReportPlaceError: ReportableError, Equatable {
     case exists(isReplaceable: Bool)
     /// The folder around it does not exist.
     case noParentFolder
-    /// Something that is no folder is where a folder around it would be.
+    /// Something else than a folder is where a folder around it would be.
     case parentNotAFolder(String)
   }
 

@@ -5,7 +5,7 @@ struct ResolvedPath {
   /// For comparison with paths that are without links and dots as well.
   let path: String
 
-  /// Nil: a part of the path cannot be told, because `..` follows a name that is not there.
+  /// Nil: the path cannot be resolved, because `..` follows a name that is not there.
   ///
   /// - Parameter path: Its last component is not followed where it is a link.
   init?(_ path: String) {
@@ -34,8 +34,7 @@ struct ResolvedPath {
   /// removed. Nil: none.
   var workFolder: String? { UnfinishedWork.folder(in: Paths.folder(path)) }
 
-  /// What is where a folder would be and is none: the folder itself, or the nearest of those around it that is there. Nil: there
-  /// is nothing, or a folder.
+  /// What is in the way of a folder: something else that has its name, or the name of one around it. Nil: nothing is.
   static func obstacle(_ folder: String) -> String? {
     var path = folder
     while true {

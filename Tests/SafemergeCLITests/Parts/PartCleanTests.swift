@@ -54,7 +54,7 @@ import Testing
     #expect(try tree(scratch.path) == before)
   }
 
-  /// No lock can tell whether a part runs on another machine: who removes its work is told so.
+  /// No lock can tell whether a part runs on another machine: the warning comes with the removal.
   @Test func machinesOfPartsAreNamed() throws {
     try part("0/2")
     let plan = try #require(try plans().first)
@@ -118,7 +118,7 @@ import Testing
     #expect(try scratch.entries() == [])
   }
 
-  /// Parts of another user are not nothing, and their merge goes on as that user.
+  /// Parts of another user are not nothing, and only that user adds to them.
   @Test(.enabled(if: Confined.isPossible, "setpriv is missing")) func partsOfAnotherUserAreSaidToBe() throws {
     try part("0/2")
     let plan = try #require(try plans().first)

@@ -65,7 +65,7 @@ import Testing
     #expect(try status().status == 3)
   }
 
-  /// A result is told first, whatever is left beside it.
+  /// A result comes first, whatever is left beside it.
   @Test func aResultWithPartsBesideItIsThere() throws {
     try part("0/2")
     try part("0/2", weight: "0.5")
@@ -119,6 +119,22 @@ import Testing
     }
     #expect(try status().json.contains(#""version":null"#))
     // Parts make it whole again.
+    try part("0/1")
+    #expect(try status().status == 0)
+  }
+
+  /// A record counts with its data alone.
+  @Test func dataThatIsGoneIsMissing() throws {
+    try part("0/1")
+    let work = try #require(try plans().first) + "/work"
+    let name = try #require(try scratch.entries(work).first)
+    let bytes = try contents(scratch.file("\(work)/\(name)"))
+    try scratch.write(bytes.dropLast(), to: "\(work)/\(name)")
+    for _ in 0..<2 {
+      let found = try status()
+      #expect(found.status == 3 && found.text.contains("3 of 4 weight files complete"), "\(found.text)")
+      try? FileManager.default.removeItem(atPath: scratch.file("\(work)/\(name)"))
+    }
     try part("0/1")
     #expect(try status().status == 0)
   }
