@@ -83,9 +83,26 @@ public struct MergeIdentity: Sendable, Equatable {
     guard self.text == text else { return nil }
   }
 
-  /// How an older identity differs, in words; nil if they are equal.
+  /// How an older identity differs, in words; nil if its work can be resumed.
+  ///
+  /// Samples of the base don't count: each finished file is compared with what it was made of, and made again where that is another.
   package func difference(from old: MergeIdentity) -> String? {
-    if old == self { return nil }
+    let (own, old) = (withoutSamples, old.withoutSamples)
+    return old == own ? nil : own.difference(in: old)
+  }
+
+  private var withoutSamples: MergeIdentity {
+    MergeIdentity(
+      version: version, options: options,
+      inputs: inputs.map {
+        Input(
+          role: $0.role, name: $0.name, byteCount: $0.byteCount, headerChecksum: $0.headerChecksum,
+          checksum: $0.checksum)
+      })
+  }
+
+  /// What the first difference is.
+  private func difference(in old: MergeIdentity) -> String {
     if old.version != version { return "version: \(old.version) -> \(version)" }
     for option in options {
       let before = old.options.first { $0.name == option.name }?.value
