@@ -66,9 +66,8 @@ struct PartRun {
     let end = ContinuousClock.now + .seconds(seconds)
     let interruption = merge.engine.interruption
     let wasThere: Bool
-    let isTaken = report?.place.isTaken ?? false
-    var wantsReport = report != nil && !isTaken
-    var (waits, isCompared) = (false, false)
+    var openReport = OpenReport(report)
+    var waits = false
     do {
       wasThere = try merge.finishParts(as: identity, acceptsBaseCopies: options.baseCopies) { missing in
         if !waits, seconds > 0 { tellWaiting(seconds, missing) }
@@ -80,19 +79,13 @@ struct PartRun {
         }
         return true
       } check: { outcome in
-        // Another process may have made the result and the report, of which this machine sees only the report yet.
-        if isTaken { try report?.compare(outcome) }
-        isCompared = true
+        try openReport.compare(outcome)
       } made: { outcome in
-        if isTaken, !isCompared { try report?.compare(outcome) }
-        isCompared = true
+        try openReport.compare(outcome)
         line.finish()
         clock.finish("result")
         teller.tell(outcome)
-        guard wantsReport else { return }
-        try report?.write(outcome, teller)
-        wantsReport = false
-        clock.finish("report")
+        if try openReport.write(outcome, teller) { clock.finish("report") }
       }
     } catch {
       if (try? interruption.check()) == nil, let kept = merge.keptParts(as: identity) {
@@ -101,10 +94,7 @@ struct PartRun {
       throw error
     }
     line.finish()
-    if wantsReport, let report { try LostReport.check(report.place, output: merge.request.output) }
-    if isTaken, !isCompared, let report {
-      teller.tell(note: "\(report.place.path): was there already, and the records to compare it with are gone")
-    }
+    try openReport.finish(output: merge.request.output, teller)
     teller.tell(clock)
     try teller.finish(
       PartSummary(
