@@ -8,29 +8,19 @@ import Staging
 /// The inputs of a run that decide its result, as its identity has them.
 extension MergeIdentity.Input {
   /// A file of a model: its header. The data is read during the work, which sees to it that it is what it was.
-  package static func of(_ file: Checkpoint.File, role: String) throws -> Self {
+  ///
+  /// - Parameter sample: Of its data, where another file of the same header must be found.
+  package static func of(_ file: Checkpoint.File, role: String, sample: SHA256Checksum? = nil) throws -> Self {
     Self(
       role: role, name: file.name, byteCount: file.header.fileByteCount,
-      headerChecksum: try header(file.path, file.header))
+      headerChecksum: try header(file.path, file.header), sample: sample)
   }
 
   /// A file of a base: its header, and a sample of its data.
   ///
   /// Processes that merge parts of it see by the sample that all have the same base.
   package static func base(_ file: Checkpoint.File) throws -> Self {
-    Self(
-      role: "base", name: file.name, byteCount: file.header.fileByteCount,
-      headerChecksum: try header(file.path, file.header), sample: try sample(file.path))
-  }
-
-  private static func sample(_ path: String) throws(CheckpointError) -> SHA256Checksum {
-    do throws(FileError) { return try DataSample.of(path) } catch {
-      switch error.problem {
-      case .system(let call, let code): throw CheckpointError(path: path, .system(call: call, code: code))
-      case .changed: throw CheckpointError(path: path, .changed)
-      case .notARegularFile: throw CheckpointError(path: path, .notFound)
-      }
-    }
+    try of(file, role: "base", sample: DataSample.of(file.path))
   }
 
   /// The weights of an adapter, whole.
