@@ -27,8 +27,7 @@ public struct MissingParts: ReportableError, Equatable {
   public var errorClass: String {
     switch reason {
     case .notWritten: "parts-missing"
-    case .without(.statistics): "parts-statistics"
-    case .without: "parts-checksums"
+    case .without(let contents): contents.errorClass
     }
   }
   public var category: ErrorCategory { .inputOutput }

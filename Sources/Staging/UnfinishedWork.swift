@@ -33,7 +33,7 @@ public struct UnfinishedWork: Sendable {
 
   private static let suffix = ".safemerge"
 
-  /// The work that was left beside `output`, or inside it for a mount point; nil if there is none.
+  /// Finds the work that an earlier run left beside `output`, or inside it for a mount point; nil if it left none.
   ///
   /// - Throws: `CheckpointError` for a folder that this user may not look into, or that another user could have made.
   public init?(output: String) throws(CheckpointError) {

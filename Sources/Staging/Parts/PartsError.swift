@@ -37,8 +37,7 @@ public struct PartsError: ReportableError, Equatable {
   public var errorClass: String {
     switch problem {
     case .missing: "parts-missing"
-    case .without(.statistics, _, _): "parts-statistics"
-    case .without: "parts-checksums"
+    case .without(let contents, _, _): contents.errorClass
     case .noData, .size, .header, .notThePlan, .damagedResult: "parts"
     case .beingFinished: "in-use"
     case .unsuitable: "system"
@@ -94,22 +93,17 @@ public struct PartsError: ReportableError, Equatable {
 
   /// Whether listing a name failed because it is a file, or a folder that this user may not list.
   static func isOthers(_ error: CheckpointError) -> Bool {
-    if case .system(_, let code) = error.problem {
-      SystemCalls.notAFolder == code || SystemCalls.notAllowed.contains(code)
-    } else {
-      false
-    }
+    isOf(error, SystemCalls.notAllowed.union([SystemCalls.notAFolder]))
   }
 
-  static func isFull(_ error: CheckpointError) -> Bool {
-    if case .system(_, let code) = error.problem { SystemCalls.full.contains(code) } else { false }
+  /// Whether a call failed because there is no space.
+  static func isFull(_ error: CheckpointError) -> Bool { isOf(error, SystemCalls.full) }
+
+  private static func isOf(_ error: CheckpointError, _ codes: Set<Int32>) -> Bool {
+    if case .system(_, let code) = error.problem { codes.contains(code) } else { false }
   }
 
   static func isGone(_ error: CheckpointError) -> Bool {
-    switch error.problem {
-    case .system(_, let code): gone.contains(code)
-    case .notFound: true
-    default: false
-    }
+    error.problem == .notFound || isOf(error, gone)
   }
 }

@@ -132,10 +132,11 @@ package struct PartsFinisher: Sendable {
   /// Where the data of each weight file is: in `work`, or where a process left it that moved files and was killed.
   private func locate(_ records: [Int: ShardRecord]) throws -> [String] {
     let work = Set(try shared.list(paths.work))
+    let moving = try parts.movingFolders()
     return try files.enumerated().map { number, file in
       let record = try record(number, records)
       if work.contains(record.data) { return Paths.join(paths.work, record.data) }
-      if let path = try parts.movedData(of: file.name) { return path }
+      if let path = try parts.movedData(of: file.name, in: moving) { return path }
       throw PartsError(path: Paths.join(paths.work, record.data), .noData)
     }
   }

@@ -130,9 +130,8 @@ package struct PartsFolder: Sendable {
   ) throws(CheckpointError) -> Bool {
     let name = PartsPaths.recordName(number)
     guard try shared.list(paths.parts).contains(name), let record = try record(number) else { return false }
-    guard record.contents.isSuperset(of: contents), inputs == nil || inputs.map(record.isMade) == true else {
-      return false
-    }
+    guard record.contents.isSuperset(of: contents) else { return false }
+    if let inputs, !record.isMade(from: inputs) { return false }
     return try hasData(record)
   }
 
@@ -141,13 +140,20 @@ package struct PartsFolder: Sendable {
     if try shared.list(paths.work).contains(record.data) {
       return try shared.start(of: Paths.join(paths.work, record.data), byteCount: 0)?.fileByteCount == record.byteCount
     }
-    return try movedData(of: record.name) != nil
+    return try movedData(of: record.name, in: movingFolders()) != nil
+  }
+
+  /// The folders in which processes put results together.
+  func movingFolders() throws(CheckpointError) -> [String] {
+    try shared.list(paths.folder).filter { $0.hasPrefix(PartsPaths.resultPrefix) }.map { Paths.join(paths.folder, $0) }
   }
 
   /// Where a process has the weight file that moves files because the file system has no links; nil: nowhere.
-  func movedData(of name: String) throws(CheckpointError) -> String? {
-    for result in try shared.list(paths.folder) where result.hasPrefix(PartsPaths.resultPrefix) {
-      let path = Paths.join(Paths.join(paths.folder, result), name)
+  ///
+  /// - Parameter folders: What ``movingFolders()`` returned.
+  func movedData(of name: String, in folders: [String]) throws(CheckpointError) -> String? {
+    for folder in folders {
+      let path = Paths.join(folder, name)
       if try shared.list(Paths.folder(path)).contains(Paths.lastComponent(path)) { return path }
     }
     return nil

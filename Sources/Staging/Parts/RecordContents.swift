@@ -11,6 +11,9 @@ public struct RecordContents: OptionSet, Sendable, Hashable {
   /// The data was read back from disk and compared with its checksum.
   public static let verification = RecordContents(rawValue: 4)
 
+  /// The class of the error where records lack these.
+  package var errorClass: String { self == .statistics ? "parts-statistics" : "parts-checksums" }
+
   /// What a part did not do whose record lacks these.
   package var absence: String {
     if contains(.verification) { return "did not read the data back" }

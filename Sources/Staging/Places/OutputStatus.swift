@@ -32,7 +32,7 @@ public struct OutputStatus: Sendable {
     return identity.decided(record)
   }
 
-  /// The record of a result that is there; nil: there is none.
+  /// The record in a finished result; nil if the path is no such folder.
   private static func record(_ path: String) throws -> ResultRecord? {
     guard try OutputPlace.identity(path)?.isDirectory == true,
       try OutputPlace.identity(Paths.join(path, ResultMarks.incomplete)) == nil,

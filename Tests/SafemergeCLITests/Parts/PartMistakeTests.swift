@@ -118,11 +118,11 @@ import Testing
     #expect(try run(["--part", "0/1"]).status == 0)
     let parts = scratch.file(".merged.safemerge-parts")
     let plan = try #require(try scratch.entries(".merged.safemerge-parts").first)
-    let work = ".merged.safemerge-parts/\(plan)/work/"
+    let work = ".merged.safemerge-parts/\(plan)/work"
     let files = try scratch.entries(work).sorted()
     try #require(files.count == SlowModel.shardCount)
-    try FileManager.default.removeItem(atPath: scratch.file(work + files[0]))
-    try scratch.write(Array(contents(scratch.file(work + files[1])).dropLast(9)), to: work + files[1])
+    try FileManager.default.removeItem(atPath: scratch.file(work + "/" + files[0]))
+    try scratch.write(Array(contents(scratch.file(work + "/" + files[1])).dropLast(9)), to: work + "/" + files[1])
     let message = try refusal(["--finish", "--wait", "0"], status: 4)
     #expect(message.contains("its data is gone") && message.contains("run all parts again"), "\(message)")
     let again = try run(["--part", "0/1"])
