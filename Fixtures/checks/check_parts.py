@@ -182,8 +182,8 @@ class History:
             self.running.remove(entry)
             if process.returncode in (0, -signal.SIGKILL, -signal.SIGTERM, 143):
                 continue
-            # An output of another plan.
-            if process.returncode in (4, 5) and len(self.weights) > 1:
+            # Another plan has the output's name.
+            if process.returncode == 5 and len(self.weights) > 1 and self.output.exists():
                 continue
             # A finisher that is too early, or what a view shows is old.
             if process.returncode == 4 and (arguments[0] == "--finish" or self.views != [self.folder]):
