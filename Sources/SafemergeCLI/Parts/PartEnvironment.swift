@@ -53,6 +53,7 @@ struct PartEnvironment {
   }
 
   private static let hint = "give the number of parts: --part auto/16, or the part too: --part 3/16"
+  private static let ownHint = "give the part: --part 3/16"
 
   /// What is said, which agrees: first what counts.
   private func claims() throws(UsageError) -> [Claim] {
@@ -90,7 +91,11 @@ struct PartEnvironment {
     // One task is no step of several: that of a task of an array, for instance.
     if !engine.isRepeatable, count == 1 { return nil }
     guard let index = PartArgument.number(text), told == nil || count != nil else {
-      throw UsageError("--part auto: \(seen(engine)): expected numbers", hint: Self.hint)
+      throw UsageError("--part auto: \(seen(engine)): expected numbers", hint: Self.ownHint)
+    }
+    if let count, !(1...PartArgument.largestCount ~= count) {
+      throw UsageError(
+        "--part auto: \(seen(engine)): the number of parts is 1 to \(PartArgument.largestCount)", hint: Self.ownHint)
     }
     return Claim(engine: engine, index: index - engine.first, count: count)
   }

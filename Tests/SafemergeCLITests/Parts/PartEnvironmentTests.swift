@@ -35,6 +35,16 @@ import Testing
     }
   }
 
+  /// A number that no cluster has is a mistake, whoever makes it.
+  @Test func numbersFromTheEnvironmentAreLimited() throws {
+    for count in ["0", "100001", "9223372036854775807"] {
+      let error = try refusal(["RANK": "0", "WORLD_SIZE": count])
+      #expect(error.message == "--part auto: RANK=0, WORLD_SIZE=\(count): the number of parts is 1 to 100000")
+      #expect(error.hint == "give the part: --part 3/16")
+    }
+    #expect(try found(["RANK": "5", "WORLD_SIZE": "100000"]) == "5/100000 RANK")
+  }
+
   /// Of an array only one from 0 without gaps says how many parts there are: `--array=2` and `--array=1-7:2` are repeats.
   @Test func slurmArrays() throws {
     #expect(try found(array(3, 16, 0...15)) == "3/16 SLURM_ARRAY_TASK_ID")
