@@ -160,17 +160,14 @@ struct CheckCommand: ParsableCommand {
 
   /// How long a finisher waits for records that another machine may have written already: returns false when that is over.
   private func wait() -> (_ missing: Int, _ all: Int) -> Bool {
-    let seconds = parts.wait ?? PartOptions.defaultWait
-    let end = ContinuousClock.now + .seconds(seconds)
-    var isTold = quiet || format.format == .json || seconds == 0
+    let wait = FinisherWait(parts.wait)
+    var isTold = quiet || format.format == .json || wait.seconds == 0
     return { missing, all in
       if !isTold {
-        Diagnostics.write("waiting up to \(seconds) s for \(missing) of \(NumberText.counted(all, "record"))")
+        Diagnostics.write("waiting up to \(wait.seconds) s for \(missing) of \(NumberText.counted(all, "record"))")
       }
       isTold = true
-      guard ContinuousClock.now < end else { return false }
-      Machine.sleep(milliseconds: 2000)
-      return true
+      return wait.next()
     }
   }
 

@@ -62,22 +62,16 @@ struct PartRun {
   }
 
   private func finish(as identity: MergeIdentity, _ line: ProgressLine, _ clock: inout StepClock) throws {
-    let seconds = options.wait ?? PartOptions.defaultWait
-    let end = ContinuousClock.now + .seconds(seconds)
+    let wait = FinisherWait(options.wait)
     let interruption = merge.engine.interruption
     let wasThere: Bool
     var openReport = OpenReport(report)
     var waits = false
     do {
       wasThere = try merge.finishParts(as: identity, acceptsBaseCopies: options.baseCopies) { missing in
-        if !waits, seconds > 0 { tellWaiting(seconds, missing) }
+        if !waits, wait.seconds > 0 { tellWaiting(wait.seconds, missing) }
         waits = true
-        // Every two seconds, and at once after a signal.
-        for _ in 0..<20 {
-          guard ContinuousClock.now < end, (try? interruption.check()) != nil else { return false }
-          Machine.sleep(milliseconds: 100)
-        }
-        return true
+        return wait.next { (try? interruption.check()) == nil }
       } check: { outcome in
         try openReport.compare(outcome)
       } made: { outcome in
