@@ -154,14 +154,12 @@ struct MergeCommand: ParsableCommand {
     defer { line.finish() }
     if let partRun, let identity {
       Signals.remember()
-      return try partRun.run(as: identity, line, &clock)
+      return try naming(request.adapters, engine.workers, line) { try partRun.run(as: identity, line, &clock) }
     }
     teller.tellWhatIsMadeAgain(merge)
     Signals.remember()
-    let outcome: MergeOutcome
-    do { outcome = try merge.run(as: identity) { line.update($0) } } catch let error as any ReportableError {
-      line.finish()
-      throw DamagedAdapter(error, request.adapters, workers: engine.workers) ?? error
+    let outcome = try naming(request.adapters, engine.workers, line) {
+      try merge.run(as: identity) { line.update($0) }
     }
     line.finish()
     clock.finish("weights")
@@ -170,6 +168,16 @@ struct MergeCommand: ParsableCommand {
     clock.finish("report")
     teller.tell(clock)
     try teller.finish(MergeSummary(text, outcome, merge, duration: clock.duration))
+  }
+
+  /// Runs a merge; of an adapter that is damaged, the error names that instead of a tensor of the output.
+  private func naming<Result>(
+    _ adapters: [AdapterUse], _ workers: Int, _ line: ProgressLine, _ body: () throws -> Result
+  ) throws -> Result {
+    do { return try body() } catch let error as any ReportableError {
+      line.finish()
+      throw DamagedAdapter(error, adapters, workers: workers) ?? error
+    }
   }
 
   private func engineOptions() throws -> MergeEngine.Options {
