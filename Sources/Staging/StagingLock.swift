@@ -22,13 +22,15 @@ final class StagingLock: Sendable {
     var start = ""
     /// Tells the run from all others.
     var token = ""
+    /// Where `process` is its number: `Machine.processSpace`; empty if that is not known.
+    var space = ""
 
     /// This process, in a run of its own.
     static func current() -> Holder {
       let process = Machine.processID
       return Holder(
         host: Machine.hostName, process: Int(process), boot: Machine.bootID, start: Machine.start(ofProcess: process),
-        token: RandomToken.make())
+        token: RandomToken.make(), space: Machine.processSpace)
     }
 
     var text: [UInt8] {
@@ -44,6 +46,7 @@ final class StagingLock: Sendable {
       writer.value(start)
       writer.key("token")
       writer.value(token)
+      writer.member("space", space)
       writer.end()
       // Always the same size, so that a reader with an old size reads all of it. White space after a value is valid JSON.
       return writer.bytes + [UInt8](repeating: UInt8(ascii: " "), count: max(0, Self.byteCount - writer.bytes.count))
@@ -51,12 +54,15 @@ final class StagingLock: Sendable {
 
     private static let byteCount = 512
 
-    init(host: String, process: Int, boot: String, start: String = "", token: String = "") {
+    init(
+      host: String, process: Int, boot: String, start: String = "", token: String = "", space: String = ""
+    ) {
       self.host = host
       self.process = process
       self.boot = boot
       self.start = start
       self.token = token
+      self.space = space
     }
 
     /// Parses the file at `path`; nil if it names no holder.
@@ -65,12 +71,14 @@ final class StagingLock: Sendable {
         let host = value.string("host"), let process = value.integer("pid"), let boot = value.string("boot")
       else { return nil }
       self.init(
-        host: host, process: process, boot: boot, start: value.string("start") ?? "", token: value.string("token") ?? ""
-      )
+        host: host, process: process, boot: boot, start: value.string("start") ?? "",
+        token: value.string("token") ?? "", space: value.string("space") ?? "")
     }
 
-    /// Whether it is a process of this machine, since the machine's last start.
-    private var isHere: Bool { host == Machine.hostName && boot == Machine.bootID }
+    /// Whether it is a process of this machine, since the machine's last start, and not of a container that numbers its own.
+    private var isHere: Bool {
+      host == Machine.hostName && boot == Machine.bootID && (space.isEmpty || space == Machine.processSpace)
+    }
     private var isAlive: Bool {
       guard let number = Int32(exactly: process), Machine.isAlive(number) else { return false }
       return start.isEmpty || start == Machine.start(ofProcess: number)

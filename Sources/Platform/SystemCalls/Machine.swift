@@ -45,6 +45,11 @@ package enum Machine {
     return fields.count > 19 ? String(decoding: fields[19], as: UTF8.self) : ""
   }
 
+  /// What tells the numbers of processes that this process sees from those in containers of the same machine; empty where the
+  /// system does not say.
+  package static let processSpace: String =
+    (try? SystemCalls.identity(path: "/proc/self/ns/pid")).map { String($0.inode) } ?? ""
+
   package static let hostName: String = {
     var name = [CChar](repeating: 0, count: 256)
     guard unsafe gethostname(&name, name.count - 1) == 0 else { return "" }
