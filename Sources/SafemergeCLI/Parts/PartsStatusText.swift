@@ -25,6 +25,9 @@ struct PartsStatusText {
     switch status.found {
     case .result:
       ["\(output): the result is there; " + (status.plans.isEmpty ? "no parts are left" : "parts are left over")]
+    case .damaged:
+      ["\(output): the result of a merge that is damaged"]
+        + status.missing.map { "  missing, or of another size  \($0)" }
     case .other: ["\(output): is there, and is not the result of a merge"]
     case .empty where status.plans.isEmpty:
       ["\(output): is there, and is not the result of a merge: the folder is empty"]
@@ -36,8 +39,8 @@ struct PartsStatusText {
   private var last: [String] {
     guard !status.plans.isEmpty else { return [] }
     return switch status.found {
-    case .result: ["what is left over goes with: safemerge clean \(output) --yes"]
-    case .other: ["merge --finish replaces nothing: move \(output) away first"]
+    case .result: ["to remove what is left over: safemerge clean \(output) --yes"]
+    case .other, .damaged: ["merge --finish replaces nothing: move \(output) away first"]
     case .empty, .nothing: []
     }
   }

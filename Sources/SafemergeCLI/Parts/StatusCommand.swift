@@ -55,7 +55,7 @@ struct StatusCommand: ParsableCommand {
   private static func isDone(_ status: OutputStatus) -> Bool {
     switch status.found {
     case .result: true
-    case .other: false
+    case .other, .damaged: false
     case .nothing, .empty: !status.plans.isEmpty && status.plans.allSatisfy(\.isComplete)
     }
   }
@@ -92,6 +92,7 @@ struct StatusCommand: ParsableCommand {
         writer.member("process", run.process)
       }
     }
+    writer.member("missing", status.missing)
     writer.end()
     return writer.bytes + [UInt8(ascii: "\n")]
   }

@@ -6,11 +6,14 @@ import Platform
 public struct OutputStatus: Sendable {
   /// What has the output's name.
   public enum Found: String, Sendable {
-    case nothing, empty, result, other
+    case nothing, empty, result, damaged, other
   }
 
-  /// What has the output's name; `result` is a folder that holds the record of a merge and is not being filled.
+  /// What has the output's name; `result` is a folder that holds the record of a merge and is not being filled, `damaged` is one
+  /// that lacks files of that record.
   public let found: Found
+  /// What the record of a result lists and is not there; weight files also where they have another size.
+  public let missing: [String]
   /// Every plan of which parts are there: left over, if the result is there.
   public let plans: [PartsStatus]
   private let record: ResultRecord?
@@ -23,7 +26,8 @@ public struct OutputStatus: Sendable {
     // First: a finisher makes the result before it removes the parts.
     plans = try PartsStatus.all(output: path)
     record = try Self.record(path)
-    found = try record == nil ? Self.found(path) : .result
+    missing = record.map { Self.missing($0, in: path) } ?? []
+    found = try record == nil ? Self.found(path) : missing.isEmpty ? .result : .damaged
   }
 
   /// Whether the parts of a plan made the result that is there, and were not removed yet.
@@ -48,6 +52,14 @@ public struct OutputStatus: Sendable {
     } catch is JSONError {
       return nil
     }
+  }
+
+  private static func missing(_ record: ResultRecord, in path: String) -> [String] {
+    record.files.filter { file in
+      guard let identity = try? SystemCalls.identity(path: Paths.join(path, file.name)) else { return true }
+      // A configuration may have been edited since.
+      return file.headerChecksum != nil && file.byteCount != nil && identity.byteCount != file.byteCount
+    }.map(\.name)
   }
 
   private static func found(_ path: String) throws(CheckpointError) -> Found {

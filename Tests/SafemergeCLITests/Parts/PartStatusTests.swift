@@ -65,6 +65,30 @@ import Testing
     #expect(try status().status == 3)
   }
 
+  /// A result that has lost files is none; nobody is told to remove the parts that it can be made of.
+  @Test func aDamagedResultIsNotThere() throws {
+    for part in 0..<2 { try self.part("\(part)/2") }
+    try merge()
+    let weights = "merged/model-00002-of-00004.safetensors"
+    let index = "merged/model.safetensors.index.json"
+    for (path, bytes) in [(index, nil), (weights, nil), (weights, [1, 2])] as [(String, [UInt8]?)] {
+      let whole = try contents(scratch.file(path))
+      try FileManager.default.removeItem(atPath: scratch.file(path))
+      if let bytes { try scratch.write(bytes, to: path) }
+      let name = path.split(separator: "/")[1]
+      let found = try status()
+      #expect(found.status == 3 && found.text.hasPrefix("merged: the result of a merge that is damaged\n"))
+      #expect(found.text.contains("  missing, or of another size  \(name)\n"), "\(found.text)")
+      #expect(!found.text.contains("clean") && found.text.contains("move merged away first"), "\(found.text)")
+      #expect(found.json.contains(#""merged":false,"found":"damaged""#))
+      #expect(found.json.hasSuffix(#""missing":["\#(name)"]}"# + "\n"), "\(found.json)")
+      try scratch.write(whole, to: path)
+    }
+    // A configuration that was edited is no damage.
+    try scratch.write("{}", to: "merged/config.json")
+    #expect(try status().status == 0)
+  }
+
   /// A result comes first, whatever is left beside it.
   @Test func aResultWithPartsBesideItIsThere() throws {
     try part("0/2")
