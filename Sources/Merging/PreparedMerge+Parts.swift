@@ -54,7 +54,7 @@ extension PreparedMerge {
   ///   - made: Called with what all parts found once the result has its name, before the parts are removed; what it throws
   ///     leaves them. Also called for a result that was there already, if the records of all parts still are.
   /// - Returns: Whether the result was there already.
-  /// - Throws: `PartsError` for what is missing or wrong; `CheckpointError` if something else has the output's name.
+  /// - Throws: ``MissingParts``; `PartsError` for what is wrong; `CheckpointError` if something else has the output's name.
   public func finishParts(
     as identity: MergeIdentity, acceptsBaseCopies: Bool = false, wait: (_ missing: Int) -> Bool = { _ in false },
     check: (MergeOutcome) throws -> Void = { _ in }, made: (MergeOutcome) throws -> Void = { _ in }
@@ -73,16 +73,9 @@ extension PreparedMerge {
         try made(MergeOutcome(weights: $0, plan: plan, notes: []))
       }
       return outcome == .wasFinished
-    } catch let error as PartsError {
-      let (names, reason): ([String], MissingParts.Reason) =
-        switch error.problem {
-        case .missing(let names, _): (names, .notWritten)
-        case .without(let contents, let names, _): (names, .without(contents))
-        default: throw error
-        }
-      let missing = plan.shards.indices.filter { names.contains(plan.shards[$0].name) }
+    } catch let missing as PartsFinisher.Missing {
       throw MissingParts(
-        error.path, reason, missing: missing, plan, counts: try parts.runs().map(\.count),
+        parts.folderPath, missing, plan, counts: try parts.runs().map(\.count),
         hasOtherPlans: try !parts.otherPlans().isEmpty)
     }
   }

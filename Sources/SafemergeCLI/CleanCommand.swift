@@ -15,8 +15,8 @@ struct CleanCommand: ParsableCommand {
     discussion: """
       An interrupted merge keeps its work in a hidden folder beside the output, .OUT.safemerge, so that the same command \
       can resume it; parts of a merge (--part) are in .OUT.safemerge-parts. clean lists such folders with their sizes, and \
-      --yes removes them. The work of a merge that runs on this machine is never removed. Parts have no lock: those that still \
-      run on other machines fail, and clean names the machines.
+      --yes removes them. The work of a merge that runs on this machine is never removed. Parts have no lock: parts and \
+      finishers that still run on other machines fail, and clean names the machines.
 
       Examples:
         safemerge clean ./merged
@@ -165,7 +165,7 @@ struct UnfinishedText {
 
   /// What its removal does to parts on other machines.
   var loss: String {
-    "\(work.path): parts that still run on \(work.hosts.joined(separator: ", ")) fail, and are to be started again"
+    "\(work.path): parts and finishers that still run on \(work.hosts.joined(separator: ", ")) fail; start them again"
   }
 
   private var contents: [String] {

@@ -2,7 +2,7 @@ import Checkpoints
 import Platform
 import Safetensors
 
-/// Removing files and folders that this program created.
+/// What is done with a folder and all that is in it: removing, listing its folders, and flushing names to disk.
 enum FolderTree {
   /// Removes a file, or a folder with its contents, as far as possible; links are not followed.
   static func remove(_ path: String) {

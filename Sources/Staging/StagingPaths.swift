@@ -65,6 +65,9 @@ struct StagingPaths: Sendable {
     }.joined(separator: "%2F")
   }
 
+  /// What the names begin with under which network file systems keep files that were removed while they were open.
+  static let keptOpen = [".nfs", ".fuse_hidden"]
+
   private static let smallPrefix = "small."
 
   /// A new temporary name for a small file.

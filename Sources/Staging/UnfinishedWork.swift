@@ -25,6 +25,8 @@ public struct UnfinishedWork: Sendable {
   /// The machines on which parts of merges on several machines began that are not known to have ended.
   public let hosts: [String]
   private let kind: Kind
+  /// The folders of plans that are removed.
+  private let plans: [String]
 
   private enum Kind {
     case merge, parts
@@ -119,14 +121,11 @@ public struct UnfinishedWork: Sendable {
     begunFiles = partial.count { StagingPaths.numberOfPartialFile($0) != nil }
     holdsReplacedModel = entries.contains("old") && (try? SystemCalls.identity(path: output)) == nil
     (isInUse, process) = StagingLock.state(ofFolder: path)
-    (kind, hosts) = (.merge, [])
+    (kind, hosts, plans) = (.merge, [], [])
   }
 
   private init?(parts path: String, output: String) throws(CheckpointError) {
-    let isKnown = { (name: String) in
-      PlanDigest(name: name) != nil || ["finish.", ".nfs", ".fuse_hidden"].contains(where: name.hasPrefix)
-    }
-    guard try Self.entries(path, areOurs: isKnown) != nil else { return nil }
+    guard try Self.entries(path, areOurs: PartsPaths.isInTop) != nil else { return nil }
     self.init(.parts, path, output: output, plans: try PartsStatus.all(in: path))
   }
 
@@ -144,9 +143,10 @@ public struct UnfinishedWork: Sendable {
     let data = plans.flatMap { (try? SystemCalls.entries(ofFolder: Paths.join($0.path, PartsPaths.workName))) ?? [] }
     begunFiles = max(0, data.count - finishedFiles)
     (finishedModules, holdsReplacedModel) = (0, false)
-    let run = plans.flatMap(\.runs).first(where: \.isAliveHere)
-    (isInUse, process) = (run != nil, run?.process)
+    process = plans.lazy.compactMap(\.processHere).first
+    isInUse = process != nil
     hosts = Set(plans.flatMap(\.hosts)).sorted()
+    self.plans = plans.map(\.path)
   }
 
   /// The names in a folder of work; nil: there is no such folder, or it holds what this program does not put there.
@@ -168,7 +168,7 @@ public struct UnfinishedWork: Sendable {
   /// a folder with anything else in it belongs to another user.
   private static func isKnown(_ name: String) -> Bool {
     ["plan.json", "result", "partial", "parts", "units", "old", "workspace"].contains(name)
-      || ["lock", ".nfs", ".fuse_hidden"].contains(where: name.hasPrefix)
+      || (["lock"] + StagingPaths.keptOpen).contains(where: name.hasPrefix)
   }
 
   private static func isMountPoint(_ output: String) -> Bool {
@@ -204,6 +204,7 @@ public struct UnfinishedWork: Sendable {
 
   private func removeParts() throws(CheckpointError) {
     if isInUse { throw CheckpointError(path: path, .inUse(host: Machine.hostName, process: process, isDead: false)) }
+    for plan in plans { FolderOnDisk().removePlan(plan) }
     FolderTree.remove(path)
     if (try? SystemCalls.identity(path: path, followingLinks: false)) == nil { return }
     // For the error.

@@ -69,13 +69,21 @@ struct SlowModel {
   ///
   /// - Parameter stream: Where the line is looked for: standard output 1, standard error 2.
   static func signalling(_ signal: String, after pattern: String, pause: String = "0", stream: Int = 2) -> String {
+    meddling("kill -\(signal) $process 2>/dev/null", after: pattern, pause: pause, stream: stream)
+  }
+
+  /// A shell script that runs the program, waits for a line of it that matches `pattern`, runs a command, and ends as the program
+  /// does.
+  static func meddling(
+    _ command: String, after pattern: String, pause: String = "0", stream: Int = 2
+  ) -> String {
     """
     log="$TMPDIR/log"
     # A shell lets what it starts in the background ignore SIGINT.
     perl -e '$SIG{$_} = "DEFAULT" for qw(INT HUP TERM); exec @ARGV' "$0" "$@" \(stream)>"$log" & process=$!
     until grep -q "\(pattern)" "$log" || ! kill -0 $process 2>/dev/null; do sleep 0.01; done
     sleep \(pause)
-    kill -\(signal) $process 2>/dev/null
+    \(command)
     wait $process
     status=$?
     cat "$log" >&\(stream)

@@ -8,7 +8,7 @@ import Testing
 @testable import Staging
 
 /// Random histories of parts and finishers on a shared folder without locks: run once, twice, late, of two plans, killed at
-/// any step, on clients whose knowledge of folders and names is old.
+/// any step, with their work removed while they run, on clients whose knowledge of folders and names is old.
 ///
 /// Whatever has the output's name is complete, of one plan, and never changes; and when all that is left runs once more, there
 /// is a result.
@@ -142,6 +142,14 @@ import Testing
       }
     }
 
+    /// Removes the parts, as a person does who does not know what still runs.
+    private func cleaner(_ plan: Plan) -> SimulatedServer.Process {
+      process(plan, isStale: false) { parts, shared in
+        shared.removePlan(parts.folderPath)
+        return "cleaned"
+      }
+    }
+
     private func check(_ plans: [Plan]) throws {
       guard let output = server.output, !output.isEmpty else {
         if first != nil { throw Broken(what: "the output is gone") }
@@ -159,6 +167,7 @@ import Testing
 
     /// Where one plan is merged, nothing else has the output's name, however old what a client sees is.
     private func checkOutcome(_ outcome: String, _ plans: [Plan]) throws {
+      if outcome.hasPrefix("Broken") { throw Broken(what: outcome) }
       if plans.count == 1, outcome == otherOutput { throw Broken(what: "the result was taken for something else") }
     }
 
@@ -180,6 +189,7 @@ import Testing
           let reports = number(0..<4) == 0
           starts.append { self.finisher(plan, isStale: isStale, reports: reports) }
         }
+        if number(0..<8) == 0 { starts.append { self.cleaner(plan) } }
       }
       starts.shuffle(using: &server.random)
       var live: [SimulatedServer.Process] = []

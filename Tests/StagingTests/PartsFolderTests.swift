@@ -73,8 +73,7 @@ import Testing
     #expect(try part(parts(scratch), [0]) == 0)
     #expect(try part(parts(scratch, "f32"), [1]) == 1)
     #expect(try parts(scratch).otherPlans() == [PlanDigest(identity("f32"))])
-    let expected = PartsError(
-      path: top + "/\(PlanDigest(identity()))", .missing([names[1]], of: 2))
+    let expected = PartsFinisher.Missing(numbers: [1], lacking: [], needed: [])
     #expect(throws: expected) { try finish(parts(scratch)) }
     // Another machine writes the rest while this one waits.
     var waits = 0
@@ -187,10 +186,8 @@ import Testing
   @Test func statisticsAreKept() throws {
     let scratch = try Scratch()
     #expect(try part(parts(scratch), [0, 1]) == 2)
-    let top = scratch.file(".out.safemerge-parts")
-    let folder = top + "/\(PlanDigest(identity()))"
     #expect(try part(parts(scratch), [1], statistics: true) == 1)
-    #expect(throws: PartsError(path: folder, .without(.statistics, [names[0]], of: 2))) {
+    #expect(throws: PartsFinisher.Missing(numbers: [0], lacking: .statistics, needed: .statistics)) {
       try finish(parts(scratch), needsStatistics: true)
     }
     // One that began before, and collected none.
@@ -212,6 +209,96 @@ import Testing
     #expect(try scratch.entries() == ["out"])
     let last = try finish(parts(scratch), made: { _ in Issue.record("there are no records") })
     #expect(last == .wasFinished)
+  }
+
+  /// A finisher after one that was killed does not see all records yet: it waits for them, because a report needs them.
+  @Test func recordsOfAResultAreWaitedFor() throws {
+    let scratch = try Scratch()
+    try part(parts(scratch), [0, 1], statistics: true)
+    struct Killed: Error {}
+    #expect(throws: Killed.self) { try finish(parts(scratch), needsStatistics: true, made: { _ in throw Killed() }) }
+    let record = scratch.file(".out.safemerge-parts/\(PlanDigest(identity()))/parts/00001.json")
+    let text = try contents(record)
+    try SystemCalls.removeFile(record)
+    var (waits, reported) = (0, 0)
+    let outcome = try finish(parts(scratch), needsStatistics: true) { missing in
+      waits += 1
+      if waits == 2 { try? write(text, to: record) }
+      return waits < 5
+    } made: {
+      reported = $0.count
+    }
+    #expect(outcome == .wasFinished && waits == 2 && reported == 2)
+    #expect(try scratch.entries() == ["out"])
+    // None is left: there is nothing to wait for.
+    let again = try finish(parts(scratch), needsStatistics: true) { _ in
+      Issue.record("waited")
+      return false
+    }
+    #expect(again == .wasFinished)
+  }
+
+  /// Folders that another user can write to are refused, also those that came while a finisher waited.
+  @Test func foldersOfOthersAreRefused() throws {
+    let scratch = try Scratch()
+    let own = parts(scratch)
+    let refused = CheckpointError(path: own.paths.work, .stagingNotOurs)
+    var waits = 0
+    #expect(throws: refused) {
+      try finish(own) { _ in
+        waits += 1
+        _ = try? part(parts(scratch), [0, 1])
+        try? FileManager.default.setAttributes([.posixPermissions: 0o777], ofItemAtPath: own.paths.work)
+        return true
+      }
+    }
+    #expect(throws: refused) { try finish(parts(scratch)) }
+    #expect(waits == 1)
+    #expect(try scratch.entries() == [".out.safemerge-parts"])
+  }
+
+  /// Somebody removes the parts at the very moment in which a finisher gives the result its name.
+  @Test(arguments: ["index.json", "unet/model-00002-of-00002.safetensors"])
+  func aResultThatLosesFilesIsNotFinished(_ name: String) throws {
+    let scratch = try Scratch()
+    try part(parts(scratch), [0, 1])
+    let parts = PartsFolder(
+      output: scratch.file("out"), identity: identity(),
+      shared: MeddledFolder { try? SystemCalls.removeFile($0 + "/" + name) })
+    let error = #expect(throws: PartsError.self) { try finish(parts, made: { _ in Issue.record("reported") }) }
+    #expect(error == PartsError(path: scratch.file("out/" + name), .damagedResult("is missing")))
+    #expect(try scratch.entries().sorted() == [".out.safemerge-parts", "out"])
+  }
+
+  /// The folder of a plan is whole until it has another name, and then it is gone for every finisher.
+  @Test func aPlanIsRemovedAtOnce() throws {
+    let scratch = try Scratch()
+    let own = parts(scratch)
+    try part(own, [0, 1])
+    let before = try scratch.entries(".out.safemerge-parts/\(own.digest)/work").sorted()
+    let folder = own.folderPath
+    MeddledFolder { path in
+      let names = try? SystemCalls.entries(ofFolder: path + "/work").sorted()
+      #expect(path == folder && names == before && before.count == 2)
+    }.removePlan(folder)
+    #expect(try scratch.entries(".out.safemerge-parts") == [])
+  }
+
+  /// Who makes the result is named while it does, and no longer.
+  @Test func finishersAreSeen() throws {
+    let scratch = try Scratch()
+    try part(parts(scratch), [0])
+    let seen = { try PartsStatus.all(output: scratch.file("out")).flatMap(\.finishers) }
+    var (waits, during): (Int, [StagingLock.Holder]) = (0, [])
+    #expect(throws: PartsFinisher.Missing.self) {
+      try finish(parts(scratch)) { _ in
+        during = (try? seen()) ?? []
+        waits += 1
+        return waits < 2
+      }
+    }
+    #expect(during.map(\.process) == [Int(Machine.processID)])
+    #expect(try seen().isEmpty)
   }
 
   /// Sums come back bit for bit.
@@ -268,4 +355,33 @@ import Testing
     let other = MergeIdentity(version: "1.0", options: own.options, inputs: Array(own.inputs.dropFirst()))
     #expect(!own.decided(ResultRecord(other, baseChecksums: [nil], files: [])))
   }
+}
+
+/// A folder on disk in which somebody does something before the result gets its name.
+private struct MeddledFolder: SharedFolder {
+  private let disk = FolderOnDisk()
+  let meddle: @Sendable (_ folder: String) -> Void
+
+  init(_ meddle: @escaping @Sendable (_ folder: String) -> Void) { self.meddle = meddle }
+
+  func renameFolder(_ path: String, to name: String) throws(CheckpointError) {
+    // Not the folder that a part tries it with.
+    if !Paths.lastComponent(path).hasPrefix("probe-") { meddle(path) }
+    try disk.renameFolder(path, to: name)
+  }
+
+  func list(_ folder: String) throws(CheckpointError) -> [String] { try disk.list(folder) }
+  func makeFolder(_ path: String) throws(CheckpointError) { try disk.makeFolder(path) }
+  func checkPrivate(_ path: String) throws(CheckpointError) { try disk.checkPrivate(path) }
+  func write(_ bytes: [UInt8], to path: String) throws(CheckpointError) { try disk.write(bytes, to: path) }
+  func create(_ path: String) throws(CheckpointError) -> Bool { try disk.create(path) }
+  func start(of path: String, byteCount: Int) throws(CheckpointError) -> (fileByteCount: Int, bytes: [UInt8])? {
+    try disk.start(of: path, byteCount: byteCount)
+  }
+  func link(_ path: String, to name: String) throws(CheckpointError) -> Bool { try disk.link(path, to: name) }
+  func rename(_ path: String, to name: String) throws(CheckpointError) { try disk.rename(path, to: name) }
+  func remove(_ path: String) { disk.remove(path) }
+  func removeIfEmpty(_ folder: String) { disk.removeIfEmpty(folder) }
+  func complete(_ folder: String) throws(CheckpointError) { try disk.complete(folder) }
+  func flush(_ folder: String) throws(CheckpointError) { try disk.flush(folder) }
 }

@@ -208,7 +208,12 @@ final class SimulatedFolder: SharedFolder, @unchecked Sendable {
     server.change { folders, _, _ in
       folders[name] = number
       folders[path] = nil
+      for inner in folders.keys where inner.hasPrefix(path + "/") {
+        folders[name + inner.dropFirst(path.count)] = folders.removeValue(forKey: inner)
+      }
     }
+    // A request that was sent twice: it is done, and a failure is reported.
+    if isStale, Int.random(in: 0..<8, using: &server.random) == 0 { throw Self.error(EIO) }
   }
 
   func remove(_ path: String) {
@@ -233,6 +238,7 @@ final class SimulatedFolder: SharedFolder, @unchecked Sendable {
   }
 
   func complete(_ folder: String) throws(CheckpointError) { try process.pause() }
+  func flush(_ folder: String) throws(CheckpointError) { try process.pause() }
 
   /// Writes into a file of this process.
   func overwrite(_ bytes: [UInt8], _ path: String) throws(CheckpointError) { try put(bytes, path, replaces: true) }

@@ -30,12 +30,16 @@ extension MergeEngine {
     case .other: throw CheckpointError(path: parts.output, .outputStays)
     case .absent: break
     }
+    var hasBegun = false
     do {
       try parts.begin(part.index, of: part.count, files: plan.shards.map { ($0.name, $0.fileByteCount) })
+      hasBegun = true
       return PartOutcome(shards: try write(numbers, to: parts, acceptsBaseCopies, progress), wasFinished: false)
     } catch {
+      if error is InterruptedMerge { throw error }
       // The folder may be gone because another process has made the result meanwhile.
-      guard !(error is InterruptedMerge), try parts.outputState() == .finished else { throw error }
+      try parts.expectFinished(despite: error, hasBegun: hasBegun)
+      try parts.checkResult(weightFiles)
       return PartOutcome(shards: [], wasFinished: true)
     }
   }

@@ -1,8 +1,8 @@
 /// Whether a call that changes names did what it was asked to although it reported a failure.
 ///
 /// On a network file system a request may be sent twice: the second finds the work of the first, and the failure of the
-/// second is reported. Therefore the names decide. Names in folders are taken from listings, because a client may remember
-/// for a minute that a name is absent or what it led to.
+/// second is reported. Therefore the names decide. After a rename they are taken from listings, because a client may remember
+/// for a minute that a name is absent or what it led to. After other calls an old answer only lets the failure stand.
 enum NameState {
   typealias Failure = SystemCalls.Failure
 

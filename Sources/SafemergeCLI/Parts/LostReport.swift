@@ -1,3 +1,4 @@
+import Checkpoints
 import Platform
 import Staging
 
@@ -15,7 +16,10 @@ struct LostReport: ReportableError {
 
   /// - Throws: Unless another process has written the report.
   static func check(_ place: ReportPlace, output: String?) throws(LostReport) {
-    if (try? SystemCalls.identity(path: place.path)) != nil { return }
+    // By a listing: a client of a network file system may remember that the name was absent.
+    let names = try? SystemCalls.entries(ofFolder: Paths.folder(place.path))
+    if names?.contains(where: { Paths.areEqual($0, Paths.lastComponent(place.path)) }) == true { return }
+    if names == nil, (try? SystemCalls.identity(path: place.path)) != nil { return }
     throw LostReport(file: place.path, output: output ?? "the output")
   }
 }

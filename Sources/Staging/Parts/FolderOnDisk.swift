@@ -85,8 +85,9 @@ package struct FolderOnDisk: SharedFolder {
 
   package func renameFolder(_ path: String, to name: String) throws(CheckpointError) {
     try attempt(name) { () throws(SystemCalls.Failure) in try Renaming.rename(path, to: name) }
-    try FolderTree.synchronize(Paths.folder(name))
   }
+
+  package func flush(_ folder: String) throws(CheckpointError) { try FolderTree.synchronize(folder) }
 
   package func remove(_ path: String) { FolderTree.remove(path) }
 

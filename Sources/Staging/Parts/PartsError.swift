@@ -4,10 +4,6 @@ import Platform
 /// Why the parts of a merge cannot be made into a result.
 public struct PartsError: ReportableError, Equatable {
   public enum Problem: Equatable, Sendable {
-    /// Some weight files have no record; their names.
-    case missing([String], of: Int)
-    /// The records of some weight files do not say what is wanted; what, and the names of the files.
-    case without(RecordContents, [String], of: Int)
     /// The data of a complete weight file is not there.
     case noData
     /// The data of a complete weight file does not have the recorded size.
@@ -16,8 +12,10 @@ public struct PartsError: ReportableError, Equatable {
     case header
     /// The result does not hold what the plan says.
     case notThePlan(name: String)
-    /// A weight file of a result that is there is not what the plan says.
+    /// A file of a result that is there is not what the plan says; how it differs.
     case damagedResult(String)
+    /// The parts were removed while this process wrote one.
+    case removed
     /// The file system has no links, so that one process finishes at a time.
     case beingFinished
     /// The file system lacks something that parts need.
@@ -36,9 +34,7 @@ public struct PartsError: ReportableError, Equatable {
 
   public var errorClass: String {
     switch problem {
-    case .missing: "parts-missing"
-    case .without(let contents, _, _): contents.errorClass
-    case .noData, .size, .header, .notThePlan, .damagedResult: "parts"
+    case .noData, .size, .header, .notThePlan, .damagedResult, .removed: "parts"
     case .beingFinished: "in-use"
     case .unsuitable: "system"
     }
@@ -51,25 +47,15 @@ public struct PartsError: ReportableError, Equatable {
     }
   }
 
-  /// Names that a message lists before it only counts.
-  private static let listed = 3
-
-  private static func list(_ names: [String]) -> String {
-    names.prefix(listed).joined(separator: ", ") + (names.count > listed ? ", …" : "")
-  }
-
   public var message: String {
     switch problem {
-    case .missing(let names, let count):
-      "\(names.count) of \(count) weight files are not complete: " + Self.list(names)
-    case .without(let contents, let names, let count):
-      "the parts of \(names.count) of \(count) weight files \(contents.absence): " + Self.list(names)
     case .noData: "recorded as complete, but its data is gone"
     case .size(let found, let recorded):
       "recorded as complete with \(NumberText.grouped(recorded)) bytes, but it has \(NumberText.grouped(found))"
     case .header: "recorded as complete, but its header is not the plan's"
     case .notThePlan(let name): "the result of the parts does not match the plan at \"\(name)\""
-    case .damagedResult(let what): "this merge was finished before, but its weight file \(what)"
+    case .damagedResult(let what): "this merge was finished, but this file of the result \(what)"
+    case .removed: "the parts of this merge were removed while this one was written"
     case .beingFinished: "another process is making the result of these parts"
     case .unsuitable(let what): "this file system cannot hold the parts of a merge: \(what)"
     }
@@ -77,12 +63,10 @@ public struct PartsError: ReportableError, Equatable {
 
   public var hint: String? {
     switch problem {
-    case .missing: "run the parts that write them again"
-    case .without(let contents, _, _):
-      "run the parts that write them again with \(contents.option), which writes these files again, or finish without it"
     case .noData, .size: "run all parts again: what is complete is not written again"
     case .header, .notThePlan: "remove the parts with safemerge clean OUTPUT --yes, and run them again"
-    case .damagedResult: "remove the output, and run the parts again"
+    case .damagedResult: "remove the output, and run --finish again; if the parts are gone, run them first"
+    case .removed: "run this part again, and those that were complete"
     case .beingFinished: "wait; if no process is, remove \(path)"
     case .unsuitable: "write the output to a local disk and copy it"
     }

@@ -27,6 +27,16 @@ package struct PartsFinisher: Sendable {
     case wasFinished
   }
 
+  /// Weight files that have no record, or whose records do not say what is wanted.
+  package struct Missing: Error, Equatable {
+    /// Their places in the plan.
+    package let numbers: [Int]
+    /// What their records do not say; nothing: they have none.
+    package let lacking: RecordContents
+    /// What records must say.
+    package let needed: RecordContents
+  }
+
   /// Writes the other files of the result into a folder, each flushed to disk, the index last; returns their names.
   package typealias OtherFiles = (_ folder: String, _ records: [Int: ShardRecord]) throws -> [String]
 
@@ -50,38 +60,70 @@ package struct PartsFinisher: Sendable {
   ///   - made: Called once the result has its name, before the parts are removed, with the records of all weight files. A
   ///     finisher that was killed before them is followed by one that calls it for a result that was there. Not called where
   ///     the records are gone.
-  /// - Throws: ``PartsError``; `CheckpointError` with `outputStays` if something else has the output's name; what `made`
-  ///   throws, and the parts stay.
+  /// - Throws: ``Missing``; ``PartsError``; `CheckpointError` with `outputStays` if something else has the output's name; what
+  ///   `made` throws, and the parts stay.
   package func finish(
     needing contents: RecordContents = [], wait: (_ missing: Int) -> Bool = { _ in false }, others: OtherFiles,
     made: (_ records: [Int: ShardRecord]) throws -> Void = { _ in }
   ) throws -> Outcome {
     switch try parts.outputState() {
-    case .finished: return try leave(finished: contents, made)
+    case .finished: return try leave(finished: contents, wait, made)
     case .other: throw CheckpointError(path: parts.output, .outputStays)
     case .absent: break
     }
-    // Whoever else may write to them decides what is in the result.
-    for folder in [paths.top, paths.folder, paths.work, paths.parts] { try shared.checkPrivate(folder) }
+    try checkPrivate()
+    var isAnnounced = false
+    defer { if isAnnounced { shared.remove(paths.finisher) } }
     let all: [Int: ShardRecord]
+    let names: [String]
     do {
-      // While this process waits, another one may make the result and remove the records.
-      all = try records(contents) { wait($0) && (try? parts.outputState()) != .finished }
-      try makeResult(all, others)
+      all = try records(contents) { missing in
+        announce(&isAnnounced)
+        // While this process waits, another one may make the result, or something else get the output's name.
+        return wait(missing) && (try? parts.outputState()) ?? .absent == .absent
+      }
+      announce(&isAnnounced)
+      // Again: they may have been made while this process waited.
+      try checkPrivate()
+      names = try makeResult(all, others)
     } catch {
-      // Whatever failed: a request may have been sent twice, or another process was faster.
-      guard (try? parts.outputState()) == .finished else { throw error }
-      return try leave(finished: contents, made)
+      try parts.expectFinished(despite: error)
+      return try leave(finished: contents, wait, made)
     }
+    // Whoever removes the parts at this moment may have removed some of it.
+    try parts.checkResult(files)
+    try checkNames(names)
+    try shared.flush(Paths.folder(parts.output))
     return try leave(.finished, all, made)
+  }
+
+  /// Checks that nobody else may write to the folders of the parts: whoever may decides what is in the result.
+  private func checkPrivate() throws {
+    for folder in [paths.top, paths.folder, paths.work, paths.parts] { try shared.checkPrivate(folder) }
+  }
+
+  /// Says once that this process makes the result, for whoever wants to remove the parts; not before they are there.
+  private func announce(_ isAnnounced: inout Bool) {
+    guard !isAnnounced, (try? shared.list(paths.folder))?.contains(PartsPaths.runsName) == true else { return }
+    // Whoever cannot say it can make the result.
+    isAnnounced = (try? shared.write(StagingLock.Holder.current().text, to: paths.finisher)) != nil
   }
 
   /// Leaves a result that was there.
   private func leave(
-    finished contents: RecordContents, _ made: (_ records: [Int: ShardRecord]) throws -> Void
+    finished contents: RecordContents, _ wait: (_ missing: Int) -> Bool,
+    _ made: (_ records: [Int: ShardRecord]) throws -> Void
   ) throws -> Outcome {
     try parts.checkResult(files)
-    return try leave(.wasFinished, try? records(contents) { _ in false }, made)
+    try checkNames(try parts.recordedNames())
+    // Whoever gave it its name may have been killed before it was on disk, and the parts are still there.
+    try shared.flush(Paths.folder(parts.output))
+    // A report is made of the records. Some that this machine does not see yet are waited for; where none is left, whoever made
+    // the result has removed them.
+    let all = try? records(contents) { missing in
+      contents.contains(.statistics) && (try? shared.list(paths.parts).isEmpty) == false && wait(missing)
+    }
+    return try leave(.wasFinished, all, made)
   }
 
   private func leave(
@@ -92,22 +134,28 @@ package struct PartsFinisher: Sendable {
     return outcome
   }
 
-  private func makeResult(_ records: [Int: ShardRecord], _ others: OtherFiles) throws {
+  /// Makes the result and gives it the output's name; returns the names of its files.
+  private func makeResult(_ records: [Int: ShardRecord], _ others: OtherFiles) throws -> [String] {
     let places = try locate(records)
     try compareData(records, places)
     try makeFolders()
     if try linkFiles(places) {
-      do { try complete(records, others) } catch {
+      let names: [String]
+      do { names = try complete(records, others) } catch {
         shared.remove(paths.result)
         throw error
       }
-      return
+      // After a failure the folder stays: it may have the output's name, and be found by its own one still.
+      try publish()
+      return names
     }
     guard try shared.create(paths.finishing) else { throw PartsError(path: paths.finishing, .beingFinished) }
     defer { shared.remove(paths.finishing) }
     // Again: another process may have moved them before this one alone could.
     try moveFiles(try locate(records))
-    try complete(records, others)
+    let names = try complete(records, others)
+    try publish()
+    return names
   }
 
   /// The records of all weight files.
@@ -119,12 +167,9 @@ package struct PartsFinisher: Sendable {
       let bare = files.indices.filter { lacking[$0] != nil }
       if missing.isEmpty, bare.isEmpty { return records }
       guard wait(missing.count + bare.count) else {
-        func names(_ numbers: [Int]) -> [String] { numbers.map { files[$0].name } }
-        throw PartsError(
-          path: paths.folder,
-          missing.isEmpty
-            ? .without(lacking.values.reduce([]) { $0.union($1) }, names(bare), of: files.count)
-            : .missing(names(missing), of: files.count))
+        throw missing.isEmpty
+          ? Missing(numbers: bare, lacking: lacking.values.reduce([]) { $0.union($1) }, needed: contents)
+          : Missing(numbers: missing, lacking: [], needed: contents)
       }
     }
   }
@@ -188,28 +233,43 @@ package struct PartsFinisher: Sendable {
     }
   }
 
-  /// Adds the other files, and gives the folder the output's name.
-  private func complete(_ records: [Int: ShardRecord], _ others: OtherFiles) throws {
-    let names = try others(paths.result, records)
+  /// Adds the other files; returns the names of all.
+  private func complete(_ records: [Int: ShardRecord], _ others: OtherFiles) throws -> [String] {
+    let names = try files.map(\.name) + others(paths.result, records)
     try shared.complete(paths.result)
-    try compareNames(files.map(\.name) + names)
+    for (wanted, found) in try self.names(names, in: paths.result) {
+      guard let name = wanted.symmetricDifference(found).min() else { continue }
+      throw PartsError(path: paths.result, .notThePlan(name: name))
+    }
+    return names
+  }
+
+  /// Gives the folder the output's name.
+  private func publish() throws {
     do { try shared.renameFolder(paths.result, to: parts.output) } catch {
       if try parts.outputState() == .other { throw CheckpointError(path: parts.output, .outputStays) }
       throw error
     }
   }
 
-  /// Whether the result's folder holds these files and nothing else.
-  private func compareNames(_ names: [String]) throws {
+  /// Checks that the result has all of its files.
+  private func checkNames(_ names: [String]) throws {
+    for (wanted, found) in try self.names(names, in: parts.output) {
+      guard let name = wanted.subtracting(found).min() else { continue }
+      throw PartsError(path: Paths.join(parts.output, name), .damagedResult("is missing"))
+    }
+  }
+
+  /// What of these files and their folders each folder should hold, and what it holds, relative to the outermost.
+  private func names(
+    _ names: [String], in result: String
+  ) throws -> [(wanted: Set<String>, found: Set<String>)] {
     let expected = Dictionary(grouping: names, by: { Paths.folder($0) })
     let folders = Set(names.flatMap { Self.folders(of: $0) })
-    for folder in folders.union(["."]) {
-      let path = folder == "." ? paths.result : Paths.join(paths.result, folder)
+    return try folders.union(["."]).sorted().map { folder in
+      let path = folder == "." ? result : Paths.join(result, folder)
       let found = try shared.list(path).map { folder == "." ? $0 : Paths.join(folder, $0) }
-      let wanted = Set(expected[folder] ?? []).union(folders.filter { Paths.folder($0) == folder })
-      if let name = Set(found).symmetricDifference(wanted).min() {
-        throw PartsError(path: paths.result, .notThePlan(name: name))
-      }
+      return (Set(expected[folder] ?? []).union(folders.filter { Paths.folder($0) == folder }), Set(found))
     }
   }
 

@@ -2,6 +2,29 @@ import Checkpoints
 import Platform
 
 extension PartsFolder {
+  /// Goes on if the result is there although a step failed: another process was faster, or a request was sent twice.
+  ///
+  /// - Parameter hasBegun: Whether the folder of the plan was there.
+  /// - Throws: `error` if it is not there; `CheckpointError` with `outputStays` if something else has the output's name and the
+  ///   step failed because something of the parts is missing; ``PartsError`` with `removed` if they all are.
+  package func expectFinished(despite error: any Error, hasBegun: Bool = false) throws {
+    switch try? outputState() {
+    case .finished: return
+    case .other:
+      let isGone = (error as? CheckpointError).map(PartsError.isGone) ?? (error is PartsFinisher.Missing)
+      throw isGone ? CheckpointError(path: output, .outputStays) : error
+    case .absent, nil:
+      let plans = hasBegun ? (try? shared.list(paths.top)) : nil
+      throw plans?.contains(digest.description) == false ? PartsError(path: paths.folder, .removed) : error
+    }
+  }
+
+  /// The names of the files that the record of the result lists; none if it cannot be read.
+  func recordedNames() throws(CheckpointError) -> [String] {
+    let text = try shared.start(of: ResultRecord.path(in: output), byteCount: Self.recordLimit)
+    return text.flatMap { try? ResultRecord(text: $0.bytes) }?.files.map(\.name) ?? []
+  }
+
   /// Checks that the result that is there has every weight file of the plan, as far as sizes and headers tell.
   ///
   /// - Throws: ``PartsError`` with `damagedResult`.

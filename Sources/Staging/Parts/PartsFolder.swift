@@ -112,8 +112,14 @@ package struct PartsFolder: Sendable {
 
   /// The records of complete weight files, by their places in the plan.
   package func records() throws(CheckpointError) -> [Int: ShardRecord] {
+    var names = try shared.list(paths.parts)
+    if names.isEmpty {
+      // A client that asked before it was there may say that it is not, until it lists the folders around it.
+      for folder in [Paths.folder(paths.top), paths.top, paths.folder] { _ = try shared.list(folder) }
+      names = try shared.list(paths.parts)
+    }
     var found: [Int: ShardRecord] = [:]
-    for name in try shared.list(paths.parts) {
+    for name in names {
       guard let number = PartsPaths.number(ofRecord: name), let record = try record(number) else { continue }
       found[number] = record
     }
@@ -175,7 +181,7 @@ package struct PartsFolder: Sendable {
 
   /// Records that the data of a weight file is complete and on disk.
   ///
-  /// A record that says more replaces one that says less, and one of other base files the one of those before.
+  /// A record replaces one that does not say all that it says, and one of other base files.
   ///
   /// - Returns: False if another process was faster; the data of this one is removed then. A process that wrote a record
   ///   never removes its data, so a record that another one replaces stays true.

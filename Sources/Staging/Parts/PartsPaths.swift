@@ -35,15 +35,34 @@ struct PartsPaths: Sendable {
   /// Exists while one process makes the result, where two cannot.
   var finishing: String { Self.finishing(digest, in: top) }
 
-  static func finishing(_ digest: PlanDigest, in top: String) -> String { Paths.join(top, "finish.\(digest)") }
+  static func finishing(_ digest: PlanDigest, in top: String) -> String {
+    Paths.join(top, "\(finishingPrefix)\(digest)")
+  }
+
+  private static let finishingPrefix = "finish."
+
+  /// A name for the folder of a plan that is being removed.
+  static func removed(in top: String) -> String { Paths.join(top, removedPrefix + RandomToken.make()) }
+
+  private static let removedPrefix = "removed-"
+
+  /// Whether this program, or a file system that keeps open files, gives such a name to something in the folder of all plans.
+  static func isInTop(_ name: String) -> Bool {
+    PlanDigest(name: name) != nil
+      || ([finishingPrefix, removedPrefix] + StagingPaths.keptOpen).contains(where: name.hasPrefix)
+  }
 
   /// Whether this program, or a file system that keeps open files, gives such a name to something in the folder of a plan.
   static func isInFolder(_ name: String) -> Bool {
     [workName, partsName, runsName].contains(name)
-      || [planName, filesName, resultPrefix, ".nfs", ".fuse_hidden"].contains(where: name.hasPrefix)
+      || ([planName, filesName, resultPrefix] + StagingPaths.keptOpen).contains(where: name.hasPrefix)
   }
 
   static let resultPrefix = "result-"
+  /// Says that this process makes the result.
+  var finisher: String { Paths.join(runs, "\(Self.finisherPrefix)\(token).json") }
+  /// What the names of files begin with that say who makes the result.
+  static let finisherPrefix = "finish-"
 
   /// The name of the data of this process for a weight file.
   func dataName(_ number: Int) -> String { "\(Self.digits(number))-\(token).safetensors" }

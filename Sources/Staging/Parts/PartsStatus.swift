@@ -39,6 +39,8 @@ public struct PartsStatus: Sendable {
   public let files: [File]
   /// In the order of their parts.
   public let runs: [Run]
+  /// The processes that make the result, or were killed while they did.
+  let finishers: [StagingLock.Holder]
   /// Whether the plan and the list of its weight files are there: not where the first part has just begun, and not where the
   /// folder was removed in part.
   public let isWhole: Bool
@@ -49,8 +51,15 @@ public struct PartsStatus: Sendable {
   /// Whether all weight files are complete.
   public var isComplete: Bool { isWhole && !files.isEmpty && files.allSatisfy(\.isComplete) }
 
-  /// The machines on which a part began that is not known to have ended, sorted; none once all weight files are complete.
-  var hosts: [String] { isComplete ? [] : Set(runs.filter { !$0.hasEnded }.map(\.host)).sorted() }
+  /// The machines on which a process began that is not known to have ended and that needs the parts, sorted: one that makes the
+  /// result, or one that writes a part, unless all weight files are complete.
+  var hosts: [String] {
+    let writers = isComplete ? [] : runs.filter { !$0.hasEnded }.map(\.host)
+    return Set(writers + finishers.filter { !$0.hasEnded }.map(\.host)).sorted()
+  }
+
+  /// A process of this machine that needs the parts; nil if none runs.
+  var processHere: Int? { runs.first(where: \.isAliveHere)?.process ?? finishers.first(where: \.isAliveHere)?.process }
 
   /// Every plan of which parts are there for an output.
   ///
@@ -83,6 +92,7 @@ public struct PartsStatus: Sendable {
     identity = Self.text(Paths.join(path, PartsPaths.planName)).flatMap { MergeIdentity(text: $0) }
     let runs = Self.runs(Paths.join(path, PartsPaths.runsName))
     self.runs = runs.sorted { ($0.count, $0.index, $0.token) < ($1.count, $1.index, $1.token) }
+    finishers = Self.finishers(Paths.join(path, PartsPaths.runsName))
     let records = Self.records(Paths.join(path, PartsPaths.partsName), digest)
       .filter { Self.hasData($0.value.record, in: path) }
     let list = Self.text(Paths.join(path, PartsPaths.filesName)).flatMap { PartsFileList(text: $0) }
@@ -121,6 +131,11 @@ public struct PartsStatus: Sendable {
         index: run.index, count: run.count, host: holder.host, process: holder.process, token: run.token,
         isAliveHere: holder.isAliveHere, hasEnded: holder.hasEnded)
     }
+  }
+
+  private static func finishers(_ folder: String) -> [StagingLock.Holder] {
+    ((try? SystemCalls.entries(ofFolder: folder)) ?? []).filter { $0.hasPrefix(PartsPaths.finisherPrefix) }
+      .compactMap { StagingLock.Holder(path: Paths.join(folder, $0)) }
   }
 
   private static func records(_ folder: String, _ digest: PlanDigest) -> [Int: (record: ShardRecord, time: Int)] {

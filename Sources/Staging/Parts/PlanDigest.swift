@@ -2,8 +2,8 @@ import Checksums
 
 /// What tells the parts of one plan from those of every other: the name of the folder in which they are gathered.
 ///
-/// Made of the identity's whole text: the program's version, every option that changes bytes, the headers of the base, the
-/// adapters and the copied files. Neither paths nor times go in, nor the number of parts, threads, memory, or whether
+/// Made of the identity's whole text: the program's version, every option that changes bytes, headers and samples of the
+/// base, the adapters and the copied files. Neither paths nor times go in, nor the number of parts, threads, memory, or whether
 /// checksums are made. So parts of one plan meet whichever machine they run on, and parts of two never do.
 public struct PlanDigest: Sendable, Hashable, CustomStringConvertible {
   /// 32 hexadecimal digits: the first half of the SHA-256 of the identity's text.

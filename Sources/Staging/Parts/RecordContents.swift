@@ -20,10 +20,17 @@ public struct RecordContents: OptionSet, Sendable, Hashable {
     return contains(.checksums) ? "computed no checksums" : "collected no statistics for the report"
   }
 
-  /// The option that makes a part do it.
-  package var option: String {
-    if contains(.verification) { return "--verify read" }
-    return contains(.checksums) ? "--checksums" : "--report FILE"
+  /// The options that make a part do all of it.
+  package var options: String {
+    var options: [String] = []
+    if contains(.statistics) { options.append("--report FILE") }
+    // What is read back is compared with checksums.
+    if contains(.verification) {
+      options.append("--verify read")
+    } else if contains(.checksums) {
+      options.append("--checksums")
+    }
+    return options.joined(separator: " ")
   }
 }
 

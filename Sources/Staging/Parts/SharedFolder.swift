@@ -1,4 +1,5 @@
 import Checkpoints
+import Platform
 
 /// What the parts of a merge do with the folder that they share.
 ///
@@ -37,6 +38,9 @@ package protocol SharedFolder: Sendable {
   /// Gives a folder another name, which must be free or an empty folder's.
   func renameFolder(_ path: String, to name: String) throws(CheckpointError)
 
+  /// Flushes the names in a folder to disk.
+  func flush(_ folder: String) throws(CheckpointError)
+
   /// Removes a file, or a folder with its contents, as far as possible.
   func remove(_ path: String)
 
@@ -45,4 +49,16 @@ package protocol SharedFolder: Sendable {
 
   /// Flushes the names in a folder and in all folders in it to disk, and gives them the permissions of a result.
   func complete(_ folder: String) throws(CheckpointError)
+}
+
+extension SharedFolder {
+  /// Removes the folder of a plan, as far as possible, while finishers may run on other machines.
+  ///
+  /// First the folder gets another name: a finisher must not give a folder the output's name of which files are removed at the
+  /// same time.
+  func removePlan(_ folder: String) {
+    let removed = PartsPaths.removed(in: Paths.folder(folder))
+    do throws(CheckpointError) { try renameFolder(folder, to: removed) } catch { return remove(folder) }
+    remove(removed)
+  }
 }

@@ -54,6 +54,30 @@ import Testing
     #expect(try tree(scratch.path) == before)
   }
 
+  /// A finisher needs the parts although all of them have ended.
+  @Test func aFinisherKeepsTheWork() throws {
+    for part in 0..<2 { try self.part("\(part)/2") }
+    let plan = try #require(try plans().first)
+    let run = try #require(try scratch.entries(plan + "/runs").first)
+    let finisher = scratch.file(plan + "/runs/finish-0123456789abcdef.json")
+    try FileManager.default.copyItem(atPath: scratch.file("\(plan)/runs/\(run)"), toPath: finisher)
+    // It was killed, or its machine was.
+    #expect(try self.run(["clean", "merged"]).text.hasSuffix("4 weight files complete\n"))
+    try move(plan, to: "node7")
+    #expect(
+      try self.run(["clean", "merged"]).text.hasSuffix("4 weight files complete, parts may still run on node7\n"))
+    let process = ProcessInfo.processInfo.processIdentifier
+    let text = String(decoding: try contents(scratch.file("\(plan)/runs/\(run)")), as: UTF8.self)
+    try FileManager.default.removeItem(atPath: finisher)
+    try self.part("0/2")
+    let here = try #require(try scratch.entries(plan + "/runs").first { $0 != run })
+    try FileManager.default.moveItem(atPath: scratch.file("\(plan)/runs/\(here)"), toPath: finisher)
+    try change(plan, [(#""pid":\d+"#, #""pid":\#(process)"#), (#""start":"[^"]*""#, #""start":"""#)])
+    try scratch.write(text, to: "\(plan)/runs/\(run)")
+    let message = expectRefusal(try self.run(["clean", "merged", "--yes", "-q"]), status: 5)
+    #expect(message.contains("[in-use]") && message.contains("process \(process)"), "\(message)")
+  }
+
   /// No lock can tell whether a part runs on another machine: the warning comes with the removal.
   @Test func machinesOfPartsAreNamed() throws {
     try part("0/2")
@@ -75,7 +99,7 @@ import Testing
     #expect(removed.status == 0 && removed.text.hasPrefix("removed "), "\(removed.text)")
     #expect(
       removed.messages
-        == "warning: ./\(Self.top): parts that still run on node7 fail, and are to be started again\n")
+        == "warning: ./\(Self.top): parts and finishers that still run on node7 fail; start them again\n")
     #expect(try scratch.entries() == [])
   }
 

@@ -113,6 +113,52 @@ import Testing
     #expect(try run(["--finish"]).status == 0)
   }
 
+  /// The finisher would remove the parts of which the result can be made again.
+  @Test func aResultWithoutItsIndexIsFound() throws {
+    let parts = scratch.file(".merged.safemerge-parts")
+    #expect(try run(["--part", "0/1"]).status == 0)
+    try FileManager.default.copyItem(atPath: parts, toPath: scratch.file("kept"))
+    #expect(try run(["--finish"]).status == 0)
+    try FileManager.default.moveItem(atPath: scratch.file("kept"), toPath: parts)
+    let name = "model.safetensors.index.json"
+    try FileManager.default.removeItem(atPath: output + "/" + name)
+    let message = try refusal(["--finish", "--wait", "0"], status: 4)
+    #expect(message.contains("merged/\(name): ") && message.contains("is missing [parts]"), "\(message)")
+    #expect(message.contains("remove the output, and run --finish again"))
+    try FileManager.default.removeItem(atPath: output)
+    #expect(try run(["--finish"]).status == 0)
+    #expect(try tree(output) == whole())
+  }
+
+  /// Somebody removes the parts while one is written.
+  @Test func removedPartsAreNamed() throws {
+    let shell = """
+      "$0" "$@" -j 1 2>"$TMPDIR/log" & process=$!
+      until [ -n "$(ls -A '\(scratch.path)'/.merged.safemerge-parts/*/parts 2>/dev/null)" ]; do
+        kill -0 $process 2>/dev/null || break
+      done
+      mv '\(scratch.path)/.merged.safemerge-parts' '\(scratch.path)/gone'
+      wait $process; status=$?
+      cat "$TMPDIR/log" >&2
+      exit $status
+      """
+    let slow = try SlowModel(size: 1024, rank: 4)
+    let result = try Program.run(
+      ["merge", "-q", slow.base, slow.adapter, "-o", output, "--part", "0/1"], shell: shell,
+      environment: SlowModel.environment)
+    let message = expectRefusal(result, status: 4)
+    #expect(message.contains("the parts of this merge were removed while this one was written [parts]"), "\(message)")
+    #expect(message.contains("run this part again"), "\(message)")
+  }
+
+  /// Something else gets the name of the output while a finisher waits.
+  @Test func anotherOutputEndsTheWait() throws {
+    #expect(try run(["--part", "0/2"]).status == 0)
+    let shell = SlowModel.meddling("mkdir '\(output)'; touch '\(output)/notes'", after: "^waiting up to 600 s")
+    let result = try run(["--finish", "--wait", "600"], shell: shell)
+    #expect(result.status == 5 && result.messages.contains("[output-exists]"), "\(result.messages)")
+  }
+
   /// A weight file that is gone or cut is written again, and so is one whose record is damaged.
   @Test func damagedWorkIsDoneAgain() throws {
     #expect(try run(["--part", "0/1"]).status == 0)
@@ -146,11 +192,42 @@ import Testing
     #expect(try tree(output) == whole(nil, options))
   }
 
+  /// An adapter that is damaged is named by a part as by a merge in one process.
+  @Test func aDamagedAdapterIsNamed() throws {
+    let damaged = scratch.file("damaged")
+    try FileManager.default.copyItem(atPath: model.adapter, toPath: damaged)
+    let file = "damaged/adapter_model.safetensors"
+    // The last element is NaN, as F32 and as BF16.
+    try scratch.write(Array(contents(scratch.file(file)).dropLast(4)) + [0, 0, 0xc0, 0x7f], to: file)
+    let messages = try [[], ["--part", "0/1"]].map { more in
+      let result = try Program.run(["merge", "-q", model.base, damaged, "-o", output] + more)
+      return expectRefusal(result, status: 3)
+    }
+    #expect(messages[0] == messages[1])
+    #expect(messages[1].contains(file) && messages[1].contains("of the output would have such elements too"))
+  }
+
+  /// A part that does what one hint says must not lack what the next one does.
+  @Test func allThatPartsDidNotDoIsNamedAtOnce() throws {
+    let options = ["--report", scratch.file("report.json"), "--checksums", "--verify", "read"]
+    #expect(try run(["--part", "0/1"]).status == 0)
+    let message = try refusal(["--finish", "--wait", "0"] + options, status: 4)
+    #expect(message.contains("run --part I/1 with --report FILE --verify read for I = 0 "), "\(message)")
+    #expect(try run(["--part", "0/1"] + options).messages.contains("4 files written"))
+    #expect(try run(["--finish", "--wait", "0"] + options).status == 0)
+    // What is lacking alone is what one can do without.
+    try FileManager.default.removeItem(atPath: output)
+    #expect(try run(["--part", "0/1", "--checksums"]).status == 0)
+    let other = try refusal(["--finish", "--wait", "0", "--checksums", "--verify", "read"], status: 4)
+    #expect(other.contains("with --verify read for I = 0 "), "\(other)")
+    #expect(other.contains("or finish without --verify read"), "\(other)")
+  }
+
   /// A finisher with other options than the parts says so, even with --quiet.
   @Test func otherOptionsOfTheFinisherAreNamed() throws {
     #expect(try run(["--part", "0/1"]).status == 0)
     let message = try refusal(["--finish", "--wait", "0", "--dtype", "bf16"], status: 4)
-    #expect(message.contains("other options or inputs: give --finish those of the parts"), "\(message)")
+    #expect(message.contains("other options or other inputs: give --finish the same"), "\(message)")
   }
 
   /// What others may write to is not made into a result.

@@ -94,7 +94,7 @@ import Testing
     try writeParts(reported, [2])
     let message = expectRefusal(try run(reported + ["--finish", "--wait", "0", "-q"]), status: 4)
     #expect(message.contains("[parts-statistics]") && message.contains("I = 0,1 (Slurm: --array=0,1"), "\(message)")
-    #expect(message.contains("or finish without it"))
+    #expect(message.contains("or finish without --report FILE"))
     #expect(try scratch.entries("parts") == [".merged.safemerge-parts"])
     let again = try run(reported + ["--part", "2/3"])
     #expect(again.messages.contains("0 files written"), "\(again.messages)")
