@@ -357,7 +357,7 @@ import Testing
   }
 }
 
-/// A folder on disk in which somebody does something before the result gets its name.
+/// A folder on disk in which somebody does something before it is renamed.
 private struct MeddledFolder: SharedFolder {
   private let disk = FolderOnDisk()
   let meddle: @Sendable (_ folder: String) -> Void

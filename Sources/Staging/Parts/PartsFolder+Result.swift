@@ -2,7 +2,7 @@ import Checkpoints
 import Platform
 
 extension PartsFolder {
-  /// Goes on if the result is there although a step failed: another process was faster, or a request was sent twice.
+  /// Does nothing if the result is there although a step failed: another process was faster, or a request was sent twice.
   ///
   /// - Parameter hasBegun: Whether the folder of the plan was there.
   /// - Throws: `error` if it is not there; `CheckpointError` with `outputStays` if something else has the output's name and the

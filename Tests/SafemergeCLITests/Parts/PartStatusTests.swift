@@ -65,7 +65,7 @@ import Testing
     #expect(try status().status == 3)
   }
 
-  /// A result that has lost files is none; nobody is told to remove the parts that it can be made of.
+  /// A result that has lost files is not there, and no advice removes the parts that it can be made of.
   @Test func aDamagedResultIsNotThere() throws {
     for part in 0..<2 { try self.part("\(part)/2") }
     try merge()
