@@ -91,9 +91,7 @@ package struct PartsFinisher: Sendable {
       return try leave(finished: contents, wait, made)
     }
     // Whoever removes the parts at this moment may have removed some of it.
-    try parts.checkResult(files)
-    try checkNames(names)
-    try shared.flush(Paths.folder(parts.output))
+    try secureResult(names)
     return try leave(.finished, all, made)
   }
 
@@ -114,10 +112,7 @@ package struct PartsFinisher: Sendable {
     finished contents: RecordContents, _ wait: (_ missing: Int) -> Bool,
     _ made: (_ records: [Int: ShardRecord]) throws -> Void
   ) throws -> Outcome {
-    try parts.checkResult(files)
-    try checkNames(try parts.recordedNames())
-    // Whoever gave it its name may have been killed before it was on disk, and the parts are still there.
-    try shared.flush(Paths.folder(parts.output))
+    try secureResult(parts.recordedNames())
     // A report is made of the records. Some that this machine does not see yet are waited for; where none is left, whoever made
     // the result has removed them.
     let all = try? records(contents) { missing in
@@ -252,12 +247,15 @@ package struct PartsFinisher: Sendable {
     }
   }
 
-  /// Checks that the result has all of its files.
-  private func checkNames(_ names: [String]) throws {
+  /// Checks that the result that has its name has all of these files, and flushes the name to disk: whoever gave it may have been
+  /// killed before. Only then may the parts be removed.
+  private func secureResult(_ names: [String]) throws {
+    try parts.checkResult(files)
     for (wanted, found) in try self.names(names, in: parts.output) {
       guard let name = wanted.subtracting(found).min() else { continue }
       throw PartsError(path: Paths.join(parts.output, name), .damagedResult("is missing"))
     }
+    try shared.flush(Paths.folder(parts.output))
   }
 
   /// What of these files and their folders each folder should hold, and what it holds, relative to the outermost.
